@@ -1,0 +1,17 @@
+module saccade
+
+go 1.26.0
+
+require (
+	github.com/rajveermalviya/go-webgpu/wgpu v0.17.1
+	github.com/stretchr/testify v1.12.1
+	github.com/x448/float16 v0.8.4
+	golang.org/x/image v0.47.0
+	pgregory.net/rapid v1.3.0
+)
+
+require (
+	github.com/edsrzf/mmap-go v1.2.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+)

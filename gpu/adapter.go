@@ -1,0 +1,235 @@
+package gpu
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/rajveermalviya/go-webgpu/wgpu"
+)
+
+// ErrNoAdapter is wrapped by Open when no adapter, or none that was asked for, can be used.
+var ErrNoAdapter = errors.New("no usable GPU adapter")
+
+// Class groups adapters that want the same kernels.
+type Class string
+
+// The adapter classes, told apart by type and PCI vendor.
+const (
+	ClassCPU      Class = "cpu" // software: lavapipe, SwiftShader, WARP
+	ClassNVIDIA   Class = "nvidia"
+	ClassAMD      Class = "amd"
+	ClassIntel    Class = "intel"
+	ClassApple    Class = "apple"
+	ClassQualcomm Class = "qualcomm"
+	ClassOther    Class = "other"
+)
+
+// Limits are the adapter's own limits, in bytes or counts.
+type Limits struct {
+	MaxBinding          int64 `json:"max_binding_bytes"`
+	MaxBuffer           int64 `json:"max_buffer_bytes"`
+	MaxWorkgroupStorage int   `json:"max_workgroup_storage_bytes"`
+	MaxInvocations      int   `json:"max_invocations_per_workgroup"`
+	MaxWorkgroups       int   `json:"max_workgroups_per_dimension"`
+	MaxStorageBindings  int   `json:"max_storage_buffers_per_stage"`
+	OffsetAlignment     int64 `json:"min_storage_offset_alignment"`
+}
+
+// Info describes an adapter.
+type Info struct {
+	Name       string `json:"name"`
+	Vendor     string `json:"vendor"`
+	VendorID   uint32 `json:"vendor_id"`
+	Driver     string `json:"driver"`
+	Backend    string `json:"backend"` // vulkan, metal, dx12 or gl
+	Type       string `json:"type"`    // discrete, integrated, cpu or unknown
+	Class      Class  `json:"class"`
+	Timestamps bool   `json:"timestamps"`
+	Limits     Limits `json:"limits"`
+}
+
+// Software says whether the adapter computes on the CPU.
+func (i Info) Software() bool { return i.Type == "cpu" }
+
+// String is one line: name, driver, backend and type.
+func (i Info) String() string {
+	s := fmt.Sprintf("%s, %s, %s, %s", i.Name, i.Driver, i.Backend, i.Type)
+	if i.Software() {
+		s += " (software adapter)"
+	}
+	return s
+}
+
+// instanceBackends maps a backend's name to wgpu's flag. OpenGL is used only
+// when asked for: with it a machine without a Vulkan driver would still yield
+// a software adapter of lesser limits.
+func instanceBackends(name string) (wgpu.InstanceBackend, error) {
+	switch strings.ToLower(name) {
+	case "", "primary":
+		return wgpu.InstanceBackend_Vulkan | wgpu.InstanceBackend_Metal | wgpu.InstanceBackend_DX12, nil
+	case "vulkan":
+		return wgpu.InstanceBackend_Vulkan, nil
+	case "metal":
+		return wgpu.InstanceBackend_Metal, nil
+	case "dx12":
+		return wgpu.InstanceBackend_DX12, nil
+	case "gl":
+		return wgpu.InstanceBackend_GL, nil
+	}
+	return 0, fmt.Errorf("backend %q is unknown: vulkan, metal, dx12 and gl are known", name)
+}
+
+// newInstance silences the drivers' and the binding's chatter and makes an instance.
+func newInstance(backend string) (*wgpu.Instance, wgpu.InstanceBackend, error) {
+	flags, err := instanceBackends(backend)
+	if err != nil {
+		return nil, 0, err
+	}
+	wgpu.SetLogLevel(wgpu.LogLevel_Off)
+	if runtime.GOOS == "linux" && os.Getenv("XDG_RUNTIME_DIR") == "" {
+		// Mesa and libwayland print a line on stderr when it is unset.
+		if err := os.Setenv("XDG_RUNTIME_DIR", os.TempDir()); err != nil {
+			return nil, 0, fmt.Errorf("setting XDG_RUNTIME_DIR: %w", err)
+		}
+	}
+	return wgpu.CreateInstance(&wgpu.InstanceDescriptor{Backends: flags}), flags, nil
+}
+
+// Adapters lists the adapters of a backend ("" for the native ones, see [Options]).
+func Adapters(backend string) ([]Info, error) {
+	inst, flags, err := newInstance(backend)
+	if err != nil {
+		return nil, err
+	}
+	defer inst.Release()
+	var infos []Info
+	for _, a := range enumerate(inst, flags) {
+		infos = append(infos, describe(a))
+		a.Release()
+	}
+	return infos, nil
+}
+
+func enumerate(inst *wgpu.Instance, flags wgpu.InstanceBackend) []*wgpu.Adapter {
+	return inst.EnumerateAdapters(&wgpu.InstanceEnumerateAdapterOptons{Backends: flags})
+}
+
+func describe(a *wgpu.Adapter) Info {
+	p := a.GetProperties()
+	l := a.GetLimits().Limits
+	i := Info{
+		Name:       p.Name,
+		VendorID:   p.VendorId,
+		Driver:     strings.TrimSpace(p.VendorName + " " + p.DriverDescription),
+		Backend:    backendName(p.BackendType),
+		Type:       typeName(p.AdapterType),
+		Timestamps: a.HasFeature(wgpu.FeatureName_TimestampQuery),
+		Limits: Limits{
+			MaxBinding:          clampLimit(l.MaxStorageBufferBindingSize),
+			MaxBuffer:           clampLimit(l.MaxBufferSize),
+			MaxWorkgroupStorage: int(l.MaxComputeWorkgroupStorageSize),
+			MaxInvocations:      int(l.MaxComputeInvocationsPerWorkgroup),
+			MaxWorkgroups:       int(l.MaxComputeWorkgroupsPerDimension),
+			MaxStorageBindings:  int(l.MaxStorageBuffersPerShaderStage),
+			OffsetAlignment:     int64(l.MinStorageBufferOffsetAlignment),
+		},
+	}
+	if i.Backend == "gl" && strings.Contains(strings.ToLower(i.Name), "llvmpipe") {
+		i.Type = "cpu" // OpenGL does not tell; the name does
+	}
+	i.Vendor, i.Class = vendor(p.VendorId, i)
+	return i
+}
+
+// clampLimit keeps a limit below 2 GiB: larger buffers fail inside the binding.
+func clampLimit(n uint64) int64 { return int64(min(n, 1<<31-256)) }
+
+func vendor(id uint32, i Info) (string, Class) {
+	names := map[uint32]struct {
+		name  string
+		class Class
+	}{
+		0x10de: {"NVIDIA", ClassNVIDIA}, 0x1002: {"AMD", ClassAMD}, 0x8086: {"Intel", ClassIntel},
+		0x106b: {"Apple", ClassApple}, 0x5143: {"Qualcomm", ClassQualcomm}, 0x13b5: {"ARM", ClassOther},
+		0x10005: {"Mesa", ClassOther}, 0x1ae0: {"Google", ClassOther}, 0x1414: {"Microsoft", ClassOther},
+	}
+	v, ok := names[id]
+	if !ok {
+		v.name, v.class = fmt.Sprintf("0x%x", id), ClassOther
+	}
+	if i.Software() {
+		v.class = ClassCPU
+	} else if i.Backend == "metal" && strings.HasPrefix(i.Name, "Apple") {
+		v.name, v.class = "Apple", ClassApple
+	}
+	return v.name, v.class
+}
+
+func backendName(b wgpu.BackendType) string {
+	switch b {
+	case wgpu.BackendType_Vulkan:
+		return "vulkan"
+	case wgpu.BackendType_Metal:
+		return "metal"
+	case wgpu.BackendType_D3D12:
+		return "dx12"
+	case wgpu.BackendType_OpenGL, wgpu.BackendType_OpenGLES:
+		return "gl"
+	}
+	return "unknown"
+}
+
+func typeName(t wgpu.AdapterType) string {
+	switch t {
+	case wgpu.AdapterType_DiscreteGPU:
+		return "discrete"
+	case wgpu.AdapterType_IntegratedGPU:
+		return "integrated"
+	case wgpu.AdapterType_CPU:
+		return "cpu"
+	}
+	return "unknown"
+}
+
+// choose picks an adapter: by name if one is given, else discrete before
+// integrated (the other way round for low power), software last.
+func choose(adapters []*wgpu.Adapter, o Options) (int, error) {
+	rank := map[string]int{"discrete": 0, "integrated": 1, "unknown": 2, "cpu": 3}
+	if o.PowerPreference == "low" {
+		rank["discrete"], rank["integrated"] = 1, 0
+	}
+	best, bestRank, names := -1, 99, []string{}
+	for k, a := range adapters {
+		i := describe(a)
+		names = append(names, i.Name)
+		if o.Adapter != "" && !strings.Contains(strings.ToLower(i.String()), strings.ToLower(o.Adapter)) {
+			continue
+		}
+		if r := rank[i.Type]; r < bestRank {
+			best, bestRank = k, r
+		}
+	}
+	switch {
+	case best >= 0:
+		return best, nil
+	case len(adapters) == 0:
+		return 0, fmt.Errorf("%w: no %s driver answered; install one (on Debian and Ubuntu: mesa-vulkan-drivers)", ErrNoAdapter, orNative(o.Backend))
+	}
+	return 0, fmt.Errorf("%w: none matches %q; there are: %s", ErrNoAdapter, o.Adapter, strings.Join(names, "; "))
+}
+
+func orNative(backend string) string {
+	if backend != "" {
+		return backend
+	}
+	switch runtime.GOOS {
+	case "darwin":
+		return "Metal"
+	case "windows":
+		return "Vulkan or DirectX 12"
+	}
+	return "Vulkan"
+}

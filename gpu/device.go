@@ -1,0 +1,157 @@
+package gpu
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rajveermalviya/go-webgpu/wgpu"
+)
+
+// Options choose and configure a device. The zero value takes the best adapter.
+type Options struct {
+	// Adapter is a part of the wanted adapter's name or driver, in any case.
+	Adapter string
+	// Backend is vulkan, metal, dx12, gl, or "" for the platform's native ones without OpenGL.
+	Backend string
+	// PowerPreference is "low" or "high" (default).
+	PowerPreference string
+	// MaxBinding, if positive, lowers the adapter's largest storage binding, in
+	// bytes: operations then split as they would on a smaller adapter.
+	MaxBinding int64
+	// SubmitBudget is the longest time that one submit should take; 100 ms if
+	// zero. Drivers reset devices whose submits run for seconds.
+	SubmitBudget time.Duration
+	// Debug are the words of [ParseDebug].
+	Debug Debug
+	// Log receives what Debug asks for; nothing else is ever printed.
+	Log io.Writer
+}
+
+// Device is an opened adapter. It is safe for concurrent use: work of several
+// goroutines is interleaved submit by submit.
+type Device struct {
+	info Info
+	opts Options
+
+	// mu guards every call of the binding: its error scopes are one stack per device.
+	mu        sync.Mutex
+	inst      *wgpu.Instance
+	adapter   *wgpu.Adapter
+	dev       *wgpu.Device
+	queue     *wgpu.Queue
+	pipelines map[string]*pipeline
+	dummy     *buffer
+	pace      pace
+	period    float64 // nanoseconds per timestamp tick, 0 before calibration
+	stats     Stats
+	closed    bool
+}
+
+// Stats counts what a device has done since it was opened.
+type Stats struct {
+	Buffers     int   // alive now
+	BufferBytes int64 // alive now
+	Created     int   // buffers ever made
+	Pipelines   int
+	Submits     int
+	Uploads     int // uploads after creation: the inputs
+	UploadBytes int64
+	Readbacks   int
+}
+
+// Open opens an adapter and asks for all of its limits. The error wraps
+// [ErrNoAdapter] when there is none.
+func Open(o Options) (*Device, error) {
+	inst, flags, err := newInstance(o.Backend)
+	if err != nil {
+		return nil, err
+	}
+	adapters := enumerate(inst, flags)
+	k, err := choose(adapters, o)
+	for i, a := range adapters {
+		if err != nil || i != k {
+			a.Release()
+		}
+	}
+	if err != nil {
+		inst.Release()
+		return nil, err
+	}
+	d := &Device{opts: o, inst: inst, adapter: adapters[k], info: describe(adapters[k]), pipelines: map[string]*pipeline{}}
+	if err := d.open(); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("%w: opening %s: %v", ErrNoAdapter, d.info.Name, err)
+	}
+	return d, nil
+}
+
+func (d *Device) open() error {
+	if d.opts.SubmitBudget <= 0 {
+		d.opts.SubmitBudget = 100 * time.Millisecond
+	}
+	limits := d.adapter.GetLimits()
+	desc := &wgpu.DeviceDescriptor{RequiredLimits: &wgpu.RequiredLimits{Limits: limits.Limits}}
+	if d.info.Timestamps {
+		desc.RequiredFeatures = []wgpu.FeatureName{wgpu.FeatureName_TimestampQuery}
+	}
+	dev, err := d.adapter.RequestDevice(desc)
+	if err != nil {
+		return err
+	}
+	d.dev, d.queue = dev, dev.GetQueue()
+	if d.opts.MaxBinding > 0 {
+		d.info.Limits.MaxBinding = min(d.info.Limits.MaxBinding, d.opts.MaxBinding)
+	}
+	d.pace = newPace(d.info.Software())
+	d.dummy, err = d.newBuffer("dummy", 256, wgpu.BufferUsage_Storage|wgpu.BufferUsage_Uniform|wgpu.BufferUsage_CopyDst)
+	return err
+}
+
+// Info describes the adapter; its limits are those in force.
+func (d *Device) Info() Info { return d.info }
+
+// Stats returns the counters.
+func (d *Device) Stats() Stats {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.stats
+}
+
+// Close releases the device. Programs and constants made from it must be closed before.
+func (d *Device) Close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return
+	}
+	d.closed = true
+	for _, p := range d.pipelines {
+		p.release()
+	}
+	if d.dummy != nil {
+		d.dummy.releaseLocked()
+	}
+	if d.queue != nil {
+		d.queue.Release()
+	}
+	if d.dev != nil {
+		d.dev.Release()
+	}
+	d.adapter.Release()
+	d.inst.Release()
+}
+
+// logf writes a debug line.
+func (d *Device) logf(format string, args ...any) {
+	if d.opts.Log != nil {
+		fmt.Fprintf(d.opts.Log, format+"\n", args...)
+	}
+}
+
+// oneLine makes an error of the binding, which spans lines, a single one.
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
+}

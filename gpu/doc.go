@@ -1,0 +1,15 @@
+// Package gpu runs compute kernels on whatever adapter wgpu finds.
+//
+// A [Device] is one opened adapter. A [Recorder] takes the operations of a
+// forward pass, once per input shape, and yields a [Program]: a flat list of
+// dispatches whose buffers, bind groups and pipelines are made beforehand and
+// which is replayed by [Program.Run] as often as wanted. Activations live in
+// an arena whose places are shared by tensors that are never alive together.
+//
+// A Device may be used from several goroutines; so may a Program, whose runs
+// take turns. Recorders and tensors belong to one goroutine at a time.
+//
+// The package knows no model and no operation: packages ops and models say
+// what to compute. It is the only importer of the wgpu binding, and no type of
+// that binding leaves it.
+package gpu

@@ -1,0 +1,296 @@
+package gpu
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// addOne is c[i] = a[i] + bias in rows of stride/4 vectors, halves or floats alike by bits of f32.
+const addOne = `
+struct Params { n: u32, bias: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<f32>;
+@group(0) @binding(2) var<storage, read_write> c: array<f32>;
+@compute @workgroup_size(64, 1, 1)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  if (id.x < p.n) { c[id.x] = a[id.x] + p.bias; }
+}`
+
+func openTest(t *testing.T, o Options) *Device {
+	t.Helper()
+	o.Backend = os.Getenv("WGPU_BACKEND")
+	d, err := Open(o)
+	require.NoError(t, err, "the tests need an adapter; on Debian: mesa-vulkan-drivers")
+	t.Cleanup(d.Close)
+	return d
+}
+
+// chain records n additions of one on a [rows 8] input and gives the program.
+func chain(t *testing.T, d *Device, rows, n int) *Program {
+	t.Helper()
+	k, err := ParseKernel("add", "", addOne)
+	require.NoError(t, err)
+	r := d.Record(F32)
+	x := r.Input("x", F32, rows, 8)
+	for i := range n {
+		y := r.New(fmt.Sprintf("y%d", i), 1, rows, 8)
+		r.Do(Op{Kind: "add", Label: fmt.Sprintf("add.%d", i), In: []*Tensor{x}, Out: []*Tensor{y},
+			Twin: func(in [][]float32) [][]float64 {
+				out := make([]float64, len(in[0]))
+				for i, v := range in[0] {
+					out[i] = float64(v) + 1
+				}
+				return [][]float64{out}
+			},
+			Dispatches: []Dispatch{{Kernel: k, Params: Params{"n": rows * 8, "bias": 1.0}, Bind: []View{All(x), All(y)},
+				Groups: [3]int{(rows*8 + 63) / 64}, FLOPs: float64(rows * 8), Bytes: float64(rows * 64)}},
+		})
+		x = y
+	}
+	r.Output("y", x)
+	p, err := r.Finish()
+	require.NoError(t, err)
+	return p
+}
+
+func ramp(n int) []float32 {
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = float32(i % 97)
+	}
+	return v
+}
+
+func TestRunReplaysAndAllocatesNothing(t *testing.T) {
+	d := openTest(t, Options{})
+	p := chain(t, d, 5, 10)
+	defer p.Close()
+	in := map[string]any{"x": ramp(40)}
+	_, err := p.Run(context.Background(), in)
+	require.NoError(t, err)
+	before := d.Stats()
+	for range 3 {
+		out, err := p.Run(context.Background(), in)
+		require.NoError(t, err)
+		for i, v := range out["y"] {
+			require.Equal(t, float32(i%97)+10, v)
+		}
+	}
+	after := d.Stats()
+	require.Equal(t, before.Created, after.Created, "a warm run makes no buffer")
+	require.Equal(t, int64(3*160), after.UploadBytes-before.UploadBytes, "a warm run uploads its input only")
+	require.Equal(t, 3, after.Readbacks-before.Readbacks)
+}
+
+func TestArenaSharesPlaces(t *testing.T) {
+	d := openTest(t, Options{Debug: Debug{Poison: true}})
+	p := chain(t, d, 100, 20)
+	defer p.Close()
+	m := p.Memory()
+	t.Logf("arena %d, live %d, sum %d bytes", m.Arena, m.Live, m.Sum)
+	require.Less(t, m.Arena, m.Sum/5)
+	require.LessOrEqual(t, float64(m.Arena), 1.3*float64(m.Live))
+	out, err := p.Run(context.Background(), map[string]any{"x": ramp(800)})
+	require.NoError(t, err)
+	require.Equal(t, float32(20+5), out["y"][5])
+}
+
+func TestTinyBudgetSplitsSubmits(t *testing.T) {
+	d := openTest(t, Options{})
+	p := chain(t, d, 300, 50)
+	defer p.Close()
+	tiny := openTest(t, Options{SubmitBudget: time.Nanosecond})
+	q := chain(t, tiny, 300, 50)
+	defer q.Close()
+	in := map[string]any{"x": ramp(2400)}
+	want, err := p.Run(context.Background(), in)
+	require.NoError(t, err)
+	got, err := q.Run(context.Background(), in)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.GreaterOrEqual(t, tiny.Stats().Submits, 50)
+	require.Less(t, d.Stats().Submits, 10)
+}
+
+func TestCancelStopsBetweenSubmits(t *testing.T) {
+	d := openTest(t, Options{SubmitBudget: time.Nanosecond})
+	p := chain(t, d, 300, 500)
+	defer p.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	before := d.Stats().Submits
+	_, err := p.Run(ctx, map[string]any{"x": ramp(2400)})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, before, d.Stats().Submits)
+
+	ctx, cancel = context.WithTimeout(context.Background(), 2*time.Millisecond)
+	defer cancel()
+	_, err = p.Run(ctx, map[string]any{"x": ramp(2400)})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Less(t, d.Stats().Submits-before, 500, "it stopped on the way")
+	out, err := p.Run(context.Background(), map[string]any{"x": ramp(2400)})
+	require.NoError(t, err, "a cancelled program can run again")
+	require.Equal(t, float32(500), out["y"][0])
+}
+
+func TestVerifyNamesTheWrongOperation(t *testing.T) {
+	d := openTest(t, Options{})
+	k, err := ParseKernel("add", "", addOne)
+	require.NoError(t, err)
+	r := d.Record(F32)
+	x := r.Input("x", F32, 3, 8)
+	for i, bias := range []float64{1, 1, 1.001, 1} {
+		y := r.New("y", 1, 3, 8)
+		r.Do(Op{Kind: "add", Label: fmt.Sprintf("block.%d", i), In: []*Tensor{x}, Out: []*Tensor{y},
+			Twin: func(in [][]float32) [][]float64 {
+				out := make([]float64, len(in[0]))
+				for i, v := range in[0] {
+					out[i] = float64(v) + 1
+				}
+				return [][]float64{out}
+			},
+			Dispatches: []Dispatch{{Kernel: k, Params: Params{"n": 24, "bias": bias}, Bind: []View{All(x), All(y)}}}})
+		x = y
+	}
+	p, err := r.Finish()
+	require.NoError(t, err)
+	defer p.Close()
+	checks, err := p.Verify(context.Background(), map[string]any{"x": ramp(24)}, true)
+	require.NoError(t, err)
+	require.Len(t, checks, 3)
+	require.NoError(t, checks[1].Err)
+	require.ErrorContains(t, checks[2].Err, "block.2")
+}
+
+func TestFindNonFinite(t *testing.T) {
+	d := openTest(t, Options{})
+	p := chain(t, d, 3, 4)
+	defer p.Close()
+	v := ramp(24)
+	label, err := p.FindNonFinite(context.Background(), map[string]any{"x": v})
+	require.NoError(t, err)
+	require.Empty(t, label)
+	v[7] = float32(math.Inf(1))
+	label, err = p.FindNonFinite(context.Background(), map[string]any{"x": v})
+	require.NoError(t, err)
+	require.Equal(t, "add.0", label)
+}
+
+func TestProfileTimesEveryDispatch(t *testing.T) {
+	d := openTest(t, Options{})
+	p := chain(t, d, 1000, 300)
+	defer p.Close()
+	timings, err := p.Profile(context.Background(), map[string]any{"x": ramp(8000)})
+	require.NoError(t, err)
+	require.Len(t, timings, 300)
+	for _, x := range timings[1:] {
+		require.Greater(t, x.Took, time.Duration(0))
+		require.Less(t, x.Took, 5*time.Second)
+	}
+}
+
+func TestRecorderRefusesWhatWouldAbort(t *testing.T) {
+	d := openTest(t, Options{})
+	k, err := ParseKernel("add", "", addOne)
+	require.NoError(t, err)
+	for name, x := range map[string]Dispatch{
+		"buffers":   {Kernel: k, Params: Params{"n": 8, "bias": 0}},
+		"parameter": {Kernel: k, Params: Params{"n": 8}, Bind: []View{All(d.Dummy()), All(d.Reserve("w", []int{8}, F32, 32))}},
+		"no param":  {Kernel: k, Params: Params{"n": 8, "bias": 0, "m": 1}, Bind: []View{All(d.Dummy()), All(d.Reserve("w", []int{8}, F32, 32))}},
+		"again":     {Kernel: k, Params: Params{"n": 8, "bias": 0}, Bind: []View{All(d.Dummy()), All(d.Dummy())}},
+		"workgroup": {Kernel: k, Params: Params{"n": 8, "bias": 0}, Bind: []View{All(d.Dummy()), All(d.Reserve("w", []int{8}, F32, 32))}, Groups: [3]int{1 << 20, 1, 1}},
+		"binding":   {Kernel: k, Params: Params{"n": 8, "bias": 0}, Bind: []View{All(d.Dummy()), All(d.Reserve("w", []int{8}, F32, 1<<40))}},
+		"window":    {Kernel: k, Params: Params{"n": 8, "bias": 0}, Bind: []View{All(d.Dummy()), {Tensor: d.Reserve("w", []int{8}, F32, 32), Offset: 256}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := d.Record(F32)
+			shared := d.Dummy()
+			if name == "again" {
+				x.Bind = []View{All(shared), All(shared)}
+			}
+			r.Do(Op{Kind: "add", Label: "here", Dispatches: []Dispatch{x}})
+			require.ErrorContains(t, r.Err(), "here")
+			_, err := r.Finish()
+			require.Error(t, err)
+		})
+	}
+	r := d.Record(F32)
+	w := d.Reserve("w", []int{8}, F32, 32)
+	r.Do(Op{Kind: "add", Dispatches: []Dispatch{{Kernel: k, Params: Params{"n": 8, "bias": 0}, Bind: []View{All(w), All(r.New("y", 1, 8))}}}})
+	_, err = r.Finish()
+	require.ErrorContains(t, err, "not uploaded")
+}
+
+func TestShaderErrorsAreGoErrors(t *testing.T) {
+	d := openTest(t, Options{})
+	k, err := ParseKernel("bad", "", `struct Params { n: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@compute @workgroup_size(1) fn main() { let x: u32 = nonsense; }`)
+	require.NoError(t, err)
+	require.ErrorContains(t, d.Check(k), "nonsense")
+	_, err = ParseKernel("bad", "", "fn main() {}")
+	require.Error(t, err)
+}
+
+func TestConcurrentRuns(t *testing.T) {
+	d := openTest(t, Options{})
+	a, b := chain(t, d, 50, 30), chain(t, d, 60, 20)
+	defer a.Close()
+	defer b.Close()
+	var wg sync.WaitGroup
+	for g := range 6 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for range 10 {
+				p, rows, add := a, 50, 30
+				if g%2 == 0 {
+					p, rows, add = b, 60, 20
+				}
+				out, err := p.Run(context.Background(), map[string]any{"x": ramp(rows * 8)})
+				if err != nil || out["y"][3] != float32(3+add) {
+					t.Errorf("run of goroutine %d: %v", g, err)
+				}
+				runtime.GC()
+			}
+		}()
+	}
+	wg.Wait()
+}
+
+func TestEverythingIsReleased(t *testing.T) {
+	d := openTest(t, Options{})
+	base := d.Stats()
+	for range 50 {
+		p := chain(t, d, 20, 5)
+		_, err := p.Run(context.Background(), map[string]any{"x": ramp(160)})
+		require.NoError(t, err)
+		p.Close()
+	}
+	require.Equal(t, base.BufferBytes, d.Stats().BufferBytes)
+}
+
+func TestNoAdapter(t *testing.T) {
+	_, err := Open(Options{Adapter: "no such adapter", Backend: os.Getenv("WGPU_BACKEND")})
+	require.ErrorIs(t, err, ErrNoAdapter)
+	require.ErrorContains(t, err, "no such adapter")
+	_, err = Open(Options{Backend: "glide"})
+	require.ErrorContains(t, err, "glide")
+}
+
+func TestParseDebug(t *testing.T) {
+	d, err := ParseDebug("poison,wgsl=matmul dump=blocks.3")
+	require.NoError(t, err)
+	require.Equal(t, Debug{Poison: true, WGSL: "matmul", Dump: "blocks.3"}, d)
+	_, err = ParseDebug("pioson")
+	require.ErrorContains(t, err, "pioson")
+	require.ErrorContains(t, err, "poison")
+}

@@ -1,0 +1,406 @@
+package gpu
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/rajveermalviya/go-webgpu/wgpu"
+)
+
+// Program is a recorded forward pass, ready to be replayed.
+type Program struct {
+	dev     *Device
+	ops     []Op
+	steps   []step // the dispatches of all ops, in order
+	inputs  []*Tensor
+	outputs []output
+	arena   *arena
+
+	mu      sync.Mutex // one run at a time: the arena is shared
+	slabs   []*buffer
+	params  *buffer
+	inBufs  []*buffer
+	staging *buffer
+	stageAt []int64 // where each output starts in staging
+	warm    bool
+}
+
+// step is a dispatch with what the binding needs to encode it.
+type step struct {
+	op     int
+	x      *Dispatch
+	pipe   *pipeline
+	group  *wgpu.BindGroup
+	params []byte
+}
+
+// Warm has the driver compile the kernels recorded so far, by one dispatch of
+// each with all parameters zero, which does nothing. It returns before that
+// work is done, so that it goes on while weights are read.
+func (r *Recorder) Warm() error {
+	if r.err != nil {
+		return r.err
+	}
+	r.dev.mu.Lock()
+	defer r.dev.mu.Unlock()
+	seen := map[*pipeline]bool{}
+	for _, op := range r.ops {
+		for _, x := range op.Dispatches {
+			p, err := r.dev.pipelineFor(x.Kernel)
+			if err != nil {
+				return fmt.Errorf("%s: %w", op.Label, err)
+			}
+			if p.warm || seen[p] {
+				continue
+			}
+			seen[p] = true
+			if err := r.dev.warm(p, x.Kernel); err != nil {
+				return fmt.Errorf("%s: warming %s: %w", op.Label, x.Kernel, err)
+			}
+		}
+	}
+	return nil
+}
+
+// warm dispatches one workgroup of k over zero parameters. Each written
+// binding has a buffer of its own: wgpu forbids sharing those.
+func (d *Device) warm(p *pipeline, k *Kernel) error {
+	var scratch []*buffer
+	defer func() {
+		for _, b := range scratch {
+			b.releaseLocked()
+		}
+	}()
+	entries := []wgpu.BindGroupEntry{{Binding: 0, Buffer: d.dummy.b, Size: uint64(d.dummy.size)}}
+	for _, b := range k.Bindings {
+		buf := d.dummy
+		if b.Write {
+			var err error
+			if buf, err = d.newBuffer("warm", 256, wgpu.BufferUsage_Storage); err != nil {
+				return err
+			}
+			scratch = append(scratch, buf)
+		}
+		entries = append(entries, wgpu.BindGroupEntry{Binding: b.Index, Buffer: buf.b, Size: uint64(buf.size)})
+	}
+	group, err := d.dev.CreateBindGroup(&wgpu.BindGroupDescriptor{Layout: p.layout, Entries: entries})
+	if err != nil {
+		return err
+	}
+	defer group.Release()
+	p.warm = true
+	return d.submit(func(e *wgpu.CommandEncoder) error {
+		pass := e.BeginComputePass(nil)
+		defer pass.Release()
+		pass.SetPipeline(p.pipe)
+		pass.SetBindGroup(0, group, nil)
+		pass.DispatchWorkgroups(1, 1, 1)
+		return pass.End()
+	})
+}
+
+// Finish plans the memory, takes it and makes a program. All constants must
+// have been uploaded.
+func (r *Recorder) Finish() (*Program, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	p := &Program{dev: r.dev, ops: r.ops, inputs: r.inputs, outputs: r.outputs}
+	var err error
+	if p.arena, err = planArena(r.ops, r.outputs, r.dev.info.Limits.MaxBuffer); err != nil {
+		return nil, err
+	}
+	r.dev.mu.Lock()
+	defer r.dev.mu.Unlock()
+	if err = p.allocate(); err == nil {
+		err = p.bind()
+	}
+	if err != nil {
+		p.closeLocked()
+		return nil, err
+	}
+	return p, nil
+}
+
+// allocate takes slabs, input and staging buffers and the parameters' buffer.
+func (p *Program) allocate() error {
+	d := p.dev
+	if err := d.fits(p.arena.bytes()); err != nil {
+		return fmt.Errorf("activations: %w", err)
+	}
+	storage := wgpu.BufferUsage_Storage | wgpu.BufferUsage_CopySrc | wgpu.BufferUsage_CopyDst
+	for i, size := range p.arena.slabs {
+		b, err := d.newBuffer(fmt.Sprintf("activations %d", i), size, storage)
+		if err != nil {
+			return err
+		}
+		p.slabs = append(p.slabs, b)
+	}
+	for t, s := range p.arena.slabOf {
+		t.buf = p.slabs[s]
+	}
+	for _, t := range p.inputs {
+		b, err := d.newBuffer(t.Name, t.bytes, storage)
+		if err != nil {
+			return err
+		}
+		t.buf = b
+		p.inBufs = append(p.inBufs, b)
+	}
+	var total int64
+	for _, o := range p.outputs {
+		p.stageAt = append(p.stageAt, total)
+		total += (o.tensor.bytes + 7) &^ 7
+	}
+	var err error
+	p.staging, err = d.newBuffer("outputs", total, wgpu.BufferUsage_MapRead|wgpu.BufferUsage_CopyDst)
+	return err
+}
+
+// bind compiles the pipelines, writes the parameters and makes the bind groups.
+func (p *Program) bind() error {
+	for i := range p.ops {
+		for j := range p.ops[i].Dispatches {
+			x := &p.ops[i].Dispatches[j]
+			params, err := x.Kernel.encode(x.Params)
+			if err != nil {
+				return err
+			}
+			pipe, err := p.dev.pipelineFor(x.Kernel)
+			if err != nil {
+				return fmt.Errorf("%s: %w", p.ops[i].Label, err)
+			}
+			p.steps = append(p.steps, step{op: i, x: x, pipe: pipe, params: params})
+		}
+	}
+	if err := p.uploadParams(); err != nil {
+		return err
+	}
+	for i := range p.steps {
+		if err := p.bindStep(i); err != nil {
+			return fmt.Errorf("%s: %w", p.ops[p.steps[i].op].Label, err)
+		}
+	}
+	return nil
+}
+
+// paramStride is the largest offset alignment of uniform buffers that adapters ask for.
+const paramStride = 256
+
+func (p *Program) uploadParams() error {
+	b, err := p.dev.createBuffer("params", int64(max(1, len(p.steps)))*paramStride, wgpu.BufferUsage_Uniform, true)
+	if err != nil {
+		return err
+	}
+	p.params = b
+	dst := b.b.GetMappedRange(0, uint(b.size))
+	for i, s := range p.steps {
+		copy(dst[i*paramStride:], s.params)
+	}
+	return b.b.Unmap()
+}
+
+func (p *Program) bindStep(i int) error {
+	s := &p.steps[i]
+	entries := []wgpu.BindGroupEntry{{Binding: 0, Buffer: p.params.b, Offset: uint64(i) * paramStride, Size: uint64(len(s.params))}}
+	for k, v := range s.x.Bind {
+		if v.Tensor.buf == nil || v.Tensor.buf.b == nil {
+			return fmt.Errorf("kernel %s: %s has no memory: it was not uploaded, or released", s.x.Kernel, v.Tensor)
+		}
+		entries = append(entries, wgpu.BindGroupEntry{Binding: s.x.Kernel.Bindings[k].Index, Buffer: v.Tensor.buf.b,
+			Offset: uint64(v.Tensor.off + v.Offset), Size: uint64((v.size() + 3) &^ 3)})
+	}
+	var err error
+	s.group, err = p.dev.dev.CreateBindGroup(&wgpu.BindGroupDescriptor{Label: s.x.Kernel.Name, Layout: s.pipe.layout, Entries: entries})
+	if err != nil {
+		return fmt.Errorf("kernel %s: %s", s.x.Kernel, oneLine(err))
+	}
+	return nil
+}
+
+// Close frees the program's memory. Constants stay.
+func (p *Program) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dev.mu.Lock()
+	defer p.dev.mu.Unlock()
+	p.closeLocked()
+}
+
+func (p *Program) closeLocked() {
+	for i := range p.steps {
+		if g := p.steps[i].group; g != nil {
+			g.Release()
+			p.steps[i].group = nil
+		}
+	}
+	for _, b := range append(append(p.slabs, p.inBufs...), p.params, p.staging) {
+		b.releaseLocked()
+	}
+}
+
+// Memory is what a program takes on the device, in bytes.
+type Memory struct {
+	Arena int64 // all activations as planned
+	Live  int64 // the largest sum of activations alive at once: a lower bound
+	Sum   int64 // of all activations, were none to share a place
+	IO    int64 // inputs, parameters and read-back
+}
+
+// Memory reports the plan.
+func (p *Program) Memory() Memory {
+	m := Memory{Arena: p.arena.bytes(), Live: p.arena.live, Sum: p.arena.sum, IO: p.params.size + p.staging.size}
+	for _, b := range p.inBufs {
+		m.IO += b.size
+	}
+	return m
+}
+
+// FLOPs is the arithmetic of one run, counting a multiply-add as two.
+func (p *Program) FLOPs() float64 {
+	var n float64
+	for _, s := range p.steps {
+		n += s.x.FLOPs
+	}
+	return n
+}
+
+// Dispatches is the number of kernel runs of one forward pass.
+func (p *Program) Dispatches() int { return len(p.steps) }
+
+// Run uploads the inputs, []float32 or []uint32 by name, runs everything and
+// reads the outputs back. It stops between submits when ctx ends.
+func (p *Program) Run(ctx context.Context, in map[string]any) (map[string][]float32, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.start(in); err != nil {
+		return nil, err
+	}
+	if p.dev.opts.Debug.NaN || p.dev.opts.Debug.Dump != "" {
+		if err := p.runWatched(ctx); err != nil {
+			return nil, err
+		}
+	} else if err := p.execute(ctx, 0, len(p.steps)); err != nil {
+		return nil, err
+	}
+	p.warm = true
+	return p.readOutputs()
+}
+
+// start uploads the inputs and poisons the arena if that was asked for.
+func (p *Program) start(in map[string]any) error {
+	p.dev.mu.Lock()
+	defer p.dev.mu.Unlock()
+	if len(in) != len(p.inputs) {
+		return fmt.Errorf("the program takes %d inputs, got %d", len(p.inputs), len(in))
+	}
+	for _, t := range p.inputs {
+		raw, err := inputBytes(t, in[t.Name])
+		if err != nil {
+			return err
+		}
+		if err := p.dev.queue.WriteBuffer(t.buf.b, 0, raw); err != nil {
+			return fmt.Errorf("uploading %s: %s", t, oneLine(err))
+		}
+		p.dev.stats.Uploads++
+		p.dev.stats.UploadBytes += int64(len(raw))
+	}
+	if !p.dev.opts.Debug.Poison {
+		return nil
+	}
+	for _, b := range p.slabs {
+		if err := p.dev.queue.WriteBuffer(b.b, 0, poison(b.size)); err != nil {
+			return fmt.Errorf("poisoning the arena: %s", oneLine(err))
+		}
+	}
+	return nil
+}
+
+// poison is NaN both as halves and as floats.
+func poison(size int64) []byte {
+	out := make([]byte, size)
+	for i := 0; i+4 <= len(out); i += 4 {
+		binary.LittleEndian.PutUint32(out[i:], 0x7fff7fff)
+	}
+	return out
+}
+
+func inputBytes(t *Tensor, v any) ([]byte, error) {
+	want := product(t.Shape)
+	switch v := v.(type) {
+	case []float32:
+		if t.Type == F32 && len(v) == want {
+			return wgpu.ToBytes(v), nil
+		}
+		return nil, fmt.Errorf("input %s takes %d %s values, got %d f32", t, want, t.Type, len(v))
+	case []uint32:
+		if t.Type == U32 && len(v) == want {
+			return wgpu.ToBytes(v), nil
+		}
+		return nil, fmt.Errorf("input %s takes %d %s values, got %d u32", t, want, t.Type, len(v))
+	}
+	return nil, fmt.Errorf("input %s is not given as []float32 or []uint32 but as %T", t, v)
+}
+
+// readOutputs copies every output to the staging buffer in one submit and decodes it.
+func (p *Program) readOutputs() (map[string][]float32, error) {
+	out := map[string][]float32{}
+	if len(p.outputs) == 0 {
+		return out, nil
+	}
+	d := p.dev
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	err := d.submit(func(e *wgpu.CommandEncoder) error {
+		for i, o := range p.outputs {
+			t := o.tensor
+			if err := e.CopyBufferToBuffer(t.buf.b, uint64(t.off), p.staging.b, uint64(p.stageAt[i]), uint64((t.bytes+3)&^3)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the outputs: %s", oneLine(err))
+	}
+	err = p.staging.mapRead(p.staging.size, func(raw []byte) {
+		for i, o := range p.outputs {
+			out[o.name] = o.tensor.decode(raw[p.stageAt[i]:])
+		}
+	})
+	return out, err
+}
+
+// readTensor reads one tensor by a staging buffer of its own: for checks, not for forward passes.
+func (p *Program) readTensor(t *Tensor) ([]byte, error) {
+	d := p.dev
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s, err := d.newBuffer("check", t.bytes, wgpu.BufferUsage_MapRead|wgpu.BufferUsage_CopyDst)
+	if err != nil {
+		return nil, err
+	}
+	defer s.releaseLocked()
+	err = d.submit(func(e *wgpu.CommandEncoder) error {
+		return e.CopyBufferToBuffer(t.buf.b, uint64(t.off), s.b, 0, uint64((t.bytes+3)&^3))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %s", t, oneLine(err))
+	}
+	var raw []byte
+	err = s.mapRead(s.size, func(b []byte) { raw = append(raw, b...) })
+	return raw, err
+}
+
+// firstNonFinite is the index of the first NaN or Inf, or -1.
+func firstNonFinite(v []float32) int {
+	for i, x := range v {
+		if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,182 @@
+package gpu
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Dispatch is one run of a kernel.
+type Dispatch struct {
+	Kernel *Kernel
+	Params Params
+	Bind   []View // in the order of the kernel's storage bindings
+	Groups [3]int // workgroups in x, y, z; zero counts as one
+	FLOPs  float64
+	Bytes  float64 // read and written once, for bandwidth figures
+}
+
+// Op is one operation of a model: its dispatches and what they should compute.
+type Op struct {
+	Kind       string // the operation's one name, e.g. "matmul"
+	Label      string // where in the model, e.g. "blocks.3.attn.qkv"
+	In, Out    []*Tensor
+	Dispatches []Dispatch
+	// Twin computes the logical outputs from the logical inputs in f64.
+	Twin func(in [][]float32) [][]float64
+	// Tolerance is the NMSE that Verify allows; zero means the default of the output's type.
+	Tolerance float64
+}
+
+// Recorder takes operations and makes a program of them. It holds the first
+// error, as bufio.Writer does: later operations do nothing and Finish returns it.
+type Recorder struct {
+	dev       *Device
+	Precision DType // F16 or F32: how activations are stored
+	KeepTaps  bool  // make every tapped tensor an output
+
+	ops     []Op
+	inputs  []*Tensor
+	outputs []output
+	scope   []string
+	err     error
+}
+
+type output struct {
+	name   string
+	tensor *Tensor
+}
+
+// Record starts a recording.
+func (d *Device) Record(precision DType) *Recorder {
+	return &Recorder{dev: d, Precision: precision}
+}
+
+// Device is what the recording is for.
+func (r *Recorder) Device() *Device { return r.dev }
+
+// Err is the first error, if any.
+func (r *Recorder) Err() error { return r.err }
+
+// Fail keeps err if it is the first.
+func (r *Recorder) Fail(err error) {
+	if r.err == nil && err != nil {
+		if label := r.Label(""); label != "" {
+			err = fmt.Errorf("%s: %w", label, err)
+		}
+		r.err = err
+	}
+}
+
+// Enter prefixes the labels of the operations until Leave with a part of a path.
+func (r *Recorder) Enter(part string) { r.scope = append(r.scope, part) }
+
+// Leave ends the latest Enter.
+func (r *Recorder) Leave() { r.scope = r.scope[:len(r.scope)-1] }
+
+// Label is the path entered with name at its end.
+func (r *Recorder) Label(name string) string {
+	parts := r.scope
+	if name != "" {
+		parts = append(append([]string{}, parts...), name)
+	}
+	return strings.Join(parts, ".")
+}
+
+// Input declares a dense array that every run uploads.
+func (r *Recorder) Input(name string, typ DType, shape ...int) *Tensor {
+	t := &Tensor{Name: name, Shape: shape, Groups: 1, Type: typ, place: inInput, dense: true}
+	t.bytes = int64(product(shape)) * typ.Size()
+	r.inputs = append(r.inputs, t)
+	return t
+}
+
+// New declares an activation in the recording's precision.
+func (r *Recorder) New(name string, groups int, shape ...int) *Tensor {
+	return r.NewTyped(name, r.Precision, groups, shape...)
+}
+
+// NewTyped declares an activation whose type is not the recording's, e.g. f32 partial sums.
+func (r *Recorder) NewTyped(name string, typ DType, groups int, shape ...int) *Tensor {
+	t := &Tensor{Name: r.Label(name), Shape: append([]int{}, shape...), Groups: groups, Type: typ, place: inArena}
+	if groups < 1 || t.Width()%groups != 0 {
+		r.Fail(fmt.Errorf("%s: %d columns do not make %d equal groups", t, t.Width(), groups))
+		t.Groups = 1
+	}
+	rows := (t.Rows() + rowPad - 1) / rowPad * rowPad
+	t.bytes = int64(rows) * int64(t.Stride()) * typ.Size()
+	return t
+}
+
+// Do appends an operation.
+func (r *Recorder) Do(op Op) {
+	if r.err != nil {
+		return
+	}
+	if op.Label == "" {
+		op.Label = r.Label(op.Kind)
+	}
+	for i := range op.Dispatches {
+		if err := r.check(&op.Dispatches[i]); err != nil {
+			r.Fail(fmt.Errorf("%s: %w", op.Label, err))
+			return
+		}
+	}
+	r.ops = append(r.ops, op)
+}
+
+// check validates a dispatch so that nothing invalid is ever submitted.
+func (r *Recorder) check(x *Dispatch) error {
+	l := r.dev.info.Limits
+	if len(x.Bind) != len(x.Kernel.Bindings) {
+		return fmt.Errorf("kernel %s takes %d buffers, got %d", x.Kernel, len(x.Kernel.Bindings), len(x.Bind))
+	}
+	for i := range x.Groups {
+		x.Groups[i] = max(1, x.Groups[i])
+		if x.Groups[i] > l.MaxWorkgroups {
+			return fmt.Errorf("kernel %s: %d workgroups in one dimension exceed the adapter's %d", x.Kernel, x.Groups[i], l.MaxWorkgroups)
+		}
+	}
+	if _, err := x.Kernel.encode(x.Params); err != nil {
+		return err
+	}
+	written := map[*Tensor]bool{}
+	for i, v := range x.Bind {
+		name := x.Kernel.Bindings[i].Name
+		switch {
+		case v.Tensor == nil:
+			return fmt.Errorf("kernel %s: buffer %s is not given", x.Kernel, name)
+		case v.Offset%max(1, l.OffsetAlignment) != 0 || v.Offset < 0 || v.size() <= 0 || v.Offset+v.size() > v.Tensor.bytes:
+			return fmt.Errorf("kernel %s: buffer %s: the window of %d bytes at %d does not fit %s of %d bytes", x.Kernel, name, v.size(), v.Offset, v.Tensor, v.Tensor.bytes)
+		case v.size() > l.MaxBinding:
+			return fmt.Errorf("kernel %s: buffer %s: %d bytes exceed the adapter's largest binding, %d; the operation must split", x.Kernel, name, v.size(), l.MaxBinding)
+		}
+		if w := x.Kernel.Bindings[i].Write; w || written[v.Tensor] {
+			for j, u := range x.Bind {
+				if j != i && u.Tensor == v.Tensor {
+					return fmt.Errorf("kernel %s: %s is bound for writing and bound again", x.Kernel, v.Tensor)
+				}
+			}
+			written[v.Tensor] = w
+		}
+	}
+	return nil
+}
+
+// Output names a tensor that every run reads back.
+func (r *Recorder) Output(name string, t *Tensor) {
+	if r.err == nil {
+		r.outputs = append(r.outputs, output{name, t})
+	}
+}
+
+// Tap names an intermediate for goldens and debugging; it costs nothing unless KeepTaps is set.
+func (r *Recorder) Tap(name string, t *Tensor) {
+	if r.KeepTaps {
+		r.Output(name, t)
+	}
+}
+
+// Dummy is a constant of 256 bytes to bind where a kernel's optional buffer is not used.
+func (d *Device) Dummy() *Tensor {
+	return &Tensor{Name: "dummy", Shape: []int{64}, Groups: 1, Type: F32, place: inConstant, dense: true, bytes: d.dummy.size, buf: d.dummy, dev: d}
+}

@@ -1,0 +1,201 @@
+package gpu
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+)
+
+// OpCheck is the outcome of recomputing one operation on the CPU.
+type OpCheck struct {
+	Op, Label, Kernel string
+	NMSE              float64 // Σ(gpu−cpu)² / Σcpu² over all outputs
+	MaxAbs            float64 // largest difference relative to the largest value
+	Allowed           float64 // NMSE
+	Err               error   // what is wrong, or nil
+}
+
+// Default NMSE between an operation and its twin: rounding the output to a
+// half gives about 8e-8; f32 sums of a few thousand terms about 1e-13.
+const (
+	ToleranceF16 = 1e-6
+	ToleranceF32 = 1e-10
+)
+
+// Verify runs the program operation by operation, recomputes each from the
+// GPU's own inputs by its twin, and reports them in order. An input that
+// the operation changed and padding that is not zero are errors too. With
+// stopAtFirst it ends at the first wrong one.
+func (p *Program) Verify(ctx context.Context, in map[string]any, stopAtFirst bool) ([]OpCheck, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.start(in); err != nil {
+		return nil, err
+	}
+	var checks []OpCheck
+	for i, lo := 0, 0; i < len(p.ops); i++ {
+		hi := lo + len(p.ops[i].Dispatches)
+		c, err := p.verifyOp(ctx, i, lo, hi)
+		if err != nil {
+			return checks, err
+		}
+		checks = append(checks, c)
+		if c.Err != nil && stopAtFirst {
+			break
+		}
+		lo = hi
+	}
+	return checks, nil
+}
+
+func (p *Program) verifyOp(ctx context.Context, i, lo, hi int) (OpCheck, error) {
+	op := &p.ops[i]
+	c := OpCheck{Op: op.Kind, Label: op.Label}
+	if lo < hi {
+		c.Kernel = p.steps[lo].x.Kernel.String()
+	}
+	before := make([][]byte, len(op.In))
+	values := make([][]float32, len(op.In))
+	var err error
+	for k, t := range op.In {
+		if before[k], err = p.readTensor(t); err != nil {
+			return c, err
+		}
+		values[k] = t.decode(before[k])
+	}
+	if err := p.execute(ctx, lo, hi); err != nil {
+		return c, err
+	}
+	if err := p.compareOp(&c, op, values); err != nil {
+		return c, err
+	}
+	for k, t := range op.In {
+		after, err := p.readTensor(t)
+		if err != nil {
+			return c, err
+		}
+		if c.Err == nil && !bytes.Equal(before[k], after) {
+			c.Err = fmt.Errorf("%s (%s, kernel %s) changed its input %s", op.Label, op.Kind, c.Kernel, t)
+		}
+	}
+	return c, nil
+}
+
+func (p *Program) compareOp(c *OpCheck, op *Op, in [][]float32) error {
+	if op.Twin == nil {
+		c.Err = fmt.Errorf("%s (%s) has no CPU twin", op.Label, op.Kind)
+		return nil
+	}
+	want := op.Twin(in)
+	if len(want) != len(op.Out) {
+		return fmt.Errorf("%s: the twin gives %d outputs, the operation %d", op.Label, len(want), len(op.Out))
+	}
+	c.Allowed = op.Tolerance
+	for k, t := range op.Out {
+		raw, err := p.readTensor(t)
+		if err != nil {
+			return err
+		}
+		if c.Allowed == 0 {
+			c.Allowed = ToleranceF32
+			if t.Type == F16 {
+				c.Allowed = ToleranceF16
+			}
+		}
+		if len(want[k]) != product(t.Shape) {
+			return fmt.Errorf("%s: the twin gives %d values for %s", op.Label, len(want[k]), t)
+		}
+		nmse, maxAbs := difference(t.decode(raw), want[k])
+		c.NMSE, c.MaxAbs = math.Max(c.NMSE, nmse), math.Max(c.MaxAbs, maxAbs)
+		switch {
+		case !(nmse <= c.Allowed):
+			c.Err = fmt.Errorf("%s (%s, kernel %s): %s differs from the CPU by NMSE %.3g, allowed %.3g", op.Label, op.Kind, c.Kernel, t, nmse, c.Allowed)
+		case !t.paddingClean(raw):
+			c.Err = fmt.Errorf("%s (%s, kernel %s): %s has padding that is not zero", op.Label, op.Kind, c.Kernel, t)
+		}
+	}
+	return nil
+}
+
+// difference is the NMSE and the largest difference relative to the largest
+// wanted value. NaN anywhere gives NaN; a difference from all zeros, +Inf.
+func difference(got []float32, want []float64) (nmse, maxAbs float64) {
+	var num, den, worst, top float64
+	for i, w := range want {
+		e := float64(got[i]) - w
+		num += e * e
+		den += w * w
+		worst, top = math.Max(worst, math.Abs(e)), math.Max(top, math.Abs(w))
+	}
+	if num == 0 {
+		return 0, 0
+	}
+	return num / den, worst / top
+}
+
+// FindNonFinite runs the program again, operation by operation, and names the
+// first whose output holds NaN or Inf; "" if none does.
+func (p *Program) FindNonFinite(ctx context.Context, in map[string]any) (label string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.start(in); err != nil {
+		return "", err
+	}
+	for i, lo := 0, 0; i < len(p.ops); i++ {
+		hi := lo + len(p.ops[i].Dispatches)
+		if err := p.execute(ctx, lo, hi); err != nil {
+			return "", err
+		}
+		for _, t := range p.ops[i].Out {
+			raw, err := p.readTensor(t)
+			if err != nil {
+				return "", err
+			}
+			if firstNonFinite(t.decode(raw)) >= 0 {
+				return p.ops[i].Label, nil
+			}
+		}
+		lo = hi
+	}
+	return "", nil
+}
+
+// runWatched executes operation by operation for the debug words nan and dump.
+func (p *Program) runWatched(ctx context.Context) error {
+	for i, lo := 0, 0; i < len(p.ops); i++ {
+		op := &p.ops[i]
+		hi := lo + len(op.Dispatches)
+		if err := p.execute(ctx, lo, hi); err != nil {
+			return err
+		}
+		lo = hi
+		dump := p.dev.opts.Debug.Dump == op.Label
+		if !dump && !p.dev.opts.Debug.NaN {
+			continue
+		}
+		for _, t := range op.Out {
+			raw, err := p.readTensor(t)
+			if err != nil {
+				return err
+			}
+			v := t.decode(raw)
+			if dump {
+				p.dev.logf("%s", describeValues(t, v))
+			}
+			if at := firstNonFinite(v); at >= 0 && p.dev.opts.Debug.NaN {
+				return fmt.Errorf("%s (%s): %s holds %v at %d", op.Label, op.Kind, t, v[at], at)
+			}
+		}
+	}
+	return nil
+}
+
+func describeValues(t *Tensor, v []float32) string {
+	lo, hi, sum := math.Inf(1), math.Inf(-1), 0.0
+	for _, x := range v {
+		f := float64(x)
+		lo, hi, sum = math.Min(lo, f), math.Max(hi, f), sum+f
+	}
+	return fmt.Sprintf("%s: min %g, max %g, mean %g, first %v", t, lo, hi, sum/float64(len(v)), v[:min(8, len(v))])
+}
