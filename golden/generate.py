@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""Makes the goldens with the libraries whose checkpoints people load.
+
+    pip install -r golden/requirements.txt
+    python golden/generate.py                     everything but zoo_vit
+    python golden/generate.py linear vit_classify these alone
+    python golden/generate.py zoo_vit             the trained model, from zoo/
+
+Run by hand: tests only ever read what lies here. Seeds are the cases' names,
+so that the same versions (requirements.txt) give the same files.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import torch
+import transformers
+
+import generate_models
+import generate_ops
+from generate_io import write
+
+HERE = Path(__file__).resolve().parent
+
+
+def main():
+    names = [*generate_ops.OPS, *generate_models.MODELS]
+    parser = argparse.ArgumentParser(description="Makes the goldens; without names, all but zoo_vit.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="an op or a case: " + " ".join([*names, "zoo_vit"]))
+    parser.add_argument("--out", type=Path, default=HERE, help="folder to write ops/ and models/ into")
+    parser.add_argument("--zoo", type=Path, default=HERE.parent / "zoo", help="folder with vit/ and pictures/")
+    args = parser.parse_args()
+    unknown = set(args.names) - {*names, "zoo_vit"}
+    if unknown:
+        parser.error(f"unknown: {' '.join(sorted(unknown))}; known: {' '.join([*names, 'zoo_vit'])}")
+
+    torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    for name in args.names or names:
+        if name in generate_ops.OPS:
+            tensors, cases = generate_ops.pack(generate_ops.OPS[name]())
+            metadata = {"op": name, "source": f"torch {torch.__version__.split('+')[0]}", "cases": cases}
+            write(args.out / "ops" / f"{name}.safetensors", tensors, metadata)
+        elif name == "zoo_vit":
+            generate_models.zoo_vit(args.out / "models", args.zoo)
+        else:
+            generate_models.MODELS[name](args.out / "models")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,370 @@
+"""Goldens of the package picture: decoding, resampling and pre-processing.
+
+Run by hand, with the versions of golden/requirements.txt:
+
+    python golden/picture/generate.py
+
+It draws its own pictures and writes, beside itself,
+    src/    picture files
+    want/   what the references make of them: PNG (8-bit RGB), or *.f32.gz
+            (gzip of little-endian float32, [3 H W])
+    cases.json  which belongs to which, with the settings
+Nothing in it is random. The references are Pillow, transformers, timm and
+torchvision.
+"""
+
+import gzip
+import io
+import json
+import math
+import shutil
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import PIL
+import timm
+import torch
+import torchvision
+import transformers
+from PIL import Image, ImageDraw, ImageOps
+from timm.data import create_transform, resolve_data_config
+from timm.data.transforms import ResizeKeepRatio
+from transformers.image_transforms import convert_to_rgb
+from transformers.models.auto.image_processing_auto import get_image_processor_class_from_name
+
+HERE = Path(__file__).parent
+SRC, WANT = HERE / "src", HERE / "want"
+cases = {
+    "made_with": {m.__name__: m.__version__ for m in (PIL, timm, torch, torchvision, transformers)},
+    "decode": [],
+    "resize": [],
+    "process": [],
+    "defaults": {},
+    "sizes": [],
+}
+
+
+def draw(w, h, seed=0):
+    """A picture with soft gradients, hard edges, fine texture and every colour."""
+    y, x = np.mgrid[0:h, 0:w].astype(np.float64)
+    u, v = x / max(w - 1, 1), y / max(h - 1, 1)
+    a = np.stack([255 * u, 255 * v, 127.5 + 127.5 * np.sin(7 * u + 5 * v + seed)], -1)
+    r2 = (x - 0.7 * w) ** 2 + (y - 0.4 * h) ** 2
+    rings = 127.5 + 127.5 * np.cos(r2 / (0.05 * w * h) ** 0.5 / 3)  # finer and finer
+    inside = r2 < (0.3 * min(w, h)) ** 2
+    a[inside] = np.stack([rings, rings, 255 - rings], -1)[inside]
+    m = Image.fromarray(a.round().astype(np.uint8))
+    d = ImageDraw.Draw(m)
+    d.rectangle([w // 10, h // 2, w // 3, h - h // 8], fill=(250, 30, 20), outline=(0, 0, 0))
+    d.ellipse([w // 5, h // 8, w // 2, h // 2], fill=(20, 200, 240))
+    for i in range(6):
+        d.line([0, i * h // 7, w, (6 - i) * h // 9], fill=(255 * (i % 2), 255, 40 * i))
+    return m
+
+
+def muted(w, h):
+    """The same with colours as pale as a photograph's, for JPEG."""
+    m = draw(w, h)
+    return Image.blend(m, m.convert("L").convert("RGB"), 0.5)
+
+
+def alpha(m):
+    """The picture with transparency from none to full."""
+    w, h = m.size
+    ramp = np.add.outer(np.arange(h), np.arange(w)) * 300 // (w + h)
+    m = m.convert("RGBA")
+    m.putalpha(Image.fromarray(np.clip(ramp - 20, 0, 255).astype(np.uint8)))
+    return m
+
+
+def raw_png(a, colour, depth, extra=b""):
+    """A PNG that Pillow cannot write: a is [H, W, channels] of depth 8 or 16."""
+    h, w = a.shape[:2]
+    rows = a.astype(">u2" if depth == 16 else np.uint8).reshape(h, -1)
+    data = zlib.compress(b"".join(b"\0" + r.tobytes() for r in rows), 9)
+
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", w, h, depth, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def reference(data):
+    """The picture as transformers' pipelines see it: upright, over white."""
+    m = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    return Image.fromarray(convert_to_rgb(m, return_numpy=True))
+
+
+def save_png(path, m):
+    m.save(path, optimize=True)
+
+
+def decode_case(name, data, want=None, **more):
+    """want is the expected picture where Pillow's is not the one we follow."""
+    (SRC / name).write_bytes(data)
+    save_png(WANT / f"{name}.png", want or reference(data))
+    cases["decode"].append({"src": name, "want": f"{name}.png", **more})
+
+
+def encoded(m, kind, **options):
+    b = io.BytesIO()
+    m.save(b, kind, **options)
+    return b.getvalue()
+
+
+def exif(orientation):
+    e = Image.Exif()
+    e[0x0112] = orientation
+    return e
+
+
+def decode_png():
+    m = draw(37, 23)
+    decode_case("rgb.png", encoded(m, "PNG"))
+    decode_case("grey.png", encoded(m.convert("L"), "PNG"))
+    decode_case("bilevel.png", encoded(m.convert("1"), "PNG"))
+    decode_case("palette.png", encoded(m.quantize(37), "PNG"))
+    decode_case("palette4.png", encoded(m.quantize(13), "PNG", bits=4))
+    decode_case("palette_alpha.png", encoded(alpha(m).quantize(50), "PNG"))
+    decode_case("rgba.png", encoded(alpha(m), "PNG"))
+    decode_case("grey_alpha.png", encoded(alpha(m).convert("LA"), "PNG"))
+    r, g, b = m.getpixel((3, 20))
+    key = struct.pack(">HHH", r, g, b)
+    trns = struct.pack(">I", 6) + b"tRNS" + key + struct.pack(">I", zlib.crc32(b"tRNS" + key))
+    decode_case("colour_key.png", raw_png(np.asarray(m), 2, 8, trns))
+
+    # 16 bits: rounded to the nearest of 8, by definition. (Pillow takes the high byte of colours.)
+    wide = np.asarray(m).astype(np.int64) * 257 + np.arange(37 * 23 * 3).reshape(23, 37, 3) % 509 - 254
+    wide = np.clip(wide, 0, 65535)
+    a16 = np.clip(np.asarray(alpha(m))[..., 3:].astype(np.int64) * 257 + 77, 0, 65535)
+    rounded = lambda a: Image.fromarray(np.floor(a * 255 / 65535 + 0.5).astype(np.uint8))
+    decode_case("rgb16.png", raw_png(wide, 2, 16), rounded(wide))
+    grey = wide[..., :1]
+    decode_case("grey16.png", raw_png(grey, 0, 16), rounded(np.repeat(grey, 3, 2)))
+    over = wide * a16 / 65535 + (65535 - a16)
+    decode_case("rgba16.png", raw_png(np.concatenate([wide, a16], 2), 6, 16), rounded(over))
+
+    for o in range(1, 9):
+        decode_case(f"turn{o}.png", encoded(draw(9, 6), "PNG", exif=exif(o)))
+    shift = Image.alpha_composite(Image.new("RGBA", m.size, (10, 120, 200, 255)), alpha(m)).convert("RGB")
+    decode_case("rgba_over_blue.png", encoded(alpha(m), "PNG"), shift, background=[10, 120, 200])
+
+
+def swap_sampling(data, old, new, size=None):
+    """Change the luma sampling factors in a JPEG's SOF segment, and its size."""
+    at = data.index(b"\xff\xc0")
+    b = bytearray(data)
+    assert b[at + 11] == old
+    b[at + 11] = new
+    if size:
+        b[at + 5 : at + 9] = struct.pack(">HH", *size)
+    return bytes(b)
+
+
+def drop_adobe(data):
+    at = data.index(b"\xff\xee")
+    return data[:at] + data[at + 2 + struct.unpack(">H", data[at + 2 : at + 4])[0] :]
+
+
+def decode_jpeg():
+    for name, sub in (("444", 0), ("422", 1), ("420", 2)):
+        for w, h in ((1, 1), (2, 2), (3, 5), (5, 4), (31, 17), (64, 48), (73, 45)):
+            decode_case(f"{name}_{w}x{h}.jpg", encoded(muted(w, h), "JPEG", quality=75, subsampling=sub))
+    m = muted(61, 43)
+    decode_case("coarse.jpg", encoded(m, "JPEG", quality=25, subsampling=2))
+    decode_case("progressive.jpg", encoded(m, "JPEG", quality=75, subsampling=2, progressive=True))
+    decode_case("restarts.jpg", encoded(m, "JPEG", quality=75, subsampling=2, restart_marker_blocks=3))
+    decode_case("grey.jpg", encoded(m.convert("L"), "JPEG", quality=75))
+    decode_case("rgb.jpg", encoded(m, "JPEG", quality=75, keep_rgb=True, subsampling=0))
+    # The same number of blocks per unit, so that the stream stays valid; the picture is scrambled.
+    square = muted(64, 64)
+    decode_case("440.jpg", swap_sampling(encoded(square, "JPEG", quality=75, subsampling=1), 0x21, 0x12))
+    decode_case("411.jpg", swap_sampling(encoded(square, "JPEG", quality=75, subsampling=2), 0x22, 0x41))
+    cmyk = m.convert("CMYK")
+    k = np.asarray(cmyk).copy()
+    k[..., 3] = np.arange(61) * 2  # Pillow's conversion leaves black empty
+    cmyk = encoded(Image.fromarray(k, "CMYK"), "JPEG", quality=75)
+    decode_case("cmyk.jpg", cmyk)
+    decode_case("cmyk_plain.jpg", drop_adobe(cmyk))
+    at = cmyk.index(b"Adobe") + 11
+    decode_case("ycck.jpg", cmyk[:at] + b"\x02" + cmyk[at + 1 :])
+    decode_case("turn6.jpg", encoded(muted(24, 16), "JPEG", quality=95, subsampling=0, exif=exif(6)))
+
+
+def decode_others():
+    m = draw(45, 33)
+    decode_case("rgb.bmp", encoded(m, "BMP"))
+    decode_case("palette.bmp", encoded(m.quantize(20), "BMP"))
+    decode_case("grey.bmp", encoded(m.convert("L"), "BMP"))
+
+    decode_case("palette.gif", encoded(m.quantize(60), "GIF"))
+    decode_case("interlaced.gif", encoded(m.quantize(60), "GIF", interlace=1))
+    decode_case("transparent.gif", encoded(m.quantize(60), "GIF", transparency=7))
+    decode_case("animated.gif", encoded(m.quantize(60), "GIF", save_all=True, append_images=[draw(45, 33, 2).quantize(60)]))
+    small = bytearray(encoded(m.quantize(60), "GIF"))
+    small[6:10] = struct.pack("<HH", 60, 50)  # the canvas outgrows the frame
+    decode_case("canvas.gif", bytes(small))
+    small = bytearray(encoded(m.quantize(60), "GIF", transparency=7))
+    small[6:10] = struct.pack("<HH", 60, 50)
+    decode_case("canvas_transparent.gif", bytes(small))
+
+    for w, h in ((1, 1), (2, 3), (45, 33), (64, 48)):
+        decode_case(f"lossy_{w}x{h}.webp", encoded(draw(w, h), "WEBP", quality=80))
+    decode_case("lossless.webp", encoded(m, "WEBP", lossless=True))
+    decode_case("lossy_alpha.webp", encoded(alpha(m), "WEBP", quality=70))
+    decode_case("lossless_alpha.webp", encoded(alpha(m), "WEBP", lossless=True, exact=True))
+    decode_case("turn8.webp", encoded(m, "WEBP", quality=80, exif=exif(8)))
+    frames = [draw(45, 33, s) for s in (0, 2)]
+    decode_case("animated.webp", encoded(frames[0], "WEBP", quality=80, save_all=True, append_images=frames[1:]))
+
+
+def source(name, m):
+    save_png(SRC / name, m)
+    return m
+
+
+FILTERS = ["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
+
+
+def resize():
+    large = source("large.png", draw(467, 321))
+    small = source("small.png", draw(37, 23))
+    jobs = [("large.png", large, 64, 44), ("large.png", large, 64, 321), ("small.png", small, 111, 69), ("small.png", small, 25, 61), ("small.png", small, 40, 9)]
+    for name, m, w, h in jobs:  # the last in the other order of passes, as height shrinks most
+        for i, f in enumerate(FILTERS):
+            if name == "large.png" and h == 321 and f != "bicubic":
+                continue
+            want = f"{Path(name).stem}_{w}x{h}_{f}.png"
+            save_png(WANT / want, m.resize((w, h), i))
+            cases["resize"].append({"src": name, "w": w, "h": h, "filter": f, "want": want})
+
+
+def process_case(name, kind, src, config, got, **more):
+    a = np.ascontiguousarray(got, dtype="<f4")
+    assert a.ndim == 3 and a.shape[0] == 3, a.shape
+    path = f"{name}.f32.gz"
+    (WANT / path).write_bytes(gzip.compress(a.tobytes(), 9, mtime=0))
+    cases["process"].append({"name": name, "kind": kind, "src": src, "config": config, "shape": a.shape, "want": path, **more})
+
+
+def hf(class_name, config, m):
+    """The default back end's result: torchvision's, which resizes tensors."""
+    cls = get_image_processor_class_from_name(class_name)
+    return np.asarray(cls.from_dict(config)(m, return_tensors="np")["pixel_values"][0])
+
+
+IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+
+
+def process_transformers():
+    files = {"wide.png": source("wide.png", draw(219, 146)), "tall.png": source("tall.png", draw(97, 150)), "tiny.png": source("tiny.png", draw(20, 15))}
+    for name, class_name, src, config in [
+        ("vit_default", "ViTImageProcessor", "tall.png", {}),
+        ("vit", "ViTImageProcessor", "wide.png", {"size": {"height": 48, "width": 64}}),
+        ("vit_int", "ViTImageProcessor", "tall.png", {"size": 56, "resample": 3, "do_normalize": False}),
+        ("vit_raw", "ViTImageProcessor", "wide.png", {"size": 40, "do_rescale": False, "do_normalize": False}),
+        ("vit_no_resize", "ViTImageProcessor", "tiny.png", {"do_resize": False, **IMAGENET}),
+        ("deit", "DeiTImageProcessor", "wide.png", {"size": 73, "crop_size": 56, **IMAGENET}),
+        ("deit_pad", "DeiTImageProcessor", "wide.png", {"size": {"height": 31, "width": 73}, "crop_size": {"height": 40, "width": 56}}),
+        ("clip", "CLIPImageProcessor", "wide.png", {"size": 56, "crop_size": 56, "do_convert_rgb": True}),
+        ("clip_tall", "CLIPImageProcessor", "tall.png", {"size": {"shortest_edge": 48}, "crop_size": {"height": 48, "width": 48}}),
+        ("clip_pad", "CLIPImageProcessor", "tiny.png", {"do_resize": False, "crop_size": 27}),
+        ("siglip", "SiglipImageProcessor", "tall.png", {"size": {"height": 48, "width": 48}}),
+        ("dinov2", "BitImageProcessor", "wide.png", {"size": {"shortest_edge": 65}, "crop_size": {"height": 56, "width": 56}, **IMAGENET}),
+        ("convnext", "ConvNextImageProcessor", "wide.png", {"size": {"shortest_edge": 56}, "crop_pct": 0.875, **IMAGENET}),
+        ("convnext_pct", "ConvNextImageProcessor", "tall.png", {"size": {"shortest_edge": 56}, "crop_pct": 0.95, "resample": 2}),
+        ("efficientnet", "EfficientNetImageProcessor", "wide.png", {"size": {"height": 61, "width": 61}, "do_center_crop": True, "crop_size": 52}),
+        ("efficientnet_offset", "EfficientNetImageProcessor", "wide.png", {"size": 48, "rescale_factor": 1 / 127.5, "rescale_offset": True, "do_normalize": False, "include_top": False}),
+        ("levit", "LevitImageProcessor", "wide.png", {"size": {"shortest_edge": 56}, "crop_size": 56}),
+        ("poolformer", "PoolFormerImageProcessor", "tall.png", {"size": {"shortest_edge": 56}, "crop_size": 56, "crop_pct": 0.9}),
+        ("mobilenet", "MobileNetV2ImageProcessor", "wide.png", {"size": {"shortest_edge": 64}, "crop_size": {"height": 56, "width": 56}}),
+        ("dinov3", "DINOv3ViTImageProcessor", "wide.png", {"size": 48}),
+    ]:
+        m = files[src]
+        config = {"image_processor_type": class_name, **config}
+        got = hf(class_name, config, m)
+        process_case(name, "transformers", src, config, got)
+    # ConvNeXt stretches from 384 on: too large to keep, so the middle rows of one.
+    got = hf("ConvNextImageProcessor", {}, files["tiny.png"])
+    process_case("convnext_384", "transformers", "tiny.png", {"image_processor_type": "ConvNextFeatureExtractor"}, got[:, 190:194], rows=[190, 194])
+    return files
+
+
+def process_timm(files):
+    for name, src, config in [
+        ("timm_center", "wide.png", {"input_size": [3, 56, 56], "interpolation": "bicubic", "crop_pct": 0.9, "crop_mode": "center", "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}),
+        ("timm_oblong", "tall.png", {"input_size": [3, 40, 64], "interpolation": "bilinear", "crop_pct": 0.95}),
+        ("timm_squash", "tall.png", {"input_size": [3, 48, 48], "interpolation": "bicubic", "crop_pct": 1.0, "crop_mode": "squash"}),
+        ("timm_border", "wide.png", {"input_size": [3, 48, 48], "interpolation": "bicubic", "crop_pct": 1.0, "crop_mode": "border"}),
+        ("timm_odd", "wide.png", {"input_size": [3, 53, 53], "interpolation": "bicubic", "crop_pct": 0.875}),
+        ("timm_lanczos", "tall.png", {"input_size": [3, 48, 48], "interpolation": "lanczos", "crop_pct": 0.8}),
+    ]:
+        t = create_transform(**resolve_data_config(pretrained_cfg=config))
+        process_case(name, "timm", src, config, t(files[src]).numpy())
+
+
+def process_torchvision(files):
+    from torchvision.transforms._presets import ImageClassification
+
+    for name, src, resize, crop, interpolation in [
+        ("torchvision", "wide.png", 64, 56, "bilinear"),
+        ("torchvision_bicubic", "tall.png", 59, 56, "bicubic"),
+        ("torchvision_pad", "tiny.png", 20, 31, "bilinear"),
+    ]:
+        t = ImageClassification(crop_size=crop, resize_size=resize, interpolation=torchvision.transforms.InterpolationMode(interpolation))
+        process_case(name, "torchvision", src, {"resize": resize, "crop": crop, "interpolation": interpolation}, t(files[src]).numpy())
+
+
+def defaults():
+    for name in ["Beit", "Bit", "ChineseCLIP", "CLIP", "ConvNext", "DeiT", "DINOv3ViT", "EfficientNet", "Levit", "MobileNetV1", "MobileNetV2", "PoolFormer", "Pvt", "Siglip", "ViT"]:
+        c = get_image_processor_class_from_name(name + "ImageProcessor")
+        keys = ["do_resize", "size", "resample", "default_to_square", "do_center_crop", "crop_size", "crop_pct", "do_rescale", "rescale_factor", "rescale_offset", "do_normalize", "include_top", "image_mean", "image_std"]
+        cases["defaults"][name] = {k: getattr(c, k, None) for k in keys}
+        cases["defaults"][name]["resample"] = int(c.resample)
+
+
+def sizes():
+    """Sizes after each resize rule, for pictures of all shapes."""
+    from torchvision.transforms.functional import _compute_resized_output_size as shortest
+
+    pictures = [(1, 1), (1, 500), (500, 1), (3, 7), (224, 224), (333, 500), (500, 333), (640, 427), (1023, 767), (4000, 2999), (97, 150), (129, 257)]
+    for w, h in pictures:
+        m = Image.new("L", (w, h))
+        for rule, th, tw in [("shortest", 224, 224), ("shortest", 256, 256), ("cover", 192, 256), ("cover", 301, 77), ("fit", 224, 224), ("fit", 100, 333)]:
+            if rule == "shortest":
+                out = shortest((h, w), [th])
+            else:
+                out = ResizeKeepRatio.get_params(m, (th, tw), float(rule == "fit"))
+            if min(out) > 0:
+                cases["sizes"].append({"rule": rule, "target": [th, tw], "in": [h, w], "out": out})
+
+
+def main():
+    for d in (SRC, WANT):
+        shutil.rmtree(d, ignore_errors=True)
+        d.mkdir()
+    decode_png()
+    decode_jpeg()
+    decode_others()
+    resize()
+    files = process_transformers()
+    process_timm(files)
+    process_torchvision(files)
+    defaults()
+    sizes()
+    lines = []
+    for key, value in cases.items():
+        if isinstance(value, list):
+            lines.append(f"{json.dumps(key)}: [\n  " + ",\n  ".join(json.dumps(v) for v in value) + "\n]")
+        else:
+            lines.append(f"{json.dumps(key)}: {json.dumps(value)}")
+    (HERE / "cases.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    total = sum(f.stat().st_size for f in HERE.rglob("*") if f.is_file())
+    print(f"{total / 2**20:.2f} MiB")
+
+
+if __name__ == "__main__":
+    main()
