@@ -268,6 +268,16 @@ func (p *Program) FLOPs() float64 {
 	return n
 }
 
+// OutputShape is the shape of a named output, nil if there is none.
+func (p *Program) OutputShape(name string) []int {
+	for _, o := range p.outputs {
+		if o.name == name {
+			return o.tensor.Shape
+		}
+	}
+	return nil
+}
+
 // Dispatches is the number of kernel runs of one forward pass.
 func (p *Program) Dispatches() int { return len(p.steps) }
 

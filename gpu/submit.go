@@ -63,6 +63,13 @@ func (d *Device) submit(f func(*wgpu.CommandEncoder) error) error {
 	return nil
 }
 
+// Wait returns when all submitted work is done.
+func (d *Device) Wait() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.dev.Poll(true, nil)
+}
+
 // execute runs steps lo to hi in submits that are estimated to stay within the
 // budget, and stops between two of them when ctx ends.
 func (p *Program) execute(ctx context.Context, lo, hi int) error {

@@ -158,6 +158,9 @@ func (t *Tensor) Upload(fill func(dst []byte) error) error {
 	return nil
 }
 
+// Uploaded says whether a constant has its memory.
+func (t *Tensor) Uploaded() bool { return t.buf != nil }
+
 // Release frees a constant's memory.
 func (t *Tensor) Release() {
 	if t != nil && t.place == inConstant {

@@ -1,0 +1,152 @@
+package models
+
+import (
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"saccade/gpu"
+	"saccade/models/vit"
+	"saccade/ops"
+	"saccade/picture"
+	"saccade/weights"
+	"saccade/zoo"
+)
+
+// Network is an architecture with its layers, made for a checkpoint.
+type Network interface {
+	// Forward records the forward pass on pictures [N, C, H, W], naming its
+	// outputs; attentions asks for the probabilities of every layer too.
+	Forward(r *gpu.Recorder, pixels *gpu.Tensor, attentions bool)
+	// Prepare uploads the constants that recordings asked for, once the weights are there.
+	Prepare() error
+	// Input is the channels, height and width of the pictures it was trained on.
+	Input() (c, h, w int)
+}
+
+// Family is a kind of model that -model names.
+type Family struct {
+	Name  string
+	About string // one line: what it is and what weights it takes
+
+	// architectures are names that imply sizes which checkpoints do not tell.
+	architectures []string
+	// embedded is the folder of trained weights inside the program, or nil.
+	embedded fs.FS
+	// open makes the network for a checkpoint; config is its config.json or
+	// nil, name what the user called the model.
+	open func(b *ops.Builder, src weights.Source, config []byte, name string) (opened, error)
+	// standard makes an architecture without weights, for timing.
+	standard func(b *ops.Builder, name string) (Network, error)
+	// processor is the preprocessing of checkpoints that carry none.
+	processor func(c, h, w int) *picture.Processor
+}
+
+// opened is a network with its checkpoint's tensors under its own names.
+type opened struct {
+	net    Network
+	src    weights.Source
+	labels []string
+}
+
+// families in the order in which they are listed.
+var families = []Family{
+	{
+		Name:          "vit",
+		About:         "ViT and DeiT; -weights: a folder or hub id of transformers or timm, or torchvision's state_dict by its architecture's name",
+		architectures: vit.StandardNames(),
+		embedded:      zoo.ViT(),
+		open:          openViT,
+		standard:      standardViT,
+		processor:     func(_, h, w int) *picture.Processor { return picture.ImageNet(h*256/224, h, picture.Bilinear) },
+	},
+}
+
+func openViT(b *ops.Builder, src weights.Source, config []byte, name string) (opened, error) {
+	c, named, err := vit.Describe(src, config, name)
+	if err != nil {
+		return opened{}, err
+	}
+	m, err := vit.New(b, c)
+	if err != nil {
+		return opened{}, err
+	}
+	return opened{net: m, src: named, labels: c.Labels}, nil
+}
+
+func standardViT(b *ops.Builder, name string) (Network, error) {
+	c, ok := vit.Standard(name)
+	if !ok {
+		return nil, fmt.Errorf("%s names no size; %s do", name, strings.Join(vit.StandardNames(), ", "))
+	}
+	return vit.New(b, c)
+}
+
+// Families lists what can be loaded.
+func Families() []Family { return slices.Clone(families) }
+
+// Embedded says whether the family works without -weights.
+func (f Family) Embedded() bool { return f.embedded != nil }
+
+// Architectures are the names under which the family's standard sizes are known.
+func (f Family) Architectures() []string { return slices.Clone(f.architectures) }
+
+// Names are all names of models, families first.
+func Names() []string {
+	var names, architectures []string
+	for _, f := range families {
+		names = append(names, f.Name)
+		architectures = append(architectures, f.architectures...)
+	}
+	return append(names, architectures...)
+}
+
+// familyOf finds a model by its name.
+func familyOf(name string) (Family, error) {
+	for _, f := range families {
+		if f.Name == name || slices.Contains(f.architectures, name) {
+			return f, nil
+		}
+	}
+	return Family{}, &UnknownModelError{Name: name, Nearest: nearest(name, Names())}
+}
+
+// UnknownModelError is a name that no model has.
+type UnknownModelError struct{ Name, Nearest string }
+
+func (e *UnknownModelError) Error() string {
+	return fmt.Sprintf("model %q is unknown; the nearest is %q (-list-models lists all)", e.Name, e.Nearest)
+}
+
+// nearest is the name with the least edit distance.
+func nearest(name string, names []string) string {
+	best, least := "", 1<<30
+	for _, n := range names {
+		if d := editDistance(name, n); d < least {
+			best, least = n, d
+		}
+	}
+	return best
+}
+
+// editDistance is Levenshtein's, in bytes.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,201 @@
+package models
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"saccade/gpu"
+	"saccade/ops"
+	"saccade/picture"
+	"saccade/weights"
+)
+
+// Options say how a model is loaded.
+type Options struct {
+	Precision  gpu.DType // gpu.F16 or gpu.F32; see DefaultPrecision
+	Attentions bool      // compute the attention probabilities too
+	Hub        *weights.Hub
+	Override   picture.Override // of the preprocessing
+	Labels     []string         // in place of the checkpoint's
+}
+
+// ErrNoEmbedded is wrapped when a family has no weights inside the program.
+var ErrNoEmbedded = errors.New("no embedded weights")
+
+// checkpointFiles are what a folder or hub repository of a classifier may hold.
+var checkpointFiles = []string{"config.json", "preprocessor_config.json", "model.safetensors"}
+
+// Load opens a model by the name of its family or architecture. src is a
+// folder, a file or a hub id; "" means the family's embedded weights.
+func Load(ctx context.Context, dev *gpu.Device, name, src string, o Options) (*Model, error) {
+	began := time.Now()
+	f, err := familyOf(name)
+	if err != nil {
+		return nil, err
+	}
+	files, err := find(ctx, f, name, src, o.Hub)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{Name: name, Source: files.name, Precision: o.Precision, dev: dev, attentions: o.Attentions, checkpoint: files.checkpoint, programs: map[shape]*gpu.Program{}}
+	if err := m.open(f, files, o); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("loading %s from %s: %w", name, files.name, err)
+	}
+	m.LoadTime = time.Since(began)
+	return m, nil
+}
+
+// files are the parts of a checkpoint.
+type files struct {
+	name         string // for messages
+	checkpoint   *weights.Checkpoint
+	config       []byte // nil if there is none
+	preprocessor []byte
+}
+
+// find opens the embedded weights, a file, a folder or a hub repository.
+func find(ctx context.Context, f Family, name, src string, hub *weights.Hub) (*files, error) {
+	if src == "" {
+		if f.embedded == nil || name != f.Name {
+			return nil, fmt.Errorf("model %s: %w; give -weights: %s", name, ErrNoEmbedded, f.About)
+		}
+		return fromFS(f.embedded, "zoo/"+f.Name)
+	}
+	if hub == nil {
+		hub = weights.HubFromEnv()
+	}
+	path, err := weights.Resolve(ctx, src, hub, checkpointFiles...)
+	if err != nil {
+		return nil, err
+	}
+	c, err := weights.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	found := &files{name: src, checkpoint: c}
+	folder := path
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		folder = filepath.Dir(path)
+	}
+	if found.config, err = optional(os.DirFS(folder), "config.json"); err == nil {
+		found.preprocessor, err = optional(os.DirFS(folder), "preprocessor_config.json")
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return found, nil
+}
+
+func fromFS(fsys fs.FS, name string) (*files, error) {
+	c, err := weights.OpenFS(fsys, "model.safetensors")
+	if err != nil {
+		return nil, err
+	}
+	found := &files{name: name, checkpoint: c}
+	if found.config, err = optional(fsys, "config.json"); err == nil {
+		found.preprocessor, err = optional(fsys, "preprocessor_config.json")
+	}
+	return found, err
+}
+
+// optional reads a file, nil if it is not there.
+func optional(fsys fs.FS, name string) ([]byte, error) {
+	data, err := fs.ReadFile(fsys, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
+}
+
+// open makes the network, starts the driver's compilation, and uploads the weights meanwhile.
+func (m *Model) open(f Family, in *files, o Options) error {
+	m.b = ops.NewBuilder(m.dev, o.Precision)
+	got, err := f.open(m.b, in.checkpoint, in.config, m.Name)
+	if err != nil {
+		return err
+	}
+	m.net, m.Labels = got.net, got.labels
+	if o.Labels != nil {
+		m.Labels = o.Labels
+	}
+	if err := m.b.Bind(m.net, got.src); err != nil {
+		return err
+	}
+	c, h, w := m.net.Input()
+	if m.Processor, err = processorFor(in, f, c, h, w); err != nil {
+		return err
+	}
+	if err := m.Processor.Override(o.Override); err != nil {
+		return err
+	}
+	return m.upload(c)
+}
+
+// upload warms the pipelines of a batch of one picture while weights are packed.
+func (m *Model) upload(channels int) error {
+	h, w, ok := m.Processor.FixedSize()
+	if !ok {
+		_, h, w = m.net.Input()
+	}
+	began := time.Now()
+	r := m.record(shape{1, channels, h, w})
+	if err := r.Warm(); err != nil {
+		return err
+	}
+	if err := m.b.Upload(); err != nil {
+		return err
+	}
+	if err := m.net.Prepare(); err != nil {
+		return err
+	}
+	p, err := r.Finish()
+	if err != nil {
+		return err
+	}
+	m.dev.Wait()
+	m.CompileTime = time.Since(began)
+	m.programs[shape{1, channels, h, w}] = p
+	return nil
+}
+
+// processorFor is the preprocessing that the checkpoint states, or else the family's.
+func processorFor(in *files, f Family, c, h, w int) (*picture.Processor, error) {
+	var head struct {
+		ModelType  string          `json:"model_type"`
+		Pretrained json.RawMessage `json:"pretrained_cfg"`
+	}
+	if in.config != nil {
+		if err := json.Unmarshal(in.config, &head); err != nil {
+			return nil, fmt.Errorf("config.json: %w", err)
+		}
+	}
+	switch {
+	case in.preprocessor != nil:
+		return picture.ParsePreprocessor(in.preprocessor, head.ModelType)
+	case head.Pretrained != nil:
+		return picture.ParseTimm(in.config)
+	case head.ModelType != "":
+		return picture.DefaultProcessor(head.ModelType)
+	}
+	return f.processor(c, h, w), nil
+}
+
+// ParsePrecision reads f16 or f32.
+func ParsePrecision(s string) (gpu.DType, error) {
+	switch strings.ToLower(s) {
+	case "f16":
+		return gpu.F16, nil
+	case "f32":
+		return gpu.F32, nil
+	}
+	return 0, fmt.Errorf("precision %q is neither f16 nor f32", s)
+}

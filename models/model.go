@@ -1,0 +1,205 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"saccade/gpu"
+	"saccade/ops"
+	"saccade/picture"
+	"saccade/weights"
+)
+
+// Model is a loaded network.
+type Model struct {
+	Name      string // as it was asked for
+	Source    string // folder, file, hub id or the embedded zoo
+	Precision gpu.DType
+	Labels    []string // by class, or nil
+	Processor *picture.Processor
+
+	LoadTime    time.Duration // of Load as a whole
+	CompileTime time.Duration // from recording to ready: compilation, with the upload beside it
+
+	dev        *gpu.Device
+	b          *ops.Builder
+	net        Network
+	checkpoint *weights.Checkpoint
+	attentions bool
+
+	mu       sync.Mutex
+	programs map[shape]*gpu.Program
+}
+
+// shape is a batch of pictures: N, C, H, W.
+type shape [4]int
+
+// Array is a dense tensor of float32 in PyTorch's layout.
+type Array struct {
+	Shape []int
+	Data  []float32
+}
+
+// Close frees all memory. No call may be under way.
+func (m *Model) Close() {
+	for _, p := range m.programs {
+		p.Close()
+	}
+	m.programs = nil
+	if m.b != nil {
+		m.b.Close()
+	}
+	if m.checkpoint != nil {
+		m.checkpoint.Close()
+	}
+}
+
+// record takes down the forward pass for a batch.
+func (m *Model) record(s shape) *gpu.Recorder {
+	r := m.dev.Record(m.Precision)
+	m.net.Forward(r, r.Input("pixel_values", gpu.F32, s[:]...), m.attentions)
+	return r
+}
+
+// program gives the program for a batch, recording it at the first use.
+func (m *Model) program(s shape) (*gpu.Program, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if p, ok := m.programs[s]; ok {
+		return p, nil
+	}
+	r := m.record(s)
+	if err := m.net.Prepare(); err != nil {
+		return nil, err
+	}
+	p, err := r.Finish()
+	if err != nil {
+		return nil, fmt.Errorf("%s: a batch of %d pictures of %dx%d: %w", m.Name, s[0], s[2], s[3], err)
+	}
+	m.programs[s] = p
+	return p, nil
+}
+
+// NonFiniteError is an output that holds NaN or Inf.
+type NonFiniteError struct {
+	Output string
+	Op     string // the first operation that made one, "" if the input did
+	F16    bool
+}
+
+func (e *NonFiniteError) Error() string {
+	where := "the first is in the input"
+	if e.Op != "" {
+		where = "the first is made by " + e.Op
+	}
+	s := fmt.Sprintf("output %s holds NaN or Inf; %s", e.Output, where)
+	if e.F16 {
+		s += "; halves overflow beyond 65504: try -precision f32"
+	}
+	return s
+}
+
+// Forward runs the network on pictures as PyTorch has them, [N, C, H, W] and
+// preprocessed, and gives its outputs by name.
+func (m *Model) Forward(ctx context.Context, pixels Array) (map[string]Array, error) {
+	s, err := m.shapeOf(pixels)
+	if err != nil {
+		return nil, err
+	}
+	p, err := m.program(s)
+	if err != nil {
+		return nil, err
+	}
+	in := map[string]any{"pixel_values": pixels.Data}
+	raw, err := p.Run(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]Array{}
+	for name, data := range raw {
+		out[name] = Array{Shape: p.OutputShape(name), Data: data}
+		for _, v := range data {
+			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+				op, err := p.FindNonFinite(ctx, in)
+				return nil, errors.Join(err, &NonFiniteError{Output: name, Op: op, F16: m.Precision == gpu.F16})
+			}
+		}
+	}
+	return out, nil
+}
+
+// shapeOf checks an input's shape.
+func (m *Model) shapeOf(pixels Array) (shape, error) {
+	c, _, _ := m.net.Input()
+	n := 1
+	for _, d := range pixels.Shape {
+		n *= d
+	}
+	if len(pixels.Shape) != 4 || pixels.Shape[1] != c || n < 1 || n != len(pixels.Data) {
+		return shape{}, fmt.Errorf("pixel_values: found shape %v with %d values, expected [N %d H W]", pixels.Shape, len(pixels.Data), c)
+	}
+	return shape(pixels.Shape), nil
+}
+
+// Preprocess turns a picture into the network's input, [C H W].
+func (m *Model) Preprocess(img *picture.Image) (pixels []float32, h, w int, err error) {
+	pixels, h, w, err = m.Processor.Apply(img)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	if c, _, _ := m.net.Input(); c == 1 { // a network of grey pictures: luma as Pillow's convert("L")
+		grey := make([]float32, h*w)
+		for i := range grey {
+			grey[i] = 0.299*pixels[i] + 0.587*pixels[h*w+i] + 0.114*pixels[2*h*w+i]
+		}
+		pixels = grey
+	} else if c != 3 {
+		return nil, 0, 0, fmt.Errorf("the network takes %d channels, pictures have 3; give -input", c)
+	}
+	return pixels, h, w, nil
+}
+
+// Memory is what the model and its programs take on the device.
+func (m *Model) Memory() (weightBytes int64, programs gpu.Memory) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range m.programs {
+		x := p.Memory()
+		programs.Arena += x.Arena
+		programs.Live += x.Live
+		programs.Sum += x.Sum
+		programs.IO += x.IO
+	}
+	return m.b.Bytes(), programs
+}
+
+// Profile times each dispatch of a forward pass.
+func (m *Model) Profile(ctx context.Context, pixels Array) ([]gpu.Timing, error) {
+	s, err := m.shapeOf(pixels)
+	if err != nil {
+		return nil, err
+	}
+	p, err := m.program(s)
+	if err != nil {
+		return nil, err
+	}
+	return p.Profile(ctx, map[string]any{"pixel_values": pixels.Data})
+}
+
+// Verify recomputes every operation of a forward pass on the CPU from the
+// GPU's own inputs; see [gpu.Program.Verify].
+func (m *Model) Verify(ctx context.Context, pixels Array, stopAtFirst bool) ([]gpu.OpCheck, error) {
+	s, err := m.shapeOf(pixels)
+	if err != nil {
+		return nil, err
+	}
+	p, err := m.program(s)
+	if err != nil {
+		return nil, err
+	}
+	return p.Verify(ctx, map[string]any{"pixel_values": pixels.Data}, stopAtFirst)
+}

@@ -1,0 +1,261 @@
+package vit
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"saccade/ops"
+	"saccade/weights"
+)
+
+// Describe finds the configuration of a checkpoint and shows its tensors under
+// this package's names. config is the config.json of transformers or timm, or
+// nil; architecture is the model's name as the user gave it, which tells the
+// number of heads where neither tensors nor config do.
+func Describe(src weights.Source, config []byte, architecture string) (Config, weights.Source, error) {
+	names := src.Names()
+	switch {
+	case slices.Contains(names, "class_token"):
+		return describeTorchvision(src, architecture)
+	case slices.Contains(names, "blocks.0.attn.qkv.weight"):
+		return describeTimm(src, config, architecture)
+	}
+	src = weights.StripPrefix(src, "vit", "deit")
+	if slices.Contains(src.Names(), "embeddings.cls_token") {
+		return describeTransformers(src, config)
+	}
+	return Config{}, nil, fmt.Errorf("the checkpoint is no vision transformer that is known: among its %d tensors is neither embeddings.cls_token (transformers) nor blocks.0.attn.qkv.weight (timm) nor class_token (torchvision); its first is %s", len(names), first(names))
+}
+
+func first(names []string) string {
+	if len(names) == 0 {
+		return "missing"
+	}
+	return names[0]
+}
+
+// transformersConfig is config.json of ViTConfig and DeiTConfig; absent keys
+// have the library's defaults.
+type transformersConfig struct {
+	HiddenSize    int               `json:"hidden_size"`
+	Layers        int               `json:"num_hidden_layers"`
+	Heads         int               `json:"num_attention_heads"`
+	MLP           int               `json:"intermediate_size"`
+	Act           string            `json:"hidden_act"`
+	Eps           float64           `json:"layer_norm_eps"`
+	Image         pair              `json:"image_size"`
+	Patch         pair              `json:"patch_size"`
+	Channels      int               `json:"num_channels"`
+	QKVBias       bool              `json:"qkv_bias"`
+	PoolerSize    *int              `json:"pooler_output_size"`
+	PoolerAct     string            `json:"pooler_act"`
+	Labels        map[string]string `json:"id2label"`
+	ModelType     string            `json:"model_type"`
+	Architectures []string          `json:"architectures"`
+}
+
+// pair reads a JSON number, or a list of one or two, as height and width.
+type pair [2]int
+
+func (p *pair) UnmarshalJSON(data []byte) error {
+	var one int
+	if json.Unmarshal(data, &one) == nil {
+		*p = pair{one, one}
+		return nil
+	}
+	var list []int
+	if err := json.Unmarshal(data, &list); err != nil || len(list) < 1 || len(list) > 2 {
+		return fmt.Errorf("%s is neither a size nor [height, width]", data)
+	}
+	*p = pair{list[0], list[len(list)-1]}
+	return nil
+}
+
+func describeTransformers(src weights.Source, config []byte) (Config, weights.Source, error) {
+	if config == nil {
+		return Config{}, nil, fmt.Errorf("the checkpoint has transformers' names but no config.json beside it, which tells the number of heads; give the folder that holds both")
+	}
+	h := transformersConfig{HiddenSize: 768, Layers: 12, Heads: 12, MLP: 3072, Act: "gelu", Eps: 1e-12,
+		Image: pair{224, 224}, Patch: pair{16, 16}, Channels: 3, QKVBias: true, PoolerAct: "tanh"}
+	if err := json.Unmarshal(config, &h); err != nil {
+		return Config{}, nil, fmt.Errorf("config.json: %w", err)
+	}
+	if h.ModelType != "" && h.ModelType != "vit" && h.ModelType != "deit" {
+		return Config{}, nil, fmt.Errorf("config.json is of a model of type %q; vit and deit are expected", h.ModelType)
+	}
+	act, err := ops.ActivationByName(h.Act)
+	if err != nil {
+		return Config{}, nil, fmt.Errorf("config.json: hidden_act: %w", err)
+	}
+	poolerAct, err := ops.ActivationByName(h.PoolerAct)
+	if err != nil {
+		return Config{}, nil, fmt.Errorf("config.json: pooler_act: %w", err)
+	}
+	c := Config{Image: h.Image, Patch: h.Patch, Channels: h.Channels, Width: h.HiddenSize, Depth: h.Layers, Heads: h.Heads, MLP: h.MLP,
+		Act: act, Eps: h.Eps, QKVBias: h.QKVBias, PoolerAct: poolerAct}
+	src = weights.Rename(src, transformersNames)
+	c.fromTensors(src)
+	if c.Labels, err = labels(h.Labels); err != nil {
+		return Config{}, nil, err
+	}
+	if c.Classes > 0 && c.Labels != nil && len(c.Labels) != c.Classes {
+		return Config{}, nil, fmt.Errorf("config.json names %d labels and the classifier has %d outputs", len(c.Labels), c.Classes)
+	}
+	if c.Classes > 0 { // a pooler in a classifier's checkpoint is not used
+		src, c.Pooler = weights.Rename(src, []weights.Rule{{From: "pooler.*", To: ""}}), 0
+	} else if c.Pooler > 0 && h.PoolerSize != nil {
+		c.Pooler = *h.PoolerSize
+	}
+	return c, src, nil
+}
+
+// fromTensors takes from the renamed tensors which optional parts there are.
+func (c *Config) fromTensors(src weights.Source) {
+	c.Distilled = rows(src, "dist_token") > 0
+	c.Classes = rows(src, "head.weight")
+	c.DistillHead = rows(src, "head_dist.weight") > 0
+	c.Pooler = rows(src, "pooler.weight")
+}
+
+// rows is the first dimension of a tensor, 0 if there is none of that name.
+func rows(src weights.Source, name string) int { return dim(src, name, 0) }
+
+func dim(src weights.Source, name string, i int) int {
+	t, ok := src.Tensor(name)
+	if !ok || i >= len(t.Shape) {
+		return 0
+	}
+	return t.Shape[i]
+}
+
+// labels orders id2label by index.
+func labels(byID map[string]string) ([]string, error) {
+	if byID == nil {
+		return nil, nil
+	}
+	out := make([]string, len(byID))
+	for i := range out {
+		label, ok := byID[fmt.Sprint(i)]
+		if !ok {
+			return nil, fmt.Errorf("config.json: id2label has %d entries but none for %d", len(byID), i)
+		}
+		out[i] = label
+	}
+	return out, nil
+}
+
+// timmConfig is config.json of timm's folders.
+type timmConfig struct {
+	Architecture string `json:"architecture"`
+	GlobalPool   string `json:"global_pool"`
+	ModelArgs    struct {
+		Image pair `json:"img_size"`
+		Heads int  `json:"num_heads"`
+	} `json:"model_args"`
+	Pretrained struct {
+		InputSize []int `json:"input_size"`
+	} `json:"pretrained_cfg"`
+	Labels []string `json:"label_names"`
+}
+
+func describeTimm(src weights.Source, config []byte, architecture string) (Config, weights.Source, error) {
+	var t timmConfig
+	if config != nil {
+		if err := json.Unmarshal(config, &t); err != nil {
+			return Config{}, nil, fmt.Errorf("config.json: %w", err)
+		}
+	}
+	if t.Architecture == "" {
+		t.Architecture = architecture
+	}
+	c, err := sizesOf(src, "patch_embed.proj.weight", "blocks.0.mlp.fc1.weight", "blocks.%d.norm1.weight")
+	if err != nil {
+		return c, nil, err
+	}
+	c.fromTensors(src)
+	c.QKVBias = rows(src, "blocks.0.attn.qkv.bias") > 0
+	c.AveragePool = rows(src, "fc_norm.weight") > 0
+	c.Antialias = true
+	if c.Heads = t.ModelArgs.Heads; c.Heads == 0 {
+		if c.Heads, err = headsOf(t.Architecture); err != nil {
+			return c, nil, err
+		}
+	}
+	c.Image = t.ModelArgs.Image
+	if in := t.Pretrained.InputSize; c.Image == [2]int{} && len(in) == 3 {
+		c.Image = [2]int{in[1], in[2]}
+	}
+	if c.Image == [2]int{} {
+		if err := c.squareImage(src); err != nil {
+			return c, nil, err
+		}
+	}
+	if len(t.Labels) == c.Classes {
+		c.Labels = t.Labels
+	}
+	return c, src, nil
+}
+
+func describeTorchvision(src weights.Source, architecture string) (Config, weights.Source, error) {
+	src = weights.Rename(src, torchvisionNames)
+	c, err := sizesOf(src, "patch_embed.proj.weight", "blocks.0.mlp.fc1.weight", "blocks.%d.norm1.weight")
+	if err != nil {
+		return c, nil, err
+	}
+	c.fromTensors(src)
+	c.QKVBias = true
+	if c.Heads, err = headsOf(architecture); err != nil {
+		return c, nil, err
+	}
+	return c, src, c.squareImage(src)
+}
+
+// sizesOf reads the sizes that tensors tell; the rest are timm's and
+// torchvision's constants.
+func sizesOf(src weights.Source, patch, fc1, norm1 string) (Config, error) {
+	t, ok := src.Tensor(patch)
+	if !ok || len(t.Shape) != 4 {
+		return Config{}, fmt.Errorf("the checkpoint has no convolution %s [width, channels, height, width]", patch)
+	}
+	c := Config{Width: t.Shape[0], Channels: t.Shape[1], Patch: [2]int{t.Shape[2], t.Shape[3]}, MLP: rows(src, fc1), Act: ops.GELU, Eps: 1e-6}
+	for rows(src, fmt.Sprintf(norm1, c.Depth)) > 0 {
+		c.Depth++
+	}
+	return c, nil
+}
+
+// squareImage takes the picture to be as high as wide and as large as there
+// are position embeddings for.
+func (c *Config) squareImage(src weights.Source) error {
+	patches := dim(src, "pos_embed", 1) - c.prefix()
+	side := int(math.Sqrt(float64(max(patches, 0))))
+	if side < 1 || side*side != patches {
+		return fmt.Errorf("the %d position embeddings make no square of patches and no config tells the picture's size", patches)
+	}
+	c.Image = [2]int{side * c.Patch[0], side * c.Patch[1]}
+	return nil
+}
+
+// headsOf tells the attention heads of a named architecture of timm or
+// torchvision: their state_dicts do not.
+func headsOf(architecture string) (int, error) {
+	if c, ok := Standard(architecture); ok {
+		return c.Heads, nil
+	}
+	heads := []struct {
+		prefix string
+		heads  int
+	}{
+		{"vit_tiny_", 3}, {"vit_small_", 6}, {"vit_medium_", 8}, {"vit_base_", 12}, {"vit_large_", 16}, {"vit_huge_", 16},
+		{"deit_tiny_", 3}, {"deit_small_", 6}, {"deit_base_", 12}, {"deit3_small_", 6}, {"deit3_base_", 12}, {"deit3_large_", 16},
+	}
+	for _, h := range heads {
+		if strings.HasPrefix(architecture, h.prefix) {
+			return h.heads, nil
+		}
+	}
+	return 0, fmt.Errorf("neither the checkpoint's tensors nor a config tell the number of attention heads; name the architecture, such as -model %s", strings.Join(StandardNames(), ", "))
+}

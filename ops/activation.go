@@ -1,0 +1,123 @@
+package ops
+
+import (
+	"fmt"
+	"math"
+
+	"saccade/gpu"
+	"saccade/shaders"
+)
+
+// Activation is a function of one element. The zero value is the identity.
+type Activation string
+
+// The activations, named as in transformers where it names them. GELU is
+// torch.nn.GELU with erf, GELUTanh its tanh approximation (gelu_new).
+const (
+	Identity  Activation = ""
+	GELU      Activation = "gelu"
+	GELUTanh  Activation = "gelu_tanh"
+	QuickGELU Activation = "quick_gelu"
+	SiLU      Activation = "silu"
+	ReLU      Activation = "relu"
+	ReLU6     Activation = "relu6"
+	Sigmoid   Activation = "sigmoid"
+	HardSwish Activation = "hard_swish"
+	Tanh      Activation = "safe_tanh"
+)
+
+// Activations lists all but the identity.
+var Activations = []Activation{GELU, GELUTanh, QuickGELU, SiLU, ReLU, ReLU6, Sigmoid, HardSwish, Tanh}
+
+// ActivationByName finds an activation by transformers' hidden_act.
+func ActivationByName(name string) (Activation, error) {
+	known := map[string]Activation{
+		"gelu": GELU, "gelu_new": GELUTanh, "gelu_pytorch_tanh": GELUTanh, "gelu_fast": GELUTanh, "gelu_tanh": GELUTanh,
+		"quick_gelu": QuickGELU, "silu": SiLU, "swish": SiLU, "relu": ReLU, "relu6": ReLU6, "sigmoid": Sigmoid,
+		"hardswish": HardSwish, "hard_swish": HardSwish, "tanh": Tanh, "linear": Identity,
+	}
+	if a, ok := known[name]; ok {
+		return a, nil
+	}
+	return Identity, fmt.Errorf("activation %q is not supported: gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, silu, relu, relu6, sigmoid, hardswish and tanh are", name)
+}
+
+// Twin is the activation in f64.
+func (a Activation) Twin(x float64) float64 {
+	sigmoid := func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+	switch a {
+	case GELU:
+		return 0.5 * x * (1 + math.Erf(x/math.Sqrt2))
+	case GELUTanh:
+		return 0.5 * x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
+	case QuickGELU:
+		return x * sigmoid(1.702*x)
+	case SiLU:
+		return x * sigmoid(x)
+	case ReLU:
+		return math.Max(x, 0)
+	case ReLU6:
+		return math.Min(math.Max(x, 0), 6)
+	case Sigmoid:
+		return sigmoid(x)
+	case HardSwish:
+		return x * math.Min(math.Max(x+3, 0), 6) / 6
+	case Tanh:
+		return math.Tanh(x)
+	}
+	return x
+}
+
+// fuse puts the activation into a kernel that declares `fn activate`.
+func (a Activation) fuse(spec *shaders.Spec) error {
+	if a == Identity {
+		return nil
+	}
+	text, err := shaders.FuncAs("activation", string(a), "activate")
+	if err != nil {
+		return err
+	}
+	spec.Decl["activate"] = text
+	if a.Twin(0) != 0 {
+		spec.Const["MASK"] = 1 // padding must stay zero
+	}
+	return nil
+}
+
+func (a Activation) suffix() string {
+	if a == Identity {
+		return ""
+	}
+	return " " + string(a)
+}
+
+// Apply records an activation as an operation of its own.
+func Apply(r *gpu.Recorder, x *gpu.Tensor, a Activation) *gpu.Tensor {
+	y := r.New(string(a), x.Groups, x.Shape...)
+	spec := shaders.Spec{Decl: packed(r.Precision, "Packed", "unpack", "pack")}
+	spec.Decl["activate"] = fmt.Sprintf("fn activate(x: vec4<f32>) -> vec4<f32> { return %s(x); }", a)
+	k, err := kernel("activation", fmt.Sprintf("%s %s", r.Precision, a), spec)
+	if err != nil {
+		r.Fail(err)
+		return y
+	}
+	op := gpu.Op{Kind: "activation", Label: r.Label(string(a)), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y}, Twin: a.twinAll}
+	for _, c := range rowChunks(r.Device(), x.Rows(), x, y) {
+		count := (c[1] - c[0]) * x.Stride() / 4
+		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
+			Kernel: k, Params: gpu.Params{"count": count, "group": x.Stride() / x.Groups, "width": x.Width() / x.Groups},
+			Bind: []gpu.View{rowView(x, c[0], c[1]), rowView(y, c[0], c[1])}, Groups: elementwise(count),
+			FLOPs: float64(count) * 4, Bytes: float64(count) * 8 * float64(x.Type.Size()),
+		})
+	}
+	r.Do(op)
+	return y
+}
+
+func (a Activation) twinAll(in [][]float32) [][]float64 {
+	y := widen(in[0])
+	for i, v := range y {
+		y[i] = a.Twin(v)
+	}
+	return [][]float64{y}
+}

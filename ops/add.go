@@ -1,0 +1,43 @@
+package ops
+
+import (
+	"fmt"
+
+	"saccade/gpu"
+	"saccade/shaders"
+)
+
+// Add is (a + b)·scale for two activations of one shape; scale ½ gives their mean.
+func Add(r *gpu.Recorder, a, b *gpu.Tensor, scale float64) *gpu.Tensor {
+	y := r.New("add", a.Groups, a.Shape...)
+	if r.Err() != nil {
+		return y
+	}
+	if err := sameShape(a, b); err != nil {
+		r.Fail(fmt.Errorf("add: %w", err))
+		return y
+	}
+	k, err := kernel("add", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed", "unpack", "pack")})
+	if err != nil {
+		r.Fail(err)
+		return y
+	}
+	op := gpu.Op{Kind: "add", Label: r.Label("add"), In: []*gpu.Tensor{a, b}, Out: []*gpu.Tensor{y},
+		Twin: func(in [][]float32) [][]float64 {
+			out := widen(in[0])
+			for i, v := range in[1] {
+				out[i] = (out[i] + float64(v)) * scale
+			}
+			return [][]float64{out}
+		}}
+	for _, c := range rowChunks(r.Device(), a.Rows(), a, y) {
+		count := (c[1] - c[0]) * a.Stride() / 4
+		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
+			Kernel: k, Params: gpu.Params{"count": count, "scale": scale},
+			Bind:   []gpu.View{rowView(a, c[0], c[1]), rowView(b, c[0], c[1]), rowView(y, c[0], c[1])},
+			Groups: elementwise(count), FLOPs: 8 * float64(count), Bytes: 12 * float64(count) * float64(a.Type.Size()),
+		})
+	}
+	r.Do(op)
+	return y
+}

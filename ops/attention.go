@@ -1,0 +1,252 @@
+package ops
+
+import (
+	"fmt"
+	"math"
+	"os"
+
+	"saccade/gpu"
+	"saccade/shaders"
+)
+
+// Attention is scaled dot-product self-attention over a fused qkv [N, T, 3·D]
+// whose groups are the heads of q, then of k, then of v. The result is
+// [N, T, D] with the heads as groups: torch's scaled_dot_product_attention.
+func Attention(r *gpu.Recorder, qkv *gpu.Tensor, heads int) *gpu.Tensor {
+	c, ok := fusedCall(r, qkv, heads)
+	if !ok {
+		return qkv
+	}
+	return c.record(r)
+}
+
+// AttentionProbs are the probabilities of Attention, [N, heads, T, T].
+func AttentionProbs(r *gpu.Recorder, qkv *gpu.Tensor, heads int) *gpu.Tensor {
+	c, ok := fusedCall(r, qkv, heads)
+	if !ok {
+		return qkv
+	}
+	return c.recordProbs(r)
+}
+
+// CrossAttention is attention of q [N, Tq, D] over k and v [N, Tk, D], all
+// with the heads as groups. causal lets query i see the keys up to i + Tk − Tq.
+func CrossAttention(r *gpu.Recorder, q, k, v *gpu.Tensor, causal bool) *gpu.Tensor {
+	if r.Err() != nil {
+		return q
+	}
+	if q.Groups != k.Groups || k.Groups != v.Groups || q.Width() != k.Width() || k.Width() != v.Width() ||
+		k.Shape[1] != v.Shape[1] || q.Shape[0] != k.Shape[0] {
+		r.Fail(fmt.Errorf("attention: q %v in %d heads, k %v in %d and v %v in %d do not match", q.Shape, q.Groups, k.Shape, k.Groups, v.Shape, v.Groups))
+		return q
+	}
+	c := attentionCall{q: q, k: k, v: v, heads: q.Groups, head: q.Width() / q.Groups, causal: causal}
+	return c.record(r)
+}
+
+// attentionCall names the operands of an attention: windows of head columns of
+// q, k and v, which may be one tensor.
+type attentionCall struct {
+	q, k, v          *gpu.Tensor
+	qAt, kAt, vAt    int // physical column of head 0
+	qCol, kCol, vCol int // logical column of head 0
+	heads, head      int // head: logical width of one
+	causal           bool
+}
+
+func fusedCall(r *gpu.Recorder, qkv *gpu.Tensor, heads int) (*attentionCall, bool) {
+	if r.Err() != nil {
+		return nil, false
+	}
+	if heads < 1 || qkv.Groups != 3*heads || len(qkv.Shape) != 3 {
+		r.Fail(fmt.Errorf("attention: %s in %d groups is not q, k and v of %d heads", qkv, qkv.Groups, heads))
+		return nil, false
+	}
+	head := qkv.Width() / qkv.Groups
+	d, pd := heads*head, heads*gpu.Pad8(head)
+	return &attentionCall{q: qkv, k: qkv, v: qkv, heads: heads, head: head, kAt: pd, vAt: 2 * pd, kCol: d, vCol: 2 * d}, true
+}
+
+func (c *attentionCall) tokens() (n, tq, tk int) { return c.q.Shape[0], c.q.Shape[1], c.k.Shape[1] }
+
+// inputs are q, k and v, each tensor once.
+func (c *attentionCall) inputs() []*gpu.Tensor {
+	if c.q == c.k {
+		return []*gpu.Tensor{c.q}
+	}
+	return []*gpu.Tensor{c.q, c.k, c.v}
+}
+
+func (c *attentionCall) params() gpu.Params {
+	n, tq, tk := c.tokens()
+	p := gpu.Params{
+		"heads": c.heads, "width": gpu.Pad8(c.head), "Tq": tq, "Tk": tk, "batch": n,
+		"q_stride": c.q.Stride(), "k_stride": c.k.Stride(), "q_offset": c.qAt, "k_offset": c.kAt,
+		"flags": c.causal, "scale": math.Log2E / math.Sqrt(float64(c.head)),
+	}
+	return p
+}
+
+func (c *attentionCall) record(r *gpu.Recorder) *gpu.Tensor {
+	n, tq, tk := c.tokens()
+	y := r.New("attention", c.heads, n, tq, c.heads*c.head)
+	v := chooseAttention(r.Device().Info(), r.Precision, tq, gpu.Pad8(c.head))
+	k, err := v.kernel(r.Precision)
+	if err != nil {
+		r.Fail(err)
+		return y
+	}
+	p := c.params()
+	p["v_stride"], p["o_stride"], p["v_offset"] = c.v.Stride(), y.Stride(), c.vAt
+	pairs := float64(n*c.heads) * float64(tq) * float64(tk)
+	r.Do(gpu.Op{Kind: "attention", Label: r.Label("attention"), In: c.inputs(), Out: []*gpu.Tensor{y},
+		Twin: func(in [][]float32) [][]float64 { _, o := c.twin(in); return [][]float64{o} },
+		Dispatches: []gpu.Dispatch{{
+			Kernel: k, Params: p, Groups: [3]int{v.blocks(tq), c.heads, n},
+			Bind:  []gpu.View{gpu.All(c.q), gpu.All(c.k), gpu.All(c.v), gpu.All(y)},
+			FLOPs: 4 * pairs * float64(c.head), Bytes: float64(c.q.Bytes() + y.Bytes()),
+		}}})
+	return y
+}
+
+func (c *attentionCall) recordProbs(r *gpu.Recorder) *gpu.Tensor {
+	n, tq, tk := c.tokens()
+	y := r.New("attention_probs", 1, n, c.heads, tq, tk)
+	spec := shaders.Spec{Const: map[string]int{}, Decl: map[string]string{}}
+	wide(&spec, r.Precision, "pack")
+	k, err := kernel("attention_probs", r.Precision.String(), spec)
+	if err != nil {
+		r.Fail(err)
+		return y
+	}
+	p := c.params()
+	p["p_stride"] = y.Stride()
+	r.Do(gpu.Op{Kind: "attention_probs", Label: r.Label("attention_probs"), In: c.inputs()[:1], Out: []*gpu.Tensor{y},
+		Twin: func(in [][]float32) [][]float64 { probs, _ := c.twin(in); return [][]float64{probs} },
+		Dispatches: []gpu.Dispatch{{
+			Kernel: k, Params: p, Groups: [3]int{(tq + 63) / 64, c.heads, n},
+			Bind:  []gpu.View{gpu.All(c.q), gpu.All(c.k), gpu.All(y)},
+			FLOPs: 2 * float64(n*c.heads*tq*tk) * float64(c.head), Bytes: float64(c.q.Bytes() + y.Bytes()),
+		}}})
+	return y
+}
+
+// twin gives the probabilities [N, heads, Tq, Tk] and the output [N, Tq, D].
+func (c *attentionCall) twin(in [][]float32) (probs, out []float64) {
+	n, tq, tk := c.tokens()
+	q, k, v := in[0], in[0], in[0]
+	if len(in) == 3 {
+		k, v = in[1], in[2]
+	}
+	d := c.heads * c.head
+	probs, out = make([]float64, n*c.heads*tq*tk), make([]float64, n*tq*d)
+	parallel(n*c.heads, func(bh int) {
+		b, h := bh/c.heads, bh%c.heads
+		for i := range tq {
+			row := probs[(bh*tq+i)*tk : (bh*tq+i+1)*tk]
+			qi := q[(b*tq+i)*c.q.Width()+c.qCol+h*c.head:][:c.head]
+			for j := range row {
+				row[j] = math.Inf(-1)
+				if !c.causal || j <= i+tk-tq {
+					row[j] = dot(qi, k[(b*tk+j)*c.k.Width()+c.kCol+h*c.head:][:c.head]) / math.Sqrt(float64(c.head))
+				}
+			}
+			softmaxRow(row)
+			o := out[(b*tq+i)*d+h*c.head:][:c.head]
+			for j, w := range row {
+				for e, x := range v[(b*tk+j)*c.v.Width()+c.vCol+h*c.head:][:c.head] {
+					o[e] += w * float64(x)
+				}
+			}
+		}
+	})
+	return probs, out
+}
+
+func dot(a, b []float32) float64 {
+	var sum float64
+	for i, x := range a {
+		sum += float64(x) * float64(b[i])
+	}
+	return sum
+}
+
+// wide specialises a kernel that loads 16-byte vectors (Wide, of TH vec4).
+func wide(spec *shaders.Spec, precision gpu.DType, pack string) {
+	if precision != gpu.F32 {
+		return
+	}
+	spec.Const["TH"] = 1
+	spec.Decl["Wide"] = "alias Wide = vec4<f32>;"
+	spec.Decl["part"] = "fn part(x: Wide, h: u32) -> vec4<f32> { return x; }"
+	spec.Decl["Packed"] = packedF32["Packed"]
+	spec.Decl[pack] = packedF32["pack"]
+}
+
+// attentionVariant is a kernel file with its constants.
+type attentionVariant struct {
+	Family string // "attention" (barrier-free) or "attention_flash" (workgroup memory)
+	TR     int    // queries a lane (attention only)
+	TD     int    // vectors in a chunk of the head
+	Chunks int
+	TB     int // keys of a block (attention only)
+}
+
+func (v attentionVariant) String() string {
+	return fmt.Sprintf("%dx%dx%dx%d", v.TR, v.TD, v.Chunks, v.TB)
+}
+
+// blocks is the workgroups in x for tq queries.
+func (v attentionVariant) blocks(tq int) int {
+	if v.Family == "attention_flash" {
+		return (tq + 63) / 64 * v.Chunks
+	}
+	return (tq + 8*v.TR - 1) / (8 * v.TR)
+}
+
+func (v attentionVariant) kernel(precision gpu.DType) (*gpu.Kernel, error) {
+	spec := shaders.Spec{Const: map[string]int{"TD": v.TD, "CHUNKS": v.Chunks}, Decl: map[string]string{}}
+	if v.Family == "attention_flash" {
+		spec.Const["TILE"] = 16 * v.TD
+		spec.Decl = packed(precision, "Packed", "unpack", "pack")
+		return kernel(v.Family, fmt.Sprintf("%s %s", precision, v), spec)
+	}
+	halves := 2
+	if precision == gpu.F32 {
+		halves = 1
+	}
+	spec.Const["TR"], spec.Const["TB"] = v.TR, v.TB
+	spec.Const["KEPT"] = 1
+	if v.Chunks > 1 {
+		spec.Const["KEPT"] = v.Chunks * v.TR * v.TD * halves
+	}
+	wide(&spec, precision, "pack")
+	return kernel(v.Family, fmt.Sprintf("%s %s", precision, v), spec)
+}
+
+// chooseAttention picks a variant for tq queries of heads of hd elements,
+// padding included.
+func chooseAttention(info gpu.Info, precision gpu.DType, tq, hd int) attentionVariant {
+	if !info.Software() || os.Getenv("FLASH") != "" {
+		vectors := hd / 4
+		chunks := (vectors + 15) / 16
+		return attentionVariant{Family: "attention_flash", TD: (vectors + chunks - 1) / chunks, Chunks: chunks}
+	}
+	vectors := hd * int(precision.Size()) / 16
+	chunks := (vectors + 7) / 8
+	return attentionVariant{Family: "attention", TR: queriesPerLane(tq), TD: (vectors + chunks - 1) / chunks, Chunks: chunks, TB: 16}
+}
+
+// queriesPerLane takes, of 1 to 5, the number that wastes fewest of the eight
+// lanes, the larger of equals.
+func queriesPerLane(tq int) int {
+	best, waste := 1, math.Inf(1)
+	for n := 1; n <= 5; n++ {
+		rows := (tq + 8*n - 1) / (8 * n) * 8 * n
+		w := float64(rows) / float64(tq) * (1 + 0.5/float64(n)) // few queries a lane load each key more often
+		if w <= waste {
+			best, waste = n, w
+		}
+	}
+	return best
+}

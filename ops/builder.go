@@ -1,0 +1,162 @@
+package ops
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"saccade/gpu"
+	"saccade/weights"
+)
+
+// Builder makes the layers of a model for a device and a precision, binds them
+// to a checkpoint, and owns their constants.
+type Builder struct {
+	Dev       *gpu.Device
+	Precision gpu.DType // of weights and activations
+
+	constants []*gpu.Tensor
+	bindings  []weights.Binding
+	hosts     map[string]*weights.Tensor
+}
+
+// NewBuilder starts a model.
+func NewBuilder(dev *gpu.Device, precision gpu.DType) *Builder {
+	return &Builder{Dev: dev, Precision: precision, hosts: map[string]*weights.Tensor{}}
+}
+
+// reserve names a constant of the model.
+func (b *Builder) reserve(name string, shape []int, typ gpu.DType, bytes int64) *gpu.Tensor {
+	t := b.Dev.Reserve(name, shape, typ, bytes)
+	b.constants = append(b.constants, t)
+	return t
+}
+
+// named is a layer that is told where in the model it stands.
+type named interface{ setName(path string) }
+
+// Bind pairs the layers of model, a pointer to a struct with `w` tags, with
+// the tensors of src and names them. The error lists all that is missing,
+// unknown or of another shape. src must stay open until Close.
+func (b *Builder) Bind(model any, src weights.Source) error {
+	bindings, err := weights.Bind(model, src)
+	if err != nil {
+		return err
+	}
+	b.bindings = bindings
+	for _, x := range bindings {
+		b.hosts[x.Name] = x.Tensor
+	}
+	return weights.Walk(model, func(path string, m weights.Module) {
+		if n, ok := m.(named); ok {
+			n.setName(path)
+		}
+	})
+}
+
+// Upload converts, packs and uploads all that was bound, on all cores, after
+// checking that the device has room for it.
+func (b *Builder) Upload() error {
+	if free := b.Bytes(); free > 0 {
+		if err := b.Dev.Fits(free); err != nil {
+			return fmt.Errorf("weights: %w", err)
+		}
+	}
+	work := make(chan weights.Binding)
+	errs := make(chan error, len(b.bindings))
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for x := range work {
+				if err := x.Set(); err != nil {
+					errs <- err
+				}
+			}
+		}()
+	}
+	for _, x := range b.bindings {
+		work <- x
+	}
+	close(work)
+	wg.Wait()
+	close(errs)
+	var all []error
+	for err := range errs {
+		all = append(all, err)
+	}
+	if len(all) > 0 {
+		return all[0] // the first; the others are of the same file
+	}
+	return b.fillDefaults()
+}
+
+// fillDefaults uploads zeros for constants that the checkpoint leaves out: biases.
+func (b *Builder) fillDefaults() error {
+	var errs []error
+	for _, t := range b.constants {
+		if !t.Uploaded() {
+			errs = append(errs, t.Upload(func([]byte) error { return nil }))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Bytes is the device memory of all constants.
+func (b *Builder) Bytes() int64 {
+	var n int64
+	for _, t := range b.constants {
+		n += t.Bytes()
+	}
+	return n
+}
+
+// Close frees the constants.
+func (b *Builder) Close() {
+	for _, t := range b.constants {
+		t.Release()
+	}
+	b.constants = nil
+}
+
+// host gives the checkpoint's values of a bound tensor, rounded as the device
+// stores them, for twins; nil where the checkpoint has none.
+func (b *Builder) host(name string, stored gpu.DType) []float32 {
+	t, ok := b.hosts[name]
+	if !ok {
+		return nil
+	}
+	v, err := hostValues(t)
+	if err != nil {
+		return nil
+	}
+	for i := range v {
+		v[i] = gpu.Round(stored, v[i])
+	}
+	return v
+}
+
+// hostValues converts a checkpoint's tensor.
+func hostValues(t *weights.Tensor) ([]float32, error) {
+	v := make([]float32, t.Len())
+	return v, t.Float32s(v)
+}
+
+// putRows stores rows of width values with a stride.
+func putRows(dst []byte, typ gpu.DType, values []float32, rows, width, stride int) {
+	size := int(typ.Size())
+	for r := range rows {
+		gpu.PutFloats(dst[r*stride*size:], typ, values[r*width:(r+1)*width])
+	}
+}
+
+// floats converts a checkpoint's tensor for a Set function.
+func floats(t *weights.Tensor) ([]float32, error) {
+	v, err := hostValues(t)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", t.Name, err)
+	}
+	return v, nil
+}

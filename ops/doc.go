@@ -1,0 +1,17 @@
+// Package ops holds the operations of which models are made: each checks its
+// shapes, chooses a variant of its kernel for the adapter, and records one
+// dispatch or a few, together with its twin, the same computation in plain Go
+// in f64, by which any recorded program can be verified on any adapter.
+//
+// One operation has one name: ops/layernorm.go, shaders/layernorm.wgsl, the
+// registry entry "layernorm" ([Cases]) and the bench line are the same thing.
+//
+// Activations are [..., C] with the innermost dimension padded to a multiple
+// of eight (see [gpu.Tensor]); PyTorch's layouts exist only in constants as
+// checkpoints have them and in what [Pack] and [Patchify] take.
+//
+// Layers that own parameters ([Linear], [LayerNorm], …) are made by a
+// [Builder], which binds them to a checkpoint and holds their memory.
+//
+// The package knows no model, opens no file and never waits for the GPU.
+package ops

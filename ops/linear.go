@@ -1,0 +1,164 @@
+package ops
+
+import (
+	"fmt"
+
+	"saccade/gpu"
+	"saccade/weights"
+)
+
+// Linear is torch.nn.Linear: y = x·Wᵀ + b, with W [Out, In] and b [Out].
+//
+// Its input and output may consist of groups that are padded each on their
+// own (the heads of an attention layer); the packed weight has zeros there.
+type Linear struct {
+	In, Out             int
+	InGroups, OutGroups int
+
+	b            *Builder
+	name         string
+	weight, bias *gpu.Tensor
+	hasBias      bool
+	shape        []int // of the checkpoint's weight: [Out, In], or more dimensions that make In
+}
+
+// Grouped sets the groups of a Linear's input and output; zero means one.
+type Grouped struct{ In, Out int }
+
+// Linear makes a layer of in to out features. bias says whether the checkpoint has one.
+func (b *Builder) Linear(in, out int, bias bool, groups ...Grouped) Linear {
+	l := Linear{In: in, Out: out, InGroups: 1, OutGroups: 1, b: b, hasBias: bias, shape: []int{out, in}}
+	for _, g := range groups {
+		l.InGroups, l.OutGroups = max(1, g.In), max(1, g.Out)
+	}
+	k, n := l.physical()
+	l.weight = b.reserve("weight", []int{out, in}, b.Precision, panelBytes(b.Precision, k, n))
+	l.bias = b.reserve("bias", []int{out}, gpu.F32, int64(panelColumns(n))*4)
+	return l
+}
+
+// physical is the padded width of the input and of the output.
+func (l *Linear) physical() (k, n int) {
+	return l.InGroups * gpu.Pad8(l.In/l.InGroups), l.OutGroups * gpu.Pad8(l.Out/l.OutGroups)
+}
+
+func (l *Linear) setName(path string) {
+	l.name = path
+	l.weight.Name, l.bias.Name = path+".weight", path+".bias"
+}
+
+// Params are weight [Out, In] and, if the layer has one, bias [Out].
+func (l *Linear) Params() []weights.Param {
+	params := []weights.Param{{Name: "weight", Shape: l.shape, Set: l.setWeight}}
+	if l.hasBias {
+		params = append(params, weights.Param{Name: "bias", Shape: []int{l.Out}, Set: l.setBias})
+	}
+	return params
+}
+
+func (l *Linear) setWeight(t *weights.Tensor) error {
+	w, err := floats(t)
+	if err != nil {
+		return err
+	}
+	return l.weight.Upload(func(dst []byte) error {
+		packPanels(dst, l.weight.Type, w, l)
+		return nil
+	})
+}
+
+func (l *Linear) setBias(t *weights.Tensor) error {
+	v, err := floats(t)
+	if err != nil {
+		return err
+	}
+	return l.bias.Upload(func(dst []byte) error {
+		for o, x := range v {
+			gpu.PutFloats(dst[4*padded(o, l.Out, l.OutGroups):], gpu.F32, []float32{x})
+		}
+		return nil
+	})
+}
+
+// padded is where logical column c of a width in groups stands in memory.
+func padded(c, width, groups int) int {
+	size := width / groups
+	return c/size*gpu.Pad8(size) + c%size
+}
+
+// Forward is x·Wᵀ + b, followed by what the options say. x: [..., In], the result [..., Out].
+func (l *Linear) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...Epilogue) *gpu.Tensor {
+	var e epilogue
+	e.scale = 1
+	for _, o := range options {
+		o(&e)
+	}
+	y := r.New(l.name, l.OutGroups, reshaped(x.Shape, l.Out)...)
+	y.Name = l.name
+	if r.Err() != nil {
+		return y
+	}
+	if x.Width() != l.In || x.Groups != l.InGroups {
+		r.Fail(fmt.Errorf("%s: %v in %d groups · [%d %d]ᵀ in %d groups do not match", l.name, x.Shape, x.Groups, l.Out, l.In, l.InGroups))
+		return y
+	}
+	if e.residual != nil {
+		if err := sameShape(e.residual, y); err != nil {
+			r.Fail(fmt.Errorf("%s: residual: %w", l.name, err))
+			return y
+		}
+	}
+	r.Do(l.matmul(r, x, y, e))
+	return y
+}
+
+// Epilogue is what a matmul does to its sums before it stores them.
+type Epilogue func(*epilogue)
+
+type epilogue struct {
+	activation Activation
+	residual   *gpu.Tensor
+	scale      float64
+}
+
+// Then applies an activation to the biased result.
+func Then(a Activation) Epilogue { return func(e *epilogue) { e.activation = a } }
+
+// Residual adds x after the activation.
+func Residual(x *gpu.Tensor) Epilogue { return func(e *epilogue) { e.residual = x } }
+
+// Scale multiplies the product, before the bias.
+func Scale(s float64) Epilogue { return func(e *epilogue) { e.scale = s } }
+
+// twin is Forward in f64, over the checkpoint's own values.
+func (l *Linear) twin(e epilogue) func(in [][]float32) [][]float64 {
+	return func(in [][]float32) [][]float64 {
+		w, bias := l.b.host(l.name+".weight", l.b.Precision), l.b.host(l.name+".bias", gpu.F32)
+		x := in[0]
+		rows := len(x) / l.In
+		y := make([]float64, rows*l.Out)
+		parallel(rows, func(m int) {
+			for o := range l.Out {
+				y[m*l.Out+o] = l.twinValue(e, x[m*l.In:(m+1)*l.In], w, bias, o)
+			}
+		})
+		if e.residual != nil {
+			for i, v := range in[1] {
+				y[i] += float64(v)
+			}
+		}
+		return [][]float64{y}
+	}
+}
+
+func (l *Linear) twinValue(e epilogue, x, w, bias []float32, o int) float64 {
+	var sum float64
+	for k, a := range x {
+		sum += float64(a) * float64(w[o*l.In+k])
+	}
+	sum *= e.scale
+	if bias != nil {
+		sum += float64(bias[o])
+	}
+	return e.activation.Twin(sum)
+}

@@ -1,0 +1,194 @@
+package ops
+
+import (
+	"fmt"
+
+	"saccade/gpu"
+	"saccade/shaders"
+)
+
+// matmul records y = act((x·Wᵀ)·scale + b) + residual for a linear layer.
+//
+// Weights larger than a binding are bound in windows of panels, activations in
+// windows of rows, each window with a dispatch of its own.
+func (l *Linear) matmul(r *gpu.Recorder, x, y *gpu.Tensor, e epilogue) gpu.Op {
+	op := gpu.Op{Kind: "matmul", Label: l.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y}, Twin: l.twin(e)}
+	tensors := []*gpu.Tensor{x, y}
+	if e.residual != nil {
+		op.In = append(op.In, e.residual)
+		tensors = append(tensors, e.residual)
+	}
+	k, n := l.physical()
+	d := r.Device()
+	for _, rows := range rowChunks(d, x.Rows(), tensors...) {
+		v := chooseMatmul(d.Info(), r.Precision, rows[1]-rows[0], n, k)
+		for _, w := range panelWindows(d, l.weight.Type, k, n) {
+			call := matmulCall{l: l, x: x, y: y, e: e, v: v, lo: rows[0], hi: rows[1], window: w}
+			dispatches, err := call.record(r)
+			if err != nil {
+				r.Fail(fmt.Errorf("%s: %w", l.name, err))
+				return op
+			}
+			op.Dispatches = append(op.Dispatches, dispatches...)
+		}
+	}
+	return op
+}
+
+// panelWindow is a range of a weight's columns that fits a binding.
+type panelWindow struct {
+	first, end   int // columns
+	offset, size int64
+}
+
+// panelWindows cuts a weight into windows of whole tiles of 128 columns.
+func panelWindows(d *gpu.Device, typ gpu.DType, k, n int) []panelWindow {
+	tile := int64(k) * panelAlign * typ.Size()
+	tiles := panelColumns(n) / panelAlign
+	most := max(1, int(d.Info().Limits.MaxBinding/tile))
+	var windows []panelWindow
+	for t := 0; t < tiles; t += most {
+		end := min(tiles, t+most)
+		windows = append(windows, panelWindow{first: t * panelAlign, end: min(n, end*panelAlign), offset: int64(t) * tile, size: int64(end-t) * tile})
+	}
+	return windows
+}
+
+// matmulCall is one window of a matmul.
+type matmulCall struct {
+	l      *Linear
+	x, y   *gpu.Tensor
+	e      epilogue
+	v      matmulVariant
+	lo, hi int // rows
+	window panelWindow
+}
+
+func (c *matmulCall) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
+	if c.v.Split > 1 {
+		return c.recordSplit(r)
+	}
+	k, _ := c.l.physical()
+	kern, err := c.v.kernel(r.Precision, c.e.activation)
+	if err != nil {
+		return nil, err
+	}
+	params := c.params(k)
+	return []gpu.Dispatch{{
+		Kernel: kern,
+		Params: params,
+		Bind:   []gpu.View{rowView(c.x, c.lo, c.hi), c.weights(), gpu.All(c.l.bias), c.residual(r), rowView(c.y, c.lo, c.hi)},
+		Groups: c.v.groups(c.hi-c.lo, c.window.end-c.window.first, r.Precision),
+		FLOPs:  c.flops(),
+		Bytes:  c.bytes(),
+	}}, nil
+}
+
+// params are those of both the whole and the split form.
+func (c *matmulCall) params(depth int) gpu.Params {
+	k, _ := c.l.physical()
+	p := gpu.Params{
+		"M": c.hi - c.lo, "N": c.window.end, "K": k, "lda": c.x.Stride(), "ldc": c.y.Stride(), "ldr": c.y.Stride(),
+		"column": c.window.first, "depth": depth, "rows": 0, "real": c.l.Out, "flags": 0, "scale": c.e.scale,
+	}
+	if c.e.residual != nil {
+		p["flags"] = 1
+	}
+	return p
+}
+
+func (c *matmulCall) weights() gpu.View {
+	return gpu.View{Tensor: c.l.weight, Offset: c.window.offset, Size: c.window.size}
+}
+
+func (c *matmulCall) residual(r *gpu.Recorder) gpu.View {
+	if c.e.residual == nil {
+		return gpu.All(r.Device().Dummy())
+	}
+	return rowView(c.e.residual, c.lo, c.hi)
+}
+
+func (c *matmulCall) flops() float64 {
+	n := float64(c.l.Out) * float64(c.window.end-c.window.first) / float64(c.y.Stride())
+	return 2 * float64(c.hi-c.lo) * n * float64(c.l.In)
+}
+
+func (c *matmulCall) bytes() float64 {
+	size := float64(c.x.Type.Size())
+	rows := float64(c.hi - c.lo)
+	return float64(c.window.size) + rows*size*float64(c.x.Stride()+c.window.end-c.window.first)
+}
+
+// recordSplit cuts K into slices whose f32 sums a second kernel adds in order:
+// for few rows, where whole columns would leave most of a GPU idle.
+func (c *matmulCall) recordSplit(r *gpu.Recorder) ([]gpu.Dispatch, error) {
+	k, _ := c.l.physical()
+	rows := c.hi - c.lo
+	depth := (k/8 + c.v.Split - 1) / c.v.Split * 8
+	slices := (k + depth - 1) / depth
+	partial := r.NewTyped(c.l.name+".partial", gpu.F32, 1, slices*rows, c.y.Stride())
+	split, err := c.v.splitKernel(r.Precision)
+	if err != nil {
+		return nil, err
+	}
+	reduce, err := reduceKernel(r.Precision, c.e.activation)
+	if err != nil {
+		return nil, err
+	}
+	params := c.params(depth)
+	params["rows"], params["flags"] = rows, 0
+	groups := c.v.groups(rows, c.window.end-c.window.first, r.Precision)
+	groups[2] = slices
+	reduceParams := gpu.Params{
+		"M": rows, "N": c.window.end, "rows": rows, "ldp": c.y.Stride(), "slices": slices, "ldc": c.y.Stride(),
+		"ldr": c.y.Stride(), "real": c.l.Out, "flags": params["flags"], "scale": c.e.scale,
+	}
+	if c.e.residual != nil {
+		reduceParams["flags"] = 1
+	}
+	dummy := gpu.All(r.Device().Dummy())
+	return []gpu.Dispatch{{
+		Kernel: split, Params: params, Groups: groups, FLOPs: c.flops(), Bytes: c.bytes(),
+		Bind: []gpu.View{rowView(c.x, c.lo, c.hi), c.weights(), gpu.All(c.l.bias), dummy, gpu.All(partial)},
+	}, {
+		Kernel: reduce, Params: reduceParams, Groups: [3]int{(c.window.end/4 + 63) / 64, min(rows, 65535), (rows + 65534) / 65535},
+		Bytes: float64(slices*rows*c.y.Stride()) * 4,
+		Bind:  []gpu.View{gpu.All(partial), gpu.All(c.l.bias), c.residual(r), rowView(c.y, c.lo, c.hi)},
+	}}, nil
+}
+
+// kernel is the variant with its epilogue fused.
+func (v matmulVariant) kernel(precision gpu.DType, a Activation) (*gpu.Kernel, error) {
+	spec := v.spec(precision)
+	for name, text := range packed(precision, "Packed", "unpack") {
+		spec.Decl[name] = text
+	}
+	if precision == gpu.F32 {
+		spec.Decl["Stored"] = "alias Stored = vec4<f32>;"
+		spec.Decl["pack"] = "fn pack(v: vec4<f32>) -> Stored { return v; }"
+	}
+	if err := a.fuse(&spec); err != nil {
+		return nil, err
+	}
+	return kernel(v.Family, v.String()+a.suffix(), spec)
+}
+
+// splitKernel stores plain sums of a slice of K.
+func (v matmulVariant) splitKernel(precision gpu.DType) (*gpu.Kernel, error) {
+	spec := v.spec(precision)
+	for name, text := range packed(precision, "Packed", "unpack") {
+		spec.Decl[name] = text
+	}
+	spec.Const["SPLIT"] = 1
+	spec.Decl["Stored"] = "alias Stored = vec4<f32>;"
+	spec.Decl["pack"] = "fn pack(v: vec4<f32>) -> Stored { return v; }"
+	return kernel(v.Family, v.String()+" split", spec)
+}
+
+func reduceKernel(precision gpu.DType, a Activation) (*gpu.Kernel, error) {
+	spec := shaders.Spec{Const: map[string]int{}, Decl: packed(precision, "Packed", "unpack", "pack")}
+	if err := a.fuse(&spec); err != nil {
+		return nil, err
+	}
+	return kernel("matmul_reduce", precision.String()+a.suffix(), spec)
+}

@@ -1,0 +1,59 @@
+package ops
+
+import (
+	"fmt"
+	"math"
+
+	"saccade/gpu"
+)
+
+// Softmax is torch.softmax over the innermost dimension of x: [..., C] in one group.
+func Softmax(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
+	y := r.New("softmax", 1, x.Shape...)
+	if r.Err() != nil {
+		return y
+	}
+	if x.Groups != 1 {
+		r.Fail(fmt.Errorf("softmax: %s has %d groups, can't be normalised as one row", x, x.Groups))
+		return y
+	}
+	k, err := rowKernel(r, "softmax")
+	if err != nil {
+		r.Fail(err)
+		return y
+	}
+	width := x.Width()
+	op := gpu.Op{Kind: "softmax", Label: r.Label("softmax"), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
+		Twin: func(in [][]float32) [][]float64 {
+			out := widen(in[0])
+			for at := 0; at < len(out); at += width {
+				softmaxRow(out[at : at+width])
+			}
+			return [][]float64{out}
+		}}
+	for _, c := range rowChunks(r.Device(), x.Rows(), x, y) {
+		rows := c[1] - c[0]
+		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
+			Kernel: k, Params: gpu.Params{"rows": rows, "stride": x.Stride(), "width": width},
+			Bind: []gpu.View{rowView(x, c[0], c[1]), rowView(y, c[0], c[1])}, Groups: grid(rows),
+			FLOPs: 5 * float64(rows*width), Bytes: 2 * float64(rows*x.Stride()) * float64(x.Type.Size()),
+		})
+	}
+	r.Do(op)
+	return y
+}
+
+// softmaxRow normalises a row in place.
+func softmaxRow(row []float64) {
+	top, sum := math.Inf(-1), 0.0
+	for _, v := range row {
+		top = math.Max(top, v)
+	}
+	for i, v := range row {
+		row[i] = math.Exp(v - top)
+		sum += row[i]
+	}
+	for i := range row {
+		row[i] /= sum
+	}
+}

@@ -1,0 +1,77 @@
+package ops
+
+import (
+	"fmt"
+
+	"saccade/gpu"
+	"saccade/shaders"
+)
+
+// Table is a constant of f32 rows that is computed on the host: the class
+// token and the position embeddings of a sequence, say.
+type Table struct {
+	Rows, Width int
+	Values      []float32 // [Rows, Width], set before Upload
+
+	tensor *gpu.Tensor
+}
+
+// Table reserves a table. Its values may be filled in later, before Upload.
+func (b *Builder) Table(name string, rows, width int) *Table {
+	return &Table{Rows: rows, Width: width, tensor: b.reserve(name, []int{rows, width}, gpu.F32, int64(rows*gpu.Pad8(width))*4)}
+}
+
+// Upload takes the table's memory and fills it.
+func (t *Table) Upload(values []float32) error {
+	if len(values) != t.Rows*t.Width {
+		return fmt.Errorf("table %s: got %d values", t.tensor, len(values))
+	}
+	t.Values = values
+	return t.tensor.Upload(func(dst []byte) error {
+		putRows(dst, gpu.F32, values, t.Rows, t.Width, gpu.Pad8(t.Width))
+		return nil
+	})
+}
+
+// Tokens makes the sequence of a vision transformer from patches x [N, P, C]:
+// the first T − P rows of the table [T, C] as they are, then the patches with
+// the table's other rows (their position embedding) added. The result is [N, T, C].
+func Tokens(r *gpu.Recorder, x *gpu.Tensor, table *Table) *gpu.Tensor {
+	n, patches, tokens := x.Shape[0], x.Shape[1], table.Rows
+	y := r.New("tokens", 1, n, tokens, x.Width())
+	if r.Err() != nil {
+		return y
+	}
+	if tokens < patches || table.Width != x.Width() || x.Groups != 1 {
+		r.Fail(fmt.Errorf("tokens: patches %v do not fit a table [%d %d]", x.Shape, table.Rows, table.Width))
+		return y
+	}
+	k, err := kernel("tokens", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed", "unpack", "pack")})
+	if err != nil {
+		r.Fail(err)
+		return y
+	}
+	count, prefix := y.Rows()*y.Stride()/4, tokens-patches
+	r.Do(gpu.Op{Kind: "tokens", Label: r.Label("tokens"), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
+		Twin: func(in [][]float32) [][]float64 { return [][]float64{tokensTwin(in[0], table, n, prefix)} },
+		Dispatches: []gpu.Dispatch{{
+			Kernel: k, Params: gpu.Params{"count": count, "stride": y.Stride(), "tokens": tokens, "prefix": prefix},
+			Bind:   []gpu.View{gpu.All(x), gpu.All(table.tensor), gpu.All(y)},
+			Groups: elementwise(count), FLOPs: 4 * float64(count), Bytes: float64(x.Bytes() + y.Bytes()),
+		}}})
+	return y
+}
+
+func tokensTwin(x []float32, table *Table, n, prefix int) []float64 {
+	c := table.Width
+	patches := (table.Rows - prefix) * c
+	var y []float64
+	for b := range n {
+		y = append(y, widen(table.Values)...)
+		body := y[len(y)-patches:]
+		for i, v := range x[b*patches : (b+1)*patches] {
+			body[i] += float64(v)
+		}
+	}
+	return y
+}

@@ -1,0 +1,87 @@
+// y = activate(x), element by element: the activations, as functions of four
+// values, that other kernels take out of this file to fuse.
+//
+// x, y: rows of `stride` elements, four in a Packed; columns from `width`
+// on, within each group of `group` elements, are padding and stay zero.
+// A workgroup does 64 Packed; the grid is 2-D.
+
+alias Packed = vec2<u32>;
+fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
+fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+
+struct Params {
+  count: u32, // Packed in all
+  group: u32, // elements a group, padding included
+  width: u32, // elements a group, without padding
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<Packed>;
+@group(0) @binding(2) var<storage, read_write> y: array<Packed>;
+
+// The error function by Abramowitz and Stegun's formula 7.1.26: within 1.5e-7.
+fn erf(x: vec4<f32>) -> vec4<f32> {
+  let a = abs(x);
+  let t = vec4<f32>(1.0) / (vec4<f32>(1.0) + 0.3275911 * a);
+  let q = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (vec4<f32>(1.0) - q * exp(-a * a));
+}
+
+// torch.nn.GELU: x·Φ(x).
+fn gelu(x: vec4<f32>) -> vec4<f32> {
+  return 0.5 * x * (vec4<f32>(1.0) + erf(x * 0.70710678));
+}
+
+// tanh whose argument is kept where exp does not overflow.
+fn safe_tanh(x: vec4<f32>) -> vec4<f32> {
+  return tanh(clamp(x, vec4<f32>(-10.0), vec4<f32>(10.0)));
+}
+
+// torch.nn.GELU(approximate="tanh"), transformers' gelu_new.
+fn gelu_tanh(x: vec4<f32>) -> vec4<f32> {
+  return 0.5 * x * (vec4<f32>(1.0) + safe_tanh(0.79788456 * (x + 0.044715 * x * x * x)));
+}
+
+// The logistic function; exp overflows to infinity where the result is zero.
+fn sigmoid(x: vec4<f32>) -> vec4<f32> {
+  return vec4<f32>(1.0) / (vec4<f32>(1.0) + exp(clamp(-x, vec4<f32>(-80.0), vec4<f32>(80.0))));
+}
+
+// transformers' quick_gelu: x·σ(1.702·x).
+fn quick_gelu(x: vec4<f32>) -> vec4<f32> {
+  return x * sigmoid(1.702 * x);
+}
+
+// torch.nn.SiLU: x·σ(x).
+fn silu(x: vec4<f32>) -> vec4<f32> {
+  return x * sigmoid(x);
+}
+
+fn relu(x: vec4<f32>) -> vec4<f32> {
+  return max(x, vec4<f32>(0.0));
+}
+
+fn relu6(x: vec4<f32>) -> vec4<f32> {
+  return clamp(x, vec4<f32>(0.0), vec4<f32>(6.0));
+}
+
+// torch.nn.Hardswish: x·relu6(x+3)/6.
+fn hard_swish(x: vec4<f32>) -> vec4<f32> {
+  return x * clamp(x * 0.16666667 + vec4<f32>(0.5), vec4<f32>(0.0), vec4<f32>(1.0));
+}
+
+fn activate(x: vec4<f32>) -> vec4<f32> { return gelu(x); }
+
+// Ones for the columns c … c+3 of a group that hold values, zeros for padding.
+fn inside(c: u32) -> vec4<f32> {
+  let column = vec4<u32>(c, c + 1u, c + 2u, c + 3u);
+  return select(vec4<f32>(0.0), vec4<f32>(1.0), column < vec4<u32>(p.width));
+}
+
+@compute @workgroup_size(64, 1, 1)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let i = id.x + id.y * groups.x * 64u;
+  if (i < p.count) {
+    y[i] = pack(activate(unpack(x[i])) * inside((i * 4u) % p.group));
+  }
+}

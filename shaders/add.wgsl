@@ -1,0 +1,26 @@
+// y = (a + b)·scale, element by element.
+//
+// a, b, y: arrays of one layout, four elements in a Packed.
+// A workgroup does 64 Packed; the grid is 2-D.
+
+alias Packed = vec2<u32>;
+fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
+fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+
+struct Params {
+  count: u32, // Packed in all
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<Packed>;
+@group(0) @binding(2) var<storage, read> b: array<Packed>;
+@group(0) @binding(3) var<storage, read_write> y: array<Packed>;
+
+@compute @workgroup_size(64, 1, 1)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let i = id.x + id.y * groups.x * 64u;
+  if (i < p.count) {
+    y[i] = pack((unpack(a[i]) + unpack(b[i])) * p.scale);
+  }
+}

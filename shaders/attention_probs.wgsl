@@ -1,0 +1,86 @@
+// attention_probs: P[b,h,i,j] = softmax_j(scale·Q[i,:]·K[j,:]), the weights
+// that attention forms and throws away, for looking at them.
+//
+// Bindings
+//   q     rows [batch·Tq], head h at element p.q_offset + h·p.width
+//   k     rows [batch·Tk], likewise at p.k_offset
+//   prob  rows [batch·heads·Tq], p.p_stride elements apart; the columns from
+//         Tk up to the stride become zero
+//
+// An invocation computes one row, in two passes over the keys.
+// workgroup_id: x counts blocks of 64 queries, y heads, z batch items.
+
+const TH = 2u; // vec4 in a Wide (f16 2, f32 1)
+
+alias Wide = vec4<u32>;
+alias Packed = vec2<u32>;
+
+struct Params {
+    heads: u32,
+    width: u32,    // elements of a head, padded to a multiple of 8
+    Tq: u32,
+    Tk: u32,
+    batch: u32,
+    q_stride: u32, // elements from row to row, multiples of 8
+    k_stride: u32,
+    p_stride: u32,
+    q_offset: u32, // elements to head 0, multiples of 8
+    k_offset: u32,
+    flags: u32,    // bit 0: causal, query i sees the keys up to i + Tk - Tq
+    scale: f32,    // log2(e) / sqrt(unpadded head width)
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> q: array<Wide>;
+@group(0) @binding(2) var<storage, read> k: array<Wide>;
+@group(0) @binding(3) var<storage, read_write> prob: array<Packed>;
+
+fn part(x: Wide, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(x[2u * h]), unpack2x16float(x[2u * h + 1u])); }
+fn pack(x: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(x.xy), pack2x16float(x.zw)); }
+
+// score is the scaled product of a query and a key, given their first vectors.
+fn score(query: u32, key: u32) -> f32 {
+    var sum = vec4<f32>(0.0);
+    for (var d = 0u; d < p.width / (4u * TH); d += 1u) {
+        let x = q[query + d];
+        let y = k[key + d];
+        // unroll h TH
+        sum = fma(part(x, 0u /*h*/), part(y, 0u /*h*/), sum);
+        // end
+    }
+    return ((sum.x + sum.y) + (sum.z + sum.w)) * p.scale;
+}
+
+@compute @workgroup_size(64, 1, 1)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+    let i = group.x * 64u + local.x;
+    if i >= p.Tq {
+        return;
+    }
+    let wide = 4u * TH;
+    let query = ((group.z * p.Tq + i) * p.q_stride + p.q_offset + group.y * p.width) / wide;
+    let key = (group.z * p.Tk * p.k_stride + p.k_offset + group.y * p.width) / wide;
+    let step = p.k_stride / wide;
+    let keys = select(p.Tk, min(max(i + 1u + p.Tk, p.Tq) - p.Tq, p.Tk), (p.flags & 1u) != 0u);
+
+    var best = -1e30;
+    var total = 0.0;
+    for (var j = 0u; j < keys; j += 1u) {
+        let s = score(query, key + j * step);
+        let highest = max(best, s);
+        total = total * exp2(best - highest) + exp2(s - highest);
+        best = highest;
+    }
+    let share = 1.0 / max(total, 1e-30);
+
+    let row = (((group.z * p.heads + group.y) * p.Tq + i) * p.p_stride) / 4u;
+    for (var j = 0u; j < p.p_stride; j += 4u) {
+        var x = vec4<f32>(0.0);
+        for (var n = 0u; n < 4u; n += 1u) {
+            if j + n < keys {
+                x[n] = exp2(score(query, key + (j + n) * step) - best) * share;
+            }
+        }
+        prob[row + j / 4u] = pack(x);
+    }
+}

@@ -1,0 +1,136 @@
+// matmul: C[m,n] = act((Σ_k A[m,k]·W[k,n])·scale + bias[n]) + residual[m,n]
+//
+// Register-tiled and barrier-free: for software adapters and for GPUs that
+// gain nothing from staging in workgroup memory.
+//
+// Bindings
+//   a         rows of A, K elements each, p.lda elements apart
+//   b         W in panels of 16-byte vectors: b[(panel·K + k)·8 + lane] holds
+//             the lane's 8 columns (f16; 4 columns for f32) at row k
+//   bias      f32, zero padded to a multiple of 128 columns
+//   residual  like c with p.ldr between rows; read only if p.flags has bit 0
+//   c         rows of C, p.ldc elements apart
+//
+// A workgroup is 8 lanes. It computes TM rows of TG panels: lane l owns the
+// l-th vector of each. workgroup_id: x counts row blocks, y column blocks,
+// z slices of K (0 unless SPLIT).
+//
+// Constants: TM rows; TG panels; TH vec4 in a panel vector (f16 2, f32 1);
+// TK elements of A loaded at once (a divisor of 8, and what Chunk holds);
+// SPLIT = 1 stores plain f32 sums to slice z of [z][rows][ldc] instead, for
+// matmul_reduce; MASK = 1 stores zero in columns from p.real on, for an
+// activation that is not zero at zero.
+
+const TM = 1u;
+const TG = 1u;
+const TH = 2u;
+const TK = 2u;
+const SPLIT = 0u;
+const MASK = 0u;
+
+alias Chunk = u32;
+alias Panel = vec4<u32>;
+alias Packed = vec2<u32>;
+alias Stored = vec2<u32>;
+
+struct Params {
+    M: u32,      // rows of C
+    N: u32,      // physical columns of C to store, a multiple of 8
+    K: u32,      // physical columns of A, a multiple of 8
+    lda: u32,    // elements from row to row, multiples of 8
+    ldc: u32,
+    ldr: u32,
+    column: u32, // first column computed: that of b's first panel
+    depth: u32,  // elements of K in one slice, a multiple of 8 (K if unsplit)
+    rows: u32,   // rows of a slice of partial sums (SPLIT only)
+    real: u32,   // columns that are not padding (MASK only)
+    flags: u32,  // bit 0: add residual
+    scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<Chunk>;
+@group(0) @binding(2) var<storage, read> b: array<Panel>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> residual: array<Packed>;
+@group(0) @binding(5) var<storage, read_write> c: array<Stored>;
+
+// element is A's value at k of a chunk, columns the h-th vec4 of a panel vector.
+fn element(v: Chunk, k: u32) -> f32 { return unpack2x16float(v)[k]; }
+fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2u * h]), unpack2x16float(v[2u * h + 1u])); }
+fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
+fn pack(v: vec4<f32>) -> Stored { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
+
+fn store(row: u32, column: u32, slice: u32, sum: vec4<f32>) {
+    if row >= p.M || column >= p.N {
+        return;
+    }
+    if SPLIT == 1u {
+        c[((slice * p.rows + row) * p.ldc + column) / 4u] = pack(sum);
+        return;
+    }
+    var x = activate(fma(sum, vec4<f32>(p.scale), bias[column / 4u]));
+    if MASK == 1u {
+        x = select(x, vec4<f32>(0.0), vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
+    }
+    if (p.flags & 1u) != 0u {
+        x += unpack(residual[(row * p.ldr + column) / 4u]);
+    }
+    c[(row * p.ldc + column) / 4u] = pack(x);
+}
+
+@compute @workgroup_size(8, 1, 1)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+    let lane = local.x;
+    let row = group.x * TM;
+    let panel = group.y * TG;
+    let first = group.z * p.depth;
+    let last = min(first + p.depth, p.K);
+
+    // Rows and panels beyond the end repeat the last one: they are never stored.
+    // unroll r TM
+    var at_r = min(row + 0u /*r*/, max(p.M, 1u) - 1u) * (p.lda / TK) + first / TK;
+    // end
+    let panels = max((p.N - p.column + 32u * TH - 1u) / (32u * TH), 1u);
+    // unroll g TG
+    var from_g = (min(panel + 0u /*g*/, panels - 1u) * p.K + first) * 8u + lane;
+    // end
+    // unroll r TM
+    // unroll g TG
+    // unroll h TH
+    var acc_r_g_h = vec4<f32>(0.0);
+    // end
+    // end
+    // end
+
+    for (var k = first; k < last; k += TK) {
+        // unroll r TM
+        let a_r = a[at_r];
+        at_r += 1u;
+        // end
+        // unroll k TK
+        // unroll g TG
+        let b_g_k = b[from_g + 8u * 0u /*k*/];
+        // unroll h TH
+        let w_g_h_k = columns(b_g_k, 0u /*h*/);
+        // unroll r TM
+        acc_r_g_h = fma(vec4<f32>(element(a_r, 0u /*k*/)), w_g_h_k, acc_r_g_h);
+        // end
+        // end
+        // end
+        // end
+        // unroll g TG
+        from_g += 8u * TK;
+        // end
+    }
+
+    // unroll g TG
+    let column_g = p.column + (panel + 0u /*g*/) * 32u * TH + lane * 4u * TH;
+    // unroll h TH
+    // unroll r TM
+    store(row + 0u /*r*/, column_g + 4u * 0u /*h*/, group.z, acc_r_g_h);
+    // end
+    // end
+    // end
+}

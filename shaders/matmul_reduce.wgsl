@@ -1,0 +1,60 @@
+// matmul_reduce: the second step of a matmul whose K was split into slices.
+// C[m,n] = act((Σ_s partial[s,m,n])·scale + bias[n]) + residual[m,n]
+// The slices are summed in order, so the result does not vary from run to run.
+//
+// Bindings
+//   partial   f32 sums [slices][rows][ldp], as matmul stores them under SPLIT
+//   bias      f32, zero padded to a multiple of 128 columns
+//   residual  like c with p.ldr between rows; read only if p.flags has bit 0
+//   c         rows of C, p.ldc elements apart
+//
+// An invocation computes 4 columns of one row. The grid is
+// (column quads / 64, rows), and more rows follow in z (65,535 to a layer).
+
+const MASK = 0u;
+
+alias Packed = vec2<u32>;
+
+struct Params {
+    M: u32,      // rows of C
+    N: u32,      // physical columns of C, a multiple of 8
+    rows: u32,   // rows of a slice
+    ldp: u32,    // elements from row to row of a slice
+    slices: u32,
+    ldc: u32,
+    ldr: u32,
+    real: u32,   // columns that are not padding (MASK only)
+    flags: u32,  // bit 0: add residual
+    scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> partial: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> residual: array<Packed>;
+@group(0) @binding(4) var<storage, read_write> c: array<Packed>;
+
+fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
+fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
+
+@compute @workgroup_size(64, 1, 1)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let column = id.x * 4u;
+    let row = id.z * 65535u + id.y;
+    if row >= p.M || column >= p.N {
+        return;
+    }
+    var sum = vec4<f32>(0.0);
+    for (var s = 0u; s < p.slices; s += 1u) {
+        sum += partial[((s * p.rows + row) * p.ldp + column) / 4u];
+    }
+    var x = activate(fma(sum, vec4<f32>(p.scale), bias[id.x]));
+    if MASK == 1u {
+        x = select(x, vec4<f32>(0.0), vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
+    }
+    if (p.flags & 1u) != 0u {
+        x += unpack(residual[(row * p.ldr + column) / 4u]);
+    }
+    c[(row * p.ldc + column) / 4u] = pack(x);
+}

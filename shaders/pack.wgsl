@@ -1,0 +1,36 @@
+// y = x in the layout of activations: rows whose groups of `width` columns are
+// each padded with zeros to `group`.
+//
+// x: dense f32 [rows, columns]; y: rows of `stride` elements, four in a Packed.
+// A workgroup does 64 Packed; the grid is 2-D.
+
+alias Packed = vec2<u32>;
+fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+
+struct Params {
+  count: u32,   // Packed in all
+  stride: u32,  // elements a row of y
+  columns: u32, // elements a row of x
+  group: u32,   // elements a group of y
+  width: u32,   // of which hold values
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<Packed>;
+
+fn value(row: u32, column: u32) -> f32 {
+  let inGroup = column % p.group;
+  let source = row * p.columns + (column / p.group) * p.width + inGroup;
+  return select(0.0, x[source], inGroup < p.width);
+}
+
+@compute @workgroup_size(64, 1, 1)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let i = id.x + id.y * groups.x * 64u;
+  if (i < p.count) {
+    let row = i * 4u / p.stride;
+    let c = i * 4u % p.stride;
+    y[i] = pack(vec4<f32>(value(row, c), value(row, c + 1u), value(row, c + 2u), value(row, c + 3u)));
+  }
+}

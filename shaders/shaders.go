@@ -1,0 +1,203 @@
+package shaders
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+//go:embed *.wgsl
+var files embed.FS
+
+// Files holds the kernels as they stand, one "<name>.wgsl" each.
+func Files() fs.FS { return files }
+
+// Names lists the kernels in alphabetical order, without ".wgsl".
+func Names() []string {
+	paths, err := fs.Glob(files, "*.wgsl")
+	if err != nil { // only a malformed pattern can fail
+		return nil
+	}
+	for i, path := range paths {
+		paths[i] = strings.TrimSuffix(path, ".wgsl")
+	}
+	return paths
+}
+
+// Spec says how a kernel differs from its file. The zero Spec changes nothing.
+type Spec struct {
+	// Const gives module constants another value: a file's `const TM = 1u;`
+	// with {"TM": 8} becomes `const TM = 8u;`. Values are not negative.
+	Const map[string]int
+
+	// Decl replaces one-line declarations whole: `alias Name = …;` or
+	// `fn name(…) … { … }`. The new text may have many lines and should
+	// declare the name again.
+	Decl map[string]string
+
+	// Workgroup replaces the literal workgroup size; all zero keeps the file's.
+	Workgroup [3]int
+}
+
+// Source returns the kernel called name, specialised by s and with its
+// unroll blocks expanded. A name in s that the file does not declare exactly
+// once is an error, as is a malformed unroll block.
+func Source(name string, s Spec) (string, error) {
+	text, err := read(name)
+	if err != nil {
+		return "", err
+	}
+	text, err = specialise(text, s)
+	if err != nil {
+		return "", fmt.Errorf("shader %s: %w", name, err)
+	}
+	return text, nil
+}
+
+// Func returns the text of the function called name in the kernel file
+// called file ("activation"), followed by the functions of that file that it
+// calls, each once. It serves as a Spec.Decl.
+func Func(file, name string) (string, error) { return FuncAs(file, name, name) }
+
+// FuncAs is Func with the function itself renamed to as; the functions that
+// it calls keep their names.
+func FuncAs(file, name, as string) (string, error) {
+	text, err := read(file)
+	if err != nil {
+		return "", err
+	}
+	text, err = takeFunc(text, name, as)
+	if err != nil {
+		return "", fmt.Errorf("shader %s: %w", file, err)
+	}
+	return text, nil
+}
+
+func read(name string) (string, error) {
+	text, err := files.ReadFile(name + ".wgsl")
+	if err != nil {
+		return "", fmt.Errorf("shader %s: no such file (there are %s)", name, strings.Join(Names(), ", "))
+	}
+	return string(text), nil
+}
+
+// specialise applies s to text: constants, then declarations, then unrolling
+// (whose counts are the constants), then the workgroup size.
+func specialise(text string, s Spec) (string, error) {
+	var err error
+	for _, name := range slices.Sorted(maps.Keys(s.Const)) {
+		if text, err = setConst(text, name, s.Const[name]); err != nil {
+			return "", err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Decl)) {
+		if text, err = setDecl(text, name, s.Decl[name]); err != nil {
+			return "", err
+		}
+	}
+	if text, err = unroll(text); err != nil {
+		return "", err
+	}
+	if s.Workgroup == [3]int{} {
+		return text, nil
+	}
+	return setWorkgroup(text, s.Workgroup)
+}
+
+func setConst(text, name string, value int) (string, error) {
+	if value < 0 {
+		return "", fmt.Errorf("const %s = %d: want a value of at least 0", name, value)
+	}
+	at, err := only(text, constPattern(name), "const "+name+" = …u;")
+	if err != nil {
+		return "", err
+	}
+	return text[:at[2]] + strconv.Itoa(value) + text[at[3]:], nil
+}
+
+func setDecl(text, name, decl string) (string, error) {
+	quoted := regexp.QuoteMeta(name)
+	pattern := regexp.MustCompile(`(?m)^(?:alias\s+` + quoted + `\s*=[^\n]*;|fn\s+` + quoted + `\s*\([^\n]*\})[ \t]*$`)
+	at, err := only(text, pattern, fmt.Sprintf("one-line alias %s = …; or fn %s(…) { … }", name, name))
+	if err != nil {
+		return "", err
+	}
+	return text[:at[0]] + strings.TrimRight(decl, "\n") + text[at[1]:], nil
+}
+
+var workgroupPattern = regexp.MustCompile(`@workgroup_size\(([^)]*)\)`)
+
+func setWorkgroup(text string, size [3]int) (string, error) {
+	for _, n := range size {
+		if n < 1 {
+			return "", fmt.Errorf("workgroup size %v: want three numbers of at least 1", size)
+		}
+	}
+	at, err := only(text, workgroupPattern, "@workgroup_size(…)")
+	if err != nil {
+		return "", err
+	}
+	return text[:at[2]] + fmt.Sprintf("%d, %d, %d", size[0], size[1], size[2]) + text[at[3]:], nil
+}
+
+// constPattern matches a module constant's declaration; its group is the number.
+func constPattern(name string) *regexp.Regexp {
+	return regexp.MustCompile(`(?m)^const\s+` + regexp.QuoteMeta(name) + `\s*=\s*(\d+)[ui]?\s*;`)
+}
+
+// only returns where pattern matches, which must be exactly once.
+func only(text string, pattern *regexp.Regexp, what string) ([]int, error) {
+	at := pattern.FindAllStringSubmatchIndex(text, -1)
+	if len(at) != 1 {
+		return nil, fmt.Errorf("%s is declared %d times: want exactly once", what, len(at))
+	}
+	return at[0], nil
+}
+
+// takeFunc returns function name of text under the name as, and after it the
+// functions of text that it calls, directly or not.
+func takeFunc(text, name, as string) (string, error) {
+	bodies := map[string]string{}
+	for _, at := range funcPattern.FindAllStringSubmatchIndex(text, -1) {
+		called := text[at[2]:at[3]]
+		if _, twice := bodies[called]; twice {
+			return "", fmt.Errorf("fn %s is declared twice: want exactly once", called)
+		}
+		end := strings.Index(text[at[0]:], "\n}")
+		if line, _, _ := strings.Cut(text[at[0]:], "\n"); strings.HasSuffix(strings.TrimSpace(line), "}") {
+			end = len(line)
+		} else if end < 0 {
+			return "", fmt.Errorf("fn %s has no closing brace at the start of a line", called)
+		} else {
+			end += len("\n}")
+		}
+		bodies[called] = text[at[0] : at[0]+end]
+	}
+	if _, ok := bodies[name]; !ok {
+		return "", fmt.Errorf("fn %s is not declared (there are %s)", name, strings.Join(slices.Sorted(maps.Keys(bodies)), ", "))
+	}
+
+	order := []string{name}
+	for i := 0; i < len(order); i++ { // grows while it is walked
+		for _, word := range wordPattern.FindAllString(bodies[order[i]], -1) {
+			if _, ok := bodies[word]; ok && !slices.Contains(order, word) {
+				order = append(order, word)
+			}
+		}
+	}
+	out := []string{strings.Replace(bodies[name], "fn "+name, "fn "+as, 1)}
+	for _, called := range order[1:] {
+		out = append(out, bodies[called])
+	}
+	return strings.Join(out, "\n\n") + "\n", nil
+}
+
+var (
+	funcPattern = regexp.MustCompile(`(?m)^fn\s+(\w+)\s*\(`)
+	wordPattern = regexp.MustCompile(`[A-Za-z_]\w*`)
+)

@@ -1,0 +1,109 @@
+package shaders
+
+import (
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const sample = `const TM = 1u;
+const TN = 1u;
+alias Packed = vec2<u32>;
+fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
+fn two(a: f32) -> f32 {
+    return a + three(a);
+}
+fn three(a: f32) -> f32 { return a * 3.0; }
+@compute @workgroup_size(8, 1, 1)
+fn main() {
+    // unroll r TM
+    let row_r = first + 0u /*r*/;
+    // unroll c TN
+    acc_r_c += row_r * col_c_r + arc_rr;
+    // end
+    // end
+}
+`
+
+func TestSpecialise(t *testing.T) {
+	got, err := specialise(sample, Spec{
+		Const:     map[string]int{"TM": 2, "TN": 2},
+		Decl:      map[string]string{"Packed": "alias Packed = vec4<f32>;", "activate": "fn activate() {\n}\n"},
+		Workgroup: [3]int{64, 2, 1},
+	})
+	require.NoError(t, err)
+	assert.Equal(t, `const TM = 2u;
+const TN = 2u;
+alias Packed = vec4<f32>;
+fn activate() {
+}
+fn two(a: f32) -> f32 {
+    return a + three(a);
+}
+fn three(a: f32) -> f32 { return a * 3.0; }
+@compute @workgroup_size(64, 2, 1)
+fn main() {
+    let row_0 = first + 0u;
+    acc_0_0 += row_0 * col_0_0 + arc_rr;
+    acc_0_1 += row_0 * col_1_0 + arc_rr;
+    let row_1 = first + 1u;
+    acc_1_0 += row_1 * col_0_1 + arc_rr;
+    acc_1_1 += row_1 * col_1_1 + arc_rr;
+}
+`, got)
+}
+
+func TestSpecialiseRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		spec Spec
+		want string
+	}{
+		"unknown const":      {sample, Spec{Const: map[string]int{"TK": 2}}, "const TK = …u; is declared 0 times"},
+		"const twice":        {sample + sample, Spec{Const: map[string]int{"TM": 2}}, "declared 2 times"},
+		"negative const":     {sample, Spec{Const: map[string]int{"TM": -1}}, "at least 0"},
+		"unknown decl":       {sample, Spec{Decl: map[string]string{"pack": "x"}}, "fn pack(…) { … } is declared 0 times"},
+		"many-line decl":     {sample, Spec{Decl: map[string]string{"two": "x"}}, "declared 0 times"},
+		"no workgroup":       {"fn main() {}", Spec{Workgroup: [3]int{1, 1, 1}}, "declared 0 times"},
+		"bad workgroup":      {sample, Spec{Workgroup: [3]int{8, 0, 1}}, "at least 1"},
+		"missing end":        {"const A = 1u;\n// unroll r A\nx", Spec{}, "without `// end`"},
+		"stray end":          {"x\n// end", Spec{}, "closes no unroll block"},
+		"unroll without var": {"// unroll TM", Spec{}, "want `// unroll <var> <CONST>`"},
+		"unroll by unknown":  {"// unroll r TM\n// end", Spec{}, "declared 0 times"},
+		"too many copies":    {"const A = 999u;\n// unroll r A\n// end", Spec{}, "at most 256"},
+	} {
+		_, err := specialise(c.text, c.spec)
+		assert.ErrorContains(t, err, c.want, name)
+	}
+}
+
+func TestTakeFunc(t *testing.T) {
+	got, err := takeFunc(sample, "two", "activate")
+	require.NoError(t, err)
+	assert.Equal(t, "fn activate(a: f32) -> f32 {\n    return a + three(a);\n}\n\nfn three(a: f32) -> f32 { return a * 3.0; }\n", got)
+
+	_, err = takeFunc(sample, "four", "four")
+	assert.ErrorContains(t, err, "fn four is not declared")
+	_, err = takeFunc(sample+"fn two() {}\n", "two", "two")
+	assert.ErrorContains(t, err, "declared twice")
+}
+
+func TestNames(t *testing.T) {
+	names := Names()
+	assert.Contains(t, names, "matmul")
+	for _, name := range names {
+		text, err := Source(name, Spec{})
+		require.NoError(t, err)
+		assert.NotContains(t, text, "// unroll", name)
+		raw, err := fs.ReadFile(Files(), name+".wgsl")
+		require.NoError(t, err)
+		assert.True(t, strings.HasPrefix(string(raw), "//"), "%s: no header comment", name)
+	}
+	_, err := Source("nosuch", Spec{})
+	assert.ErrorContains(t, err, "no such file")
+	_, err = Func("nosuch", "x")
+	assert.ErrorContains(t, err, "no such file")
+}

@@ -1,0 +1,83 @@
+// y = exp(x − max x) / Σ exp(x − max x) over each row: torch.softmax over the
+// last dimension. Padding is left out of the sum and stays zero.
+//
+// x, y: rows of `stride` elements, four in a Packed.
+// A workgroup does one row; the grid is 2-D.
+
+const W = 64u; // threads of a workgroup
+
+alias Packed = vec2<u32>;
+fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
+fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+
+struct Params {
+  rows: u32,
+  stride: u32, // elements a row
+  width: u32,  // of which hold values
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<Packed>;
+@group(0) @binding(2) var<storage, read_write> y: array<Packed>;
+
+var<workgroup> partial: array<f32, W>;
+
+const LOWEST = -3.0e38;
+
+// The largest value of v over the workgroup.
+fn largest(v: vec4<f32>, lane: u32) -> f32 {
+  partial[lane] = max(max(v.x, v.y), max(v.z, v.w));
+  workgroupBarrier();
+  for (var half = W / 2u; half > 0u; half = half / 2u) {
+    if (lane < half) {
+      partial[lane] = max(partial[lane], partial[lane + half]);
+    }
+    workgroupBarrier();
+  }
+  let top = partial[0];
+  workgroupBarrier();
+  return top;
+}
+
+// The sum of v over the workgroup.
+fn total(v: vec4<f32>, lane: u32) -> f32 {
+  partial[lane] = v.x + v.y + v.z + v.w;
+  workgroupBarrier();
+  for (var half = W / 2u; half > 0u; half = half / 2u) {
+    if (lane < half) {
+      partial[lane] = partial[lane] + partial[lane + half];
+    }
+    workgroupBarrier();
+  }
+  let sum = partial[0];
+  workgroupBarrier();
+  return sum;
+}
+
+// Whether the columns of vector i hold values.
+fn inside(i: u32) -> vec4<bool> {
+  return vec4<u32>(i * 4u, i * 4u + 1u, i * 4u + 2u, i * 4u + 3u) < vec4<u32>(p.width);
+}
+
+@compute @workgroup_size(64, 1, 1)
+fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let row = id.x + id.y * groups.x;
+  if (row >= p.rows) { // the same for the whole workgroup
+    return;
+  }
+  let vectors = p.stride / 4u;
+  let start = row * vectors;
+  var top = vec4<f32>(LOWEST);
+  for (var i = lane; i < vectors; i = i + W) {
+    top = max(top, select(vec4<f32>(LOWEST), unpack(x[start + i]), inside(i)));
+  }
+  let offset = largest(top, lane);
+  var sum = vec4<f32>(0.0);
+  for (var i = lane; i < vectors; i = i + W) {
+    sum = sum + select(vec4<f32>(0.0), exp(unpack(x[start + i]) - offset), inside(i));
+  }
+  let scale = 1.0 / total(sum, lane);
+  for (var i = lane; i < vectors; i = i + W) {
+    y[start + i] = pack(select(vec4<f32>(0.0), exp(unpack(x[start + i]) - offset) * scale, inside(i)));
+  }
+}

@@ -1,0 +1,27 @@
+// Package zoo embeds the small trained models that make the program useful
+// without any download. README.md beside it is their model card, and the
+// Python scripts are what trained them.
+//
+// It holds files only: package models loads them as it loads any folder.
+package zoo
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed vit/config.json vit/preprocessor_config.json vit/model.safetensors
+var files embed.FS
+
+// ViT is a vision transformer for the ten classes of CIFAR-10, in
+// transformers' layout.
+func ViT() fs.FS { return sub("vit") }
+
+// sub is a folder of the embedded files, whose names are fixed above.
+func sub(folder string) fs.FS {
+	fsys, err := fs.Sub(files, folder)
+	if err != nil { // only a malformed name can fail
+		return nil
+	}
+	return fsys
+}
