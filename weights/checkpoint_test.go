@@ -1,0 +1,124 @@
+package weights
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestOpenFileAndFolder(t *testing.T) {
+	dir := t.TempDir()
+	file := raw(`{"__metadata__":{"format":"pt"},"a":{"dtype":"U8","shape":[2,2],"data_offsets":[0,4]}}`, 4)
+	for _, path := range []string{
+		put(t, dir, "one/model.safetensors", file),
+		filepath.Join(dir, "one"),
+		filepath.Dir(put(t, dir, "two/diffusion_pytorch_model.safetensors", file)),
+		filepath.Dir(put(t, dir, "three/odd_name.safetensors", file)),
+	} {
+		c, err := Open(path)
+		require.NoError(t, err)
+		assert.Equal(t, []string{"a"}, c.Names())
+		assert.Equal(t, map[string]string{"format": "pt"}, c.Metadata())
+		x, ok := c.Tensor("a")
+		require.True(t, ok)
+		assert.Equal(t, &Tensor{Name: "a", Origin: "a", Shape: []int{2, 2}, DType: U8, Data: []byte{0, 1, 2, 3}}, x)
+		x.Name = "changed"
+		again, _ := c.Tensor("a")
+		assert.Equal(t, "a", again.Name)
+		_, ok = c.Tensor("b")
+		assert.False(t, ok)
+		require.NoError(t, c.Close())
+		assert.Empty(t, c.Names())
+		assert.NoError(t, c.Close(), "closing twice")
+	}
+}
+
+func TestOpenFS(t *testing.T) {
+	fsys := fstest.MapFS{"vit/model.safetensors": {Data: raw(oneTensor, 8)}}
+	c, err := OpenFS(fsys, "vit/model.safetensors")
+	require.NoError(t, err)
+	assert.Equal(t, "vit/model.safetensors", c.Path())
+	assert.NoError(t, c.Close())
+	_, err = OpenFS(fsys, "vit/none")
+	assert.EqualError(t, err, "open checkpoint vit/none: file does not exist")
+}
+
+func TestOpenRefuses(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "none/config.json", []byte("{}"))
+	put(t, dir, "many/a.safetensors", raw(oneTensor, 8))
+	put(t, dir, "many/b.safetensors", raw(oneTensor, 8))
+	put(t, dir, "pickle/pytorch_model.bin", []byte("PK\x03\x04"))
+	cases := []struct{ path, want string }{
+		{filepath.Join(dir, "missing.safetensors"), "no such file or directory"},
+		{filepath.Join(dir, "none"), "the folder holds no model.safetensors"},
+		{filepath.Join(dir, "many"), "which of a.safetensors, b.safetensors?"},
+		{filepath.Join(dir, "pickle"), "pytorch_model.bin: it is a PyTorch pickle; convert it to safetensors"},
+		{put(t, dir, "empty.safetensors", nil), "the file is empty"},
+		{put(t, dir, "zip.weights", []byte("PK\x03\x04\x00\x00\x08\x08\x00\x00")), "PyTorch pickle"},
+		{put(t, dir, "old.weights", []byte("\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.")), "PyTorch pickle"},
+		{put(t, dir, "text.pth", []byte("what is this")), "PyTorch pickle"},
+		{put(t, dir, "lfs.safetensors", []byte("version https://git-lfs.github.com/spec/v1\noid sha256:00\n")), "git lfs pull"},
+		{put(t, dir, "x.gguf", []byte("GGUF\x03\x00\x00\x00")), "GGUF"},
+		{put(t, dir, "tf.h5", []byte("\x89HDF\r\n\x1a\n")), "HDF5"},
+		{put(t, dir, "cut.safetensors", raw(oneTensor, 8)[:30]), "the file is truncated"},
+		{put(t, dir, "cat.safetensors", []byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR")), "not a safetensors file"},
+	}
+	for _, c := range cases {
+		_, err := Open(c.path)
+		require.ErrorContains(t, err, c.want)
+		assert.ErrorContains(t, err, "open checkpoint "+c.path)
+	}
+	var pickle *PickleError
+	_, err := Open(filepath.Join(dir, "text.pth"))
+	assert.ErrorAs(t, err, &pickle)
+}
+
+func TestOpenShards(t *testing.T) {
+	dir := t.TempDir()
+	shard := func(name string) []byte {
+		return raw(fmt.Sprintf(`{"__metadata__":{"format":"pt"},%q:{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, name), 1)
+	}
+	index := func(a, b string) []byte {
+		return fmt.Appendf(nil, `{"metadata":{"total_size":2},"weight_map":{"a":%q,"b":%q}}`, a, b)
+	}
+	const one, two = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
+	put(t, dir, one, shard("a"))
+	put(t, dir, two, shard("b"))
+	put(t, dir, "twice.safetensors", shard("a"))
+	put(t, dir, "model.safetensors.index.json", index(one, two))
+	c, err := Open(dir)
+	require.NoError(t, err)
+	defer c.Close()
+	assert.Equal(t, []string{"a", "b"}, c.Names())
+	assert.Equal(t, "pt", c.Metadata()["format"])
+
+	shards, err := Shards(index(two, one))
+	require.NoError(t, err)
+	assert.Equal(t, []string{one, two}, shards)
+
+	for _, bad := range []struct {
+		index []byte
+		want  string
+	}{
+		{index(one, "model-3.safetensors"), "model-3.safetensors: no such file"},
+		{index(two, one), "not where it says: a (in " + two + "), b (in " + one + ")"},
+		{index(one, "twice.safetensors"), "tensor a is in another file of the checkpoint too"},
+		{index(one, "../"+two), "is not the name of a file beside the index"},
+		{index(one, `C:\x`), "is not the name of a file beside the index"},
+		{index(one, ".."), "is not the name of a file beside the index"},
+		{index(one, ""), "is not the name of a file beside the index"},
+		{[]byte(`{}`), "the index has no weight_map"},
+		{[]byte(`{"weight_map":{"a":1}}`), "not an index of safetensors"},
+		{[]byte(`{`), "not an index of safetensors"},
+	} {
+		path := put(t, dir, "bad.safetensors.index.json", bad.index)
+		_, err := Open(path)
+		require.ErrorContains(t, err, bad.want)
+		assert.ErrorContains(t, err, "open checkpoint ")
+	}
+}
