@@ -24,13 +24,12 @@ type Options struct {
 	Hub        *weights.Hub
 	Override   picture.Override // of the preprocessing
 	Labels     []string         // in place of the checkpoint's
+
+	taps bool // make the intermediates outputs too
 }
 
 // ErrNoEmbedded is wrapped when a family has no weights inside the program.
 var ErrNoEmbedded = errors.New("no embedded weights")
-
-// checkpointFiles are what a folder or hub repository of a classifier may hold.
-var checkpointFiles = []string{"config.json", "preprocessor_config.json", "model.safetensors"}
 
 // Load opens a model by the name of its family or architecture. src is a
 // folder, a file or a hub id; "" means the family's embedded weights.
@@ -44,11 +43,12 @@ func Load(ctx context.Context, dev *gpu.Device, name, src string, o Options) (*M
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Name: name, Source: files.name, Precision: o.Precision, dev: dev, attentions: o.Attentions, checkpoint: files.checkpoint, programs: map[shape]*gpu.Program{}}
-	if err := m.open(f, files, o); err != nil {
-		m.Close()
+	m, err := newModel(dev, f, name, files, files.checkpoint, o)
+	if err != nil {
+		files.checkpoint.Close()
 		return nil, fmt.Errorf("loading %s from %s: %w", name, files.name, err)
 	}
+	m.checkpoint = files.checkpoint
 	m.LoadTime = time.Since(began)
 	return m, nil
 }
@@ -72,7 +72,7 @@ func find(ctx context.Context, f Family, name, src string, hub *weights.Hub) (*f
 	if hub == nil {
 		hub = weights.HubFromEnv()
 	}
-	path, err := weights.Resolve(ctx, src, hub, checkpointFiles...)
+	path, err := weights.Resolve(ctx, src, hub)
 	if err != nil {
 		return nil, err
 	}
@@ -116,16 +116,26 @@ func optional(fsys fs.FS, name string) ([]byte, error) {
 	return data, err
 }
 
-// open makes the network, starts the driver's compilation, and uploads the weights meanwhile.
-func (m *Model) open(f Family, in *files, o Options) error {
-	m.b = ops.NewBuilder(m.dev, o.Precision)
-	got, err := f.open(m.b, in.checkpoint, in.config, m.Name)
+// newModel makes the network of a checkpoint and brings it to the device.
+func newModel(dev *gpu.Device, f Family, name string, in *files, src weights.Source, o Options) (*Model, error) {
+	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, dev: dev, attentions: o.Attentions, taps: o.taps,
+		b: ops.NewBuilder(dev, o.Precision), programs: map[shape]*gpu.Program{}}
+	if err := m.open(f, in, src, o.Override); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// open starts the driver's compilation, and uploads the weights meanwhile.
+func (m *Model) open(f Family, in *files, src weights.Source, override picture.Override) error {
+	got, err := f.open(m.b, src, in.config, m.Name)
 	if err != nil {
 		return err
 	}
-	m.net, m.Labels = got.net, got.labels
-	if o.Labels != nil {
-		m.Labels = o.Labels
+	m.net = got.net
+	if m.Labels == nil {
+		m.Labels = got.labels
 	}
 	if err := m.b.Bind(m.net, got.src); err != nil {
 		return err
@@ -134,7 +144,7 @@ func (m *Model) open(f Family, in *files, o Options) error {
 	if m.Processor, err = processorFor(in, f, c, h, w); err != nil {
 		return err
 	}
-	if err := m.Processor.Override(o.Override); err != nil {
+	if err := m.Processor.Override(override); err != nil {
 		return err
 	}
 	return m.upload(c)

@@ -30,6 +30,7 @@ type Model struct {
 	net        Network
 	checkpoint *weights.Checkpoint
 	attentions bool
+	taps       bool
 
 	mu       sync.Mutex
 	programs map[shape]*gpu.Program
@@ -61,6 +62,7 @@ func (m *Model) Close() {
 // record takes down the forward pass for a batch.
 func (m *Model) record(s shape) *gpu.Recorder {
 	r := m.dev.Record(m.Precision)
+	r.KeepTaps = m.taps
 	m.net.Forward(r, r.Input("pixel_values", gpu.F32, s[:]...), m.attentions)
 	return r
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"saccade/golden"
 	"saccade/gpu"
 	"saccade/picture"
 )
@@ -33,4 +34,17 @@ func TestClassifyEmbedded(t *testing.T) {
 	require.Len(t, top[0], 3)
 	require.Equal(t, top[0], top[1])
 	t.Log(m.LoadTime, m.CompileTime, top[0])
+}
+
+func TestGoldens(t *testing.T) {
+	d := openDevice(t)
+	for _, c := range golden.Cases() {
+		t.Run(c.Name, func(t *testing.T) {
+			for _, precision := range []gpu.DType{gpu.F32, gpu.F16} {
+				report, err := VerifyGolden(context.Background(), d, c, precision)
+				require.NoError(t, err)
+				golden.Require(t, report, d.Info().String())
+			}
+		})
+	}
 }

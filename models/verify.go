@@ -1,0 +1,68 @@
+package models
+
+import (
+	"context"
+	"fmt"
+
+	"saccade/golden"
+	"saccade/gpu"
+)
+
+// VerifyGolden computes a golden's intermediates and outputs on a device and
+// compares them with PyTorch's. The golden of a trained model is compared with
+// the embedded weights.
+func VerifyGolden(ctx context.Context, dev *gpu.Device, c golden.Case, precision gpu.DType) (*golden.Report, error) {
+	g, err := golden.Load(c)
+	if err != nil {
+		return nil, err
+	}
+	m, err := loadGolden(ctx, dev, g, Options{Precision: precision, taps: true})
+	if err != nil {
+		return nil, fmt.Errorf("golden %s: %w", c.Name, err)
+	}
+	defer m.Close()
+	pixels := g.Tensors["pixel_values"]
+	out, err := m.Forward(ctx, Array{Shape: pixels.Shape, Data: pixels.Data})
+	if err != nil {
+		return nil, fmt.Errorf("golden %s: %w", c.Name, err)
+	}
+	got := map[string][]float32{}
+	for name, a := range out {
+		if _, ok := g.Tensors[name]; ok { // a golden may name fewer intermediates than there are
+			got[name] = a.Data
+		}
+	}
+	return golden.Check(g, got, tolerance(precision)), nil
+}
+
+func tolerance(precision gpu.DType) golden.Tolerance {
+	if precision == gpu.F16 {
+		return golden.F16
+	}
+	return golden.F32
+}
+
+// loadGolden opens the checkpoint that a golden was made with.
+func loadGolden(ctx context.Context, dev *gpu.Device, g *golden.Golden, o Options) (*Model, error) {
+	if g.Weights != "" {
+		return Load(ctx, dev, g.Model, "", o)
+	}
+	f, err := familyOf(g.Model)
+	if err != nil {
+		return nil, err
+	}
+	folder, err := golden.Folder(g.Case)
+	if err != nil {
+		return nil, err
+	}
+	in := &files{name: "golden/models/" + g.Name}
+	if in.config, err = optional(folder, "config.json"); err != nil {
+		return nil, err
+	}
+	src, err := golden.Checkpoint(g.Case)
+	if err != nil {
+		return nil, err
+	}
+	_, o.Attentions = g.Tensors["attentions.0"]
+	return newModel(dev, f, g.Architecture, in, src, o)
+}
