@@ -1,0 +1,121 @@
+package picture
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"image/png"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Text is a text chunk of a PNG.
+type Text struct {
+	Key   string // 1 to 79 Latin-1 characters, such as "parameters"
+	Value string // any text
+}
+
+// EncodePNG writes the picture as an 8-bit RGB PNG. A text in Latin-1 becomes a
+// tEXt chunk, any other an iTXt chunk in UTF-8, as Pillow does.
+func EncodePNG(w io.Writer, m *Image, text ...Text) error {
+	if err := m.Check(); err != nil {
+		return err
+	}
+	var extra []byte
+	for _, t := range text {
+		chunk, err := t.chunk()
+		if err != nil {
+			return err
+		}
+		extra = append(extra, chunk...)
+	}
+	var file bytes.Buffer
+	if err := png.Encode(&file, m.NRGBA()); err != nil {
+		return fmt.Errorf("encode PNG: %w", err)
+	}
+	const header = 8 + 25 // signature and IHDR, which always come first
+	for _, part := range [][]byte{file.Bytes()[:header], extra, file.Bytes()[header:]} {
+		if _, err := w.Write(part); err != nil {
+			return fmt.Errorf("write PNG: %w", err)
+		}
+	}
+	return nil
+}
+
+// chunk encodes the text.
+func (t Text) chunk() ([]byte, error) {
+	key, ok := latin1(t.Key)
+	if !ok || len(key) == 0 || len(key) > 79 || strings.ContainsRune(t.Key, 0) {
+		return nil, fmt.Errorf("PNG text key %q: expected 1 to 79 Latin-1 characters", t.Key)
+	}
+	kind, body := "tEXt", append(key, 0)
+	if value, ok := latin1(t.Value); ok && !strings.ContainsRune(t.Value, 0) {
+		body = append(body, value...)
+	} else {
+		// Not compressed, no language, no translated key.
+		kind, body = "iTXt", append(append(body, 0, 0, 0, 0), t.Value...)
+	}
+	chunk := binary.BigEndian.AppendUint32(nil, uint32(len(body)))
+	chunk = append(append(chunk, kind...), body...)
+	return binary.BigEndian.AppendUint32(chunk, crc32.ChecksumIEEE(chunk[4:])), nil
+}
+
+// latin1 encodes s with one byte a character; false if it has others.
+func latin1(s string) ([]byte, bool) {
+	out := make([]byte, 0, len(s))
+	for _, r := range s {
+		if r > 255 {
+			return nil, false
+		}
+		out = append(out, byte(r))
+	}
+	return out, true
+}
+
+// WritePNG writes the picture to path: to a new file beside it first, which then
+// takes its place, so that a failure leaves no partial file and an older one
+// unharmed.
+func WritePNG(path string, m *Image, text ...Text) error {
+	err := replaceFile(path, func(w io.Writer) error { return EncodePNG(w, m, text...) })
+	if err != nil {
+		return fmt.Errorf("write picture %s: %w", path, reason(err))
+	}
+	return nil
+}
+
+// reason takes the temporary file's name off an error of the file system.
+func reason(err error) error {
+	var p *os.PathError
+	var l *os.LinkError
+	switch {
+	case errors.As(err, &p):
+		return p.Err
+	case errors.As(err, &l):
+		return l.Err
+	}
+	return err
+}
+
+func replaceFile(path string, write func(io.Writer) error) error {
+	temporary := fmt.Sprintf("%s.%08x.part", filepath.Clean(path), rand.Uint32())
+	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	err = write(f)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(temporary, path)
+	}
+	if err != nil {
+		os.Remove(temporary)
+	}
+	return err
+}

@@ -1,0 +1,330 @@
+package picture
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// processorClass holds what a transformers image processor does where its
+// config says nothing (transformers 5.23; golden/picture compares them). Sizes
+// and flags are JSON as in a config.
+type processorClass struct {
+	resample  Filter
+	size      string // JSON
+	square    bool   // a size that is one number means both sides, not the shorter
+	crop      string // crop_size, JSON; "" = none
+	doCrop    bool
+	mean, std [3]float64
+}
+
+const (
+	square224  = `{"height":224,"width":224}`
+	square256  = `{"height":256,"width":256}`
+	shortest   = `{"shortest_edge":224}`
+	shortest56 = `{"shortest_edge":256}`
+)
+
+// classes are the processors of classifiers and picture encoders, by the name
+// before "ImageProcessor". Fast and Pil variants and FeatureExtractors of old
+// configs are the same. (DINOv3's resizes after rescaling: the same to within the
+// rounding to 8 bits.)
+var classes = map[string]processorClass{
+	"Beit":        {resample: Bicubic, size: square224, square: true, crop: square224, mean: HalfMean, std: HalfStd},
+	"Bit":         {resample: Bicubic, size: shortest, crop: square224, doCrop: true, mean: CLIPMean, std: CLIPStd},
+	"ChineseCLIP": {resample: Bicubic, size: shortest, crop: square224, doCrop: true, mean: CLIPMean, std: CLIPStd},
+	"CLIP":        {resample: Bicubic, size: shortest, crop: square224, doCrop: true, mean: CLIPMean, std: CLIPStd},
+	"ConvNext":    {resample: Bicubic, size: `{"shortest_edge":384}`, mean: HalfMean, std: HalfStd},
+	"DeiT":        {resample: Bicubic, size: square256, square: true, crop: square224, doCrop: true, mean: HalfMean, std: HalfStd},
+	"DINOv3ViT":   {resample: Bilinear, size: square224, square: true, mean: ImageNetMean, std: ImageNetStd},
+	"EfficientNet": {resample: Bicubic, size: `{"height":346,"width":346}`, square: true, crop: `{"height":289,"width":289}`,
+		mean: HalfMean, std: HalfStd},
+	"Levit":       {resample: Bicubic, size: shortest, crop: square224, doCrop: true, mean: ImageNetMean, std: ImageNetStd},
+	"MobileNetV1": {resample: Bilinear, size: shortest56, crop: square224, doCrop: true, mean: HalfMean, std: HalfStd},
+	"MobileNetV2": {resample: Bilinear, size: shortest56, crop: square224, doCrop: true, mean: HalfMean, std: HalfStd},
+	"PoolFormer":  {resample: Bicubic, size: shortest, crop: square224, doCrop: true, mean: ImageNetMean, std: ImageNetStd},
+	"Pvt":         {resample: Bicubic, size: square224, square: true, mean: ImageNetMean, std: ImageNetStd},
+	"Siglip":      {resample: Bicubic, size: square224, mean: HalfMean, std: HalfStd},
+	"ViT":         {resample: Bilinear, size: square224, square: true, mean: HalfMean, std: HalfStd},
+}
+
+// classOfModel is the processor of a model_type, for configs that name none.
+var classOfModel = map[string]string{
+	"beit": "Beit", "bit": "Bit", "clip": "CLIP", "clip_vision_model": "CLIP", "chinese_clip": "ChineseCLIP",
+	"convnext": "ConvNext", "convnextv2": "ConvNext", "data2vec-vision": "Beit", "deit": "DeiT", "dinat": "ViT",
+	"dinov2": "Bit", "dinov2_with_registers": "Bit", "dinov3_vit": "DINOv3ViT", "dinov3_convnext": "DINOv3ViT",
+	"efficientnet": "EfficientNet", "focalnet": "Bit", "groupvit": "CLIP", "hiera": "Bit", "ijepa": "ViT",
+	"levit": "Levit", "metaclip_2": "CLIP", "mobilenet_v1": "MobileNetV1", "mobilenet_v2": "MobileNetV2",
+	"poolformer": "PoolFormer", "pvt": "Pvt", "pvt_v2": "Pvt", "regnet": "ConvNext", "resnet": "ConvNext",
+	"siglip": "Siglip", "siglip_vision_model": "Siglip", "swiftformer": "ViT", "swin": "ViT", "swinv2": "ViT", "vit": "ViT",
+	"vit_mae": "ViT", "vit_msn": "ViT",
+}
+
+// hfConfig is a preprocessor_config.json. Absent keys and nulls are defaults.
+type hfConfig struct {
+	Type          string          `json:"image_processor_type"`
+	ExtractorType string          `json:"feature_extractor_type"`
+	Nested        json.RawMessage `json:"image_processor"` // in processor_config.json
+
+	DoResize      *bool           `json:"do_resize"`
+	Size          json.RawMessage `json:"size"`
+	Resample      *int            `json:"resample"`
+	CropPct       *float64        `json:"crop_pct"`
+	DoCenterCrop  *bool           `json:"do_center_crop"`
+	CropSize      json.RawMessage `json:"crop_size"`
+	DoRescale     *bool           `json:"do_rescale"`
+	RescaleFactor *float64        `json:"rescale_factor"`
+	RescaleOffset *bool           `json:"rescale_offset"`
+	DoNormalize   *bool           `json:"do_normalize"`
+	IncludeTop    *bool           `json:"include_top"`
+	Mean          json.RawMessage `json:"image_mean"`
+	Std           json.RawMessage `json:"image_std"`
+
+	DoPad       *bool `json:"do_pad"`
+	DoFlip      *bool `json:"do_flip_channel_order"`
+	DoGrayscale *bool `json:"do_grayscale"`
+}
+
+// ParsePreprocessor reads transformers' preprocessor_config.json (or
+// processor_config.json). modelType is "model_type" of the model's config.json:
+// it chooses the defaults where the file names no processor; it may be empty
+// otherwise. Where transformers' two back ends differ, the result is that of
+// torchvision's, its default. do_convert_rgb is obeyed in that all pictures are
+// RGB here.
+func ParsePreprocessor(data []byte, modelType string) (*Processor, error) {
+	p, err := parseHF(data, modelType)
+	if err != nil {
+		return nil, fmt.Errorf("preprocessor_config.json: %w", err)
+	}
+	return p, nil
+}
+
+// DefaultProcessor is the processor of a transformers model_type that comes
+// without a preprocessor_config.json.
+func DefaultProcessor(modelType string) (*Processor, error) {
+	if classOfModel[modelType] == "" {
+		return nil, fmt.Errorf("no preprocessor_config.json, and no default for model_type %q", modelType)
+	}
+	return ParsePreprocessor([]byte("{}"), modelType)
+}
+
+func parseHF(data []byte, modelType string) (*Processor, error) {
+	var c hfConfig
+	if err := json.Unmarshal(data, &c); err != nil {
+		return nil, err
+	}
+	if given(c.Nested) {
+		return parseHF(c.Nested, modelType)
+	}
+	name := className(&c, modelType)
+	class, ok := classes[name]
+	if !ok {
+		return nil, fmt.Errorf("image_processor_type %q (model_type %q) is not supported; expected one of %s",
+			c.Type+c.ExtractorType, modelType, strings.Join(slices.Sorted(maps.Keys(classes)), ", "))
+	}
+	for flag, set := range map[string]*bool{"do_pad": c.DoPad, "do_flip_channel_order": c.DoFlip, "do_grayscale": c.DoGrayscale} {
+		if or(set, false) {
+			return nil, fmt.Errorf("%s is not supported", flag)
+		}
+	}
+	return build(name, class, &c)
+}
+
+// className finds the key of classes; "" if nothing says it.
+func className(c *hfConfig, modelType string) string {
+	name := c.Type
+	if name == "" {
+		name = c.ExtractorType
+	}
+	if name == "" {
+		return classOfModel[modelType]
+	}
+	for _, suffix := range []string{"Fast", "Pil", "ImageProcessor", "FeatureExtractor"} {
+		name = strings.TrimSuffix(name, suffix)
+	}
+	return name
+}
+
+// given reports a key that is there and not null.
+func given(v json.RawMessage) bool { return len(v) > 0 && !bytes.Equal(v, []byte("null")) }
+
+func or[T any](v *T, otherwise T) T {
+	if v == nil {
+		return otherwise
+	}
+	return *v
+}
+
+func build(name string, class processorClass, c *hfConfig) (*Processor, error) {
+	p := &Processor{}
+	if err := c.geometry(p, name, class); err != nil {
+		return nil, err
+	}
+	if or(c.DoRescale, true) {
+		p.Rescale = or(c.RescaleFactor, 1.0/255)
+		if p.Rescale == 0 {
+			return nil, errors.New("rescale_factor is 0")
+		}
+	}
+	if name == "EfficientNet" {
+		if p.Rescale != 0 && or(c.RescaleOffset, false) {
+			p.Offset = -1
+		}
+		p.IncludeTop = or(c.IncludeTop, true)
+	}
+	p.Normalize = or(c.DoNormalize, true)
+	var err error
+	if p.Mean, err = numbers(c.Mean, class.mean); err != nil {
+		return nil, fmt.Errorf("image_mean: %w", err)
+	}
+	if p.Std, err = numbers(c.Std, class.std); err != nil {
+		return nil, fmt.Errorf("image_std: %w", err)
+	}
+	return p, p.Check()
+}
+
+// geometry fills in the resize and crop steps.
+func (c *hfConfig) geometry(p *Processor, name string, class processorClass) error {
+	size, err := parseSize(c.Size, class.size, class.square)
+	if err != nil {
+		return fmt.Errorf("size: %w", err)
+	}
+	p.Resize.Filter, p.Resize.Order = class.resample, RowsFirst
+	if c.Resample != nil {
+		p.Resize.Filter = Filter(*c.Resample)
+	}
+	if or(c.DoResize, true) {
+		if err := c.resize(p, name, size); err != nil {
+			return err
+		}
+	}
+	if !or(c.DoCenterCrop, class.doCrop) {
+		return nil
+	}
+	crop, err := parseSize(c.CropSize, class.crop, true)
+	if err != nil {
+		return fmt.Errorf("crop_size: %w", err)
+	}
+	if crop.mode != Exact {
+		return errors.New("crop_size: expected a number, or height and width")
+	}
+	if p.Crop.H > 0 && (p.Crop.H != crop.h || p.Crop.W != crop.w) {
+		return fmt.Errorf("crops to %d×%d and then to %d×%d; expected one crop", p.Crop.H, p.Crop.W, crop.h, crop.w)
+	}
+	p.Crop.H, p.Crop.W = crop.h, crop.w
+	return nil
+}
+
+// resize applies the class's own rules for the resize step.
+func (c *hfConfig) resize(p *Processor, name string, size hfSize) error {
+	p.Resize.Mode, p.Resize.H, p.Resize.W = size.mode, size.h, size.w
+	switch name {
+	case "ConvNext": // resize to size/crop_pct and crop, or from 384 on, stretch
+		if size.mode != Shortest {
+			return errors.New("size: expected shortest_edge, as ConvNextImageProcessor does")
+		}
+		return c.convNext(p, size.h)
+	case "Levit":
+		if size.mode == Shortest {
+			ratio := 256.0 / 224.0
+			p.Resize.H = int(float64(size.h) * ratio)
+			p.Resize.W = p.Resize.H
+		}
+	case "PoolFormer":
+		return p.poolFormer(or(c.CropPct, 0.9))
+	}
+	return nil
+}
+
+func (c *hfConfig) convNext(p *Processor, edge int) error {
+	ratio := 224.0 / 256.0
+	pct := or(c.CropPct, ratio)
+	if pct <= 0 || pct > 1 {
+		return fmt.Errorf("crop_pct: %g; expected a fraction in (0, 1]", pct)
+	}
+	p.WarpFrom, p.CropPct = 384, pct
+	if edge >= p.WarpFrom {
+		p.Resize.Mode = Exact
+		return nil
+	}
+	p.Resize.H = int(float64(edge) / pct)
+	p.Resize.W = p.Resize.H
+	p.Crop.H, p.Crop.W = edge, edge
+	return nil
+}
+
+// poolFormer resizes to size/crop_pct. A size of two different sides is taken as
+// it is after the division.
+func (p *Processor) poolFormer(pct float64) error {
+	if pct <= 0 || pct > 1 {
+		return fmt.Errorf("crop_pct: %g; expected a fraction in (0, 1]", pct)
+	}
+	if p.Resize.H == p.Resize.W {
+		p.Resize.Mode = Shortest
+	}
+	p.Resize.H, p.Resize.W = int(float64(p.Resize.H)/pct), int(float64(p.Resize.W)/pct)
+	return nil
+}
+
+// hfSize is a size or crop_size.
+type hfSize struct {
+	mode ResizeMode // Exact or Shortest
+	h, w int
+}
+
+// parseSize reads a number, a list [height, width] or an object.
+func parseSize(v json.RawMessage, otherwise string, square bool) (hfSize, error) {
+	if !given(v) {
+		if otherwise == "" {
+			return hfSize{}, errors.New("missing")
+		}
+		v = json.RawMessage(otherwise)
+	}
+	var n int
+	if json.Unmarshal(v, &n) == nil {
+		if square {
+			return hfSize{Exact, n, n}, nil
+		}
+		return hfSize{Shortest, n, n}, nil
+	}
+	var list []int
+	if json.Unmarshal(v, &list) == nil && len(list) == 2 {
+		return hfSize{Exact, list[0], list[1]}, nil
+	}
+	var keys map[string]*int
+	if json.Unmarshal(v, &keys) == nil {
+		for k, n := range keys {
+			if n == nil {
+				delete(keys, k) // written by newer versions
+			}
+		}
+		h, w, edge := keys["height"], keys["width"], keys["shortest_edge"]
+		switch {
+		case len(keys) == 2 && h != nil && w != nil:
+			return hfSize{Exact, *h, *w}, nil
+		case len(keys) == 1 && edge != nil:
+			return hfSize{Shortest, *edge, *edge}, nil
+		}
+	}
+	return hfSize{}, fmt.Errorf("%s; expected a number, [height, width], {height, width} or {shortest_edge}", v)
+}
+
+// numbers reads one number or three.
+func numbers(v json.RawMessage, otherwise [3]float64) ([3]float64, error) {
+	if !given(v) {
+		return otherwise, nil
+	}
+	var one float64
+	if json.Unmarshal(v, &one) == nil {
+		return triple([]float64{one})
+	}
+	var list []float64
+	if err := json.Unmarshal(v, &list); err != nil {
+		return [3]float64{}, fmt.Errorf("%s; expected numbers", v)
+	}
+	return triple(list)
+}
