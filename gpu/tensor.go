@@ -14,9 +14,9 @@ type DType uint8
 
 // The element types of tensors.
 const (
-	F32 DType = iota
-	F16       // halves, two in a u32
-	U32       // token ids and the like
+	F16 DType = iota // halves, two in a u32; the default
+	F32
+	U32 // token ids and the like
 )
 
 // Size is the bytes of one element.
@@ -27,7 +27,7 @@ func (t DType) Size() int64 {
 	return 4
 }
 
-func (t DType) String() string { return [...]string{"f32", "f16", "u32"}[t] }
+func (t DType) String() string { return [...]string{"f16", "f32", "u32"}[t] }
 
 // rowPad is the multiple to which an activation's rows are rounded up in
 // memory, so that register-tiled kernels need no guard on rows. What stands in

@@ -19,7 +19,7 @@ import (
 
 // Options say how a model is loaded.
 type Options struct {
-	Precision  gpu.DType // gpu.F16 or gpu.F32; see DefaultPrecision
+	Precision  gpu.DType // of weights and activations: gpu.F16, the default, or gpu.F32
 	Attentions bool      // compute the attention probabilities too
 	Hub        *weights.Hub
 	Override   picture.Override // of the preprocessing

@@ -64,7 +64,7 @@ func (n *LayerNorm) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 		r.Fail(fmt.Errorf("%s: normalises rows of %d, got %v in %d groups", n.name, n.Width, x.Shape, x.Groups))
 		return y
 	}
-	k, err := rowKernel(r, "layernorm")
+	k, perGroup, err := rowKernel(r, "layernorm")
 	if err != nil {
 		r.Fail(err)
 		return y
@@ -75,7 +75,7 @@ func (n *LayerNorm) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k, Params: gpu.Params{"rows": rows, "stride": x.Stride(), "width": x.Width(), "eps": n.Eps},
 			Bind:   []gpu.View{rowView(x, c[0], c[1]), gpu.All(n.gamma), gpu.All(n.beta), rowView(y, c[0], c[1])},
-			Groups: grid(rows),
+			Groups: grid((rows + perGroup - 1) / perGroup),
 			FLOPs:  8 * float64(rows*x.Width()), Bytes: 2 * float64(rows*x.Stride()) * float64(x.Type.Size()),
 		})
 	}
@@ -83,17 +83,19 @@ func (n *LayerNorm) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	return y
 }
 
-// rowKernel specialises a kernel that gives each row a workgroup: of the
-// threads of one SIMD vector on a software adapter, where barriers between
-// more of them cost most, of a whole wavefront elsewhere.
-func rowKernel(r *gpu.Recorder, name string) (*gpu.Kernel, error) {
-	threads := 64
+// rowKernel specialises a kernel that works row by row, and gives the rows of a
+// workgroup: on a software adapter eight, a thread each, so that there are no
+// barriers; elsewhere one, by a whole wavefront.
+func rowKernel(r *gpu.Recorder, name string) (k *gpu.Kernel, rows int, err error) {
+	threads, rows := 64, 1
 	if r.Device().Info().Software() {
-		threads = 8
+		threads, rows = 1, 8
 	}
-	return kernel(name, fmt.Sprintf("%s %d", r.Precision, threads), shaders.Spec{
-		Const: map[string]int{"W": threads}, Decl: packed(r.Precision, "Packed", "unpack", "pack"), Workgroup: [3]int{threads, 1, 1},
+	k, err = kernel(name, fmt.Sprintf("%s %dx%d", r.Precision, threads, rows), shaders.Spec{
+		Const: map[string]int{"W": threads, "R": rows, "WR": threads * rows},
+		Decl:  packed(r.Precision, "Packed", "unpack", "pack"), Workgroup: [3]int{rows, threads, 1},
 	})
+	return k, rows, err
 }
 
 func (n *LayerNorm) twin(in [][]float32) [][]float64 {

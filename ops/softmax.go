@@ -17,7 +17,7 @@ func Softmax(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 		r.Fail(fmt.Errorf("softmax: %s has %d groups, can't be normalised as one row", x, x.Groups))
 		return y
 	}
-	k, err := rowKernel(r, "softmax")
+	k, perGroup, err := rowKernel(r, "softmax")
 	if err != nil {
 		r.Fail(err)
 		return y
@@ -35,7 +35,7 @@ func Softmax(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 		rows := c[1] - c[0]
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k, Params: gpu.Params{"rows": rows, "stride": x.Stride(), "width": width},
-			Bind: []gpu.View{rowView(x, c[0], c[1]), rowView(y, c[0], c[1])}, Groups: grid(rows),
+			Bind: []gpu.View{rowView(x, c[0], c[1]), rowView(y, c[0], c[1])}, Groups: grid((rows + perGroup - 1) / perGroup),
 			FLOPs: 5 * float64(rows*width), Bytes: 2 * float64(rows*x.Stride()) * float64(x.Type.Size()),
 		})
 	}

@@ -3,9 +3,12 @@
 // padding is not counted and stays zero, as gamma and beta are zero there.
 //
 // x, y: rows of `stride` elements, four in a Packed; gamma, beta: f32 [stride].
-// A workgroup does one row; the grid is 2-D.
+// W threads (y) do a row and a workgroup R rows (x); the grid is 2-D. With one thread a
+// row there are no barriers, which software adapters pay dearly for.
 
-const W = 64u; // threads of a workgroup
+const W = 64u;  // threads of a row
+const R = 1u;   // rows of a workgroup
+const WR = 64u; // W·R
 
 alias Packed = vec2<u32>;
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
@@ -24,19 +27,23 @@ struct Params {
 @group(0) @binding(3) var<storage, read> beta: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<Packed>;
 
-var<workgroup> partial: array<f32, W>;
+var<workgroup> partial: array<f32, WR>;
 
-// The sum of v over the workgroup, the same on every thread and every run.
-fn total(v: vec4<f32>, lane: u32) -> f32 {
-  partial[lane] = v.x + v.y + v.z + v.w;
+// The sum of v over the threads of a row, the same on every run.
+fn total(v: vec4<f32>, lane: u32, first: u32) -> f32 {
+  let mine = v.x + v.y + v.z + v.w;
+  if (W == 1u) {
+    return mine;
+  }
+  partial[first + lane] = mine;
   workgroupBarrier();
   for (var half = W / 2u; half > 0u; half = half / 2u) {
     if (lane < half) {
-      partial[lane] = partial[lane] + partial[lane + half];
+      partial[first + lane] = partial[first + lane] + partial[first + lane + half];
     }
     workgroupBarrier();
   }
-  let sum = partial[0];
+  let sum = partial[first];
   workgroupBarrier();
   return sum;
 }
@@ -47,26 +54,27 @@ fn inside(i: u32) -> vec4<f32> {
   return select(vec4<f32>(0.0), vec4<f32>(1.0), column < vec4<u32>(p.width));
 }
 
-@compute @workgroup_size(64, 1, 1)
-fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let row = id.x + id.y * groups.x;
-  if (row >= p.rows) { // the same for the whole workgroup
-    return;
-  }
-  let vectors = p.stride / 4u;
+@compute @workgroup_size(1, 64, 1)
+fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let lane = local.y;
+  let first = local.x * W;
+  let wanted = (id.x + id.y * groups.x) * R + local.x;
+  // Threads beyond the last row repeat it without storing: all must reach the barriers.
+  let row = min(wanted, max(p.rows, 1u) - 1u);
+  let vectors = select(0u, p.stride / 4u, p.rows > 0u);
   let start = row * vectors;
   var sum = vec4<f32>(0.0);
   for (var i = lane; i < vectors; i = i + W) {
     sum = sum + unpack(x[start + i]);
   }
-  let mean = total(sum, lane) / f32(p.width);
+  let mean = total(sum, lane, first) / f32(p.width);
   sum = vec4<f32>(0.0);
   for (var i = lane; i < vectors; i = i + W) {
     let d = (unpack(x[start + i]) - mean) * inside(i);
     sum = sum + d * d;
   }
-  let scale = inverseSqrt(total(sum, lane) / f32(p.width) + p.eps);
-  for (var i = lane; i < vectors; i = i + W) {
+  let scale = inverseSqrt(total(sum, lane, first) / f32(p.width) + p.eps);
+  for (var i = lane; i < select(0u, vectors, wanted < p.rows); i = i + W) {
     y[start + i] = pack((unpack(x[start + i]) - mean) * scale * gamma[i] + beta[i]);
   }
 }

@@ -2,9 +2,12 @@
 // last dimension. Padding is left out of the sum and stays zero.
 //
 // x, y: rows of `stride` elements, four in a Packed.
-// A workgroup does one row; the grid is 2-D.
+// W threads (y) do a row and a workgroup R rows (x); the grid is 2-D. With one thread a
+// row there are no barriers, which software adapters pay dearly for.
 
-const W = 64u; // threads of a workgroup
+const W = 64u;  // threads of a row
+const R = 1u;   // rows of a workgroup
+const WR = 64u; // W·R
 
 alias Packed = vec2<u32>;
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
@@ -20,36 +23,44 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<Packed>;
 @group(0) @binding(2) var<storage, read_write> y: array<Packed>;
 
-var<workgroup> partial: array<f32, W>;
+var<workgroup> partial: array<f32, WR>;
 
 const LOWEST = -3.0e38;
 
-// The largest value of v over the workgroup.
-fn largest(v: vec4<f32>, lane: u32) -> f32 {
-  partial[lane] = max(max(v.x, v.y), max(v.z, v.w));
+// The largest value of v over the threads of a row, whose partial results start at first.
+fn largest(v: vec4<f32>, lane: u32, first: u32) -> f32 {
+  let mine = max(max(v.x, v.y), max(v.z, v.w));
+  if (W == 1u) {
+    return mine;
+  }
+  partial[first + lane] = mine;
   workgroupBarrier();
   for (var half = W / 2u; half > 0u; half = half / 2u) {
     if (lane < half) {
-      partial[lane] = max(partial[lane], partial[lane + half]);
+      partial[first + lane] = max(partial[first + lane], partial[first + lane + half]);
     }
     workgroupBarrier();
   }
-  let top = partial[0];
+  let top = partial[first];
   workgroupBarrier();
   return top;
 }
 
-// The sum of v over the workgroup.
-fn total(v: vec4<f32>, lane: u32) -> f32 {
-  partial[lane] = v.x + v.y + v.z + v.w;
+// The sum of v over the threads of a row.
+fn total(v: vec4<f32>, lane: u32, first: u32) -> f32 {
+  let mine = v.x + v.y + v.z + v.w;
+  if (W == 1u) {
+    return mine;
+  }
+  partial[first + lane] = mine;
   workgroupBarrier();
   for (var half = W / 2u; half > 0u; half = half / 2u) {
     if (lane < half) {
-      partial[lane] = partial[lane] + partial[lane + half];
+      partial[first + lane] = partial[first + lane] + partial[first + lane + half];
     }
     workgroupBarrier();
   }
-  let sum = partial[0];
+  let sum = partial[first];
   workgroupBarrier();
   return sum;
 }
@@ -59,25 +70,26 @@ fn inside(i: u32) -> vec4<bool> {
   return vec4<u32>(i * 4u, i * 4u + 1u, i * 4u + 2u, i * 4u + 3u) < vec4<u32>(p.width);
 }
 
-@compute @workgroup_size(64, 1, 1)
-fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let row = id.x + id.y * groups.x;
-  if (row >= p.rows) { // the same for the whole workgroup
-    return;
-  }
-  let vectors = p.stride / 4u;
+@compute @workgroup_size(1, 64, 1)
+fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let lane = local.y;
+  let first = local.x * W;
+  let wanted = (id.x + id.y * groups.x) * R + local.x;
+  // Threads beyond the last row repeat it without storing: all must reach the barriers.
+  let row = min(wanted, max(p.rows, 1u) - 1u);
+  let vectors = select(0u, p.stride / 4u, p.rows > 0u);
   let start = row * vectors;
   var top = vec4<f32>(LOWEST);
   for (var i = lane; i < vectors; i = i + W) {
     top = max(top, select(vec4<f32>(LOWEST), unpack(x[start + i]), inside(i)));
   }
-  let offset = largest(top, lane);
+  let offset = largest(top, lane, first);
   var sum = vec4<f32>(0.0);
   for (var i = lane; i < vectors; i = i + W) {
     sum = sum + select(vec4<f32>(0.0), exp(unpack(x[start + i]) - offset), inside(i));
   }
-  let scale = 1.0 / total(sum, lane);
-  for (var i = lane; i < vectors; i = i + W) {
+  let scale = 1.0 / total(sum, lane, first);
+  for (var i = lane; i < select(0u, vectors, wanted < p.rows); i = i + W) {
     y[start + i] = pack(select(vec4<f32>(0.0), exp(unpack(x[start + i]) - offset) * scale, inside(i)));
   }
 }

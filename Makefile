@@ -1,0 +1,42 @@
+# saccade's commands. `make` alone lists them.
+
+GO        ?= go
+PACKAGES  := mesa-vulkan-drivers libvulkan1 xorg-dev libgl1-mesa-dev
+TESTDRIVERS := chromium-common
+
+.PHONY: help run build test check bench eval golden-zoo setup clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: setup build ## install what is missing, build, and say what is in a picture
+	bin/run -model vit -image zoo/pictures/cat.jpg
+
+build: ## build bin/run and bin/bench
+	$(GO) build -o bin/run ./cmd/run
+	$(GO) build -o bin/bench ./cmd/bench
+
+setup: ## install the system packages that are missing (Debian, Ubuntu)
+	@scripts/setup $(PACKAGES)
+
+test: setup ## run all tests, the goldens on every driver that is there, and once poisoned
+	@scripts/setup $(TESTDRIVERS) || echo "test: going on without them"
+	@scripts/test
+
+check: ## gofmt, go vet and staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0 ./...
+
+bench: build ## time the ViT sizes, verified in the same run
+	bin/bench -models vit_ti_16,vit_s_16,vit_b_16
+
+eval: build ## accuracy of the embedded model over a folder with one sub-folder a class: make eval DATA=folder
+	@test -n "$(DATA)" || { echo 'make eval DATA=folder, one sub-folder a class (CIFAR-10 as pictures)'; exit 2; }
+	bin/run -model vit -eval $(DATA)
+
+golden-zoo: ## regenerate the golden of the embedded models (Python, golden/requirements.txt)
+	python golden/generate.py zoo_vit
+
+clean: ## remove what was built
+	rm -rf bin

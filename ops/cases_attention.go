@@ -1,0 +1,86 @@
+package ops
+
+import (
+	"fmt"
+
+	"saccade/gpu"
+)
+
+// attentionCase is one attention. tk 0 means self-attention over a fused qkv.
+type attentionCase struct {
+	heads, size, tq, tk int
+	batch               int // 0: one
+	causal              bool
+}
+
+func (a attentionCase) name() string {
+	s := shapeName(a.heads, a.size, a.tq)
+	if a.tk > 0 {
+		s += fmt.Sprintf(" cross %d", a.tk)
+	}
+	if a.causal {
+		s += " causal"
+	}
+	if a.batch > 1 {
+		s += fmt.Sprintf(" batch %d", a.batch)
+	}
+	return s
+}
+
+func (a attentionCase) newCase() Case {
+	return newCase("attention", a.name(), a.record)
+}
+
+func (a attentionCase) record(o *operands) *gpu.Tensor {
+	n, d := max(1, a.batch), a.heads*a.size
+	if a.tk == 0 {
+		return Attention(o.r, o.activation("qkv", 3*a.heads, n, a.tq, 3*d), a.heads)
+	}
+	return CrossAttention(o.r, o.activation("q", a.heads, n, a.tq, d),
+		o.activation("k", a.heads, n, a.tk, d), o.activation("v", a.heads, n, a.tk, d), a.causal)
+}
+
+// attentionShapes are heads × size × tokens with batches where rows of the
+// next item follow a ragged block.
+var attentionShapes = []attentionCase{
+	{heads: 1, size: 1, tq: 1}, {heads: 3, size: 5, tq: 7, batch: 2}, {heads: 3, size: 6, tq: 17, batch: 3},
+	{heads: 5, size: 8, tq: 33}, {heads: 2, size: 64, tq: 65}, {heads: 8, size: 64, tq: 1}, {heads: 3, size: 5, tq: 197},
+	{heads: 1, size: 80, tq: 9}, {heads: 1, size: 160, tq: 7},
+}
+
+var attentionFamily = family{
+	op: "attention", dims: "HEADSxSIZExTOKENS",
+	at:    func(d []int) Case { return attentionCase{heads: d[0], size: d[1], tq: d[2]}.newCase() },
+	bench: [][]int{{12, 64, 197}, {6, 64, 197}, {3, 64, 197}, {3, 64, 65}},
+	test: func() []Case {
+		all := append([]attentionCase{
+			{heads: 3, size: 5, tq: 7, tk: 65, batch: 2}, {heads: 1, size: 13, tq: 65, tk: 1}, {heads: 1, size: 80, tq: 17, tk: 9},
+			{heads: 2, size: 16, tq: 17, tk: 17, causal: true, batch: 2}, {heads: 3, size: 5, tq: 7, tk: 65, causal: true},
+		}, attentionShapes...)
+		var cases []Case
+		for _, a := range all {
+			cases = append(cases, a.newCase())
+		}
+		return cases
+	},
+}
+
+// probsCase is [AttentionProbs] of the same operands as attention's.
+func probsCase(a attentionCase) Case {
+	return newCase("attention_probs", a.name(), func(o *operands) *gpu.Tensor {
+		return AttentionProbs(o.r, o.activation("qkv", 3*a.heads, max(1, a.batch), a.tq, 3*a.heads*a.size), a.heads)
+	})
+}
+
+var attentionProbsFamily = family{
+	op: "attention_probs", dims: "HEADSxSIZExTOKENS",
+	at:    func(d []int) Case { return probsCase(attentionCase{heads: d[0], size: d[1], tq: d[2]}) },
+	bench: [][]int{{3, 64, 65}},
+	test: func() []Case {
+		var cases []Case
+		for _, a := range attentionShapes {
+			cases = append(cases, probsCase(a))
+		}
+		return cases
+	},
+}

@@ -1,0 +1,132 @@
+package ops
+
+import (
+	"fmt"
+
+	"saccade/gpu"
+)
+
+// The operations over rows and over single elements.
+
+// grouped adds a group count to the name of a shape.
+func grouped(name string, groups int) string {
+	if groups > 1 {
+		name += fmt.Sprintf(" groups %d", groups)
+	}
+	return name
+}
+
+// casesOf makes a case of each shape.
+func casesOf(at func(d []int) Case, shapes ...[]int) []Case {
+	var cases []Case
+	for _, d := range shapes {
+		cases = append(cases, at(d))
+	}
+	return cases
+}
+
+var layerNormFamily = family{
+	op: "layernorm", dims: "ROWSxWIDTH", at: layerNormCase,
+	bench: [][]int{{197, 768}, {197, 192}, {65, 192}},
+	test: func() []Case {
+		return casesOf(layerNormCase, []int{1, 1}, []int{1, 5}, []int{3, 8}, []int{7, 15}, []int{67, 33}, []int{2, 257}, []int{3, 770})
+	},
+}
+
+func layerNormCase(d []int) Case {
+	return newCase("layernorm", shapeName(d...), func(o *operands) *gpu.Tensor {
+		return layerNorm(o, o.activation("x", 1, d...))
+	})
+}
+
+func layerNorm(o *operands, x *gpu.Tensor) *gpu.Tensor {
+	var model struct {
+		Norm LayerNorm `w:"layernorm"`
+	}
+	model.Norm = o.b.LayerNorm(x.Width(), 1e-5)
+	o.layers(&model)
+	return model.Norm.Forward(o.r, x)
+}
+
+var softmaxFamily = family{
+	op: "softmax", dims: "ROWSxWIDTH", at: softmaxCase,
+	bench: [][]int{{197, 1000}, {2364, 197}},
+	test: func() []Case {
+		return casesOf(softmaxCase, []int{1, 1}, []int{1, 2}, []int{5, 7}, []int{3, 8}, []int{67, 9}, []int{5, 65}, []int{3, 257})
+	},
+}
+
+func softmaxCase(d []int) Case {
+	return newCase("softmax", shapeName(d...), func(o *operands) *gpu.Tensor {
+		return Softmax(o.r, o.activation("x", 1, d...))
+	})
+}
+
+var activationFamily = family{
+	op: "activation", dims: "ROWSxWIDTH", at: func(d []int) Case { return activationCase(GELU, 1, d) },
+	bench: [][]int{{197, 3072}},
+	test: func() []Case {
+		cases := []Case{activationCase(GELU, 1, []int{1, 1}), activationCase(Sigmoid, 1, []int{1, 1})}
+		for _, a := range Activations {
+			cases = append(cases, activationCase(a, 3, []int{7, 39}))
+		}
+		return cases
+	},
+}
+
+func activationCase(a Activation, groups int, d []int) Case {
+	return newCase("activation", grouped(shapeName(d...)+a.suffix(), groups), func(o *operands) *gpu.Tensor {
+		return Apply(o.r, o.activation("x", groups, d...), a)
+	})
+}
+
+var addFamily = family{
+	op: "add", dims: "ROWSxWIDTH", at: func(d []int) Case { return addCase(1, 1, d) },
+	bench: [][]int{{197, 768}},
+	test: func() []Case {
+		return []Case{addCase(1, 1, []int{1, 1}), addCase(1, 1, []int{7, 15}), addCase(3, 0.5, []int{67, 15}), addCase(1, 1, []int{2, 257})}
+	},
+}
+
+func addCase(groups int, scale float64, d []int) Case {
+	name := grouped(shapeName(d...), groups)
+	if scale != 1 {
+		name += fmt.Sprintf(" scale %g", scale)
+	}
+	return newCase("add", name, func(o *operands) *gpu.Tensor {
+		return Add(o.r, o.activation("a", groups, d...), o.activation("b", groups, d...), scale)
+	})
+}
+
+var packFamily = family{
+	op: "pack", dims: "ROWSxWIDTH", at: func(d []int) Case { return packCase(1, d) },
+	bench: [][]int{{197, 768}},
+	test: func() []Case {
+		return []Case{packCase(1, []int{1, 1}), packCase(1, []int{7, 9}), packCase(3, []int{17, 15}), packCase(2, []int{3, 770})}
+	},
+}
+
+func packCase(groups int, d []int) Case {
+	return newCase("pack", grouped(shapeName(d...), groups), func(o *operands) *gpu.Tensor { return o.activation("x", groups, d...) })
+}
+
+var meanFamily = family{
+	op: "mean", dims: "BATCHxTOKENSxWIDTH", at: func(d []int) Case { return meanCase(1, 0, d[1], d) },
+	bench: [][]int{{1, 197, 768}, {1, 197, 192}},
+	test: func() []Case {
+		return []Case{
+			meanCase(1, 0, 1, []int{1, 1, 5}), meanCase(1, 0, 7, []int{2, 7, 15}), meanCase(1, 1, 8, []int{3, 8, 33}),
+			meanCase(1, 2, 67, []int{2, 67, 9}), meanCase(3, 1, 2, []int{2, 5, 39}),
+		}
+	},
+}
+
+func meanCase(groups, first, end int, d []int) Case {
+	name := grouped(shapeName(d...), groups)
+	if first != 0 || end != d[1] {
+		name += fmt.Sprintf(" tokens %d to %d", first, end)
+	}
+	return newCase("mean", name, func(o *operands) *gpu.Tensor {
+		return Mean(o.r, o.activation("x", groups, d...), first, end)
+	})
+}

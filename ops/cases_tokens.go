@@ -1,0 +1,57 @@
+package ops
+
+import "saccade/gpu"
+
+// The operations that make sequences out of pictures and ids.
+
+var patchifyFamily = family{
+	op: "patchify", dims: "BATCHxCHANNELSxHEIGHTxWIDTHxPATCHHxPATCHW", at: patchifyCase,
+	bench: [][]int{{1, 3, 224, 224, 16, 16}, {1, 3, 32, 32, 4, 4}},
+	test: func() []Case {
+		return casesOf(patchifyCase, []int{1, 1, 1, 1, 1, 1}, []int{2, 3, 20, 28, 4, 4}, []int{1, 3, 14, 45, 14, 14}, []int{2, 1, 13, 25, 3, 5})
+	},
+}
+
+func patchifyCase(d []int) Case {
+	return newCase("patchify", shapeName(d...), func(o *operands) *gpu.Tensor {
+		return Patchify(o.r, o.dense("x", d[:4]...), d[4], d[5])
+	})
+}
+
+var tokensFamily = family{
+	op: "tokens", dims: "BATCHxPATCHESxTOKENSxWIDTH", at: tokensCase,
+	bench: [][]int{{1, 196, 197, 768}},
+	test: func() []Case {
+		return casesOf(tokensCase, []int{1, 1, 1, 5}, []int{3, 35, 36, 15}, []int{2, 9, 11, 22})
+	},
+}
+
+func tokensCase(d []int) Case {
+	return newCase("tokens", shapeName(d...), func(o *operands) *gpu.Tensor {
+		return Tokens(o.r, o.activation("x", 1, d[0], d[1], d[3]), o.table(d[2], d[3]))
+	})
+}
+
+var embeddingFamily = family{
+	op: "embedding", dims: "BATCHxTOKENSxROWSxWIDTH", at: embeddingCase,
+	bench: [][]int{{1, 77, 4096, 512}}, // CLIP's text tower, of whose 49,408 rows time does not depend
+	test: func() []Case {
+		return casesOf(embeddingCase, []int{1, 1, 1, 5}, []int{2, 7, 31, 15}, []int{1, 77, 50, 33})
+	},
+}
+
+func embeddingCase(d []int) Case {
+	return newCase("embedding", shapeName(d...), func(o *operands) *gpu.Tensor {
+		return embed(o, o.ids("ids", d[2], d[0], d[1]), d[2], d[3])
+	})
+}
+
+func embed(o *operands, ids *gpu.Tensor, rows, width int) *gpu.Tensor {
+	var model struct {
+		Embedding Embedding `w:"embedding"`
+	}
+	model.Embedding = o.b.Embedding(rows, width)
+	table := o.table(ids.Shape[1], width)
+	o.layers(&model)
+	return model.Embedding.Forward(o.r, ids, table)
+}
