@@ -21,6 +21,9 @@ type Options struct {
 	// MaxBinding, if positive, lowers the adapter's largest storage binding, in
 	// bytes: operations then split as they would on a smaller adapter.
 	MaxBinding int64
+	// Class, if set, has operations choose their kernels as for another class
+	// of adapter: to verify and compare those that this one would not get.
+	Class Class
 	// SubmitBudget is the longest time that one submit should take; 100 ms if
 	// zero. Drivers reset devices whose submits run for seconds.
 	SubmitBudget time.Duration
@@ -104,6 +107,9 @@ func (d *Device) open() error {
 	d.dev, d.queue = dev, dev.GetQueue()
 	if d.opts.MaxBinding > 0 {
 		d.info.Limits.MaxBinding = min(d.info.Limits.MaxBinding, d.opts.MaxBinding)
+	}
+	if d.opts.Class != "" {
+		d.info.Class = d.opts.Class
 	}
 	d.pace = newPace(d.info.Software())
 	d.dummy, err = d.newBuffer("dummy", 256, wgpu.BufferUsage_Storage|wgpu.BufferUsage_Uniform|wgpu.BufferUsage_CopyDst)

@@ -1,12 +1,10 @@
 package models
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sort"
-
-	"saccade/picture"
 )
 
 // Prediction is a class with its probability.
@@ -17,47 +15,17 @@ type Prediction struct {
 	Logit float64 `json:"logit"`
 }
 
-// Classify gives the top classes of each picture, best first; top 0 means all.
-// Pictures that preprocessing brings to one size share a forward pass.
-func (m *Model) Classify(ctx context.Context, images []*picture.Image, top int) ([][]Prediction, error) {
-	out := make([][]Prediction, len(images))
-	type group struct {
-		pixels []float32
-		index  []int
+// Top ranks the classes of one picture's outputs; top 0 means all.
+func (m *Model) Top(outputs map[string]Array, top int) ([]Prediction, error) {
+	logits, ok := outputs["logits"]
+	if !ok {
+		return nil, fmt.Errorf("%s from %s: %w", m.Name, m.Source, ErrNoClasses)
 	}
-	groups := map[[2]int]*group{}
-	var order [][2]int
-	for i, img := range images {
-		pixels, h, w, err := m.Preprocess(img)
-		if err != nil {
-			return nil, fmt.Errorf("picture %d: %w", i, err)
-		}
-		size := [2]int{h, w}
-		if groups[size] == nil {
-			groups[size] = &group{}
-			order = append(order, size)
-		}
-		g := groups[size]
-		g.pixels, g.index = append(g.pixels, pixels...), append(g.index, i)
-	}
-	for _, size := range order {
-		g := groups[size]
-		c := len(g.pixels) / (len(g.index) * size[0] * size[1])
-		logits, err := m.Forward(ctx, Array{Shape: []int{len(g.index), c, size[0], size[1]}, Data: g.pixels})
-		if err != nil {
-			return nil, err
-		}
-		rows, ok := logits["logits"]
-		if !ok {
-			return nil, fmt.Errorf("%s from %s has no classes; its raw outputs can be saved with -save", m.Name, m.Source)
-		}
-		classes := rows.Shape[1]
-		for k, i := range g.index {
-			out[i] = m.Rank(rows.Data[k*classes:(k+1)*classes], top)
-		}
-	}
-	return out, nil
+	return m.Rank(logits.Data, top), nil
 }
+
+// ErrNoClasses is wrapped when the classes of a network without a classifier are asked for.
+var ErrNoClasses = errors.New("the network has no classes, only raw outputs")
 
 // Rank orders the logits of one picture; top 0 means all.
 func (m *Model) Rank(logits []float32, top int) []Prediction {

@@ -27,8 +27,9 @@ type Network interface {
 
 // Family is a kind of model that -model names.
 type Family struct {
-	Name  string
-	About string // one line: what it is and what weights it takes
+	Name    string
+	About   string // what it is
+	Weights string // what -weights it takes
 
 	// architectures are names that imply sizes which checkpoints do not tell.
 	architectures []string
@@ -54,7 +55,8 @@ type opened struct {
 var families = []Family{
 	{
 		Name:          "vit",
-		About:         "ViT and DeiT; -weights: a folder or hub id of transformers or timm, or torchvision's state_dict by its architecture's name",
+		About:         "vision transformers, ViT and DeiT",
+		Weights:       "a folder or hub id of transformers or timm, or a torchvision or timm state_dict by its architecture's name",
 		architectures: vit.StandardNames(),
 		embedded:      zoo.ViT(),
 		open:          openViT,
@@ -109,7 +111,7 @@ func familyOf(name string) (Family, error) {
 			return f, nil
 		}
 	}
-	return Family{}, &UnknownModelError{Name: name, Nearest: nearest(name, Names())}
+	return Family{}, &UnknownModelError{Name: name, Nearest: Nearest(name, Names())}
 }
 
 // UnknownModelError is a name that no model has.
@@ -119,8 +121,9 @@ func (e *UnknownModelError) Error() string {
 	return fmt.Sprintf("model %q is unknown; the nearest is %q (-list-models lists all)", e.Name, e.Nearest)
 }
 
-// nearest is the name with the least edit distance.
-func nearest(name string, names []string) string {
+// Nearest is the one of names with the least edit distance from name, for
+// messages about unknown names.
+func Nearest(name string, names []string) string {
 	best, least := "", 1<<30
 	for _, n := range names {
 		if d := editDistance(name, n); d < least {

@@ -65,7 +65,7 @@ type files struct {
 func find(ctx context.Context, f Family, name, src string, hub *weights.Hub) (*files, error) {
 	if src == "" {
 		if f.embedded == nil || name != f.Name {
-			return nil, fmt.Errorf("model %s: %w; give -weights: %s", name, ErrNoEmbedded, f.About)
+			return nil, fmt.Errorf("model %s: %w; give -weights, %s", name, ErrNoEmbedded, f.Weights)
 		}
 		return fromFS(f.embedded, "zoo/"+f.Name)
 	}
@@ -119,7 +119,7 @@ func optional(fsys fs.FS, name string) ([]byte, error) {
 // newModel makes the network of a checkpoint and brings it to the device.
 func newModel(dev *gpu.Device, f Family, name string, in *files, src weights.Source, o Options) (*Model, error) {
 	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, dev: dev, attentions: o.Attentions, taps: o.taps,
-		b: ops.NewBuilder(dev, o.Precision), programs: map[shape]*gpu.Program{}}
+		b: ops.NewBuilder(dev, o.Precision), programs: map[shape]*cached{}}
 	if err := m.open(f, in, src, o.Override); err != nil {
 		m.Close()
 		return nil, err
@@ -173,8 +173,20 @@ func (m *Model) upload(channels int) error {
 	}
 	m.dev.Wait()
 	m.CompileTime = time.Since(began)
-	m.programs[shape{1, channels, h, w}] = p
+	m.keepFirst(shape{1, channels, h, w}, p)
+	if m.Labels != nil && m.classes > 0 && len(m.Labels) != m.classes {
+		return fmt.Errorf("there are %d labels and the network has %d classes", len(m.Labels), m.classes)
+	}
 	return nil
+}
+
+// keepFirst keeps the program of a batch of one, and what it tells of others.
+func (m *Model) keepFirst(s shape, p *gpu.Program) {
+	m.programs[s] = &cached{Program: p}
+	m.first, m.firstMemory = s, p.Memory()
+	if logits := p.OutputShape("logits"); len(logits) == 2 {
+		m.classes = logits[1]
+	}
 }
 
 // processorFor is the preprocessing that the checkpoint states, or else the family's.
@@ -194,9 +206,22 @@ func processorFor(in *files, f Family, c, h, w int) (*picture.Processor, error) 
 	case head.Pretrained != nil:
 		return picture.ParseTimm(in.config)
 	case head.ModelType != "":
-		return picture.DefaultProcessor(head.ModelType)
+		return sized(head.ModelType, h, w)
 	}
 	return f.processor(c, h, w), nil
+}
+
+// sized is the processor that transformers has for a kind of model, for the
+// network's own picture size: the library's fixed one would not go through it.
+func sized(modelType string, h, w int) (*picture.Processor, error) {
+	p, err := picture.DefaultProcessor(modelType)
+	if err != nil {
+		return nil, err
+	}
+	if fixedH, fixedW, ok := p.FixedSize(); ok && (fixedH != h || fixedW != w) {
+		err = p.Override(picture.Override{Size: fmt.Sprintf("%dx%d", h, w)})
+	}
+	return p, err
 }
 
 // ParsePrecision reads f16 or f32.

@@ -2,9 +2,7 @@ package models
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"time"
 
@@ -33,7 +31,12 @@ type Model struct {
 	taps       bool
 
 	mu       sync.Mutex
-	programs map[shape]*gpu.Program
+	programs map[shape]*cached
+	asked    int // calls of acquire
+
+	first       shape      // of the program that Load made
+	firstMemory gpu.Memory // of that
+	classes     int
 }
 
 // shape is a batch of pictures: N, C, H, W.
@@ -67,25 +70,6 @@ func (m *Model) record(s shape) *gpu.Recorder {
 	return r
 }
 
-// program gives the program for a batch, recording it at the first use.
-func (m *Model) program(s shape) (*gpu.Program, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if p, ok := m.programs[s]; ok {
-		return p, nil
-	}
-	r := m.record(s)
-	if err := m.net.Prepare(); err != nil {
-		return nil, err
-	}
-	p, err := r.Finish()
-	if err != nil {
-		return nil, fmt.Errorf("%s: a batch of %d pictures of %dx%d: %w", m.Name, s[0], s[2], s[3], err)
-	}
-	m.programs[s] = p
-	return p, nil
-}
-
 // NonFiniteError is an output that holds NaN or Inf.
 type NonFiniteError struct {
 	Output string
@@ -112,10 +96,11 @@ func (m *Model) Forward(ctx context.Context, pixels Array) (map[string]Array, er
 	if err != nil {
 		return nil, err
 	}
-	p, err := m.program(s)
+	p, err := m.acquire(s)
 	if err != nil {
 		return nil, err
 	}
+	defer m.release(p)
 	in := map[string]any{"pixel_values": pixels.Data}
 	raw, err := p.Run(ctx, in)
 	if err != nil {
@@ -124,15 +109,33 @@ func (m *Model) Forward(ctx context.Context, pixels Array) (map[string]Array, er
 	out := map[string]Array{}
 	for name, data := range raw {
 		out[name] = Array{Shape: p.OutputShape(name), Data: data}
-		for _, v := range data {
-			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-				op, err := p.FindNonFinite(ctx, in)
-				return nil, errors.Join(err, &NonFiniteError{Output: name, Op: op, F16: m.Precision == gpu.F16})
-			}
+		if finite(data) {
+			continue
 		}
+		if !finite(pixels.Data) {
+			return nil, &NonFiniteError{Output: name}
+		}
+		op, err := p.FindNonFinite(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		return nil, &NonFiniteError{Output: name, Op: op, F16: m.Precision == gpu.F16}
 	}
 	return out, nil
 }
+
+// finite says that no value is NaN or Inf.
+func finite(values []float32) bool {
+	for _, v := range values {
+		if v-v != 0 { // NaN for NaN and Inf
+			return false
+		}
+	}
+	return true
+}
+
+// Classes is the number of classes, 0 for a network without a classifier.
+func (m *Model) Classes() int { return m.classes }
 
 // shapeOf checks an input's shape.
 func (m *Model) shapeOf(pixels Array) (shape, error) {
@@ -185,10 +188,11 @@ func (m *Model) Profile(ctx context.Context, pixels Array) ([]gpu.Timing, error)
 	if err != nil {
 		return nil, err
 	}
-	p, err := m.program(s)
+	p, err := m.acquire(s)
 	if err != nil {
 		return nil, err
 	}
+	defer m.release(p)
 	return p.Profile(ctx, map[string]any{"pixel_values": pixels.Data})
 }
 
@@ -199,9 +203,10 @@ func (m *Model) Verify(ctx context.Context, pixels Array, stopAtFirst bool) ([]g
 	if err != nil {
 		return nil, err
 	}
-	p, err := m.program(s)
+	p, err := m.acquire(s)
 	if err != nil {
 		return nil, err
 	}
+	defer m.release(p)
 	return p.Verify(ctx, map[string]any{"pixel_values": pixels.Data}, stopAtFirst)
 }

@@ -121,7 +121,7 @@ func (c *attentionCall) recordProbs(r *gpu.Recorder) *gpu.Tensor {
 	}
 	p := c.params()
 	p["p_stride"] = y.Stride()
-	r.Do(gpu.Op{Kind: "attention_probs", Label: r.Label("attention_probs"), In: c.inputs()[:1], Out: []*gpu.Tensor{y},
+	r.Do(gpu.Op{Kind: "attention_probs", Label: r.Label("attention_probs"), In: c.inputs()[:min(2, len(c.inputs()))], Out: []*gpu.Tensor{y},
 		Twin: func(in [][]float32) [][]float64 { probs, _ := c.twin(in); return [][]float64{probs} },
 		Dispatches: []gpu.Dispatch{{
 			Kernel: k, Params: p, Groups: [3]int{(tq + 63) / 64, c.heads, n},
@@ -131,11 +131,15 @@ func (c *attentionCall) recordProbs(r *gpu.Recorder) *gpu.Tensor {
 	return y
 }
 
-// twin gives the probabilities [N, heads, Tq, Tk] and the output [N, Tq, D].
+// twin gives the probabilities [N, heads, Tq, Tk] and, unless only q and k are
+// given, the output [N, Tq, D].
 func (c *attentionCall) twin(in [][]float32) (probs, out []float64) {
 	n, tq, tk := c.tokens()
 	q, k, v := in[0], in[0], in[0]
-	if len(in) == 3 {
+	switch len(in) {
+	case 2:
+		k, v = in[1], nil
+	case 3:
 		k, v = in[1], in[2]
 	}
 	d := c.heads * c.head
@@ -152,6 +156,9 @@ func (c *attentionCall) twin(in [][]float32) (probs, out []float64) {
 				}
 			}
 			softmaxRow(row)
+			if v == nil {
+				continue
+			}
 			o := out[(b*tq+i)*d+h*c.head:][:c.head]
 			for j, w := range row {
 				for e, x := range v[(b*tk+j)*c.v.Width()+c.vCol+h*c.head:][:c.head] {
@@ -227,7 +234,7 @@ func (v attentionVariant) kernel(precision gpu.DType) (*gpu.Kernel, error) {
 // chooseAttention picks a variant for tq queries of heads of hd elements,
 // padding included.
 func chooseAttention(info gpu.Info, precision gpu.DType, tq, hd int) attentionVariant {
-	if !info.Software() || os.Getenv("FLASH") != "" {
+	if info.Class != gpu.ClassCPU || os.Getenv("FLASH") != "" {
 		vectors := hd / 4
 		chunks := (vectors + 15) / 16
 		return attentionVariant{Family: "attention_flash", TD: (vectors + chunks - 1) / chunks, Chunks: chunks}

@@ -79,6 +79,7 @@ func CaseDims(op string) string {
 }
 
 // ShapeCase makes a case of any shape, written as [CaseDims] says: "512x768x768".
+// It also takes the whole name of such a case ("197x3072 gelu").
 func ShapeCase(op, shape string) (Case, error) {
 	i := slices.IndexFunc(families, func(f family) bool { return f.op == op })
 	if i < 0 {
@@ -86,7 +87,8 @@ func ShapeCase(op, shape string) (Case, error) {
 	}
 	f := families[i]
 	var d []int
-	for _, part := range strings.Split(strings.ToLower(strings.ReplaceAll(shape, "×", "x")), "x") {
+	numbers, options, _ := strings.Cut(strings.ToLower(strings.ReplaceAll(shape, "×", "x")), " ")
+	for _, part := range strings.Split(numbers, "x") {
 		n, err := strconv.Atoi(part)
 		if err != nil || n < 1 || n > 1<<24 {
 			return Case{}, fmt.Errorf("shape %q of %s: %q is not a size; expected %s", shape, op, part, f.dims)
@@ -98,6 +100,9 @@ func ShapeCase(op, shape string) (Case, error) {
 	}
 	c := f.at(d)
 	c.Bench = true
+	if options != "" && c.Name != numbers+" "+options {
+		return Case{}, fmt.Errorf("shape %q of %s: %q can't follow the sizes; expected %s", shape, op, options, f.dims)
+	}
 	return c, nil
 }
 

@@ -34,7 +34,7 @@ func tokensCase(d []int) Case {
 
 var embeddingFamily = family{
 	op: "embedding", dims: "BATCHxTOKENSxROWSxWIDTH", at: embeddingCase,
-	bench: [][]int{{1, 77, 4096, 512}}, // CLIP's text tower, of whose 49,408 rows time does not depend
+	bench: [][]int{{1, 77, 4096, 512}}, // CLIP's text tower but for its 49,408 rows, on which the time does not depend
 	test: func() []Case {
 		return casesOf(embeddingCase, []int{1, 1, 1, 5}, []int{2, 7, 31, 15}, []int{1, 77, 50, 33})
 	},

@@ -88,7 +88,7 @@ func (n *LayerNorm) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 // barriers; elsewhere one, by a whole wavefront.
 func rowKernel(r *gpu.Recorder, name string) (k *gpu.Kernel, rows int, err error) {
 	threads, rows := 64, 1
-	if r.Device().Info().Software() {
+	if r.Device().Info().Class == gpu.ClassCPU {
 		threads, rows = 1, 8
 	}
 	k, err = kernel(name, fmt.Sprintf("%s %dx%d", r.Precision, threads, rows), shaders.Spec{

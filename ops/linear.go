@@ -102,6 +102,10 @@ func (l *Linear) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...Epilogue) *g
 		r.Fail(fmt.Errorf("%s: %v in %d groups · [%d %d]ᵀ in %d groups do not match", l.name, x.Shape, x.Groups, l.Out, l.In, l.InGroups))
 		return y
 	}
+	if l.OutGroups > 1 && e.activation.Twin(0) != 0 { // the kernels mask padding at the end of a row only
+		r.Fail(fmt.Errorf("%s: %s is not zero at zero, can't be fused to an output in %d groups; record it on its own", l.name, e.activation, l.OutGroups))
+		return y
+	}
 	if e.residual != nil {
 		if err := sameShape(e.residual, y); err != nil {
 			r.Fail(fmt.Errorf("%s: residual: %w", l.name, err))

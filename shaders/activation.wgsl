@@ -19,17 +19,20 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<Packed>;
 @group(0) @binding(2) var<storage, read_write> y: array<Packed>;
 
-// The error function by Abramowitz and Stegun's formula 7.1.26: within 1.5e-7.
-fn erf(x: vec4<f32>) -> vec4<f32> {
-  let a = abs(x);
-  let t = vec4<f32>(1.0) / (vec4<f32>(1.0) + 0.3275911 * a);
-  let q = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (vec4<f32>(1.0) - q * exp(-a * a));
+// 1 − erf(a) for a ≥ 0, within 1.2e-7 of its value however small: the Chebyshev
+// fit of Numerical Recipes (erfcc).
+fn erfc(a: vec4<f32>) -> vec4<f32> {
+  let t = vec4<f32>(1.0) / (vec4<f32>(1.0) + 0.5 * a);
+  let high = 0.27886807 + t * (-1.13520398 + t * (1.48851587 + t * (-0.82215223 + t * 0.17087277)));
+  let q = -1.26551223 + t * (1.00002368 + t * (0.37409196 + t * (0.09678418 + t * (-0.18628806 + t * high))));
+  return t * exp(q - a * a);
 }
 
-// torch.nn.GELU: x·Φ(x).
+// torch.nn.GELU: x·Φ(x). Φ of negative numbers is half of erfc itself, not one
+// less a number near one.
 fn gelu(x: vec4<f32>) -> vec4<f32> {
-  return 0.5 * x * (vec4<f32>(1.0) + erf(x * 0.70710678));
+  let tail = 0.5 * erfc(abs(x) * 0.70710678);
+  return x * select(tail, vec4<f32>(1.0) - tail, x > vec4<f32>(0.0));
 }
 
 // tanh whose argument is kept where exp does not overflow.
@@ -37,9 +40,10 @@ fn safe_tanh(x: vec4<f32>) -> vec4<f32> {
   return tanh(clamp(x, vec4<f32>(-10.0), vec4<f32>(10.0)));
 }
 
-// torch.nn.GELU(approximate="tanh"), transformers' gelu_new.
+// torch.nn.GELU(approximate="tanh"), transformers' gelu_new. (1 + tanh u)/2 is
+// σ(2u), which keeps its digits where it is small.
 fn gelu_tanh(x: vec4<f32>) -> vec4<f32> {
-  return 0.5 * x * (vec4<f32>(1.0) + safe_tanh(0.79788456 * (x + 0.044715 * x * x * x)));
+  return x * sigmoid(1.59576912 * (x + 0.044715 * x * x * x));
 }
 
 // The logistic function; exp overflows to infinity where the result is zero.

@@ -13,23 +13,19 @@
 // of 8·TR queries, y heads, z batch items.
 //
 // Constants: TR queries a lane; TD 16-byte vectors in a chunk of the head;
-// TH vec4 in a vector (f16 2, f32 1); TB keys in a block; CHUNKS chunks:
-// CHUNKS·TD vectors must hold p.width elements. The lengths of the private
-// arrays follow: TILE = TR·TD·TH, SCORES = TR·TB, KEPT = CHUNKS·TILE (1 when
-// CHUNKS is 1).
+// TH vec4 in a vector (f16 2, f32 1); CHUNKS chunks: CHUNKS·TD vectors must
+// hold p.width elements. With several chunks the scores are computed
+// anew for each chunk of the output.
 //
-// The arrays are indexed by constants where it counts, which costs a plain
-// load, and by a variable elsewhere, which keeps them out of registers and
-// the compiled code small.
+// Keys come in blocks of four, whose scores are the parts of one vector:
+// drivers compile private arrays badly.
 
 const TR = 1u;
 const TD = 1u;
 const TH = 2u;
-const TB = 16u;
 const CHUNKS = 8u;
-const TILE = 2u;
-const SCORES = 16u;
-const KEPT = 16u;
+const KEPT = 1u; // unused
+const TB = 4u;   // unused
 
 alias Wide = vec4<u32>;
 alias Packed = vec2<u32>;
@@ -70,43 +66,54 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let k_head = (p.k_offset + group.y * p.width) / wide + group.z * p.Tk * (p.k_stride / wide);
     let v_head = (p.v_offset + group.y * p.width) / wide + group.z * p.Tk * (p.v_stride / wide);
 
-    let causal = (p.flags & 1u) != 0u;
-    // Known at run time only, or drivers would unroll these loops.
+    // Known at run time only, or drivers would unroll the loop over chunks.
     let chunks = select((vectors + TD - 1u) / TD, 1u, CHUNKS == 1u);
-    let tr = TR * min(p.width, 1u);
-    let td = TD * min(p.width, 1u);
+    let block = group.x * TR;
+    for (var mine = 0u; mine < chunks; mine += 1u) { // the output's chunk
 
-    var query: array<vec4<f32>, TILE>;  // a chunk of each query, scaled
-    var out: array<vec4<f32>, TILE>;    // a chunk of each output
-    var kept: array<vec4<f32>, KEPT>;   // all chunks of the outputs between blocks
-    var score: array<f32, SCORES>;
     // Query r sees its first keys_r keys, no query of the workgroup more than `keys`.
-    let keys = select(p.Tk, min(max((group.x + 1u) * TR * 8u + p.Tk, p.Tq) - p.Tq, p.Tk), causal);
+    // Queries beyond the end repeat the last one: they are never stored.
+    let causal = (p.flags & 1u) != 0u;
+    let keys = select(p.Tk, min(max((block + TR) * 8u + p.Tk, p.Tq) - p.Tq, p.Tk), causal);
     // unroll r TR
-    let keys_r = select(p.Tk, min(max((group.x * TR + 0u /*r*/) * 8u + local.x + 1u + p.Tk, p.Tq) - p.Tq, p.Tk), causal);
+    let query_r = (block + 0u /*r*/) * 8u + local.x;
+    let q_r = q_head + (group.z * p.Tq + min(query_r, max(p.Tq, 1u) - 1u)) * (p.q_stride / wide);
+    let keys_r = select(p.Tk, min(max(query_r + 1u + p.Tk, p.Tq) - p.Tq, p.Tk), causal);
     var best_r = -1e30;
     var total_r = 0.0;
+    // unroll d TD
+    // unroll h TH
+    var q_r_d_h = vec4<f32>(0.0);
+    var o_r_d_h = vec4<f32>(0.0);
     // end
-
-    for (var start = 0u; start < keys; start += TB) {
-        let count = min(TB, keys - start);
+    // end
+    // end
+    if CHUNKS == 1u {
+        // unroll d TD
         // unroll r TR
-        let before_r = best_r;
+        let qv_r_d = q[q_r + min(0u /*d*/, end)];
+        // unroll h TH
+        q_r_d_h = select(part(qv_r_d, 0u /*h*/) * p.scale, vec4<f32>(0.0), 0u /*d*/ > end);
+        // end
+        // end
+        // end
+    }
+
+    for (var start = 0u; start < keys; start += 4u) {
+        let count = min(4u, keys - start);
+        // unroll r TR
+        var score_r = vec4<f32>(0.0);
         // end
         for (var chunk = 0u; chunk < chunks; chunk += 1u) {
-            if CHUNKS > 1u || start == 0u {
-                for (var r = 0u; r < tr; r += 1u) {
-                    // Queries beyond the end repeat the last one: they are never stored.
-                    let i = min((group.x * TR + r) * 8u + local.x, max(p.Tq, 1u) - 1u);
-                    let row = q_head + (group.z * p.Tq + i) * (p.q_stride / wide);
-                    for (var d = 0u; d < td; d += 1u) {
-                        let x = q[row + min(chunk * TD + d, end)];
-                        let beyond = chunk * TD + d > end;
-                        // unroll h TH
-                        query[(r * TD + d) * TH + 0u /*h*/] = select(part(x, 0u /*h*/) * p.scale, vec4<f32>(0.0), beyond);
-                        // end
-                    }
-                }
+            if CHUNKS > 1u {
+                // unroll d TD
+                // unroll r TR
+                let qv_r_d = q[q_r + min(chunk * TD + 0u /*d*/, end)];
+                // unroll h TH
+                q_r_d_h = select(part(qv_r_d, 0u /*h*/) * p.scale, vec4<f32>(0.0), chunk * TD + 0u /*d*/ > end);
+                // end
+                // end
+                // end
             }
             for (var j = 0u; j < count; j += 1u) {
                 let row = k_head + (start + j) * (p.k_stride / wide);
@@ -118,80 +125,60 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                 // unroll h TH
                 let k_d_h = part(k_d, 0u /*h*/);
                 // unroll r TR
-                sum_r = fma(query[(0u /*r*/ * TD + 0u /*d*/) * TH + 0u /*h*/], k_d_h, sum_r);
+                sum_r = fma(q_r_d_h, k_d_h, sum_r);
                 // end
                 // end
                 // end
+                let here = vec4<u32>(j) == vec4<u32>(0u, 1u, 2u, 3u);
                 // unroll r TR
-                var s_r = (sum_r.x + sum_r.y) + (sum_r.z + sum_r.w);
-                if CHUNKS > 1u {
-                    s_r += select(score[0u /*r*/ * TB + j], 0.0, chunk == 0u);
-                }
-                s_r = select(s_r, -1e30, start + j >= keys_r);
-                score[0u /*r*/ * TB + j] = s_r;
-                if CHUNKS == 1u || chunk + 1u == chunks {
-                    best_r = max(best_r, s_r);
-                }
+                score_r = select(score_r, score_r + ((sum_r.x + sum_r.y) + (sum_r.z + sum_r.w)), here);
                 // end
             }
         }
 
         // unroll r TR
-        let fade_r = exp2(before_r - best_r);
-        total_r *= fade_r;
+        let unseen_r = vec4<u32>(start) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(keys_r);
+        score_r = select(score_r, vec4<f32>(-1e30), unseen_r);
+        let highest_r = max(max(max(score_r.x, score_r.y), max(score_r.z, score_r.w)), best_r);
+        let fade_r = exp2(best_r - highest_r);
+        best_r = highest_r;
+        score_r = select(exp2(score_r - highest_r), vec4<f32>(0.0), unseen_r);
+        total_r = fma(total_r, fade_r, (score_r.x + score_r.y) + (score_r.z + score_r.w));
+        // unroll d TD
+        // unroll h TH
+        o_r_d_h *= fade_r;
         // end
-        for (var chunk = 0u; chunk < chunks; chunk += 1u) {
-            if CHUNKS > 1u {
-                for (var i = 0u; i < tr * TD * TH; i += 1u) {
-                    out[i] = kept[chunk * TILE + i];
-                }
-            }
-            for (var d = 0u; d < td * TH; d += 1u) {
-                // unroll r TR
-                out[0u /*r*/ * TD * TH + d] *= fade_r;
-                // end
-            }
-            for (var j = 0u; j < count; j += 1u) {
-                let row = v_head + (start + j) * (p.v_stride / wide);
-                // unroll r TR
-                let s_r = score[0u /*r*/ * TB + j];
-                let weight_r = select(exp2(s_r - best_r), 0.0, s_r <= -1e30);
-                if CHUNKS == 1u || chunk == 0u {
-                    total_r += weight_r;
-                }
-                // end
-                // unroll d TD
-                let v_d = v[row + min(chunk * TD + 0u /*d*/, end)];
-                // unroll h TH
-                let v_d_h = part(v_d, 0u /*h*/);
-                // unroll r TR
-                out[(0u /*r*/ * TD + 0u /*d*/) * TH + 0u /*h*/] = fma(vec4<f32>(weight_r), v_d_h, out[(0u /*r*/ * TD + 0u /*d*/) * TH + 0u /*h*/]);
-                // end
-                // end
-                // end
-            }
-            if CHUNKS > 1u {
-                for (var i = 0u; i < tr * TD * TH; i += 1u) {
-                    kept[chunk * TILE + i] = out[i];
-                }
-            }
+        // end
+        // end
+        for (var j = 0u; j < count; j += 1u) {
+            let row = v_head + (start + j) * (p.v_stride / wide);
+            // unroll r TR
+            let weight_r = vec4<f32>(score_r[j]);
+            // end
+            // unroll d TD
+            let v_d = v[row + min(mine * TD + 0u /*d*/, end)];
+            // unroll h TH
+            let v_d_h = part(v_d, 0u /*h*/);
+            // unroll r TR
+            o_r_d_h = fma(weight_r, v_d_h, o_r_d_h);
+            // end
+            // end
+            // end
         }
     }
 
     // unroll r TR
     let share_r = 1.0 / max(total_r, 1e-30); // a query that sees no key gives 0
-    let query_r = (group.x * TR + 0u /*r*/) * 8u + local.x;
-    let o_r = ((group.z * p.Tq + query_r) * p.o_stride + group.y * p.width) / 4u;
-    // end
-    for (var d = 0u; d < vectors * TH; d += 1u) {
-        // unroll r TR
-        if query_r < p.Tq {
-            if CHUNKS > 1u {
-                o[o_r + d] = pack(kept[(d / (TD * TH) * TR + 0u /*r*/) * TD * TH + d % (TD * TH)] * share_r);
-            } else {
-                o[o_r + d] = pack(out[0u /*r*/ * TD * TH + d] * share_r);
-            }
+    let o_r = ((group.z * p.Tq + query_r) * p.o_stride + group.y * p.width) / 4u + mine * TD * TH;
+    if query_r < p.Tq {
+        // unroll d TD
+        if mine * TD + 0u /*d*/ < vectors {
+            // unroll h TH
+            o[o_r + 0u /*d*/ * TH + 0u /*h*/] = pack(o_r_d_h * share_r);
+            // end
         }
         // end
+    }
+    // end
     }
 }

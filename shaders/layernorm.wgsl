@@ -1,6 +1,8 @@
 // y = (x − mean)/√(variance + eps)·gamma + beta over each row: torch.nn.LayerNorm.
 // Mean and variance (two passes, biased) are of the row's `width` values; its
-// padding is not counted and stays zero, as gamma and beta are zero there.
+// padding is not counted and stays zero, as gamma and beta are zero there. The
+// second pass also sums what rounding left out of the mean, which counts where
+// the mean is large beside the spread.
 //
 // x, y: rows of `stride` elements, four in a Packed; gamma, beta: f32 [stride].
 // W threads (y) do a row and a workgroup R rows (x); the grid is 2-D. With one thread a
@@ -69,12 +71,16 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) i
   }
   let mean = total(sum, lane, first) / f32(p.width);
   sum = vec4<f32>(0.0);
+  var squares = vec4<f32>(0.0);
   for (var i = lane; i < vectors; i = i + W) {
     let d = (unpack(x[start + i]) - mean) * inside(i);
-    sum = sum + d * d;
+    sum = sum + d;
+    squares = squares + d * d;
   }
-  let scale = inverseSqrt(total(sum, lane, first) / f32(p.width) + p.eps);
+  let rest = total(sum, lane, first) / f32(p.width);
+  let variance = max(total(squares, lane, first) / f32(p.width) - rest * rest, 0.0);
+  let scale = inverseSqrt(variance + p.eps);
   for (var i = lane; i < select(0u, vectors, wanted < p.rows); i = i + W) {
-    y[start + i] = pack((unpack(x[start + i]) - mean) * scale * gamma[i] + beta[i]);
+    y[start + i] = pack((unpack(x[start + i]) - mean - rest) * scale * gamma[i] + beta[i]);
   }
 }

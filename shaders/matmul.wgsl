@@ -56,29 +56,12 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> c: array<Stored>;
 
 // element is A's value at k of a chunk, columns the h-th vec4 of a panel vector.
+fn chunk(i: u32) -> Chunk { return a[i]; }
 fn element(v: Chunk, k: u32) -> f32 { return unpack2x16float(v)[k]; }
 fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2u * h]), unpack2x16float(v[2u * h + 1u])); }
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
 fn pack(v: vec4<f32>) -> Stored { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
-
-fn store(row: u32, column: u32, slice: u32, sum: vec4<f32>) {
-    if row >= p.M || column >= p.N {
-        return;
-    }
-    if SPLIT == 1u {
-        c[((slice * p.rows + row) * p.ldc + column) / 4u] = pack(sum);
-        return;
-    }
-    var x = activate(fma(sum, vec4<f32>(p.scale), bias[column / 4u]));
-    if MASK == 1u {
-        x = select(x, vec4<f32>(0.0), vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
-    }
-    if (p.flags & 1u) != 0u {
-        x += unpack(residual[(row * p.ldr + column) / 4u]);
-    }
-    c[(row * p.ldc + column) / 4u] = pack(x);
-}
 
 @compute @workgroup_size(8, 1, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
@@ -106,15 +89,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 
     for (var k = first; k < last; k += TK) {
         // unroll r TM
-        let a_r = a[at_r];
+        let a_r = chunk(at_r);
         at_r += 1u;
         // end
         // unroll k TK
         // unroll g TG
         let b_g_k = b[from_g + 8u * 0u /*k*/];
+        // end
+        // end
+        // unroll g TG
         // unroll h TH
+        // unroll k TK
         let w_g_h_k = columns(b_g_k, 0u /*h*/);
+        // end
         // unroll r TM
+        // unroll k TK
         acc_r_g_h = fma(vec4<f32>(element(a_r, 0u /*k*/)), w_g_h_k, acc_r_g_h);
         // end
         // end
@@ -125,12 +114,34 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         // end
     }
 
+    // One row a turn, so that the code of the epilogue is there once: the bound
+    // is known at run time only, or drivers would unroll it.
     // unroll g TG
     let column_g = p.column + (panel + 0u /*g*/) * 32u * TH + lane * 4u * TH;
     // unroll h TH
-    // unroll r TM
-    store(row + 0u /*r*/, column_g + 4u * 0u /*h*/, group.z, acc_r_g_h);
+    let bias_g_h = bias[column_g / 4u + 0u /*h*/];
     // end
     // end
-    // end
+    for (var r = 0u; r < min(TM, max(p.M, row) - row); r += 1u) {
+        // unroll g TG
+        if column_g < p.N {
+            // unroll h TH
+            var x_g_h = acc_0_g_h;
+            // unroll r TM
+            x_g_h = select(x_g_h, acc_r_g_h, r == 0u /*r*/);
+            // end
+            if SPLIT == 0u {
+                x_g_h = activate(fma(x_g_h, vec4<f32>(p.scale), bias_g_h));
+                if MASK == 1u {
+                    x_g_h = select(x_g_h, vec4<f32>(0.0), vec4<u32>(column_g + 4u * 0u /*h*/) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
+                }
+                if (p.flags & 1u) != 0u {
+                    x_g_h += unpack(residual[((row + r) * p.ldr + column_g) / 4u + 0u /*h*/]);
+                }
+            }
+            c[((group.z * p.rows + row + r) * p.ldc + column_g) / 4u + 0u /*h*/] = pack(x_g_h);
+            // end
+        }
+        // end
+    }
 }

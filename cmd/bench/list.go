@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"saccade/models"
+	"saccade/ops"
+)
+
+// printList prints what can be timed.
+func (b *bench) printList() error {
+	var out bytes.Buffer
+	fmt.Fprintln(&out, "operations (-op), what -shape takes, and the shapes timed without it:")
+	for _, op := range ops.CaseNames() {
+		var shapes []string
+		for _, c := range ops.Cases() {
+			if c.Bench && c.Op == op {
+				shapes = append(shapes, c.Name)
+			}
+		}
+		fmt.Fprintf(&out, "  %-16s %s\n  %-16s   %s\n", op, ops.CaseDims(op), "", strings.Join(shapes, " "))
+	}
+	fmt.Fprintf(&out, "\nmodels (-models), with random weights:\n  %s\n", strings.Join(models.StandardNames(), " "))
+	_, err := b.stdout.Write(out.Bytes())
+	return err
+}
+
+// printHelp prints the usage.
+func (b *bench) printHelp() error {
+	var out bytes.Buffer
+	fmt.Fprint(&out, `bench times operations and whole models on the GPU, verified in the same run.
+
+  bench -models vit_ti_16,vit_b_16 -r 5 -o md
+  bench -op matmul -shape 512x768x768 -precision f16
+  bench -op all -o html > report.html
+  bench -compare a.json b.json
+
+Flags:
+`)
+	f := new(options).flagSet()
+	f.SetOutput(&out)
+	f.PrintDefaults()
+	fmt.Fprint(&out, `
+Exit codes: 0 fine, 1 failure, 2 usage, 3 no usable adapter, 4 a row that was not verified.
+`)
+	_, err := b.stdout.Write(out.Bytes())
+	return err
+}

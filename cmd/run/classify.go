@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"saccade/models"
+	"saccade/picture"
+)
+
+// classification is the document of pictures and their classes.
+type classification struct {
+	head
+	Images []imageJSON `json:"images"`
+	Errors []pathError `json:"errors,omitempty"`
+	MS     struct {
+		Load    float64 `json:"load"`
+		Compile float64 `json:"compile"`
+		Forward float64 `json:"forward"`
+	} `json:"ms"`
+}
+
+type imageJSON struct {
+	Path string              `json:"path"`
+	Top  []models.Prediction `json:"top"`
+}
+
+// computation is one pass over all pictures or raw inputs.
+type computation struct {
+	*app
+	m       *models.Model
+	doc     classification
+	outputs *saver // nil without -save
+	bar     *progress
+	names   []string // of the inputs
+	done    int
+	forward time.Duration
+}
+
+// compute runs the model over pictures or raw inputs, prints the classes and
+// saves the raw outputs.
+func (a *app) compute(ctx context.Context, m *models.Model) error {
+	c := &computation{app: a, m: m, bar: &progress{}, names: a.pictures}
+	c.doc.head, c.doc.Images = a.head(m), []imageJSON{}
+	if a.save != "" {
+		c.outputs = newSaver()
+	} else if m.Classes() == 0 {
+		return fmt.Errorf("%s from %s: %w; save them with -save FILE.safetensors", m.Name, m.Source, models.ErrNoClasses)
+	}
+	if a.json || !isTerminal(a.stdout.to) {
+		c.bar = a.progress()
+	}
+	var err error
+	if a.raw != nil {
+		c.names = a.rawNames()
+		err = m.EachPixels(ctx, *a.raw, a.batch, c.add)
+	} else {
+		err = m.Each(ctx, len(a.pictures), a.batch, a.openPicture, c.add)
+	}
+	c.bar.clear()
+	if err != nil {
+		return err
+	}
+	return c.finish()
+}
+
+// openPicture reads picture i.
+func (a *app) openPicture(i int) (*picture.Image, error) {
+	return picture.Open(a.pictures[i], picture.DecodeOptions{Background: a.background})
+}
+
+// rawNames name the rows of -input.
+func (a *app) rawNames() []string {
+	n := a.raw.Shape[0]
+	if n == 1 {
+		return []string{a.input}
+	}
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("%s[%d]", a.input, i)
+	}
+	return names
+}
+
+// add takes the result of one picture.
+func (c *computation) add(r models.Result) error {
+	path := c.names[r.Index]
+	c.forward += r.Took
+	c.done++
+	c.bar.pictures(c.done, len(c.names))
+	if r.Err != nil {
+		err := naming(path, r.Err)
+		if len(c.names) == 1 {
+			return err
+		}
+		c.doc.Errors = append(c.doc.Errors, pathError{path, oneLine(err)})
+		c.bar.clear()
+		c.complain(err)
+		return nil
+	}
+	image := imageJSON{Path: path, Top: []models.Prediction{}}
+	if c.m.Classes() > 0 {
+		var err error
+		if image.Top, err = c.m.Top(r.Outputs, c.top); err != nil {
+			return err
+		}
+	}
+	if c.outputs != nil {
+		if err := c.outputs.add(path, r.Outputs); err != nil {
+			return err
+		}
+	}
+	if c.json {
+		c.doc.Images = append(c.doc.Images, image)
+		return nil
+	}
+	c.bar.clear()
+	return c.print(image)
+}
+
+// naming makes sure that an error names its picture.
+func naming(path string, err error) error {
+	if strings.Contains(err.Error(), path) {
+		return err
+	}
+	return fmt.Errorf("picture %s: %w", path, err)
+}
+
+// print writes the classes of one picture as a table.
+func (c *computation) print(image imageJSON) error {
+	if len(image.Top) == 0 {
+		return nil
+	}
+	c.stdout.printf("%s\n", image.Path)
+	for _, p := range image.Top {
+		c.stdout.printf("  %6.2f %%  %s\n", 100*p.Score, p.Label)
+	}
+	return c.stdout.flush()
+}
+
+// finish saves the outputs and ends the document.
+func (c *computation) finish() error {
+	if c.outputs != nil && len(c.doc.Errors) < len(c.names) {
+		if err := c.outputs.write(c.save); err != nil {
+			return err
+		}
+	}
+	if c.json {
+		c.doc.MS.Load = milliseconds(c.m.LoadTime - c.m.CompileTime)
+		c.doc.MS.Compile = milliseconds(c.m.CompileTime)
+		c.doc.MS.Forward = milliseconds(c.forward)
+		if err := c.stdout.document(c.doc); err != nil {
+			return err
+		}
+	}
+	if len(c.doc.Errors) > 0 {
+		return errReported
+	}
+	if !c.json {
+		c.summary(c.m, len(c.names), c.forward)
+	}
+	return nil
+}

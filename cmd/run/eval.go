@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"saccade/models"
+)
+
+// class is a folder of pictures of one class.
+type class struct {
+	name  string
+	paths []string
+}
+
+// findClasses lists the sub-folders of a folder, sorted, with their pictures.
+func findClasses(folder string) ([]class, error) {
+	entries, err := os.ReadDir(folder) // sorted
+	if err != nil {
+		return nil, fmt.Errorf("folder %s: %w", folder, reason(err))
+	}
+	var classes []class
+	pictures := 0
+	for _, e := range entries {
+		path := filepath.Join(folder, e.Name())
+		info, err := os.Stat(path) // a link may stand for a folder
+		if strings.HasPrefix(e.Name(), ".") || err != nil || !info.IsDir() {
+			continue
+		}
+		paths, err := picturesIn(path)
+		if err != nil {
+			return nil, err
+		}
+		classes = append(classes, class{e.Name(), paths})
+		pictures += len(paths)
+	}
+	if pictures == 0 {
+		return nil, fmt.Errorf("folder %s: expected one sub-folder of pictures a class, found no pictures in %s", folder, count(len(classes), "sub-folder"))
+	}
+	return classes, nil
+}
+
+// evaluation is the document of -eval. Top1 and Top5 are fractions;
+// Confusion[true][predicted] is in the order of the folders, and pictures
+// predicted as a class that has no folder stand in none of its columns.
+type evaluation struct {
+	Top1      float64     `json:"top1"`
+	Top5      float64     `json:"top5"`
+	Images    int         `json:"images"`
+	PerSecond float64     `json:"images_per_s"`
+	Confusion [][]int     `json:"confusion"`
+	Errors    []pathError `json:"errors,omitempty"`
+}
+
+// evaluator is one pass over the folders.
+type evaluator struct {
+	*app
+	m     *models.Model
+	doc   evaluation
+	bar   *progress
+	index []int       // the class of each folder
+	back  map[int]int // the folder of a class
+	truth []int       // the folder of each picture
+	done  int
+	hits1 int
+	hits5 int
+}
+
+// evaluate computes the accuracy over a folder with one sub-folder a class.
+func (a *app) evaluate(ctx context.Context, m *models.Model) error {
+	index, err := matchClasses(a.classes, m)
+	if err != nil {
+		return fmt.Errorf("folder %s: %w", a.eval, err)
+	}
+	e := &evaluator{app: a, m: m, bar: a.progress(), index: index, back: map[int]int{}}
+	for f, c := range a.classes {
+		e.back[index[f]] = f
+		e.doc.Confusion = append(e.doc.Confusion, make([]int, len(a.classes)))
+		for _, path := range c.paths {
+			a.pictures, e.truth = append(a.pictures, path), append(e.truth, f)
+		}
+	}
+	began := time.Now()
+	err = m.Each(ctx, len(a.pictures), a.batch, a.openPicture, e.add)
+	e.bar.clear()
+	if err != nil {
+		return err
+	}
+	n := e.doc.Images
+	if n == 0 {
+		return fmt.Errorf("folder %s: none of its %d pictures could be read", a.eval, len(a.pictures))
+	}
+	e.doc.Top1, e.doc.Top5 = float64(e.hits1)/float64(n), float64(e.hits5)/float64(n)
+	e.doc.PerSecond = float64(n) / time.Since(began).Seconds()
+	return e.print()
+}
+
+// add counts the result of one picture.
+func (e *evaluator) add(r models.Result) error {
+	e.done++
+	e.bar.pictures(e.done, len(e.pictures))
+	if r.Err != nil {
+		path := e.pictures[r.Index]
+		err := naming(path, r.Err)
+		e.bar.clear()
+		e.complain(err)
+		e.doc.Errors = append(e.doc.Errors, pathError{path, oneLine(err)})
+		return nil
+	}
+	best, err := e.m.Top(r.Outputs, 5)
+	if err != nil {
+		return err
+	}
+	e.doc.Images++
+	f := e.truth[r.Index]
+	if best[0].Index == e.index[f] {
+		e.hits1++
+	}
+	if slices.ContainsFunc(best, func(p models.Prediction) bool { return p.Index == e.index[f] }) {
+		e.hits5++
+	}
+	if predicted, ok := e.back[best[0].Index]; ok {
+		e.doc.Confusion[f][predicted]++
+	}
+	return nil
+}
+
+// matchClasses finds the class of each folder: by label or, where the
+// checkpoint has none, the i-th for the i-th folder.
+func matchClasses(classes []class, m *models.Model) ([]int, error) {
+	if m.Classes() == 0 {
+		return nil, fmt.Errorf("%s from %s: %w", m.Name, m.Source, models.ErrNoClasses)
+	}
+	index := make([]int, len(classes))
+	if m.Labels == nil {
+		if len(classes) > m.Classes() {
+			return nil, fmt.Errorf("it has %d sub-folders and the network %d classes", len(classes), m.Classes())
+		}
+		for i := range index {
+			index[i] = i
+		}
+		return index, nil
+	}
+	taken := map[int]string{}
+	for i, c := range classes {
+		k, err := matchLabel(c.name, m.Labels)
+		if err != nil {
+			return nil, err
+		}
+		if other, ok := taken[k]; ok {
+			return nil, fmt.Errorf("its sub-folders %s and %s are both label %q", other, c.name, m.Labels[k])
+		}
+		index[i], taken[k] = k, c.name
+	}
+	return index, nil
+}
+
+// matchLabel finds the label that a folder is named after: the same, or the
+// same but for case and for spaces, or one of the synonyms that a label lists
+// with commas.
+func matchLabel(name string, labels []string) (int, error) {
+	if i := slices.Index(labels, name); i >= 0 {
+		return i, nil
+	}
+	for _, same := range []func(label string) bool{
+		func(label string) bool { return plain(label) == plain(name) },
+		func(label string) bool {
+			return slices.ContainsFunc(strings.Split(label, ","), func(s string) bool { return plain(s) == plain(name) })
+		},
+	} {
+		i := slices.IndexFunc(labels, same)
+		if i < 0 {
+			continue
+		}
+		if j := slices.IndexFunc(labels[i+1:], same); j >= 0 {
+			return 0, fmt.Errorf("its sub-folder %s may be label %q or %q; name it as one of them", name, labels[i], labels[i+1+j])
+		}
+		return i, nil
+	}
+	return 0, fmt.Errorf("its sub-folder %s is none of the network's %d labels; the nearest is %q", name, len(labels), models.Nearest(name, labels))
+}
+
+// plain is a label without case, and with single spaces for what separates words.
+func plain(label string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToLower(label), func(r rune) bool { return r == ' ' || r == '_' || r == '-' }), " ")
+}
+
+// print writes the accuracy and, of few classes, the confusion.
+func (e *evaluator) print() error {
+	if e.json {
+		if err := e.stdout.document(e.doc); err != nil {
+			return err
+		}
+	} else {
+		d := e.doc
+		e.stdout.printf("top-1  %.2f %%\ntop-5  %.2f %%\n%s, %.1f a second\n", 100*d.Top1, 100*d.Top5, count(d.Images, "picture"), d.PerSecond)
+		e.printConfusion()
+	}
+	if len(e.doc.Errors) > 0 {
+		return errReported
+	}
+	if !e.json {
+		fmt.Fprintf(e.stderr, "%s (%s), %s, on %s\n", e.m.Name, e.m.Source, e.m.Precision, e.dev.Info())
+	}
+	return nil
+}
+
+// mostConfused is the number of classes of which a table still fits a terminal.
+const mostConfused = 20
+
+func (e *evaluator) printConfusion() {
+	if len(e.classes) > mostConfused {
+		return
+	}
+	heading, rows := []string{"true \\ predicted"}, [][]string{}
+	for f, c := range e.classes {
+		heading = append(heading, ">"+c.name)
+		row := []string{c.name}
+		for _, n := range e.doc.Confusion[f] {
+			row = append(row, fmt.Sprint(n))
+		}
+		rows = append(rows, row)
+	}
+	e.stdout.printf("\n")
+	e.stdout.table(heading, rows)
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// limitFiles bounds the size of files that this process writes, in bytes: a
+// write fails half way, as on a full disk.
+func limitFiles(bytes string) {
+	n, err := strconv.ParseUint(bytes, 10, 64)
+	if err != nil {
+		return
+	}
+	signal.Ignore(syscall.SIGXFSZ)
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: n, Max: n}); err != nil {
+		panic(err)
+	}
+}
+
+func TestSaveOnAFullDisk(t *testing.T) {
+	dir := checkpoint(t, "vit_classify")
+	out := t.TempDir()
+	path := filepath.Join(out, "x.safetensors")
+	require.NoError(t, os.WriteFile(path, []byte("older"), 0o644))
+	args := []string{"-model", "vit", "-weights", dir, "-image", picturePath(t, t.TempDir(), "a.png", 30, 20, 1), "-save", path, "-attention", "-json"}
+	r := finish(t, subprocess(t, []string{"SACCADE_TEST_FILE_LIMIT=4096", "MESA_SHADER_CACHE_DISABLE=true"}, args...))
+	requireError(t, r, exitFailure, path, "file too large")
+	assert.Equal(t, []string{path}, files(t, out))
+	left, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, "older", string(left))
+}
+
+func TestSaveIntoAReadOnlyFolder(t *testing.T) {
+	input := save(t, tensor(t, pixelValues, make([]float32, 3*32*32), 1, 3, 32, 32))
+	dir := t.TempDir()
+	for _, d := range []string{filepath.Dir(dir), filepath.Dir(filepath.Dir(input)), filepath.Dir(input)} {
+		require.NoError(t, os.Chmod(d, 0o755))
+	}
+	require.NoError(t, os.Chmod(dir, 0o555))
+	asNobody(t, func() {
+		r := call(t, "-model", "vit", "-input", input, "-save", filepath.Join(dir, "x.safetensors"), "-json")
+		requireError(t, r, exitFailure, "x.safetensors", "permission denied")
+	})
+	assert.Empty(t, files(t, dir))
+}
+
+// asNobody calls f without the rights of root over files.
+func asNobody(t *testing.T, f func()) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		f()
+		return
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	const nobody = 65534
+	syscall.RawSyscall(syscall.SYS_SETFSUID, nobody, 0, 0)
+	defer syscall.RawSyscall(syscall.SYS_SETFSUID, 0, 0, 0)
+	f()
+}
+
+func TestSaveToADevice(t *testing.T) {
+	r := call(t, "-model", "vit", "-image", picturePath(t, t.TempDir(), "a.png", 30, 20, 1), "-save", "/dev/full", "-json")
+	requireError(t, r, exitFailure, "save /dev/full", "not a file")
+}
+
+func TestFullStdout(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	require.NoError(t, err)
+	defer full.Close()
+	cmd := subprocess(t, nil, "-list-models")
+	cmd.Stdout = full
+	var stderr errBuffer
+	cmd.Stderr = &stderr
+	require.Error(t, cmd.Run())
+	requireError(t, result{code: cmd.ProcessState.ExitCode(), stderr: string(stderr)}, exitFailure, "writing the results", "no space left on device")
+}
+
+type errBuffer []byte
+
+func (b *errBuffer) Write(p []byte) (int, error) { *b = append(*b, p...); return len(p), nil }
+
+// A run that would take minutes ends within seconds of Ctrl-C, with one line.
+func TestInterrupt(t *testing.T) {
+	values := make([]float32, 20000*3*32*32)
+	input := save(t, tensor(t, pixelValues, values, 20000, 3, 32, 32))
+	out := t.TempDir()
+	cmd := subprocess(t, nil, "-model", "vit", "-input", input, "-json", "-save", filepath.Join(out, "x.safetensors"))
+	var stdout, stderr errBuffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	require.NoError(t, cmd.Start())
+	time.Sleep(1500 * time.Millisecond)
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	began := time.Now()
+	_ = cmd.Wait()
+	assert.Less(t, time.Since(began), 5*time.Second)
+	requireError(t, result{cmd.ProcessState.ExitCode(), string(stdout), string(stderr)}, exitInterrupted, "interrupted")
+	assert.Empty(t, files(t, out))
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"saccade/picture"
+)
+
+// findPictures replaces folders by the pictures in them and in their
+// sub-folders, sorted by path. Files are taken as they are named: whether they
+// are pictures shows when they are read.
+func findPictures(paths []string) ([]string, error) {
+	var all []string
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, fmt.Errorf("picture %s: %w", path, reason(err))
+		}
+		if !info.IsDir() {
+			all = append(all, path)
+			continue
+		}
+		found, err := picturesIn(path)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			return nil, fmt.Errorf("folder %s: there are no pictures in it (PNG, JPEG, GIF, BMP, WebP)", path)
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// picturesIn lists the files in and below a folder that are named like
+// pictures, sorted by path; hidden ones are left out.
+func picturesIn(folder string) ([]string, error) {
+	var found []string
+	err := fs.WalkDir(os.DirFS(folder), ".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case path != "." && strings.HasPrefix(d.Name(), "."):
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+		case !d.IsDir() && picture.HasPictureExtension(path):
+			found = append(found, filepath.Join(folder, filepath.FromSlash(path)))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("folder %s: %w", folder, reason(err))
+	}
+	slices.Sort(found)
+	return found, nil
+}

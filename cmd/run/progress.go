@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"saccade/weights"
+)
+
+// progress is a bar on the terminal; without one it does nothing.
+type progress struct {
+	w     io.Writer // nil: no terminal
+	drawn time.Time
+	last  int // characters on the line
+}
+
+// progress is a bar on stderr if that is a terminal.
+func (a *app) progress() *progress {
+	if !isTerminal(a.stderr) {
+		return &progress{}
+	}
+	return &progress{w: a.stderr}
+}
+
+// isTerminal says whether w is a character device.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+const barWidth = 30 // characters
+
+// draw shows done of total, ten times a second; a total that is not positive is unknown.
+func (p *progress) draw(what string, done, total int64, amount string) {
+	if p.w == nil || time.Since(p.drawn) < 100*time.Millisecond && done != total {
+		return
+	}
+	p.drawn = time.Now()
+	bar := ""
+	if total > 0 {
+		full := int(min(done, total) * barWidth / total)
+		bar = "[" + strings.Repeat("=", full) + strings.Repeat(" ", barWidth-full) + "] "
+	}
+	if runes := []rune(what); len(runes) > 28 {
+		what = "…" + string(runes[len(runes)-27:])
+	}
+	line := fmt.Sprintf("%s %s%s", what, bar, amount)
+	fmt.Fprintf(p.w, "\r%s%s", line, strings.Repeat(" ", max(0, p.last-len(line))))
+	p.last = len(line)
+}
+
+// clear takes the bar away.
+func (p *progress) clear() {
+	if p.w != nil && p.last > 0 {
+		fmt.Fprintf(p.w, "\r%s\r", strings.Repeat(" ", p.last))
+		p.last = 0
+	}
+}
+
+// pictures is a bar of pictures done.
+func (p *progress) pictures(done, total int) {
+	p.draw("pictures", int64(done), int64(total), fmt.Sprintf("%d/%d", done, total))
+}
+
+// download is a bar of a file's bytes, nil where none is wanted.
+func (p *progress) download(h *weights.Hub) func(file string, done, total int64) {
+	if p.w == nil || h.NoBars {
+		return nil
+	}
+	return func(file string, done, total int64) {
+		amount := fmt.Sprintf("%.1f MB", float64(done)/1e6)
+		if total > 0 {
+			amount += fmt.Sprintf(" of %.1f MB", float64(total)/1e6)
+		}
+		p.draw(file, done, total, amount)
+	}
+}

@@ -1,0 +1,264 @@
+package models
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"saccade/picture"
+)
+
+// Result is what the network computed for one picture.
+type Result struct {
+	Index   int
+	Outputs map[string]Array // by name, shaped as a batch of one
+	Err     error            // why there are none: this picture could not be read
+	Took    time.Duration    // its share of the forward pass, recording left out
+}
+
+// Each runs the network over n pictures, batch in one forward pass or, if batch
+// is 0, [Model.DefaultBatch]. Picture i is read by open(i), in the background
+// and from several goroutines, while earlier ones are computed; only a few
+// batches are in memory at a time. report gets the results one by one, in the
+// order of the pictures. An error of a picture is reported and the others go
+// on; one of the network, of report or of ctx ends all.
+func (m *Model) Each(ctx context.Context, n, batch int, open func(i int) (*picture.Image, error), report func(Result) error) error {
+	return m.each(ctx, n, batch, func(i int) (input, error) {
+		img, err := open(i)
+		if err != nil {
+			return input{}, err
+		}
+		pixels, h, w, err := m.Preprocess(img)
+		if err != nil {
+			return input{}, err
+		}
+		return input{pixels: pixels, size: [3]int{len(pixels) / (h * w), h, w}}, nil
+	}, report)
+}
+
+// EachPixels is [Model.Each] for pictures as PyTorch has them, preprocessed:
+// [N, C, H, W].
+func (m *Model) EachPixels(ctx context.Context, pixels Array, batch int, report func(Result) error) error {
+	s, err := m.shapeOf(pixels)
+	if err != nil {
+		return err
+	}
+	one := s[1] * s[2] * s[3]
+	return m.each(ctx, s[0], batch, func(i int) (input, error) {
+		return input{pixels: pixels.Data[i*one : (i+1)*one], size: [3]int(s[1:])}, nil
+	}, report)
+}
+
+// input is a preprocessed picture.
+type input struct {
+	pixels []float32
+	size   [3]int // C, H, W
+}
+
+// each is the pipeline behind Each: readers prepare inputs in order, up to a
+// bounded number ahead; a batcher gathers those of one size and runs them.
+func (m *Model) each(ctx context.Context, n, batch int, load func(i int) (input, error), report func(Result) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer cancel()
+	b := &batcher{m: m, ctx: ctx, batch: batch, report: report, waiting: map[[3]int][]int{}, inputs: map[int]input{}, done: map[int]Result{}}
+	for loaded := range readAhead(ctx, &readers, n, load) {
+		select {
+		case <-ctx.Done():
+		case x := <-loaded:
+			if err := b.add(x); err != nil {
+				return err
+			}
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return b.flush()
+}
+
+// loadedInput is an input or the reason why there is none.
+type loadedInput struct {
+	input
+	err error
+}
+
+// readAhead loads inputs 0 to n in as many goroutines as there are processors.
+// The channel gives a place for each input in order, which is filled when it
+// is loaded; its capacity bounds how far reading runs ahead.
+func readAhead(ctx context.Context, readers *sync.WaitGroup, n int, load func(i int) (input, error)) <-chan chan loadedInput {
+	workers := min(n, runtime.GOMAXPROCS(0))
+	places := make(chan chan loadedInput, maxBatch)
+	type job struct {
+		i     int
+		place chan loadedInput
+	}
+	jobs := make(chan job)
+	readers.Add(workers + 1)
+	go func() {
+		defer readers.Done()
+		defer close(places)
+		defer close(jobs)
+		for i := range n {
+			place := make(chan loadedInput, 1)
+			select {
+			case <-ctx.Done():
+				return
+			case places <- place:
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case jobs <- job{i, place}:
+			}
+		}
+	}()
+	for range workers {
+		go func() {
+			defer readers.Done()
+			for j := range jobs {
+				x, err := load(j.i)
+				j.place <- loadedInput{x, err}
+			}
+		}()
+	}
+	return places
+}
+
+// batcher gathers inputs of one size into batches, and puts the results back
+// into order.
+type batcher struct {
+	m      *Model
+	ctx    context.Context
+	batch  int // 0: the default for the size
+	report func(Result) error
+
+	count    int              // inputs so far
+	reported int              // results reported so far
+	waiting  map[[3]int][]int // inputs to be run, by size
+	inputs   map[int]input    // those waiting
+	done     map[int]Result   // not yet reported
+}
+
+func (b *batcher) add(x loadedInput) error {
+	i := b.count
+	b.count++
+	if x.err != nil {
+		b.done[i] = Result{Index: i, Err: x.err}
+		return b.emit()
+	}
+	b.inputs[i] = x.input
+	b.waiting[x.size] = append(b.waiting[x.size], i)
+	if len(b.waiting[x.size]) >= b.limit(x.size) {
+		return b.run(x.size)
+	}
+	if len(b.inputs) >= 2*b.limit(x.size) { // many sizes: do not let the first wait for ever
+		return b.runOldest()
+	}
+	return nil
+}
+
+// limit is the number of pictures of a size in one forward pass.
+func (b *batcher) limit(size [3]int) int {
+	if b.batch > 0 {
+		return b.batch
+	}
+	return b.m.DefaultBatch(size[1], size[2])
+}
+
+// flush runs all that is left.
+func (b *batcher) flush() error {
+	for len(b.inputs) > 0 {
+		if err := b.runOldest(); err != nil {
+			return err
+		}
+	}
+	return b.emit()
+}
+
+func (b *batcher) runOldest() error {
+	oldest := b.count
+	var size [3]int
+	for s, indices := range b.waiting {
+		if len(indices) > 0 && indices[0] < oldest {
+			oldest, size = indices[0], s
+		}
+	}
+	return b.run(size)
+}
+
+// run computes the waiting pictures of a size. A batch that is not full is
+// filled with copies of its last picture where that saves recording a program;
+// their results are dropped.
+func (b *batcher) run(size [3]int) error {
+	indices := b.waiting[size]
+	delete(b.waiting, size)
+	n := b.m.padded(len(indices), size)
+	one := size[0] * size[1] * size[2]
+	pixels := make([]float32, 0, n*one)
+	for k := range n {
+		pixels = append(pixels, b.inputs[indices[min(k, len(indices)-1)]].pixels...)
+	}
+	p, err := b.m.acquire(shape{n, size[0], size[1], size[2]}) // recorded before the clock starts
+	if err != nil {
+		return err
+	}
+	defer b.m.release(p)
+	began := time.Now()
+	out, err := b.m.Forward(b.ctx, Array{Shape: []int{n, size[0], size[1], size[2]}, Data: pixels})
+	if err != nil {
+		return err
+	}
+	share := time.Since(began) / time.Duration(len(indices))
+	for k, i := range indices {
+		delete(b.inputs, i)
+		b.done[i] = Result{Index: i, Outputs: row(out, k), Took: share}
+	}
+	return b.emit()
+}
+
+// row takes the outputs of one picture out of a batch's.
+func row(batch map[string]Array, k int) map[string]Array {
+	out := map[string]Array{}
+	for name, a := range batch {
+		one := len(a.Data) / a.Shape[0]
+		out[name] = Array{Shape: append([]int{1}, a.Shape[1:]...), Data: a.Data[k*one : (k+1)*one]}
+	}
+	return out
+}
+
+// emit reports the results whose turn it is.
+func (b *batcher) emit() error {
+	for {
+		r, ok := b.done[b.reported]
+		if !ok {
+			return nil
+		}
+		delete(b.done, b.reported)
+		b.reported++
+		if err := b.report(r); err != nil {
+			return err
+		}
+	}
+}
+
+// Classify gives the top classes of each picture, best first; top 0 means all.
+func (m *Model) Classify(ctx context.Context, images []*picture.Image, top int) ([][]Prediction, error) {
+	out := make([][]Prediction, 0, len(images))
+	err := m.Each(ctx, len(images), 0, func(i int) (*picture.Image, error) { return images[i], nil }, func(r Result) error {
+		if r.Err != nil {
+			return fmt.Errorf("picture %d: %w", r.Index, r.Err)
+		}
+		p, err := m.Top(r.Outputs, top)
+		out = append(out, p)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clip(out), nil
+}

@@ -1,0 +1,129 @@
+package ops
+
+import (
+	"bufio"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"saccade/gpu"
+)
+
+// Operands that do not fit are told by the recorder, with what was found, and
+// nothing is recorded after.
+func TestWrongShapes(t *testing.T) {
+	d := device(t, plainDevice)
+	b := NewBuilder(d, gpu.F16)
+	defer b.Close()
+	var model struct {
+		Linear    Linear    `w:"fc"`
+		Heads     Linear    `w:"heads"`
+		Norm      LayerNorm `w:"norm"`
+		Embedding Embedding `w:"words"`
+	}
+	model.Linear, model.Heads, model.Norm = b.Linear(8, 9, true), b.Linear(8, 15, true, Grouped{Out: 3}), b.LayerNorm(8, 1e-5)
+	model.Embedding = b.Embedding(10, 8)
+	src, err := RandomWeights(&model, 1)
+	require.NoError(t, err)
+	require.NoError(t, b.Bind(&model, src))
+	table := b.Table("table", 4, 8)
+
+	for name, c := range map[string]struct {
+		record func(r *gpu.Recorder, x func(groups int, shape ...int) *gpu.Tensor)
+		want   string
+	}{
+		"linear": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { model.Linear.Forward(r, x(1, 3, 7)) },
+			"fc: [3 7] in 1 groups · [9 8]ᵀ in 1 groups do not match"},
+		"linear groups": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { model.Linear.Forward(r, x(2, 3, 8)) }, "in 2 groups"},
+		"residual": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			model.Linear.Forward(r, x(1, 3, 8), Residual(x(1, 2, 9)))
+		}, "fc: residual:"},
+		"activation of groups": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			model.Heads.Forward(r, x(1, 3, 8), Then(Sigmoid))
+		}, "heads: sigmoid is not zero at zero"},
+		"layernorm": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { model.Norm.Forward(r, x(1, 3, 7)) }, "norm: normalises rows of 8"},
+		"softmax":   {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Softmax(r, x(2, 3, 8)) }, "has 2 groups"},
+		"add":       {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Add(r, x(1, 3, 8), x(1, 3, 9), 1) }, "[3 9]"},
+		"attention": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Attention(r, x(3, 1, 3, 24), 2) }, "is not q, k and v of 2 heads"},
+		"attention_probs": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { AttentionProbs(r, x(3, 1, 3, 24), 0) },
+			"is not q, k and v of 0 heads"},
+		"cross attention": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			CrossAttention(r, x(2, 1, 3, 16), x(2, 1, 5, 16), x(2, 1, 6, 16), false)
+		}, "v [1 6 16]"},
+		"mean":   {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Mean(r, x(1, 1, 3, 8), 2, 4) }, "tokens 2 to 4"},
+		"tokens": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Tokens(r, x(1, 1, 5, 8), table) }, "do not fit a table [4 8]"},
+		"embedding": {func(r *gpu.Recorder, _ func(int, ...int) *gpu.Tensor) {
+			model.Embedding.Forward(r, r.Input("ids", gpu.U32, 1, 3), table)
+		}, "do not fit positions [4 8]"},
+		"patchify": {func(r *gpu.Recorder, _ func(int, ...int) *gpu.Tensor) {
+			Patchify(r, r.Input("x", gpu.F32, 1, 3, 5, 9), 6, 3)
+		}, "a picture of 5x9 has no patch of 6x3"},
+		"groups": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { x(3, 2, 8) }, "8 columns do not make 3 equal groups"},
+	} {
+		r := d.Record(gpu.F16)
+		r.Enter("blocks.3")
+		c.record(r, func(groups int, shape ...int) *gpu.Tensor {
+			return Pack(r, r.Input("x", gpu.F32, shape...), groups)
+		})
+		r.Leave()
+		assert.ErrorContains(t, r.Err(), c.want, name)
+		assert.ErrorContains(t, r.Err(), "blocks.3", name)
+		_, err := r.Finish()
+		assert.Equal(t, r.Err(), err, name)
+	}
+	_, err = ActivationByName("gelou")
+	assert.ErrorContains(t, err, `"gelou" is not supported`)
+}
+
+// Models that come and go leave nothing behind. Early rounds fill the driver's
+// caches, so late ones are compared.
+func TestNothingLeaks(t *testing.T) {
+	d := device(t, plainDevice)
+	chain := wideChain()
+	resident := func() (int64, bool) {
+		runtime.GC()
+		return residentBytes()
+	}
+	var stats gpu.Stats
+	var before int64
+	for i := range 200 {
+		x := build(t, d, precisions[i%2], chain)
+		if i%10 == 0 {
+			x.run(t)
+		}
+		x.close()
+		if i == 100 {
+			stats, before = d.Stats(), 0
+			before, _ = resident()
+		}
+	}
+	after := d.Stats()
+	assert.Equal(t, stats.Buffers, after.Buffers, "buffers alive")
+	assert.Equal(t, stats.BufferBytes, after.BufferBytes, "bytes of buffers alive")
+	assert.Equal(t, stats.Pipelines, after.Pipelines, "pipelines")
+	if now, ok := resident(); ok {
+		t.Logf("resident after 100 models %s, after 200 %s", gpu.MiB(before), gpu.MiB(now))
+		assert.Less(t, now-before, int64(16<<20), "resident memory grows")
+	}
+}
+
+// residentBytes is the process's memory, where the system tells.
+func residentBytes() (int64, bool) {
+	f, err := os.Open("/proc/self/status")
+	if err != nil {
+		return 0, false
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if rest, ok := strings.CutPrefix(s.Text(), "VmRSS:"); ok {
+			kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return kib << 10, err == nil
+		}
+	}
+	return 0, false
+}

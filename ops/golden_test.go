@@ -1,0 +1,243 @@
+package ops
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"saccade/golden"
+	"saccade/gpu"
+	"saccade/weights"
+)
+
+// PyTorch's results of single operations, in f32 and, where the inputs are
+// exact in halves, in f16.
+func TestGoldens(t *testing.T) {
+	d := device(t, plainDevice)
+	for _, op := range golden.Ops() {
+		t.Run(op, func(t *testing.T) {
+			cases, err := golden.OpCases(op)
+			require.NoError(t, err)
+			for _, c := range cases {
+				for _, precision := range []gpu.DType{gpu.F32, gpu.F16} {
+					if precision == gpu.F16 && !c.Half {
+						continue
+					}
+					tol := golden.F32
+					if precision == gpu.F16 {
+						tol = golden.F16
+					}
+					g := goldenCase{t: t, OpCase: c, precision: precision}
+					golden.Require(t, golden.CheckOp(c, g.compute(d), tol), d.Info().String()+", "+precision.String())
+				}
+			}
+		})
+	}
+}
+
+// goldenCase computes one golden's outputs by our operations.
+type goldenCase struct {
+	t *testing.T
+	golden.OpCase
+	precision gpu.DType
+
+	b  *Builder
+	r  *gpu.Recorder
+	in map[string]any
+}
+
+func (g *goldenCase) compute(d *gpu.Device) map[string][]float32 {
+	if g.Op == "interpolate_positions" { // on the host
+		var p struct {
+			From, To  [2]int
+			Antialias bool
+		}
+		require.NoError(g.t, g.Params(&p))
+		x := g.Inputs["positions"]
+		return map[string][]float32{"out": InterpolatePositions(x.Data, x.Shape[1], p.From, p.To, p.Antialias)}
+	}
+	g.b, g.r, g.in = NewBuilder(d, g.precision), d.Record(g.precision), map[string]any{}
+	defer g.b.Close()
+	g.record()
+	program, err := g.r.Finish()
+	require.NoError(g.t, err, g.Name)
+	x := built{program: program, builder: g.b, in: g.in}
+	defer program.Close()
+	x.verify(g.t)
+	out, err := program.Run(g.t.Context(), g.in)
+	require.NoError(g.t, err, g.Name)
+	return out
+}
+
+func (g *goldenCase) record() {
+	switch g.Op {
+	case "linear":
+		g.linear()
+	case "layernorm":
+		g.layerNorm()
+	case "attention":
+		g.attention()
+	case "softmax":
+		g.r.Output("y", Softmax(g.r, g.activation("x", 1)))
+	case "add":
+		g.r.Output("y", Add(g.r, g.activation("a", 1), g.activation("b", 1), 1))
+	case "mean":
+		var p struct{ Skip int }
+		require.NoError(g.t, g.Params(&p))
+		g.r.Output("y", Mean(g.r, g.activation("x", 1), p.Skip, g.Inputs["x"].Shape[1]))
+	case "patch_embedding":
+		g.patchEmbedding()
+	case "tokens":
+		g.tokens()
+	case "embedding":
+		g.embedding()
+	default:
+		a, err := ActivationByName(g.Op)
+		require.NoError(g.t, err, "a golden of an operation that there is not")
+		g.r.Output("y", Apply(g.r, g.activation("x", 1), a))
+	}
+}
+
+// dense declares an input of the golden.
+func (g *goldenCase) dense(role string) *gpu.Tensor {
+	x, ok := g.Inputs[role]
+	require.True(g.t, ok, "%s has no input %s", g.Name, role)
+	g.in[role] = x.Data
+	return g.r.Input(role, gpu.F32, x.Shape...)
+}
+
+func (g *goldenCase) activation(role string, groups int) *gpu.Tensor {
+	return Pack(g.r, g.dense(role), groups)
+}
+
+// bind gives a model the golden's inputs as weights, by their roles below name.
+func (g *goldenCase) bind(model any, name string, roles ...string) {
+	src := memory{}
+	for _, role := range roles {
+		if x, ok := g.Inputs[role]; ok {
+			if role == "table" {
+				role = "weight"
+			}
+			t, err := weights.FromFloat32s(name+"."+role, x.Data, x.Shape...)
+			require.NoError(g.t, err)
+			src[t.Name] = t
+		}
+	}
+	require.NoError(g.t, g.b.Bind(model, src), g.Name)
+	require.NoError(g.t, g.b.Upload())
+}
+
+// memory is a checkpoint in memory.
+type memory map[string]*weights.Tensor
+
+func (m memory) Names() (names []string) {
+	for name := range m {
+		names = append(names, name)
+	}
+	return names
+}
+
+func (m memory) Tensor(name string) (*weights.Tensor, bool) { t, ok := m[name]; return t, ok }
+
+func (g *goldenCase) linear() {
+	var p struct {
+		M, K, N        int
+		Bias, Residual bool
+		Activation     string
+		Scale          float64
+	}
+	require.NoError(g.t, g.Params(&p))
+	var model struct {
+		Linear Linear `w:"linear"`
+	}
+	model.Linear = g.b.Linear(p.K, p.N, p.Bias)
+	g.bind(&model, "linear", "weight", "bias")
+	options := []Epilogue{Scale(p.Scale)}
+	if p.Activation != "" {
+		a, err := ActivationByName(p.Activation)
+		require.NoError(g.t, err)
+		options = append(options, Then(a))
+	}
+	if p.Residual {
+		options = append(options, Residual(g.activation("residual", 1)))
+	}
+	g.r.Output("y", model.Linear.Forward(g.r, g.activation("x", 1), options...))
+}
+
+func (g *goldenCase) layerNorm() {
+	var p struct{ Eps float64 }
+	require.NoError(g.t, g.Params(&p))
+	var model struct {
+		Norm LayerNorm `w:"norm"`
+	}
+	model.Norm = g.b.LayerNorm(g.Inputs["x"].Shape[1], p.Eps)
+	g.bind(&model, "norm", "weight", "bias")
+	g.r.Output("y", model.Norm.Forward(g.r, g.activation("x", 1)))
+}
+
+func (g *goldenCase) attention() {
+	var p struct {
+		Heads, Tq, Tk, Batch int
+		HeadSize             int `json:"head_size"`
+		Causal               bool
+	}
+	require.NoError(g.t, g.Params(&p))
+	q, k, v := g.activation("q", p.Heads), g.activation("k", p.Heads), g.activation("v", p.Heads)
+	g.r.Output("out", CrossAttention(g.r, q, k, v, p.Causal))
+	if _, ok := g.Outputs["probabilities"]; ok {
+		call := attentionCall{q: q, k: k, v: v, heads: p.Heads, head: p.HeadSize, causal: p.Causal}
+		g.r.Output("probabilities", call.recordProbs(g.r))
+	}
+}
+
+func (g *goldenCase) patchEmbedding() {
+	var p struct{ Patch [2]int }
+	require.NoError(g.t, g.Params(&p))
+	w := g.Inputs["weight"].Shape
+	var model struct {
+		Embed PatchEmbedding `w:"embed"`
+	}
+	model.Embed = g.b.PatchEmbedding(w[1], p.Patch[0], p.Patch[1], w[0], true)
+	g.bind(&model, "embed", "weight", "bias")
+	g.r.Output("out", model.Embed.Forward(g.r, g.dense("pixel_values")))
+}
+
+// tokens adds the learned tokens to their positions, as models do.
+func (g *goldenCase) tokens() {
+	var p struct{ Prefix int }
+	require.NoError(g.t, g.Params(&p))
+	positions := g.Inputs["positions"]
+	width := positions.Shape[2]
+	values := append([]float32{}, positions.Data...)
+	for i, role := range []string{"class", "distillation"}[:p.Prefix] {
+		for c, v := range g.Inputs[role].Data {
+			values[i*width+c] += v
+		}
+	}
+	table := g.b.Table("positions", positions.Shape[1], width)
+	require.NoError(g.t, table.Upload(values))
+	g.r.Output("out", Tokens(g.r, g.activation("patches", 1), table))
+}
+
+func (g *goldenCase) embedding() {
+	ids := g.Inputs["ids"]
+	v := make([]uint32, len(ids.Data))
+	for i, x := range ids.Data {
+		v[i] = uint32(x)
+	}
+	g.in["ids"] = v
+	shape := g.Inputs["table"].Shape
+	var model struct {
+		Embedding Embedding `w:"embedding"`
+	}
+	model.Embedding = g.b.Embedding(shape[0], shape[1])
+	tokens := ids.Shape[1]
+	table := g.b.Table("positions", tokens, shape[1])
+	values := make([]float32, tokens*shape[1])
+	if positions, ok := g.Inputs["positions"]; ok {
+		copy(values, positions.Data)
+	}
+	require.NoError(g.t, table.Upload(values))
+	g.bind(&model, "embedding", "table")
+	g.r.Output("out", model.Embedding.Forward(g.r, g.r.Input("ids", gpu.U32, ids.Shape...), table))
+}

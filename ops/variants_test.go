@@ -1,0 +1,168 @@
+package ops
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"saccade/gpu"
+	"saccade/shaders"
+)
+
+// classes are all for which a table may choose another kernel.
+var classes = []gpu.Class{gpu.ClassCPU, gpu.ClassNVIDIA, gpu.ClassAMD, gpu.ClassIntel, gpu.ClassApple, gpu.ClassQualcomm, gpu.ClassOther}
+
+// choice is a case by which a class of adapters comes to a kernel.
+type choice struct {
+	class     gpu.Class
+	precision gpu.DType
+	c         Case
+}
+
+// choices finds, by asking the tables for many shapes, a case for every variant
+// that they have, whatever adapter it is for.
+func choices() map[string]choice {
+	found := map[string]choice{}
+	keep := func(class gpu.Class, p gpu.DType, variant string, c func() Case) {
+		key := fmt.Sprint(p, " ", variant)
+		if _, ok := found[key]; !ok {
+			found[key] = choice{class: class, precision: p, c: c()}
+		}
+	}
+	for _, class := range classes {
+		info := gpu.Info{Class: class, Type: "discrete"}
+		if class == gpu.ClassCPU {
+			info.Type = "cpu"
+		}
+		for _, p := range precisions {
+			eachMatmul(func(m, n, k int) {
+				v := chooseMatmul(info, p, m, gpu.Pad8(n), gpu.Pad8(k))
+				keep(class, p, v.Family+" "+v.String(), linearCase{m: m, n: n, k: k, act: GELU, residual: true}.newCase)
+			})
+			eachAttention(func(tq, size int) {
+				v := chooseAttention(info, p, tq, gpu.Pad8(size))
+				a := attentionCase{heads: 2, size: size, tq: tq, tk: 21, batch: 2}
+				keep(class, p, v.Family+" "+v.String(), a.newCase)
+			})
+			keep(class, p, fmt.Sprint("rows ", class == gpu.ClassCPU), wideChain)
+		}
+	}
+	return found
+}
+
+// eachAttention goes through tokens at one head size and head sizes at one
+// number of tokens: all pairs would be a minute of compilation.
+func eachAttention(f func(tq, size int)) {
+	for _, tq := range []int{1, 7, 9, 17, 25, 33, 50, 65, 77, 130, 197} {
+		f(tq, 16)
+	}
+	for _, size := range []int{5, 16, 32, 64, 72, 80, 128, 160} {
+		f(17, size)
+	}
+}
+
+func eachMatmul(f func(m, n, k int)) {
+	for _, m := range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 33, 65, 130, 197, 257} {
+		for _, n := range []int{1, 33, 64, 65, 127, 193, 257, 768, 1000, 3072} {
+			for _, k := range []int{9, 64, 129, 257, 768, 3071} {
+				if m*n*k < 200e6 { // a large twin takes seconds
+					f(m, n, k)
+				}
+			}
+		}
+	}
+}
+
+// Every kernel that some adapter would get, on this one.
+func TestEveryVariant(t *testing.T) {
+	// They end with the process: closing a device of OpenGL ends the others' display.
+	devices := map[gpu.Class]*gpu.Device{}
+	for name, c := range choices() {
+		d, ok := devices[c.class]
+		if !ok {
+			var err error
+			d, err = open(gpu.Options{Class: c.class, Debug: gpu.Debug{Poison: true}})
+			require.NoError(t, err)
+			devices[c.class] = d
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Logf("%s as on %s", c.c, c.class)
+			verified(t, d, c.precision, c.c)
+		})
+	}
+}
+
+// Every file as it stands and every specialisation that the cases use compiles,
+// and does nothing when its parameters are zero, by which pipelines are warmed.
+func TestKernelsCompileAndRestAtZero(t *testing.T) {
+	d := device(t, poisonDevice)
+	for _, name := range shaders.Names() {
+		text, err := shaders.Source(name, shaders.Spec{})
+		require.NoError(t, err)
+		k, err := gpu.ParseKernel(name, "as it stands", text)
+		require.NoError(t, err)
+		restsAtZero(t, d, k)
+	}
+	for _, c := range Cases() {
+		for _, p := range precisions {
+			if !c.Bench {
+				record(t, d, p, c)
+			}
+		}
+	}
+	count := 0
+	kernels.Range(func(_, v any) bool {
+		restsAtZero(t, d, v.(*gpu.Kernel))
+		count++
+		return true
+	})
+	t.Logf("%d specialisations of %d files", count, len(shaders.Names()))
+}
+
+// record records a case without running it.
+func record(t *testing.T, d *gpu.Device, p gpu.DType, c Case) {
+	t.Helper()
+	b := NewBuilder(d, p)
+	defer b.Close()
+	_, err := c.Build(b, d.Record(p))
+	require.NoError(t, err, "%s", c)
+}
+
+// restsAtZero dispatches a workgroup of k with zero parameters over NaN, which must stay.
+func restsAtZero(t *testing.T, d *gpu.Device, k *gpu.Kernel) {
+	t.Helper()
+	if err := d.Check(k); err != nil {
+		require.ErrorContains(t, err, "exceed the adapter's", "%s", k)
+		return // its workgroups are too large here, and the tables must know
+	}
+	params := gpu.Params{}
+	for _, f := range k.Params {
+		params[f.Name] = 0
+	}
+	r := d.Record(gpu.F32)
+	x := gpu.Dispatch{Kernel: k, Params: params}
+	for _, b := range k.Bindings {
+		v := d.Dummy()
+		if b.Write {
+			v = r.New(b.Name, 1, 16, 8)
+			r.Output(b.Name, v)
+		}
+		x.Bind = append(x.Bind, gpu.All(v))
+	}
+	r.Do(gpu.Op{Kind: k.Name, Dispatches: []gpu.Dispatch{x}})
+	program, err := r.Finish()
+	require.NoError(t, err, "%s", k)
+	defer program.Close()
+	out, err := program.Run(t.Context(), nil)
+	require.NoError(t, err, "%s", k)
+	for name, values := range out {
+		for i, v := range values {
+			if v == v {
+				assert.Failf(t, "a kernel stored with zero parameters", "%s: %s[%d] became %v", k, name, i, v)
+				break
+			}
+		}
+	}
+}

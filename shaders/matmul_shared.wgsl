@@ -1,0 +1,166 @@
+// matmul_shared: C[m,n] = act((Σ_k A[m,k]·W[k,n])·scale + bias[n]) + residual[m,n]
+//
+// The same operation on the same panels as matmul, by tiles of A and W staged
+// in workgroup memory: for GPUs with many threads and fast workgroup memory.
+//
+// Bindings
+//   a         rows of A, K elements each, p.lda elements apart
+//   b         W in panels of 16-byte vectors: b[(panel·K + k)·8 + lane] holds
+//             the lane's 8 columns (f16; 4 columns for f32) at row k
+//   bias      f32, zero padded to a multiple of 128 columns
+//   residual  like c with p.ldr between rows; read only if p.flags has bit 0
+//   c         rows of C, p.ldc elements apart
+//
+// A workgroup of NX·NY threads computes BM = NY·TM rows of BN = 8·NX columns,
+// BK steps of K at a time; a thread TM rows (its number, and every NY-th from
+// there) of two vec4 that lie BN/2 columns apart, so that neighbouring threads
+// read and write neighbouring vectors. workgroup_id: x counts row blocks,
+// y column blocks, z slices of K (0 unless SPLIT).
+//
+// Constants: TM rows a thread (4 or 8); NX (a multiple of 8) and NY threads;
+// the workgroup size is NX·NY; BM = NY·TM; SIZE_A = BM·(BK/4 + 1), one vec4 of
+// padding a row against bank conflicts; SIZE_B = BK·2·NX; TH vec4 in a 16-byte
+// vector (f16 2, f32 1); SPLIT and MASK as in matmul.
+
+const TM = 1u;
+const NX = 8u;
+const NY = 8u;
+const BM = 8u;
+const BK = 16u;
+const SIZE_A = 40u;
+const SIZE_B = 256u;
+const TH = 2u;
+const SPLIT = 0u;
+const MASK = 0u;
+
+alias Panel = vec4<u32>;
+alias Packed = vec2<u32>;
+alias Stored = vec2<u32>;
+
+struct Params {
+    M: u32,      // rows of C
+    N: u32,      // physical columns of C to store, a multiple of 8
+    K: u32,      // physical columns of A, a multiple of 8
+    lda: u32,    // elements from row to row, multiples of 8
+    ldc: u32,
+    ldr: u32,
+    column: u32, // first column computed: that of b's first panel
+    depth: u32,  // elements of K in one slice, a multiple of 8 (K if unsplit)
+    rows: u32,   // rows of a slice of partial sums (SPLIT only)
+    real: u32,   // columns that are not padding (MASK only)
+    flags: u32,  // bit 0: add residual
+    scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<Panel>;
+@group(0) @binding(2) var<storage, read> b: array<Panel>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> residual: array<Packed>;
+@group(0) @binding(5) var<storage, read_write> c: array<Stored>;
+
+var<workgroup> tile_a: array<vec4<f32>, SIZE_A>; // [BM][BK / 4 + 1] vec4 along k
+var<workgroup> tile_b: array<vec4<f32>, SIZE_B>; // [BK][2·NX] vec4 along n
+
+// columns is the h-th vec4 of a 16-byte vector, of W or of A.
+fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2u * h]), unpack2x16float(v[2u * h + 1u])); }
+fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
+fn pack(v: vec4<f32>) -> Stored { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
+
+fn store(row: u32, column: u32, slice: u32, sum: vec4<f32>) {
+    if row >= p.M || column >= p.N {
+        return;
+    }
+    if SPLIT == 1u {
+        c[((slice * p.rows + row) * p.ldc + column) / 4u] = pack(sum);
+        return;
+    }
+    var x = activate(fma(sum, vec4<f32>(p.scale), bias[column / 4u]));
+    if MASK == 1u {
+        x = select(x, vec4<f32>(0.0), vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
+    }
+    if (p.flags & 1u) != 0u {
+        x += unpack(residual[(row * p.ldr + column) / 4u]);
+    }
+    c[(row * p.ldc + column) / 4u] = pack(x);
+}
+
+@compute @workgroup_size(64, 1, 1)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let wide = 4u * TH; // elements of a 16-byte vector
+    let nx = thread % NX;
+    let ny = thread / NX;
+    let first = group.z * p.depth;
+    let last = min(first + p.depth, p.K);
+    let panel = group.y * (NX / 4u / TH);
+    let panels = max((p.N - p.column + 8u * wide - 1u) / (8u * wide), 1u);
+
+    // unroll r TM
+    var acc_r_0 = vec4<f32>(0.0);
+    var acc_r_1 = vec4<f32>(0.0);
+    // end
+
+    for (var k = first; k < last; k += BK) {
+        workgroupBarrier();
+        // Rows and panels beyond the end repeat the last one: they are never
+        // stored. Steps beyond the end are zero.
+        for (var i = thread; i < BM * BK / wide; i += NX * NY) {
+            let m = i / (BK / wide);
+            let at = i % (BK / wide);
+            let row = min(group.x * BM + m, max(p.M, 1u) - 1u);
+            let beyond = k + at * wide >= last;
+            let v = a[(row * p.lda + min(k + at * wide, last - 1u)) / wide];
+            // unroll h TH
+            tile_a[m * (BK / 4u + 1u) + at * TH + 0u /*h*/] = select(columns(v, 0u /*h*/), vec4<f32>(0.0), beyond);
+            // end
+        }
+        for (var i = thread; i < BK * NX * 2u / TH; i += NX * NY) {
+            let lane = i % 8u;
+            let step = i / 8u % BK;
+            let block = i / 8u / BK;
+            let beyond = k + step >= last;
+            let v = b[(min(panel + block, panels - 1u) * p.K + min(k + step, last - 1u)) * 8u + lane];
+            // unroll h TH
+            tile_b[step * NX * 2u + (block * 8u + lane) * TH + 0u /*h*/] = select(columns(v, 0u /*h*/), vec4<f32>(0.0), beyond);
+            // end
+        }
+        workgroupBarrier();
+
+        for (var q = 0u; q < BK / 4u; q += 1u) {
+            // unroll r TM
+            let a_r = tile_a[(ny + 0u /*r*/ * NY) * (BK / 4u + 1u) + q];
+            // end
+            var b_0 = tile_b[q * 8u * NX + nx];
+            var b_1 = tile_b[q * 8u * NX + NX + nx];
+            // unroll r TM
+            acc_r_0 = fma(vec4<f32>(a_r.x), b_0, acc_r_0);
+            acc_r_1 = fma(vec4<f32>(a_r.x), b_1, acc_r_1);
+            // end
+            b_0 = tile_b[q * 8u * NX + 2u * NX + nx];
+            b_1 = tile_b[q * 8u * NX + 3u * NX + nx];
+            // unroll r TM
+            acc_r_0 = fma(vec4<f32>(a_r.y), b_0, acc_r_0);
+            acc_r_1 = fma(vec4<f32>(a_r.y), b_1, acc_r_1);
+            // end
+            b_0 = tile_b[q * 8u * NX + 4u * NX + nx];
+            b_1 = tile_b[q * 8u * NX + 5u * NX + nx];
+            // unroll r TM
+            acc_r_0 = fma(vec4<f32>(a_r.z), b_0, acc_r_0);
+            acc_r_1 = fma(vec4<f32>(a_r.z), b_1, acc_r_1);
+            // end
+            b_0 = tile_b[q * 8u * NX + 6u * NX + nx];
+            b_1 = tile_b[q * 8u * NX + 7u * NX + nx];
+            // unroll r TM
+            acc_r_0 = fma(vec4<f32>(a_r.w), b_0, acc_r_0);
+            acc_r_1 = fma(vec4<f32>(a_r.w), b_1, acc_r_1);
+            // end
+        }
+    }
+
+    let column = p.column + group.y * 8u * NX + nx * 4u;
+    // unroll r TM
+    store(group.x * BM + ny + 0u /*r*/ * NY, column, group.z, acc_r_0);
+    store(group.x * BM + ny + 0u /*r*/ * NY, column + 4u * NX, group.z, acc_r_1);
+    // end
+}
