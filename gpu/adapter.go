@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/rajveermalviya/go-webgpu/wgpu"
@@ -56,7 +57,11 @@ func (i Info) Software() bool { return i.Type == "cpu" }
 
 // String is one line: name, driver, backend and type.
 func (i Info) String() string {
-	s := fmt.Sprintf("%s, %s, %s, %s", i.Name, i.Driver, i.Backend, i.Type)
+	parts := []string{i.Name, i.Driver, i.Backend, i.Type}
+	if i.Driver == "" { // OpenGL does not tell
+		parts = slices.Delete(parts, 1, 2)
+	}
+	s := strings.Join(parts, ", ")
 	if i.Software() {
 		s += " (software adapter)"
 	}
@@ -98,13 +103,21 @@ func newInstance(backend string) (*wgpu.Instance, wgpu.InstanceBackend, error) {
 	return wgpu.CreateInstance(&wgpu.InstanceDescriptor{Backends: flags}), flags, nil
 }
 
+// releaseInstance lets an instance go, unless it is of OpenGL: that would end
+// the display that all instances of the process share, under their devices.
+func releaseInstance(inst *wgpu.Instance, flags wgpu.InstanceBackend) {
+	if flags != wgpu.InstanceBackend_GL {
+		inst.Release()
+	}
+}
+
 // Adapters lists the adapters of a backend ("" for the native ones, see [Options]).
 func Adapters(backend string) ([]Info, error) {
 	inst, flags, err := newInstance(backend)
 	if err != nil {
 		return nil, err
 	}
-	defer inst.Release()
+	defer releaseInstance(inst, flags)
 	var infos []Info
 	for _, a := range enumerate(inst, flags) {
 		infos = append(infos, describe(a))

@@ -64,6 +64,11 @@ func (a *arena) lifetimes(ops []Op, outputs []output) map[*Tensor]map[*Tensor]bo
 			}
 			step++
 		}
+		if len(op.Dispatches) > 0 { // inputs stay until the whole operation is done: Verify compares them
+			for _, t := range op.In {
+				a.touch(t, step-1)
+			}
+		}
 	}
 	for _, o := range outputs {
 		if o.tensor.place == inArena {

@@ -81,9 +81,7 @@ func (b *buffer) mapRead(size int64, f func([]byte)) error {
 	defer C.free(unsafe.Pointer(status))
 	raw := (*struct{ device, ref unsafe.Pointer })(unsafe.Pointer(b.b)).ref
 	C.saccade_map_read(raw, C.size_t(size), status)
-	for i := 0; *status == -1 && i < 1000; i++ {
-		b.d.dev.Poll(true, nil)
-	}
+	b.d.pollUntil(func(bool) bool { return *status != -1 })
 	if *status != 0 {
 		return fmt.Errorf("reading %d bytes back from the GPU: mapping failed with status %d (device lost?)", size, int(*status))
 	}

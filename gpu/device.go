@@ -42,6 +42,7 @@ type Device struct {
 	// mu guards every call of the binding: its error scopes are one stack per device.
 	mu        sync.Mutex
 	inst      *wgpu.Instance
+	flags     wgpu.InstanceBackend // inst's
 	adapter   *wgpu.Adapter
 	dev       *wgpu.Device
 	queue     *wgpu.Queue
@@ -80,10 +81,10 @@ func Open(o Options) (*Device, error) {
 		}
 	}
 	if err != nil {
-		inst.Release()
+		releaseInstance(inst, flags)
 		return nil, err
 	}
-	d := &Device{opts: o, inst: inst, adapter: adapters[k], info: describe(adapters[k]), pipelines: map[string]*pipeline{}}
+	d := &Device{opts: o, inst: inst, flags: flags, adapter: adapters[k], info: describe(adapters[k]), pipelines: map[string]*pipeline{}}
 	if err := d.open(); err != nil {
 		d.Close()
 		return nil, fmt.Errorf("%w: opening %s: %v", ErrNoAdapter, d.info.Name, err)
@@ -134,6 +135,9 @@ func (d *Device) Close() {
 		return
 	}
 	d.closed = true
+	if d.dev != nil {
+		d.settle(unknownTime)
+	}
 	for _, p := range d.pipelines {
 		p.release()
 	}
@@ -147,7 +151,7 @@ func (d *Device) Close() {
 		d.dev.Release()
 	}
 	d.adapter.Release()
-	d.inst.Release()
+	releaseInstance(d.inst, d.flags)
 }
 
 // logf writes a debug line.

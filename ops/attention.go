@@ -79,12 +79,11 @@ func (c *attentionCall) inputs() []*gpu.Tensor {
 
 func (c *attentionCall) params() gpu.Params {
 	n, tq, tk := c.tokens()
-	p := gpu.Params{
+	return gpu.Params{
 		"heads": c.heads, "width": gpu.Pad8(c.head), "Tq": tq, "Tk": tk, "batch": n,
 		"q_stride": c.q.Stride(), "k_stride": c.k.Stride(), "q_offset": c.qAt, "k_offset": c.kAt,
 		"flags": c.causal, "scale": math.Log2E / math.Sqrt(float64(c.head)),
 	}
-	return p
 }
 
 func (c *attentionCall) record(r *gpu.Recorder) *gpu.Tensor {
@@ -119,15 +118,20 @@ func (c *attentionCall) recordProbs(r *gpu.Recorder) *gpu.Tensor {
 		r.Fail(err)
 		return y
 	}
-	p := c.params()
-	p["p_stride"] = y.Stride()
-	r.Do(gpu.Op{Kind: "attention_probs", Label: r.Label("attention_probs"), In: c.inputs()[:min(2, len(c.inputs()))], Out: []*gpu.Tensor{y},
-		Twin: func(in [][]float32) [][]float64 { probs, _ := c.twin(in); return [][]float64{probs} },
-		Dispatches: []gpu.Dispatch{{
-			Kernel: k, Params: p, Groups: [3]int{(tq + 63) / 64, c.heads, n},
-			Bind:  []gpu.View{gpu.All(c.q), gpu.All(c.k), gpu.All(y)},
-			FLOPs: 2 * float64(n*c.heads*tq*tk) * float64(c.head), Bytes: float64(c.q.Bytes() + y.Bytes()),
-		}}})
+	op := gpu.Op{Kind: "attention_probs", Label: r.Label("attention_probs"), In: c.inputs()[:min(2, len(c.inputs()))], Out: []*gpu.Tensor{y},
+		Twin: func(in [][]float32) [][]float64 { probs, _ := c.twin(in); return [][]float64{probs} }}
+	for _, rows := range rowChunks(r.Device(), y.Rows(), y) {
+		p := c.params()
+		delete(p, "batch")
+		p["p_stride"], p["first_row"], p["end_row"] = y.Stride(), rows[0], rows[1]
+		n := rows[1] - rows[0]
+		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
+			Kernel: k, Params: p, Groups: grid((n + 63) / 64),
+			Bind:  []gpu.View{gpu.All(c.q), gpu.All(c.k), rowView(y, rows[0], rows[1])},
+			FLOPs: 2 * float64(n) * float64(tk) * float64(c.head), Bytes: float64(c.q.Bytes()) + float64(n*y.Stride())*float64(y.Type.Size()),
+		})
+	}
+	r.Do(op)
 	return y
 }
 

@@ -75,6 +75,8 @@ func TestWindows(t *testing.T) {
 
 // Shapes drawn at random. Rows stay few and the other sizes unlimited by any
 // tile, since kernels differ by the number of rows and would each be compiled.
+// Results have a score of values at least: a single sum may all but cancel, which
+// no relative tolerance allows for.
 func TestRandomShapes(t *testing.T) {
 	d := device(t, poisonDevice)
 	size := func(most int) *rapid.Generator[int] { return rapid.IntRange(1, most) }
@@ -86,14 +88,14 @@ func TestRandomShapes(t *testing.T) {
 				act = GELU // refused: see TestWrongShapes
 			}
 			return linearCase{
-				m: rapid.SampledFrom([]int{1, 8, 9, 16, 17, 40}).Draw(t, "m"), n: size(50).Draw(t, "n") * groups[1], k: size(90).Draw(t, "k") * groups[0],
+				m: rapid.SampledFrom([]int{1, 8, 9, 16, 17, 40}).Draw(t, "m"), n: rapid.IntRange(17, 70).Draw(t, "n") * groups[1], k: size(90).Draw(t, "k") * groups[0],
 				inGroups: groups[0], outGroups: groups[1], noBias: rapid.Bool().Draw(t, "no bias"), residual: rapid.Bool().Draw(t, "residual"),
 				scale: rapid.SampledFrom([]float64{0, 0.25, 3}).Draw(t, "scale"), act: act,
 			}.newCase()
 		},
 		"attention": func(t *rapid.T) Case {
 			a := attentionCase{
-				heads: size(5).Draw(t, "heads"), size: rapid.SampledFrom([]int{1, 5, 8}).Draw(t, "size"),
+				heads: rapid.IntRange(3, 5).Draw(t, "heads"), size: rapid.SampledFrom([]int{1, 5, 8}).Draw(t, "size"),
 				tq: rapid.SampledFrom([]int{7, 33, 65}).Draw(t, "tq"), batch: size(3).Draw(t, "batch"),
 			}
 			if rapid.Bool().Draw(t, "cross") {
@@ -119,7 +121,7 @@ func TestRandomShapes(t *testing.T) {
 			groups, tokens := size(3).Draw(t, "groups"), size(30).Draw(t, "tokens")
 			first := rapid.IntRange(0, tokens-1).Draw(t, "first")
 			end := rapid.IntRange(first+1, tokens).Draw(t, "end")
-			return meanCase(groups, first, end, []int{size(3).Draw(t, "n"), tokens, groups * size(30).Draw(t, "width")})
+			return meanCase(groups, first, end, []int{size(3).Draw(t, "n"), tokens, groups * rapid.IntRange(17, 50).Draw(t, "width")})
 		},
 	}
 	for op, draw := range draws {

@@ -89,10 +89,10 @@ func (c *matmulCall) params(depth int) gpu.Params {
 	k, _ := c.l.physical()
 	p := gpu.Params{
 		"M": c.hi - c.lo, "N": c.window.end, "K": k, "lda": c.x.Stride(), "ldc": c.y.Stride(), "ldr": c.y.Stride(),
-		"column": c.window.first, "depth": depth, "rows": 0, "real": c.l.Out, "flags": 0, "scale": c.e.scale,
+		"column": c.window.first, "depth": depth, "rows": 0, "real": c.l.Out, "residual_rows": 0, "scale": c.e.scale,
 	}
 	if c.e.residual != nil {
-		p["flags"] = 1
+		p["residual_rows"] = c.hi - c.lo
 	}
 	return p
 }
@@ -136,15 +136,15 @@ func (c *matmulCall) recordSplit(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 		return nil, err
 	}
 	params := c.params(depth)
-	params["rows"], params["flags"] = rows, 0
+	params["rows"], params["residual_rows"] = rows, 0
 	groups := c.v.groups(rows, c.window.end-c.window.first, r.Precision)
 	groups[2] = slices
 	reduceParams := gpu.Params{
 		"M": rows, "N": c.window.end, "rows": rows, "ldp": c.y.Stride(), "slices": slices, "ldc": c.y.Stride(),
-		"ldr": c.y.Stride(), "real": c.l.Out, "flags": params["flags"], "scale": c.e.scale,
+		"ldr": c.y.Stride(), "real": c.l.Out, "residual_rows": 0, "scale": c.e.scale,
 	}
 	if c.e.residual != nil {
-		reduceParams["flags"] = 1
+		reduceParams["residual_rows"] = rows
 	}
 	dummy := gpu.All(r.Device().Dummy())
 	return []gpu.Dispatch{{

@@ -77,7 +77,6 @@ func eachMatmul(f func(m, n, k int)) {
 
 // Every kernel that some adapter would get, on this one.
 func TestEveryVariant(t *testing.T) {
-	// They end with the process: closing a device of OpenGL ends the others' display.
 	devices := map[gpu.Class]*gpu.Device{}
 	for name, c := range choices() {
 		d, ok := devices[c.class]
@@ -85,6 +84,7 @@ func TestEveryVariant(t *testing.T) {
 			var err error
 			d, err = open(gpu.Options{Class: c.class, Debug: gpu.Debug{Poison: true}})
 			require.NoError(t, err)
+			t.Cleanup(d.Close)
 			devices[c.class] = d
 		}
 		t.Run(name, func(t *testing.T) {

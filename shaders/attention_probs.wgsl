@@ -4,11 +4,12 @@
 // Bindings
 //   q     rows [batch·Tq], head h at element p.q_offset + h·p.width
 //   k     rows [batch·Tk], likewise at p.k_offset
-//   prob  rows [batch·heads·Tq], p.p_stride elements apart; the columns from
-//         Tk up to the stride become zero
+//   prob  a window of the rows [batch·heads·Tq], from p.first_row to
+//         p.end_row, p.p_stride elements apart; the columns from Tk up to the
+//         stride become zero
 //
-// An invocation computes one row, in two passes over the keys.
-// workgroup_id: x counts blocks of 64 queries, y heads, z batch items.
+// An invocation computes one row, in two passes over the keys. A workgroup does
+// 64 rows; the grid is 2-D.
 
 const TH = 2u; // vec4 in a Wide (f16 2, f32 1)
 
@@ -20,7 +21,8 @@ struct Params {
     width: u32,    // elements of a head, padded to a multiple of 8
     Tq: u32,
     Tk: u32,
-    batch: u32,
+    first_row: u32, // of the window; windows are what fits a binding
+    end_row: u32,
     q_stride: u32, // elements from row to row, multiples of 8
     k_stride: u32,
     p_stride: u32,
@@ -52,14 +54,17 @@ fn score(query: u32, key: u32) -> f32 {
 }
 
 @compute @workgroup_size(64, 1, 1)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-    let i = group.x * 64u + local.x;
-    if i >= p.Tq {
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let line = p.first_row + id.x + id.y * groups.x * 64u;
+    if line >= p.end_row {
         return;
     }
+    let i = line % p.Tq;
+    let head = line / p.Tq % p.heads;
+    let item = line / p.Tq / p.heads;
     let wide = 4u * TH;
-    let query = ((group.z * p.Tq + i) * p.q_stride + p.q_offset + group.y * p.width) / wide;
-    let key = (group.z * p.Tk * p.k_stride + p.k_offset + group.y * p.width) / wide;
+    let query = ((item * p.Tq + i) * p.q_stride + p.q_offset + head * p.width) / wide;
+    let key = (item * p.Tk * p.k_stride + p.k_offset + head * p.width) / wide;
     let step = p.k_stride / wide;
     let keys = select(p.Tk, min(max(i + 1u + p.Tk, p.Tq) - p.Tq, p.Tk), (p.flags & 1u) != 0u);
 
@@ -73,7 +78,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     }
     let share = 1.0 / max(total, 1e-30);
 
-    let row = (((group.z * p.heads + group.y) * p.Tq + i) * p.p_stride) / 4u;
+    let row = (line - p.first_row) * (p.p_stride / 4u);
     for (var j = 0u; j < p.p_stride; j += 4u) {
         var x = vec4<f32>(0.0);
         for (var n = 0u; n < 4u; n += 1u) {

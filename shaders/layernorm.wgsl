@@ -61,10 +61,10 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) i
   let lane = local.y;
   let first = local.x * W;
   let wanted = (id.x + id.y * groups.x) * R + local.x;
-  // Threads beyond the last row repeat it without storing: all must reach the barriers.
-  let row = min(wanted, max(p.rows, 1u) - 1u);
-  let vectors = select(0u, p.stride / 4u, p.rows > 0u);
-  let start = row * vectors;
+  // Threads beyond the last row have nothing to do but reach the barriers.
+  // (Were the loops' bound a uniform alone, lavapipe would compile anew for each value.)
+  let vectors = select(0u, p.stride / 4u, wanted < p.rows);
+  let start = wanted * vectors;
   var sum = vec4<f32>(0.0);
   for (var i = lane; i < vectors; i = i + W) {
     sum = sum + unpack(x[start + i]);
@@ -80,7 +80,7 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) i
   let rest = total(sum, lane, first) / f32(p.width);
   let variance = max(total(squares, lane, first) / f32(p.width) - rest * rest, 0.0);
   let scale = inverseSqrt(variance + p.eps);
-  for (var i = lane; i < select(0u, vectors, wanted < p.rows); i = i + W) {
+  for (var i = lane; i < vectors; i = i + W) {
     y[start + i] = pack((unpack(x[start + i]) - mean - rest) * scale * gamma[i] + beta[i]);
   }
 }

@@ -8,7 +8,7 @@
 //   b         W in panels of 16-byte vectors: b[(panel·K + k)·8 + lane] holds
 //             the lane's 8 columns (f16; 4 columns for f32) at row k
 //   bias      f32, zero padded to a multiple of 128 columns
-//   residual  like c with p.ldr between rows; read only if p.flags has bit 0
+//   residual  like c with p.ldr between rows; read for the first p.residual_rows rows
 //   c         rows of C, p.ldc elements apart
 //
 // A workgroup is 8 lanes. It computes TM rows of TG panels: lane l owns the
@@ -44,7 +44,8 @@ struct Params {
     depth: u32,  // elements of K in one slice, a multiple of 8 (K if unsplit)
     rows: u32,   // rows of a slice of partial sums (SPLIT only)
     real: u32,   // columns that are not padding (MASK only)
-    flags: u32,  // bit 0: add residual
+    residual_rows: u32, // M, or 0 without residual; a test of a uniform alone
+                        // makes lavapipe compile the kernel anew for each value
     scale: f32,
 }
 
@@ -87,7 +88,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // end
     // end
 
-    for (var k = first; k < last; k += TK) {
+    var k = first;
+    loop {
         // unroll r TM
         let a_r = chunk(at_r);
         at_r += 1u;
@@ -112,6 +114,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         // unroll g TG
         from_g += 8u * TK;
         // end
+        continuing {
+            k += TK;
+            break if k >= last;
+        }
     }
 
     // One row a turn, so that the code of the epilogue is there once: the bound
@@ -122,9 +128,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let bias_g_h = bias[column_g / 4u + 0u /*h*/];
     // end
     // end
-    for (var r = 0u; r < min(TM, max(p.M, row) - row); r += 1u) {
+    let rows = min(TM, max(p.M, row) - row);
+    var r = 0u;
+    loop {
         // unroll g TG
-        if column_g < p.N {
+        if row + r < p.M && column_g < p.N {
             // unroll h TH
             var x_g_h = acc_0_g_h;
             // unroll r TM
@@ -135,7 +143,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                 if MASK == 1u {
                     x_g_h = select(x_g_h, vec4<f32>(0.0), vec4<u32>(column_g + 4u * 0u /*h*/) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
                 }
-                if (p.flags & 1u) != 0u {
+                if row < p.residual_rows {
                     x_g_h += unpack(residual[((row + r) * p.ldr + column_g) / 4u + 0u /*h*/]);
                 }
             }
@@ -143,5 +151,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             // end
         }
         // end
+        continuing {
+            r += 1u;
+            break if r >= rows;
+        }
     }
 }

@@ -5,7 +5,7 @@
 // Bindings
 //   partial   f32 sums [slices][rows][ldp], as matmul stores them under SPLIT
 //   bias      f32, zero padded to a multiple of 128 columns
-//   residual  like c with p.ldr between rows; read only if p.flags has bit 0
+//   residual  like c with p.ldr between rows; read for the first p.residual_rows rows
 //   c         rows of C, p.ldc elements apart
 //
 // An invocation computes 4 columns of one row. The grid is
@@ -24,7 +24,8 @@ struct Params {
     ldc: u32,
     ldr: u32,
     real: u32,   // columns that are not padding (MASK only)
-    flags: u32,  // bit 0: add residual
+    residual_rows: u32, // M, or 0 without residual; a test of a uniform alone
+                        // makes lavapipe compile the kernel anew for each value
     scale: f32,
 }
 
@@ -53,7 +54,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if MASK == 1u {
         x = select(x, vec4<f32>(0.0), vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
     }
-    if (p.flags & 1u) != 0u {
+    if row < p.residual_rows {
         x += unpack(residual[(row * p.ldr + column) / 4u]);
     }
     c[(row * p.ldc + column) / 4u] = pack(x);

@@ -8,7 +8,7 @@
 //   b         W in panels of 16-byte vectors: b[(panel·K + k)·8 + lane] holds
 //             the lane's 8 columns (f16; 4 columns for f32) at row k
 //   bias      f32, zero padded to a multiple of 128 columns
-//   residual  like c with p.ldr between rows; read only if p.flags has bit 0
+//   residual  like c with p.ldr between rows; read for the first p.residual_rows rows
 //   c         rows of C, p.ldc elements apart
 //
 // A workgroup of NX·NY threads computes BM = NY·TM rows of BN = 8·NX columns,
@@ -48,7 +48,8 @@ struct Params {
     depth: u32,  // elements of K in one slice, a multiple of 8 (K if unsplit)
     rows: u32,   // rows of a slice of partial sums (SPLIT only)
     real: u32,   // columns that are not padding (MASK only)
-    flags: u32,  // bit 0: add residual
+    residual_rows: u32, // M, or 0 without residual; a test of a uniform alone
+                        // makes lavapipe compile the kernel anew for each value
     scale: f32,
 }
 
@@ -80,7 +81,7 @@ fn store(row: u32, column: u32, slice: u32, sum: vec4<f32>) {
     if MASK == 1u {
         x = select(x, vec4<f32>(0.0), vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
     }
-    if (p.flags & 1u) != 0u {
+    if row < p.residual_rows {
         x += unpack(residual[(row * p.ldr + column) / 4u]);
     }
     c[(row * p.ldc + column) / 4u] = pack(x);

@@ -75,10 +75,10 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) i
   let lane = local.y;
   let first = local.x * W;
   let wanted = (id.x + id.y * groups.x) * R + local.x;
-  // Threads beyond the last row repeat it without storing: all must reach the barriers.
-  let row = min(wanted, max(p.rows, 1u) - 1u);
-  let vectors = select(0u, p.stride / 4u, p.rows > 0u);
-  let start = row * vectors;
+  // Threads beyond the last row have nothing to do but reach the barriers.
+  // (Were the loops' bound a uniform alone, lavapipe would compile anew for each value.)
+  let vectors = select(0u, p.stride / 4u, wanted < p.rows);
+  let start = wanted * vectors;
   var top = vec4<f32>(LOWEST);
   for (var i = lane; i < vectors; i = i + W) {
     top = max(top, select(vec4<f32>(LOWEST), unpack(x[start + i]), inside(i)));
@@ -89,7 +89,7 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) i
     sum = sum + select(vec4<f32>(0.0), exp(unpack(x[start + i]) - offset), inside(i));
   }
   let scale = 1.0 / total(sum, lane, first);
-  for (var i = lane; i < select(0u, vectors, wanted < p.rows); i = i + W) {
+  for (var i = lane; i < vectors; i = i + W) {
     y[start + i] = pack(select(vec4<f32>(0.0), exp(unpack(x[start + i]) - offset) * scale, inside(i)));
   }
 }

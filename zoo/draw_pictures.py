@@ -1,6 +1,6 @@
 """Make the pictures of pictures/: simple drawings, and crops of free photographs.
 
-The photographs are those that the scikit-image package carries.
+The photographs are among the sample files of the scikit-image package.
 """
 
 import argparse
@@ -216,20 +216,19 @@ def truck(rng):
     return p
 
 
-def photographs(folder):
-    """name: crop box, side lengths, of scikit-image's sample pictures."""
+def photographs():
+    """The name and the picture of each photograph, from scikit-image's sample files."""
     from skimage import data
 
-    source = os.path.dirname(data.__file__)
     for name, file, box, size in (
-        ("cat.jpg", "chelsea.png", (20, 0, 320, 300), (300, 300)),
-        ("coffee.jpg", "coffee.png", None, (480, 320)),
-        ("rocket.jpg", "rocket.jpg", None, (480, 320)),
-        ("astronaut.jpg", "astronaut.png", None, (384, 384)),
-        ("horse.png", "horse.png", None, (400, 328)),
+        ("cat.jpg", "chelsea.png", (75, 0, 375, 300), (300, 300)),
+        ("coffee.jpg", "coffee.png", (0, 0, 600, 400), (480, 320)),
+        ("rocket.jpg", "rocket.jpg", (0, 0, 640, 427), (480, 320)),
+        ("astronaut.jpg", "astronaut.png", (0, 0, 512, 512), (384, 384)),
+        ("horse.png", "horse.png", (0, 0, 400, 328), (400, 328)),
     ):
-        picture = Image.open(os.path.join(source, file))
-        picture = picture.convert("L" if name == "horse.png" else "RGB").crop(box) if box else picture.convert("L" if name == "horse.png" else "RGB")
+        picture = Image.open(os.path.join(os.path.dirname(data.__file__), file))
+        picture = picture.convert("L" if name == "horse.png" else "RGB").crop(box)
         yield name, picture.resize(size, Image.Resampling.LANCZOS)
 
 
@@ -241,7 +240,7 @@ def main():
     for draw in (airplane, automobile, bird, deer, frog, ship, truck):
         picture = draw(random.Random(1)).filter(ImageFilter.GaussianBlur(3)).resize((256, 256), Image.Resampling.LANCZOS)
         picture.save(os.path.join(a.out, draw.__name__ + ".png"), optimize=True)
-    for name, picture in photographs(a.out):
+    for name, picture in photographs():
         picture.save(os.path.join(a.out, name), **({"quality": 88} if name.endswith("jpg") else {"optimize": True}))
 
 

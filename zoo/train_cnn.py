@@ -47,7 +47,7 @@ def main():
     arg.add_argument("--work", default="work", help="folder for checkpoints, f32 weights and decoded pictures")
     arg.add_argument("--depths", type=int, nargs="+", default=[2, 2, 2])
     arg.add_argument("--widths", type=int, nargs="+", default=[32, 64, 128])
-    arg.add_argument("--epochs", type=int, default=16)
+    arg.add_argument("--epochs", type=int, default=9)
     arg.add_argument("--batch", type=int, default=256)
     arg.add_argument("--lr", type=float, default=0.03, help="Muon, for the convolutions")
     arg.add_argument("--lr-rest", type=float, default=0.03, help="SGD, for norms, stem and head")

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"saccade/gpu"
@@ -168,10 +169,10 @@ func (m *meter) survey(ctx context.Context) error {
 	return nil
 }
 
-// now is the arithmetic peak of this moment in GFLOP/s, the better of two tries.
+// now is the arithmetic peak of this moment in GFLOP/s, the best of three tries.
 func (m *meter) now(ctx context.Context) (float64, error) {
 	highest := 0.0
-	for range 2 {
+	for range 3 {
 		rate, err := m.rate(ctx, m.fma[m.best])
 		if err != nil {
 			return 0, err
@@ -209,7 +210,7 @@ func elapsed(ctx context.Context, p *gpu.Program) (time.Duration, error) {
 }
 
 func (m *meter) close() {
-	for _, p := range append(m.fma, m.copying) {
+	for _, p := range slices.Concat(m.fma, []*gpu.Program{m.copying}) {
 		if p != nil {
 			p.Close()
 		}

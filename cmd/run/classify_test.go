@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"saccade/weights"
 )
 
 func TestJSON(t *testing.T) {
@@ -197,6 +199,11 @@ func TestProgressOnATerminalOnly(t *testing.T) {
 	assert.Contains(t, b.String(), "3/3")
 	p.clear()
 	assert.True(t, strings.HasSuffix(b.String(), "\r"))
+	p = &progress{w: &b}
+	p.download(&weights.Hub{})("model.safetensors", 5e6, 1e7)
+	assert.Contains(t, b.String(), "model.safetensors [===============               ] 5.0 MB of 10.0 MB")
+	assert.Nil(t, p.download(&weights.Hub{NoBars: true}))
+	assert.Nil(t, (&progress{}).download(&weights.Hub{}))
 	(&progress{}).pictures(1, 2) // must not fail
 	assert.False(t, isTerminal(&b))
 }

@@ -67,7 +67,7 @@ func (c Config) grid(image [2]int) [2]int {
 // check refuses what no network can be made of.
 func (c Config) check() error {
 	for name, v := range map[string]int{
-		"the picture's height": c.Image[0], "the picture's width": c.Image[1], "the patch's height": c.Patch[0], "the patch's width": c.Patch[1],
+		"image height": c.Image[0], "image width": c.Image[1], "patch height": c.Patch[0], "patch width": c.Patch[1],
 		"num_channels": c.Channels, "hidden_size": c.Width, "num_hidden_layers": c.Depth, "num_attention_heads": c.Heads, "intermediate_size": c.MLP,
 	} {
 		if v < 1 || v > 1<<20 {

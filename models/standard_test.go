@@ -1,0 +1,39 @@
+package models
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"saccade/gpu"
+)
+
+// Standard architectures give the same numbers every time, and names without a
+// size are refused.
+func TestStandard(t *testing.T) {
+	d := openDevice(t)
+	var first []float32
+	for range 2 {
+		s, err := NewStandard(d, "vit_ti_16", gpu.F16, 1, 7)
+		require.NoError(t, err)
+		assert.Equal(t, []int{1, 3, 224, 224}, s.Shape)
+		assert.Greater(t, s.WeightBytes(), int64(10<<20))
+		out, err := s.Program.Run(t.Context(), s.Input)
+		s.Close()
+		require.NoError(t, err)
+		require.Len(t, out["logits"], 1000)
+		if first == nil {
+			first = out["logits"]
+		}
+		assert.Equal(t, first, out["logits"])
+	}
+	assert.Contains(t, StandardNames(), "vit_l_16")
+
+	_, err := NewStandard(d, "vit", gpu.F16, 1, 7)
+	assert.ErrorContains(t, err, "name one of vit_ti_16")
+	var unknown *UnknownModelError
+	_, err = NewStandard(d, "vit_b_61", gpu.F16, 1, 7)
+	require.ErrorAs(t, err, &unknown)
+	assert.Equal(t, "vit_b_16", unknown.Nearest)
+}

@@ -1,0 +1,74 @@
+package ops
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"saccade/gpu"
+)
+
+// forcedMatmul is a matmul by a variant that the tables need not choose.
+func forcedMatmul(l linearCase, v matmulVariant) Case {
+	return newCase("matmul", fmt.Sprintf("%s by %s %s", l.name(), v.Family, v), func(o *operands) *gpu.Tensor {
+		var model struct {
+			Linear Linear `w:"matmul"`
+		}
+		model.Linear = o.b.Linear(l.k, l.n, !l.noBias)
+		o.layers(&model)
+		x, e := o.activation("x", 1, l.m, l.k), epilogue{activation: l.act, scale: 0.75}
+		if l.residual {
+			e.residual = o.activation("residual", 1, l.m, l.n)
+		}
+		y := o.r.New("y", 1, l.m, l.n)
+		op := gpu.Op{Kind: "matmul", Label: "matmul", In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y}, Twin: model.Linear.twin(e)}
+		if l.residual {
+			op.In = append(op.In, e.residual)
+		}
+		k, n := model.Linear.physical()
+		for _, w := range panelWindows(o.b.Dev, model.Linear.weight.Type, k, n) {
+			call := matmulCall{l: &model.Linear, x: x, y: y, e: e, v: v, hi: l.m, window: w}
+			dispatches, err := call.record(o.r)
+			if err != nil {
+				o.err = err
+				return y
+			}
+			op.Dispatches = append(op.Dispatches, dispatches...)
+		}
+		o.r.Do(op)
+		return y
+	})
+}
+
+// Both families, whole and with K in slices, whatever the tables choose from.
+func TestForcedMatmul(t *testing.T) {
+	d := device(t, poisonDevice)
+	variants := []matmulVariant{
+		{Family: "matmul", TM: 4, TG: 1, TK: 2},
+		{Family: "matmul", TM: 8, TG: 2, TK: 4},
+		{Family: "matmul", TM: 8, TG: 1, TK: 4, Split: 3},
+		{Family: "matmul", TM: 1, TG: 1, TK: 4, Split: 16},
+		{Family: "matmul_shared", TM: 4, NX: 8, NY: 8},
+		{Family: "matmul_shared", TM: 8, NX: 8, NY: 8},
+		{Family: "matmul_shared", TM: 4, NX: 16, NY: 4},
+		{Family: "matmul_shared", TM: 4, NX: 8, NY: 8, Split: 3},
+	}
+	shapes := []linearCase{
+		{m: 1, n: 1, k: 1, noBias: true}, {m: 5, n: 7, k: 3, act: GELU}, {m: 17, n: 129, k: 257, act: GELU, residual: true},
+		{m: 70, n: 45, k: 40, act: Sigmoid, residual: true}, {m: 33, n: 200, k: 64},
+	}
+	for _, v := range variants {
+		for _, precision := range precisions {
+			t.Run(fmt.Sprintf("%s %s %s", v.Family, v, precision), func(t *testing.T) {
+				for _, l := range shapes {
+					x := build(t, d, precision, forcedMatmul(l, v))
+					x.verify(t)
+					again := x.run(t)
+					require.Equal(t, again, x.run(t), "two runs differ")
+					x.close()
+				}
+			})
+		}
+	}
+}
