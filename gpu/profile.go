@@ -18,7 +18,7 @@ type Timing struct {
 	FLOPs, Bytes      float64
 }
 
-// profileBatch is the dispatches timed in one submit: two queries each, of at most 8192.
+// profileBatch is the most dispatches timed in one submit: two queries each, of at most 8192.
 const profileBatch = 256
 
 // Profile runs the program with a timestamp before and after each dispatch,
@@ -49,13 +49,15 @@ func (p *Program) Profile(ctx context.Context, in map[string]any) ([]Timing, err
 	if !d.info.Timestamps {
 		size = 1
 	}
-	for lo := 0; lo < len(p.steps); lo += size {
+	for lo := 0; lo < len(p.steps); {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if err := p.profileSteps(timings, lo, min(lo+size, len(p.steps))); err != nil {
+		next, _ := p.chunk(lo, min(lo+size, len(p.steps)))
+		if err := p.profileSteps(timings, lo, next); err != nil {
 			return nil, fmt.Errorf("profiling: %s", oneLine(err))
 		}
+		lo = next
 	}
 	return timings, nil
 }

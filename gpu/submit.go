@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/rajveermalviya/go-webgpu/wgpu"
@@ -117,22 +118,27 @@ func (p *Program) execute(ctx context.Context, lo, hi int) error {
 	return ctx.Err()
 }
 
-// executeChunk submits as many steps from lo as the budget allows, at least
-// one, waits for them and learns from the time they took.
+// chunk is as many steps from lo as the budget allows, at least one, and their
+// work. The caller holds d.mu.
+func (p *Program) chunk(lo, hi int) (next int, work float64) {
+	for next = lo; next < hi; next++ {
+		w := cost(p.steps[next].x)
+		if next > lo && p.dev.pace.estimate(work+w) > p.dev.opts.SubmitBudget {
+			break
+		}
+		work += w
+	}
+	return next, work
+}
+
+// executeChunk submits a chunk of steps from lo, waits for it and learns from
+// the time it took.
 func (p *Program) executeChunk(lo, hi int) (next int, err error) {
 	d := p.dev
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var work float64
-	cold := false
-	for next = lo; next < hi; next++ {
-		w := cost(p.steps[next].x)
-		if next > lo && d.pace.estimate(work+w) > d.opts.SubmitBudget {
-			break
-		}
-		work += w
-		cold = cold || !p.steps[next].pipe.warm
-	}
+	next, work := p.chunk(lo, hi)
+	cold := slices.ContainsFunc(p.steps[lo:next], func(s step) bool { return !s.pipe.warm })
 	began := time.Now()
 	if err := d.submit(func(e *wgpu.CommandEncoder) error { return p.encode(e, lo, next) }); err != nil {
 		return lo, fmt.Errorf("submitting %s: %s", p.ops[p.steps[lo].op].Label, oneLine(err))

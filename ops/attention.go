@@ -3,7 +3,6 @@ package ops
 import (
 	"fmt"
 	"math"
-	"os"
 
 	"saccade/gpu"
 	"saccade/shaders"
@@ -238,7 +237,7 @@ func (v attentionVariant) kernel(precision gpu.DType) (*gpu.Kernel, error) {
 // chooseAttention picks a variant for tq queries of heads of hd elements,
 // padding included.
 func chooseAttention(info gpu.Info, precision gpu.DType, tq, hd int) attentionVariant {
-	if info.Class != gpu.ClassCPU || os.Getenv("FLASH") != "" {
+	if info.Class != gpu.ClassCPU {
 		vectors := hd / 4
 		chunks := (vectors + 15) / 16
 		return attentionVariant{Family: "attention_flash", TD: (vectors + chunks - 1) / chunks, Chunks: chunks}
