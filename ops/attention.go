@@ -77,9 +77,9 @@ func (c *attentionCall) inputs() []*gpu.Tensor {
 }
 
 func (c *attentionCall) params() gpu.Params {
-	n, tq, tk := c.tokens()
+	_, tq, tk := c.tokens()
 	return gpu.Params{
-		"heads": c.heads, "width": gpu.Pad8(c.head), "Tq": tq, "Tk": tk, "batch": n,
+		"heads": c.heads, "width": gpu.Pad8(c.head), "Tq": tq, "Tk": tk,
 		"q_stride": c.q.Stride(), "k_stride": c.k.Stride(), "q_offset": c.qAt, "k_offset": c.kAt,
 		"flags": c.causal, "scale": math.Log2E / math.Sqrt(float64(c.head)),
 	}
@@ -94,16 +94,25 @@ func (c *attentionCall) record(r *gpu.Recorder) *gpu.Tensor {
 		r.Fail(err)
 		return y
 	}
-	p := c.params()
-	p["v_stride"], p["o_stride"], p["v_offset"] = c.v.Stride(), y.Stride(), c.vAt
-	pairs := float64(n*c.heads) * float64(tq) * float64(tk)
-	r.Do(gpu.Op{Kind: "attention", Label: r.Label("attention"), In: c.inputs(), Out: []*gpu.Tensor{y},
-		Twin: func(in [][]float32) [][]float64 { _, o := c.twin(in); return [][]float64{o} },
-		Dispatches: []gpu.Dispatch{{
-			Kernel: k, Params: p, Groups: [3]int{v.blocks(tq), c.heads, n},
-			Bind:  []gpu.View{gpu.All(c.q), gpu.All(c.k), gpu.All(c.v), gpu.All(y)},
-			FLOPs: 4 * pairs * float64(c.head), Bytes: float64(c.q.Bytes() + y.Bytes()),
-		}}})
+	chunks, err := itemChunks(r.Device(), n, append(c.inputs(), y)...)
+	if err != nil {
+		r.Fail(fmt.Errorf("attention: %w", err))
+		return y
+	}
+	op := gpu.Op{Kind: "attention", Label: r.Label("attention"), In: c.inputs(), Out: []*gpu.Tensor{y},
+		Twin: func(in [][]float32) [][]float64 { _, o := c.twin(in); return [][]float64{o} }}
+	for _, part := range chunks {
+		lo, hi := part[0], part[1]
+		p := c.params()
+		p["batch"], p["v_stride"], p["o_stride"], p["v_offset"] = hi-lo, c.v.Stride(), y.Stride(), c.vAt
+		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
+			Kernel: k, Params: p, Groups: [3]int{v.blocks(tq), c.heads, hi - lo},
+			Bind:  []gpu.View{itemView(c.q, n, lo, hi), itemView(c.k, n, lo, hi), itemView(c.v, n, lo, hi), itemView(y, n, lo, hi)},
+			FLOPs: 4 * float64((hi-lo)*c.heads) * float64(tq) * float64(tk) * float64(c.head),
+			Bytes: float64(hi-lo) * float64(itemBytes(c.q, n)+itemBytes(y, n)),
+		})
+	}
+	r.Do(op)
 	return y
 }
 
@@ -121,7 +130,6 @@ func (c *attentionCall) recordProbs(r *gpu.Recorder) *gpu.Tensor {
 		Twin: func(in [][]float32) [][]float64 { probs, _ := c.twin(in); return [][]float64{probs} }}
 	for _, rows := range rowChunks(r.Device(), y.Rows(), y) {
 		p := c.params()
-		delete(p, "batch")
 		p["p_stride"], p["first_row"], p["end_row"] = y.Stride(), rows[0], rows[1]
 		n := rows[1] - rows[0]
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{

@@ -51,12 +51,28 @@ func wideChain() Case {
 	})
 }
 
+// visionChain has a batch of pictures whose every activation exceeds 64 KiB.
+func visionChain() Case {
+	const n, heads, width = 40, 3, 24
+	return newCase("vision", "40x3x24x20", func(o *operands) *gpu.Tensor {
+		var model struct {
+			Embed PatchEmbedding `w:"embed"`
+			QKV   Linear         `w:"qkv"`
+		}
+		model.Embed, model.QKV = o.b.PatchEmbedding(3, 4, 4, width, true), o.b.Linear(width, 3*width, true, Grouped{Out: 3 * heads})
+		o.layers(&model)
+		x := Tokens(o.r, model.Embed.Forward(o.r, o.dense("x", n, 3, 24, 20)), o.table(31, width))
+		return Mean(o.r, Attention(o.r, model.QKV.Forward(o.r, x), heads), 1, 31)
+	})
+}
+
 // Tensors larger than the adapter's largest binding are cut into windows, with
 // the same result.
 func TestWindows(t *testing.T) {
 	d, small := device(t, plainDevice), device(t, smallDevice)
 	for _, c := range []Case{
 		wideChain(),
+		visionChain(),
 		linearCase{m: 20, n: 1003, k: 125, act: GELU}.newCase(), // windows of weights
 		embeddingCase([]int{2, 9, 1200, 40}),
 	} {

@@ -76,32 +76,6 @@ func grid(n int) [3]int {
 // elementwise is the workgroup count of kernels that do 64 Packed a workgroup.
 func elementwise(packedCount int) [3]int { return grid((packedCount + 63) / 64) }
 
-// rowChunks cuts rows into ranges of which every tensor's part fits a binding.
-// Ranges start at multiples of 16, where windows are aligned.
-func rowChunks(d *gpu.Device, rows int, tensors ...*gpu.Tensor) [][2]int {
-	most := rows
-	for _, t := range tensors {
-		row := int64(t.Stride()) * t.Type.Size()
-		most = min(most, int(d.Info().Limits.MaxBinding/row))
-	}
-	if most < rows {
-		most = max(16, most/16*16)
-	}
-	var chunks [][2]int
-	for lo := 0; lo < rows; lo += most {
-		chunks = append(chunks, [2]int{lo, min(rows, lo+most)})
-	}
-	return chunks
-}
-
-// rowView is the window of rows lo to hi, or all of t when that is all its rows.
-func rowView(t *gpu.Tensor, lo, hi int) gpu.View {
-	if lo == 0 && hi == t.Rows() {
-		return gpu.All(t)
-	}
-	return t.RowWindow(lo, hi)
-}
-
 // sameShape checks that two activations have one shape and layout.
 func sameShape(a, b *gpu.Tensor) error {
 	if !slices.Equal(a.Shape, b.Shape) || a.Groups != b.Groups || a.Type != b.Type {

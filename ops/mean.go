@@ -24,14 +24,22 @@ func Mean(r *gpu.Recorder, x *gpu.Tensor, first, end int) *gpu.Tensor {
 		r.Fail(err)
 		return y
 	}
-	count := n * y.Stride() / 4
-	r.Do(gpu.Op{Kind: "mean", Label: r.Label("mean"), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
-		Twin: func(in [][]float32) [][]float64 { return [][]float64{meanTwin(in[0], n, tokens, width, first, end)} },
-		Dispatches: []gpu.Dispatch{{
+	chunks, err := itemChunks(r.Device(), n, x, y)
+	if err != nil {
+		r.Fail(fmt.Errorf("mean: %w", err))
+		return y
+	}
+	op := gpu.Op{Kind: "mean", Label: r.Label("mean"), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
+		Twin: func(in [][]float32) [][]float64 { return [][]float64{meanTwin(in[0], n, tokens, width, first, end)} }}
+	for _, c := range chunks {
+		count := (c[1] - c[0]) * y.Stride() / 4
+		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k, Params: gpu.Params{"count": count, "stride": y.Stride(), "tokens": tokens, "first": first, "end": end},
-			Bind: []gpu.View{gpu.All(x), gpu.All(y)}, Groups: elementwise(count),
+			Bind: []gpu.View{itemView(x, n, c[0], c[1]), itemView(y, n, c[0], c[1])}, Groups: elementwise(count),
 			FLOPs: 4 * float64(count*(end-first)), Bytes: 4 * float64(count*(end-first)) * float64(x.Type.Size()),
-		}}})
+		})
+	}
+	r.Do(op)
 	return y
 }
 

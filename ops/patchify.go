@@ -42,8 +42,9 @@ func Patchify(r *gpu.Recorder, x *gpu.Tensor, ph, pw int) *gpu.Tensor {
 	if r.Err() != nil {
 		return y
 	}
-	if x.Bytes() > r.Device().Info().Limits.MaxBinding {
-		r.Fail(fmt.Errorf("patchify: pictures %v take %s, more than the adapter's largest binding; use a smaller batch", x.Shape, gpu.MiB(x.Bytes())))
+	chunks, err := itemChunks(r.Device(), n, x, y)
+	if err != nil {
+		r.Fail(fmt.Errorf("patchify: %w", err))
 		return y
 	}
 	k, err := kernel("patchify", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed", "pack")})
@@ -51,16 +52,20 @@ func Patchify(r *gpu.Recorder, x *gpu.Tensor, ph, pw int) *gpu.Tensor {
 		r.Fail(err)
 		return y
 	}
-	count := y.Rows() * y.Stride() / 4
-	r.Do(gpu.Op{Kind: "patchify", Label: r.Label("patchify"), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
+	op := gpu.Op{Kind: "patchify", Label: r.Label("patchify"), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
 		Twin: func(in [][]float32) [][]float64 {
 			return [][]float64{patchifyTwin(in[0], n, c, h, w, ph, pw)}
-		},
-		Dispatches: []gpu.Dispatch{{
+		}}
+	for _, part := range chunks {
+		count := (part[1] - part[0]) * gh * gw * y.Stride() / 4
+		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k,
 			Params: gpu.Params{"count": count, "stride": y.Stride(), "channels": c, "height": h, "width": w, "ph": ph, "pw": pw, "gh": gh, "gw": gw},
-			Bind:   []gpu.View{gpu.All(x), gpu.All(y)}, Groups: elementwise(count), Bytes: float64(x.Bytes() + y.Bytes()),
-		}}})
+			Bind:   []gpu.View{itemView(x, n, part[0], part[1]), itemView(y, n, part[0], part[1])}, Groups: elementwise(count),
+			Bytes: 4*float64((part[1]-part[0])*c*h*w) + 4*float64(count)*float64(y.Type.Size()),
+		})
+	}
+	r.Do(op)
 	return y
 }
 

@@ -51,14 +51,23 @@ func Tokens(r *gpu.Recorder, x *gpu.Tensor, table *Table) *gpu.Tensor {
 		r.Fail(err)
 		return y
 	}
-	count, prefix := y.Rows()*y.Stride()/4, tokens-patches
-	r.Do(gpu.Op{Kind: "tokens", Label: r.Label("tokens"), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
-		Twin: func(in [][]float32) [][]float64 { return [][]float64{tokensTwin(in[0], table, n, prefix)} },
-		Dispatches: []gpu.Dispatch{{
+	chunks, err := itemChunks(r.Device(), n, x, y)
+	if err != nil {
+		r.Fail(fmt.Errorf("tokens: %w", err))
+		return y
+	}
+	prefix := tokens - patches
+	op := gpu.Op{Kind: "tokens", Label: r.Label("tokens"), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
+		Twin: func(in [][]float32) [][]float64 { return [][]float64{tokensTwin(in[0], table, n, prefix)} }}
+	for _, c := range chunks {
+		count := (c[1] - c[0]) * tokens * y.Stride() / 4
+		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k, Params: gpu.Params{"count": count, "stride": y.Stride(), "tokens": tokens, "prefix": prefix},
-			Bind:   []gpu.View{gpu.All(x), gpu.All(table.tensor), gpu.All(y)},
-			Groups: elementwise(count), FLOPs: 4 * float64(count), Bytes: float64(x.Bytes() + y.Bytes()),
-		}}})
+			Bind:   []gpu.View{itemView(x, n, c[0], c[1]), gpu.All(table.tensor), itemView(y, n, c[0], c[1])},
+			Groups: elementwise(count), FLOPs: 4 * float64(count), Bytes: 8 * float64(count) * float64(x.Type.Size()),
+		})
+	}
+	r.Do(op)
 	return y
 }
 
