@@ -72,17 +72,51 @@ func (v matmulVariant) groups(rows, columns int, precision gpu.DType) [3]int {
 	if v.Family == "matmul_shared" {
 		high, wide = v.NY*v.TM, 8*v.NX
 	}
-	return [3]int{(rows + high - 1) / high, (columns + wide - 1) / wide, 1}
+	return [3]int{ceilDiv(rows, high), ceilDiv(columns, wide), 1}
 }
 
-// chooseMatmul picks the variant for a shape. The figures behind the table
-// stand in shaders/matmul.wgsl's bench lines (`bench -op matmul`).
+// chooseMatmul picks the variant for m rows, n columns and k steps. The lines
+// of `bench -op matmul` on lavapipe chose the software table; the one for GPUs
+// follows published tiles and is not yet measured.
 func chooseMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVariant {
-	if precision == gpu.F32 {
-		return matmulVariant{Family: "matmul", TM: min(8, max(1, m)), TG: 2, TK: 4}
+	if info.Class == gpu.ClassCPU {
+		return softwareMatmul(precision, m, n)
 	}
-	if n <= 64 || n%128 != 0 && n <= 192 {
-		return matmulVariant{Family: "matmul", TM: min(8, max(1, m)), TG: 1, TK: 4}
-	}
-	return matmulVariant{Family: "matmul", TM: min(8, max(1, m)), TG: 2, TK: 4}
+	return gpuMatmul(info.Class, m, n, k)
 }
+
+// softwareMatmul holds its tile in registers: a workgroup is one SIMD vector,
+// which gains nothing from sharing memory. Tiles of two panels load fewer words
+// a multiply-add; one panel wastes less where columns fill no second.
+func softwareMatmul(precision gpu.DType, m, n int) matmulVariant {
+	v := matmulVariant{Family: "matmul", TM: min(8, max(1, m)), TG: 2, TK: 4}
+	if precision == gpu.F16 && n <= 192 && n%128 != 0 {
+		v.TG = 1
+	}
+	return v
+}
+
+// gpuMatmul stages tiles in workgroup memory: 64×64 by 64 threads with 8×8 sums
+// each, or 32×64 with 4×8 where that leaves compute units idle and on Apple's
+// GPUs, whose registers spill beyond it. A few rows are a product of a matrix
+// and vectors, bound by memory, for which rows stay in registers. K is split
+// until there are enough workgroups to fill a GPU.
+func gpuMatmul(class gpu.Class, m, n, k int) matmulVariant {
+	const busy = 64 // workgroups that keep a mid-sized GPU's compute units at work
+	var v matmulVariant
+	switch {
+	case m <= 4:
+		v = matmulVariant{Family: "matmul", TM: max(1, m), TG: 1, TK: 4}
+	case class == gpu.ClassApple || ceilDiv(m, 64)*ceilDiv(n, 64) < busy:
+		v = matmulVariant{Family: "matmul_shared", TM: 4, NX: 8, NY: 8}
+	default:
+		v = matmulVariant{Family: "matmul_shared", TM: 8, NX: 8, NY: 8}
+	}
+	groups := v.groups(m, n, gpu.F16)
+	for split := 2; split <= 8 && groups[0]*groups[1]*split/2 < busy && k/split >= 128; split *= 2 {
+		v.Split = split
+	}
+	return v
+}
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
