@@ -5,23 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
-	"strings"
 
+	"saccade/cmd/internal/cli"
 	"saccade/gpu"
 	"saccade/ops"
 )
 
-// The exit codes.
-const (
-	exitFine        = 0
-	exitFailure     = 1
-	exitUsage       = 2
-	exitNoAdapter   = 3
-	exitMismatch    = 4
-	exitInterrupted = 130 // as shells have it for Ctrl-C
-)
+// command is the name that errors begin with.
+const command = "bench"
 
 // bench is one call of the command.
 type bench struct {
@@ -34,14 +26,6 @@ type bench struct {
 	dev *gpu.Device // set by open
 }
 
-// usageError is a mistake in the command line.
-type usageError struct{ error }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
-
-// errMismatch is wrapped when the GPU does not compute what it should.
-var errMismatch = errors.New("verification failed")
-
 // run is the whole command; it returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, getenv func(string) string, extra []spec) int {
 	b := &bench{stdout: stdout, stderr: stderr, getenv: getenv, extra: extra}
@@ -52,27 +36,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, getenv fu
 	if b.dev != nil {
 		b.dev.Close()
 	}
-	return b.exit(ctx, err)
-}
-
-// exit prints the error, if any, as one line, and finds its code.
-func (b *bench) exit(ctx context.Context, err error) int {
-	var usage usageError
-	code := exitFailure
-	switch {
-	case err == nil:
-		return exitFine
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-		err, code = errors.New("interrupted"), exitInterrupted
-	case errors.As(err, &usage):
-		code = exitUsage
-	case errors.Is(err, gpu.ErrNoAdapter):
-		code = exitNoAdapter
-	case errors.Is(err, errMismatch):
-		code = exitMismatch
-	}
-	fmt.Fprintln(b.stderr, "bench:", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
-	return code
+	return cli.Exit(ctx, b.stderr, command, err)
 }
 
 // do is what the flags ask for.
@@ -96,7 +60,7 @@ func (b *bench) do(ctx context.Context) error {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	if len(mismatches) > 0 {
-		return fmt.Errorf("%w: %w", errMismatch, errors.Join(mismatches...))
+		return fmt.Errorf("%w: %w", cli.ErrMismatch, errors.Join(mismatches...))
 	}
 	return report.plausible()
 }
@@ -167,54 +131,13 @@ func (b *bench) row(ctx context.Context, m *meter, s spec) (row Row, mismatch, e
 
 // say shows progress, if anybody looks.
 func (b *bench) say(what string) {
-	f, ok := b.stderr.(*os.File)
-	if !ok {
-		return
-	}
-	if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-		fmt.Fprintf(f, "\r\x1b[K%s", what)
+	if cli.IsTerminal(b.stderr) {
+		fmt.Fprintf(b.stderr, "\r\x1b[K%s", what)
 	}
 }
 
-// open opens the device that flags and environment ask for, flags first.
-func (b *bench) open() error {
-	o := gpu.Options{Adapter: b.adapterName(), Log: b.stderr}
-	var err error
-	if o.Backend, err = b.backendName(); err != nil {
-		return err
-	}
-	switch p := strings.ToLower(b.getenv("WGPU_POWER_PREFERENCE")); p {
-	case "", "none", "low", "high":
-		o.PowerPreference = p
-	default:
-		return usagef("WGPU_POWER_PREFERENCE %q: expected low, high or none", p)
-	}
-	if o.Debug, err = gpu.ParseDebug(b.getenv("SACCADE_DEBUG")); err != nil {
-		return usagef("SACCADE_DEBUG: %w", err)
-	}
-	b.dev, err = gpu.Open(o)
+// open opens the device that flags and environment ask for.
+func (b *bench) open() (err error) {
+	b.dev, err = b.choice.Open(b.getenv, b.stderr)
 	return err
-}
-
-func (b *bench) adapterName() string {
-	if b.adapter != "" {
-		return b.adapter
-	}
-	return b.getenv("WGPU_ADAPTER_NAME")
-}
-
-// backendName is the wanted backend, "" for the platform's.
-func (b *bench) backendName() (string, error) {
-	if b.backend != "" {
-		return b.backend, nil
-	}
-	name := strings.ToLower(b.getenv("WGPU_BACKEND"))
-	if name == "" || name == "primary" {
-		return "", nil
-	}
-	var known string
-	if err := oneOf(&known, backends...)(name); err != nil {
-		return "", usagef("WGPU_BACKEND %q: %w", name, err)
-	}
-	return known, nil
 }

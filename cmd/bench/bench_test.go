@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"saccade/cmd/internal/cli"
 	"saccade/gpu"
 	"saccade/ops"
 )
@@ -56,21 +57,21 @@ func TestUsage(t *testing.T) {
 		{[]string{"-compare", "a.json", "b.json", "-op", "add"}, "times nothing"},
 	} {
 		code, stdout, stderr := call(nil, c.args...)
-		assert.Equal(t, exitUsage, code, c.args)
+		assert.Equal(t, cli.ExitUsage, code, c.args)
 		assert.Empty(t, stdout, c.args)
 		assert.Contains(t, stderr, c.want, c.args)
 		assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)
 	}
 	for _, flag := range []string{"-h", "--list"} {
 		code, stdout, _ := call(nil, flag)
-		assert.Equal(t, exitFine, code)
+		assert.Equal(t, cli.ExitFine, code)
 		assert.Contains(t, stdout, "-models")
 	}
 }
 
 func TestNoAdapter(t *testing.T) {
 	code, stdout, stderr := call(nil, "-op", "add", "-adapter", "no such adapter", "-o", "json")
-	assert.Equal(t, exitNoAdapter, code)
+	assert.Equal(t, cli.ExitNoAdapter, code)
 	assert.Empty(t, stdout)
 	assert.Contains(t, stderr, "no such adapter")
 }
@@ -78,7 +79,7 @@ func TestNoAdapter(t *testing.T) {
 // The JSON's names are a contract.
 func TestJSON(t *testing.T) {
 	code, stdout, stderr := call(nil, "-op", "activation", "-shape", "7x39", "-r", "2", "-o", "json")
-	require.Equal(t, exitFine, code, stderr)
+	require.Equal(t, cli.ExitFine, code, stderr)
 	assert.Empty(t, stderr)
 	var report map[string]any
 	require.NoError(t, json.Unmarshal([]byte(stdout), &report))
@@ -116,7 +117,7 @@ func keys(m map[string]any) []string {
 
 func TestModel(t *testing.T) {
 	code, stdout, stderr := call(nil, "-models", "vit_ti_16", "-r", "1", "-o", "csv", "-cold=false", "-batch", "2")
-	require.Equal(t, exitFine, code, stderr)
+	require.Equal(t, cli.ExitFine, code, stderr)
 	rows, err := csv.NewReader(strings.NewReader(stdout)).ReadAll()
 	require.NoError(t, err)
 	require.Len(t, rows, 2)
@@ -176,7 +177,7 @@ func TestMismatch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			extra := []spec{doubling(2, "2.0", 64), wrong}
 			code, stdout, stderr := call(extra, "-op", "add", "-shape", "3x5", "-r", "1", "-o", "json", "-cold=false")
-			assert.Equal(t, exitMismatch, code)
+			assert.Equal(t, cli.ExitMismatch, code)
 			assert.Contains(t, stderr, "doubled (doubling, kernel doubling)")
 			assert.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
 			var report Report
@@ -196,7 +197,7 @@ func TestMismatch(t *testing.T) {
 
 func TestFasterThanThePeakFails(t *testing.T) {
 	code, stdout, stderr := call([]spec{doubling(2, "2.0", 1e12)}, "-op", "add", "-shape", "3x5", "-r", "1", "-cold=false")
-	assert.Equal(t, exitFailure, code)
+	assert.Equal(t, cli.ExitFailure, code)
 	assert.Contains(t, stdout, "doubling", "the rows are printed")
 	assert.Contains(t, stderr, "of the adapter's measured peak")
 }
@@ -245,7 +246,7 @@ func TestCompare(t *testing.T) {
 	a, b := write("a.json", report(10, 2)), write("b.json", second)
 
 	code, stdout, stderr := call(nil, "-compare", a, b, "-o", "md")
-	require.Equal(t, exitFine, code, stderr)
+	require.Equal(t, cli.ExitFine, code, stderr)
 	lines := strings.Split(stdout, "\n")
 	find := func(shape string) string {
 		for _, l := range lines {
@@ -261,7 +262,7 @@ func TestCompare(t *testing.T) {
 	assert.Contains(t, find("2"), "only in b")
 	for _, format := range []string{"table", "csv", "json", "html"} {
 		code, stdout, stderr = call(nil, "-compare", a, b, "-o", format)
-		assert.Equal(t, exitFine, code, stderr)
+		assert.Equal(t, cli.ExitFine, code, stderr)
 		assert.Contains(t, stdout, "matmul", format)
 	}
 
@@ -269,7 +270,7 @@ func TestCompare(t *testing.T) {
 	require.NoError(t, os.WriteFile(empty, []byte("{}"), 0o600))
 	for path, want := range map[string]string{"/no/such.json": "no such file", empty: "no adapter or rows", "bench_test.go": "invalid character"} {
 		code, stdout, stderr = call(nil, "-compare", a, path)
-		assert.Equal(t, exitFailure, code)
+		assert.Equal(t, cli.ExitFailure, code)
 		assert.Empty(t, stdout)
 		assert.Contains(t, stderr, want)
 		assert.Contains(t, stderr, path)

@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"saccade/cmd/internal/cli"
 )
 
 // coldVariable carries a coldRequest to the new process.
@@ -30,11 +32,11 @@ func (b *bench) coldStart(ctx context.Context, s spec) (float64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("timing the cold start: %w", err)
 	}
-	backend, err := b.backendName()
+	backend, err := b.choice.BackendName(b.getenv)
 	if err != nil {
 		return 0, err
 	}
-	request, err := json.Marshal(coldRequest{Spec: s, Adapter: b.adapterName(), Backend: backend, Started: time.Now().UnixNano()})
+	request, err := json.Marshal(coldRequest{Spec: s, Adapter: b.choice.AdapterText(b.getenv), Backend: backend, Started: time.Now().UnixNano()})
 	if err != nil {
 		return 0, fmt.Errorf("timing the cold start: %w", err)
 	}
@@ -58,10 +60,10 @@ func coldChild(ctx context.Context, request string, stdout, stderr io.Writer, ge
 	b := &bench{stdout: stdout, stderr: stderr, getenv: getenv}
 	err := json.Unmarshal([]byte(request), &r)
 	if err == nil {
-		b.adapter, b.backend = r.Adapter, r.Backend
+		b.choice = cli.Choice{Adapter: r.Adapter, Backend: r.Backend}
 		err = b.runCold(ctx, r)
 	}
-	return b.exit(ctx, err)
+	return cli.Exit(ctx, stderr, command, err)
 }
 
 func (b *bench) runCold(ctx context.Context, r coldRequest) error {

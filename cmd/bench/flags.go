@@ -1,18 +1,18 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
+	"saccade/cmd/internal/cli"
 	"saccade/models"
 	"saccade/ops"
 )
+
+// most is the largest number that -batch and -r take.
+const most = 1 << 20
 
 // formats of the report.
 var formats = []string{"table", "md", "csv", "json", "html"}
@@ -27,14 +27,13 @@ type options struct {
 	format           string
 	compare          string
 	files            []string // the arguments: what -compare compares with
-	adapter, backend string
+	choice           cli.Choice
 	cold, list, help bool
 }
 
 // flagSet ties the flags to o.
 func (o *options) flagSet() *flag.FlagSet {
-	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.SetOutput(io.Discard) // errors are printed as one line, the usage only on -h
+	f := cli.NewFlagSet(command)
 	f.Func("models", "`NAMES`: architectures to time, with commas between them; -list prints them", func(s string) error {
 		o.models = append(o.models, strings.Split(s, ",")...)
 		return nil
@@ -44,14 +43,13 @@ func (o *options) flagSet() *flag.FlagSet {
 	o.precision = "f16"
 	f.Func("precision", "`f16|f32`: of weights and activations (default f16; sums are always f32)", oneOf(&o.precision, "f16", "f32"))
 	o.batch = 1
-	f.Func("batch", "`N`: pictures in one forward pass of -models (default 1)", whole(&o.batch))
+	f.Func("batch", "`N`: pictures in one forward pass of -models (default 1)", cli.Whole(&o.batch, 1, most))
 	o.repetitions = 5
-	f.Func("r", "`N`: repetitions after warming up (default 5)", whole(&o.repetitions))
+	f.Func("r", "`N`: repetitions after warming up (default 5)", cli.Whole(&o.repetitions, 1, most))
 	o.format = "table"
 	f.Func("o", "`table|md|csv|json|html`: the report's format (default table)", oneOf(&o.format, formats...))
 	f.StringVar(&o.compare, "compare", "", "`A.json` B.json: compare two reports")
-	f.StringVar(&o.adapter, "adapter", "", "`TEXT`: a part of the name or driver of the adapter to use (or WGPU_ADAPTER_NAME)")
-	f.Func("backend", "`vulkan|metal|dx12|gl`: which to use (or WGPU_BACKEND); OpenGL only when asked for", oneOf(&o.backend, backends...))
+	o.choice.Flags(f)
 	f.BoolVar(&o.cold, "cold", true, "measure the first run in a new process too")
 	f.BoolVar(&o.list, "list", false, "print the operations with their shapes, and the models")
 	f.BoolVar(&o.help, "h", false, "print this")
@@ -59,14 +57,12 @@ func (o *options) flagSet() *flag.FlagSet {
 	return f
 }
 
-var backends = []string{"vulkan", "metal", "dx12", "gl"}
-
 // parse reads the command line. Flags may follow arguments.
 func (o *options) parse(args []string) error {
 	f := o.flagSet()
 	for {
-		if err := f.Parse(args); err != nil && !errors.Is(err, flag.ErrHelp) {
-			return usageError{explain(err, f)}
+		if err := cli.Parse(f, args); err != nil {
+			return err
 		}
 		if f.NArg() == 0 {
 			break
@@ -83,29 +79,29 @@ func (o *options) parse(args []string) error {
 func (o *options) check() error {
 	switch {
 	case o.compare != "" && len(o.files) != 1:
-		return usagef("-compare takes two reports: bench -compare a.json b.json")
+		return cli.Usagef("-compare takes two reports: bench -compare a.json b.json")
 	case o.compare != "" && (o.op != "" || len(o.models) > 0):
-		return usagef("-compare reads reports and times nothing; it does not go with -op or -models")
+		return cli.Usagef("-compare reads reports and times nothing; it does not go with -op or -models")
 	case o.compare != "":
 		return nil
 	case len(o.files) > 0:
-		return usagef("unexpected argument %q", o.files[0])
+		return cli.Usagef("unexpected argument %q", o.files[0])
 	case o.op == "" && len(o.models) == 0:
-		return usagef("nothing to time: give -models or -op (-list prints the names, -h all flags)")
+		return cli.Usagef("nothing to time: give -models or -op (-list prints the names, -h all flags)")
 	case o.shape != "" && (o.op == "" || o.op == "all"):
-		return usagef("-shape needs -op with the operation that it is for")
+		return cli.Usagef("-shape needs -op with the operation that it is for")
 	}
 	if known := append(ops.CaseNames(), "all"); o.op != "" && !slices.Contains(known, o.op) {
-		return usagef("operation %q is unknown; the nearest is %q (-list prints all)", o.op, models.Nearest(o.op, known))
+		return cli.Usagef("operation %q is unknown; the nearest is %q (-list prints all)", o.op, models.Nearest(o.op, known))
 	}
 	if o.shape != "" {
 		if _, err := ops.ShapeCase(o.op, o.shape); err != nil {
-			return usageError{err}
+			return cli.Usage(err)
 		}
 	}
 	for _, name := range o.models {
 		if known := models.StandardNames(); !slices.Contains(known, name) {
-			return usagef("model %q is unknown to bench; the nearest is %q (-list prints all)", name, models.Nearest(name, known))
+			return cli.Usagef("model %q is unknown to bench; the nearest is %q (-list prints all)", name, models.Nearest(name, known))
 		}
 	}
 	return nil
@@ -115,39 +111,14 @@ func (o *options) check() error {
 func oneOf(into *string, words ...string) func(string) error {
 	return func(s string) error {
 		if s = strings.ToLower(s); !slices.Contains(words, s) {
-			return fmt.Errorf("expected one of %s; the nearest is %s", strings.Join(words, ", "), models.Nearest(s, words))
+			return noneOf(s, words)
 		}
 		*into = s
 		return nil
 	}
 }
 
-// whole accepts whole numbers from one on.
-func whole(into *int) func(string) error {
-	return func(s string) error {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 1 || n > 1<<20 {
-			return errors.New("expected a whole number, at least 1")
-		}
-		*into = n
-		return nil
-	}
-}
-
-var (
-	undefined = regexp.MustCompile(`^flag provided but not defined: -(.*)$`)
-	invalid   = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-([\w-]+): (.*)$`)
-)
-
-// explain words the flag package's errors for one line.
-func explain(err error, f *flag.FlagSet) error {
-	if m := undefined.FindStringSubmatch(err.Error()); m != nil {
-		var names []string
-		f.VisitAll(func(x *flag.Flag) { names = append(names, x.Name) })
-		return fmt.Errorf("flag -%s is unknown; the nearest is -%s (-h prints all)", m[1], models.Nearest(m[1], names))
-	}
-	if m := invalid.FindStringSubmatch(err.Error()); m != nil {
-		return fmt.Errorf("-%s %s: %s", m[2], m[1], m[3])
-	}
-	return err
+// noneOf words the error for a word that is none of those expected.
+func noneOf(s string, words []string) error {
+	return fmt.Errorf("expected one of %s; the nearest is %s", strings.Join(words, ", "), models.Nearest(s, words))
 }

@@ -27,15 +27,13 @@
 package main
 
 import (
-	"context"
 	"os"
-	"os/signal"
-	"syscall"
+
+	"saccade/cmd/internal/cli"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	ctx := cli.Context()
 	if request := os.Getenv(coldVariable); request != "" {
 		os.Exit(coldChild(ctx, request, os.Stdout, os.Stderr, os.Getenv))
 	}

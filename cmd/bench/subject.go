@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"saccade/cmd/internal/cli"
 	"saccade/gpu"
 	"saccade/models"
 	"saccade/ops"
@@ -66,7 +67,7 @@ func (s spec) openOp(dev *gpu.Device, precision gpu.DType) (*subject, error) {
 	if c == nil {
 		found, err := ops.ShapeCase(s.Name, s.Shape)
 		if err != nil {
-			return nil, usageError{err}
+			return nil, cli.Usage(err)
 		}
 		c = &found
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"saccade/cmd/internal/cli"
 	"saccade/weights"
 )
 
@@ -35,12 +36,12 @@ func TestBadPictures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(dir, name)
 			require.NoError(t, os.WriteFile(path, c.data, 0o644))
-			requireError(t, call(t, "-model", "vit", "-image", path, "-json"), exitFailure, append(c.parts, path)...)
+			requireError(t, call(t, "-model", "vit", "-image", path, "-json"), cli.ExitFailure, append(c.parts, path)...)
 		})
 	}
 	empty := t.TempDir()
-	requireError(t, call(t, "-model", "vit", "-image", empty), exitFailure, empty, "no pictures")
-	requireError(t, call(t, "-model", "vit", "-image", filepath.Join(dir, "nowhere.png")), exitFailure, "nowhere.png", "no such file")
+	requireError(t, call(t, "-model", "vit", "-image", empty), cli.ExitFailure, empty, "no pictures")
+	requireError(t, call(t, "-model", "vit", "-image", filepath.Join(dir, "nowhere.png")), cli.ExitFailure, "nowhere.png", "no such file")
 }
 
 // pngHeader is a PNG that ends after its header.
@@ -105,14 +106,14 @@ func TestBadCheckpoints(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := checkpoint(t, "vit_classify")
 			c.change(t, dir)
-			requireError(t, call(t, "-model", "vit", "-weights", dir, "-image", pic, "-json"), exitFailure, c.parts...)
+			requireError(t, call(t, "-model", "vit", "-weights", dir, "-image", pic, "-json"), cli.ExitFailure, c.parts...)
 		})
 	}
-	requireError(t, call(t, "-model", "vit", "-weights", "no/such/folder", "-image", pic), exitFailure, "no/such/folder")
-	requireError(t, call(t, "-model", "vit_b_16", "-image", pic), exitFailure, "vit_b_16", "no embedded weights", "-weights")
+	requireError(t, call(t, "-model", "vit", "-weights", "no/such/folder", "-image", pic), cli.ExitFailure, "no/such/folder")
+	requireError(t, call(t, "-model", "vit_b_16", "-image", pic), cli.ExitFailure, "vit_b_16", "no embedded weights", "-weights")
 	pickle := filepath.Join(t.TempDir(), "x.pth")
 	require.NoError(t, os.WriteFile(pickle, []byte("PK\x03\x04"), 0o644))
-	requireError(t, call(t, "-model", "vit_b_16", "-weights", pickle, "-image", pic), exitFailure, pickle)
+	requireError(t, call(t, "-model", "vit_b_16", "-weights", pickle, "-image", pic), cli.ExitFailure, pickle)
 }
 
 // setConfig changes a key of config.json.
@@ -138,7 +139,7 @@ func TestOutOfMemory(t *testing.T) {
 	out := t.TempDir()
 	input := save(t, tensor(t, pixelValues, make([]float32, 4), 1, 1, 2, 2))
 	r := call(t, "-model", "vit", "-weights", dir, "-input", input, "-save", filepath.Join(out, "x.safetensors"), "-json")
-	requireError(t, r, exitFailure, "out of GPU memory", "weights", "MiB")
+	requireError(t, r, cli.ExitFailure, "out of GPU memory", "weights", "MiB")
 	require.Empty(t, files(t, out))
 }
 

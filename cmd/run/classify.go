@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"saccade/cmd/internal/cli"
 	"saccade/models"
 	"saccade/picture"
 )
@@ -49,7 +50,7 @@ func (a *app) compute(ctx context.Context, m *models.Model) error {
 	} else if m.Classes() == 0 {
 		return fmt.Errorf("%s from %s: %w; save them with -save FILE.safetensors", m.Name, m.Source, models.ErrNoClasses)
 	}
-	if a.json || !isTerminal(a.stdout.to) {
+	if a.json || !cli.IsTerminal(a.stdout.to) {
 		c.bar = a.progress()
 	}
 	var err error
@@ -95,7 +96,7 @@ func (c *computation) add(r models.Result) error {
 		if len(c.names) == 1 {
 			return err
 		}
-		c.doc.Errors = append(c.doc.Errors, pathError{path, oneLine(err)})
+		c.doc.Errors = append(c.doc.Errors, pathError{path, cli.OneLine(err)})
 		c.bar.clear()
 		c.complain(err)
 		return nil

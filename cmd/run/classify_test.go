@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"saccade/cmd/internal/cli"
 	"saccade/weights"
 )
 
@@ -92,10 +93,10 @@ func TestLabels(t *testing.T) {
 	doc = classification{}
 	requireJSON(t, r, &doc)
 	assert.Equal(t, string("ABCDEFG"[doc.Images[0].Top[0].Index]), doc.Images[0].Top[0].Label)
-	requireError(t, label("a\nb\n"), exitFailure, "2 labels", "7 classes")
-	requireError(t, label(""), exitFailure, "labels", "empty")
-	requireError(t, label(`{"id2label":{"0":"A","2":"B"}}`), exitFailure, "none for 1")
-	requireError(t, call(t, "-model", "vit", "-image", pic, "-labels", "nowhere.txt"), exitFailure, "nowhere.txt", "no such file")
+	requireError(t, label("a\nb\n"), cli.ExitFailure, "2 labels", "7 classes")
+	requireError(t, label(""), cli.ExitFailure, "labels", "empty")
+	requireError(t, label(`{"id2label":{"0":"A","2":"B"}}`), cli.ExitFailure, "none for 1")
+	requireError(t, call(t, "-model", "vit", "-image", pic, "-labels", "nowhere.txt"), cli.ExitFailure, "nowhere.txt", "no such file")
 }
 
 // A folder is its pictures and those below it, sorted by path; the results do
@@ -137,7 +138,7 @@ func TestSomeBadPictures(t *testing.T) {
 	require.NoError(t, os.WriteFile(bad, []byte("not a picture"), 0o644))
 	out := filepath.Join(t.TempDir(), "x.safetensors")
 	r := call(t, "-model", "vit", "-weights", dir, "-image", folder, "-json", "-save", out)
-	assert.Equal(t, exitFailure, r.code)
+	assert.Equal(t, cli.ExitFailure, r.code)
 	var doc classification
 	requireJSON(t, r, &doc)
 	require.Len(t, doc.Images, 2)
@@ -150,7 +151,7 @@ func TestSomeBadPictures(t *testing.T) {
 	assert.Equal(t, []int{2, 7}, read(t, out)["logits"].Shape)
 
 	r = call(t, "-model", "vit", "-weights", dir, "-image", folder)
-	assert.Equal(t, exitFailure, r.code)
+	assert.Equal(t, cli.ExitFailure, r.code)
 	assert.Contains(t, r.stdout, good[0])
 	assert.Contains(t, r.stdout, good[1])
 	assert.NotContains(t, r.stdout, bad)
@@ -189,7 +190,7 @@ func TestCancelled(t *testing.T) {
 	pic := picturePath(t, t.TempDir(), "a.png", 20, 20, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	requireError(t, callWith(t, ctx, os.Getenv, "-model", "vit", "-image", pic, "-json"), exitInterrupted, "interrupted")
+	requireError(t, callWith(t, ctx, os.Getenv, "-model", "vit", "-image", pic, "-json"), cli.ExitInterrupted, "interrupted")
 }
 
 func TestProgressOnATerminalOnly(t *testing.T) {
@@ -205,7 +206,7 @@ func TestProgressOnATerminalOnly(t *testing.T) {
 	assert.Nil(t, p.download(&weights.Hub{NoBars: true}))
 	assert.Nil(t, (&progress{}).download(&weights.Hub{}))
 	(&progress{}).pictures(1, 2) // must not fail
-	assert.False(t, isTerminal(&b))
+	assert.False(t, cli.IsTerminal(&b))
 }
 
 func TestNumbers(t *testing.T) {
@@ -213,5 +214,5 @@ func TestNumbers(t *testing.T) {
 	assert.Equal(t, "1 picture", count(1, "picture"))
 	assert.Equal(t, "2 pictures", count(2, "picture"))
 	assert.Equal(t, "1x2x3", dims([]int{1, 2, 3}))
-	assert.Equal(t, "a; b", oneLine(fmt.Errorf("a\nb\n")))
+	assert.Equal(t, "a; b", cli.OneLine(fmt.Errorf("a\nb\n")))
 }

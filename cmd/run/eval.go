@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"saccade/cmd/internal/cli"
 	"saccade/models"
 )
 
@@ -109,7 +110,7 @@ func (e *evaluator) add(r models.Result) error {
 		err := naming(path, r.Err)
 		e.bar.clear()
 		e.complain(err)
-		e.doc.Errors = append(e.doc.Errors, pathError{path, oneLine(err)})
+		e.doc.Errors = append(e.doc.Errors, pathError{path, cli.OneLine(err)})
 		return nil
 	}
 	best, err := e.m.Top(r.Outputs, 5)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"saccade/cmd/internal/cli"
 )
 
 func TestUsageErrors(t *testing.T) {
@@ -45,7 +46,7 @@ func TestUsageErrors(t *testing.T) {
 		{"---model", []string{"bad flag syntax"}},
 	} {
 		t.Run(c.args, func(t *testing.T) {
-			requireError(t, call(t, strings.Fields(c.args)...), exitUsage, c.parts...)
+			requireError(t, call(t, strings.Fields(c.args)...), cli.ExitUsage, c.parts...)
 		})
 	}
 }
@@ -66,7 +67,7 @@ func TestEnvironmentErrors(t *testing.T) {
 			}
 			return ""
 		}
-		requireError(t, callWith(t, context.Background(), getenv, "-model", "vit", "-image", pic), exitUsage, c.parts...)
+		requireError(t, callWith(t, context.Background(), getenv, "-model", "vit", "-image", pic), cli.ExitUsage, c.parts...)
 	}
 }
 
@@ -90,15 +91,15 @@ func TestBothDashes(t *testing.T) {
 
 func TestAdapterChoice(t *testing.T) {
 	pic := picturePath(t, t.TempDir(), "a.png", 8, 8, 1)
-	requireError(t, call(t, "-model", "vit", "-image", pic, "-adapter", "no such adapter", "-json"), exitNoAdapter, `"no such adapter"`, "there are")
-	requireError(t, call(t, "-list-devices", "-adapter", "no such adapter"), exitNoAdapter, `"no such adapter"`)
+	requireError(t, call(t, "-model", "vit", "-image", pic, "-adapter", "no such adapter", "-json"), cli.ExitNoAdapter, `"no such adapter"`, "there are")
+	requireError(t, call(t, "-list-devices", "-adapter", "no such adapter"), cli.ExitNoAdapter, `"no such adapter"`)
 	getenv := func(name string) string {
 		if name == "WGPU_ADAPTER_NAME" {
 			return "no such adapter"
 		}
 		return os.Getenv(name)
 	}
-	requireError(t, callWith(t, context.Background(), getenv, "-model", "vit", "-image", pic), exitNoAdapter, `"no such adapter"`)
+	requireError(t, callWith(t, context.Background(), getenv, "-model", "vit", "-image", pic), cli.ExitNoAdapter, `"no such adapter"`)
 	var doc struct{ Devices []map[string]any }
 	all := call(t, "-list-devices", "-json")
 	requireFine(t, all)
@@ -111,6 +112,6 @@ func TestNoAdapter(t *testing.T) {
 	pic := picturePath(t, t.TempDir(), "a.png", 8, 8, 1)
 	none := []string{"VK_DRIVER_FILES=/nonexistent", "VK_ICD_FILENAMES=/nonexistent", "WGPU_BACKEND="}
 	for _, args := range [][]string{{"-model", "vit", "-image", pic, "-json"}, {"-list-devices"}, {"-verify"}} {
-		requireError(t, finish(t, subprocess(t, none, args...)), exitNoAdapter, "mesa-vulkan-drivers")
+		requireError(t, finish(t, subprocess(t, none, args...)), cli.ExitNoAdapter, "mesa-vulkan-drivers")
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"saccade/cmd/internal/cli"
 )
 
 // A hub id is fetched once into the cache, and found there without a network.
@@ -57,9 +59,9 @@ func TestHub(t *testing.T) {
 
 	requireFine(t, fetch("org/name@main"))
 	assert.Equal(t, fetched, gets)
-	requireError(t, fetch("org/other"), exitFailure, "org/other")
+	requireError(t, fetch("org/other"), cli.ExitFailure, "org/other")
 	t.Setenv("HF_HUB_OFFLINE", "1")
 	server.Close()
 	requireFine(t, fetch("org/name"))
-	requireError(t, fetch("org/third"), exitFailure, "org/third")
+	requireError(t, fetch("org/third"), cli.ExitFailure, "org/third")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"saccade/cmd/internal/cli"
 	"saccade/golden"
 	"saccade/weights"
 )
@@ -131,7 +132,7 @@ func TestBadInput(t *testing.T) {
 		{"smaller than a patch", save(t, zeros(pixelValues, 1, 3, 2, 2)), []string{"2x2"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			requireError(t, call(t, "-model", "vit", "-weights", dir, "-input", c.path, "-json"), exitFailure, c.parts...)
+			requireError(t, call(t, "-model", "vit", "-weights", dir, "-input", c.path, "-json"), cli.ExitFailure, c.parts...)
 		})
 	}
 }
@@ -145,26 +146,26 @@ func TestOverflow(t *testing.T) {
 	}
 	args := []string{"-model", "vit", "-weights", dir, "-input", save(t, tensor(t, pixelValues, values, 1, 3, 20, 28)),
 		"-save", filepath.Join(out, "x.safetensors"), "-json"}
-	requireError(t, call(t, args...), exitFailure, "NaN or Inf", "patchify", "-precision f32")
+	requireError(t, call(t, args...), cli.ExitFailure, "NaN or Inf", "patchify", "-precision f32")
 	assert.Empty(t, files(t, out))
 	requireFine(t, call(t, append(args, "-precision", "f32")...))
 
 	values[7] = float32(math.NaN())
 	args[5] = save(t, tensor(t, pixelValues, values, 1, 3, 20, 28))
-	requireError(t, call(t, append(args, "-precision", "f32")...), exitFailure, "NaN or Inf", "in the input")
+	requireError(t, call(t, append(args, "-precision", "f32")...), cli.ExitFailure, "NaN or Inf", "in the input")
 }
 
 func TestNoClasses(t *testing.T) {
 	dir := checkpoint(t, "vit_pooler")
 	pic := picturePath(t, t.TempDir(), "a.png", 30, 20, 1)
-	requireError(t, call(t, "-model", "vit", "-weights", dir, "-image", pic, "-json"), exitFailure, "no classes", "-save")
+	requireError(t, call(t, "-model", "vit", "-weights", dir, "-image", pic, "-json"), cli.ExitFailure, "no classes", "-save")
 	out := filepath.Join(t.TempDir(), "out.safetensors")
 	r := call(t, "-model", "vit", "-weights", dir, "-image", pic, "-image", pic, "-save", out)
 	requireFine(t, r)
 	assert.Empty(t, r.stdout)
 	assert.Equal(t, []int{2, 10, 21}, read(t, out)["last_hidden_state"].Shape)
 	assert.Equal(t, []int{2, 11}, read(t, out)["pooler_output"].Shape)
-	requireError(t, call(t, "-model", "vit", "-weights", dir, "-eval", filepath.Dir(filepath.Dir(pic))), exitFailure, "no classes")
+	requireError(t, call(t, "-model", "vit", "-weights", dir, "-eval", filepath.Dir(filepath.Dir(pic))), cli.ExitFailure, "no classes")
 }
 
 func TestSavePaths(t *testing.T) {
@@ -176,8 +177,8 @@ func TestSavePaths(t *testing.T) {
 	require.NoError(t, err)
 	defer c.Close()
 	assert.Equal(t, fmt.Sprintf("[%q,%q]", a, b), c.Metadata()["paths"])
-	requireError(t, call(t, "-model", "vit", "-image", folder, "-save", filepath.Join(folder, "none", "x.safetensors")), exitFailure, "save", "no such file or directory")
-	requireError(t, call(t, "-model", "vit", "-image", folder, "-save", folder), exitFailure, "not a file")
+	requireError(t, call(t, "-model", "vit", "-image", folder, "-save", filepath.Join(folder, "none", "x.safetensors")), cli.ExitFailure, "save", "no such file or directory")
+	requireError(t, call(t, "-model", "vit", "-image", folder, "-save", folder), cli.ExitFailure, "not a file")
 	assert.Len(t, files(t, folder), 2)
 	assert.False(t, strings.Contains(strings.Join(files(t, filepath.Dir(out)), " "), "part"))
 }

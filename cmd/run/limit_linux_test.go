@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"saccade/cmd/internal/cli"
 )
 
 // limitFiles bounds the size of files that this process writes, in bytes: a
@@ -38,7 +40,7 @@ func TestSaveOnAFullDisk(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("older"), 0o644))
 	args := []string{"-model", "vit", "-weights", dir, "-input", input, "-save", path, "-attention", "-json"}
 	r := finish(t, subprocess(t, []string{"SACCADE_TEST_FILE_LIMIT=8000000"}, args...))
-	requireError(t, r, exitFailure, path, "file too large")
+	requireError(t, r, cli.ExitFailure, path, "file too large")
 	assert.Equal(t, []string{path}, files(t, out))
 	left, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -54,7 +56,7 @@ func TestSaveIntoAReadOnlyFolder(t *testing.T) {
 	require.NoError(t, os.Chmod(dir, 0o555))
 	asNobody(t, func() {
 		r := call(t, "-model", "vit", "-input", input, "-save", filepath.Join(dir, "x.safetensors"), "-json")
-		requireError(t, r, exitFailure, "x.safetensors", "permission denied")
+		requireError(t, r, cli.ExitFailure, "x.safetensors", "permission denied")
 	})
 	assert.Empty(t, files(t, dir))
 }
@@ -76,7 +78,7 @@ func asNobody(t *testing.T, f func()) {
 
 func TestSaveToADevice(t *testing.T) {
 	r := call(t, "-model", "vit", "-image", picturePath(t, t.TempDir(), "a.png", 30, 20, 1), "-save", "/dev/full", "-json")
-	requireError(t, r, exitFailure, "save /dev/full", "not a file")
+	requireError(t, r, cli.ExitFailure, "save /dev/full", "not a file")
 }
 
 func TestFullStdout(t *testing.T) {
@@ -88,7 +90,7 @@ func TestFullStdout(t *testing.T) {
 	var stderr errBuffer
 	cmd.Stderr = &stderr
 	require.Error(t, cmd.Run())
-	requireError(t, result{code: cmd.ProcessState.ExitCode(), stderr: string(stderr)}, exitFailure, "writing the results", "no space left on device")
+	requireError(t, result{code: cmd.ProcessState.ExitCode(), stderr: string(stderr)}, cli.ExitFailure, "writing the results", "no space left on device")
 }
 
 type errBuffer []byte
@@ -109,6 +111,6 @@ func TestInterrupt(t *testing.T) {
 	began := time.Now()
 	_ = cmd.Wait()
 	assert.Less(t, time.Since(began), 5*time.Second)
-	requireError(t, result{cmd.ProcessState.ExitCode(), string(stdout), string(stderr)}, exitInterrupted, "interrupted")
+	requireError(t, result{cmd.ProcessState.ExitCode(), string(stdout), string(stderr)}, cli.ExitInterrupted, "interrupted")
 	assert.Empty(t, files(t, out))
 }

@@ -41,7 +41,7 @@ func (a *app) printModels() error {
 }
 
 func (a *app) printDevices() error {
-	backend, err := a.backendName()
+	backend, err := a.choice.BackendName(a.getenv)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (a *app) printDevices() error {
 	}
 	var adapters []gpu.Info
 	for _, i := range found {
-		if strings.Contains(strings.ToLower(i.String()), strings.ToLower(a.adapter)) {
+		if strings.Contains(strings.ToLower(i.String()), strings.ToLower(a.choice.Adapter)) {
 			adapters = append(adapters, i)
 		}
 	}

@@ -5,49 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
-	"saccade/gpu"
 	"saccade/models"
 	"saccade/weights"
 )
 
-// open opens the device that flags and environment ask for, flags first.
-func (a *app) open() error {
-	o := gpu.Options{Adapter: a.adapter, Backend: a.backend, Log: a.stderr}
-	if o.Adapter == "" {
-		o.Adapter = a.getenv("WGPU_ADAPTER_NAME")
-	}
-	var err error
-	if o.Backend, err = a.backendName(); err != nil {
-		return err
-	}
-	switch p := strings.ToLower(a.getenv("WGPU_POWER_PREFERENCE")); p {
-	case "", "none", "low", "high":
-		o.PowerPreference = p
-	default:
-		return usagef("WGPU_POWER_PREFERENCE %q: expected low, high or none", p)
-	}
-	if o.Debug, err = gpu.ParseDebug(a.getenv("SACCADE_DEBUG")); err != nil {
-		return usagef("SACCADE_DEBUG: %w", err)
-	}
-	a.dev, err = gpu.Open(o)
+// open opens the device that flags and environment ask for.
+func (a *app) open() (err error) {
+	a.dev, err = a.choice.Open(a.getenv, a.stderr)
 	return err
-}
-
-// backendName is the wanted backend, "" for the platform's.
-func (a *app) backendName() (string, error) {
-	if a.backend != "" {
-		return a.backend, nil
-	}
-	name := strings.ToLower(a.getenv("WGPU_BACKEND"))
-	if name == "" || name == "primary" {
-		return "", nil
-	}
-	if err := checkBackend(name); err != nil {
-		return "", usagef("WGPU_BACKEND %q: %w", name, err)
-	}
-	return name, nil
 }
 
 // load checks the files that flags name, opens the device and loads the model.

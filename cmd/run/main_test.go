@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"saccade/cmd/internal/cli"
 	"saccade/golden"
 	"saccade/models"
 	"saccade/weights"
@@ -78,7 +79,7 @@ func finish(t *testing.T, cmd *exec.Cmd) result {
 // requireFine demands success.
 func requireFine(t *testing.T, r result) {
 	t.Helper()
-	require.Equal(t, exitFine, r.code, r.stderr)
+	require.Equal(t, cli.ExitFine, r.code, r.stderr)
 }
 
 // requireError demands an exit code, nothing on stdout, and one line on stderr

@@ -3,10 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
+	"saccade/cmd/internal/cli"
 	"saccade/weights"
 )
 
@@ -19,20 +19,10 @@ type progress struct {
 
 // progress is a bar on stderr if that is a terminal.
 func (a *app) progress() *progress {
-	if !isTerminal(a.stderr) {
+	if !cli.IsTerminal(a.stderr) {
 		return &progress{}
 	}
 	return &progress{w: a.stderr}
-}
-
-// isTerminal says whether w is a character device.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 const barWidth = 30 // characters

@@ -3,23 +3,15 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"strings"
 
+	"saccade/cmd/internal/cli"
 	"saccade/gpu"
 	"saccade/models"
 )
 
-// The exit codes.
-const (
-	exitFine        = 0
-	exitFailure     = 1
-	exitUsage       = 2
-	exitNoAdapter   = 3
-	exitMismatch    = 4
-	exitInterrupted = 130 // as shells have it for Ctrl-C
-)
+// command is the name that errors begin with.
+const command = "run"
 
 // app is one call of the command.
 type app struct {
@@ -33,14 +25,6 @@ type app struct {
 	classes  []class       // by -eval
 	raw      *models.Array // by -input
 }
-
-// usageError is a mistake in the command line.
-type usageError struct{ error }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
-
-// errMismatch is wrapped when the GPU does not compute what it should.
-var errMismatch = errors.New("verification failed")
 
 // errReported ends the command with exit code 1 after its reasons were printed.
 var errReported = errors.New("reported")
@@ -63,35 +47,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, getenv fu
 
 // exit prints the error, if any, as one line, and finds its code.
 func (a *app) exit(ctx context.Context, err error) int {
-	var unknown *models.UnknownModelError
-	var usage usageError
-	code := exitFailure
-	switch {
-	case err == nil:
-		return exitFine
-	case errors.Is(err, errReported):
-		return exitFailure
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-		err, code = errors.New("interrupted"), exitInterrupted
-	case errors.As(err, &usage), errors.As(err, &unknown):
-		code = exitUsage
-	case errors.Is(err, gpu.ErrNoAdapter):
-		code = exitNoAdapter
-	case errors.Is(err, errMismatch):
-		code = exitMismatch
+	if errors.Is(err, errReported) {
+		return cli.ExitFailure
 	}
-	a.complain(err)
-	return code
+	return cli.Exit(ctx, a.stderr, command, err)
 }
 
 // complain prints an error as one line.
-func (a *app) complain(err error) {
-	fmt.Fprintln(a.stderr, "run:", oneLine(err))
-}
-
-func oneLine(err error) string {
-	return strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
-}
+func (a *app) complain(err error) { cli.Complain(a.stderr, command, err) }
 
 // do is what the flags ask for.
 func (a *app) do(ctx context.Context) error {

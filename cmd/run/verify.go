@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 
+	"saccade/cmd/internal/cli"
 	"saccade/golden"
 	"saccade/gpu"
 	"saccade/models"
@@ -40,7 +41,7 @@ func (a *app) verifyGoldens(ctx context.Context) error {
 	for _, c := range golden.Cases() {
 		for _, p := range precisions {
 			g, err := a.verifyGolden(ctx, c, p)
-			if err != nil && !errors.Is(err, errMismatch) {
+			if err != nil && !errors.Is(err, cli.ErrMismatch) {
 				return err
 			}
 			if err != nil {
@@ -89,8 +90,8 @@ func (a *app) verifyGolden(ctx context.Context, c golden.Case, p gpu.DType) (gol
 		if ctx.Err() != nil || errors.Is(err, gpu.ErrOutOfMemory) {
 			return g, err
 		}
-		g.Error = oneLine(err)
-		return g, fmt.Errorf("%w: %s: %w", errMismatch, g.Precision, err)
+		g.Error = cli.OneLine(err)
+		return g, fmt.Errorf("%w: %s: %w", cli.ErrMismatch, g.Precision, err)
 	}
 	g.measure(report, c.Outputs)
 	first, diverges := report.First()
@@ -109,9 +110,9 @@ func (a *app) verifyGolden(ctx context.Context, c golden.Case, p gpu.DType) (gol
 	}
 	what := fmt.Sprintf("by NMSE %.2e, allowed %.0e, largest difference %.2e of the largest value, allowed %.0e", first.NMSE, first.Tol.NMSE, first.MaxAbs, first.Tol.MaxAbs)
 	if first.Err != nil {
-		what = oneLine(first.Err)
+		what = cli.OneLine(first.Err)
 	}
-	return g, fmt.Errorf("%w: golden %s (%s): %s diverges first, %s%s", errMismatch, c.Name, p, first.Name, what, saved)
+	return g, fmt.Errorf("%w: golden %s (%s): %s diverges first, %s%s", cli.ErrMismatch, c.Name, p, first.Name, what, saved)
 }
 
 // measure takes the worst errors out of a report.
@@ -174,7 +175,7 @@ func (a *app) verifyModel(ctx context.Context, m *models.Model) error {
 	var failed []error
 	for _, c := range checks {
 		if c.Err != nil {
-			failed = append(failed, fmt.Errorf("%w: %s (%s): %w", errMismatch, m.Name, m.Precision, c.Err))
+			failed = append(failed, fmt.Errorf("%w: %s (%s): %w", cli.ErrMismatch, m.Name, m.Precision, c.Err))
 		}
 	}
 	if a.json {
@@ -197,7 +198,7 @@ func (a *app) documentChecks(m *models.Model, checks []gpu.OpCheck, ok bool) err
 	for _, c := range checks {
 		o := opJSON{Op: c.Op, Label: c.Label, Kernel: c.Kernel, NMSE: number(c.NMSE), Allowed: c.Allowed}
 		if c.Err != nil {
-			o.Error = oneLine(c.Err)
+			o.Error = cli.OneLine(c.Err)
 		}
 		doc.Ops = append(doc.Ops, o)
 	}
@@ -236,7 +237,7 @@ func (a *app) printChecks(checks []gpu.OpCheck) {
 	a.stdout.table([]string{"op", ">count", ">worst NMSE", ">allowed", ""}, rows)
 	for _, c := range checks {
 		if c.Err != nil {
-			a.stdout.printf("wrong: %s\n", oneLine(c.Err))
+			a.stdout.printf("wrong: %s\n", cli.OneLine(c.Err))
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"saccade/cmd/internal/cli"
 	"saccade/golden"
 	"saccade/weights"
 )
@@ -72,7 +73,7 @@ func TestVerifyFindsAWrongWeight(t *testing.T) {
 		binary.LittleEndian.PutUint32(at, math.Float32bits(v+0.5))
 	})
 	r := verifyBuild(t, map[string]string{file: changed}, "-verify", "-precision", "f32")
-	assert.Equal(t, exitMismatch, r.code, r.stderr)
+	assert.Equal(t, cli.ExitMismatch, r.code, r.stderr)
 	assert.Equal(t, 1, strings.Count(r.stdout, "FAIL"))
 	assert.Equal(t, 1, strings.Count(r.stderr, "\n"), r.stderr)
 	var doc struct {
@@ -95,7 +96,7 @@ func TestVerifyFindsAWrongKernel(t *testing.T) {
 	changed := filepath.Join(t.TempDir(), "layernorm.wgsl")
 	require.NoError(t, os.WriteFile(changed, []byte(wrong), 0o644))
 	r := verifyBuild(t, map[string]string{file: changed}, "-verify", "-model", "vit", "-weights", checkpoint(t, "vit_classify"), "-json")
-	assert.Equal(t, exitMismatch, r.code, r.stderr)
+	assert.Equal(t, cli.ExitMismatch, r.code, r.stderr)
 	assert.Contains(t, r.stderr, "blocks.0.norm1 (layernorm, kernel layernorm/")
 	assert.Contains(t, r.stderr, "(and 6 more)")
 	assert.Contains(t, r.stdout, `"ok":false`)
@@ -222,16 +223,16 @@ func TestEval(t *testing.T) {
 
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "ash", "bad.png"), []byte("x"), 0o644))
 	r = call(t, "-model", "vit", "-weights", dir, "-eval", folder, "-json")
-	assert.Equal(t, exitFailure, r.code)
+	assert.Equal(t, cli.ExitFailure, r.code)
 	doc = evaluation{}
 	requireJSON(t, r, &doc)
 	assert.Equal(t, 9, doc.Images)
 	assert.Len(t, doc.Errors, 1)
 
 	picturePath(t, folder, "larch/a.png", 28, 20, 1)
-	requireError(t, call(t, "-model", "vit", "-weights", dir, "-eval", folder, "-json"), exitFailure, "larch", "nearest")
-	requireError(t, call(t, "-model", "vit", "-eval", filepath.Join(folder, "ash")), exitFailure, "sub-folder")
-	requireError(t, call(t, "-model", "vit", "-eval", "nowhere"), exitFailure, "nowhere", "no such file")
+	requireError(t, call(t, "-model", "vit", "-weights", dir, "-eval", folder, "-json"), cli.ExitFailure, "larch", "nearest")
+	requireError(t, call(t, "-model", "vit", "-eval", filepath.Join(folder, "ash")), cli.ExitFailure, "sub-folder")
+	requireError(t, call(t, "-model", "vit", "-eval", "nowhere"), cli.ExitFailure, "nowhere", "no such file")
 }
 
 // Without labels the i-th folder in sorted order is class i.
@@ -252,7 +253,7 @@ func TestEvalWithoutLabels(t *testing.T) {
 	for _, name := range strings.Split("d e f g h i j", " ") {
 		picturePath(t, folder, filepath.Join(name, "x.png"), 30, 18, 1)
 	}
-	requireError(t, call(t, "-model", "vit", "-weights", dir, "-eval", folder), exitFailure, "10 sub-folders", "9 classes")
+	requireError(t, call(t, "-model", "vit", "-weights", dir, "-eval", folder), cli.ExitFailure, "10 sub-folders", "9 classes")
 }
 
 func TestMatchLabel(t *testing.T) {

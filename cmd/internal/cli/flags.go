@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"saccade/models"
+)
+
+// NewFlagSet is a flag set that prints nothing itself: errors are printed as
+// one line, the usage only on -h.
+func NewFlagSet(command string) *flag.FlagSet {
+	f := flag.NewFlagSet(command, flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	return f
+}
+
+// Parse reads flags up to the first argument; its errors are [Usage] errors.
+func Parse(f *flag.FlagSet, args []string) error {
+	if err := f.Parse(args); err != nil && !errors.Is(err, flag.ErrHelp) {
+		return Usage(explain(err, f))
+	}
+	return nil
+}
+
+var (
+	undefined = regexp.MustCompile(`^flag provided but not defined: -(.*)$`)
+	invalid   = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-([\w-]+): (.*)$`)
+)
+
+// explain words the flag package's errors for one line.
+func explain(err error, f *flag.FlagSet) error {
+	if m := undefined.FindStringSubmatch(err.Error()); m != nil {
+		var names []string
+		f.VisitAll(func(x *flag.Flag) { names = append(names, x.Name) })
+		return fmt.Errorf("flag -%s is unknown; the nearest is -%s (-h prints all)", m[1], models.Nearest(m[1], names))
+	}
+	if m := invalid.FindStringSubmatch(err.Error()); m != nil {
+		return fmt.Errorf("-%s %s: %s", m[2], m[1], plainly(m[3]))
+	}
+	return err
+}
+
+// plainly words what is wrong with a flag's value, without what is named already.
+func plainly(reason string) string {
+	if reason == "parse error" {
+		return "expected true or false"
+	}
+	if _, rest, found := strings.Cut(reason, "expected "); found {
+		return "expected " + rest
+	}
+	return reason
+}
+
+// Whole parses the whole numbers from least to most.
+func Whole(into *int, least, most int) func(string) error {
+	return func(s string) error {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < least || n > most {
+			return fmt.Errorf("expected a whole number, at least %d", least)
+		}
+		*into = n
+		return nil
+	}
+}
