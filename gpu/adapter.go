@@ -31,12 +31,14 @@ const (
 // Limits are the adapter's own limits, in bytes or counts.
 type Limits struct {
 	MaxBinding          int64 `json:"max_binding_bytes"`
+	MaxUniform          int64 `json:"max_uniform_bytes"` // largest binding of a uniform buffer
 	MaxBuffer           int64 `json:"max_buffer_bytes"`
 	MaxWorkgroupStorage int   `json:"max_workgroup_storage_bytes"`
 	MaxInvocations      int   `json:"max_invocations_per_workgroup"`
 	MaxWorkgroups       int   `json:"max_workgroups_per_dimension"`
 	MaxStorageBindings  int   `json:"max_storage_buffers_per_stage"`
 	OffsetAlignment     int64 `json:"min_storage_offset_alignment"`
+	UniformAlignment    int64 `json:"min_uniform_offset_alignment"`
 }
 
 // Info describes an adapter.
@@ -142,12 +144,14 @@ func describe(a *wgpu.Adapter) Info {
 		Timestamps: a.HasFeature(wgpu.FeatureName_TimestampQuery),
 		Limits: Limits{
 			MaxBinding:          clampLimit(l.MaxStorageBufferBindingSize),
+			MaxUniform:          clampLimit(l.MaxUniformBufferBindingSize),
 			MaxBuffer:           clampLimit(l.MaxBufferSize),
 			MaxWorkgroupStorage: int(l.MaxComputeWorkgroupStorageSize),
 			MaxInvocations:      int(l.MaxComputeInvocationsPerWorkgroup),
 			MaxWorkgroups:       int(l.MaxComputeWorkgroupsPerDimension),
 			MaxStorageBindings:  int(l.MaxStorageBuffersPerShaderStage),
 			OffsetAlignment:     int64(l.MinStorageBufferOffsetAlignment),
+			UniformAlignment:    int64(l.MinUniformBufferOffsetAlignment),
 		},
 	}
 	if i.Backend == "gl" && strings.Contains(strings.ToLower(i.Name), "llvmpipe") {

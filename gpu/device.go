@@ -113,7 +113,7 @@ func (d *Device) open() error {
 		d.info.Class = d.opts.Class
 	}
 	d.pace = newPace(d.info.Software())
-	d.dummy, err = d.newBuffer("dummy", 256, wgpu.BufferUsage_Storage|wgpu.BufferUsage_Uniform|wgpu.BufferUsage_CopyDst)
+	d.dummy, err = d.newBuffer("dummy", UniformWindow, wgpu.BufferUsage_Storage|wgpu.BufferUsage_Uniform|wgpu.BufferUsage_CopyDst)
 	return err
 }
 

@@ -22,12 +22,17 @@ type Kernel struct {
 	Workgroup [3]int
 }
 
-// KernelBinding is a storage buffer that a kernel declares.
+// KernelBinding is a buffer that a kernel declares: a storage buffer, or a
+// uniform one, which is an array of Length vectors of 16 bytes.
 type KernelBinding struct {
-	Index uint32
-	Name  string
-	Write bool
+	Index  uint32
+	Name   string
+	Write  bool
+	Length int // of a uniform array; 0 for a storage buffer
 }
+
+// least is the smallest window in bytes that the binding accepts.
+func (b KernelBinding) least() int64 { return int64(b.Length) * 16 }
 
 // KernelParam is a four-byte field of the kernel's uniform struct.
 type KernelParam struct {
@@ -37,6 +42,7 @@ type KernelParam struct {
 
 var (
 	reStorage   = regexp.MustCompile(`@group\(0\)\s*@binding\((\d+)\)\s*var<storage,\s*(read|read_write)>\s*(\w+)\s*:`)
+	reArray     = regexp.MustCompile(`@group\(0\)\s*@binding\((\d+)\)\s*var<uniform>\s*(\w+)\s*:\s*array<vec4<[uf]32>,\s*(\d+)>`)
 	reUniform   = regexp.MustCompile(`@group\(0\)\s*@binding\(0\)\s*var<uniform>\s*p\s*:\s*Params\s*;`)
 	reParams    = regexp.MustCompile(`(?s)struct\s+Params\s*\{(.*?)\}`)
 	reField     = regexp.MustCompile(`(\w+)\s*:\s*(u32|i32|f32)\s*,?`)
@@ -45,7 +51,7 @@ var (
 )
 
 // ParseKernel reads the interface of a shader whose entry point is main, whose
-// binding 0 is `var<uniform> p: Params` and whose storage buffers follow from 1.
+// binding 0 is `var<uniform> p: Params` and whose buffers follow from 1.
 func ParseKernel(name, variant, wgsl string) (*Kernel, error) {
 	k := &Kernel{Name: name, Variant: variant, WGSL: wgsl, Workgroup: [3]int{1, 1, 1}}
 	code := reComment.ReplaceAllString(wgsl, "")
@@ -63,10 +69,15 @@ func ParseKernel(name, variant, wgsl string) (*Kernel, error) {
 		i, _ := strconv.ParseUint(b[1], 10, 32)
 		k.Bindings = append(k.Bindings, KernelBinding{Index: uint32(i), Name: b[3], Write: b[2] == "read_write"})
 	}
+	for _, b := range reArray.FindAllStringSubmatch(code, -1) {
+		i, _ := strconv.ParseUint(b[1], 10, 32)
+		length, _ := strconv.Atoi(b[3])
+		k.Bindings = append(k.Bindings, KernelBinding{Index: uint32(i), Name: b[2], Length: length})
+	}
 	sort.Slice(k.Bindings, func(i, j int) bool { return k.Bindings[i].Index < k.Bindings[j].Index })
 	for i, b := range k.Bindings {
 		if b.Index != uint32(i+1) {
-			return nil, fmt.Errorf("kernel %s: storage bindings must be numbered 1, 2, …; found %d at place %d", name, b.Index, i+1)
+			return nil, fmt.Errorf("kernel %s: bindings must be numbered 1, 2, …; found %d at place %d", name, b.Index, i+1)
 		}
 	}
 	w := reWorkgroup.FindStringSubmatch(code)

@@ -64,6 +64,8 @@ func (d *Device) compile(p *pipeline, k *Kernel) (err error) {
 		t := wgpu.BufferBindingType_ReadOnlyStorage
 		if b.Write {
 			t = wgpu.BufferBindingType_Storage
+		} else if b.Length > 0 {
+			t = wgpu.BufferBindingType_Uniform
 		}
 		entries = append(entries, wgpu.BindGroupLayoutEntry{Binding: b.Index, Visibility: wgpu.ShaderStage_Compute,
 			Buffer: wgpu.BufferBindingLayout{Type: t}})

@@ -74,7 +74,7 @@ func (d *Device) warm(p *pipeline, k *Kernel) error {
 			b.releaseLocked()
 		}
 	}()
-	entries := []wgpu.BindGroupEntry{{Binding: 0, Buffer: d.dummy.b, Size: uint64(d.dummy.size)}}
+	entries := []wgpu.BindGroupEntry{{Binding: 0, Buffer: d.dummy.b, Size: uint64(k.paramBytes())}}
 	for _, b := range k.Bindings {
 		buf := d.dummy
 		if b.Write {
@@ -110,7 +110,7 @@ func (r *Recorder) Finish() (*Program, error) {
 	}
 	p := &Program{dev: r.dev, ops: r.ops, inputs: r.inputs, outputs: r.outputs}
 	var err error
-	if p.arena, err = planArena(r.ops, r.outputs, r.dev.info.Limits.MaxBuffer); err != nil {
+	if p.arena, err = planArena(r.ops, r.outputs, r.dev.info.Limits.MaxBuffer-UniformWindow); err != nil {
 		return nil, err
 	}
 	r.dev.mu.Lock()
@@ -125,15 +125,20 @@ func (r *Recorder) Finish() (*Program, error) {
 	return p, nil
 }
 
+// UniformWindow is the size in bytes of the windows of activations that
+// kernels may bind as uniform arrays. Every buffer of activations has as much
+// to spare at its end, so that a window may begin anywhere in a tensor.
+const UniformWindow = 64 << 10
+
 // allocate takes slabs, input and staging buffers and the parameters' buffer.
 func (p *Program) allocate() error {
 	d := p.dev
 	if err := d.fits(p.arena.bytes()); err != nil {
 		return fmt.Errorf("activations: %w", err)
 	}
-	storage := wgpu.BufferUsage_Storage | wgpu.BufferUsage_CopySrc | wgpu.BufferUsage_CopyDst
+	storage := wgpu.BufferUsage_Storage | wgpu.BufferUsage_Uniform | wgpu.BufferUsage_CopySrc | wgpu.BufferUsage_CopyDst
 	for i, size := range p.arena.slabs {
-		b, err := d.newBuffer(fmt.Sprintf("activations %d", i), size, storage)
+		b, err := d.newBuffer(fmt.Sprintf("activations %d", i), size+UniformWindow, storage)
 		if err != nil {
 			return err
 		}
@@ -143,7 +148,7 @@ func (p *Program) allocate() error {
 		t.buf = p.slabs[s]
 	}
 	for _, t := range p.inputs {
-		b, err := d.newBuffer(t.Name, t.bytes, storage)
+		b, err := d.newBuffer(t.Name, t.bytes+UniformWindow, storage)
 		if err != nil {
 			return err
 		}

@@ -141,16 +141,19 @@ func (r *Recorder) check(x *Dispatch) error {
 	}
 	written := map[*Tensor]bool{}
 	for i, v := range x.Bind {
-		name := x.Kernel.Bindings[i].Name
+		b := x.Kernel.Bindings[i]
+		name := b.Name
 		switch {
 		case v.Tensor == nil:
 			return fmt.Errorf("kernel %s: buffer %s is not given", x.Kernel, name)
-		case v.Offset%max(1, l.OffsetAlignment) != 0 || v.Offset < 0 || v.size() <= 0 || v.Offset+v.size() > v.Tensor.bytes:
+		case b.Length > 0 && (v.size() != UniformWindow || b.least() != UniformWindow || l.MaxUniform < UniformWindow || v.Tensor.place == inConstant && v.Offset+v.size() > v.Tensor.bytes):
+			return fmt.Errorf("kernel %s: buffer %s: a window of %d bytes of %s for an array of %d; uniform windows are %d bytes of an activation, or within a constant (the adapter's largest is %d)", x.Kernel, name, v.size(), v.Tensor, b.least(), UniformWindow, l.MaxUniform)
+		case v.Offset%max(1, l.OffsetAlignment) != 0 || b.Length > 0 && v.Offset%max(1, l.UniformAlignment) != 0 || v.Offset < 0 || v.size() <= 0 || v.Offset >= v.Tensor.bytes || b.Length == 0 && v.Offset+v.size() > v.Tensor.bytes:
 			return fmt.Errorf("kernel %s: buffer %s: the window of %d bytes at %d does not fit %s of %d bytes", x.Kernel, name, v.size(), v.Offset, v.Tensor, v.Tensor.bytes)
 		case v.size() > l.MaxBinding:
 			return fmt.Errorf("kernel %s: buffer %s: %d bytes exceed the adapter's largest binding, %d; the operation must split", x.Kernel, name, v.size(), l.MaxBinding)
 		}
-		if w := x.Kernel.Bindings[i].Write; w || written[v.Tensor] {
+		if w := b.Write; w || written[v.Tensor] {
 			for j, u := range x.Bind {
 				if j != i && u.Tensor == v.Tensor {
 					return fmt.Errorf("kernel %s: %s is bound for writing and bound again", x.Kernel, v.Tensor)
@@ -176,7 +179,7 @@ func (r *Recorder) Tap(name string, t *Tensor) {
 	}
 }
 
-// Dummy is a constant of 256 bytes to bind where a kernel's optional buffer is not used.
+// Dummy is a constant of [UniformWindow] bytes to bind where a kernel's optional buffer is not used.
 func (d *Device) Dummy() *Tensor {
-	return &Tensor{Name: "dummy", Shape: []int{64}, Groups: 1, Type: F32, place: inConstant, dense: true, bytes: d.dummy.size, buf: d.dummy, dev: d}
+	return &Tensor{Name: "dummy", Shape: []int{UniformWindow / 4}, Groups: 1, Type: F32, place: inConstant, dense: true, bytes: d.dummy.size, buf: d.dummy, dev: d}
 }

@@ -113,6 +113,15 @@ func (t *Tensor) RowWindow(lo, hi int) View {
 	return View{Tensor: t, Offset: int64(lo) * row, Size: int64(hi-lo) * row}
 }
 
+// Window views [UniformWindow] bytes from row lo on, for a binding that is a
+// uniform array. What follows the tensor there is undefined.
+func (t *Tensor) Window(lo int) View {
+	return View{Tensor: t, Offset: int64(lo*t.Stride()) * t.Type.Size(), Size: UniformWindow}
+}
+
+// Constant says whether t is uploaded once, like a weight, not computed or fed.
+func (t *Tensor) Constant() bool { return t.place == inConstant }
+
 func (v View) size() int64 {
 	if v.Size > 0 {
 		return v.Size
@@ -135,7 +144,7 @@ func (t *Tensor) Upload(fill func(dst []byte) error) error {
 		d.mu.Unlock()
 		return fmt.Errorf("uploading %s: %w", t, err)
 	}
-	b, err := d.createBuffer(t.Name, t.bytes, wgpu.BufferUsage_Storage|wgpu.BufferUsage_CopySrc|wgpu.BufferUsage_CopyDst, true)
+	b, err := d.createBuffer(t.Name, t.bytes, wgpu.BufferUsage_Storage|wgpu.BufferUsage_Uniform|wgpu.BufferUsage_CopySrc|wgpu.BufferUsage_CopyDst, true)
 	if err != nil {
 		d.mu.Unlock()
 		return err

@@ -206,20 +206,20 @@ type attentionVariant struct {
 	Family string // "attention" (barrier-free) or "attention_flash" (workgroup memory)
 	TR     int    // queries a lane (attention only)
 	TD     int    // vectors in a chunk of the head
-	Chunks int
-	TB     int // keys of a block (attention only)
+	Chunks int    // of the head; each has workgroups of its own
 }
 
 func (v attentionVariant) String() string {
-	return fmt.Sprintf("%dx%dx%dx%d", v.TR, v.TD, v.Chunks, v.TB)
+	return fmt.Sprintf("%dx%dx%d", v.TR, v.TD, v.Chunks)
 }
 
 // blocks is the workgroups in x for tq queries.
 func (v attentionVariant) blocks(tq int) int {
+	queries := 8 * v.TR
 	if v.Family == "attention_flash" {
-		return (tq + 63) / 64 * v.Chunks
+		queries = 64
 	}
-	return (tq + 8*v.TR - 1) / (8 * v.TR)
+	return (tq + queries - 1) / queries * v.Chunks
 }
 
 func (v attentionVariant) kernel(precision gpu.DType) (*gpu.Kernel, error) {
@@ -229,15 +229,7 @@ func (v attentionVariant) kernel(precision gpu.DType) (*gpu.Kernel, error) {
 		spec.Decl = packed(precision, "Packed", "unpack", "pack")
 		return kernel(v.Family, fmt.Sprintf("%s %s", precision, v), spec)
 	}
-	halves := 2
-	if precision == gpu.F32 {
-		halves = 1
-	}
-	spec.Const["TR"], spec.Const["TB"] = v.TR, v.TB
-	spec.Const["KEPT"] = 1
-	if v.Chunks > 1 {
-		spec.Const["KEPT"] = v.Chunks * v.TR * v.TD * halves
-	}
+	spec.Const["TR"] = v.TR
 	wide(&spec, precision, "pack")
 	return kernel(v.Family, fmt.Sprintf("%s %s", precision, v), spec)
 }
@@ -250,9 +242,18 @@ func chooseAttention(info gpu.Info, precision gpu.DType, tq, hd int) attentionVa
 		chunks := (vectors + 15) / 16
 		return attentionVariant{Family: "attention_flash", TD: (vectors + chunks - 1) / chunks, Chunks: chunks}
 	}
+	// A chunk is a divisor of the head, of at most 8 vectors. Few tokens take
+	// half of that, since what counts then is the time to compile.
 	vectors := hd * int(precision.Size()) / 16
-	chunks := (vectors + 7) / 8
-	return attentionVariant{Family: "attention", TR: queriesPerLane(tq), TD: (vectors + chunks - 1) / chunks, Chunks: chunks, TB: 16}
+	most := 8
+	if tq <= 80 {
+		most = 4
+	}
+	td := min(vectors, most)
+	for vectors%td != 0 {
+		td--
+	}
+	return attentionVariant{Family: "attention", TR: queriesPerLane(tq), TD: td, Chunks: vectors / td}
 }
 
 // queriesPerLane takes, of 1 to 5, the number that wastes fewest of the eight

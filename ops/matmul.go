@@ -21,7 +21,11 @@ func (l *Linear) matmul(r *gpu.Recorder, x, y *gpu.Tensor, e epilogue) gpu.Op {
 	k, n := l.physical()
 	d := r.Device()
 	for _, rows := range rowChunks(d, x.Rows(), tensors...) {
-		v := chooseMatmul(d.Info(), r.Precision, rows[1]-rows[0], n, k)
+		info := d.Info()
+		if x.Constant() {
+			info.Limits.MaxUniform = 0 // constants have no room to spare for windows
+		}
+		v := chooseMatmul(info, r.Precision, rows[1]-rows[0], n, k)
 		for _, w := range panelWindows(d, l.weight.Type, k, n) {
 			call := matmulCall{l: l, x: x, y: y, e: e, v: v, lo: rows[0], hi: rows[1], window: w}
 			dispatches, err := call.record(r)
@@ -73,6 +77,9 @@ func (c *matmulCall) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.v.Window {
+		return c.recordWindows(r, kern), nil
+	}
 	params := c.params(k)
 	return []gpu.Dispatch{{
 		Kernel: kern,
@@ -82,6 +89,26 @@ func (c *matmulCall) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 		FLOPs:  c.flops(),
 		Bytes:  c.bytes(),
 	}}, nil
+}
+
+// recordWindows is a dispatch for each uniform window of rows of A.
+func (c *matmulCall) recordWindows(r *gpu.Recorder, kern *gpu.Kernel) []gpu.Dispatch {
+	k, n := c.l.physical()
+	step := windowRows(r.Device().Info(), r.Precision, c.v.TM, k, n)
+	var dispatches []gpu.Dispatch
+	for lo := c.lo; lo < c.hi; lo += step {
+		part := *c
+		part.lo, part.hi = lo, min(c.hi, lo+step)
+		dispatches = append(dispatches, gpu.Dispatch{
+			Kernel: kern,
+			Params: part.params(k),
+			Bind:   []gpu.View{c.x.Window(lo), c.weights(), gpu.All(c.l.bias), part.residual(r), rowView(c.y, lo, part.hi)},
+			Groups: c.v.groups(part.hi-lo, c.window.end-c.window.first, r.Precision),
+			FLOPs:  part.flops(),
+			Bytes:  part.bytes(),
+		})
+	}
+	return dispatches
 }
 
 // params are those of both the whole and the split form.

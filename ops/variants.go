@@ -12,6 +12,8 @@ type matmulVariant struct {
 	Family string // "matmul" (registers only) or "matmul_shared" (workgroup memory)
 	TM     int    // rows of a thread
 	TG, TK int    // matmul: panels of a lane, elements of K at once
+	Window bool   // matmul: A in uniform windows of gpu.UniformWindow bytes
+	WY     int    // matmul: row blocks of a workgroup; 0 is one
 	NX, NY int    // matmul_shared: threads along columns and rows
 	Split  int    // slices of K; 0 and 1 are one
 }
@@ -24,6 +26,12 @@ func (v matmulVariant) String() string {
 	s := fmt.Sprintf("%dx%dx%d", v.TM, v.TG, v.TK)
 	if v.Family == "matmul_shared" {
 		s = fmt.Sprintf("%dx%d", v.NY*v.TM, 8*v.NX)
+	}
+	if v.WY > 1 {
+		s += fmt.Sprintf("x%d", v.WY)
+	}
+	if v.Window {
+		s += "u"
 	}
 	if v.Split > 1 {
 		s += fmt.Sprintf("/%d", v.Split)
@@ -45,6 +53,19 @@ var chunkDecls = map[gpu.DType]map[int][2]string{
 	},
 }
 
+// word is the scalar that a 16-byte vector of a precision consists of.
+var word = map[gpu.DType]string{gpu.F16: "u32", gpu.F32: "f32"}
+
+// windowChunk loads a chunk by its type from an array of 16-byte vectors.
+var windowChunk = map[string]string{
+	"u32":       "return a[i / 4u][i % 4u];",
+	"f32":       "return a[i / 4u][i % 4u];",
+	"vec2<u32>": "return vec2<u32>(a[i / 2u][i % 2u * 2u], a[i / 2u][i % 2u * 2u + 1u]);",
+	"vec2<f32>": "return vec2<f32>(a[i / 2u][i % 2u * 2u], a[i / 2u][i % 2u * 2u + 1u]);",
+	"vec4<u32>": "return a[i];",
+	"vec4<f32>": "return a[i];",
+}
+
 // spec is the specification without epilogue.
 func (v matmulVariant) spec(precision gpu.DType) shaders.Spec {
 	s := shaders.Spec{Const: map[string]int{"TM": v.TM}, Decl: map[string]string{}}
@@ -54,7 +75,12 @@ func (v matmulVariant) spec(precision gpu.DType) shaders.Spec {
 		s.Workgroup = [3]int{v.NX * v.NY, 1, 1}
 	} else {
 		chunk := chunkDecls[precision][v.TK]
-		s.Const["TG"], s.Const["TK"] = v.TG, v.TK
+		s.Const["TG"], s.Const["TK"], s.Const["WY"] = v.TG, v.TK, max(1, v.WY)
+		s.Workgroup = [3]int{8, max(1, v.WY), 1}
+		if v.Window {
+			s.Decl["a"] = fmt.Sprintf("@group(0) @binding(1) var<uniform> a: array<vec4<%s>, %d>;", word[precision], gpu.UniformWindow/16)
+			s.Decl["chunk"] = fmt.Sprintf("fn chunk(i: u32) -> Chunk { %s }", windowChunk[chunk[0]])
+		}
 		s.Decl["Chunk"] = fmt.Sprintf("alias Chunk = %s;", chunk[0])
 		s.Decl["element"] = fmt.Sprintf("fn element(v: Chunk, k: u32) -> f32 { return %s; }", chunk[1])
 	}
@@ -68,7 +94,7 @@ func (v matmulVariant) spec(precision gpu.DType) shaders.Spec {
 
 // groups is the workgroup count for rows × columns of one window.
 func (v matmulVariant) groups(rows, columns int, precision gpu.DType) [3]int {
-	high, wide := v.TM, v.TG*panelWidth(precision)
+	high, wide := v.TM*max(1, v.WY), v.TG*panelWidth(precision)
 	if v.Family == "matmul_shared" {
 		high, wide = v.NY*v.TM, 8*v.NX
 	}
@@ -80,20 +106,84 @@ func (v matmulVariant) groups(rows, columns int, precision gpu.DType) [3]int {
 // follows published tiles and is not yet measured.
 func chooseMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVariant {
 	if info.Class == gpu.ClassCPU {
-		return softwareMatmul(precision, m, n)
+		return softwareMatmul(info, precision, m, n, k)
 	}
 	return gpuMatmul(info.Class, m, n, k)
 }
 
 // softwareMatmul holds its tile in registers: a workgroup is one SIMD vector,
-// which gains nothing from sharing memory. Tiles of two panels load fewer words
-// a multiply-add; one panel wastes less where columns fill no second.
-func softwareMatmul(precision gpu.DType, m, n int) matmulVariant {
-	v := matmulVariant{Family: "matmul", TM: min(8, max(1, m)), TG: 2, TK: 4}
-	if precision == gpu.F16 && n <= 192 && n%128 != 0 {
-		v.TG = 1
+// which gains nothing from sharing memory. It picks the panels a lane by the
+// columns, then the rows that take the least time, with A in uniform windows
+// where those hold a tile. The figures behind it stand in shaders/matmul.wgsl.
+func softwareMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVariant {
+	v := matmulVariant{Family: "matmul", TM: m, TG: 1, TK: 16 / int(precision.Size()), WY: 1}
+	if m < 4 {
+		return v
 	}
+	// Rows up to most, and what a tile costs beyond its rows, in rows.
+	most, fixed := 17, 5
+	half := precision == gpu.F16
+	switch {
+	case m <= 80 && half: // one tile that compiles in half the time
+		v.TM, v.TK = min(m, 17), 4
+	case m <= 80:
+		v.TM, v.TG, v.TK = min(m, 17), 2, 4
+	case n%128 == 0 && half:
+		v.TG, v.TK, most, fixed = 2, 2, 20, 7
+	case n%128 == 0:
+		v.TG, v.TK, most, fixed = 4, 2, 16, 9
+	case n%192 == 0 && half:
+		v.TG, v.TK, most, fixed = 3, 2, 13, 8
+	case n > 64 && half:
+		v.TG, v.TK, most, fixed = 2, 2, 20, 7
+	case n > 64:
+		v.TG, v.TK, most, fixed = 3, 2, 20, 7
+	default:
+		v.TK = 4
+	}
+	if m > 80 || windowRows(info, precision, v.TM, k, n) == 0 {
+		v.TM = v.rows(info, precision, m, n, k, most, fixed)
+	}
+	if v.TM > 0 {
+		v.Window = true
+		return v
+	}
+	v.TM, v.TK = min(8, m), 4
 	return v
+}
+
+// rows is the height of tile from 4 to most that takes the least time for m
+// rows, among those of which a uniform window holds whole tiles; 0 if none.
+func (v matmulVariant) rows(info gpu.Info, precision gpu.DType, m, n, k, most, fixed int) int {
+	best, least := 0, 0
+	for tm := 4; tm <= min(m, most); tm++ {
+		window := windowRows(info, precision, tm, k, n)
+		if window == 0 {
+			continue
+		}
+		dispatch := 1_400_000 / (k * n) // what one costs, 40 µs or so, in rows at 70 GFLOP/s
+		cost := ceilDiv(m, tm)*(tm+fixed) + ceilDiv(m, window)*dispatch
+		if best == 0 || cost <= least {
+			best, least = tm, cost
+		}
+	}
+	return best
+}
+
+// windowRows is how many rows of A, a multiple of tm, a uniform window takes
+// at a time so that each begins where bindings may, in A as in C; 0 if none.
+func windowRows(info gpu.Info, precision gpu.DType, tm, k, n int) int {
+	align := max(1, int(max(info.Limits.OffsetAlignment, info.Limits.UniformAlignment)))
+	size := int(precision.Size())
+	if info.Limits.MaxUniform < gpu.UniformWindow {
+		return 0
+	}
+	for rows := gpu.UniformWindow / (k * size) / tm * tm; rows > 0; rows -= tm {
+		if rows*k*size%align == 0 && rows*n*size%align == 0 {
+			return rows
+		}
+	}
+	return 0
 }
 
 // gpuMatmul stages tiles in workgroup memory: 64×64 by 64 threads with 8×8 sums

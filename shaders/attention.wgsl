@@ -10,22 +10,24 @@
 //
 // A workgroup is 8 lanes. A lane owns TR queries, lane l the queries
 // l, l+8, …, so the softmax stays in the lane. workgroup_id: x counts blocks
-// of 8·TR queries, y heads, z batch items.
+// of 8·TR queries for each chunk of the head's output in turn (chunk
+// fastest), y heads, z batch items.
 //
 // Constants: TR queries a lane; TD 16-byte vectors in a chunk of the head;
-// TH vec4 in a vector (f16 2, f32 1); CHUNKS chunks: CHUNKS·TD vectors must
-// hold p.width elements. With several chunks the scores are computed
-// anew for each chunk of the output.
+// TH vec4 in a vector (f16 2, f32 1); CHUNKS chunks: CHUNKS·TD vectors are
+// exactly p.width elements. With several chunks every workgroup computes the
+// scores anew for its own chunk of the output.
 //
-// Keys come in blocks of four, whose scores are the parts of one vector:
-// drivers compile private arrays badly.
+// Written for compilers that make a loop over lanes of every load: few loads
+// in the text (what happens once is a loop over queries), addresses that are
+// counted up, no private arrays, no barriers. Keys come in blocks of four,
+// whose scores are the parts of one vector. Loops end at their end: such
+// compilers run a loop once more, masked, when it breaks at its start.
 
 const TR = 1u;
-const TD = 1u;
+const TD = 8u;
 const TH = 2u;
-const CHUNKS = 8u;
-const KEPT = 1u; // unused
-const TB = 4u;   // unused
+const CHUNKS = 1u;
 
 alias Wide = vec4<u32>;
 alias Packed = vec2<u32>;
@@ -60,25 +62,22 @@ fn pack(x: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(x.xy), pack2x16
 @compute @workgroup_size(8, 1, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let wide = 4u * TH;
-    let vectors = p.width / wide; // of one head
-    let end = max(vectors, 1u) - 1u;
-    let q_head = (p.q_offset + group.y * p.width) / wide;
-    let k_head = (p.k_offset + group.y * p.width) / wide + group.z * p.Tk * (p.k_stride / wide);
-    let v_head = (p.v_offset + group.y * p.width) / wide + group.z * p.Tk * (p.v_stride / wide);
-
-    // Known at run time only, or drivers would unroll the loop over chunks.
-    let chunks = select((vectors + TD - 1u) / TD, 1u, CHUNKS == 1u);
-    let block = group.x * TR;
-    for (var mine = 0u; mine < chunks; mine += 1u) { // the output's chunk
+    let first = group.x / CHUNKS * TR * 8u + local.x; // query 0 of the lane
+    let mine = group.x % CHUNKS * TD;                 // vector 0 of the output's chunk
+    let q_head = (p.q_offset + group.y * p.width + group.z * p.Tq * p.q_stride) / wide;
+    let k_step = p.k_stride / wide;
+    let v_step = p.v_stride / wide;
+    // Neither constants, or drivers would unroll the loops, nor of uniforms
+    // alone, or lavapipe would compile the kernel anew for each value, nor
+    // different from lane to lane, which SwiftShader gets wrong.
+    let lots = min(TR, p.Tq + group.x);
+    let chunks = select(min(CHUNKS, p.width + group.z), 1u, CHUNKS == 1u);
 
     // Query r sees its first keys_r keys, no query of the workgroup more than `keys`.
-    // Queries beyond the end repeat the last one: they are never stored.
     let causal = (p.flags & 1u) != 0u;
-    let keys = select(p.Tk, min(max((block + TR) * 8u + p.Tk, p.Tq) - p.Tq, p.Tk), causal);
+    let keys = select(p.Tk, min(max((group.x / CHUNKS + 1u) * TR * 8u + p.Tk, p.Tq) - p.Tq, p.Tk), causal);
     // unroll r TR
-    let query_r = (block + 0u /*r*/) * 8u + local.x;
-    let q_r = q_head + (group.z * p.Tq + min(query_r, max(p.Tq, 1u) - 1u)) * (p.q_stride / wide);
-    let keys_r = select(p.Tk, min(max(query_r + 1u + p.Tk, p.Tq) - p.Tq, p.Tk), causal);
+    let keys_r = select(p.Tk, min(max(first + 8u * 0u /*r*/ + 1u + p.Tk, p.Tq) - p.Tq, p.Tk), causal);
     var best_r = -1e30;
     var total_r = 0.0;
     // unroll d TD
@@ -88,40 +87,70 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // end
     // end
     // end
+
+    var r = 0u;
     if CHUNKS == 1u {
-        // unroll d TD
-        // unroll r TR
-        let qv_r_d = q[q_r + min(0u /*d*/, end)];
-        // unroll h TH
-        q_r_d_h = select(part(qv_r_d, 0u /*h*/) * p.scale, vec4<f32>(0.0), 0u /*d*/ > end);
-        // end
-        // end
-        // end
+        r = 0u;
+        loop {
+            // Queries beyond the end repeat the last one: they are never stored.
+            let at = q_head + min(first + 8u * r, max(p.Tq, 1u) - 1u) * (p.q_stride / wide);
+            // unroll d TD
+            let x_d = q[at + 0u /*d*/];
+            // unroll h TH
+            let x_d_h = part(x_d, 0u /*h*/) * p.scale;
+            // unroll r TR
+            q_r_d_h = select(q_r_d_h, x_d_h, r == 0u /*r*/);
+            // end
+            // end
+            // end
+            continuing {
+                r += 1u;
+                break if r >= lots;
+            }
+        }
     }
 
-    for (var start = 0u; start < keys; start += 4u) {
+    var k_block = (p.k_offset + group.y * p.width + group.z * p.Tk * p.k_stride) / wide;
+    var v_at = (p.v_offset + group.y * p.width + group.z * p.Tk * p.v_stride) / wide + mine;
+    var start = 0u;
+    loop {
         let count = min(4u, keys - start);
         // unroll r TR
         var score_r = vec4<f32>(0.0);
         // end
-        for (var chunk = 0u; chunk < chunks; chunk += 1u) {
+        var chunk = 0u;
+        loop {
             if CHUNKS > 1u {
-                // unroll d TD
-                // unroll r TR
-                let qv_r_d = q[q_r + min(chunk * TD + 0u /*d*/, end)];
-                // unroll h TH
-                q_r_d_h = select(part(qv_r_d, 0u /*h*/) * p.scale, vec4<f32>(0.0), chunk * TD + 0u /*d*/ > end);
-                // end
-                // end
-                // end
+                r = 0u;
+                loop {
+                    // Queries beyond the end repeat the last one: they are never stored.
+                    let at = q_head + min(first + 8u * r, max(p.Tq, 1u) - 1u) * (p.q_stride / wide) + chunk * TD;
+                    // unroll d TD
+                    let x_d = q[at + 0u /*d*/];
+                    // unroll h TH
+                    let x_d_h = part(x_d, 0u /*h*/) * p.scale;
+                    // unroll r TR
+                    q_r_d_h = select(q_r_d_h, x_d_h, r == 0u /*r*/);
+                    // end
+                    // end
+                    // end
+                    continuing {
+                        r += 1u;
+                        break if r >= lots;
+                    }
+                }
             }
-            for (var j = 0u; j < count; j += 1u) {
-                let row = k_head + (start + j) * (p.k_stride / wide);
+            var k_at = k_block + chunk * TD;
+            var j = 0u;
+            loop {
                 // unroll r TR
                 var sum_r = vec4<f32>(0.0);
                 // end
                 // unroll d TD
-                let k_d = k[row + min(chunk * TD + 0u /*d*/, end)];
+                let k_d = k[k_at + 0u /*d*/];
+                // end
+                k_at += k_step;
+                // unroll d TD
                 // unroll h TH
                 let k_d_h = part(k_d, 0u /*h*/);
                 // unroll r TR
@@ -133,8 +162,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                 // unroll r TR
                 score_r = select(score_r, score_r + ((sum_r.x + sum_r.y) + (sum_r.z + sum_r.w)), here);
                 // end
+                continuing {
+                    j += 1u;
+                    break if j >= count;
+                }
+            }
+            continuing {
+                chunk += 1u;
+                break if chunk >= chunks;
             }
         }
+        k_block += 4u * k_step;
 
         // unroll r TR
         let unseen_r = vec4<u32>(start) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(keys_r);
@@ -150,13 +188,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         // end
         // end
         // end
-        for (var j = 0u; j < count; j += 1u) {
-            let row = v_head + (start + j) * (p.v_stride / wide);
+        var j = 0u;
+        loop {
+            // unroll d TD
+            let v_d = v[v_at + 0u /*d*/];
+            // end
+            v_at += v_step;
             // unroll r TR
             let weight_r = vec4<f32>(score_r[j]);
             // end
             // unroll d TD
-            let v_d = v[row + min(mine * TD + 0u /*d*/, end)];
             // unroll h TH
             let v_d_h = part(v_d, 0u /*h*/);
             // unroll r TR
@@ -164,21 +205,40 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             // end
             // end
             // end
+            continuing {
+                j += 1u;
+                break if j >= count;
+            }
+        }
+        continuing {
+            start += 4u;
+            break if start >= keys;
         }
     }
 
-    // unroll r TR
-    let share_r = 1.0 / max(total_r, 1e-30); // a query that sees no key gives 0
-    let o_r = ((group.z * p.Tq + query_r) * p.o_stride + group.y * p.width) / 4u + mine * TD * TH;
-    if query_r < p.Tq {
-        // unroll d TD
-        if mine * TD + 0u /*d*/ < vectors {
+    r = 0u;
+    loop {
+        let i = first + 8u * r;
+        if i < p.Tq {
+            var total = 0.0;
+            // unroll r TR
+            total = select(total, total_r, r == 0u /*r*/);
+            // end
+            let share = 1.0 / max(total, 1e-30); // a query that sees no key gives 0
+            let at = ((group.z * p.Tq + i) * p.o_stride + group.y * p.width) / 4u + mine * TH;
+            // unroll d TD
             // unroll h TH
-            o[o_r + 0u /*d*/ * TH + 0u /*h*/] = pack(o_r_d_h * share_r);
+            var y_d_h = o_0_d_h;
+            // unroll r TR
+            y_d_h = select(y_d_h, o_r_d_h, r == 0u /*r*/);
+            // end
+            o[at + 0u /*d*/ * TH + 0u /*h*/] = pack(y_d_h * share);
+            // end
             // end
         }
-        // end
-    }
-    // end
+        continuing {
+            r += 1u;
+            break if r >= lots;
+        }
     }
 }

@@ -57,7 +57,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let vectors = p.width / 4u; // of one head
     let end = max(vectors, 1u) - 1u;
     // Known at run time only, or drivers would unroll the loops over chunks.
-    let chunks = select((vectors + TD - 1u) / TD, 1u, CHUNKS == 1u);
+    let chunks = select(min(CHUNKS, p.width + group.z), 1u, CHUNKS == 1u);
     let mine = group.x % CHUNKS; // the output's chunk
     let query = group.x / CHUNKS * 64u + thread;
     let q_row = (group.z * p.Tq + min(query, max(p.Tq, 1u) - 1u)) * (p.q_stride / 4u) + (p.q_offset + group.y * p.width) / 4u;

@@ -11,20 +11,34 @@
 //   residual  like c with p.ldr between rows; read for the first p.residual_rows rows
 //   c         rows of C, p.ldc elements apart
 //
-// A workgroup is 8 lanes. It computes TM rows of TG panels: lane l owns the
-// l-th vector of each. workgroup_id: x counts row blocks, y column blocks,
-// z slices of K (0 unless SPLIT).
+// A workgroup is 8 lanes by WY. Eight lanes compute TM rows of TG panels: lane
+// l owns the l-th vector of each. workgroup_id: x counts blocks of WY·TM rows,
+// y column blocks, z slices of K (0 unless SPLIT).
 //
 // Constants: TM rows; TG panels; TH vec4 in a panel vector (f16 2, f32 1);
-// TK elements of A loaded at once (a divisor of 8, and what Chunk holds);
+// TK elements of A loaded at once (a divisor of 8, and what Chunk holds); WY;
 // SPLIT = 1 stores plain f32 sums to slice z of [z][rows][ldc] instead, for
-// matmul_reduce; MASK = 1 stores zero in columns from p.real on, for an
-// activation that is not zero at zero.
+// matmul_reduce (no slice may be empty); MASK = 1 stores zero in columns from
+// p.real on, for an activation that is not zero at zero.
+//
+// What lavapipe taught (Mesa 22.3 and 25.0, halves, 512×768×768, share of the
+// fma peak). It makes a loop over the lanes of every load from storage in a
+// loop, 19 fma a word for each lane, uniform address or not. So the rate is
+// that of fma a loaded word, until the unrolled body leaves the instruction
+// cache at about 800 fma: TM×TG×TK = 8×1×8 27 %, 8×2×4 33 %, 16×2×2 36 %,
+// 8×3×4 37 %, 16×3×2 28 %, 12×3×4 31 %. A load from a uniform buffer costs
+// half, as there is no such loop: with `a` replaced by a uniform array of
+// 64 KiB and bound in windows of rows, 12×2×2 41 %, 16×2×2 45 %, 20×2×2 48 %.
+// Variables that live over a turn are stored masked: sums want at least two
+// fma a turn each. A loop that breaks at its start runs once more, masked:
+// loops end at their end. The epilogue is a loop over rows since its code,
+// once a vector, took three times as long to compile as all the rest.
 
 const TM = 1u;
 const TG = 1u;
 const TH = 2u;
 const TK = 2u;
+const WY = 1u;
 const SPLIT = 0u;
 const MASK = 0u;
 
@@ -56,7 +70,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read> residual: array<Packed>;
 @group(0) @binding(5) var<storage, read_write> c: array<Stored>;
 
-// element is A's value at k of a chunk, columns the h-th vec4 of a panel vector.
+// chunk is the i-th of A, element its value at k, columns the h-th vec4 of a panel vector.
 fn chunk(i: u32) -> Chunk { return a[i]; }
 fn element(v: Chunk, k: u32) -> f32 { return unpack2x16float(v)[k]; }
 fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2u * h]), unpack2x16float(v[2u * h + 1u])); }
@@ -67,7 +81,7 @@ fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
 @compute @workgroup_size(8, 1, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let lane = local.x;
-    let row = group.x * TM;
+    let row = (group.x * WY + local.y % WY) * TM;
     let panel = group.y * TG;
     let first = group.z * p.depth;
     let last = min(first + p.depth, p.K);
@@ -120,15 +134,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         }
     }
 
-    // One row a turn, so that the code of the epilogue is there once: the bound
-    // is known at run time only, or drivers would unroll it.
+    // One row a turn, so that the code of the epilogue is there once. The bound
+    // is no constant, or drivers would unroll it, and not of uniforms alone.
     // unroll g TG
     let column_g = p.column + (panel + 0u /*g*/) * 32u * TH + lane * 4u * TH;
     // unroll h TH
     let bias_g_h = bias[column_g / 4u + 0u /*h*/];
     // end
     // end
-    let rows = min(TM, max(p.M, row) - row);
+    let rows = min(TM, p.M + group.x);
     var r = 0u;
     loop {
         // unroll g TG

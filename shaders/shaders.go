@@ -35,9 +35,9 @@ type Spec struct {
 	// with {"TM": 8} becomes `const TM = 8u;`. Values are not negative.
 	Const map[string]int
 
-	// Decl replaces one-line declarations whole: `alias Name = …;` or
-	// `fn name(…) … { … }`. The new text may have many lines and should
-	// declare the name again.
+	// Decl replaces one-line declarations whole: `alias Name = …;`,
+	// `fn name(…) … { … }` or `@group(0) @binding(1) var<…> name: …;`. The new
+	// text may have many lines and should declare the name again.
 	Decl map[string]string
 
 	// Workgroup replaces the literal workgroup size; all zero keeps the file's.
@@ -122,8 +122,8 @@ func setConst(text, name string, value int) (string, error) {
 
 func setDecl(text, name, decl string) (string, error) {
 	quoted := regexp.QuoteMeta(name)
-	pattern := regexp.MustCompile(`(?m)^(?:alias\s+` + quoted + `\s*=[^\n]*;|fn\s+` + quoted + `\s*\([^\n]*\})[ \t]*$`)
-	at, err := only(text, pattern, fmt.Sprintf("one-line alias %s = …; or fn %s(…) { … }", name, name))
+	pattern := regexp.MustCompile(`(?m)^(?:alias\s+` + quoted + `\s*=[^\n]*;|fn\s+` + quoted + `\s*\([^\n]*\}|@group[^\n]*\svar<[^\n]*>\s*` + quoted + `\s*:[^\n]*;)[ \t]*$`)
+	at, err := only(text, pattern, fmt.Sprintf("one-line alias %s = …;, fn %s(…) { … } or var<…> %s: …;", name, name, name))
 	if err != nil {
 		return "", err
 	}

@@ -12,6 +12,7 @@ import (
 const sample = `const TM = 1u;
 const TN = 1u;
 alias Packed = vec2<u32>;
+@group(0) @binding(1) var<storage, read> a: array<Packed>;
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
 fn two(a: f32) -> f32 {
     return a + three(a);
@@ -31,13 +32,14 @@ fn main() {
 func TestSpecialise(t *testing.T) {
 	got, err := specialise(sample, Spec{
 		Const:     map[string]int{"TM": 2, "TN": 2},
-		Decl:      map[string]string{"Packed": "alias Packed = vec4<f32>;", "activate": "fn activate() {\n}\n"},
+		Decl:      map[string]string{"Packed": "alias Packed = vec4<f32>;", "a": "@group(0) @binding(1) var<uniform> a: array<Packed, 4>;", "activate": "fn activate() {\n}\n"},
 		Workgroup: [3]int{64, 2, 1},
 	})
 	require.NoError(t, err)
 	assert.Equal(t, `const TM = 2u;
 const TN = 2u;
 alias Packed = vec4<f32>;
+@group(0) @binding(1) var<uniform> a: array<Packed, 4>;
 fn activate() {
 }
 fn two(a: f32) -> f32 {
@@ -65,7 +67,7 @@ func TestSpecialiseRefuses(t *testing.T) {
 		"unknown const":      {sample, Spec{Const: map[string]int{"TK": 2}}, "const TK = …u; is declared 0 times"},
 		"const twice":        {sample + sample, Spec{Const: map[string]int{"TM": 2}}, "declared 2 times"},
 		"negative const":     {sample, Spec{Const: map[string]int{"TM": -1}}, "at least 0"},
-		"unknown decl":       {sample, Spec{Decl: map[string]string{"pack": "x"}}, "fn pack(…) { … } is declared 0 times"},
+		"unknown decl":       {sample, Spec{Decl: map[string]string{"pack": "x"}}, "is declared 0 times"},
 		"many-line decl":     {sample, Spec{Decl: map[string]string{"two": "x"}}, "declared 0 times"},
 		"no workgroup":       {"fn main() {}", Spec{Workgroup: [3]int{1, 1, 1}}, "declared 0 times"},
 		"bad workgroup":      {sample, Spec{Workgroup: [3]int{8, 0, 1}}, "at least 1"},

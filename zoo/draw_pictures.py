@@ -221,7 +221,7 @@ def photographs():
     from skimage import data
 
     for name, file, box, size in (
-        ("cat.jpg", "chelsea.png", (75, 0, 375, 300), (300, 300)),
+        ("cat.jpg", "chelsea.png", (100, 0, 400, 300), (300, 300)),
         ("coffee.jpg", "coffee.png", (0, 0, 600, 400), (480, 320)),
         ("rocket.jpg", "rocket.jpg", (0, 0, 640, 427), (480, 320)),
         ("astronaut.jpg", "astronaut.png", (0, 0, 512, 512), (384, 384)),
