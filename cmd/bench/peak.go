@@ -18,23 +18,25 @@ type Peak struct {
 
 // The size of the micro-kernels.
 const (
-	fmaUnroll  = 16                   // fma of each chain in a round; more would leave the instruction cache
 	fmaTarget  = 5 * time.Millisecond // that a dispatch should take
 	fmaWorkers = 1 << 16              // invocations on a software adapter
 	copyBytes  = 64 << 20             // more than any cache
 )
 
-// fmaGroups are the workgroup sizes tried: one SIMD vector of a CPU, a
-// wavefront, several.
-var fmaGroups = []int{8, 64, 256}
+// fmaShapes are the micro-kernels tried, of which the fastest counts: a
+// workgroup of one SIMD vector of a CPU, of a wavefront, of several; and fma of
+// each chain in a round, few where registers and instruction caches are small.
+var fmaShapes = []fmaShape{{8, 4}, {8, 6}, {8, 16}, {64, 4}, {64, 16}, {256, 16}}
+
+type fmaShape struct{ group, unroll int }
 
 // meter measures the peaks, again and again while the rows are timed.
 type meter struct {
 	dev     *gpu.Device
-	fma     []*gpu.Program // by workgroup size
+	fma     []*gpu.Program // by shape
 	copying *gpu.Program
 	source  *gpu.Tensor // what is copied
-	best    int         // index of the fastest workgroup size
+	best    int         // index of the fastest shape
 	peak    Peak        // the highest seen
 }
 
@@ -53,11 +55,11 @@ func (m *meter) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, size := range fmaGroups {
-		if size > m.dev.Info().Limits.MaxInvocations {
+	for _, shape := range fmaShapes {
+		if shape.group > m.dev.Info().Limits.MaxInvocations {
 			break
 		}
-		p, err := m.newFMA(size, rounds)
+		p, err := m.newFMA(shape, max(1, rounds*fmaShapes[0].unroll/shape.unroll))
 		if err != nil {
 			return err
 		}
@@ -72,7 +74,7 @@ func (m *meter) open(ctx context.Context) error {
 // calibrate finds the rounds that take about fmaTarget.
 func (m *meter) calibrate(ctx context.Context) (int, error) {
 	const rounds = 8
-	p, err := m.newFMA(fmaGroups[0], rounds)
+	p, err := m.newFMA(fmaShapes[0], rounds)
 	if err != nil {
 		return 0, err
 	}
@@ -86,15 +88,15 @@ func (m *meter) calibrate(ctx context.Context) (int, error) {
 	return min(1<<16, max(1, int(rounds*float64(fmaTarget)/float64(max(took, 1))))), nil
 }
 
-// newFMA records the fma chains in workgroups of a size.
-func (m *meter) newFMA(size, rounds int) (*gpu.Program, error) {
+// newFMA records the fma chains in a shape.
+func (m *meter) newFMA(shape fmaShape, rounds int) (*gpu.Program, error) {
 	text, err := shaders.Source("peak_fma", shaders.Spec{
-		Const: map[string]int{"W": size, "U": fmaUnroll}, Workgroup: [3]int{size, 1, 1},
+		Const: map[string]int{"W": shape.group, "U": shape.unroll}, Workgroup: [3]int{shape.group, 1, 1},
 	})
 	if err != nil {
 		return nil, err
 	}
-	k, err := gpu.ParseKernel("peak_fma", fmt.Sprint(size), text)
+	k, err := gpu.ParseKernel("peak_fma", fmt.Sprint(shape.group, "x", shape.unroll), text)
 	if err != nil {
 		return nil, err
 	}
@@ -106,8 +108,8 @@ func (m *meter) newFMA(size, rounds int) (*gpu.Program, error) {
 	y := r.New("y", 1, workers/2, 8)
 	r.Do(gpu.Op{Kind: "peak_fma", Out: []*gpu.Tensor{y}, Dispatches: []gpu.Dispatch{{
 		Kernel: k, Params: gpu.Params{"count": workers, "rounds": rounds, "factor": 0.999, "term": 0.001},
-		Bind: []gpu.View{gpu.All(y)}, Groups: spread(workers / size),
-		FLOPs: float64(workers) * float64(rounds) * fmaUnroll * 32,
+		Bind: []gpu.View{gpu.All(y)}, Groups: spread(workers / shape.group),
+		FLOPs: float64(workers) * float64(rounds*shape.unroll) * 32,
 	}}})
 	return r.Finish()
 }
@@ -147,7 +149,7 @@ func spread(n int) [3]int {
 	return [3]int{most, (n + most - 1) / most, 1}
 }
 
-// survey measures every workgroup size and the copy.
+// survey measures every shape and the copy.
 func (m *meter) survey(ctx context.Context) error {
 	highest := 0.0
 	for range 3 {
