@@ -19,7 +19,7 @@ build: ## build bin/run and bin/bench
 setup: ## install the system packages that are missing (Debian, Ubuntu)
 	@scripts/setup $(PACKAGES)
 
-test: setup ## run all tests, the goldens on every driver that is there, and once poisoned
+test: setup ## run all tests, once poisoned, and those of the GPU on every driver that is there
 	@scripts/setup $(TESTDRIVERS) || echo "test: going on without them"
 	@scripts/test
 
