@@ -182,6 +182,20 @@ func (m *Model) Memory() (weightBytes int64, programs gpu.Memory) {
 	return m.b.Bytes(), programs
 }
 
+// Plan is the memory of the forward pass on such pictures, without the weights.
+func (m *Model) Plan(pixels Array) (gpu.Memory, error) {
+	s, err := m.shapeOf(pixels)
+	if err != nil {
+		return gpu.Memory{}, err
+	}
+	p, err := m.acquire(s)
+	if err != nil {
+		return gpu.Memory{}, err
+	}
+	defer m.release(p)
+	return p.Memory(), nil
+}
+
 // Profile times each dispatch of a forward pass.
 func (m *Model) Profile(ctx context.Context, pixels Array) ([]gpu.Timing, error) {
 	s, err := m.shapeOf(pixels)

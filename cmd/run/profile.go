@@ -34,6 +34,15 @@ type totalJSON struct {
 	flops, bytes float64
 }
 
+// memoryJSON is what a forward pass takes on the device, in bytes.
+type memoryJSON struct {
+	Weights     int64 `json:"weights"`
+	Activations int64 `json:"activations"` // the arena: their peak as planned
+	Live        int64 `json:"live"`        // the most that are alive at once
+	Unshared    int64 `json:"unshared"`    // were none to share a place
+	IO          int64 `json:"io"`
+}
+
 // printProfile prints the time of every dispatch of a warm forward pass.
 func (a *app) printProfile(ctx context.Context, m *models.Model) error {
 	in, err := a.sample(ctx, m)
@@ -47,8 +56,14 @@ func (a *app) printProfile(ctx context.Context, m *models.Model) error {
 	if err != nil {
 		return err
 	}
+	plan, err := m.Plan(in)
+	if err != nil {
+		return err
+	}
+	weights, _ := m.Memory()
+	memory := memoryJSON{weights, plan.Arena, plan.Live, plan.Sum, plan.IO}
 	if a.json {
-		return a.documentProfile(m, in.Shape, timings)
+		return a.documentProfile(m, in.Shape, timings, memory)
 	}
 	var rows [][]string
 	for _, t := range timings {
@@ -64,18 +79,21 @@ func (a *app) printProfile(ctx context.Context, m *models.Model) error {
 	sum := sumOf(timings)
 	rows = append(rows, []string{"all", fmt.Sprint(sum.Dispatches), fmt.Sprintf("%.1f", sum.US), "", rate(sum.flops, sum.took), rate(sum.bytes, sum.took)})
 	a.stdout.table([]string{"op", ">dispatches", ">µs", ">of all", ">GFLOP/s", ">GB/s"}, rows)
+	a.stdout.printf("\nmemory: weights %s; activations %s at their peak (alive at once %s, without sharing places %s); inputs, outputs and parameters %s\n",
+		gpu.MiB(memory.Weights), gpu.MiB(memory.Activations), gpu.MiB(memory.Live), gpu.MiB(memory.Unshared), gpu.MiB(memory.IO))
 	fmt.Fprintf(a.stderr, "%s (%s), %s, batch of %d, on %s\n", m.Name, m.Source, m.Precision, in.Shape[0], a.dev.Info())
 	return nil
 }
 
-func (a *app) documentProfile(m *models.Model, shape []int, timings []gpu.Timing) error {
+func (a *app) documentProfile(m *models.Model, shape []int, timings []gpu.Timing, memory memoryJSON) error {
 	doc := struct {
 		head
 		Input      []int          `json:"input"` // N, C, H, W
 		US         float64        `json:"us"`
+		Memory     memoryJSON     `json:"memory"`
 		Dispatches []dispatchJSON `json:"dispatches"`
 		Totals     []totalJSON    `json:"totals"`
-	}{head: a.head(m), Input: shape, US: sumOf(timings).US, Totals: totals(timings)}
+	}{head: a.head(m), Input: shape, US: sumOf(timings).US, Memory: memory, Totals: totals(timings)}
 	for _, t := range timings {
 		doc.Dispatches = append(doc.Dispatches, dispatchJSON{t.Op, t.Label, t.Shape, t.Kernel, micro(t.Took), giga(t.FLOPs, t.Took), giga(t.Bytes, t.Took)})
 	}

@@ -144,11 +144,15 @@ func TestProfile(t *testing.T) {
 		head
 		Input      []int
 		US         float64
+		Memory     memoryJSON
 		Dispatches []dispatchJSON
 		Totals     []totalJSON
 	}
 	requireJSON(t, r, &doc)
 	assert.Equal(t, []int{3, 3, 20, 28}, doc.Input)
+	assert.Less(t, doc.Memory.Activations, doc.Memory.Unshared)
+	assert.LessOrEqual(t, float64(doc.Memory.Activations), 1.3*float64(doc.Memory.Live))
+	assert.Positive(t, doc.Memory.Weights)
 	sum, n := 0.0, 0
 	for _, x := range doc.Totals {
 		sum, n = sum+x.US, n+x.Dispatches
