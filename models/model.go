@@ -89,19 +89,24 @@ func (e *NonFiniteError) Error() string {
 	return s
 }
 
+// programFor is the program for pictures, to be released, and its inputs.
+func (m *Model) programFor(pixels Array) (*cached, map[string]any, error) {
+	s, err := m.shapeOf(pixels)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := m.acquire(s)
+	return p, map[string]any{"pixel_values": pixels.Data}, err
+}
+
 // Forward runs the network on pictures as PyTorch has them, [N, C, H, W] and
 // preprocessed, and gives its outputs by name.
 func (m *Model) Forward(ctx context.Context, pixels Array) (map[string]Array, error) {
-	s, err := m.shapeOf(pixels)
-	if err != nil {
-		return nil, err
-	}
-	p, err := m.acquire(s)
+	p, in, err := m.programFor(pixels)
 	if err != nil {
 		return nil, err
 	}
 	defer m.release(p)
-	in := map[string]any{"pixel_values": pixels.Data}
 	raw, err := p.Run(ctx, in)
 	if err != nil {
 		return nil, err
@@ -184,11 +189,7 @@ func (m *Model) Memory() (weightBytes int64, programs gpu.Memory) {
 
 // Plan is the memory of the forward pass on such pictures, without the weights.
 func (m *Model) Plan(pixels Array) (gpu.Memory, error) {
-	s, err := m.shapeOf(pixels)
-	if err != nil {
-		return gpu.Memory{}, err
-	}
-	p, err := m.acquire(s)
+	p, _, err := m.programFor(pixels)
 	if err != nil {
 		return gpu.Memory{}, err
 	}
@@ -198,29 +199,21 @@ func (m *Model) Plan(pixels Array) (gpu.Memory, error) {
 
 // Profile times each dispatch of a forward pass.
 func (m *Model) Profile(ctx context.Context, pixels Array) ([]gpu.Timing, error) {
-	s, err := m.shapeOf(pixels)
-	if err != nil {
-		return nil, err
-	}
-	p, err := m.acquire(s)
+	p, in, err := m.programFor(pixels)
 	if err != nil {
 		return nil, err
 	}
 	defer m.release(p)
-	return p.Profile(ctx, map[string]any{"pixel_values": pixels.Data})
+	return p.Profile(ctx, in)
 }
 
 // Verify recomputes every operation of a forward pass on the CPU from the
 // GPU's own inputs; see [gpu.Program.Verify].
 func (m *Model) Verify(ctx context.Context, pixels Array, stopAtFirst bool) ([]gpu.OpCheck, error) {
-	s, err := m.shapeOf(pixels)
-	if err != nil {
-		return nil, err
-	}
-	p, err := m.acquire(s)
+	p, in, err := m.programFor(pixels)
 	if err != nil {
 		return nil, err
 	}
 	defer m.release(p)
-	return p.Verify(ctx, map[string]any{"pixel_values": pixels.Data}, stopAtFirst)
+	return p.Verify(ctx, in, stopAtFirst)
 }

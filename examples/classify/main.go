@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-
 	"saccade/gpu"
 	"saccade/models"
 	"saccade/picture"
