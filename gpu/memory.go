@@ -13,13 +13,10 @@ import (
 var ErrOutOfMemory = errors.New("out of GPU memory")
 
 // Fits checks that bytes more of device memory can be had, before anything is
-// taken: [ErrOutOfMemory] otherwise.
-func (d *Device) Fits(bytes int64) error { return d.fits(bytes) }
-
-// fits checks bytes more of device memory before they are taken. A software
-// adapter's memory is the machine's, which it would overcommit without an
-// error; other adapters refuse by themselves.
-func (d *Device) fits(bytes int64) error {
+// taken: [ErrOutOfMemory] otherwise. A software adapter's memory is the
+// machine's, which it would overcommit without an error; other adapters refuse
+// by themselves.
+func (d *Device) Fits(bytes int64) error {
 	if !d.info.Software() {
 		return nil
 	}

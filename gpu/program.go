@@ -133,7 +133,7 @@ const UniformWindow = 64 << 10
 // allocate takes slabs, input and staging buffers and the parameters' buffer.
 func (p *Program) allocate() error {
 	d := p.dev
-	if err := d.fits(p.arena.bytes()); err != nil {
+	if err := d.Fits(p.arena.bytes()); err != nil {
 		return fmt.Errorf("activations: %w", err)
 	}
 	storage := wgpu.BufferUsage_Storage | wgpu.BufferUsage_Uniform | wgpu.BufferUsage_CopySrc | wgpu.BufferUsage_CopyDst

@@ -140,7 +140,7 @@ func (d *Device) Reserve(name string, shape []int, typ DType, bytes int64) *Tens
 func (t *Tensor) Upload(fill func(dst []byte) error) error {
 	d := t.dev
 	d.mu.Lock()
-	if err := d.fits(t.bytes); err != nil {
+	if err := d.Fits(t.bytes); err != nil {
 		d.mu.Unlock()
 		return fmt.Errorf("uploading %s: %w", t, err)
 	}

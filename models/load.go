@@ -85,14 +85,7 @@ func find(ctx context.Context, f Family, name, src string, hub *weights.Hub) (*f
 	if info, err := os.Stat(path); err == nil && !info.IsDir() {
 		folder = filepath.Dir(path)
 	}
-	if found.config, err = optional(os.DirFS(folder), "config.json"); err == nil {
-		found.preprocessor, err = optional(os.DirFS(folder), "preprocessor_config.json")
-	}
-	if err != nil {
-		c.Close()
-		return nil, err
-	}
-	return found, nil
+	return found.read(os.DirFS(folder))
 }
 
 func fromFS(fsys fs.FS, name string) (*files, error) {
@@ -100,11 +93,20 @@ func fromFS(fsys fs.FS, name string) (*files, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := &files{name: name, checkpoint: c}
-	if found.config, err = optional(fsys, "config.json"); err == nil {
-		found.preprocessor, err = optional(fsys, "preprocessor_config.json")
+	return (&files{name: name, checkpoint: c}).read(fsys)
+}
+
+// read takes the configurations beside the checkpoint, which it closes on an error.
+func (f *files) read(fsys fs.FS) (*files, error) {
+	var err error
+	if f.config, err = optional(fsys, "config.json"); err == nil {
+		f.preprocessor, err = optional(fsys, "preprocessor_config.json")
 	}
-	return found, err
+	if err != nil {
+		f.checkpoint.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // optional reads a file, nil if it is not there.
@@ -158,16 +160,7 @@ func (m *Model) upload(channels int) error {
 	}
 	began := time.Now()
 	r := m.record(shape{1, channels, h, w})
-	if err := r.Warm(); err != nil {
-		return err
-	}
-	if err := m.b.Upload(); err != nil {
-		return err
-	}
-	if err := m.net.Prepare(); err != nil {
-		return err
-	}
-	p, err := r.Finish()
+	p, err := ready(r, m.b, m.net)
 	if err != nil {
 		return err
 	}
@@ -178,6 +171,21 @@ func (m *Model) upload(channels int) error {
 		return fmt.Errorf("there are %d labels and the network has %d classes", len(m.Labels), m.classes)
 	}
 	return nil
+}
+
+// ready makes the first program of a network: the driver compiles its pipelines
+// while the weights are uploaded.
+func ready(r *gpu.Recorder, b *ops.Builder, net Network) (*gpu.Program, error) {
+	if err := r.Warm(); err != nil {
+		return nil, err
+	}
+	if err := b.Upload(); err != nil {
+		return nil, err
+	}
+	if err := net.Prepare(); err != nil {
+		return nil, err
+	}
+	return r.Finish()
 }
 
 // keepFirst keeps the program of a batch of one, and what it tells of others.

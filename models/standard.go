@@ -64,16 +64,7 @@ func (s *Standard) make(f Family, batch int, seed uint64) error {
 
 	r := s.b.Dev.Record(s.b.Precision)
 	net.Forward(r, r.Input("pixel_values", gpu.F32, s.Shape...), false)
-	if err := r.Warm(); err != nil {
-		return err
-	}
-	if err := s.b.Upload(); err != nil {
-		return err
-	}
-	if err := net.Prepare(); err != nil {
-		return err
-	}
-	s.Program, err = r.Finish()
+	s.Program, err = ready(r, s.b, net)
 	return err
 }
 

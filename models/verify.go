@@ -3,7 +3,6 @@ package models
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 
 	"saccade/golden"
 	"saccade/gpu"
@@ -40,12 +39,7 @@ func VerifyGolden(ctx context.Context, dev *gpu.Device, c golden.Case, precision
 // model's preprocessing gives: an input where none is at hand.
 func (m *Model) Noise(n int, seed uint64) Array {
 	c, h, w := m.first[1], m.first[2], m.first[3]
-	rng := rand.New(rand.NewPCG(seed, 0))
-	a := Array{Shape: []int{n, c, h, w}, Data: make([]float32, n*c*h*w)}
-	for i := range a.Data {
-		a.Data[i] = float32(rng.NormFloat64())
-	}
-	return a
+	return Array{Shape: []int{n, c, h, w}, Data: normals(n*c*h*w, seed)}
 }
 
 func tolerance(precision gpu.DType) golden.Tolerance {

@@ -72,7 +72,6 @@ func (c *matmulCall) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	if c.v.Split > 1 {
 		return c.recordSplit(r)
 	}
-	k, _ := c.l.physical()
 	kern, err := c.v.kernel(r.Precision, c.e.activation)
 	if err != nil {
 		return nil, err
@@ -80,15 +79,20 @@ func (c *matmulCall) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	if c.v.Window {
 		return c.recordWindows(r, kern), nil
 	}
-	params := c.params(k)
-	return []gpu.Dispatch{{
+	return []gpu.Dispatch{c.dispatch(r, kern, rowView(c.x, c.lo, c.hi))}, nil
+}
+
+// dispatch is the call with its epilogue fused; a views its rows of A.
+func (c *matmulCall) dispatch(r *gpu.Recorder, kern *gpu.Kernel, a gpu.View) gpu.Dispatch {
+	k, _ := c.l.physical()
+	return gpu.Dispatch{
 		Kernel: kern,
-		Params: params,
-		Bind:   []gpu.View{rowView(c.x, c.lo, c.hi), c.weights(), gpu.All(c.l.bias), c.residual(r), rowView(c.y, c.lo, c.hi)},
+		Params: c.params(k),
+		Bind:   []gpu.View{a, c.weights(), gpu.All(c.l.bias), c.residual(r), rowView(c.y, c.lo, c.hi)},
 		Groups: c.v.groups(c.hi-c.lo, c.window.end-c.window.first, r.Precision),
 		FLOPs:  c.flops(),
 		Bytes:  c.bytes(),
-	}}, nil
+	}
 }
 
 // recordWindows is a dispatch for each uniform window of rows of A.
@@ -99,14 +103,7 @@ func (c *matmulCall) recordWindows(r *gpu.Recorder, kern *gpu.Kernel) []gpu.Disp
 	for lo := c.lo; lo < c.hi; lo += step {
 		part := *c
 		part.lo, part.hi = lo, min(c.hi, lo+step)
-		dispatches = append(dispatches, gpu.Dispatch{
-			Kernel: kern,
-			Params: part.params(k),
-			Bind:   []gpu.View{c.x.Window(lo), c.weights(), gpu.All(c.l.bias), part.residual(r), rowView(c.y, lo, part.hi)},
-			Groups: c.v.groups(part.hi-lo, c.window.end-c.window.first, r.Precision),
-			FLOPs:  part.flops(),
-			Bytes:  part.bytes(),
-		})
+		dispatches = append(dispatches, part.dispatch(r, kern, c.x.Window(lo)))
 	}
 	return dispatches
 }
@@ -187,12 +184,8 @@ func (c *matmulCall) recordSplit(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 // kernel is the variant with its epilogue fused.
 func (v matmulVariant) kernel(precision gpu.DType, a Activation) (*gpu.Kernel, error) {
 	spec := v.spec(precision)
-	for name, text := range packed(precision, "Packed", "unpack") {
-		spec.Decl[name] = text
-	}
 	if precision == gpu.F32 {
-		spec.Decl["Stored"] = "alias Stored = vec4<f32>;"
-		spec.Decl["pack"] = "fn pack(v: vec4<f32>) -> Stored { return v; }"
+		storeFloats(&spec)
 	}
 	if err := a.fuse(&spec); err != nil {
 		return nil, err
@@ -203,13 +196,15 @@ func (v matmulVariant) kernel(precision gpu.DType, a Activation) (*gpu.Kernel, e
 // splitKernel stores plain sums of a slice of K.
 func (v matmulVariant) splitKernel(precision gpu.DType) (*gpu.Kernel, error) {
 	spec := v.spec(precision)
-	for name, text := range packed(precision, "Packed", "unpack") {
-		spec.Decl[name] = text
-	}
 	spec.Const["SPLIT"] = 1
+	storeFloats(&spec)
+	return kernel(v.Family, v.String()+" split", spec)
+}
+
+// storeFloats has a matmul store f32, whatever it loads.
+func storeFloats(spec *shaders.Spec) {
 	spec.Decl["Stored"] = "alias Stored = vec4<f32>;"
 	spec.Decl["pack"] = "fn pack(v: vec4<f32>) -> Stored { return v; }"
-	return kernel(v.Family, v.String()+" split", spec)
 }
 
 func reduceKernel(precision gpu.DType, a Activation) (*gpu.Kernel, error) {

@@ -68,7 +68,7 @@ var windowChunk = map[string]string{
 
 // spec is the specification without epilogue.
 func (v matmulVariant) spec(precision gpu.DType) shaders.Spec {
-	s := shaders.Spec{Const: map[string]int{"TM": v.TM}, Decl: map[string]string{}}
+	s := shaders.Spec{Const: map[string]int{"TM": v.TM}, Decl: packed(precision, "Packed", "unpack")}
 	if v.Family == "matmul_shared" {
 		s.Const["NX"], s.Const["NY"], s.Const["BM"], s.Const["BK"] = v.NX, v.NY, v.NY*v.TM, sharedDepth
 		s.Const["SIZE_A"], s.Const["SIZE_B"] = v.NY*v.TM*(sharedDepth/4+1), sharedDepth*2*v.NX

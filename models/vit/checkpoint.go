@@ -171,7 +171,7 @@ func describeTimm(src weights.Source, config []byte, architecture string) (Confi
 	if t.Architecture == "" {
 		t.Architecture = architecture
 	}
-	c, err := sizesOf(src, "patch_embed.proj.weight", "blocks.0.mlp.fc1.weight", "blocks.%d.norm1.weight")
+	c, err := sizesOf(src)
 	if err != nil {
 		return c, nil, err
 	}
@@ -201,7 +201,7 @@ func describeTimm(src weights.Source, config []byte, architecture string) (Confi
 
 func describeTorchvision(src weights.Source, architecture string) (Config, weights.Source, error) {
 	src = weights.Rename(src, torchvisionNames)
-	c, err := sizesOf(src, "patch_embed.proj.weight", "blocks.0.mlp.fc1.weight", "blocks.%d.norm1.weight")
+	c, err := sizesOf(src)
 	if err != nil {
 		return c, nil, err
 	}
@@ -215,13 +215,14 @@ func describeTorchvision(src weights.Source, architecture string) (Config, weigh
 
 // sizesOf reads the sizes that tensors tell; the rest are timm's and
 // torchvision's constants.
-func sizesOf(src weights.Source, patch, fc1, norm1 string) (Config, error) {
+func sizesOf(src weights.Source) (Config, error) {
+	const patch = "patch_embed.proj.weight"
 	t, ok := src.Tensor(patch)
 	if !ok || len(t.Shape) != 4 {
 		return Config{}, fmt.Errorf("the checkpoint has no convolution %s [width, channels, height, width]", patch)
 	}
-	c := Config{Width: t.Shape[0], Channels: t.Shape[1], Patch: [2]int{t.Shape[2], t.Shape[3]}, MLP: rows(src, fc1), Act: ops.GELU, Eps: 1e-6}
-	for rows(src, fmt.Sprintf(norm1, c.Depth)) > 0 {
+	c := Config{Width: t.Shape[0], Channels: t.Shape[1], Patch: [2]int{t.Shape[2], t.Shape[3]}, MLP: rows(src, "blocks.0.mlp.fc1.weight"), Act: ops.GELU, Eps: 1e-6}
+	for rows(src, fmt.Sprintf("blocks.%d.norm1.weight", c.Depth)) > 0 {
 		c.Depth++
 	}
 	return c, nil
