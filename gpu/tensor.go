@@ -82,6 +82,9 @@ func (t *Tensor) Stride() int {
 	return t.Groups * Pad8(t.Width()/t.Groups)
 }
 
+// Dense says that the tensor has PyTorch's layout without padding, as inputs have.
+func (t *Tensor) Dense() bool { return t.dense }
+
 // Bytes is the device memory taken.
 func (t *Tensor) Bytes() int64 { return t.bytes }
 

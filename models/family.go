@@ -19,8 +19,6 @@ type Network interface {
 	// Forward records the forward pass on pictures [N, C, H, W], naming its
 	// outputs; attentions asks for the probabilities of every layer too.
 	Forward(r *gpu.Recorder, pixels *gpu.Tensor, attentions bool)
-	// Prepare uploads the constants that recordings asked for, once the weights are there.
-	Prepare() error
 	// Input is the channels, height and width of the pictures it was trained on.
 	Input() (c, h, w int)
 }

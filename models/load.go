@@ -160,7 +160,7 @@ func (m *Model) upload(channels int) error {
 	}
 	began := time.Now()
 	r := m.record(shape{1, channels, h, w})
-	p, err := ready(r, m.b, m.net)
+	p, err := ready(r, m.b)
 	if err != nil {
 		return err
 	}
@@ -175,14 +175,11 @@ func (m *Model) upload(channels int) error {
 
 // ready makes the first program of a network: the driver compiles its pipelines
 // while the weights are uploaded.
-func ready(r *gpu.Recorder, b *ops.Builder, net Network) (*gpu.Program, error) {
+func ready(r *gpu.Recorder, b *ops.Builder) (*gpu.Program, error) {
 	if err := r.Warm(); err != nil {
 		return nil, err
 	}
 	if err := b.Upload(); err != nil {
-		return nil, err
-	}
-	if err := net.Prepare(); err != nil {
 		return nil, err
 	}
 	return r.Finish()

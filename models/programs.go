@@ -27,7 +27,7 @@ func (m *Model) acquire(s shape) (*cached, error) {
 	if !ok {
 		m.evict(maxPrograms - 1)
 		r := m.record(s)
-		if err := m.net.Prepare(); err != nil {
+		if err := m.b.Prepare(); err != nil {
 			return nil, err
 		}
 		p, err := r.Finish()

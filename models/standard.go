@@ -64,7 +64,7 @@ func (s *Standard) make(f Family, batch int, seed uint64) error {
 
 	r := s.b.Dev.Record(s.b.Precision)
 	net.Forward(r, r.Input("pixel_values", gpu.F32, s.Shape...), false)
-	s.Program, err = ready(r, s.b, net)
+	s.Program, err = ready(r, s.b)
 	return err
 }
 

@@ -19,6 +19,7 @@ type Builder struct {
 	constants []*gpu.Tensor
 	bindings  []weights.Binding
 	hosts     map[string]*weights.Tensor
+	pending   []func() error // uploads that recordings asked for
 }
 
 // NewBuilder starts a model.
@@ -56,41 +57,65 @@ func (b *Builder) Bind(model any, src weights.Source) error {
 }
 
 // Upload converts, packs and uploads all that was bound, on all cores, after
-// checking that the device has room for it.
+// checking that the device has room for it; then what recordings asked for.
 func (b *Builder) Upload() error {
 	if free := b.Bytes(); free > 0 {
 		if err := b.Dev.Fits(free); err != nil {
 			return fmt.Errorf("weights: %w", err)
 		}
 	}
-	work := make(chan weights.Binding)
-	errs := make(chan error, len(b.bindings))
+	var work []func() error
+	for _, x := range b.bindings {
+		work = append(work, x.Set)
+	}
+	if err := onAllCores(work); err != nil {
+		return err
+	}
+	if err := b.Prepare(); err != nil {
+		return err
+	}
+	return b.fillDefaults()
+}
+
+// Later has f, which uploads a constant that a recording asked for, run once
+// the weights are there: by Upload, or by the next Prepare.
+func (b *Builder) Later(f func() error) { b.pending = append(b.pending, f) }
+
+// Prepare uploads the constants that recordings asked for since the last time.
+// The weights must be there.
+func (b *Builder) Prepare() error {
+	work := b.pending
+	b.pending = nil
+	return onAllCores(work)
+}
+
+// onAllCores runs functions that do not depend on each other, and gives an
+// error if any failed.
+func onAllCores(work []func() error) error {
+	queue := make(chan func() error)
+	errs := make(chan error, len(work))
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			for x := range work {
-				if err := x.Set(); err != nil {
-					errs <- err
-				}
+			for f := range queue {
+				errs <- f()
 			}
 		}()
 	}
-	for _, x := range b.bindings {
-		work <- x
+	for _, f := range work {
+		queue <- f
 	}
-	close(work)
+	close(queue)
 	wg.Wait()
 	close(errs)
-	var all []error
 	for err := range errs {
-		all = append(all, err)
+		if err != nil {
+			return err // the first; the others are of the same file
+		}
 	}
-	if len(all) > 0 {
-		return all[0] // the first; the others are of the same file
-	}
-	return b.fillDefaults()
+	return nil
 }
 
 // fillDefaults uploads zeros for constants that the checkpoint leaves out: biases.

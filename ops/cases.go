@@ -40,8 +40,8 @@ type family struct {
 
 // families in the order in which bench lists them.
 var families = []family{
-	matmulFamily, attentionFamily, attentionProbsFamily, layerNormFamily, softmaxFamily, activationFamily,
-	addFamily, packFamily, patchifyFamily, tokensFamily, embeddingFamily, meanFamily,
+	matmulFamily, convFamily, attentionFamily, attentionProbsFamily, layerNormFamily, softmaxFamily, activationFamily,
+	addFamily, packFamily, unfoldFamily, tokensFamily, embeddingFamily, meanFamily,
 }
 
 // Cases is the registry: for every operation its test shapes, then those of real models.
@@ -123,6 +123,9 @@ func newCase(op, name string, record func(o *operands) *gpu.Tensor) Case {
 		o := &operands{b: b, r: r, seed: h.Sum64(), in: map[string]any{}}
 		o.rng = rand.New(rand.NewPCG(o.seed, 1))
 		r.Output("y", record(o))
+		if o.err == nil && r.Err() == nil {
+			o.err = b.Prepare()
+		}
 		if o.err != nil {
 			return nil, o.err
 		}

@@ -56,10 +56,10 @@ func visionChain() Case {
 	const n, heads, width = 40, 2, 16
 	return newCase("vision", "40x3x24x20", func(o *operands) *gpu.Tensor {
 		var model struct {
-			Embed PatchEmbedding `w:"embed"`
-			QKV   Linear         `w:"qkv"`
+			Embed Conv2d `w:"embed"`
+			QKV   Linear `w:"qkv"`
 		}
-		model.Embed, model.QKV = o.b.PatchEmbedding(3, 4, 4, width, true), o.b.Linear(width, 3*width, true, Grouped{Out: 3 * heads})
+		model.Embed, model.QKV = o.b.Conv2d(Conv{In: 3, Out: width, Kernel: Square(4), Stride: Square(4), Bias: true}), o.b.Linear(width, 3*width, true, Grouped{Out: 3 * heads})
 		o.layers(&model)
 		x := Tokens(o.r, model.Embed.Forward(o.r, o.dense("x", n, 3, 24, 20)), o.table(31, width))
 		return Mean(o.r, Attention(o.r, model.QKV.Forward(o.r, x), heads), 1, 31)
@@ -129,9 +129,25 @@ func TestRandomShapes(t *testing.T) {
 		"softmax": func(t *rapid.T) Case {
 			return softmaxCase([]int{size(40).Draw(t, "rows"), size(300).Draw(t, "width")})
 		},
-		"patchify": func(t *rapid.T) Case {
-			ph, pw := size(5).Draw(t, "ph"), size(5).Draw(t, "pw")
-			return patchifyCase([]int{size(3).Draw(t, "n"), size(4).Draw(t, "c"), ph + size(20).Draw(t, "h"), pw + size(20).Draw(t, "w"), ph, pw})
+		"conv2d": func(t *rapid.T) Case {
+			c := Conv{Stride: [2]int{size(3).Draw(t, "sy"), size(3).Draw(t, "sx")}, Groups: rapid.SampledFrom([]int{1, 1, 2, 3, 5}).Draw(t, "groups")}
+			c.Kernel = [2]int{size(5).Draw(t, "kh"), size(5).Draw(t, "kw")}
+			c.Dilation = [2]int{size(2).Draw(t, "dy"), size(2).Draw(t, "dx")}
+			c.In, c.Out = c.Groups*size(12).Draw(t, "in"), c.Groups*rapid.IntRange(4, 20).Draw(t, "out")
+			if rapid.Bool().Draw(t, "depthwise") {
+				c.In, c.Groups = c.Out, c.Out
+			}
+			pad := rapid.IntRange(0, 4)
+			c.Pad = Padding{Top: pad.Draw(t, "top"), Left: pad.Draw(t, "left"), Bottom: pad.Draw(t, "bottom"), Right: pad.Draw(t, "right"), Same: rapid.Bool().Draw(t, "same")}
+			c.Bias = rapid.Bool().Draw(t, "bias")
+			if rapid.Bool().Draw(t, "norm") {
+				c.Norm = 1e-3
+			}
+			x := convCase{n: size(2).Draw(t, "n"), h: 9 + size(12).Draw(t, "h"), w: 9 + size(12).Draw(t, "w"), conv: c,
+				act: rapid.SampledFrom([]Activation{Identity, ReLU, Sigmoid}).Draw(t, "act"), residual: rapid.Bool().Draw(t, "residual")}
+			x.after = x.residual && rapid.Bool().Draw(t, "after")
+			x.dense = c.Groups == 1 && rapid.Bool().Draw(t, "dense")
+			return x.newCase()
 		},
 		"mean": func(t *rapid.T) Case {
 			groups, tokens := size(3).Draw(t, "groups"), size(30).Draw(t, "tokens")

@@ -2,21 +2,7 @@ package ops
 
 import "saccade/gpu"
 
-// The operations that make sequences out of pictures and ids.
-
-var patchifyFamily = family{
-	op: "patchify", dims: "BATCHxCHANNELSxHEIGHTxWIDTHxPATCHHxPATCHW", at: patchifyCase,
-	bench: [][]int{{1, 3, 224, 224, 16, 16}, {1, 3, 32, 32, 4, 4}},
-	test: func() []Case {
-		return casesOf(patchifyCase, []int{1, 1, 1, 1, 1, 1}, []int{2, 3, 20, 28, 4, 4}, []int{1, 3, 14, 45, 14, 14}, []int{2, 1, 13, 25, 3, 5})
-	},
-}
-
-func patchifyCase(d []int) Case {
-	return newCase("patchify", shapeName(d...), func(o *operands) *gpu.Tensor {
-		return Patchify(o.r, o.dense("x", d[:4]...), d[4], d[5])
-	})
-}
+// The operations that make sequences.
 
 var tokensFamily = family{
 	op: "tokens", dims: "BATCHxPATCHESxTOKENSxWIDTH", at: tokensCase,

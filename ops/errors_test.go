@@ -25,9 +25,11 @@ func TestWrongShapes(t *testing.T) {
 		Heads     Linear    `w:"heads"`
 		Norm      LayerNorm `w:"norm"`
 		Embedding Embedding `w:"words"`
+		Conv      Conv2d    `w:"conv"`
 	}
 	model.Linear, model.Heads, model.Norm = b.Linear(8, 9, true), b.Linear(8, 15, true, Grouped{Out: 3}), b.LayerNorm(8, 1e-5)
 	model.Embedding = b.Embedding(10, 8)
+	model.Conv = b.Conv2d(Conv{In: 8, Out: 9, Kernel: [2]int{6, 3}})
 	src, err := RandomWeights(&model, 1)
 	require.NoError(t, err)
 	require.NoError(t, b.Bind(&model, src))
@@ -60,9 +62,14 @@ func TestWrongShapes(t *testing.T) {
 		"embedding": {func(r *gpu.Recorder, _ func(int, ...int) *gpu.Tensor) {
 			model.Embedding.Forward(r, r.Input("ids", gpu.U32, 1, 3), table)
 		}, "do not fit positions [4 8]"},
-		"patchify": {func(r *gpu.Recorder, _ func(int, ...int) *gpu.Tensor) {
-			Patchify(r, r.Input("x", gpu.F32, 1, 3, 5, 9), 6, 3)
-		}, "a picture of 5x9 has no patch of 6x3"},
+		"conv2d": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { model.Conv.Forward(r, x(1, 1, 5, 5, 7)) },
+			"conv: found an input of shape [1 5 5 7] with 7 channels, expected 8"},
+		"conv2d input": {func(r *gpu.Recorder, _ func(int, ...int) *gpu.Tensor) {
+			model.Conv.Forward(r, r.Input("x", gpu.F32, 1, 8, 5, 9))
+		}, "conv: a picture of height 5 with padding 0 and 0 is smaller than the filter's 6"},
+		"conv2d residual": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			model.Conv.Forward(r, x(1, 1, 6, 3, 8), Residual(x(1, 1, 1, 2, 9)))
+		}, "conv: residual:"},
 		"groups": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { x(3, 2, 8) }, "8 columns do not make 3 equal groups"},
 	} {
 		r := d.Record(gpu.F16)

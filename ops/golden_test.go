@@ -195,9 +195,9 @@ func (g *goldenCase) patchEmbedding() {
 	require.NoError(g.t, g.Params(&p))
 	w := g.Inputs["weight"].Shape
 	var model struct {
-		Embed PatchEmbedding `w:"embed"`
+		Embed Conv2d `w:"embed"`
 	}
-	model.Embed = g.b.PatchEmbedding(w[1], p.Patch[0], p.Patch[1], w[0], true)
+	model.Embed = g.b.Conv2d(Conv{In: w[1], Out: w[0], Kernel: p.Patch, Stride: p.Patch, Bias: true})
 	g.bind(&model, "embed", "weight", "bias")
 	g.r.Output("out", model.Embed.Forward(g.r, g.dense("pixel_values")))
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"saccade/gpu"
+	"saccade/shaders"
 	"saccade/weights"
 )
 
@@ -19,7 +20,7 @@ type Linear struct {
 	name         string
 	weight, bias *gpu.Tensor
 	hasBias      bool
-	shape        []int // of the checkpoint's weight: [Out, In], or more dimensions that make In
+	folded       func() (w, bias []float32) // the values where they are not the checkpoint's
 }
 
 // Grouped sets the groups of a Linear's input and output; zero means one.
@@ -27,7 +28,7 @@ type Grouped struct{ In, Out int }
 
 // Linear makes a layer of in to out features. bias says whether the checkpoint has one.
 func (b *Builder) Linear(in, out int, bias bool, groups ...Grouped) Linear {
-	l := Linear{In: in, Out: out, InGroups: 1, OutGroups: 1, b: b, hasBias: bias, shape: []int{out, in}}
+	l := Linear{In: in, Out: out, InGroups: 1, OutGroups: 1, b: b, hasBias: bias}
 	for _, g := range groups {
 		l.InGroups, l.OutGroups = max(1, g.In), max(1, g.Out)
 	}
@@ -49,7 +50,7 @@ func (l *Linear) setName(path string) {
 
 // Params are weight [Out, In] and, if the layer has one, bias [Out].
 func (l *Linear) Params() []weights.Param {
-	params := []weights.Param{{Name: "weight", Shape: l.shape, Set: l.setWeight}}
+	params := []weights.Param{{Name: "weight", Shape: []int{l.Out, l.In}, Set: l.setWeight}}
 	if l.hasBias {
 		params = append(params, weights.Param{Name: "bias", Shape: []int{l.Out}, Set: l.setBias})
 	}
@@ -88,11 +89,7 @@ func padded(c, width, groups int) int {
 
 // Forward is x·Wᵀ + b, followed by what the options say. x: [..., In], the result [..., Out].
 func (l *Linear) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...Epilogue) *gpu.Tensor {
-	var e epilogue
-	e.scale = 1
-	for _, o := range options {
-		o(&e)
-	}
+	e := epilogueOf(options)
 	y := r.New(l.name, l.OutGroups, reshaped(x.Shape, l.Out)...)
 	y.Name = l.name
 	if r.Err() != nil {
@@ -121,48 +118,91 @@ type Epilogue func(*epilogue)
 
 type epilogue struct {
 	activation Activation
+	after      bool // the activation follows the residual
 	residual   *gpu.Tensor
 	scale      float64
 }
 
-// Then applies an activation to the biased result.
-func Then(a Activation) Epilogue { return func(e *epilogue) { e.activation = a } }
+func epilogueOf(options []Epilogue) epilogue {
+	e := epilogue{scale: 1}
+	for _, o := range options {
+		o(&e)
+	}
+	return e
+}
 
-// Residual adds x after the activation.
+// fuse puts the activation into a kernel with an epilogue.
+func (e epilogue) fuse(spec *shaders.Spec) error {
+	if e.after {
+		spec.Const["AFTER"] = 1
+	}
+	return e.activation.fuse(spec)
+}
+
+// suffix names what fuse did, for tables.
+func (e epilogue) suffix() string {
+	if e.after {
+		return " residual" + e.activation.suffix()
+	}
+	return e.activation.suffix()
+}
+
+// twin finishes a sum in f64; residual is what is added.
+func (e epilogue) twin(sum, residual float64) float64 {
+	if e.after {
+		return e.activation.Twin(sum + residual)
+	}
+	return e.activation.Twin(sum) + residual
+}
+
+// Then applies an activation to the biased result, or to its sum with the
+// residual if that is named before: Residual(x), Then(ReLU) is relu(y + x).
+func Then(a Activation) Epilogue {
+	return func(e *epilogue) { e.activation, e.after = a, e.residual != nil }
+}
+
+// Residual adds x.
 func Residual(x *gpu.Tensor) Epilogue { return func(e *epilogue) { e.residual = x } }
 
 // Scale multiplies the product, before the bias.
 func Scale(s float64) Epilogue { return func(e *epilogue) { e.scale = s } }
 
-// twin is Forward in f64, over the checkpoint's own values.
+// twin is Forward in f64.
 func (l *Linear) twin(e epilogue) func(in [][]float32) [][]float64 {
 	return func(in [][]float32) [][]float64 {
-		w, bias := l.b.host(l.name+".weight", l.b.Precision), l.b.host(l.name+".bias", gpu.F32)
+		w, bias := l.values()
 		x := in[0]
 		rows := len(x) / l.In
 		y := make([]float64, rows*l.Out)
+		if e.residual != nil {
+			y = widen(in[1])
+		}
 		parallel(rows, func(m int) {
 			for o := range l.Out {
-				y[m*l.Out+o] = l.twinValue(e, x[m*l.In:(m+1)*l.In], w, bias, o)
+				y[m*l.Out+o] = e.twin(l.twinSum(e.scale, x[m*l.In:(m+1)*l.In], w, bias, o), y[m*l.Out+o])
 			}
 		})
-		if e.residual != nil {
-			for i, v := range in[1] {
-				y[i] += float64(v)
-			}
-		}
 		return [][]float64{y}
 	}
 }
 
-func (l *Linear) twinValue(e epilogue, x, w, bias []float32, o int) float64 {
+// values are the weight and the bias as the device stores them.
+func (l *Linear) values() (w, bias []float32) {
+	if l.folded != nil {
+		return l.folded()
+	}
+	return l.b.host(l.name+".weight", l.b.Precision), l.b.host(l.name+".bias", gpu.F32)
+}
+
+// twinSum is a value of the product, scaled and biased.
+func (l *Linear) twinSum(scale float64, x, w, bias []float32, o int) float64 {
 	var sum float64
 	for k, a := range x {
 		sum += float64(a) * float64(w[o*l.In+k])
 	}
-	sum *= e.scale
+	sum *= scale
 	if bias != nil {
 		sum += float64(bias[o])
 	}
-	return e.activation.Twin(sum)
+	return sum
 }

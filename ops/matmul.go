@@ -72,7 +72,7 @@ func (c *matmulCall) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	if c.v.Split > 1 {
 		return c.recordSplit(r)
 	}
-	kern, err := c.v.kernel(r.Precision, c.e.activation)
+	kern, err := c.v.kernel(r.Precision, c.e)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func (c *matmulCall) recordSplit(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	reduce, err := reduceKernel(r.Precision, c.e.activation)
+	reduce, err := reduceKernel(r.Precision, c.e)
 	if err != nil {
 		return nil, err
 	}
@@ -175,22 +175,22 @@ func (c *matmulCall) recordSplit(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 		Kernel: split, Params: params, Groups: groups, FLOPs: c.flops(), Bytes: c.bytes(),
 		Bind: []gpu.View{rowView(c.x, c.lo, c.hi), c.weights(), gpu.All(c.l.bias), dummy, gpu.All(partial)},
 	}, {
-		Kernel: reduce, Params: reduceParams, Groups: [3]int{(c.window.end/4 + 63) / 64, min(rows, 65535), (rows + 65534) / 65535},
+		Kernel: reduce, Params: reduceParams, Groups: reduceGroups(c.window.end, rows),
 		Bytes: float64(slices*rows*c.y.Stride()) * 4,
 		Bind:  []gpu.View{gpu.All(partial), gpu.All(c.l.bias), c.residual(r), rowView(c.y, c.lo, c.hi)},
 	}}, nil
 }
 
 // kernel is the variant with its epilogue fused.
-func (v matmulVariant) kernel(precision gpu.DType, a Activation) (*gpu.Kernel, error) {
+func (v matmulVariant) kernel(precision gpu.DType, e epilogue) (*gpu.Kernel, error) {
 	spec := v.spec(precision)
 	if precision == gpu.F32 {
 		storeFloats(&spec)
 	}
-	if err := a.fuse(&spec); err != nil {
+	if err := e.fuse(&spec); err != nil {
 		return nil, err
 	}
-	return kernel(v.Family, v.String()+a.suffix(), spec)
+	return kernel(v.Family, v.String()+e.suffix(), spec)
 }
 
 // splitKernel stores plain sums of a slice of K.
@@ -207,10 +207,15 @@ func storeFloats(spec *shaders.Spec) {
 	spec.Decl["pack"] = "fn pack(v: vec4<f32>) -> Stored { return v; }"
 }
 
-func reduceKernel(precision gpu.DType, a Activation) (*gpu.Kernel, error) {
+// reduceGroups is the workgroup count of matmul_reduce.
+func reduceGroups(columns, rows int) [3]int {
+	return [3]int{ceilDiv(columns/4, 64), min(rows, 65535), ceilDiv(rows, 65535)}
+}
+
+func reduceKernel(precision gpu.DType, e epilogue) (*gpu.Kernel, error) {
 	spec := shaders.Spec{Const: map[string]int{}, Decl: packed(precision, "Packed", "unpack", "pack")}
-	if err := a.fuse(&spec); err != nil {
+	if err := e.fuse(&spec); err != nil {
 		return nil, err
 	}
-	return kernel("matmul_reduce", precision.String()+a.suffix(), spec)
+	return kernel("matmul_reduce", precision.String()+e.suffix(), spec)
 }

@@ -7,10 +7,11 @@ import (
 	"saccade/shaders"
 )
 
-// Mean pools the tokens first ≤ t < end of x [N, T, C] into [N, C]. A range of
+// Mean pools the tokens first ≤ t < end of x [N, …, C], T a picture, into [N, C]. A range of
 // one token takes that token out, such as the class token.
 func Mean(r *gpu.Recorder, x *gpu.Tensor, first, end int) *gpu.Tensor {
-	n, tokens, width := x.Shape[0], x.Shape[1], x.Shape[2]
+	n, width := x.Shape[0], x.Width()
+	tokens := x.Rows() / n
 	y := r.New("mean", x.Groups, n, width)
 	if r.Err() != nil {
 		return y

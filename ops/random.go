@@ -15,7 +15,7 @@ import (
 // RandomWeights is a source of seeded random values for every parameter of a
 // model, so that an architecture can be timed and verified without a
 // checkpoint. Matrices are normal with variance 1/fan-in, biases within ±0.25,
-// weights of normalisations within 0.7 … 1.3: nothing is zero or one, since
+// weights and variances of normalisations within 0.7 … 1.3: nothing is zero or one, since
 // those hide errors. Values are halves, exact in either precision.
 func RandomWeights(model any, seed uint64) (weights.Source, error) {
 	src := &randomSource{seed: seed, shapes: map[string][]int{}}
@@ -63,7 +63,7 @@ func drawFor(name string, shape []int, n int, rng *rand.Rand) func() float32 {
 	case len(shape) >= 2:
 		sigma := 1 / math.Sqrt(float64(n/shape[0]))
 		return func() float32 { return float32(rng.NormFloat64() * sigma) }
-	case strings.HasSuffix(name, "weight"):
+	case strings.HasSuffix(name, "weight"), strings.HasSuffix(name, "running_var"):
 		return func() float32 { return 0.7 + 0.6*rng.Float32() }
 	}
 	return func() float32 { return 0.5*rng.Float32() - 0.25 }

@@ -33,11 +33,12 @@ func (t *Table) Upload(values []float32) error {
 	})
 }
 
-// Tokens makes the sequence of a vision transformer from patches x [N, P, C]:
+// Tokens makes the sequence of a vision transformer from patches x [N, …, C], P a picture:
 // the first T − P rows of the table [T, C] as they are, then the patches with
 // the table's other rows (their position embedding) added. The result is [N, T, C].
 func Tokens(r *gpu.Recorder, x *gpu.Tensor, table *Table) *gpu.Tensor {
-	n, patches, tokens := x.Shape[0], x.Shape[1], table.Rows
+	n, tokens := x.Shape[0], table.Rows
+	patches := x.Rows() / n
 	y := r.New("tokens", 1, n, tokens, x.Width())
 	if r.Err() != nil {
 		return y

@@ -18,8 +18,9 @@
 // Constants: TM rows; TG panels; TH vec4 in a panel vector (f16 2, f32 1);
 // TK elements of A loaded at once (a divisor of 8, and what Chunk holds); WY;
 // SPLIT = 1 stores plain f32 sums to slice z of [z][rows][ldc] instead, for
-// matmul_reduce (no slice may be empty); MASK = 1 stores zero in columns from
-// p.real on, for an activation that is not zero at zero.
+// matmul_reduce (no slice may be empty); AFTER = 1 has the activation follow
+// the residual; MASK = 1 stores zero in columns from p.real on, for an
+// activation that is not zero at zero.
 //
 // What lavapipe taught (Mesa 22.3 and 25.0, halves, 512×768×768, share of the
 // fma peak). It makes a loop over the lanes of every load from storage in a
@@ -40,6 +41,7 @@ const TH = 2u;
 const TK = 2u;
 const WY = 1u;
 const SPLIT = 0u;
+const AFTER = 0u;
 const MASK = 0u;
 
 alias Chunk = u32;
@@ -153,12 +155,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             x_g_h = select(x_g_h, acc_r_g_h, r == 0u /*r*/);
             // end
             if SPLIT == 0u {
-                x_g_h = activate(fma(x_g_h, vec4<f32>(p.scale), bias_g_h));
-                if MASK == 1u {
-                    x_g_h = select(x_g_h, vec4<f32>(0.0), vec4<u32>(column_g + 4u * 0u /*h*/) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
+                x_g_h = fma(x_g_h, vec4<f32>(p.scale), bias_g_h);
+                if AFTER == 0u {
+                    x_g_h = activate(x_g_h);
                 }
                 if row < p.residual_rows {
                     x_g_h += unpack(residual[((row + r) * p.ldr + column_g) / 4u + 0u /*h*/]);
+                }
+                if AFTER == 1u {
+                    x_g_h = activate(x_g_h);
+                }
+                if MASK == 1u {
+                    x_g_h = select(x_g_h, vec4<f32>(0.0), vec4<u32>(column_g + 4u * 0u /*h*/) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
                 }
             }
             c[((group.z * p.rows + row + r) * p.ldc + column_g) / 4u + 0u /*h*/] = pack(x_g_h);

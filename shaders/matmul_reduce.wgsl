@@ -8,9 +8,10 @@
 //   residual  like c with p.ldr between rows; read for the first p.residual_rows rows
 //   c         rows of C, p.ldc elements apart
 //
-// An invocation computes 4 columns of one row. The grid is
+// AFTER and MASK are as in matmul. An invocation computes 4 columns of one row. The grid is
 // (column quads / 64, rows), and more rows follow in z (65,535 to a layer).
 
+const AFTER = 0u;
 const MASK = 0u;
 
 alias Packed = vec2<u32>;
@@ -50,12 +51,18 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var s = 0u; s < p.slices; s += 1u) {
         sum += partial[((s * p.rows + row) * p.ldp + column) / 4u];
     }
-    var x = activate(fma(sum, vec4<f32>(p.scale), bias[id.x]));
-    if MASK == 1u {
-        x = select(x, vec4<f32>(0.0), vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
+    var x = fma(sum, vec4<f32>(p.scale), bias[id.x]);
+    if AFTER == 0u {
+        x = activate(x);
     }
     if row < p.residual_rows {
         x += unpack(residual[(row * p.ldr + column) / 4u]);
+    }
+    if AFTER == 1u {
+        x = activate(x);
+    }
+    if MASK == 1u {
+        x = select(x, vec4<f32>(0.0), vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
     }
     c[(row * p.ldc + column) / 4u] = pack(x);
 }

@@ -20,7 +20,7 @@
 // Constants: TM rows a thread (4 or 8); NX (a multiple of 8) and NY threads;
 // the workgroup size is NX·NY; BM = NY·TM; SIZE_A = BM·(BK/4 + 1), one vec4 of
 // padding a row against bank conflicts; SIZE_B = BK·2·NX; TH vec4 in a 16-byte
-// vector (f16 2, f32 1); SPLIT and MASK as in matmul.
+// vector (f16 2, f32 1); SPLIT, AFTER and MASK as in matmul.
 
 const TM = 1u;
 const NX = 8u;
@@ -31,6 +31,7 @@ const SIZE_A = 40u;
 const SIZE_B = 256u;
 const TH = 2u;
 const SPLIT = 0u;
+const AFTER = 0u;
 const MASK = 0u;
 
 alias Panel = vec4<u32>;
@@ -77,12 +78,18 @@ fn store(row: u32, column: u32, slice: u32, sum: vec4<f32>) {
         c[((slice * p.rows + row) * p.ldc + column) / 4u] = pack(sum);
         return;
     }
-    var x = activate(fma(sum, vec4<f32>(p.scale), bias[column / 4u]));
-    if MASK == 1u {
-        x = select(x, vec4<f32>(0.0), vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
+    var x = fma(sum, vec4<f32>(p.scale), bias[column / 4u]);
+    if AFTER == 0u {
+        x = activate(x);
     }
     if row < p.residual_rows {
         x += unpack(residual[(row * p.ldr + column) / 4u]);
+    }
+    if AFTER == 1u {
+        x = activate(x);
+    }
+    if MASK == 1u {
+        x = select(x, vec4<f32>(0.0), vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
     }
     c[(row * p.ldc + column) / 4u] = pack(x);
 }

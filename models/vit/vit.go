@@ -11,16 +11,16 @@ import (
 type Model struct {
 	Config
 
-	ClassToken   *ops.Parameter     `w:"cls_token"`
-	DistillToken *ops.Parameter     `w:"dist_token"` // DeiT's, or nil
-	Positions    *ops.Parameter     `w:"pos_embed"`
-	PatchEmbed   ops.PatchEmbedding `w:"patch_embed.proj"`
-	Blocks       []Block            `w:"blocks"`
-	Norm         *ops.LayerNorm     `w:"norm"`      // of all tokens; nil with average pooling
-	PooledNorm   *ops.LayerNorm     `w:"fc_norm"`   // of the average, or nil
-	Head         *ops.Linear        `w:"head"`      // nil without classes
-	DistillHead  *ops.Linear        `w:"head_dist"` // DeiT's with teacher, or nil
-	Pooler       *ops.Linear        `w:"pooler"`    // ViTModel's, or nil
+	ClassToken   *ops.Parameter `w:"cls_token"`
+	DistillToken *ops.Parameter `w:"dist_token"` // DeiT's, or nil
+	Positions    *ops.Parameter `w:"pos_embed"`
+	PatchEmbed   ops.Conv2d     `w:"patch_embed.proj"`
+	Blocks       []Block        `w:"blocks"`
+	Norm         *ops.LayerNorm `w:"norm"`      // of all tokens; nil with average pooling
+	PooledNorm   *ops.LayerNorm `w:"fc_norm"`   // of the average, or nil
+	Head         *ops.Linear    `w:"head"`      // nil without classes
+	DistillHead  *ops.Linear    `w:"head_dist"` // DeiT's with teacher, or nil
+	Pooler       *ops.Linear    `w:"pooler"`    // ViTModel's, or nil
 
 	b      *ops.Builder
 	tables map[[2]int]*ops.Table // the sequence's constant part by patch grid
@@ -51,7 +51,7 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 	}
 	grid := c.grid(c.Image)
 	m.Positions = &ops.Parameter{Shape: []int{1, c.prefix() + grid[0]*grid[1], c.Width}}
-	m.PatchEmbed = b.PatchEmbedding(c.Channels, c.Patch[0], c.Patch[1], c.Width, true)
+	m.PatchEmbed = b.Conv2d(ops.Conv{In: c.Channels, Out: c.Width, Kernel: c.Patch, Stride: c.Patch, Bias: true})
 	m.Blocks = make([]Block, c.Depth)
 	for i := range m.Blocks {
 		m.Blocks[i] = newBlock(b, c)
@@ -158,29 +158,21 @@ func (m *Model) table(h, w int) *ops.Table {
 	}
 	t := m.b.Table("pos_embed", m.prefix()+grid[0]*grid[1], m.Width)
 	m.tables[grid] = t
+	m.b.Later(func() error { return t.Upload(m.tableValues(grid)) })
 	return t
 }
 
-// Prepare uploads the tables that recordings asked for. The parameters must be loaded.
-func (m *Model) Prepare() error {
-	for grid, t := range m.tables {
-		if t.Values != nil {
-			continue
-		}
-		prefix := m.prefix() * m.Width
-		values := append([]float32{}, m.Positions.Values[:prefix]...)
-		for i, v := range m.ClassToken.Values {
-			values[i] += v
-		}
-		if m.DistillToken != nil {
-			for i, v := range m.DistillToken.Values {
-				values[m.Width+i] += v
-			}
-		}
-		values = append(values, ops.InterpolatePositions(m.Positions.Values[prefix:], m.Width, m.grid(m.Image), grid, m.Antialias)...)
-		if err := t.Upload(values); err != nil {
-			return err
+// tableValues are the table's rows for a patch grid. The parameters must be loaded.
+func (m *Model) tableValues(grid [2]int) []float32 {
+	prefix := m.prefix() * m.Width
+	values := append([]float32{}, m.Positions.Values[:prefix]...)
+	for i, v := range m.ClassToken.Values {
+		values[i] += v
+	}
+	if m.DistillToken != nil {
+		for i, v := range m.DistillToken.Values {
+			values[m.Width+i] += v
 		}
 	}
-	return nil
+	return append(values, ops.InterpolatePositions(m.Positions.Values[prefix:], m.Width, m.grid(m.Image), grid, m.Antialias)...)
 }

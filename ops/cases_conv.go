@@ -1,0 +1,151 @@
+package ops
+
+import (
+	"fmt"
+	"strings"
+
+	"saccade/gpu"
+)
+
+// convCase is one convolution of pictures of h × w pixels.
+type convCase struct {
+	n, h, w  int
+	conv     Conv
+	residual bool
+	after    bool // the activation follows the residual
+	act      Activation
+	dense    bool // an input [N, C, H, W], not an activation
+}
+
+func (c convCase) name() string {
+	k := c.conv
+	s := shapeName(c.n, c.h, c.w, k.In, k.Out)
+	pair := func(what string, v [2]int) {
+		if v != [2]int{} && v != Square(1) {
+			s += fmt.Sprintf(" %s %s", what, shapeName(v[:]...))
+		}
+	}
+	pair("kernel", k.Kernel)
+	pair("stride", k.Stride)
+	pair("dilation", k.Dilation)
+	if k.Pad.Same {
+		s += " same"
+	} else if k.Pad != (Padding{}) {
+		s += strings.ReplaceAll(fmt.Sprintf(" pad %d %d %d %d", k.Pad.Top, k.Pad.Left, k.Pad.Bottom, k.Pad.Right), "  ", " ")
+	}
+	s = grouped(s, k.Groups)
+	if k.Norm > 0 {
+		s += " norm"
+	}
+	if c.dense {
+		s += " input"
+	}
+	if c.residual && c.after {
+		return s + " residual" + c.act.suffix()
+	}
+	s += c.act.suffix()
+	if c.residual {
+		s += " residual"
+	}
+	return s
+}
+
+func (c convCase) newCase() Case {
+	return newCase("conv2d", c.name(), func(o *operands) *gpu.Tensor {
+		if c.dense {
+			return c.record(o, o.dense("x", c.n, c.conv.In, c.h, c.w))
+		}
+		return c.record(o, o.activation("x", 1, c.n, c.h, c.w, c.conv.In))
+	})
+}
+
+// record is the convolution of x.
+func (c convCase) record(o *operands, x *gpu.Tensor) *gpu.Tensor {
+	var model struct {
+		Conv Conv2d `w:"conv"`
+	}
+	model.Conv = o.b.Conv2d(c.conv)
+	o.layers(&model)
+	options := []Epilogue{Then(c.act)}
+	if c.residual {
+		g, err := model.Conv.geometry(x)
+		if err != nil {
+			o.err = err
+			return x
+		}
+		residual := Residual(o.activation("residual", 1, g.n, g.oh, g.ow, c.conv.Out))
+		options = append(options, residual)
+		if c.after {
+			options = []Epilogue{residual, Then(c.act)}
+		}
+	}
+	return model.Conv.Forward(o.r, x, options...)
+}
+
+var convFamily = family{
+	op: "conv2d", dims: "BATCHxHEIGHTxWIDTHxINxOUTxKERNELxSTRIDExGROUPS",
+	at: func(d []int) Case {
+		c := Conv{In: d[3], Out: d[4], Kernel: Square(d[5]), Stride: Square(d[6]), Pad: Pad(d[5] / 2), Groups: d[7], Bias: true}
+		x := convCase{n: d[0], h: d[1], w: d[2], conv: c}.newCase()
+		x.Name = shapeName(d...)
+		return x
+	},
+	bench: [][]int{
+		{1, 56, 56, 64, 64, 3, 1, 1}, {1, 28, 28, 128, 128, 3, 1, 1}, {1, 14, 14, 256, 256, 3, 1, 1}, {1, 7, 7, 512, 512, 3, 1, 1}, // ResNet
+		{1, 56, 56, 64, 128, 3, 2, 1}, {1, 56, 56, 64, 256, 1, 1, 1}, {1, 56, 56, 128, 128, 3, 1, 32}, // and ResNeXt
+		{1, 224, 224, 64, 64, 3, 1, 1}, {1, 112, 112, 128, 128, 3, 1, 1}, // VGG
+		{1, 112, 112, 32, 32, 3, 1, 32}, {1, 28, 28, 240, 240, 5, 2, 240}, // EfficientNet
+	},
+	test: func() []Case {
+		all := []convCase{
+			{n: 1, h: 1, w: 1, conv: Conv{In: 1, Out: 1, Kernel: Square(1)}},
+			{n: 2, h: 7, w: 5, conv: Conv{In: 17, Out: 23, Kernel: Square(1), Bias: true}, act: ReLU},
+			{n: 2, h: 9, w: 7, conv: Conv{In: 17, Out: 23, Kernel: Square(1), Stride: Square(2), Bias: true}},
+			{n: 2, h: 11, w: 13, conv: Conv{In: 17, Out: 23, Kernel: Square(3), Pad: Pad(1), Norm: 1e-3}, residual: true, after: true, act: ReLU},
+			{n: 1, h: 12, w: 9, conv: Conv{In: 32, Out: 40, Kernel: Square(3), Pad: Pad(1), Bias: true, Norm: 1e-5}, act: Sigmoid, residual: true},
+			{n: 1, h: 5, w: 6, conv: Conv{In: 70, Out: 130, Kernel: Square(3), Pad: Pad(1)}},
+			{n: 3, h: 10, w: 7, conv: Conv{In: 9, Out: 20, Kernel: Square(3), Stride: Square(2), Pad: Pad(1), Bias: true}, act: ReLU6},
+			{n: 1, h: 13, w: 10, conv: Conv{In: 12, Out: 11, Kernel: [2]int{5, 3}, Stride: [2]int{1, 2}, Pad: Padding{Top: 3, Left: 0, Bottom: 1, Right: 2}, Bias: true}},
+			{n: 1, h: 14, w: 11, conv: Conv{In: 10, Out: 19, Kernel: Square(3), Dilation: [2]int{2, 3}, Pad: Pad(2)}},
+			{n: 2, h: 8, w: 9, conv: Conv{In: 15, Out: 21, Kernel: Square(3), Pad: Pad(1), Groups: 3, Bias: true}, act: SiLU},
+			{n: 1, h: 8, w: 9, conv: Conv{In: 32, Out: 64, Kernel: Square(3), Stride: Square(2), Pad: Pad(1), Groups: 8, Norm: 1e-5}, act: ReLU},
+			{n: 1, h: 6, w: 5, conv: Conv{In: 144, Out: 144, Kernel: Square(3), Pad: Pad(1), Groups: 2}},
+			{n: 2, h: 9, w: 11, conv: Conv{In: 19, Out: 19, Kernel: Square(3), Pad: Pad(1), Groups: 19, Norm: 1e-3}, act: SiLU},
+			{n: 1, h: 9, w: 12, conv: Conv{In: 40, Out: 40, Kernel: Square(5), Stride: Square(2), Pad: Padding{Same: true}, Groups: 40, Bias: true}, act: HardSwish},
+			{n: 1, h: 7, w: 6, conv: Conv{In: 9, Out: 18, Kernel: Square(3), Pad: Pad(1), Groups: 9}},
+			{n: 2, h: 31, w: 29, conv: Conv{In: 3, Out: 21, Kernel: Square(7), Stride: Square(2), Pad: Pad(3), Norm: 1e-5}, act: ReLU, dense: true},
+			{n: 1, h: 35, w: 40, conv: Conv{In: 3, Out: 10, Kernel: Square(11), Stride: Square(4), Pad: Pad(2), Bias: true}, dense: true},
+			{n: 2, h: 20, w: 28, conv: Conv{In: 3, Out: 9, Kernel: Square(4), Stride: Square(4), Bias: true}, dense: true}, // patches
+			{n: 1, h: 6, w: 5, conv: Conv{In: 33, Out: 12, Kernel: [2]int{6, 5}}},                                          // as large as the picture
+		}
+		var cases []Case
+		for _, c := range all {
+			cases = append(cases, c.newCase())
+		}
+		return cases
+	},
+}
+
+var unfoldFamily = family{
+	op: "unfold", dims: "BATCHxCHANNELSxHEIGHTxWIDTHxKERNELxSTRIDExPAD", at: unfoldCase,
+	bench: [][]int{{1, 3, 224, 224, 16, 16, 0}, {1, 3, 224, 224, 7, 2, 3}},
+	test: func() []Case {
+		return casesOf(unfoldCase, []int{1, 1, 1, 1, 1, 1, 0}, []int{2, 3, 20, 28, 4, 4, 0}, []int{1, 3, 14, 45, 14, 14, 0}, []int{2, 1, 13, 25, 3, 2, 1}, []int{1, 4, 5, 6, 5, 1, 3})
+	},
+}
+
+func unfoldCase(d []int) Case {
+	return newCase("unfold", shapeName(d...), func(o *operands) *gpu.Tensor {
+		c := o.b.Conv2d(Conv{In: d[1], Out: 1, Kernel: Square(d[4]), Stride: Square(d[5]), Pad: Pad(d[6])})
+		x := o.dense("x", d[:4]...)
+		g, err := c.geometry(x)
+		if err != nil {
+			o.err = err
+			return x
+		}
+		call := convCall{c: &c, convGeometry: g, x: x}
+		y, err := call.unfold(o.r)
+		o.err = err
+		return y
+	})
+}

@@ -1,0 +1,279 @@
+package ops
+
+import (
+	"fmt"
+
+	"saccade/gpu"
+	"saccade/weights"
+)
+
+// Conv is the shape of a two-dimensional convolution, as torch.nn.Conv2d has
+// it. Pairs are height and width; a zero Stride, Dilation or Groups is one.
+type Conv struct {
+	In, Out  int
+	Kernel   [2]int
+	Stride   [2]int
+	Dilation [2]int
+	Pad      Padding
+	Groups   int
+
+	Bias bool
+	Norm float64 // eps of a batch norm that follows and is folded into the weights; 0: none
+}
+
+// Square is a pair of equal sizes.
+func Square(n int) [2]int { return [2]int{n, n} }
+
+// Padding is zeros around a picture.
+type Padding struct {
+	Top, Left, Bottom, Right int
+	// Same takes as much as makes the output ⌈size/stride⌉, the odd one at the
+	// bottom and the right (TensorFlow's SAME); the numbers are not used then.
+	Same bool
+}
+
+// Pad is n zeros on each side.
+func Pad(n int) Padding { return Padding{Top: n, Left: n, Bottom: n, Right: n} }
+
+// Conv2d is torch.nn.Conv2d on pictures [N, H, W, C], with the batch norm that
+// may follow it folded in.
+type Conv2d struct {
+	Conv
+
+	b     *Builder
+	name  string
+	forms map[convForm]*gpu.Tensor // of the weight, as kernels want it
+	bias  *gpu.Tensor
+}
+
+// Conv2d makes a convolution.
+func (b *Builder) Conv2d(c Conv) Conv2d {
+	for _, pair := range []*[2]int{&c.Stride, &c.Dilation} {
+		for i := range pair {
+			pair[i] = max(1, pair[i])
+		}
+	}
+	c.Groups = max(1, c.Groups)
+	return Conv2d{Conv: c, b: b, forms: map[convForm]*gpu.Tensor{}}
+}
+
+func (c *Conv2d) setName(path string) { c.name = path }
+
+// Params are weight [Out, In/Groups, KH, KW], the bias [Out] if there is one,
+// and with a batch norm its norm.weight, norm.bias, norm.running_mean and
+// norm.running_var, all [Out].
+func (c *Conv2d) Params() []weights.Param {
+	// The values are taken from the checkpoint when a recording has asked for
+	// one of their forms: all together, since the norm scales the weight.
+	param := func(name string, shape ...int) weights.Param {
+		return weights.Param{Name: name, Shape: shape, Set: func(*weights.Tensor) error { return nil }}
+	}
+	params := []weights.Param{param("weight", c.Out, c.In/c.Groups, c.Kernel[0], c.Kernel[1])}
+	if c.Bias {
+		params = append(params, param("bias", c.Out))
+	}
+	if c.Norm > 0 {
+		for _, name := range []string{"norm.weight", "norm.bias", "norm.running_mean", "norm.running_var"} {
+			params = append(params, param(name, c.Out))
+		}
+	}
+	return params
+}
+
+// Forward convolves x, [N, H, W, In] or a dense input [N, In, H, W], and does
+// what the options say. The result is [N, OH, OW, Out].
+func (c *Conv2d) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...Epilogue) *gpu.Tensor {
+	e := epilogueOf(options)
+	g, err := c.geometry(x)
+	y := r.New(c.name, 1, g.n, g.oh, g.ow, c.Out)
+	y.Name = c.name
+	if err == nil {
+		err = c.check(x, y, e)
+	}
+	if err != nil {
+		r.Fail(fmt.Errorf("%s: %w", c.name, err))
+	}
+	if r.Err() != nil {
+		return y
+	}
+	call := convCall{c: c, convGeometry: g, x: x, y: y, e: e}
+	op, err := call.record(r)
+	if err != nil {
+		r.Fail(fmt.Errorf("%s: %w", c.name, err))
+		return y
+	}
+	r.Do(op)
+	return y
+}
+
+// check refuses what the kernels do not take.
+func (c *Conv2d) check(x, y *gpu.Tensor, e epilogue) error {
+	switch {
+	case c.In%c.Groups != 0 || c.Out%c.Groups != 0:
+		return fmt.Errorf("%d input and %d output channels do not make %d groups", c.In, c.Out, c.Groups)
+	case x.Groups != 1 || x.Dense() && c.Groups != 1:
+		return fmt.Errorf("%s is in %d groups, expected pictures in one, and an activation for a convolution in %d groups", x, x.Groups, c.Groups)
+	case e.residual != nil:
+		if err := sameShape(e.residual, y); err != nil {
+			return fmt.Errorf("residual: %w", err)
+		}
+	}
+	return nil
+}
+
+// convGeometry is a convolution's sizes for one input.
+type convGeometry struct {
+	n, h, w, oh, ow int
+	top, left       int // padding; that at the other ends follows from the sizes
+}
+
+// geometry finds the sizes for x, which are at least one even in an error.
+func (c *Conv2d) geometry(x *gpu.Tensor) (convGeometry, error) {
+	g := convGeometry{n: 1, h: 1, w: 1, oh: 1, ow: 1}
+	if len(x.Shape) != 4 {
+		return g, fmt.Errorf("found an input of shape %v, expected [N H W %d]", x.Shape, c.In)
+	}
+	g.n, g.h, g.w = x.Shape[0], x.Shape[1], x.Shape[2]
+	channels := x.Shape[3]
+	if x.Dense() {
+		g.h, g.w, channels = x.Shape[2], x.Shape[3], x.Shape[1]
+	}
+	if channels != c.In {
+		return g, fmt.Errorf("found an input of shape %v with %d channels, expected %d", x.Shape, channels, c.In)
+	}
+	var bottom, right, oh, ow int
+	g.top, bottom = c.padding(0, g.h)
+	g.left, right = c.padding(1, g.w)
+	if oh = windows(g.h+g.top+bottom, c.Kernel[0], c.Stride[0], c.Dilation[0]); oh < 1 {
+		return g, fmt.Errorf("a picture of height %d with padding %d and %d is smaller than the filter's %d", g.h, g.top, bottom, (c.Kernel[0]-1)*c.Dilation[0]+1)
+	}
+	if ow = windows(g.w+g.left+right, c.Kernel[1], c.Stride[1], c.Dilation[1]); ow < 1 {
+		return g, fmt.Errorf("a picture of width %d with padding %d and %d is smaller than the filter's %d", g.w, g.left, right, (c.Kernel[1]-1)*c.Dilation[1]+1)
+	}
+	g.oh, g.ow = oh, ow
+	return g, nil
+}
+
+// padding is the zeros before and after size pixels of a dimension.
+func (c *Conv2d) padding(dim, size int) (before, after int) {
+	if !c.Pad.Same {
+		return [2]int{c.Pad.Top, c.Pad.Left}[dim], [2]int{c.Pad.Bottom, c.Pad.Right}[dim]
+	}
+	steps := ceilDiv(size, c.Stride[dim]) - 1
+	total := max(0, steps*c.Stride[dim]+(c.Kernel[dim]-1)*c.Dilation[dim]+1-size)
+	return total / 2, total - total/2
+}
+
+// windows is how many windows of a kernel fit size pixels; negative sizes fit none.
+func windows(size, kernel, stride, dilation int) int {
+	if span := (kernel-1)*dilation + 1; size >= span {
+		return (size-span)/stride + 1
+	}
+	return 0
+}
+
+// pointwise says that the convolution is a matmul of every pixel on its own.
+var forceDirect bool
+
+func (c *Conv2d) pointwise() bool {
+	if forceDirect {
+		return false
+	}
+	return c.Kernel == Square(1) && c.Stride == Square(1) && c.Groups == 1 && (c.Pad == Padding{} || c.Pad.Same)
+}
+
+// convCall is a convolution of one input.
+type convCall struct {
+	c *Conv2d
+	convGeometry
+	x, y *gpu.Tensor
+	e    epilogue
+}
+
+// record chooses how to compute the convolution.
+func (call *convCall) record(r *gpu.Recorder) (gpu.Op, error) {
+	c := call.c
+	switch {
+	case call.x.Dense() && c.Groups == 1:
+		rows, err := call.unfold(r)
+		if err != nil {
+			return gpu.Op{}, err
+		}
+		return call.matmul(r, formStem, rows), nil
+	case c.pointwise():
+		return call.matmul(r, formTaps, call.x), nil
+	}
+	op := gpu.Op{Kind: "conv2d", Label: c.name, In: []*gpu.Tensor{call.x}, Out: []*gpu.Tensor{call.y}, Twin: call.twin}
+	if call.e.residual != nil {
+		op.In = append(op.In, call.e.residual)
+	}
+	var err error
+	op.Dispatches, err = call.recordDirect(r)
+	return op, err
+}
+
+// matmul is the convolution as a linear layer over rows, one an output pixel.
+func (call *convCall) matmul(r *gpu.Recorder, f convForm, rows *gpu.Tensor) gpu.Op {
+	c := call.c
+	l := &Linear{In: rows.Width(), Out: c.Out, InGroups: 1, OutGroups: 1, b: c.b, name: c.name, weight: c.form(f), bias: c.biasForm(), folded: c.stored}
+	op := l.matmul(r, rows, call.y, call.e)
+	op.Kind = "conv2d"
+	return op
+}
+
+// stored is the folded weight as the device rounds it, and the folded bias.
+func (c *Conv2d) stored() (w, bias []float32) {
+	w, bias = c.folded()
+	for i := range w {
+		w[i] = gpu.Round(c.b.Precision, w[i])
+	}
+	return w, bias
+}
+
+// flops counts the convolution's arithmetic as a direct one has it.
+func (call *convCall) flops() float64 {
+	c := call.c
+	return 2 * float64(call.n*call.oh*call.ow*c.Out) * float64(c.In/c.Groups*c.Kernel[0]*c.Kernel[1])
+}
+
+// twin is the convolution in f64 over the folded weights as the device has them.
+func (call *convCall) twin(in [][]float32) [][]float64 {
+	c, x := call.c, in[0]
+	w, bias := c.stored()
+	y := make([]float64, call.n*call.oh*call.ow*c.Out)
+	if call.e.residual != nil {
+		y = widen(in[1])
+	}
+	parallel(call.n*call.oh, func(row int) {
+		for ox := range call.ow {
+			for o := range c.Out {
+				at := (row*call.ow+ox)*c.Out + o
+				y[at] = call.e.twin(call.twinSum(x, w, row, ox, o)+float64(bias[o]), y[at])
+			}
+		}
+	})
+	return [][]float64{y}
+}
+
+// twinSum is output channel o of a pixel; row counts those of all pictures.
+func (call *convCall) twinSum(x, w []float32, row, ox, o int) float64 {
+	c := call.c
+	n, oy := row/call.oh, row%call.oh
+	perGroup := c.In / c.Groups
+	first := o / (c.Out / c.Groups) * perGroup
+	var sum float64
+	for ky := range c.Kernel[0] {
+		iy := oy*c.Stride[0] - call.top + ky*c.Dilation[0]
+		for kx := range c.Kernel[1] {
+			ix := ox*c.Stride[1] - call.left + kx*c.Dilation[1]
+			if iy < 0 || iy >= call.h || ix < 0 || ix >= call.w {
+				continue
+			}
+			pixel := x[((n*call.h+iy)*call.w+ix)*c.In+first:]
+			for ci := range perGroup {
+				sum += float64(pixel[ci]) * float64(w[((o*perGroup+ci)*c.Kernel[0]+ky)*c.Kernel[1]+kx])
+			}
+		}
+	}
+	return sum
+}

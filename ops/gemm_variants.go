@@ -1,0 +1,164 @@
+package ops
+
+import (
+	"fmt"
+
+	"saccade/gpu"
+	"saccade/shaders"
+)
+
+// gemmVariant is one way to compute an implicit matmul: a kernel file and its constants.
+type gemmVariant struct {
+	Family string // "conv2d" (sums in registers) or "conv2d_shared" (tiles in workgroup memory)
+	TM     int    // rows of a thread
+	TG, LX int    // conv2d: vectors of columns of a lane, lanes along the columns
+	LK     int    // conv2d: lanes along K that gather a row
+	Tile   int    // conv2d: 16-byte vectors of workgroup memory
+	NX, NY int    // conv2d_shared: threads along columns and rows
+	Slices int    // of K; 0 and 1 are one
+}
+
+// String is the variant's name in tables.
+func (v gemmVariant) String() string {
+	if v.Family == "conv2d_shared" {
+		return fmt.Sprintf("%dx%d", v.NY*v.TM, 8*v.NX)
+	}
+	return fmt.Sprintf("%dx%dx%d k%d", v.TM, v.TG, v.LX, v.Tile)
+}
+
+// depth is the elements of K in a slice, a multiple of 8.
+func (v gemmVariant) depth(k int) int { return ceilDiv(k/8, max(1, v.Slices)) * 8 }
+
+// slices is how many there are with something in them.
+func (v gemmVariant) slices(k int) int { return ceilDiv(k, v.depth(k)) }
+
+// tileRows is the rows that a workgroup of conv2d stages.
+func (v gemmVariant) tileRows() int {
+	step := 8 / v.LK
+	return ceilDiv(v.TM*8/v.LX, step) * step
+}
+
+// tileVectors is the workgroup memory that a slice of depth elements takes.
+func (v gemmVariant) tileVectors(depth int, precision gpu.DType) int {
+	vectors := depth * int(precision.Size()) / 16
+	return v.tileRows() * ceilDiv(vectors, v.LK) * v.LK
+}
+
+// spec is the specification without epilogue.
+func (v gemmVariant) spec(precision gpu.DType) shaders.Spec {
+	s := shaders.Spec{Const: map[string]int{"TM": v.TM}, Decl: packed(precision, "Packed", "unpack")}
+	if v.Family == "conv2d_shared" {
+		s.Const["NX"], s.Const["NY"], s.Const["BM"], s.Const["BK"] = v.NX, v.NY, v.NY*v.TM, sharedDepth
+		s.Const["SIZE_A"], s.Const["SIZE_B"] = v.NY*v.TM*(sharedDepth/4+1), sharedDepth*2*v.NX
+		s.Workgroup = [3]int{v.NX * v.NY, 1, 1}
+	} else {
+		s.Const["TG"], s.Const["LX"], s.Const["LK"], s.Const["TILE"] = v.TG, v.LX, v.LK, v.Tile
+		s.Const["ROWS"], s.Const["ORIGINS"] = v.tileRows(), gpu.Pad8(v.tileRows())
+	}
+	if precision == gpu.F32 {
+		s.Const["TH"] = 1
+		s.Decl["Panel"] = "alias Panel = vec4<f32>;"
+		s.Decl["columns"] = "fn columns(v: Panel, h: u32) -> vec4<f32> { return v; }"
+		if v.Family == "conv2d" {
+			s.Const["TK"] = 1
+			s.Decl["Word"] = "alias Word = f32;"
+			s.Decl["element"] = "fn element(v: Word, k: u32) -> f32 { return v; }"
+		}
+		storeFloats(&s)
+	}
+	return s
+}
+
+// groups is the workgroup count for rows × columns of each of count matrices.
+func (v gemmVariant) groups(rows, columns, count int, precision gpu.DType) [3]int {
+	high, wide := v.NY*v.TM, 8*v.NX
+	if v.Family == "conv2d" {
+		high, wide = v.TM*8/v.LX, v.LX*v.TG*16/int(precision.Size())
+	}
+	return [3]int{ceilDiv(rows, high), ceilDiv(columns, wide), count * max(1, v.Slices)}
+}
+
+// chooseGemm picks the variant for count matrices of m rows, n columns and k steps.
+func chooseGemm(info gpu.Info, precision gpu.DType, m, n, k, count int) gemmVariant {
+	if info.Class == gpu.ClassCPU {
+		return softwareGemm(info, precision, m, n, k, count)
+	}
+	return gpuGemm(info.Class, m, n, k, count)
+}
+
+// tileSizes are the sizes of workgroup memory, in vectors, among which variants
+// choose: few, since each is compiled on its own.
+var tileSizes = []int{128, 256, 512, 1000, 2000}
+
+// softwareGemm takes the variant with the least cost by a model of lavapipe: a
+// fused multiply-add of a vector is one; a word of B costs 19, one of the tile
+// 12, and gathering eight vectors 170 (kernels measured one by one).
+func softwareGemm(info gpu.Info, precision gpu.DType, m, n, k, count int) gemmVariant {
+	if gemmForced.TM > 0 {
+		return gemmForced
+	}
+	var best gemmVariant
+	least := 0.0
+	for _, tm := range []int{4, 8, 12, 16, 20} {
+		for _, lx := range []int{8, 4, 2, 1} {
+			v := gemmVariant{Family: "conv2d", TM: tm, TG: 32 / int(precision.Size()) / 8, LX: lx, LK: 8, Slices: 1}
+			for v.LK > 1 && v.LK*16/int(precision.Size()) > gpu.Pad8(k) {
+				v.LK /= 2
+			}
+			if !v.fit(info, precision, k) {
+				continue
+			}
+			if cost := v.cost(precision, m, n, k, count); best.TM == 0 || cost < least {
+				best, least = v, cost
+			}
+		}
+	}
+	return best
+}
+
+// fit sets the slices and the tile so that workgroup memory holds them.
+func (v *gemmVariant) fit(info gpu.Info, precision gpu.DType, k int) bool {
+	most := (info.Limits.MaxWorkgroupStorage - 16*gpu.Pad8(v.tileRows())) / 16
+	for v.Slices = 1; v.Slices <= max(1, k/64); v.Slices++ {
+		need := v.tileVectors(v.depth(k), precision)
+		for _, size := range tileSizes {
+			if need <= size && size <= most {
+				v.Tile = size
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// cost is by the model of [softwareGemm].
+func (v gemmVariant) cost(precision gpu.DType, m, n, k, count int) float64 {
+	groups := v.groups(m, n, count, precision)
+	perWord := 4 / int(precision.Size())
+	depth := float64(v.depth(k))
+	stage := float64(v.tileVectors(v.depth(k), precision)) / 8 * 170
+	loads := float64(v.TG)*4*19 + float64(v.TM)*12/float64(perWord)
+	work := depth * (loads + float64(v.TM*v.TG*4*perWord))
+	store := float64(v.TM*v.TG) * (120 + 8*float64(v.TM))
+	if v.slices(k) > 1 {
+		store *= 2.5
+	}
+	return float64(groups[0]*groups[1]*groups[2]) * (stage + work + store + 2500 + float64(v.Tile)*8)
+}
+
+// gemmForced overrides the choice in experiments.
+var gemmForced gemmVariant
+
+// gpuGemm stages tiles in workgroup memory, as gpuMatmul does.
+func gpuGemm(class gpu.Class, m, n, k, count int) gemmVariant {
+	const busy = 64 // workgroups that keep a mid-sized GPU's compute units at work
+	v := gemmVariant{Family: "conv2d_shared", TM: 8, NX: 8, NY: 8}
+	if class == gpu.ClassApple || ceilDiv(m, 64)*ceilDiv(n, 64)*count < busy {
+		v.TM = 4
+	}
+	groups := v.groups(m, n, count, gpu.F16)
+	for split := 2; split <= 8 && groups[0]*groups[1]*groups[2]*split/2 < busy && k/split >= 128; split *= 2 {
+		v.Slices = split
+	}
+	return v
+}

@@ -1,0 +1,62 @@
+package ops
+
+import (
+	"saccade/gpu"
+	"saccade/shaders"
+)
+
+// unfold takes the windows that a convolution of a dense input [N, C, H, W]
+// sees as rows [N, OH, OW, C·KH·KW] (torch.nn.Unfold): the convolution is then
+// a matmul with its weight [Out, C, KH, KW] read as [Out, C·KH·KW].
+func (call *convCall) unfold(r *gpu.Recorder) (*gpu.Tensor, error) {
+	c, x := call.c, call.x
+	y := r.New(call.c.name+".unfold", 1, call.n, call.oh, call.ow, c.In*c.Kernel[0]*c.Kernel[1])
+	chunks, err := itemChunks(r.Device(), call.n, x, y)
+	if err != nil {
+		return y, err
+	}
+	k, err := kernel("unfold", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed", "pack")})
+	if err != nil {
+		return y, err
+	}
+	op := gpu.Op{Kind: "unfold", Label: c.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
+		Twin: func(in [][]float32) [][]float64 { return [][]float64{call.unfoldTwin(in[0])} }}
+	for _, part := range chunks {
+		items := part[1] - part[0]
+		count := items * call.oh * call.ow * y.Stride() / 4
+		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
+			Kernel: k,
+			Params: gpu.Params{
+				"count": count, "stride": y.Stride(), "channels": c.In, "height": call.h, "width": call.w,
+				"kernel_height": c.Kernel[0], "kernel_width": c.Kernel[1], "out_height": call.oh, "out_width": call.ow,
+				"stride_y": c.Stride[0], "stride_x": c.Stride[1], "dilation_y": c.Dilation[0], "dilation_x": c.Dilation[1],
+				"pad_y": call.top, "pad_x": call.left,
+			},
+			Bind: []gpu.View{itemView(x, call.n, part[0], part[1]), itemView(y, call.n, part[0], part[1])}, Groups: elementwise(count),
+			Bytes: 4*float64(items*c.In*call.h*call.w) + 4*float64(count)*float64(y.Type.Size()),
+		})
+	}
+	r.Do(op)
+	return y, nil
+}
+
+func (call *convCall) unfoldTwin(x []float32) []float64 {
+	c := call.c
+	y := make([]float64, 0, call.n*call.oh*call.ow*c.In*c.Kernel[0]*c.Kernel[1])
+	for row := range call.n * call.oh * call.ow {
+		n, oy, ox := row/call.ow/call.oh, row/call.ow%call.oh, row%call.ow
+		for ch := range c.In {
+			for ky := range c.Kernel[0] {
+				for kx := range c.Kernel[1] {
+					iy, ix := oy*c.Stride[0]-call.top+ky*c.Dilation[0], ox*c.Stride[1]-call.left+kx*c.Dilation[1]
+					var v float64
+					if iy >= 0 && iy < call.h && ix >= 0 && ix < call.w {
+						v = float64(x[((n*c.In+ch)*call.h+iy)*call.w+ix])
+					}
+					y = append(y, v)
+				}
+			}
+		}
+	}
+	return y
+}

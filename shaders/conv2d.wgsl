@@ -1,0 +1,232 @@
+// conv2d: C[m,n] = act(Σ_tap Σ_c A[pixel(m) + tap, c]·W[tap, c, n] + bias[n]) + residual[m,n]
+//
+// Convolution as an implicit matmul (torch.nn.Conv2d, NHWC): row m is an output
+// pixel, column n an output channel, and K runs over the filter's taps, the
+// channels innermost. For software adapters: eight lanes gather the rows of A,
+// a 16-byte vector each at a time, for a whole slice of K into workgroup
+// memory; then all lanes read all of it, while their sums stay in registers.
+//
+// Bindings
+//   a         pixels of 16-byte vectors, p.lda of them apart
+//   b         W in panels of 16-byte vectors: b[(panel·K + k)·8 + i] holds the
+//             panel's i-th 8 columns (f16; 4 columns for f32) at k
+//   bias      f32, zero padded to a multiple of 128 columns
+//   residual  like c; read for the first p.residual_rows rows
+//   c         rows of C, p.ldc elements apart
+//
+// The lanes are LX by 8/LX: lane (x, y) computes TM rows, from (8/LX)·TM·block
+// + y·TM on, of TG vectors of columns, LX apart. workgroup_id: x counts blocks
+// of rows, y of columns, z the slices of K of the groups of a grouped
+// convolution, or of the matrices of a batch: each begins z·p.step_a vectors
+// further in a, z·p.step_b in b, z·p.step_c elements in bias and c.
+//
+// Constants: TM rows and TG vectors a lane; LX; LK lanes gather one row at
+// a time; ROWS = TM·8/LX, rounded up to a multiple of 8/LK; ORIGINS = ROWS,
+// rounded up to a multiple of 8; TILE vectors are room for ROWS rows of a slice
+// of K; TH vec4 in a vector of b (f16 2, f32 1); TK
+// elements in a word (f16 2, f32 1); AFTER = 1 has the activation follow the
+// residual; MASK = 1 stores zero in columns from p.real on, for an activation
+// that is not zero at zero; PLAIN = 1 stores the sums of slice s to
+// [s][p.rows][p.ldc], for matmul_reduce.
+//
+// The barriers come before the sums begin: lavapipe keeps what lives over one
+// in memory, and a kernel that staged K piece by piece took three times as long.
+// In naga 0.13 a variable declared inside a loop that has `break if` keeps its
+// value from turn to turn, whatever it is initialised with.
+
+const TM = 1u;
+const TG = 1u;
+const LX = 8u;
+const LK = 8u;
+const ROWS = 8u;
+const ORIGINS = 8u;
+const TILE = 64u;
+const TH = 2u;
+const TK = 2u;
+const AFTER = 0u;
+const MASK = 0u;
+const PLAIN = 0u;
+
+alias Panel = vec4<u32>;
+alias Word = u32;
+alias Packed = vec2<u32>;
+alias Stored = vec2<u32>;
+
+struct Params {
+    M: u32,       // output pixels
+    N: u32,       // physical columns to store, a multiple of 8
+    K: u32,       // taps · physical channels of A, a multiple of 8
+    depth: u32,   // elements of K in one slice, a multiple of 8 (K if unsplit)
+    slices: u32,
+    rows: u32,    // rows of a slice of partial sums (PLAIN only)
+    vectors: u32, // 16-byte vectors of a pixel of A that a group reads
+    lda: u32,     // 16-byte vectors from pixel to pixel of A
+    ldc: u32,     // elements from row to row
+    height: u32,  // of A, pixels
+    width: u32,
+    out_height: u32,
+    out_width: u32,
+    kernel_width: u32,
+    stride_y: u32,
+    stride_x: u32,
+    dilation_y: u32,
+    dilation_x: u32,
+    pad_y: u32,   // at the top
+    pad_x: u32,   // at the left
+    real: u32,    // columns that are not padding (MASK only)
+    residual_rows: u32, // M, or 0 without residual; a test of a uniform alone
+                        // makes lavapipe compile the kernel anew for each value
+    step_a: u32,
+    step_b: u32,
+    step_c: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<Panel>;
+@group(0) @binding(2) var<storage, read> b: array<Panel>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> residual: array<Packed>;
+@group(0) @binding(5) var<storage, read_write> c: array<Stored>;
+
+var<workgroup> origin: array<vec4<i32>, ORIGINS>; // first pixel of the picture, row and column of tap 0
+var<workgroup> tile: array<Panel, TILE>;       // [ROWS][vectors of the slice]
+
+fn element(v: Word, k: u32) -> f32 { return unpack2x16float(v)[k]; }
+fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2u * h]), unpack2x16float(v[2u * h + 1u])); }
+fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
+fn pack(v: vec4<f32>) -> Stored { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
+
+@compute @workgroup_size(8, 1, 1)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+    let lane = local.x;
+    let slices = max(p.slices, 1u);
+    let matrix = group.z / slices;
+    let first = group.z % slices * p.depth;
+    let first_row = group.x * (TM * 8u / LX);
+
+    // Rows beyond the end repeat the last one: they are never stored.
+    let out_width = max(p.out_width, 1u);
+    let out_area = out_width * max(p.out_height, 1u);
+    for (var i = 0u; i < ORIGINS; i += 8u) {
+        let m = min(first_row + i + lane, max(p.M, 1u) - 1u);
+        let y = m % out_area / out_width * p.stride_y;
+        let x = m % out_width * p.stride_x;
+        origin[i + lane] = vec4<i32>(i32(m / out_area * p.height * p.width), i32(y) - i32(p.pad_y), i32(x) - i32(p.pad_x), 0);
+    }
+    workgroupBarrier();
+
+    let depth = min(p.depth, p.K - first);
+    let vectors = (depth / (4u * TK) + LK - 1u) / LK * LK; // of a row of the tile
+    let pixel = max(p.vectors, 1u);
+    let kernel_width = max(p.kernel_width, 1u);
+    for (var i = 0u; i < vectors; i += LK) {
+        let v = i + lane % LK;
+        let at_k = first / (4u * TK) + v;
+        let tap = at_k / pixel;
+        let dy = i32(tap / kernel_width * p.dilation_y);
+        let dx = i32(tap % kernel_width * p.dilation_x);
+        let from_a = matrix * p.step_a + at_k % pixel;
+        let there = at_k * (4u * TK) < p.K;
+        for (var j = 0u; j < ROWS; j += 8u / LK) {
+            let row = j + lane / LK;
+            let y = u32(origin[row].y + dy); // what is negative has wrapped
+            let x = u32(origin[row].z + dx);
+            let inside = there && y < p.height && x < p.width;
+            let at = (u32(origin[row].x) + y * p.width + x) * p.lda + from_a;
+            tile[row * vectors + v] = select(Panel(), a[select(0u, at, inside)], inside);
+        }
+    }
+    workgroupBarrier();
+
+    let column = group.y * (LX * TG) + lane % LX; // in vectors of 4·TH columns
+    // unroll g TG
+    let column_g = column + LX * 0u /*g*/;
+    var from_g = (min(column_g, max(p.N, 8u) / (4u * TH) - 1u) / 8u * p.K + first) * 8u + min(column_g, max(p.N, 8u) / (4u * TH) - 1u) % 8u + matrix * p.step_b;
+    // end
+    // unroll r TM
+    // unroll g TG
+    // unroll h TH
+    var acc_r_g_h = vec4<f32>(0.0);
+    // end
+    // end
+    // end
+    let from_a = lane / LX * TM * vectors;
+    let words = depth / TK;
+    var w = 0u;
+    loop {
+        // unroll r TM
+        let a_r = tile[from_a + vectors * 0u /*r*/ + w / 4u][w % 4u];
+        // end
+        // unroll k TK
+        // unroll g TG
+        let b_g_k = b[from_g + 8u * 0u /*k*/];
+        // end
+        // end
+        // unroll g TG
+        // unroll h TH
+        // unroll k TK
+        let w_g_h_k = columns(b_g_k, 0u /*h*/);
+        // end
+        // unroll r TM
+        // unroll k TK
+        acc_r_g_h = fma(vec4<f32>(element(a_r, 0u /*k*/)), w_g_h_k, acc_r_g_h);
+        // end
+        // end
+        // end
+        // end
+        // unroll g TG
+        from_g += 8u * TK;
+        // end
+        continuing {
+            w += 1u;
+            break if w >= words;
+        }
+    }
+
+    // One row a turn, so that the code of the epilogue is there once. The bound
+    // is no constant, or drivers would unroll it, and not of uniforms alone.
+    // unroll g TG
+    let at_g = matrix * p.step_c + column_g * 4u * TH;
+    // unroll h TH
+    let bias_g_h = bias[at_g / 4u + 0u /*h*/];
+    // end
+    // end
+    let row = first_row + lane / LX * TM;
+    let partial = group.z % slices * p.rows;
+    let rows = min(TM, p.M + group.x);
+    var r = 0u;
+    loop {
+        // unroll g TG
+        if row + r < p.M && column_g * 4u * TH < p.N {
+            let to_g = ((partial + row + r) * p.ldc + at_g) / 4u;
+            // unroll h TH
+            var x_g_h = acc_0_g_h;
+            // unroll r TM
+            x_g_h = select(x_g_h, acc_r_g_h, r == 0u /*r*/);
+            // end
+            if PLAIN == 0u {
+                x_g_h += bias_g_h;
+                if AFTER == 0u {
+                    x_g_h = activate(x_g_h);
+                }
+                if row < p.residual_rows {
+                    x_g_h += unpack(residual[to_g + 0u /*h*/]);
+                }
+                if AFTER == 1u {
+                    x_g_h = activate(x_g_h);
+                }
+                if MASK == 1u {
+                    x_g_h = select(x_g_h, vec4<f32>(0.0), vec4<u32>((column_g * TH + 0u /*h*/) * 4u) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
+                }
+            }
+            c[to_g + 0u /*h*/] = pack(x_g_h);
+            // end
+        }
+        // end
+        continuing {
+            r += 1u;
+            break if r >= rows;
+        }
+    }
+}

@@ -1,0 +1,202 @@
+// conv2d_shared: C[m,n] = act(Σ_tap Σ_c A[pixel(m) + tap, c]·W[tap, c, n] + bias[n]) + residual[m,n]
+//
+// The same implicit matmul on the same panels as conv2d, by tiles of A and W
+// staged in workgroup memory: for GPUs with many threads and fast workgroup
+// memory.
+//
+// Bindings and workgroup_id.z: as in conv2d.
+//
+// A workgroup of NX·NY threads computes BM = NY·TM rows of BN = 8·NX columns,
+// BK steps of K at a time; a thread TM rows (its number, and every NY-th from
+// there) of two vec4 that lie BN/2 columns apart, so that neighbouring threads
+// read and write neighbouring vectors. workgroup_id: x counts row blocks,
+// y column blocks.
+//
+// Constants: TM rows a thread (4 or 8); NX (a multiple of 8) and NY threads;
+// the workgroup size is NX·NY; BM = NY·TM; SIZE_A = BM·(BK/4 + 1), one vec4 of
+// padding a row against bank conflicts; SIZE_B = BK·2·NX; TH vec4 in a 16-byte
+// vector (f16 2, f32 1); AFTER, MASK and PLAIN as in conv2d.
+
+const TM = 1u;
+const NX = 8u;
+const NY = 8u;
+const BM = 8u;
+const BK = 16u;
+const SIZE_A = 40u;
+const SIZE_B = 256u;
+const TH = 2u;
+const AFTER = 0u;
+const MASK = 0u;
+const PLAIN = 0u;
+
+alias Panel = vec4<u32>;
+alias Packed = vec2<u32>;
+alias Stored = vec2<u32>;
+
+struct Params {
+    M: u32,       // output pixels
+    N: u32,       // physical columns to store, a multiple of 8
+    K: u32,       // taps · physical channels of A, a multiple of 8
+    depth: u32,   // elements of K in one slice, a multiple of 8 (K if unsplit)
+    slices: u32,
+    rows: u32,    // rows of a slice of partial sums (PLAIN only)
+    vectors: u32, // 16-byte vectors of a pixel of A that a group reads
+    lda: u32,     // 16-byte vectors from pixel to pixel of A
+    ldc: u32,     // elements from row to row
+    height: u32,  // of A, pixels
+    width: u32,
+    out_height: u32,
+    out_width: u32,
+    kernel_width: u32,
+    stride_y: u32,
+    stride_x: u32,
+    dilation_y: u32,
+    dilation_x: u32,
+    pad_y: u32,   // at the top
+    pad_x: u32,   // at the left
+    real: u32,    // columns that are not padding (MASK only)
+    residual_rows: u32, // M, or 0 without residual; a test of a uniform alone
+                        // makes lavapipe compile the kernel anew for each value
+    step_a: u32,
+    step_b: u32,
+    step_c: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<Panel>;
+@group(0) @binding(2) var<storage, read> b: array<Panel>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> residual: array<Packed>;
+@group(0) @binding(5) var<storage, read_write> c: array<Stored>;
+
+var<workgroup> origin: array<vec4<i32>, BM>;      // first pixel of the picture, row and column of tap 0
+var<workgroup> tile_a: array<vec4<f32>, SIZE_A>; // [BM][BK / 4 + 1] vec4 along k
+var<workgroup> tile_b: array<vec4<f32>, SIZE_B>; // [BK][2·NX] vec4 along n
+
+// columns is the h-th vec4 of a 16-byte vector, of W or of A.
+fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2u * h]), unpack2x16float(v[2u * h + 1u])); }
+fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
+fn pack(v: vec4<f32>) -> Stored { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
+
+// store finishes a vec4 of sums; column and real count within the matrix.
+fn store(row: u32, column: u32, matrix: u32, slice: u32, sum: vec4<f32>) {
+    if row >= p.M || column >= p.N {
+        return;
+    }
+    let to = ((slice * p.rows + row) * p.ldc + matrix * p.step_c + column) / 4u;
+    if PLAIN == 1u {
+        c[to] = pack(sum);
+        return;
+    }
+    var x = sum + bias[(matrix * p.step_c + column) / 4u];
+    if AFTER == 0u {
+        x = activate(x);
+    }
+    if row < p.residual_rows {
+        x += unpack(residual[to]);
+    }
+    if AFTER == 1u {
+        x = activate(x);
+    }
+    if MASK == 1u {
+        x = select(x, vec4<f32>(0.0), vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
+    }
+    c[to] = pack(x);
+}
+
+@compute @workgroup_size(64, 1, 1)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let wide = 4u * TH; // elements of a 16-byte vector
+    let nx = thread % NX;
+    let ny = thread / NX;
+    let slices = max(p.slices, 1u);
+    let matrix = group.z / slices;
+    let first = group.z % slices * p.depth;
+    let last = min(first + p.depth, p.K);
+    let panel = group.y * (NX / 4u / TH);
+    let panels = max((p.N + 8u * wide - 1u) / (8u * wide), 1u);
+    let pixel = max(p.vectors, 1u);
+    let kernel_width = max(p.kernel_width, 1u);
+
+    // Rows and panels beyond the end repeat the last one: they are never stored.
+    let out_width = max(p.out_width, 1u);
+    let out_area = out_width * max(p.out_height, 1u);
+    for (var i = thread; i < BM; i += NX * NY) {
+        let m = min(group.x * BM + i, max(p.M, 1u) - 1u);
+        let y = m % out_area / out_width * p.stride_y;
+        let x = m % out_width * p.stride_x;
+        origin[i] = vec4<i32>(i32(m / out_area * p.height * p.width), i32(y) - i32(p.pad_y), i32(x) - i32(p.pad_x), 0);
+    }
+
+    // unroll r TM
+    var acc_r_0 = vec4<f32>(0.0);
+    var acc_r_1 = vec4<f32>(0.0);
+    // end
+
+    for (var k = first; k < last; k += BK) {
+        workgroupBarrier();
+        // Steps beyond the end are zero.
+        for (var i = thread; i < BM * BK / wide; i += NX * NY) {
+            let m = i / (BK / wide);
+            let v = i % (BK / wide);
+            let at_k = k / wide + v;
+            let tap = at_k / pixel;
+            let y = u32(origin[m].y + i32(tap / kernel_width * p.dilation_y)); // what is negative has wrapped
+            let x = u32(origin[m].z + i32(tap % kernel_width * p.dilation_x));
+            let inside = at_k * wide < last && y < p.height && x < p.width;
+            let at = (u32(origin[m].x) + y * p.width + x) * p.lda + matrix * p.step_a + at_k % pixel;
+            let value = a[select(0u, at, inside)];
+            // unroll h TH
+            tile_a[m * (BK / 4u + 1u) + v * TH + 0u /*h*/] = select(vec4<f32>(0.0), columns(value, 0u /*h*/), inside);
+            // end
+        }
+        for (var i = thread; i < BK * NX * 2u / TH; i += NX * NY) {
+            let lane = i % 8u;
+            let step = i / 8u % BK;
+            let block = i / 8u / BK;
+            let beyond = k + step >= last;
+            let value = b[(min(panel + block, panels - 1u) * p.K + min(k + step, last - 1u)) * 8u + lane + matrix * p.step_b];
+            // unroll h TH
+            tile_b[step * NX * 2u + (block * 8u + lane) * TH + 0u /*h*/] = select(columns(value, 0u /*h*/), vec4<f32>(0.0), beyond);
+            // end
+        }
+        workgroupBarrier();
+
+        for (var q = 0u; q < BK / 4u; q += 1u) {
+            // unroll r TM
+            let a_r = tile_a[(ny + 0u /*r*/ * NY) * (BK / 4u + 1u) + q];
+            // end
+            var b_0 = tile_b[q * 8u * NX + nx];
+            var b_1 = tile_b[q * 8u * NX + NX + nx];
+            // unroll r TM
+            acc_r_0 = fma(vec4<f32>(a_r.x), b_0, acc_r_0);
+            acc_r_1 = fma(vec4<f32>(a_r.x), b_1, acc_r_1);
+            // end
+            b_0 = tile_b[q * 8u * NX + 2u * NX + nx];
+            b_1 = tile_b[q * 8u * NX + 3u * NX + nx];
+            // unroll r TM
+            acc_r_0 = fma(vec4<f32>(a_r.y), b_0, acc_r_0);
+            acc_r_1 = fma(vec4<f32>(a_r.y), b_1, acc_r_1);
+            // end
+            b_0 = tile_b[q * 8u * NX + 4u * NX + nx];
+            b_1 = tile_b[q * 8u * NX + 5u * NX + nx];
+            // unroll r TM
+            acc_r_0 = fma(vec4<f32>(a_r.z), b_0, acc_r_0);
+            acc_r_1 = fma(vec4<f32>(a_r.z), b_1, acc_r_1);
+            // end
+            b_0 = tile_b[q * 8u * NX + 6u * NX + nx];
+            b_1 = tile_b[q * 8u * NX + 7u * NX + nx];
+            // unroll r TM
+            acc_r_0 = fma(vec4<f32>(a_r.w), b_0, acc_r_0);
+            acc_r_1 = fma(vec4<f32>(a_r.w), b_1, acc_r_1);
+            // end
+        }
+    }
+
+    let column = group.y * 8u * NX + nx * 4u;
+    // unroll r TM
+    store(group.x * BM + ny + 0u /*r*/ * NY, column, matrix, group.z % slices, acc_r_0);
+    store(group.x * BM + ny + 0u /*r*/ * NY, column + 4u * NX, matrix, group.z % slices, acc_r_1);
+    // end
+}
