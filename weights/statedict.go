@@ -29,7 +29,7 @@ func stateDict(root any) (*dict, error) {
 		}
 	}
 	if !top.hasTensors() {
-		return nil, fmt.Errorf("it holds no tensors by themselves or under %s; its keys are: %s",
+		return nil, fmt.Errorf("it holds no tensors by themselves or under %s; its keys are [%s]",
 			strings.Join(stateDictKeys, ", "), someOf(top.keys(), 8))
 	}
 	return top, nil
