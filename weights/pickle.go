@@ -4,17 +4,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
-	"strconv"
 )
 
 // maxSteps bounds what a pickle may cost: an opcode is one step, and costs at
 // most some 100 bytes of memory. A tensor takes about 30.
 const maxSteps = 1 << 21
-
-// maxNesting is far above any real checkpoint's.
-const maxNesting = 100
 
 // unpickler runs one pickle: a program for a machine with a stack and a memo.
 // It knows the opcodes that Python writes in protocols 2 to 5 for tensors and
@@ -38,14 +33,6 @@ type unpickler struct {
 	// storages are those that the pickle named, by their keys.
 	storages map[string]*storage
 }
-
-type (
-	text   []byte             // a str, part of the file
-	long   string             // an int that int64 does not hold, little endian
-	opaque struct{}           // a plain value that is of no use here: float, bytes
-	array  struct{ of []any } // a list or a tuple
-	dict   struct{ of []any } // key, value, key, value …
-)
 
 func newUnpickler(data []byte) *unpickler {
 	return &unpickler{data: data, memo: map[uint32]any{}, steps: maxSteps, storages: map[string]*storage{}}
@@ -75,68 +62,73 @@ func (u *unpickler) load() (any, error) {
 		if err = u.spend(1); err == nil {
 			err = run(u)
 		}
-		var refused *PickleError
-		if err != nil && !errors.As(err, &refused) {
-			err = fmt.Errorf("pickle: opcode %#02x at byte %d: %w", op[0], at, err)
-		}
 		if err != nil {
-			return nil, err
+			return nil, located(err, op[0], at)
 		}
 	}
+}
+
+// located says where in a pickle an error is, if it lies in the pickle.
+func located(err error, op byte, at int) error {
+	var refused *PickleError
+	if errors.As(err, &refused) {
+		return err
+	}
+	return fmt.Errorf("pickle: opcode %#02x at byte %d: %w", op, at, err)
 }
 
 const opStop = '.'
 
 // opcodes are the machine's, by Python's pickletools.
 var opcodes = [256]func(*unpickler) error{
-	0x80: (*unpickler).proto,
-	0x95: func(u *unpickler) error { _, err := u.take(8); return err }, // FRAME
-	'(':  func(u *unpickler) error { u.marks = append(u.marks, len(u.stack)); return nil },
-	'0':  func(u *unpickler) error { _, err := u.pop(); return err },
-	'1':  func(u *unpickler) error { _, err := u.popMark(); return err },
+	0x80: (*unpickler).proto,                                                               // PROTO
+	0x95: func(u *unpickler) error { _, err := u.take(8); return err },                     // FRAME
+	'(':  func(u *unpickler) error { u.marks = append(u.marks, len(u.stack)); return nil }, // MARK
+	'0':  func(u *unpickler) error { _, err := u.pop(); return err },                       // POP
+	'1':  func(u *unpickler) error { _, err := u.popMark(); return err },                   // POP_MARK
 
-	'N':  func(u *unpickler) error { return u.push(nil) },
-	0x88: func(u *unpickler) error { return u.push(true) },
-	0x89: func(u *unpickler) error { return u.push(false) },
-	'J':  func(u *unpickler) error { n, err := u.number(4); return u.pushIf(int64(int32(n)), err) },
-	'K':  func(u *unpickler) error { n, err := u.number(1); return u.pushIf(int64(n), err) },
-	'M':  func(u *unpickler) error { n, err := u.number(2); return u.pushIf(int64(n), err) },
-	0x8a: (*unpickler).long1,
-	'G':  func(u *unpickler) error { _, err := u.take(8); return u.pushIf(opaque{}, err) }, // BINFLOAT
+	'N':  func(u *unpickler) error { return u.push(nil) },                                           // NONE
+	0x88: func(u *unpickler) error { return u.push(true) },                                          // NEWTRUE
+	0x89: func(u *unpickler) error { return u.push(false) },                                         // NEWFALSE
+	'J':  func(u *unpickler) error { n, err := u.number(4); return u.pushIf(int64(int32(n)), err) }, // BININT
+	'K':  func(u *unpickler) error { n, err := u.number(1); return u.pushIf(int64(n), err) },        // BININT1
+	'M':  func(u *unpickler) error { n, err := u.number(2); return u.pushIf(int64(n), err) },        // BININT2
+	0x8a: (*unpickler).long1,                                                                        // LONG1
+	'G':  func(u *unpickler) error { _, err := u.take(8); return u.pushIf(opaque{}, err) },          // BINFLOAT
 
-	'X':  func(u *unpickler) error { b, err := u.sized(4); return u.pushIf(text(b), err) },
-	0x8c: func(u *unpickler) error { b, err := u.sized(1); return u.pushIf(text(b), err) },
-	0x8d: func(u *unpickler) error { b, err := u.sized(8); return u.pushIf(text(b), err) },
-	'T':  func(u *unpickler) error { b, err := u.sized(4); return u.pushIf(text(b), err) }, // Python 2's str
-	'U':  func(u *unpickler) error { b, err := u.sized(1); return u.pushIf(text(b), err) },
-	'B':  func(u *unpickler) error { _, err := u.sized(4); return u.pushIf(opaque{}, err) },
-	'C':  func(u *unpickler) error { _, err := u.sized(1); return u.pushIf(opaque{}, err) },
-	0x8e: func(u *unpickler) error { _, err := u.sized(8); return u.pushIf(opaque{}, err) },
+	'X':  func(u *unpickler) error { b, err := u.sized(4); return u.pushIf(text(b), err) },  // BINUNICODE
+	0x8c: func(u *unpickler) error { b, err := u.sized(1); return u.pushIf(text(b), err) },  // SHORT_BINUNICODE
+	0x8d: func(u *unpickler) error { b, err := u.sized(8); return u.pushIf(text(b), err) },  // BINUNICODE8
+	'T':  func(u *unpickler) error { b, err := u.sized(4); return u.pushIf(text(b), err) },  // BINSTRING, Python 2's str
+	'U':  func(u *unpickler) error { b, err := u.sized(1); return u.pushIf(text(b), err) },  // SHORT_BINSTRING
+	'B':  func(u *unpickler) error { _, err := u.sized(4); return u.pushIf(opaque{}, err) }, // BINBYTES
+	'C':  func(u *unpickler) error { _, err := u.sized(1); return u.pushIf(opaque{}, err) }, // SHORT_BINBYTES
+	0x8e: func(u *unpickler) error { _, err := u.sized(8); return u.pushIf(opaque{}, err) }, // BINBYTES8
 
-	']':  func(u *unpickler) error { return u.push(&array{}) },
-	'a':  (*unpickler).appendOne,
-	'e':  (*unpickler).appendAll,
-	')':  func(u *unpickler) error { return u.push(&array{}) },
-	0x85: func(u *unpickler) error { return u.tuple(1) },
-	0x86: func(u *unpickler) error { return u.tuple(2) },
-	0x87: func(u *unpickler) error { return u.tuple(3) },
-	't':  func(u *unpickler) error { of, err := u.popMark(); return u.pushIf(&array{of}, err) },
-	'}':  func(u *unpickler) error { return u.push(&dict{}) },
-	's':  (*unpickler).setOne,
-	'u':  (*unpickler).setAll,
+	']':  func(u *unpickler) error { return u.push(&array{}) },                                  // EMPTY_LIST
+	'a':  (*unpickler).appendOne,                                                                // APPEND
+	'e':  (*unpickler).appendAll,                                                                // APPENDS
+	')':  func(u *unpickler) error { return u.push(&array{}) },                                  // EMPTY_TUPLE
+	0x85: func(u *unpickler) error { return u.tuple(1) },                                        // TUPLE1
+	0x86: func(u *unpickler) error { return u.tuple(2) },                                        // TUPLE2
+	0x87: func(u *unpickler) error { return u.tuple(3) },                                        // TUPLE3
+	't':  func(u *unpickler) error { of, err := u.popMark(); return u.pushIf(&array{of}, err) }, // TUPLE
+	'}':  func(u *unpickler) error { return u.push(&dict{}) },                                   // EMPTY_DICT
+	's':  (*unpickler).setOne,                                                                   // SETITEM
+	'u':  (*unpickler).setAll,                                                                   // SETITEMS
 
-	'q':  func(u *unpickler) error { n, err := u.number(1); return u.put(n, err) },
-	'r':  func(u *unpickler) error { n, err := u.number(4); return u.put(n, err) },
-	0x94: func(u *unpickler) error { return u.put(uint64(len(u.memo)), nil) },
-	'h':  func(u *unpickler) error { n, err := u.number(1); return u.get(n, err) },
-	'j':  func(u *unpickler) error { n, err := u.number(4); return u.get(n, err) },
+	'q':  func(u *unpickler) error { n, err := u.number(1); return u.put(n, err) }, // BINPUT
+	'r':  func(u *unpickler) error { n, err := u.number(4); return u.put(n, err) }, // LONG_BINPUT
+	0x94: func(u *unpickler) error { return u.put(uint64(len(u.memo)), nil) },      // MEMOIZE
+	'h':  func(u *unpickler) error { n, err := u.number(1); return u.get(n, err) }, // BINGET
+	'j':  func(u *unpickler) error { n, err := u.number(4); return u.get(n, err) }, // LONG_BINGET
 
-	'c':  (*unpickler).global,
-	0x93: (*unpickler).stackGlobal,
-	'R':  (*unpickler).call,
-	0x81: (*unpickler).call, // NEWOBJ
-	'b':  (*unpickler).build,
-	'Q':  (*unpickler).persistent,
+	'c':  (*unpickler).global,      // GLOBAL
+	0x93: (*unpickler).stackGlobal, // STACK_GLOBAL
+	'R':  (*unpickler).call,        // REDUCE
+	0x81: (*unpickler).call,        // NEWOBJ
+	'b':  (*unpickler).build,       // BUILD
+	'Q':  (*unpickler).persistent,  // BINPERSID
 }
 
 // spend takes n steps from what is left.
@@ -349,129 +341,4 @@ func (u *unpickler) get(n uint64, err error) error {
 		return fmt.Errorf("memo %d is empty", n)
 	}
 	return u.push(v)
-}
-
-// checkNesting refuses a value that contains itself or is nested too deep. It
-// looks into each list and dict once: state is false for those that it is in,
-// true for those that it is through with.
-func checkNesting(v any, depth int, state map[any]bool) error {
-	var of []any
-	switch v := v.(type) {
-	case *array:
-		of = v.of
-	case *dict:
-		of = v.of
-	default:
-		return nil
-	}
-	done, seen := state[v]
-	switch {
-	case done:
-		return nil
-	case seen:
-		return errors.New("damaged pickle: a list or dict contains itself")
-	case depth == maxNesting:
-		return fmt.Errorf("damaged pickle: lists and dicts are nested more than %d deep", maxNesting)
-	}
-	state[v] = false
-	for _, inner := range of {
-		if err := checkNesting(inner, depth+1, state); err != nil {
-			return err
-		}
-	}
-	state[v] = true
-	return nil
-}
-
-// find returns the value of a key, nil if it is not there.
-func (d *dict) find(key string) (found any, err error) {
-	seen := false
-	for i := 0; i < len(d.of); i += 2 {
-		if k, ok := d.of[i].(text); ok && string(k) == key {
-			if seen {
-				return nil, fmt.Errorf("damaged pickle: the key %q is there twice", key)
-			}
-			found, seen = d.of[i+1], true
-		}
-	}
-	return found, nil
-}
-
-// kind names a value's type in an error.
-func kind(v any) string {
-	switch v.(type) {
-	case nil:
-		return "None"
-	case bool:
-		return "a bool"
-	case int64, long:
-		return "an int"
-	case text:
-		return "a str"
-	case opaque:
-		return "a float or bytes"
-	case *array:
-		return "a list or tuple"
-	case *dict:
-		return "a dict"
-	case *storage:
-		return "a storage"
-	case *view:
-		return "a tensor"
-	default:
-		return "a type or function"
-	}
-}
-
-// maxName is the longest storage key or name of a global, in bytes.
-const maxName = 256
-
-// name reads a short str.
-func name(v any) (string, error) {
-	t, ok := v.(text)
-	if !ok {
-		return "", fmt.Errorf("found %s where a str is wanted", kind(v))
-	}
-	if len(t) > maxName {
-		return "", fmt.Errorf("a name of %d bytes, at most %d are allowed", len(t), maxName)
-	}
-	return string(t), nil
-}
-
-// size reads an int ≥ 0.
-func size(v any) (int, error) {
-	n, ok := v.(int64)
-	if !ok {
-		return 0, fmt.Errorf("found %s where a size is wanted", kind(v))
-	}
-	if n < 0 || n > math.MaxInt {
-		return 0, fmt.Errorf("%d is no size", n)
-	}
-	return int(n), nil
-}
-
-// sizes reads a tuple of at most maxDims ints ≥ 0.
-func sizes(v any) ([]int, error) {
-	a, ok := v.(*array)
-	if !ok {
-		return nil, fmt.Errorf("found %s where a tuple of sizes is wanted", kind(v))
-	}
-	if len(a.of) > maxDims {
-		return nil, fmt.Errorf("%d dimensions, at most %d are allowed", len(a.of), maxDims)
-	}
-	list := make([]int, len(a.of))
-	for i, v := range a.of {
-		n, err := size(v)
-		if err != nil {
-			return nil, err
-		}
-		list[i] = n
-	}
-	return list, nil
-}
-
-// printable shows text of a file in one line.
-func printable(s string) string {
-	q := strconv.Quote(s)
-	return q[1 : len(q)-1]
 }

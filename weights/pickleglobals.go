@@ -90,11 +90,11 @@ func (u *unpickler) stackGlobal() error {
 }
 
 func (u *unpickler) pushGlobal(module, symbol any) error {
-	m, err := name(module)
+	m, err := asName(module)
 	if err != nil {
 		return err
 	}
-	s, err := name(symbol)
+	s, err := asName(symbol)
 	if err != nil {
 		return err
 	}
@@ -196,15 +196,15 @@ func rebuildTensor(u *unpickler, args []any) (any, error) {
 	if !ok {
 		return nil, fmt.Errorf("found %s where a storage is wanted", kind(args[0]))
 	}
-	offset, err := size(args[1])
+	offset, err := asSize(args[1])
 	if err != nil {
 		return nil, err
 	}
-	shape, err := sizes(args[2])
+	shape, err := asSizes(args[2])
 	if err != nil {
 		return nil, err
 	}
-	strides, err := sizes(args[3])
+	strides, err := asSizes(args[3])
 	if err != nil {
 		return nil, err
 	}
@@ -274,11 +274,11 @@ func (u *unpickler) persistent() error {
 	if !ok {
 		return fmt.Errorf("found %s where a storage's type is wanted", kind(id.of[1]))
 	}
-	key, err := name(id.of[2])
+	key, err := asName(id.of[2])
 	if err != nil {
 		return err
 	}
-	n, err := size(id.of[4])
+	n, err := asSize(id.of[4])
 	if err != nil {
 		return err
 	}
@@ -314,11 +314,11 @@ func (s *storage) part(v any) (*storage, error) {
 	if !ok || len(id.of) != 3 {
 		return nil, errors.New("a part of a storage that is no (key, offset, size)")
 	}
-	begin, err := size(id.of[1])
+	begin, err := asSize(id.of[1])
 	if err != nil {
 		return nil, err
 	}
-	n, err := size(id.of[2])
+	n, err := asSize(id.of[2])
 	if err != nil {
 		return nil, err
 	}

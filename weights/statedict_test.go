@@ -40,7 +40,7 @@ func TestStateDictIsRefused(t *testing.T) {
 		"no tensor":        {dictOf(str("epoch"), "N", "K\x01", "N", str("generator\n"), dictOf(str("a"), aTensor)), `model_ema; its keys are [epoch, generator\n]`},
 		"empty":            {aTensor + "0" + emptyDict, "it holds no tensors by themselves or under state_dict, model"},
 		"name twice":       {dictOf(str("a"), aTensor, str("a"), aTensor), `tensor "a" is there twice`},
-		"state_dict twice": {dictOf(str("state_dict"), "N", str("state_dict"), "N"), `the key "state_dict" is there twice`},
+		"state_dict twice": {dictOf(str("a"), aTensor, str("state_dict"), "N", str("state_dict"), "N"), `the key "state_dict" is there twice`},
 		"name is an int":   {dictOf("K\x01", aTensor), "found an int where a tensor's name is wanted"},
 		"name is empty":    {dictOf(str(""), aTensor), "a tensor's name has 0 bytes"},
 		"name is long":     {dictOf(str(strings.Repeat("n", 5000)), aTensor), "a tensor's name has 5000 bytes, 1 to 4096"},

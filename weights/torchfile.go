@@ -131,7 +131,7 @@ func (f *torchFile) legacyStorages(keys any, storages map[string]*storage, data 
 		return fmt.Errorf("damaged file: found %s where the keys of storages are wanted", kind(keys))
 	}
 	for _, v := range list.of {
-		key, err := name(v)
+		key, err := asName(v)
 		if err != nil {
 			return fmt.Errorf("damaged file: key of a storage: %w", err)
 		}
