@@ -20,7 +20,8 @@ type Source interface {
 	Tensor(name string) (*Tensor, bool)
 }
 
-// Checkpoint is an open safetensors file, or all files of a sharded one.
+// Checkpoint is an open safetensors or PyTorch file, or all files of a sharded
+// one.
 type Checkpoint struct {
 	path     string
 	names    []string
@@ -29,10 +30,18 @@ type Checkpoint struct {
 	maps     []mmap.MMap
 }
 
-// Open opens a safetensors file, or the folder of a model. In a folder it takes
-// the first of [Candidates] that is there, or else the only .safetensors file.
-// The files are memory-mapped: Close the checkpoint when its tensors are no
-// longer read, and not before, and do not shorten them meanwhile. A PyTorch pickle is refused by name.
+// Open opens a safetensors file, a file of PyTorch's torch.save, or the folder
+// of a model. What a file is its contents say, not its name. In a folder it
+// takes a safetensors file before a PyTorch one, and the first of [Candidates]
+// before the only one of another name. The files are memory-mapped: Close the
+// checkpoint when its tensors are no longer read, and not before, and do not
+// shorten them meanwhile.
+//
+// Of a PyTorch file the state_dict is read: tensors by name, alone or under the
+// key state_dict, model, model_state_dict, state_dict_ema or model_ema beside
+// other plain values. The prefixes module. and _orig_mod. are taken off where
+// all names have them. A file that asks for anything else than tensors is
+// refused with a [PickleError].
 func Open(path string) (*Checkpoint, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -44,7 +53,7 @@ func Open(path string) (*Checkpoint, error) {
 		}
 	}
 	c := newCheckpoint(path)
-	if strings.HasSuffix(path, indexSuffix) {
+	if isIndex(path) {
 		err = c.addIndex(path)
 	} else {
 		err = c.addFile(path)
@@ -56,8 +65,8 @@ func Open(path string) (*Checkpoint, error) {
 	return c, nil
 }
 
-// OpenBytes reads a safetensors file that is in memory, such as an embedded
-// one. name stands for it in errors. The tensors share data.
+// OpenBytes reads a safetensors or PyTorch file that is in memory, such as an
+// embedded one. name stands for it in errors. The tensors share data.
 func OpenBytes(name string, data []byte) (*Checkpoint, error) {
 	c := newCheckpoint(name)
 	if err := c.add(name, data); err != nil {
@@ -66,7 +75,7 @@ func OpenBytes(name string, data []byte) (*Checkpoint, error) {
 	return c, nil
 }
 
-// OpenFS reads the safetensors file name of a file system, such as an embedded
+// OpenFS reads the safetensors or PyTorch file name of a file system, such as an embedded
 // one, into memory.
 func OpenFS(fsys fs.FS, name string) (*Checkpoint, error) {
 	data, err := fs.ReadFile(fsys, name)
@@ -83,7 +92,7 @@ func newCheckpoint(path string) *Checkpoint {
 // Path is the file that was opened: the index of a sharded checkpoint.
 func (c *Checkpoint) Path() string { return c.path }
 
-// Names lists the tensors in the order of their data.
+// Names lists the tensors in the order of their data, or of the state_dict.
 func (c *Checkpoint) Names() []string { return slices.Clone(c.names) }
 
 // Tensor finds a tensor by its name. Every call returns a copy of the
@@ -138,22 +147,16 @@ func (c *Checkpoint) addFile(path string) error {
 
 // add adds the tensors of one file's bytes.
 func (c *Checkpoint) add(path string, data []byte) error {
-	if err := foreign(path, data); err != nil {
-		return err
-	}
-	entries, metadata, start, err := parseHeader(data)
+	tensors, metadata, err := readFile(path, data)
 	if err != nil {
 		return fmt.Errorf("open checkpoint %s: %w", path, err)
 	}
-	for _, e := range entries {
-		if c.tensors[e.name] != nil {
-			return fmt.Errorf("open checkpoint %s: tensor %s is in another file of the checkpoint too", path, e.name)
+	for _, t := range tensors {
+		if c.tensors[t.Name] != nil {
+			return fmt.Errorf("open checkpoint %s: tensor %s is in another file of the checkpoint too", path, t.Name)
 		}
-		from, to := start+e.begin, start+e.end
-		c.names = append(c.names, e.name)
-		c.tensors[e.name] = &Tensor{
-			Name: e.name, Origin: e.name, Shape: e.shape, DType: e.dtype, Data: data[from:to:to],
-		}
+		c.names = append(c.names, t.Name)
+		c.tensors[t.Name] = t
 	}
 	for k, v := range metadata {
 		if _, ok := c.metadata[k]; !ok {
@@ -163,42 +166,56 @@ func (c *Checkpoint) add(path string, data []byte) error {
 	return nil
 }
 
+// readFile reads the tensors of a file of either format. Only a safetensors
+// file has { as its ninth byte: what precedes it is a number and can look like
+// anything.
+func readFile(path string, data []byte) ([]*Tensor, map[string]string, error) {
+	if len(data) <= 8 || data[8] != '{' {
+		if isTorch(data) {
+			tensors, err := readTorch(data)
+			return tensors, nil, err
+		}
+		if err := foreign(path, data); err != nil {
+			return nil, nil, err
+		}
+	}
+	entries, metadata, start, err := parseHeader(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	var tensors []*Tensor
+	for _, e := range entries {
+		from, to := start+e.begin, start+e.end
+		tensors = append(tensors, &Tensor{
+			Name: e.name, Origin: e.name, Shape: e.shape, DType: e.dtype, Data: data[from:to:to],
+		})
+	}
+	return tensors, metadata, nil
+}
+
 // foreign recognises, by their first bytes, files that are often given in place
-// of a safetensors file. Only the latter has { as its ninth byte: what precedes
-// it is a number and can look like anything.
+// of a checkpoint.
 func foreign(path string, data []byte) error {
 	begins := func(s string) bool { return bytes.HasPrefix(data, []byte(s)) }
-	what := ""
 	switch {
 	case len(data) == 0:
-		what = "the file is empty"
-	case len(data) > 8 && data[8] == '{':
-	case begins("PK\x03\x04"), begins("\x80\x02"), begins("\x80\x03"), begins("\x80\x04"), begins("\x80\x05"),
-		isPickleName(path):
-		return &PickleError{Path: path}
+		return errors.New("the file is empty")
 	case begins("version https://git-lfs"):
-		what = "it is a Git LFS pointer, not the file itself: fetch it with git lfs pull"
+		return errors.New("it is a Git LFS pointer, not the file itself: fetch it with git lfs pull")
 	case begins("GGUF"):
-		what = "it is a GGUF file; a safetensors file is wanted"
+		return errors.New("it is a GGUF file; a safetensors or PyTorch file is wanted")
 	case begins("\x89HDF"):
-		what = "it is an HDF5 file; a safetensors file is wanted"
+		return errors.New("it is an HDF5 file; a safetensors or PyTorch file is wanted")
+	case len(data) > 262 && string(data[257:262]) == "ustar":
+		return errors.New("it is a tar file, perhaps of PyTorch before 0.2; load it in Python and save it again")
+	case isTorchName(path):
+		return errors.New("it is no PyTorch file: neither a zip file nor a pickle of protocol 2 to 5")
 	}
-	if what == "" {
-		return nil
-	}
-	return fmt.Errorf("open checkpoint %s: %s", path, what)
+	return nil
 }
 
-// PickleError says that a file is a PyTorch pickle, which this package does not
-// read.
-type PickleError struct{ Path string }
-
-func (e *PickleError) Error() string {
-	return fmt.Sprintf("open checkpoint %s: it is a PyTorch pickle; convert it to safetensors", e.Path)
-}
-
-// isPickleName tells the usual names of PyTorch's pickles.
-func isPickleName(path string) bool {
+// isTorchName tells the usual names of PyTorch's files.
+func isTorchName(path string) bool {
 	return slices.Contains([]string{".pth", ".pt", ".th", ".bin", ".ckpt"}, strings.ToLower(filepath.Ext(path)))
 }
 

@@ -52,16 +52,20 @@ func TestOpenRefuses(t *testing.T) {
 	put(t, dir, "none/config.json", []byte("{}"))
 	put(t, dir, "many/a.safetensors", raw(oneTensor, 8))
 	put(t, dir, "many/b.safetensors", raw(oneTensor, 8))
-	put(t, dir, "pickle/pytorch_model.bin", []byte("PK\x03\x04"))
+	put(t, dir, "cut/pytorch_model.bin", []byte("PK\x03\x04"))
+	put(t, dir, "pickles/a.pth", nil)
+	put(t, dir, "pickles/b.bin", nil)
 	cases := []struct{ path, want string }{
 		{filepath.Join(dir, "missing.safetensors"), "no such file or directory"},
 		{filepath.Join(dir, "none"), "the folder holds no model.safetensors"},
 		{filepath.Join(dir, "many"), "which of a.safetensors, b.safetensors?"},
-		{filepath.Join(dir, "pickle"), "pytorch_model.bin: it is a PyTorch pickle; convert it to safetensors"},
+		{filepath.Join(dir, "cut"), "pytorch_model.bin: damaged zip file, truncated perhaps"},
+		{filepath.Join(dir, "pickles"), "which of a.pth, b.bin?"},
 		{put(t, dir, "empty.safetensors", nil), "the file is empty"},
-		{put(t, dir, "zip.weights", []byte("PK\x03\x04\x00\x00\x08\x08\x00\x00")), "PyTorch pickle"},
-		{put(t, dir, "old.weights", []byte("\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.")), "PyTorch pickle"},
-		{put(t, dir, "text.pth", []byte("what is this")), "PyTorch pickle"},
+		{put(t, dir, "zip.weights", []byte("PK\x03\x04\x00\x00\x08\x08\x00\x00")), "damaged zip file"},
+		{put(t, dir, "old.weights", []byte("\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.")), "the file is truncated"},
+		{put(t, dir, "text.pth", []byte("what is this")), "it is no PyTorch file: neither a zip file nor a pickle"},
+		{put(t, dir, "lfs.pth", []byte("version https://git-lfs.github.com/spec/v1\noid sha256:00\n")), "git lfs pull"},
 		{put(t, dir, "lfs.safetensors", []byte("version https://git-lfs.github.com/spec/v1\noid sha256:00\n")), "git lfs pull"},
 		{put(t, dir, "x.gguf", []byte("GGUF\x03\x00\x00\x00")), "GGUF"},
 		{put(t, dir, "tf.h5", []byte("\x89HDF\r\n\x1a\n")), "HDF5"},
@@ -73,9 +77,46 @@ func TestOpenRefuses(t *testing.T) {
 		require.ErrorContains(t, err, c.want)
 		assert.ErrorContains(t, err, "open checkpoint "+c.path)
 	}
-	var pickle *PickleError
-	_, err := Open(filepath.Join(dir, "text.pth"))
-	assert.ErrorAs(t, err, &pickle)
+}
+
+// A folder's safetensors file goes before its PyTorch file, and a usual name
+// before another.
+func TestOpenChoosesInAFolder(t *testing.T) {
+	torch := zipFile(t, program(dictOf(str("torch"), aTensor)))
+	other := legacyFile(program(dictOf(str("other"), aTensor)))
+	for name, c := range map[string]struct {
+		files map[string][]byte
+		want  string
+	}{
+		"transformers": {map[string][]byte{"pytorch_model.bin": torch, "training_args.bin": other, "optimizer.pt": other}, "torch"},
+		"diffusers":    {map[string][]byte{"diffusion_pytorch_model.bin": torch, "x.pth": other}, "torch"},
+		"model.pth":    {map[string][]byte{"model.pth": torch, "last.pth": other}, "torch"},
+		"one .pth":     {map[string][]byte{"resnet20-12fca82f.pth": torch, "config.json": nil}, "torch"},
+		"one .th":      {map[string][]byte{"resnet20.th": other}, "other"},
+		"one .pt":      {map[string][]byte{"best.PT": other}, "other"},
+		"one .bin":     {map[string][]byte{"x.bin": torch}, "torch"},
+		"both":         {map[string][]byte{"pytorch_model.bin": torch, "x.safetensors": raw(oneTensor, 8)}, "a"},
+	} {
+		dir := t.TempDir()
+		for file, data := range c.files {
+			put(t, dir, file, data)
+		}
+		got, err := Open(dir)
+		require.NoError(t, err, name)
+		assert.Equal(t, []string{c.want}, got.Names(), name)
+		require.NoError(t, got.Close())
+	}
+}
+
+func TestOpenShardsOfPyTorch(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "pytorch_model-1.bin", zipFile(t, program(dictOf(str("module.a"), aTensor))))
+	put(t, dir, "pytorch_model-2.bin", zipFile(t, program(dictOf(str("module.b"), aTensor))))
+	put(t, dir, "pytorch_model.bin.index.json", []byte(`{"weight_map":{"module.a":"pytorch_model-1.bin","module.b":"pytorch_model-2.bin"}}`))
+	c, err := Open(dir)
+	require.NoError(t, err)
+	defer c.Close()
+	assert.Equal(t, []string{"a", "b"}, c.Names())
 }
 
 func TestOpenShards(t *testing.T) {
@@ -113,8 +154,8 @@ func TestOpenShards(t *testing.T) {
 		{index(one, ".."), "is not the name of a file beside the index"},
 		{index(one, ""), "is not the name of a file beside the index"},
 		{[]byte(`{}`), "the index has no weight_map"},
-		{[]byte(`{"weight_map":{"a":1}}`), "not an index of safetensors"},
-		{[]byte(`{`), "not an index of safetensors"},
+		{[]byte(`{"weight_map":{"a":1}}`), "not an index of shards"},
+		{[]byte(`{`), "not an index of shards"},
 	} {
 		path := put(t, dir, "bad.safetensors.index.json", bad.index)
 		_, err := Open(path)

@@ -1,9 +1,12 @@
 // Package weights reads and writes checkpoints and ties their tensors to a
 // model.
 //
-// A checkpoint is a safetensors file, or a folder of them with an index
-// ([Open]); it is memory-mapped, its header is distrusted, and its tensors stay
-// as the file has them: contiguous, little endian, in the file's own data type.
+// A checkpoint is a safetensors file, a file of PyTorch's torch.save, or a
+// folder of either with an index ([Open]); it is memory-mapped, what it says of
+// itself is distrusted, and its tensors stay as the file has them: little
+// endian, in the file's own data type, and contiguous, for which some of a
+// PyTorch file are copied. Of a PyTorch file's pickle tensors are rebuilt and
+// nothing else; one that asks for more is refused ([PickleError]).
 // [Rename] shows the same tensors under a model's names, by a table of rules.
 // [Bind] walks a model's struct tags and pairs each parameter with its tensor;
 // it reports everything that is missing, unknown or of another shape at once.

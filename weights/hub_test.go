@@ -256,6 +256,26 @@ func TestSnapshotOfShards(t *testing.T) {
 	assert.Equal(t, []string{"a", "b"}, c.Names())
 }
 
+// A model without safetensors files is fetched as PyTorch files.
+func TestSnapshotOfPyTorchFiles(t *testing.T) {
+	for name, files := range map[string]map[string][]byte{
+		"one": {"pytorch_model.bin": zipFile(t, program(dictOf(str("a"), aTensor)))},
+		"sharded": {
+			"pytorch_model.bin.index.json": []byte(`{"weight_map":{"a":"pytorch_model-1.bin"}}`),
+			"pytorch_model-1.bin":          zipFile(t, program(dictOf(str("a"), aTensor))),
+		},
+	} {
+		files["config.json"] = []byte("{}")
+		f := newFakeHub(t, files)
+		folder, err := Resolve(context.Background(), "org/name", f.hub(t))
+		require.NoError(t, err, name)
+		c, err := Open(folder)
+		require.NoError(t, err, name)
+		assert.Equal(t, []string{"a"}, c.Names())
+		require.NoError(t, c.Close())
+	}
+}
+
 func TestResumeAfterACutConnection(t *testing.T) {
 	f := newFakeHub(t, withWeights(t))
 	cuts := 0

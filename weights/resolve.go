@@ -47,6 +47,6 @@ func looksLikeFile(src string) bool {
 	case ".safetensors", ".json", ".onnx", ".gguf", ".h5", ".zip", ".npz":
 		return true
 	default:
-		return isPickleName(src)
+		return isTorchName(src)
 	}
 }

@@ -9,47 +9,61 @@ import (
 	"strings"
 )
 
-const indexSuffix = ".safetensors.index.json"
+// The names under which the tensors of a model are looked for in a folder, in
+// this order: those of transformers, then of diffusers, then of others.
+var (
+	safetensorsNames = []string{
+		"model.safetensors", "model.safetensors.index.json",
+		"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.safetensors.index.json",
+	}
+	torchNames = []string{
+		"pytorch_model.bin", "pytorch_model.bin.index.json",
+		"diffusion_pytorch_model.bin", "diffusion_pytorch_model.bin.index.json", "model.pth",
+	}
+)
 
-// Candidates are the names under which the tensors of a model are looked for in
-// a folder, in this order: those of transformers, then of diffusers.
-var Candidates = []string{
-	"model.safetensors", "model" + indexSuffix,
-	"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model" + indexSuffix,
-}
+// Candidates are the usual names of a model's tensors, in the order in which
+// they are looked for: safetensors files before PyTorch files.
+var Candidates = slices.Concat(safetensorsNames, torchNames)
+
+// isIndex tells the index of a sharded checkpoint by its name.
+func isIndex(path string) bool { return strings.HasSuffix(path, ".index.json") }
 
 // find chooses the checkpoint of a folder.
 func find(folder string) (string, error) {
-	for _, name := range Candidates {
-		path := filepath.Join(folder, name)
-		if info, err := os.Stat(path); err == nil && !info.IsDir() {
-			return path, nil
-		}
-	}
 	files, err := os.ReadDir(folder)
 	if err != nil {
 		return "", fmt.Errorf("open checkpoint %s: %w", folder, reason(err))
 	}
-	var found []string
-	pickle := ""
+	var names []string
 	for _, f := range files {
-		switch {
-		case f.IsDir():
-		case filepath.Ext(f.Name()) == ".safetensors":
-			found = append(found, f.Name())
-		case pickle == "" && isPickleName(f.Name()):
-			pickle = f.Name()
+		if info, err := os.Stat(filepath.Join(folder, f.Name())); err == nil && !info.IsDir() { // through links
+			names = append(names, f.Name())
 		}
 	}
-	switch {
-	case len(found) == 1:
-		return filepath.Join(folder, found[0]), nil
-	case len(found) > 1:
-		return "", fmt.Errorf("open checkpoint %s: which of %s? Give the file itself", folder, someOf(found, 4))
-	case pickle != "":
-		return "", &PickleError{Path: filepath.Join(folder, pickle)}
+	isSafetensors := func(name string) bool { return filepath.Ext(name) == ".safetensors" }
+	found := choose(names, safetensorsNames, isSafetensors)
+	if len(found) == 0 {
+		found = choose(names, torchNames, isTorchName)
 	}
-	return "", fmt.Errorf("open checkpoint %s: the folder holds no %s", folder, strings.Join(Candidates, ", "))
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("open checkpoint %s: the folder holds no %s", folder, strings.Join(Candidates, ", "))
+	case 1:
+		return filepath.Join(folder, found[0]), nil
+	}
+	return "", fmt.Errorf("open checkpoint %s: which of %s? Give the file itself", folder, someOf(found, 4))
+}
+
+// choose picks from names the first of usual that is there, or else all that
+// are of a kind.
+func choose(names, usual []string, ofKind func(string) bool) []string {
+	for _, name := range usual {
+		if slices.Contains(names, name) {
+			return []string{name}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !ofKind(name) })
 }
 
 // addIndex adds every file that an index names. The index and the files must
@@ -69,8 +83,8 @@ func (c *Checkpoint) addIndex(path string) error {
 			return err
 		}
 		for _, name := range c.names[before:] {
-			if of[name] == shard {
-				delete(of, name)
+			if origin := c.tensors[name].Origin; of[origin] == shard { // an index has the names of the file
+				delete(of, origin)
 			}
 		}
 	}
@@ -85,7 +99,8 @@ func (c *Checkpoint) addIndex(path string) error {
 	return nil
 }
 
-// Shards lists the files that a model.safetensors.index.json names, sorted.
+// Shards lists the files that an index such as model.safetensors.index.json
+// names, sorted.
 func Shards(index []byte) ([]string, error) {
 	shards, _, err := parseIndex(index)
 	return shards, err
@@ -98,7 +113,7 @@ func parseIndex(text []byte) (shards []string, of map[string]string, err error) 
 		WeightMap map[string]string `json:"weight_map"`
 	}
 	if err := json.Unmarshal(text, &index); err != nil {
-		return nil, nil, fmt.Errorf("not an index of safetensors: %w", err)
+		return nil, nil, fmt.Errorf("not an index of shards: %w", err)
 	}
 	if len(index.WeightMap) == 0 {
 		return nil, nil, fmt.Errorf("the index has no weight_map")

@@ -53,7 +53,7 @@ func (s *snapshot) all(ctx context.Context, wanted []string) error {
 		if optional && absent(err) {
 			continue
 		}
-		if err == nil && strings.HasSuffix(got, indexSuffix) {
+		if err == nil && isIndex(got) {
 			err = s.shards(ctx, got)
 		}
 		if err != nil {
