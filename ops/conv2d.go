@@ -208,7 +208,14 @@ func (call *convCall) record(r *gpu.Recorder) (gpu.Op, error) {
 		op.In = append(op.In, call.e.residual)
 	}
 	var err error
-	op.Dispatches, err = call.recordDirect(r)
+	if w, ok := call.winograd(); ok {
+		op.Tolerance = w.tolerance(r.Precision)
+		op.Dispatches, err = call.recordWinograd(r, w)
+	} else if c.depthwise() {
+		op.Dispatches, err = call.recordDepthwise(r)
+	} else {
+		op.Dispatches, err = call.recordDirect(r)
+	}
 	return op, err
 }
 

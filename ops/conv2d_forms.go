@@ -14,6 +14,9 @@ type convForm string
 const (
 	formTaps convForm = "taps" // panels of K = taps × channels, channels innermost, for each group
 	formStem convForm = "stem" // panels of K = channels × taps, as the checkpoint has them
+	// [taps, channels]
+	formDepthwise convForm = "depthwise"
+	// and the transformed weights of winograd2 and winograd4
 )
 
 // folded is the weight and the bias with the batch norm in them, f32:
@@ -76,6 +79,12 @@ func (c *Conv2d) layout(f convForm) (bytes int64, fill func(dst []byte, w []floa
 		l := &Linear{In: c.In * c.Kernel[0] * c.Kernel[1], Out: c.Out, InGroups: 1, OutGroups: 1}
 		k, n := l.physical()
 		return panelBytes(typ, k, n), func(dst []byte, w []float32) { packPanels(dst, typ, w, l) }
+	case formDepthwise:
+		return c.depthwiseLayout()
+	case winograd2.form():
+		return winograd2.layout(c)
+	case winograd4.form():
+		return winograd4.layout(c)
 	}
 	// A row of the weight in the order of K: a group of channels for each tap.
 	s := c.supergroups()

@@ -9,9 +9,10 @@ import (
 // conv2d_shared: the groups of a convolution, or the matrices of Winograd's.
 type gemm struct {
 	name    string
-	m, n, k int // rows, physical columns and depth of each matrix
-	real    int // columns that are not padding
-	count   int // matrices
+	m, n, k int  // rows, physical columns and depth of each matrix
+	real    int  // columns that are not padding
+	count   int  // matrices
+	flat    bool // rows of A follow each other
 
 	a, b, bias, y gpu.View
 	residual      gpu.View   // no tensor: none
@@ -48,7 +49,7 @@ func (g *gemm) recordAs(r *gpu.Recorder, v gemmVariant) ([]gpu.Dispatch, error) 
 	if v.Slices > 1 {
 		return g.recordSlices(r, v)
 	}
-	spec := v.spec(r.Precision)
+	spec := g.spec(v, r.Precision)
 	if g.isPlain {
 		storePlain(&spec, g.plain)
 	} else if err := g.e.fuse(&spec); err != nil {
@@ -57,6 +58,9 @@ func (g *gemm) recordAs(r *gpu.Recorder, v gemmVariant) ([]gpu.Dispatch, error) 
 	suffix := g.e.suffix()
 	if g.isPlain {
 		suffix = " plain"
+	}
+	if g.flat {
+		suffix += " flat"
 	}
 	kern, err := kernel(v.Family, v.String()+suffix, spec)
 	if err != nil {
@@ -73,10 +77,19 @@ func (g *gemm) recordAs(r *gpu.Recorder, v gemmVariant) ([]gpu.Dispatch, error) 
 	}}, nil
 }
 
+// spec is the variant's, without epilogue.
+func (g *gemm) spec(v gemmVariant, precision gpu.DType) shaders.Spec {
+	spec := v.spec(precision)
+	if g.flat && v.Family == "conv2d" {
+		spec.Const["FLAT"] = 1
+	}
+	return spec
+}
+
 // params are those of all forms.
 func (g *gemm) params(v gemmVariant) gpu.Params {
 	p := gpu.Params{
-		"M": g.m, "N": g.n, "K": g.k, "depth": v.depth(g.k), "slices": v.slices(g.k), "rows": 0, "ldc": g.ldc, "real": g.real, "residual_rows": 0,
+		"M": g.m, "N": g.n, "K": g.k, "depth": v.depth(g.k), "slices": v.slices(g.k), "tile": v.tileWidth(v.depth(g.k), g.a.Tensor.Type), "rows": 0, "ldc": g.ldc, "real": g.real, "residual_rows": 0,
 		"step_a": g.stepA, "step_b": g.stepB, "step_c": g.stepC,
 	}
 	for name, value := range g.pixels {
@@ -87,9 +100,9 @@ func (g *gemm) params(v gemmVariant) gpu.Params {
 
 // recordSlices cuts K into slices whose f32 sums matmul_reduce adds in order.
 func (g *gemm) recordSlices(r *gpu.Recorder, v gemmVariant) ([]gpu.Dispatch, error) {
-	spec := v.spec(r.Precision)
+	spec := g.spec(v, r.Precision)
 	storePlain(&spec, gpu.F32)
-	kern, err := kernel(v.Family, v.String()+" partial", spec)
+	kern, err := kernel(v.Family, v.String()+" partial"+map[bool]string{true: " flat"}[g.flat], spec)
 	if err != nil {
 		return nil, err
 	}

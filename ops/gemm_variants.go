@@ -40,8 +40,13 @@ func (v gemmVariant) tileRows() int {
 
 // tileVectors is the workgroup memory that a slice of depth elements takes.
 func (v gemmVariant) tileVectors(depth int, precision gpu.DType) int {
-	vectors := depth * int(precision.Size()) / 16
-	return v.tileRows() * ceilDiv(vectors, v.LK) * v.LK
+	return v.tileRows() * v.tileWidth(depth, precision)
+}
+
+// tileWidth is the 16-byte vectors of a row of the tile.
+func (v gemmVariant) tileWidth(depth int, precision gpu.DType) int {
+	lk := max(1, v.LK)
+	return ceilDiv(depth*int(precision.Size())/16, lk) * lk
 }
 
 // spec is the specification without epilogue.
@@ -54,6 +59,9 @@ func (v gemmVariant) spec(precision gpu.DType) shaders.Spec {
 	} else {
 		s.Const["TG"], s.Const["LX"], s.Const["LK"], s.Const["TILE"] = v.TG, v.LX, v.LK, v.Tile
 		s.Const["ROWS"], s.Const["ORIGINS"] = v.tileRows(), gpu.Pad8(v.tileRows())
+		if v.LX == 8 { // lavapipe loads what is plainly the same for all lanes once
+			s.Decl["block"] = "fn block(lane: u32) -> u32 { return 0u; }"
+		}
 	}
 	if precision == gpu.F32 {
 		s.Const["TH"] = 1
@@ -100,8 +108,9 @@ func softwareGemm(info gpu.Info, precision gpu.DType, m, n, k, count int) gemmVa
 	var best gemmVariant
 	least := 0.0
 	for _, tm := range []int{4, 8, 12, 16, 20} {
-		for _, lx := range []int{8, 4, 2, 1} {
-			v := gemmVariant{Family: "conv2d", TM: tm, TG: 32 / int(precision.Size()) / 8, LX: lx, LK: 8, Slices: 1}
+		for i := range 8 {
+			wide := 32 / int(precision.Size()) / 8 // 16 columns
+			v := gemmVariant{Family: "conv2d", TM: tm, TG: max(1, wide>>(i/4)), LX: 8 >> (i % 4), LK: 8, Slices: 1}
 			for v.LK > 1 && v.LK*16/int(precision.Size()) > gpu.Pad8(k) {
 				v.LK /= 2
 			}

@@ -27,7 +27,8 @@
 // elements in a word (f16 2, f32 1); AFTER = 1 has the activation follow the
 // residual; MASK = 1 stores zero in columns from p.real on, for an activation
 // that is not zero at zero; PLAIN = 1 stores the sums of slice s to
-// [s][p.rows][p.ldc], for matmul_reduce.
+// [s][p.rows][p.ldc], for matmul_reduce; FLAT = 1 takes the rows of A to follow
+// each other (a 1×1 convolution), which saves divisions.
 //
 // The barriers come before the sums begin: lavapipe keeps what lives over one
 // in memory, and a kernel that staged K piece by piece took three times as long.
@@ -46,6 +47,7 @@ const TK = 2u;
 const AFTER = 0u;
 const MASK = 0u;
 const PLAIN = 0u;
+const FLAT = 0u;
 
 alias Panel = vec4<u32>;
 alias Word = u32;
@@ -59,6 +61,7 @@ struct Params {
     depth: u32,   // elements of K in one slice, a multiple of 8 (K if unsplit)
     slices: u32,
     rows: u32,    // rows of a slice of partial sums (PLAIN only)
+    tile: u32,    // 16-byte vectors of a row of the tile, a multiple of LK
     vectors: u32, // 16-byte vectors of a pixel of A that a group reads
     lda: u32,     // 16-byte vectors from pixel to pixel of A
     ldc: u32,     // elements from row to row
@@ -91,10 +94,12 @@ struct Params {
 var<workgroup> origin: array<vec4<i32>, ORIGINS>; // first pixel of the picture, row and column of tap 0
 var<workgroup> tile: array<Panel, TILE>;       // [ROWS][vectors of the slice]
 
+// element is a word's value at k, columns the h-th vec4 of a panel vector, block the lane's block of TM rows.
 fn element(v: Word, k: u32) -> f32 { return unpack2x16float(v)[k]; }
 fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2u * h]), unpack2x16float(v[2u * h + 1u])); }
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
 fn pack(v: vec4<f32>) -> Stored { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+fn block(lane: u32) -> u32 { return lane / LX; }
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
 
 @compute @workgroup_size(8, 1, 1)
@@ -108,7 +113,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // Rows beyond the end repeat the last one: they are never stored.
     let out_width = max(p.out_width, 1u);
     let out_area = out_width * max(p.out_height, 1u);
-    for (var i = 0u; i < ORIGINS; i += 8u) {
+    for (var i = 0u; i < ORIGINS && FLAT == 0u; i += 8u) {
         let m = min(first_row + i + lane, max(p.M, 1u) - 1u);
         let y = m % out_area / out_width * p.stride_y;
         let x = m % out_width * p.stride_x;
@@ -117,17 +122,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     workgroupBarrier();
 
     let depth = min(p.depth, p.K - first);
-    let vectors = (depth / (4u * TK) + LK - 1u) / LK * LK; // of a row of the tile
+    let vectors = p.tile;
     let pixel = max(p.vectors, 1u);
     let kernel_width = max(p.kernel_width, 1u);
     for (var i = 0u; i < vectors; i += LK) {
         let v = i + lane % LK;
         let at_k = first / (4u * TK) + v;
+        let there = at_k * (4u * TK) < p.K;
+        if FLAT == 1u {
+            for (var j = 0u; j < ROWS; j += 8u / LK) {
+                let row = min(first_row + j + lane / LK, max(p.M, 1u) - 1u);
+                let at = row * p.lda + at_k + matrix * p.step_a;
+                tile[(j + lane / LK) * vectors + v] = select(Panel(), a[select(0u, at, there)], there);
+            }
+            continue;
+        }
         let tap = at_k / pixel;
         let dy = i32(tap / kernel_width * p.dilation_y);
         let dx = i32(tap % kernel_width * p.dilation_x);
         let from_a = matrix * p.step_a + at_k % pixel;
-        let there = at_k * (4u * TK) < p.K;
         for (var j = 0u; j < ROWS; j += 8u / LK) {
             let row = j + lane / LK;
             let y = u32(origin[row].y + dy); // what is negative has wrapped
@@ -151,7 +164,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // end
     // end
     // end
-    let from_a = lane / LX * TM * vectors;
+    let from_a = block(lane) * TM * vectors;
     let words = depth / TK;
     var w = 0u;
     loop {
@@ -192,7 +205,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let bias_g_h = bias[at_g / 4u + 0u /*h*/];
     // end
     // end
-    let row = first_row + lane / LX * TM;
+    let row = first_row + block(lane) * TM;
     let partial = group.z % slices * p.rows;
     let rows = min(TM, p.M + group.x);
     var r = 0u;

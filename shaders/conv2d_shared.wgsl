@@ -40,6 +40,7 @@ struct Params {
     depth: u32,   // elements of K in one slice, a multiple of 8 (K if unsplit)
     slices: u32,
     rows: u32,    // rows of a slice of partial sums (PLAIN only)
+    tile: u32,    // not used here
     vectors: u32, // 16-byte vectors of a pixel of A that a group reads
     lda: u32,     // 16-byte vectors from pixel to pixel of A
     ldc: u32,     // elements from row to row

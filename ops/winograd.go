@@ -1,0 +1,247 @@
+package ops
+
+import (
+	"fmt"
+
+	"saccade/gpu"
+	"saccade/shaders"
+)
+
+// winograd is F(T×T, 3×3) of Lavin & Gray 2015 ("Fast Algorithms for
+// Convolutional Neural Networks"): the matrices of the transforms. Rows of Bᵀ
+// are scaled, and those of G inversely, so that halves hold the transformed
+// pictures: the sum of a row's absolute values is at most three.
+type winograd struct {
+	t             int         // output pixels of a tile, each way
+	g             [][]float64 // of the filter, [t + 2][3]
+	input, output string      // the kernels' transform: Bᵀ of a line d, Aᵀ of a line m
+}
+
+var (
+	winograd2 = winograd{
+		t:      2,
+		g:      [][]float64{{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}},
+		input:  "d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]",
+		output: "m[0] + m[1] + m[2], m[1] - m[2] - m[3]",
+	}
+	winograd4 = winograd{
+		t: 4,
+		g: [][]float64{{1, 0, 0}, {-2. / 3, -2. / 3, -2. / 3}, {-2. / 3, 2. / 3, -2. / 3}, {1. / 12, 1. / 6, 1. / 3}, {1. / 12, -1. / 6, 1. / 3}, {0, 0, 4}},
+		input: "d[0] - 1.25 * d[2] + 0.25 * d[4], 0.25 * (d[3] + d[4]) - d[1] - d[2], 0.25 * (d[4] - d[3]) + d[1] - d[2], " +
+			"0.5 * (d[4] - d[2]) - d[1] + d[3], 0.5 * (d[4] - d[2]) + d[1] - d[3], d[1] - 1.25 * d[3] + 0.25 * d[5]",
+		output: "m[0] + m[1] + m[2] + m[3] + m[4], m[1] - m[2] + 2.0 * (m[3] - m[4]), m[1] + m[2] + 4.0 * (m[3] + m[4]), m[1] - m[2] + 8.0 * (m[3] - m[4]) + m[5]",
+	}
+)
+
+// a is the input pixels of a tile, each way.
+func (w winograd) a() int { return w.t + 2 }
+
+// matrices is how many products a tile has.
+func (w winograd) matrices() int { return w.a() * w.a() }
+
+func (w winograd) String() string { return fmt.Sprintf("F(%d,3)", w.t) }
+
+// form is the transformed weight: panels of K = In for each of the matrices.
+func (w winograd) form() convForm { return convForm(w.String()) }
+
+// filter transforms 3×3 taps: G·g·Gᵀ.
+func (w winograd) filter(taps []float32, out []float64) {
+	a := w.a()
+	for i := range a {
+		for j := range a {
+			var sum float64
+			for u := range 3 {
+				for v := range 3 {
+					sum += w.g[i][u] * float64(taps[u*3+v]) * w.g[j][v]
+				}
+			}
+			out[i*a+j] = sum
+		}
+	}
+}
+
+// layout is the size of the form and what fills it from the folded weight.
+func (w winograd) layout(c *Conv2d) (bytes int64, fill func(dst []byte, weight []float32)) {
+	typ := c.b.Precision
+	l := &Linear{In: c.In, Out: c.Out, InGroups: 1, OutGroups: 1}
+	k, n := l.physical()
+	matrix := panelBytes(typ, k, n)
+	return matrix * int64(w.matrices()), func(dst []byte, weight []float32) {
+		rows := make([][]float32, w.matrices())
+		for i := range rows {
+			rows[i] = make([]float32, c.In*c.Out)
+		}
+		u := make([]float64, w.matrices())
+		for at := range c.In * c.Out {
+			w.filter(weight[at*9:at*9+9], u)
+			for i, v := range u {
+				rows[i][at] = float32(v)
+			}
+		}
+		for i := range rows {
+			packPanels(dst[int64(i)*matrix:int64(i+1)*matrix], typ, rows[i], l)
+		}
+	}
+}
+
+// winogradScratch is the most memory, in bytes, that the transformed pictures
+// and the products of one turn take: on software adapters what caches hold.
+const (
+	winogradScratch     = 96 << 20
+	winogradScratchSoft = 6 << 20
+)
+
+// tilesATurn is the tiles that are computed at once.
+func (call *convCall) tilesATurn(d *gpu.Device, w winograd) int {
+	c := call.c
+	tile := w.matrices() * (gpu.Pad8(c.In)*int(c.b.Precision.Size()) + gpu.Pad8(c.Out)*int(winogradProduct(c.b.Precision).Size()))
+	most := winogradScratch
+	if d.Info().Class == gpu.ClassCPU {
+		most = winogradScratchSoft
+	}
+	return max(16, most/tile/16*16)
+}
+
+// winogradProduct is the type of products: f32 keeps what the output transform
+// cancels.
+func winogradProduct(precision gpu.DType) gpu.DType { return gpu.F32 }
+
+// recordWinograd is the convolution by transforms and a batch of matmuls.
+func (call *convCall) recordWinograd(r *gpu.Recorder, w winograd) ([]gpu.Dispatch, error) {
+	chunks, err := call.chunks(r.Device())
+	if err != nil {
+		return nil, err
+	}
+	turn := call.tilesATurn(r.Device(), w)
+	var dispatches []gpu.Dispatch
+	for _, part := range chunks {
+		tiles := (part[1] - part[0]) * ceilDiv(call.oh, w.t) * ceilDiv(call.ow, w.t)
+		for _, some := range ranges(tiles, turn) {
+			step := winogradTurn{call: call, w: w, part: part, first: some[0], tiles: some[1] - some[0]}
+			three, err := step.record(r)
+			if err != nil {
+				return nil, err
+			}
+			dispatches = append(dispatches, three...)
+		}
+	}
+	return dispatches, nil
+}
+
+// winogradTurn is some tiles of some pictures.
+type winogradTurn struct {
+	call         *convCall
+	w            winograd
+	part         [2]int // pictures
+	first, tiles int
+}
+
+func (t winogradTurn) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
+	call, w, c := t.call, t.w, t.call.c
+	in, out := gpu.Pad8(c.In), gpu.Pad8(c.Out)
+	v := r.New(c.name+".transformed", 1, w.matrices(), t.tiles, c.In)
+	m := r.NewTyped(c.name+".products", winogradProduct(r.Precision), 1, w.matrices(), t.tiles, c.Out)
+	first, err := t.input(r, v)
+	if err != nil {
+		return nil, err
+	}
+	g := gemm{
+		name: c.name, m: t.tiles, n: out, k: in, real: c.Out, count: w.matrices(), flat: true,
+		a: gpu.All(v), b: gpu.All(c.form(w.form())), bias: gpu.All(c.biasForm()), y: gpu.All(m), ldc: out,
+		pixels: rowsOf(t.tiles, in, r.Precision),
+		stepA:  t.tiles * in * int(r.Precision.Size()) / 16, stepB: in * panelColumns(out) * int(r.Precision.Size()) / 16, stepC: t.tiles * out,
+		isPlain: true, plain: m.Type,
+		// The convolution's own work, so that rates compare with a direct one's.
+		flops: call.flops() * float64(t.tiles) / float64(call.n*ceilDiv(call.oh, w.t)*ceilDiv(call.ow, w.t)),
+		bytes: float64(v.Bytes() + m.Bytes()),
+	}
+	products, err := g.record(r)
+	if err != nil {
+		return nil, err
+	}
+	last, err := t.output(r, m)
+	return append(append([]gpu.Dispatch{first}, products...), last), err
+}
+
+// params are those of both transforms.
+func (t winogradTurn) params(stride, height, width int) gpu.Params {
+	return gpu.Params{
+		"tiles": t.tiles, "first": t.first, "stride": stride / 4, "height": height, "width": width,
+		"rows": ceilDiv(t.call.oh, t.w.t), "columns": ceilDiv(t.call.ow, t.w.t),
+	}
+}
+
+func (t winogradTurn) input(r *gpu.Recorder, v *gpu.Tensor) (gpu.Dispatch, error) {
+	call := t.call
+	spec := shaders.Spec{Const: map[string]int{"T": t.w.t, "A": t.w.a()}, Decl: packed(r.Precision, "Packed", "unpack", "pack")}
+	spec.Decl["transform"] = fmt.Sprintf("fn transform(d: Line) -> Line { return Line(%s); }", t.w.input)
+	k, err := kernel("winograd_input", fmt.Sprintf("%s %s", r.Precision, t.w), spec)
+	params := t.params(call.x.Stride(), call.h, call.w)
+	params["pad_y"], params["pad_x"] = call.top, call.left
+	count := t.tiles * call.x.Stride() / 4
+	return gpu.Dispatch{
+		Kernel: k, Params: params, Groups: elementwise(count),
+		Bind:  []gpu.View{itemView(call.x, call.n, t.part[0], t.part[1]), gpu.All(v)},
+		Bytes: float64(2*count*t.w.matrices()*4) * float64(v.Type.Size()),
+	}, err
+}
+
+func (t winogradTurn) output(r *gpu.Recorder, m *gpu.Tensor) (gpu.Dispatch, error) {
+	call := t.call
+	spec := shaders.Spec{Const: map[string]int{"T": t.w.t, "A": t.w.a()}, Decl: packed(r.Precision, "Packed", "unpack", "pack")}
+	spec.Decl["transform"] = fmt.Sprintf("fn transform(m: Line) -> Out { return Out(%s); }", t.w.output)
+	if m.Type == gpu.F16 {
+		spec.Decl["Product"] = "alias Product = vec2<u32>;"
+		spec.Decl["product"] = "fn product(v: Product) -> vec4<f32> { return unpack(v); }"
+	}
+	if err := call.e.fuse(&spec); err != nil {
+		return gpu.Dispatch{}, err
+	}
+	k, err := kernel("winograd_output", fmt.Sprintf("%s %s%s", r.Precision, t.w, call.e.suffix()), spec)
+	params := t.params(call.y.Stride(), call.oh, call.ow)
+	params["real"], params["residual_tiles"] = call.c.Out, 0
+	residual := gpu.All(r.Device().Dummy())
+	if call.e.residual != nil {
+		params["residual_tiles"], residual = t.tiles, itemView(call.e.residual, call.n, t.part[0], t.part[1])
+	}
+	count := t.tiles * call.y.Stride() / 4
+	return gpu.Dispatch{
+		Kernel: k, Params: params, Groups: elementwise(count),
+		Bind:  []gpu.View{gpu.All(m), gpu.All(call.c.biasForm()), residual, itemView(call.y, call.n, t.part[0], t.part[1])},
+		Bytes: float64(count*4) * (float64(t.w.matrices())*float64(m.Type.Size()) + float64(t.w.t*t.w.t)*float64(call.y.Type.Size())),
+	}, err
+}
+
+// winograd is the transform with the fewest multiplications, if it saves a
+// third of the direct ones'. Below 16 channels the transforms cost more than
+// they save (as in ncnn).
+func (call *convCall) winograd() (winograd, bool) {
+	c := call.c
+	if c.Kernel != Square(3) || c.Stride != Square(1) || c.Dilation != Square(1) || c.Groups != 1 || c.In < 16 || c.Out < 16 {
+		return winograd{}, false
+	}
+	best := winograd2
+	if call.multiplications(winograd4) < call.multiplications(winograd2) {
+		best = winograd4
+	}
+	return best, 3*call.multiplications(best) <= 2*9*call.oh*call.ow
+}
+
+// multiplications is how many a picture takes for each pair of channels.
+func (call *convCall) multiplications(w winograd) int {
+	return ceilDiv(call.oh, w.t) * ceilDiv(call.ow, w.t) * w.matrices()
+}
+
+// tolerance is the NMSE that the transforms are allowed: they round transformed
+// pictures and weights, and the output transform cancels most of what it adds.
+// Measured over the test shapes: F(2,3) up to 1.0e-6 in halves, F(4,3) up to
+// 7e-6 (in f32 3e-13).
+func (w winograd) tolerance(precision gpu.DType) float64 {
+	switch {
+	case precision != gpu.F16:
+		return 0
+	case w.t == 2:
+		return 4e-6
+	}
+	return 3e-5
+}

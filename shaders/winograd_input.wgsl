@@ -1,0 +1,75 @@
+// winograd_input: V[i·A + j][tile, c] = (Bᵀ·d·B)[i, j], the first step of a 3×3
+// convolution as F(T×T, 3×3) (Lavin & Gray 2015): d are the A × A pixels, A =
+// T + 2, that the T × T output pixels of a tile depend on, zero outside.
+//
+// Bindings
+//   x  pictures [H, W] of p.stride Packed (four channels each) a pixel
+//   v  A·A matrices of p.tiles rows of p.stride Packed, for conv2d to multiply
+//
+// An invocation does four channels of one tile; 64 of them a workgroup; the
+// grid is 2-D.
+//
+// Constants: T, A. Decl transform is Bᵀ for a line of A values.
+
+const T = 2u;
+const A = 4u;
+
+alias Packed = vec2<u32>;
+alias Line = array<vec4<f32>, A>;
+
+struct Params {
+    tiles: u32,  // tiles computed
+    first: u32,  // the number of the first, in pictures of rows × columns tiles
+    stride: u32, // Packed a pixel
+    height: u32,
+    width: u32,
+    rows: u32,   // of tiles
+    columns: u32,
+    pad_y: u32,  // at the top
+    pad_x: u32,  // at the left
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<Packed>;
+@group(0) @binding(2) var<storage, read_write> v: array<Packed>;
+
+fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
+fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+fn transform(d: Line) -> Line { return Line(d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]); }
+
+// pixel is four channels of row y and column x of a picture; what is negative has wrapped.
+fn pixel(picture: u32, y: u32, column: u32, c: u32) -> vec4<f32> {
+    let inside = y < p.height && column < p.width;
+    let at = ((picture * p.height + y) * p.width + column) * p.stride + c;
+    return select(vec4<f32>(0.0), unpack(x[select(0u, at, inside)]), inside);
+}
+
+@compute @workgroup_size(64, 1, 1)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let at = id.x + id.y * groups.x * 64u;
+    if at >= p.tiles * p.stride {
+        return;
+    }
+    let c = at % p.stride;
+    let tile = p.first + at / p.stride;
+    let picture = tile / (p.rows * p.columns);
+    let y = tile / p.columns % p.rows * T - p.pad_y;
+    let left = tile % p.columns * T - p.pad_x;
+    // unroll j A
+    let down_j = transform(Line(
+        // unroll i A
+        pixel(picture, y + 0u /*i*/, left + 0u /*j*/, c),
+        // end
+    ));
+    // end
+    // unroll i A
+    let line_i = transform(Line(
+        // unroll j A
+        down_j[0u /*i*/],
+        // end
+    ));
+    // unroll j A
+    v[(0u /*i*/ * A + 0u /*j*/) * p.tiles * p.stride + at] = pack(line_i[0u /*j*/]);
+    // end
+    // end
+}
