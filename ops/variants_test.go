@@ -32,7 +32,7 @@ func choices() map[string]choice {
 		}
 	}
 	for _, class := range classes {
-		info := gpu.Info{Class: class, Type: "discrete"}
+		info := gpu.Info{Class: class, Type: "discrete", Limits: gpu.Limits{MaxWorkgroupStorage: 16 << 10}}
 		if class == gpu.ClassCPU {
 			info.Type = "cpu"
 		}
@@ -40,6 +40,11 @@ func choices() map[string]choice {
 			eachMatmul(func(m, n, k int) {
 				v := chooseMatmul(info, p, m, gpu.Pad8(n), gpu.Pad8(k))
 				keep(class, p, v.Family+" "+v.String(), linearCase{m: m, n: n, k: k, act: GELU, residual: true}.newCase)
+			})
+			eachConv(func(c convCase) {
+				g := c.gemm()
+				v := chooseGemm(info, p, g.m, g.n, g.k, g.count)
+				keep(class, p, fmt.Sprint(v.Family, " ", v, " slices ", v.Slices > 1), c.newCase)
 			})
 			eachAttention(func(tq, size int) {
 				v := chooseAttention(info, p, tq, gpu.Pad8(size))
@@ -61,6 +66,26 @@ func eachAttention(f func(tq, size int)) {
 	for _, size := range []int{5, 16, 32, 64, 72, 80, 128, 160} {
 		f(17, size)
 	}
+}
+
+// eachConv goes through convolutions that are computed as implicit matmuls.
+func eachConv(f func(c convCase)) {
+	for _, size := range []int{1, 5, 21} {
+		for _, out := range []int{5, 64, 300} {
+			for _, in := range []int{8, 130, 520} {
+				if size*size*out*in < 2e6 { // a large twin takes seconds
+					c := Conv{In: in, Out: out, Kernel: Square(3), Stride: Square(2), Pad: Pad(1), Bias: true}
+					f(convCase{n: 2, h: size, w: size, conv: c, residual: true, after: true, act: ReLU})
+				}
+			}
+		}
+	}
+}
+
+// gemm is the size of the implicit matmul of a case of [eachConv].
+func (c convCase) gemm() gemm {
+	out := (c.h + 1) / 2
+	return gemm{m: c.n * out * out, n: gpu.Pad8(c.conv.Out), k: 9 * gpu.Pad8(c.conv.In), count: 1}
 }
 
 func eachMatmul(f func(m, n, k int)) {

@@ -32,8 +32,9 @@
 //
 // The barriers come before the sums begin: lavapipe keeps what lives over one
 // in memory, and a kernel that staged K piece by piece took three times as long.
-// In naga 0.13 a variable declared inside a loop that has `break if` keeps its
-// value from turn to turn, whatever it is initialised with.
+// Loads from workgroup memory are the dearest part of the inner loop there,
+// hence a whole vector at a time, of which a turn takes one word. In naga 0.13
+// a `break if` is right only if it compares with a `let` from before the loop.
 
 const TM = 1u;
 const TG = 1u;
@@ -165,35 +166,47 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // end
     // end
     let from_a = block(lane) * TM * vectors;
-    let words = depth / TK;
+    let steps = depth / (4u * TK);
+    let quarter = min(depth, 4u);
+    var v = 0u;
     var w = 0u;
     loop {
         // unroll r TM
-        let a_r = tile[from_a + vectors * 0u /*r*/ + w / 4u][w % 4u];
+        let q_r = tile[from_a + vectors * 0u /*r*/ + v];
         // end
-        // unroll k TK
-        // unroll g TG
-        let b_g_k = b[from_g + 8u * 0u /*k*/];
-        // end
-        // end
-        // unroll g TG
-        // unroll h TH
-        // unroll k TK
-        let w_g_h_k = columns(b_g_k, 0u /*h*/);
-        // end
-        // unroll r TM
-        // unroll k TK
-        acc_r_g_h = fma(vec4<f32>(element(a_r, 0u /*k*/)), w_g_h_k, acc_r_g_h);
-        // end
-        // end
-        // end
-        // end
-        // unroll g TG
-        from_g += 8u * TK;
-        // end
+        w = 0u;
+        loop {
+            // unroll r TM
+            let a_r = q_r[w];
+            // end
+            // unroll k TK
+            // unroll g TG
+            let b_g_k = b[from_g + 8u * 0u /*k*/];
+            // end
+            // end
+            // unroll g TG
+            // unroll h TH
+            // unroll k TK
+            let w_g_h_k = columns(b_g_k, 0u /*h*/);
+            // end
+            // unroll r TM
+            // unroll k TK
+            acc_r_g_h = fma(vec4<f32>(element(a_r, 0u /*k*/)), w_g_h_k, acc_r_g_h);
+            // end
+            // end
+            // end
+            // end
+            // unroll g TG
+            from_g += 8u * TK;
+            // end
+            continuing {
+                w += 1u;
+                break if w >= quarter;
+            }
+        }
         continuing {
-            w += 1u;
-            break if w >= words;
+            v += 1u;
+            break if v >= steps;
         }
     }
 
