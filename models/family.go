@@ -4,23 +4,22 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 
 	"saccade/gpu"
-	"saccade/models/vit"
 	"saccade/ops"
-	"saccade/picture"
 	"saccade/weights"
-	"saccade/zoo"
 )
 
 // Network is an architecture with its layers, made for a checkpoint.
 type Network interface {
 	// Forward records the forward pass on pictures [N, C, H, W], naming its
-	// outputs; attentions asks for the probabilities of every layer too.
+	// outputs; attentions asks for the probabilities of every layer too, and is
+	// false where the family has none.
 	Forward(r *gpu.Recorder, pixels *gpu.Tensor, attentions bool)
 	// Input is the channels, height and width of the pictures it was trained on.
 	Input() (c, h, w int)
+	// Smallest is the least height and width of a picture that goes through.
+	Smallest() (h, w int)
 }
 
 // Family is a kind of model that -model names.
@@ -31,6 +30,9 @@ type Family struct {
 
 	// architectures are names that imply sizes which checkpoints do not tell.
 	architectures []string
+	// attention says that the networks have attention layers, whose
+	// probabilities can be asked for.
+	attention bool
 	// embedded is the folder of trained weights inside the program, or nil.
 	embedded fs.FS
 	// open makes the network for a checkpoint; config is its config.json or
@@ -38,8 +40,6 @@ type Family struct {
 	open func(b *ops.Builder, src weights.Source, config []byte, name string) (opened, error)
 	// standard makes an architecture without weights, for timing.
 	standard func(b *ops.Builder, name string) (Network, error)
-	// processor is the preprocessing of checkpoints that carry none.
-	processor func(c, h, w int) *picture.Processor
 }
 
 // opened is a network with its checkpoint's tensors under its own names.
@@ -50,38 +50,7 @@ type opened struct {
 }
 
 // families in the order in which they are listed.
-var families = []Family{
-	{
-		Name:          "vit",
-		About:         "vision transformers, ViT and DeiT",
-		Weights:       "a folder or hub id of transformers or timm, or a torchvision or timm state_dict by its architecture's name",
-		architectures: vit.StandardNames(),
-		embedded:      zoo.ViT(),
-		open:          openViT,
-		standard:      standardViT,
-		processor:     func(_, h, w int) *picture.Processor { return picture.ImageNet(h*256/224, h, picture.Bilinear) },
-	},
-}
-
-func openViT(b *ops.Builder, src weights.Source, config []byte, name string) (opened, error) {
-	c, named, err := vit.Describe(src, config, name)
-	if err != nil {
-		return opened{}, err
-	}
-	m, err := vit.New(b, c)
-	if err != nil {
-		return opened{}, err
-	}
-	return opened{net: m, src: named, labels: c.Labels}, nil
-}
-
-func standardViT(b *ops.Builder, name string) (Network, error) {
-	c, ok := vit.Standard(name)
-	if !ok {
-		return nil, fmt.Errorf("%s names no size; %s do", name, strings.Join(vit.StandardNames(), ", "))
-	}
-	return vit.New(b, c)
-}
+var families = []Family{vitFamily}
 
 // Families lists what can be loaded.
 func Families() []Family { return slices.Clone(families) }
