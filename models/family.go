@@ -47,10 +47,13 @@ type opened struct {
 	net    Network
 	src    weights.Source
 	labels []string
+	// architecture is the published one that the checkpoint turned out to be of,
+	// whose preprocessing it takes; "" is what the user called it.
+	architecture string
 }
 
 // families in the order in which they are listed.
-var families = []Family{vitFamily}
+var families = []Family{vitFamily, efficientnetFamily}
 
 // Families lists what can be loaded.
 func Families() []Family { return slices.Clone(families) }

@@ -150,8 +150,12 @@ func (m *Model) open(f Family, in *files, src weights.Source, override picture.O
 	if err := m.b.Bind(m.net, got.src); err != nil {
 		return err
 	}
+	name := m.Name
+	if got.architecture != "" {
+		name = got.architecture
+	}
 	c, h, w := m.net.Input()
-	if m.Processor, err = processorFor(in, m.Name, h, w); err != nil {
+	if m.Processor, err = processorFor(in, name, h, w); err != nil {
 		return err
 	}
 	if err := m.Processor.Override(override); err != nil {

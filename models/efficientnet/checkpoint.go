@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"saccade/models/internal/checkpoint"
 	"saccade/ops"
 	"saccade/weights"
 )
@@ -17,9 +18,7 @@ import (
 // nil; architecture is the model's name as the user gave it, which tells what
 // neither tensors nor config do: paddings and the norms' eps.
 func Describe(src weights.Source, config []byte, architecture string) (Config, weights.Source, error) {
-	describe := func(weights.Source, []byte, string) (Config, weights.Source, error) {
-		return Config{}, nil, unknown(src)
-	}
+	var describe func(weights.Source, []byte, string) (Config, weights.Source, error)
 	bare := weights.StripPrefix(src, "efficientnet")
 	switch {
 	case hasPrefix(src, "features.1.0.block."):
@@ -30,60 +29,51 @@ func Describe(src weights.Source, config []byte, architecture string) (Config, w
 		describe = describeTimm
 	case hasPrefix(bare, "encoder.blocks.0."):
 		src, describe = bare, describeTransformers
+	default:
+		return Config{}, nil, checkpoint.Unknown(src, "EfficientNet", "no block features.1.0.block (torchvision), encoder.blocks.0 (transformers), blocks.0.0 (timm) or _blocks.0 (efficientnet_pytorch)")
 	}
 	c, named, err := describe(src, config, architecture)
-	if err != nil {
-		return Config{}, nil, err
+	if err == nil {
+		c.Architecture, err = c.published(architecture)
 	}
-	return c, named, c.contradict(architecture)
-}
-
-func unknown(src weights.Source) error {
-	names, first := src.Names(), "missing"
-	if len(names) > 0 {
-		first = names[0]
-	}
-	return fmt.Errorf("the checkpoint is no EfficientNet that is known: among its %d tensors is none that begins with features.1.0.block (torchvision), encoder.blocks.0 (transformers), blocks.0.0 (timm) or _blocks.0 (efficientnet_pytorch); its first is %s", len(names), first)
+	return c, named, err
 }
 
 func hasPrefix(src weights.Source, prefix string) bool {
 	return slices.ContainsFunc(src.Names(), func(n string) bool { return strings.HasPrefix(n, prefix) })
 }
 
-// contradict refuses an architecture's name for the sizes of another one.
-// Sizes that no published architecture has may go under any name.
-func (c Config) contradict(architecture string) error {
-	named, ok := variantOf(architecture)
-	if !ok || c.sameSizes(named.config()) {
-		return nil
+// published is the name of the published architecture whose sizes c has, or that
+// the user named: sizes that no published one has may go under any name. "" is
+// neither.
+func (c Config) published(named string) (string, error) {
+	v, ok := variantOf(named)
+	found, known := variantWith(c)
+	switch {
+	case ok && known && found.name != v.name:
+		return "", fmt.Errorf("the checkpoint has the sizes of %s, not of %s; name that, or the family efficientnet", found.name, named)
+	case known:
+		return found.name, nil
+	case ok:
+		return v.name, nil
 	}
-	if found, ok := variantWith(c); ok {
-		return fmt.Errorf("the checkpoint has the sizes of %s, not of %s; name that, or the family efficientnet", found.name, architecture)
-	}
-	return nil
+	return "", nil
 }
 
 // describeTorchvision reads a state_dict of torchvision.
 func describeTorchvision(src weights.Source, _ []byte, architecture string) (Config, weights.Source, error) {
 	src = weights.Rename(src, torchvisionNames(src))
 	c := fromTensors(src, Symmetric)
-	v, err := c.published(architecture)
+	name, err := c.published(architecture)
+	v, ok := variantOf(name)
+	if err == nil && !ok {
+		err = fmt.Errorf("the checkpoint's tensors have the sizes of no published EfficientNet, and they do not tell all; name the architecture whose eps and pictures it has, such as -model efficientnet_b0")
+	}
 	if err != nil {
 		return c, nil, err
 	}
 	c.Image, c.Act, c.Eps = [2]int{v.image, v.image}, ops.SiLU, v.eps
 	return c, src, nil
-}
-
-// published is the architecture that a checkpoint without config is of.
-func (c Config) published(architecture string) (variant, error) {
-	if v, ok := variantOf(architecture); ok {
-		return v, nil
-	}
-	if v, ok := variantWith(c); ok {
-		return v, nil
-	}
-	return variant{}, fmt.Errorf("the checkpoint's tensors have the sizes of no published EfficientNet, and they do not tell all; name the architecture whose eps and pictures it has, such as -model efficientnet_b0")
 }
 
 // describePyTorch reads a state_dict of efficientnet_pytorch. Its list of
@@ -102,10 +92,12 @@ func describePyTorch(src weights.Source, _ []byte, architecture string) (Config,
 	v := variants[i]
 	src = weights.Rename(src, staged(v.depths()))
 	c := fromTensors(src, Same)
-	if named, err := c.published(architecture); err == nil {
-		v = named
-	}
 	c.Image, c.Act, c.Eps = [2]int{v.image, v.image}, v.config().Act, 1e-3
+	if name, err := c.published(architecture); err != nil {
+		return c, nil, err
+	} else if named, ok := variantOf(name); ok {
+		c.Image = [2]int{named.pytorchImage(), named.pytorchImage()}
+	}
 	return c, src, nil
 }
 
@@ -153,7 +145,7 @@ func describeTimm(src weights.Source, config []byte, architecture string) (Confi
 		c.Act = ops.ReLU6
 	}
 	c.Image = [2]int{224, 224}
-	if v, err := c.published(t.Architecture); err == nil {
+	if v, ok := variantOf(t.Architecture); ok {
 		c.Image = [2]int{v.image, v.image}
 	}
 	if in := t.Pretrained.InputSize; len(in) == 3 {
@@ -169,7 +161,7 @@ func describeTimm(src weights.Source, config []byte, architecture string) (Confi
 // library's defaults.
 type transformersConfig struct {
 	Channels    int               `json:"num_channels"`
-	Image       pair              `json:"image_size"`
+	Image       checkpoint.Pair   `json:"image_size"`
 	Width       float64           `json:"width_coefficient"`
 	Depth       float64           `json:"depth_coefficient"`
 	Divisor     int               `json:"depth_divisor"`
@@ -194,7 +186,7 @@ func describeTransformers(src weights.Source, config []byte, _ string) (Config, 
 		return Config{}, nil, fmt.Errorf("the checkpoint has transformers' names but no config.json beside it, which tells the stages; give the folder that holds both")
 	}
 	h := transformersConfig{
-		Channels: 3, Image: pair{600, 600}, Width: 2.0, Depth: 3.1, Divisor: 8,
+		Channels: 3, Image: checkpoint.Pair{600, 600}, Width: 2.0, Depth: 3.1, Divisor: 8,
 		Kernels: []int{3, 3, 5, 3, 5, 5, 3}, In: []int{32, 16, 24, 40, 80, 112, 192}, Out: []int{16, 24, 40, 80, 112, 192, 320},
 		Strides: []int{1, 2, 2, 2, 1, 2, 1}, Repeats: []int{1, 2, 2, 3, 3, 4, 1}, Expand: []int{1, 6, 6, 6, 6, 6, 6},
 		Squeeze: 0.25, Act: "swish", Features: 2560, PoolingType: "mean", Eps: 1e-3,
@@ -212,11 +204,8 @@ func describeTransformers(src weights.Source, config []byte, _ string) (Config, 
 	c := Config{Image: h.Image, Channels: h.Channels, Stem: h.scaled(32), Pad: Shifted, Features: h.Features, Act: act, Eps: h.Eps, Stages: h.stages()}
 	src = weights.Rename(weights.Rename(src, transformersNames), staged(c.depths()))
 	c.Classes = rows(src, "classifier")
-	if c.Labels, err = labels(h.Labels); err != nil {
-		return Config{}, nil, err
-	}
-	if c.Classes > 0 && c.Labels != nil && len(c.Labels) != c.Classes {
-		return Config{}, nil, fmt.Errorf("config.json names %d labels and the classifier has %d outputs", len(c.Labels), c.Classes)
+	if c.Labels, err = checkpoint.Labels(h.Labels, c.Classes); err != nil {
+		return Config{}, nil, fmt.Errorf("config.json: %w", err)
 	}
 	return c, src, nil
 }
@@ -225,6 +214,8 @@ func describeTransformers(src weights.Source, config []byte, _ string) (Config, 
 func (h transformersConfig) check() error {
 	n := len(h.In)
 	switch {
+	case n > 100:
+		return fmt.Errorf("in_channels has %d stages; at most 100 are supported", n)
 	case h.ModelType != "" && h.ModelType != "efficientnet":
 		return fmt.Errorf("the model is of type %q; efficientnet is expected", h.ModelType)
 	case n == 0 || len(h.Kernels) != n || len(h.Out) != n || len(h.Strides) != n || len(h.Repeats) != n || len(h.Expand) != n:

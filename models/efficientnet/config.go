@@ -18,7 +18,8 @@ type Config struct {
 	Act      ops.Activation
 	Eps      float64 // of the batch norms
 
-	Labels []string // by class, or nil
+	Labels       []string // by class, or nil
+	Architecture string   // torchvision's name of the published one that it is, or ""
 }
 
 // BlockConfig is the size of one MBConv or FusedMBConv.
@@ -112,3 +113,20 @@ func positive(of string, sizes map[string]int) error {
 // Input is the channels, height and width of the pictures that it was trained
 // on; others can be given.
 func (c Config) Input() (channels, h, w int) { return c.Channels, c.Image[0], c.Image[1] }
+
+// Smallest is the least height and width of a picture that goes through: one
+// pixel, but where a stride of two leaves out the first column.
+func (c Config) Smallest() (h, w int) {
+	n := 1
+	for _, blocks := range c.Stages {
+		for _, b := range blocks {
+			if b.Stride == 2 && b.Pad == Shifted {
+				n = min(2*n, maxSize)
+			}
+		}
+	}
+	if c.Pad == Shifted {
+		n *= 2
+	}
+	return n, n
+}

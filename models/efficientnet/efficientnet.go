@@ -94,21 +94,21 @@ func newBlock(b *ops.Builder, c Config, size BlockConfig, in int) Block {
 // picture of features, and its mean pooler_output [N, features].
 func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, _ bool) {
 	x := m.Stem.Forward(r, pixels, ops.Then(m.Act)) // [N H/2 W/2 C]
-	r.Tap("stem", x)
+	r.TapNCHW("stem", x)
 	layer := 0
 	for s := range m.Blocks {
 		for i := range m.Blocks[s] {
 			r.Enter(fmt.Sprintf("blocks.%d.%d", s, i))
 			x = m.Blocks[s][i].Forward(r, x)
 			r.Leave()
-			r.Tap(fmt.Sprintf("layer.%d", layer), x)
+			r.TapNCHW(fmt.Sprintf("layer.%d", layer), x)
 			layer++
 		}
 	}
 	x = m.Last.Forward(r, x, ops.Then(m.Act))          // [N H/32 W/32 features]
 	pooled := ops.Mean(r, x, 0, x.Shape[1]*x.Shape[2]) // [N features]
 	if m.Classifier == nil {
-		r.Output("last_hidden_state", x)
+		r.OutputNCHW("last_hidden_state", x)
 		r.Output("pooler_output", pooled)
 		return
 	}

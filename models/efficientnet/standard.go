@@ -51,6 +51,14 @@ type variant struct {
 	pad          Padding
 }
 
+// pytorchImage is the size of the pictures of efficientnet_pytorch's weights.
+func (v variant) pytorchImage() int {
+	if v.name == "efficientnet_b2" {
+		return 260
+	}
+	return v.image
+}
+
 // variants under torchvision's names, which has no Lite. Pictures are of the
 // size of torchvision's weights, Lite's of Google's.
 var variants = []variant{
@@ -135,6 +143,9 @@ func (v variant) stage(r row, in, out, depth int) []BlockConfig {
 	var blocks []BlockConfig
 	for i := range depth {
 		b := BlockConfig{Fused: r.fused, Expand: r.expand != 1, Kernel: r.kernel, Stride: r.stride, Pad: v.pad, Expanded: in * r.expand, Out: out}
+		if r.fused && !b.Expand {
+			b.Expanded = out
+		}
 		if i > 0 {
 			b.Stride = 1
 		}

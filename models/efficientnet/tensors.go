@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"saccade/models/internal/checkpoint"
 	"saccade/weights"
 )
 
@@ -11,7 +12,7 @@ import (
 // is guessed from the block's others, for binding to report what is missing.
 func fromTensors(src weights.Source, pad Padding) Config {
 	c := Config{
-		Channels: dim(src, "conv_stem.weight", 1), Stem: rows(src, "conv_stem"), Pad: pad,
+		Channels: checkpoint.Dim(src, "conv_stem.weight", 1), Stem: rows(src, "conv_stem"), Pad: pad,
 		Features: rows(src, "conv_head"), Classes: rows(src, "classifier"),
 	}
 	in := c.Stem
@@ -42,15 +43,15 @@ func fromTensors(src weights.Source, pad Padding) Config {
 func blockFromTensors(src weights.Source, path string, in int) BlockConfig {
 	expand, depthwise, project := path+".expand", path+".depthwise", path+".project"
 	b := BlockConfig{Squeeze: rows(src, path+".se.reduce"), Out: rows(src, project)}
-	b.Fused = rows(src, depthwise) == 0 && dim(src, expand+".weight", 2) > 1
+	b.Fused = rows(src, depthwise) == 0 && checkpoint.Dim(src, expand+".weight", 2) > 1
 	if b.Fused {
-		b.Kernel, b.Expanded, b.Expand = dim(src, expand+".weight", 2), rows(src, expand), b.Out > 0
+		b.Kernel, b.Expanded, b.Expand = checkpoint.Dim(src, expand+".weight", 2), rows(src, expand), b.Out > 0
 		if !b.Expand {
 			b.Out = b.Expanded
 		}
 		return b
 	}
-	if b.Kernel = dim(src, depthwise+".weight", 2); b.Kernel == 0 {
+	if b.Kernel = checkpoint.Dim(src, depthwise+".weight", 2); b.Kernel == 0 {
 		b.Kernel = 3
 	}
 	if b.Expanded = rows(src, depthwise); b.Expanded == 0 {
@@ -80,18 +81,9 @@ func count(src weights.Source, format string) int {
 // rows is the output channels of a layer by any of its tensors, 0 if it has none.
 func rows(src weights.Source, layer string) int {
 	for _, name := range []string{".weight", ".bias", ".norm.weight", ".norm.bias", ".norm.running_mean", ".norm.running_var"} {
-		if n := dim(src, layer+name, 0); n > 0 {
+		if n := checkpoint.Dim(src, layer+name, 0); n > 0 {
 			return n
 		}
 	}
 	return 0
-}
-
-// dim is a dimension of a tensor, 0 if it has none or is not there.
-func dim(src weights.Source, name string, i int) int {
-	t, ok := src.Tensor(name)
-	if !ok || i >= len(t.Shape) {
-		return 0
-	}
-	return t.Shape[i]
 }
