@@ -144,14 +144,7 @@ func (call *poolCall) record(r *gpu.Recorder) *gpu.Tensor {
 
 func (call *poolCall) dispatches(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	p, x, y := call.p, call.x, call.y
-	spec := shaders.Spec{Const: map[string]int{}, Decl: packed(r.Precision, "Packed", "unpack", "pack")}
-	if call.max {
-		spec.Const["MAX"] = 1
-	}
-	if call.adaptive {
-		spec.Const["ADAPTIVE"] = 1
-	}
-	k, err := kernel("pool2d", r.Precision.String()+" "+call.name, spec)
+	k, err := call.kernel(r)
 	if err != nil {
 		return nil, err
 	}
@@ -174,8 +167,8 @@ func (call *poolCall) dispatches(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 			Params: gpu.Params{
 				"count": count, "vectors": vectors, "rows": rows, "blocks": blocks,
 				"height": call.h, "width": call.w, "out_height": call.oh, "out_width": call.ow,
-				"kernel_height": p.Kernel[0], "kernel_width": p.Kernel[1], "stride_y": p.Stride[0], "stride_x": p.Stride[1],
-				"pad_y": p.Pad[0], "pad_x": p.Pad[1], "counted_y": counted[0], "counted_x": counted[1],
+				"stride_y": p.Stride[0], "stride_x": p.Stride[1], "pad_y": p.Pad[0], "pad_x": p.Pad[1],
+				"counted_y": counted[0], "counted_x": counted[1],
 			},
 			Bind: []gpu.View{itemView(x, call.n, c[0], c[1]), itemView(y, call.n, c[0], c[1])}, Groups: elementwise(count),
 			FLOPs: float64(items) * call.flops(), Bytes: float64(items) * float64(itemBytes(x, call.n)+itemBytes(y, call.n)),
@@ -184,12 +177,36 @@ func (call *poolCall) dispatches(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	return dispatches, nil
 }
 
-// flops counts the pixels that the windows of one picture read.
-func (call *poolCall) flops() float64 {
-	window := call.p.Kernel
-	if call.adaptive {
-		window = [2]int{ceilDiv(call.h, call.oh), ceilDiv(call.w, call.ow)}
+func (call *poolCall) kernel(r *gpu.Recorder) (*gpu.Kernel, error) {
+	window := call.window()
+	spec := shaders.Spec{Const: map[string]int{"KH": window[0], "KW": window[1]}, Decl: packed(r.Precision, "Packed", "unpack", "pack")}
+	if call.max {
+		spec.Const["MAX"] = 1
 	}
+	if call.adaptive {
+		spec.Const["ADAPTIVE"] = 1
+	}
+	return kernel("pool2d", fmt.Sprintf("%s %s %s", r.Precision, call.name, shapeName(window[:]...)), spec)
+}
+
+// window is the size of the largest window.
+func (call *poolCall) window() [2]int {
+	if !call.adaptive {
+		return call.p.Kernel
+	}
+	var most [2]int
+	for dim, sizes := range [2][2]int{{call.h, call.oh}, {call.w, call.ow}} {
+		for i := range sizes[1] {
+			first, end, _ := call.span(dim, i, sizes[0], sizes[1])
+			most[dim] = max(most[dim], end-first)
+		}
+	}
+	return most
+}
+
+// flops counts the pixels of the windows of one picture.
+func (call *poolCall) flops() float64 {
+	window := call.window()
 	return float64(call.oh*call.ow*window[0]*window[1]) * float64(call.y.Stride())
 }
 

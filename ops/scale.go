@@ -18,7 +18,9 @@ func Scale(r *gpu.Recorder, x, gates *gpu.Tensor) *gpu.Tensor {
 		r.Fail(fmt.Errorf("scale: %w", err))
 		return y
 	}
-	k, err := kernel("scale", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed", "unpack", "pack")})
+	k, err := kernel("scale", r.Precision.String(), shaders.Spec{
+		Const: map[string]int{"PIXELS": pixelsOfThread(r)}, Decl: packed(r.Precision, "Packed", "unpack", "pack"),
+	})
 	if err != nil {
 		r.Fail(err)
 		return y

@@ -4,7 +4,8 @@
 // x: [N·T, stride], y: [N, stride], four elements in a Packed.
 // A workgroup does LX Packed of y, each by LT threads that sum every LT-th token
 // and then add their sums up in pairs; the grid is 2-D. With one thread there
-// are no barriers, which software adapters pay dearly for.
+// are no barriers, which software adapters pay dearly for. Tokens are taken four
+// at a time while there are four, so that their loads overlap.
 
 const LX = 64u;  // Packed of y
 const LT = 1u;   // threads of one, a power of two
@@ -36,7 +37,13 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) i
   // Threads beyond the last Packed have nothing to do but reach the barriers.
   let end = select(0u, p.end, i < p.count);
   var sum = vec4<f32>(0.0);
-  for (var t = p.first + local.y; t < end; t = t + LT) {
+  var t = p.first + local.y;
+  for (; t + 3u * LT < end; t = t + 4u * LT) {
+    for (var k = 0u; k < 4u; k = k + 1u) {
+      sum = sum + unpack(x[start + (t + k * LT) * vectors]);
+    }
+  }
+  for (; t < end; t = t + LT) {
     sum = sum + unpack(x[start + t * vectors]);
   }
   if (LT > 1u) {

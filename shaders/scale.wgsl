@@ -1,8 +1,10 @@
 // y[n, t, c] = x[n, t, c]·gates[n, c]: the gates of squeeze and excitation.
 //
 // x, y: [N, T, C], gates: [N, C], four channels in a Packed, `vectors` of them a pixel.
-// A thread does every p.step-th Packed of an item, which all have one gate; neighbours
-// read neighbours. A workgroup has 64 threads; the grid is 2-D.
+// A thread does every p.step-th Packed of an item, PIXELS at most, which all have one
+// gate; neighbours read neighbours. A workgroup has 64 threads; the grid is 2-D.
+
+const PIXELS = 1u;
 
 alias Packed = vec2<u32>;
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
@@ -28,11 +30,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let n = i / p.step;
     let start = i % p.step;
     let gate = unpack(gates[(p.first + n) * p.vectors + start % p.vectors]);
-    // The loop's bound is not of uniforms alone, for each value of which lavapipe
-    // would compile anew.
-    let end = (n + 1u) * p.item;
-    for (var at = n * p.item + start; at < end; at = at + p.step) {
-      y[at] = pack(unpack(x[at]) * gate);
+    let at = n * p.item + start;
+    for (var k = 0u; k < PIXELS; k = k + 1u) {
+      if (start + k * p.step < p.item) {
+        y[at + k * p.step] = pack(unpack(x[at + k * p.step]) * gate);
+      }
     }
   }
 }
