@@ -112,11 +112,11 @@ func packCase(groups int, d []int) Case {
 
 var meanFamily = family{
 	op: "mean", dims: "BATCHxTOKENSxWIDTH", at: func(d []int) Case { return meanCase(1, 0, d[1], d) },
-	bench: [][]int{{1, 197, 768}, {1, 197, 192}},
+	bench: [][]int{{1, 197, 768}, {1, 197, 192}, {1, 12544, 32}, {1, 784, 240}, {1, 49, 1152}},
 	test: func() []Case {
 		return []Case{
 			meanCase(1, 0, 1, []int{1, 1, 5}), meanCase(1, 0, 7, []int{2, 7, 15}), meanCase(1, 1, 8, []int{3, 8, 33}),
-			meanCase(1, 2, 67, []int{2, 67, 9}), meanCase(3, 1, 2, []int{2, 5, 39}),
+			meanCase(1, 2, 67, []int{2, 67, 9}), meanCase(3, 1, 2, []int{2, 5, 39}), meanCase(1, 0, 300, []int{2, 300, 21}),
 		}
 	},
 }
