@@ -38,7 +38,7 @@ type Family struct {
 	// open makes the network for a checkpoint; config is its config.json or
 	// nil, name what the user called the model.
 	open func(b *ops.Builder, src weights.Source, config []byte, name string) (opened, error)
-	// standard makes an architecture without weights, for timing.
+	// standard makes one of the architectures without weights, for timing.
 	standard func(b *ops.Builder, name string) (Network, error)
 }
 
@@ -53,7 +53,7 @@ type opened struct {
 }
 
 // families in the order in which they are listed.
-var families = []Family{vitFamily, efficientnetFamily}
+var families = []Family{vitFamily, resnetFamily, vggFamily, alexnetFamily, efficientnetFamily}
 
 // Families lists what can be loaded.
 func Families() []Family { return slices.Clone(families) }
@@ -64,12 +64,17 @@ func (f Family) Embedded() bool { return f.embedded != nil }
 // Architectures are the names under which the family's standard sizes are known.
 func (f Family) Architectures() []string { return slices.Clone(f.architectures) }
 
-// Names are all names of models, families first.
+// Names are all names of models, families first. One that is the name of both
+// is there once.
 func Names() []string {
 	var names, architectures []string
 	for _, f := range families {
 		names = append(names, f.Name)
-		architectures = append(architectures, f.architectures...)
+		for _, a := range f.architectures {
+			if a != f.Name {
+				architectures = append(architectures, a)
+			}
+		}
 	}
 	return append(names, architectures...)
 }

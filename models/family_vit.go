@@ -1,9 +1,6 @@
 package models
 
 import (
-	"fmt"
-	"strings"
-
 	"saccade/models/vit"
 	"saccade/ops"
 	"saccade/weights"
@@ -34,9 +31,6 @@ func openViT(b *ops.Builder, src weights.Source, config []byte, name string) (op
 }
 
 func standardViT(b *ops.Builder, name string) (Network, error) {
-	c, ok := vit.Standard(name)
-	if !ok {
-		return nil, fmt.Errorf("%s names no size; %s do", name, strings.Join(vit.StandardNames(), ", "))
-	}
+	c, _ := vit.Standard(name)
 	return vit.New(b, c)
 }

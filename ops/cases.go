@@ -41,7 +41,7 @@ type family struct {
 // families in the order in which bench lists them.
 var families = []family{
 	matmulFamily, convFamily, attentionFamily, attentionProbsFamily, layerNormFamily, softmaxFamily, activationFamily,
-	addFamily, packFamily, unfoldFamily, tokensFamily, embeddingFamily, meanFamily,
+	addFamily, packFamily, unfoldFamily, tokensFamily, embeddingFamily, meanFamily, flattenFamily,
 	poolFamily, scaleFamily,
 }
 

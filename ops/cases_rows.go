@@ -130,3 +130,17 @@ func meanCase(groups, first, end int, d []int) Case {
 		return Mean(o.r, o.activation("x", groups, d...), first, end)
 	})
 }
+
+var flattenFamily = family{
+	op: "flatten", dims: "BATCHxHEIGHTxWIDTHxCHANNELS", at: flattenCase,
+	bench: [][]int{{1, 7, 7, 512}},
+	test: func() []Case {
+		return casesOf(flattenCase, []int{1, 1, 1, 1}, []int{2, 3, 5, 7}, []int{3, 6, 6, 9}, []int{5, 7, 7, 16})
+	},
+}
+
+func flattenCase(d []int) Case {
+	return newCase("flatten", shapeName(d...), func(o *operands) *gpu.Tensor {
+		return Flatten(o.r, o.activation("x", 1, d...))
+	})
+}
