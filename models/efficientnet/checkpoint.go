@@ -201,7 +201,7 @@ func describeTransformers(src weights.Source, config []byte, _ string) (Config, 
 	if err != nil {
 		return Config{}, nil, fmt.Errorf("config.json: hidden_act: %w", err)
 	}
-	c := Config{Image: h.Image, Channels: h.Channels, Stem: h.scaled(32), Pad: Shifted, Features: h.Features, Act: act, Eps: h.Eps, Stages: h.stages()}
+	c := Config{Image: h.Image, Channels: h.Channels, Stem: h.scaled(32), Pad: Shifted, Features: h.Features, MaxPool: h.PoolingType == "max", Act: act, Eps: h.Eps, Stages: h.stages()}
 	src = weights.Rename(weights.Rename(src, transformersNames), staged(c.depths()))
 	c.Classes = rows(src, "classifier")
 	if c.Labels, err = checkpoint.Labels(h.Labels, c.Classes); err != nil {
@@ -223,8 +223,8 @@ func (h transformersConfig) check() error {
 			n, len(h.Out), len(h.Kernels), len(h.Strides), len(h.Repeats), len(h.Expand))
 	case !(h.Width > 0 && h.Width < 100 && h.Depth > 0 && h.Depth < 100) || h.Divisor < 1 || h.Divisor > maxSize:
 		return fmt.Errorf("width_coefficient %g, depth_coefficient %g and depth_divisor %d must be positive, the coefficients below 100", h.Width, h.Depth, h.Divisor)
-	case h.PoolingType != "mean":
-		return fmt.Errorf("pooling_type is %q; \"mean\" is supported", h.PoolingType)
+	case h.PoolingType != "mean" && h.PoolingType != "max":
+		return fmt.Errorf("pooling_type is %q; expected \"mean\" or \"max\"", h.PoolingType)
 	}
 	for i := range n {
 		if err := positive(fmt.Sprintf("stage %d's ", i), map[string]int{"in_channels": h.In[i], "out_channels": h.Out[i], "num_block_repeats": h.Repeats[i], "expand_ratios": h.Expand[i]}); err != nil {

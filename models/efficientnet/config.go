@@ -13,8 +13,9 @@ type Config struct {
 	Stem     int // channels of the first convolution
 	Pad      Padding
 	Stages   [][]BlockConfig
-	Features int // channels of the last convolution
-	Classes  int // 0: no head
+	Features int  // channels of the last convolution
+	MaxPool  bool // the head gets their maxima, not their means
+	Classes  int  // 0: no head
 	Act      ops.Activation
 	Eps      float64 // of the batch norms
 

@@ -91,7 +91,7 @@ func newBlock(b *ops.Builder, c Config, size BlockConfig, in int) Block {
 
 // Forward records the network on pictures [N, C, H, W]. Its outputs are logits
 // [N, classes] where there are classes, else last_hidden_state, the last
-// picture of features, and its mean pooler_output [N, features].
+// picture of features, and pooler_output [N, features].
 func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, _ bool) {
 	x := m.Stem.Forward(r, pixels, ops.Then(m.Act)) // [N H/2 W/2 C]
 	r.TapNCHW("stem", x)
@@ -105,8 +105,8 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, _ bool) {
 			layer++
 		}
 	}
-	x = m.Last.Forward(r, x, ops.Then(m.Act))          // [N H/32 W/32 features]
-	pooled := ops.Mean(r, x, 0, x.Shape[1]*x.Shape[2]) // [N features]
+	x = m.Last.Forward(r, x, ops.Then(m.Act)) // [N H/32 W/32 features]
+	pooled := m.pool(r, x)
 	if m.Classifier == nil {
 		r.OutputNCHW("last_hidden_state", x)
 		r.Output("pooler_output", pooled)
@@ -114,6 +114,15 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, _ bool) {
 	}
 	r.Tap("pooled", pooled)
 	r.Output("logits", m.Classifier.Forward(r, pooled))
+}
+
+// pool is the mean or the maximum of a picture x [N, H, W, C]: [N, C].
+func (m *Model) pool(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
+	h, w := x.Shape[1], x.Shape[2]
+	if m.MaxPool {
+		return ops.Flatten(r, ops.MaxPool(r, x, ops.Pool{Kernel: [2]int{h, w}}))
+	}
+	return ops.Mean(r, x, 0, h*w)
 }
 
 // Forward is x + project(gate(depthwise(expand(x)))), of which a block may lack

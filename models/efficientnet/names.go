@@ -55,9 +55,9 @@ func begins(names map[string]bool, prefix string) bool {
 // layers; the squeeze-and-excitation tells which is which.
 func torchvisionNames(src weights.Source) []weights.Rule {
 	stages := layerNames(src, "features")
-	last := len(stages) - 1
-	for last > 1 && !begins(stages[last-1], "block.") {
-		last--
+	last := 1
+	for last < len(stages) && begins(stages[last], "block.") {
+		last++
 	}
 	rules := []weights.Rule{uncounted, {From: "classifier.1.*", To: "classifier.*"}}
 	layer := func(s int, i int, to string) {

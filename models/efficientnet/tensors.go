@@ -2,6 +2,7 @@ package efficientnet
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"saccade/models/internal/checkpoint"
@@ -9,27 +10,25 @@ import (
 )
 
 // fromTensors reads the sizes that tensors tell. A size whose tensor is missing
-// is guessed from the block's others, for binding to report what is missing.
+// is guessed from others, for binding to report what is missing.
 func fromTensors(src weights.Source, pad Padding) Config {
 	c := Config{
-		Channels: checkpoint.Dim(src, "conv_stem.weight", 1), Stem: rows(src, "conv_stem"), Pad: pad,
-		Features: rows(src, "conv_head"), Classes: rows(src, "classifier"),
+		Channels: or(checkpoint.Dim(src, "conv_stem.weight", 1), 3), Stem: or(rows(src, "conv_stem"), 1), Pad: pad,
+		Features: or(rows(src, "conv_head"), checkpoint.Dim(src, "classifier.weight", 1), 1), Classes: rows(src, "classifier"),
 	}
+	gated := slices.ContainsFunc(src.Names(), func(n string) bool { return strings.Contains(n, ".se.") })
 	in := c.Stem
-	gated := false
-	for _, name := range src.Names() {
-		gated = gated || strings.Contains(name, ".se.")
-	}
 	for s := range min(len(strides), count(src, "blocks.%d.")) {
+		stage := stageOf(src, s)
 		var blocks []BlockConfig
-		for i := range count(src, fmt.Sprintf("blocks.%d.%%d.", s)) {
-			b := blockFromTensors(src, fmt.Sprintf("blocks.%d.%d", s, i), in)
+		for i := range stage.depth {
+			b := stage.block(src, i, in)
 			b.Pad, b.Stride = pad, 1
 			if i == 0 {
 				b.Stride = strides[s]
 			}
-			if gated && !b.Fused && b.Squeeze == 0 {
-				b.Squeeze = squeeze(in)
+			if gated && !b.Fused {
+				b.Squeeze = or(b.Squeeze, squeeze(in))
 			}
 			b.Skip = b.Stride == 1 && b.Out == in
 			blocks, in = append(blocks, b), b.Out
@@ -39,26 +38,61 @@ func fromTensors(src weights.Source, pad Padding) Config {
 	return c
 }
 
-// blockFromTensors reads the sizes of a block of in input channels.
-func blockFromTensors(src weights.Source, path string, in int) BlockConfig {
-	expand, depthwise, project := path+".expand", path+".depthwise", path+".project"
-	b := BlockConfig{Squeeze: rows(src, path+".se.reduce"), Out: rows(src, project)}
-	b.Fused = rows(src, depthwise) == 0 && checkpoint.Dim(src, expand+".weight", 2) > 1
-	if b.Fused {
-		b.Kernel, b.Expanded, b.Expand = checkpoint.Dim(src, expand+".weight", 2), rows(src, expand), b.Out > 0
+// stage is what the blocks of a stage have in common.
+type stage struct {
+	path     string // blocks.STAGE
+	depth    int
+	fused    bool
+	projects bool // its blocks have projections
+	kernel   int
+	out      int
+}
+
+func stageOf(src weights.Source, s int) stage {
+	x := stage{path: fmt.Sprintf("blocks.%d", s), fused: true}
+	x.depth = count(src, x.path+".%d.")
+	wide := 0 // the kernel of the expansions, if it is of a fused block
+	for i := range x.depth {
+		path := fmt.Sprintf("%s.%d", x.path, i)
+		x.fused = x.fused && rows(src, path+".depthwise") == 0
+		x.projects = x.projects || rows(src, path+".project") > 0
+		x.kernel = or(x.kernel, checkpoint.Dim(src, path+".depthwise.weight", 2))
+		wide = or(wide, checkpoint.Dim(src, path+".expand.weight", 2))
+		x.out = or(x.out, rows(src, path+".project"))
+	}
+	if x.fused = x.fused && wide > 1; x.fused {
+		x.kernel = wide
+	}
+	return x
+}
+
+// block reads the sizes of a block of in input channels.
+func (x stage) block(src weights.Source, i, in int) BlockConfig {
+	path := fmt.Sprintf("%s.%d", x.path, i)
+	expanded, deep := rows(src, path+".expand"), rows(src, path+".depthwise")
+	b := BlockConfig{Fused: x.fused, Squeeze: rows(src, path+".se.reduce"), Out: or(rows(src, path+".project"), x.out, in)}
+	if x.fused {
+		b.Kernel, b.Expand = or(checkpoint.Dim(src, path+".expand.weight", 2), x.kernel), x.projects
+		b.Expanded = or(expanded, checkpoint.Dim(src, path+".project.weight", 1), in)
 		if !b.Expand {
 			b.Out = b.Expanded
 		}
 		return b
 	}
-	if b.Kernel = checkpoint.Dim(src, depthwise+".weight", 2); b.Kernel == 0 {
-		b.Kernel = 3
-	}
-	if b.Expanded = rows(src, depthwise); b.Expanded == 0 {
-		b.Expanded = rows(src, expand)
-	}
-	b.Expand = rows(src, expand) > 0 || b.Expanded != in
+	b.Kernel = or(checkpoint.Dim(src, path+".depthwise.weight", 2), x.kernel, 3)
+	b.Expanded = or(deep, expanded, in)
+	b.Expand = expanded > 0 || b.Expanded != in
 	return b
+}
+
+// or is the first of the sizes that is known.
+func or(sizes ...int) int {
+	for _, n := range sizes {
+		if n > 0 {
+			return n
+		}
+	}
+	return 0
 }
 
 // count is how many of blocks.0., blocks.1., … have tensors without a gap.
