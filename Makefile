@@ -35,8 +35,8 @@ eval: build ## accuracy of the embedded model over a folder with one sub-folder 
 	@test -n "$(DATA)" || { echo 'make eval DATA=folder, one sub-folder a class (CIFAR-10 as pictures)'; exit 2; }
 	bin/run -model vit -eval $(DATA)
 
-golden-zoo: ## regenerate the golden of the embedded models (Python, golden/requirements.txt)
-	python golden/generate.py zoo_vit
+golden-zoo: ## regenerate the goldens of the embedded models (Python, golden/requirements.txt)
+	python golden/generate.py zoo_vit zoo_resnet
 
 clean: ## remove what was built
 	rm -rf bin

@@ -9,9 +9,13 @@
 // a model's tensors in the order of computation, so that a failure names the
 // first one that diverges, and its [Report] can write what was got and wanted.
 //
-// Names of intermediates: "embeddings" (after the position embeddings),
-// "layer.0" … (each block's output), "attentions.0" … (probabilities), "norm"
-// (after the final norm), "pooled" (where the norm comes after pooling).
+// Names of intermediates of a ViT: "embeddings" (after the position
+// embeddings), "layer.0" … (each block's output), "attentions.0" …
+// (probabilities), "norm" (after the final norm), "pooled" (where the norm comes
+// after pooling). Of a convolutional network, all NCHW: "stem" (what the first
+// block gets), "layer.0" … (the output of each block, of all stages in one
+// count; in a VGG or AlexNet, which have no stem, that of each max pooling),
+// "pooled" (what the head gets, after global or adaptive pooling).
 //
 // It is not a way to make goldens: nothing here writes one, and comparing never
 // updates. It runs no model, knows no GPU, and holds no tolerance but the

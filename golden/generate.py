@@ -2,9 +2,9 @@
 """Makes the goldens with the libraries whose checkpoints people load.
 
     pip install -r golden/requirements.txt
-    python golden/generate.py                     everything but zoo_vit
+    python golden/generate.py                     everything but the zoo's
     python golden/generate.py linear vit_classify these alone
-    python golden/generate.py zoo_vit             the trained model, from zoo/
+    python golden/generate.py zoo_vit zoo_resnet  the trained models, from zoo/
 
 Run by hand: tests only ever read what lies here. Seeds are the cases' names,
 so that the same versions (requirements.txt) give the same files.
@@ -19,21 +19,24 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch
 import transformers
 
+import generate_cnns
 import generate_models
 import generate_ops
 from generate_io import write
 
 HERE = Path(__file__).resolve().parent
+MODELS = generate_models.MODELS | generate_cnns.MODELS
+ZOO = {"zoo_vit": generate_models.zoo_vit, "zoo_resnet": generate_cnns.zoo_resnet}
 
 
 def main():
-    names = [*generate_ops.OPS, *generate_models.MODELS]
-    parser = argparse.ArgumentParser(description="Makes the goldens; without names, all but zoo_vit.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="an op or a case: " + " ".join([*names, "zoo_vit"]))
+    names = [*generate_ops.OPS, *MODELS]
+    parser = argparse.ArgumentParser(description="Makes the goldens; without names, all but the zoo's.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="an op or a case: " + " ".join([*names, *ZOO]))
     parser.add_argument("--out", type=Path, default=HERE, help="folder to write ops/ and models/ into")
-    parser.add_argument("--zoo", type=Path, default=HERE.parent / "zoo", help="folder with vit/ and pictures/")
+    parser.add_argument("--zoo", type=Path, default=HERE.parent / "zoo", help="folder with vit/, resnet/ and pictures/")
     args = parser.parse_args()
-    unknown = set(args.names) - {*names, "zoo_vit"}
+    unknown = set(args.names) - {*names, *ZOO}
     if unknown:
         parser.error(f"unknown: {' '.join(sorted(unknown))}; known: {' '.join([*names, 'zoo_vit'])}")
 
@@ -45,10 +48,10 @@ def main():
             tensors, cases = generate_ops.pack(generate_ops.OPS[name]())
             metadata = {"op": name, "source": f"torch {torch.__version__.split('+')[0]}", "cases": cases}
             write(args.out / "ops" / f"{name}.safetensors", tensors, metadata)
-        elif name == "zoo_vit":
-            generate_models.zoo_vit(args.out / "models", args.zoo)
+        elif name in ZOO:
+            ZOO[name](args.out / "models", args.zoo)
         else:
-            generate_models.MODELS[name](args.out / "models")
+            MODELS[name](args.out / "models")
 
 
 if __name__ == "__main__":

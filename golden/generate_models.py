@@ -17,9 +17,10 @@ from safetensors.torch import save_file
 from generate_io import generator, write
 
 
-def redraw(model, g):
+def redraw(model, g, gain=1.0):
     """Draw all parameters anew. Default initialisation hides errors: with zero
-    biases and unit scales, leaving them out passes too."""
+    biases and unit scales, leaving them out passes too. gain is that of
+    matrices and convolutions."""
     with torch.no_grad():
         for name, p in sorted(model.named_parameters()):
             draw, uniform = torch.randn(p.shape, generator=g), torch.rand(p.shape, generator=g)
@@ -30,7 +31,7 @@ def redraw(model, g):
             elif "token" in name or "pos" in name:  # learned tokens, position embeddings
                 p.copy_(0.5 * draw)
             else:  # matrices and convolutions
-                p.copy_(draw * p[0].numel() ** -0.5)
+                p.copy_(draw * gain * p[0].numel() ** -0.5)
     return model.eval()
 
 
@@ -352,38 +353,44 @@ def vit_torchvision(root):
     save(root, name, "vit", source, "vit_b_16", x, layers, {"logits": logits})
 
 
-def zoo_vit(root, zoo: Path):
-    """The trained model of zoo/vit on pictures of zoo/pictures: from the file
-    to the label. Its weights stay in the zoo. To keep it small, only the first
-    picture's intermediates are here, and of the blocks the first, the middle
-    one and the last."""
+def zoo_pictures(zoo: Path, folder: Path):
+    """Some files of zoo/pictures, and what the folder's preprocessing makes of them."""
     from PIL import Image
 
-    folder = zoo / "vit"
     # PNG, as decoders of JPEG differ; without alpha, as what lies behind it is
     # a choice that transformers does not make.
     files = [p for p in sorted((zoo / "pictures").glob("*.png")) if Image.open(p).mode == "RGB"][:4]
     if not files:
         raise FileNotFoundError(f"{zoo / 'pictures'}: no PNG file without alpha")
+    processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
+    x = torch.cat([processor(Image.open(f), return_tensors="pt")["pixel_values"].float() for f in files])
+    return files, x
+
+
+def best(files, logits, labels):
+    """The metadata "images": of each file the five best labels, best first."""
+    images = []
+    for file, row in zip(files, logits):
+        scores = row.softmax(-1)
+        order = row.argsort(descending=True)[:5].tolist()
+        top = [{"index": j, "label": labels[j], "score": float(scores[j])} for j in order]
+        images.append({"file": file.name, "top": top})
+    return images
+
+
+def zoo_vit(root, zoo: Path):
+    """The trained model of zoo/vit on pictures of zoo/pictures: from the file
+    to the label. Its weights stay in the zoo. To keep it small, only the first
+    picture's intermediates are here, and of the blocks the first, the middle
+    one and the last."""
+    folder = zoo / "vit"
     model = transformers.ViTForImageClassification.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="eager"
     ).eval()
-    processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
-    x = torch.cat([processor(Image.open(f), return_tensors="pt")["pixel_values"].float() for f in files])
-
+    files, x = zoo_pictures(zoo, folder)
     out, seen = run(model, transformers_modules(model.vit), x)
     last = len(model.vit.layers) - 1
     keep = ["embeddings", "layer.0", f"layer.{last // 2}", f"layer.{last}", "norm"]
-    layers = {name: seen[name][:1] for name in keep}
-
-    images = []
-    for i, file in enumerate(files):
-        scores = out.logits[i].softmax(-1)
-        top = [
-            {"index": int(j), "label": model.config.id2label[int(j)], "score": float(scores[j])}
-            for j in out.logits[i].argsort(descending=True)[:5]
-        ]
-        images.append({"file": file.name, "top": top})
     save(
         root,
         "zoo_vit",
@@ -391,11 +398,11 @@ def zoo_vit(root, zoo: Path):
         f"transformers {transformers.__version__} ViTForImageClassification",
         "ViTForImageClassification",
         x,
-        layers,
+        {name: seen[name][:1] for name in keep},
         {"logits": out.logits},
         weights="zoo/vit",
         layer_images=1,
-        images=images,
+        images=best(files, out.logits, model.config.id2label),
     )
 
 

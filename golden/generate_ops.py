@@ -295,6 +295,171 @@ def interpolate_positions():
     return cases
 
 
+def conv2d():
+    """y [N,K,OH,OW] from x [N,C,H,W] and weight [K,C/groups,kh,kw]: the
+    convolution of x with padding [top,left,bottom,right] of zeros, plus bias
+    [K]; then (. - norm_mean) / sqrt(norm_var + eps) * norm_weight + norm_bias,
+    all [K]; then the activation and residual [N,K,OH,OW], in that order, or
+    with activation_last the other way round. Bias, norm, activation and
+    residual are optional."""
+    g, cases, eps = generator("conv2d"), [], 1e-3
+
+    def add(
+        name,
+        x,
+        k,
+        kernel,
+        stride=(1, 1),
+        padding=(0, 0, 0, 0),
+        dilation=(1, 1),
+        groups=1,
+        bias=True,
+        norm=False,
+        act="",
+        residual=False,
+        last=False,
+    ):
+        n, c, *size = x
+        fan_in = c // groups * kernel[0] * kernel[1]
+        t = {"x": normal(g, n, c, *size), "weight": normal(g, k, c // groups, *kernel, std=fan_in**-0.5)}
+        if bias:
+            t["bias"] = normal(g, k, std=0.3)
+        if norm:
+            t["norm_weight"] = (torch.rand(k, generator=g) * 0.6 + 0.7).half().float()
+            t["norm_bias"] = normal(g, k, std=0.3)
+            t["norm_mean"] = normal(g, k, std=0.5)
+            t["norm_var"] = (torch.rand(k, generator=g) * 1.5 + 0.5).half().float()
+        top, left, bottom, right = padding
+        d = {key: v.double() for key, v in t.items()}
+        x = F.pad(d["x"], (left, right, top, bottom))
+        y = F.conv2d(x, d["weight"], d.get("bias"), stride=stride, dilation=dilation, groups=groups)
+        if norm:
+            y = F.batch_norm(y, d["norm_mean"], d["norm_var"], d["norm_weight"], d["norm_bias"], eps=eps)
+        if residual:
+            t["residual"] = normal(g, *y.shape)
+        if act and not last:
+            y = ACTIVATIONS[act](y)
+        if residual:
+            y = y + t["residual"].double()
+        if act and last:
+            y = ACTIVATIONS[act](y)
+        params = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        params |= {"eps": eps if norm else 0, "activation": act, "activation_last": last}
+        cases.append(case(name, params, t, {"y": y}))
+
+    p1 = (1, 1, 1, 1)
+    norm = dict(bias=False, norm=True)
+    relu_last = norm | dict(act="relu", residual=True, last=True)
+    add("1x1", (2, 19, 7, 5), 13, (1, 1))
+    add("1x1_without_bias", (1, 33, 5, 3), 8, (1, 1), bias=False)
+    add("1x1_s2", (2, 9, 7, 8), 11, (1, 1), (2, 2))
+    add("1x1_norm_residual_relu", (2, 12, 5, 7), 21, (1, 1), **relu_last)
+    add("1x1_norm_relu6_residual", (1, 15, 3, 5), 9, (1, 1), **norm, act="relu6", residual=True)
+    add("3x3", (2, 17, 9, 7), 23, (3, 3), padding=p1)
+    add("3x3_norm_residual_relu", (1, 32, 7, 6), 40, (3, 3), padding=p1, **relu_last)
+    add("3x3_without_padding", (1, 9, 6, 11), 7, (3, 3))
+    add("3x3_one_pixel", (3, 5, 1, 1), 6, (3, 3), padding=p1)
+    add("3x3_s2", (2, 7, 9, 8), 10, (3, 3), (2, 2), p1, act="silu")
+    add("3x3_s2_same", (1, 6, 8, 10), 9, (3, 3), (2, 2), (0, 0, 1, 1), **norm, act="silu")
+    add("5x3_asymmetric", (1, 5, 9, 8), 6, (5, 3), (1, 2), (3, 0, 1, 2), act="hard_swish")
+    add("dilation_2", (1, 6, 11, 9), 7, (3, 3), padding=(2, 2, 2, 2), dilation=(2, 2))
+    add("dilation_2x3_s2x1", (1, 4, 13, 11), 5, (3, 2), (2, 1), (1, 2, 2, 0), dilation=(2, 3))
+    add("groups_3", (2, 15, 7, 5), 15, (3, 3), padding=p1, groups=3)
+    add("groups_4_s2", (1, 32, 7, 9), 16, (3, 3), (2, 2), p1, groups=4, norm=True, act="relu")
+    add("depthwise_3x3", (2, 19, 5, 7), 19, (3, 3), padding=p1, groups=19, **norm, act="relu6")
+    add("depthwise_5x5_s2", (1, 19, 11, 8), 19, (5, 5), (2, 2), (1, 1, 2, 2), groups=19, act="silu")
+    add("depthwise_multiplier_2", (1, 9, 7, 6), 18, (3, 3), padding=p1, groups=9)
+    add("stem_7x7_s2", (1, 3, 31, 29), 9, (7, 7), (2, 2), (3, 3, 3, 3), **norm, act="relu")
+    add("stem_3x3_s2", (2, 3, 13, 11), 13, (3, 3), (2, 2), p1, **norm, act="silu")
+    add("stem_11x11_s4", (1, 3, 35, 31), 5, (11, 11), (4, 4), (2, 2, 2, 2), act="relu")
+    return cases
+
+
+def max_pool():
+    """y [N,C,OH,OW]: the largest value of each window of x [N,C,H,W]; kernel,
+    stride and padding are [h,w], the padding counts as minus infinity, and
+    with ceil_mode a last window may reach beyond it."""
+    g, cases = generator("max_pool"), []
+    for name, n, c, size, kernel, stride, padding, ceil in (
+        ("3x3_s2_p1", 2, 11, (13, 10), (3, 3), (2, 2), (1, 1), False),
+        ("3x3_s2", 1, 9, (12, 13), (3, 3), (2, 2), (0, 0), False),
+        ("2x2_s2", 2, 5, (9, 8), (2, 2), (2, 2), (0, 0), False),
+        ("3x3_s2_ceil", 1, 7, (10, 8), (3, 3), (2, 2), (0, 0), True),
+        ("2x2_s2_p1_ceil", 1, 8, (7, 6), (2, 2), (2, 2), (1, 1), True),
+        ("3x2_s1x3", 1, 3, (7, 11), (3, 2), (1, 3), (1, 0), False),
+        ("one_window", 3, 4, (3, 5), (3, 5), (1, 1), (0, 0), False),
+    ):
+        x = normal(g, n, c, *size) - 1  # mostly negative, so that padding by 0 shows
+        x = x.half().float()
+        y = F.max_pool2d(x.double(), kernel, stride, padding, ceil_mode=ceil)
+        params = {"kernel": kernel, "stride": stride, "padding": padding, "ceil_mode": ceil}
+        cases.append(case(name, params, {"x": x}, {"y": y}))
+    return cases
+
+
+def avg_pool():
+    """y [N,C,OH,OW]: the mean of each window of x [N,C,H,W]; kernel, stride and
+    padding are [h,w]. The padding counts as zeros with count_include_pad and
+    not at all without; what ceil_mode lets a window reach beyond the padding
+    never counts."""
+    g, cases = generator("avg_pool"), []
+    for name, n, c, size, kernel, stride, padding, ceil in (
+        ("3x3_s2_p1", 2, 11, (13, 10), (3, 3), (2, 2), (1, 1), False),
+        ("2x2_s2", 2, 5, (9, 8), (2, 2), (2, 2), (0, 0), False),
+        ("2x2_s2_ceil", 1, 9, (9, 7), (2, 2), (2, 2), (0, 0), True),
+        ("3x3_s2_p1_ceil", 1, 7, (10, 8), (3, 3), (2, 2), (1, 1), True),
+        ("3x2_s1x3", 1, 3, (7, 11), (3, 2), (1, 3), (1, 0), False),
+    ):
+        for include in (True, False):
+            x = normal(g, n, c, *size) + 0.5
+            x = x.half().float()
+            y = F.avg_pool2d(x.double(), kernel, stride, padding, ceil, include)
+            params = {"kernel": kernel, "stride": stride, "padding": padding}
+            params |= {"ceil_mode": ceil, "count_include_pad": include}
+            cases.append(case(name + ("" if include else "_without_pad"), params, {"x": x}, {"y": y}))
+    return cases
+
+
+def adaptive_avg_pool():
+    """y [N,C,h,w], of the given size [h,w], from x [N,C,H,W]: row i of y is the
+    mean over the rows floor(i*H/h) to ceil((i+1)*H/h) - 1 of x, and columns
+    likewise."""
+    g, cases = generator("adaptive_avg_pool"), []
+    for n, c, size, to in (
+        (2, 9, (13, 11), (7, 5)),
+        (1, 11, (5, 4), (6, 6)),
+        (2, 15, (13, 13), (6, 6)),
+        (1, 7, (7, 7), (7, 7)),
+        (3, 19, (7, 5), (1, 1)),
+        (2, 5, (1, 1), (1, 1)),
+        (1, 3, (2, 3), (7, 7)),
+        (1, 10, (37, 41), (1, 1)),
+    ):
+        x = normal(g, n, c, *size) + 0.5
+        x = x.half().float()
+        y = F.adaptive_avg_pool2d(x.double(), to)
+        name = f"{size[0]}x{size[1]}_to_{to[0]}x{to[1]}"
+        cases.append(case(name, {"size": to}, {"x": x}, {"y": y}))
+    return cases
+
+
+def scale():
+    """y [N,C,H,W] = x [N,C,H,W] * f(gates [N,C]), where f is the activation."""
+    g, cases = generator("scale"), []
+    for name, n, c, size, act in (
+        ("sigmoid", 2, 11, (7, 5), "sigmoid"),
+        ("plain", 3, 8, (3, 4), ""),
+        ("sigmoid_one_pixel", 2, 13, (1, 1), "sigmoid"),
+        ("sigmoid_wide", 1, 67, (5, 9), "sigmoid"),
+        ("plain_one_channel", 2, 1, (5, 3), ""),
+    ):
+        x, gates = normal(g, n, c, *size), normal(g, n, c, std=3)
+        f = ACTIVATIONS.get(act, lambda t: t)
+        y = x.double() * f(gates.double())[:, :, None, None]
+        cases.append(case(name, {"activation": act}, {"x": x, "gates": gates}, {"y": y}))
+    return cases
+
+
 OPS = {name: (lambda name=name: activation(name)) for name in ACTIVATIONS} | {
     f.__name__: f
     for f in (
@@ -308,6 +473,11 @@ OPS = {name: (lambda name=name: activation(name)) for name in ACTIVATIONS} | {
         embedding,
         mean,
         interpolate_positions,
+        conv2d,
+        max_pool,
+        avg_pool,
+        adaptive_avg_pool,
+        scale,
     )
 }
 

@@ -105,7 +105,8 @@ func Folder(c Case) (fs.FS, error) {
 	return fs.Sub(files, dir)
 }
 
-// Checkpoint opens the random weights beside a golden, sharded ones too.
+// Checkpoint opens the random weights beside a golden: safetensors, sharded
+// ones too, or a file of PyTorch's.
 // The weights of a trained model are in the folder Case.Weights and not here.
 func Checkpoint(c Case) (weights.Source, error) {
 	if c.Weights != "" {
@@ -115,14 +116,8 @@ func Checkpoint(c Case) (weights.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := []string{"model.safetensors"}
-	index, err := fs.ReadFile(folder, "model.safetensors.index.json")
-	switch {
-	case err == nil:
-		if names, err = weights.Shards(index); err != nil {
-			return nil, fmt.Errorf("open the weights of golden %s: %w", c.Name, err)
-		}
-	case !errors.Is(err, fs.ErrNotExist):
+	names, err := checkpointFiles(folder)
+	if err != nil {
 		return nil, fmt.Errorf("open the weights of golden %s: %w", c.Name, err)
 	}
 	var all shards
@@ -134,6 +129,25 @@ func Checkpoint(c Case) (weights.Source, error) {
 		all = append(all, ckpt)
 	}
 	return all, nil
+}
+
+// checkpointFiles names the files of the one checkpoint in a golden's folder.
+func checkpointFiles(folder fs.FS) ([]string, error) {
+	index, err := fs.ReadFile(folder, "model.safetensors.index.json")
+	if err == nil {
+		return weights.Shards(index)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	names, err := fs.Glob(folder, "model.*")
+	if err != nil {
+		return nil, err
+	}
+	if len(names) != 1 {
+		return nil, fmt.Errorf("there should be one file model.safetensors, model.pth or model.th; found %q", names)
+	}
+	return names, nil
 }
 
 // shards are the files of one checkpoint, read as one.

@@ -277,7 +277,7 @@ func (p *Program) FLOPs() float64 {
 func (p *Program) OutputShape(name string) []int {
 	for _, o := range p.outputs {
 		if o.name == name {
-			return o.tensor.Shape
+			return o.shape()
 		}
 	}
 	return nil
@@ -383,7 +383,7 @@ func (p *Program) readOutputs() (map[string][]float32, error) {
 	}
 	err = p.staging.mapRead(p.staging.size, func(raw []byte) {
 		for i, o := range p.outputs {
-			out[o.name] = o.tensor.decode(raw[p.stageAt[i]:])
+			out[o.name] = o.decode(raw[p.stageAt[i]:])
 		}
 	})
 	return out, err

@@ -4,23 +4,22 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 
 	"saccade/gpu"
-	"saccade/models/vit"
 	"saccade/ops"
-	"saccade/picture"
 	"saccade/weights"
-	"saccade/zoo"
 )
 
 // Network is an architecture with its layers, made for a checkpoint.
 type Network interface {
 	// Forward records the forward pass on pictures [N, C, H, W], naming its
-	// outputs; attentions asks for the probabilities of every layer too.
+	// outputs; attentions asks for the probabilities of every layer too, and is
+	// false where the family has none.
 	Forward(r *gpu.Recorder, pixels *gpu.Tensor, attentions bool)
 	// Input is the channels, height and width of the pictures it was trained on.
 	Input() (c, h, w int)
+	// Smallest is the least height and width of a picture that goes through.
+	Smallest() (h, w int)
 }
 
 // Family is a kind of model that -model names.
@@ -31,15 +30,16 @@ type Family struct {
 
 	// architectures are names that imply sizes which checkpoints do not tell.
 	architectures []string
+	// attention says that the networks have attention layers, whose
+	// probabilities can be asked for.
+	attention bool
 	// embedded is the folder of trained weights inside the program, or nil.
 	embedded fs.FS
 	// open makes the network for a checkpoint; config is its config.json or
 	// nil, name what the user called the model.
 	open func(b *ops.Builder, src weights.Source, config []byte, name string) (opened, error)
-	// standard makes an architecture without weights, for timing.
+	// standard makes one of the architectures without weights, for timing.
 	standard func(b *ops.Builder, name string) (Network, error)
-	// processor is the preprocessing of checkpoints that carry none.
-	processor func(c, h, w int) *picture.Processor
 }
 
 // opened is a network with its checkpoint's tensors under its own names.
@@ -47,41 +47,13 @@ type opened struct {
 	net    Network
 	src    weights.Source
 	labels []string
+	// architecture is the published one that the checkpoint turned out to be of,
+	// whose preprocessing it takes; "" is what the user called it.
+	architecture string
 }
 
 // families in the order in which they are listed.
-var families = []Family{
-	{
-		Name:          "vit",
-		About:         "vision transformers, ViT and DeiT",
-		Weights:       "a folder or hub id of transformers or timm, or a torchvision or timm state_dict by its architecture's name",
-		architectures: vit.StandardNames(),
-		embedded:      zoo.ViT(),
-		open:          openViT,
-		standard:      standardViT,
-		processor:     func(_, h, w int) *picture.Processor { return picture.ImageNet(h*256/224, h, picture.Bilinear) },
-	},
-}
-
-func openViT(b *ops.Builder, src weights.Source, config []byte, name string) (opened, error) {
-	c, named, err := vit.Describe(src, config, name)
-	if err != nil {
-		return opened{}, err
-	}
-	m, err := vit.New(b, c)
-	if err != nil {
-		return opened{}, err
-	}
-	return opened{net: m, src: named, labels: c.Labels}, nil
-}
-
-func standardViT(b *ops.Builder, name string) (Network, error) {
-	c, ok := vit.Standard(name)
-	if !ok {
-		return nil, fmt.Errorf("%s names no size; %s do", name, strings.Join(vit.StandardNames(), ", "))
-	}
-	return vit.New(b, c)
-}
+var families = []Family{vitFamily, resnetFamily, vggFamily, alexnetFamily, efficientnetFamily}
 
 // Families lists what can be loaded.
 func Families() []Family { return slices.Clone(families) }
@@ -92,12 +64,17 @@ func (f Family) Embedded() bool { return f.embedded != nil }
 // Architectures are the names under which the family's standard sizes are known.
 func (f Family) Architectures() []string { return slices.Clone(f.architectures) }
 
-// Names are all names of models, families first.
+// Names are all names of models, families first. One that is the name of both
+// is there once.
 func Names() []string {
 	var names, architectures []string
 	for _, f := range families {
 		names = append(names, f.Name)
-		architectures = append(architectures, f.architectures...)
+		for _, a := range f.architectures {
+			if a != f.Name {
+				architectures = append(architectures, a)
+			}
+		}
 	}
 	return append(names, architectures...)
 }

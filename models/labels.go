@@ -5,8 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
+
+	"saccade/models/internal/checkpoint"
 )
 
 // ParseLabels reads a file of labels: one a line, in the order of the classes,
@@ -39,13 +40,5 @@ func configLabels(data []byte) ([]string, error) {
 	if len(config.ID2Label) == 0 {
 		return nil, errors.New("the JSON has no id2label")
 	}
-	labels := make([]string, len(config.ID2Label))
-	for i := range labels {
-		label, ok := config.ID2Label[strconv.Itoa(i)]
-		if !ok {
-			return nil, fmt.Errorf("id2label has %d entries and none for %d", len(labels), i)
-		}
-		labels[i] = label
-	}
-	return labels, nil
+	return checkpoint.Labels(config.ID2Label, 0)
 }

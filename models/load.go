@@ -31,6 +31,10 @@ type Options struct {
 // ErrNoEmbedded is wrapped when a family has no weights inside the program.
 var ErrNoEmbedded = errors.New("no embedded weights")
 
+// ErrNoAttention is wrapped when the attention probabilities of a network
+// without attention are asked for.
+var ErrNoAttention = errors.New("the network has no attention layers")
+
 // Load opens a model by the name of its family or architecture. src is a
 // folder, a file or a hub id; "" means the family's embedded weights.
 func Load(ctx context.Context, dev *gpu.Device, name, src string, o Options) (*Model, error) {
@@ -38,6 +42,9 @@ func Load(ctx context.Context, dev *gpu.Device, name, src string, o Options) (*M
 	f, err := familyOf(name)
 	if err != nil {
 		return nil, err
+	}
+	if o.Attentions && !f.attention {
+		return nil, fmt.Errorf("attention probabilities of %s: %w; ask for none", name, ErrNoAttention)
 	}
 	files, err := find(ctx, f, name, src, o.Hub)
 	if err != nil {
@@ -56,6 +63,7 @@ func Load(ctx context.Context, dev *gpu.Device, name, src string, o Options) (*M
 // files are the parts of a checkpoint.
 type files struct {
 	name         string // for messages
+	file         string // the checkpoint's base name, "" if there is none of its own
 	checkpoint   *weights.Checkpoint
 	config       []byte // nil if there is none
 	preprocessor []byte
@@ -80,7 +88,7 @@ func find(ctx context.Context, f Family, name, src string, hub *weights.Hub) (*f
 	if err != nil {
 		return nil, err
 	}
-	found := &files{name: src, checkpoint: c}
+	found := &files{name: src, file: filepath.Base(c.Path()), checkpoint: c}
 	folder := path
 	if info, err := os.Stat(path); err == nil && !info.IsDir() {
 		folder = filepath.Dir(path)
@@ -142,8 +150,12 @@ func (m *Model) open(f Family, in *files, src weights.Source, override picture.O
 	if err := m.b.Bind(m.net, got.src); err != nil {
 		return err
 	}
+	name := m.Name
+	if got.architecture != "" {
+		name = got.architecture
+	}
 	c, h, w := m.net.Input()
-	if m.Processor, err = processorFor(in, f, c, h, w); err != nil {
+	if m.Processor, err = processorFor(in, name, h, w); err != nil {
 		return err
 	}
 	if err := m.Processor.Override(override); err != nil {
@@ -194,8 +206,9 @@ func (m *Model) keepFirst(s shape, p *gpu.Program) {
 	}
 }
 
-// processorFor is the preprocessing that the checkpoint states, or else the family's.
-func processorFor(in *files, f Family, c, h, w int) (*picture.Processor, error) {
+// processorFor is the preprocessing that the checkpoint states, or else the
+// reference's for a network of that name, whose own pictures are of h×w pixels.
+func processorFor(in *files, name string, h, w int) (*picture.Processor, error) {
 	var head struct {
 		ModelType  string          `json:"model_type"`
 		Pretrained json.RawMessage `json:"pretrained_cfg"`
@@ -213,7 +226,7 @@ func processorFor(in *files, f Family, c, h, w int) (*picture.Processor, error) 
 	case head.ModelType != "":
 		return sized(head.ModelType, h, w)
 	}
-	return f.processor(c, h, w), nil
+	return publishedProcessor(name, in.file, h, w), nil
 }
 
 // sized is the processor that transformers has for a kind of model, for the

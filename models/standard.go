@@ -3,6 +3,7 @@ package models
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ func NewStandard(dev *gpu.Device, name string, precision gpu.DType, batch int, s
 	if err != nil {
 		return nil, err
 	}
-	if f.standard == nil || name == f.Name {
+	if f.standard == nil || !slices.Contains(f.architectures, name) {
 		return nil, fmt.Errorf("%s is a family without a size of its own; name one of %s", name, strings.Join(StandardNames(), ", "))
 	}
 	s := &Standard{Name: name, b: ops.NewBuilder(dev, precision)}

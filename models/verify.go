@@ -32,7 +32,7 @@ func VerifyGolden(ctx context.Context, dev *gpu.Device, c golden.Case, precision
 			got[name] = a.Data
 		}
 	}
-	return golden.Check(g, got, tolerance(precision)), nil
+	return golden.Check(g, got, tolerance(c.Model, precision)), nil
 }
 
 // Noise is a batch of n pictures of seeded normal noise, of the size that the
@@ -42,11 +42,27 @@ func (m *Model) Noise(n int, seed uint64) Array {
 	return Array{Shape: []int{n, c, h, w}, Data: normals(n*c*h*w, seed)}
 }
 
-func tolerance(precision gpu.DType) golden.Tolerance {
-	if precision == gpu.F16 {
+// cnnF16 is for convolutional networks: nothing brings their activations back
+// to one scale as a transformer's norms do, so that the roundings of all layers
+// add up, and where a rounding tips a ReLU it stays in the sum. Seen: up to
+// 4.1e-5.
+var cnnF16 = golden.Tolerance{NMSE: 1e-4, MaxAbs: 2e-2, Why: "the roundings of all layers add up, as no norm rescales the activations"}
+
+// efficientnetF16 is wider still: some fifty layers, every other of few products a
+// sum. PyTorch in float32 with weights and activations rounded to halves as here
+// is off by 1.3e-4 where 1.8e-4 are seen, in the last block of efficientnet_lite.
+var efficientnetF16 = golden.Tolerance{NMSE: 3e-4, MaxAbs: 2e-2, Why: "fifty layers of few products a sum; PyTorch with the same roundings is as far off"}
+
+func tolerance(family string, precision gpu.DType) golden.Tolerance {
+	switch {
+	case precision == gpu.F32:
+		return golden.F32
+	case family == "vit":
 		return golden.F16
+	case family == "efficientnet":
+		return efficientnetF16
 	}
-	return golden.F32
+	return cnnF16
 }
 
 // loadGolden opens the checkpoint that a golden was made with.

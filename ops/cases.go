@@ -41,7 +41,8 @@ type family struct {
 // families in the order in which bench lists them.
 var families = []family{
 	matmulFamily, convFamily, attentionFamily, attentionProbsFamily, layerNormFamily, softmaxFamily, activationFamily,
-	addFamily, packFamily, unfoldFamily, tokensFamily, embeddingFamily, meanFamily,
+	addFamily, packFamily, unfoldFamily, tokensFamily, embeddingFamily, meanFamily, flattenFamily,
+	poolFamily, scaleFamily,
 }
 
 // Cases is the registry: for every operation its test shapes, then those of real models.

@@ -48,7 +48,7 @@ func (l linearCase) record(o *operands, x *gpu.Tensor) *gpu.Tensor {
 	o.layers(&model)
 	options := []Epilogue{Then(l.act)}
 	if l.scale != 0 {
-		options = append(options, Scale(l.scale))
+		options = append(options, Scaled(l.scale))
 	}
 	if l.residual {
 		options = append(options, Residual(o.activation("residual", max(1, l.outGroups), l.m, l.n)))

@@ -112,11 +112,11 @@ func packCase(groups int, d []int) Case {
 
 var meanFamily = family{
 	op: "mean", dims: "BATCHxTOKENSxWIDTH", at: func(d []int) Case { return meanCase(1, 0, d[1], d) },
-	bench: [][]int{{1, 197, 768}, {1, 197, 192}},
+	bench: [][]int{{1, 197, 768}, {1, 197, 192}, {1, 12544, 32}, {1, 784, 240}, {1, 49, 1152}},
 	test: func() []Case {
 		return []Case{
 			meanCase(1, 0, 1, []int{1, 1, 5}), meanCase(1, 0, 7, []int{2, 7, 15}), meanCase(1, 1, 8, []int{3, 8, 33}),
-			meanCase(1, 2, 67, []int{2, 67, 9}), meanCase(3, 1, 2, []int{2, 5, 39}),
+			meanCase(1, 2, 67, []int{2, 67, 9}), meanCase(3, 1, 2, []int{2, 5, 39}), meanCase(1, 0, 300, []int{2, 300, 21}),
 		}
 	},
 }
@@ -128,5 +128,19 @@ func meanCase(groups, first, end int, d []int) Case {
 	}
 	return newCase("mean", name, func(o *operands) *gpu.Tensor {
 		return Mean(o.r, o.activation("x", groups, d...), first, end)
+	})
+}
+
+var flattenFamily = family{
+	op: "flatten", dims: "BATCHxHEIGHTxWIDTHxCHANNELS", at: flattenCase,
+	bench: [][]int{{1, 7, 7, 512}},
+	test: func() []Case {
+		return casesOf(flattenCase, []int{1, 1, 1, 1}, []int{2, 3, 5, 7}, []int{3, 6, 6, 9}, []int{5, 7, 7, 16})
+	},
+}
+
+func flattenCase(d []int) Case {
+	return newCase("flatten", shapeName(d...), func(o *operands) *gpu.Tensor {
+		return Flatten(o.r, o.activation("x", 1, d...))
 	})
 }

@@ -66,6 +66,21 @@ func visionChain() Case {
 	})
 }
 
+// pictureChain has pictures of which a batch exceeds 64 KiB after the first convolution.
+func pictureChain() Case {
+	const n, width = 12, 40
+	return newCase("pictures", "12x3x16x20", func(o *operands) *gpu.Tensor {
+		var model struct {
+			Stem Conv2d `w:"stem"`
+		}
+		model.Stem = o.b.Conv2d(Conv{In: 3, Out: width, Kernel: Square(3), Pad: Pad(1), Bias: true})
+		o.layers(&model)
+		x := model.Stem.Forward(o.r, o.activation("x", 1, n, 16, 20, 3))
+		x = Scale(o.r, x, Apply(o.r, AdaptiveAvgPool(o.r, x, 1, 1), Sigmoid))
+		return AdaptiveAvgPool(o.r, MaxPool(o.r, x, Pool{Kernel: Square(3), Stride: Square(1), Pad: Square(1)}), 3, 2)
+	})
+}
+
 // Tensors larger than the adapter's largest binding are cut into windows, with
 // the same result.
 func TestWindows(t *testing.T) {
@@ -75,6 +90,7 @@ func TestWindows(t *testing.T) {
 		visionChain(),
 		linearCase{m: 20, n: 1003, k: 125, act: GELU}.newCase(), // windows of weights
 		embeddingCase([]int{2, 9, 1200, 40}),
+		pictureChain(),
 	} {
 		for _, precision := range precisions {
 			t.Run(fmt.Sprintf("%s %s", c, precision), func(t *testing.T) {
@@ -148,6 +164,25 @@ func TestRandomShapes(t *testing.T) {
 			x.after = x.residual && rapid.Bool().Draw(t, "after")
 			x.dense = c.Groups == 1 && rapid.Bool().Draw(t, "dense")
 			return x.newCase()
+		},
+		"pool2d": func(t *rapid.T) Case {
+			x := poolCase{name: rapid.SampledFrom([]string{"max_pool", "avg_pool", "adaptive_avg_pool"}).Draw(t, "function"),
+				n: size(3).Draw(t, "n"), h: size(21).Draw(t, "h"), w: size(21).Draw(t, "w"), c: rapid.IntRange(17, 50).Draw(t, "c")}
+			x.to = [2]int{size(9).Draw(t, "to h"), rapid.IntRange(2, 9).Draw(t, "to w")}
+			if x.name == "adaptive_avg_pool" {
+				return x.newCase()
+			}
+			// At most as large as the padded picture. A stride of zero is the kernel.
+			for i, side := range []int{x.h, x.w} {
+				x.p.Kernel[i] = size(min(5, side)).Draw(t, "kernel")
+				x.p.Stride[i] = rapid.IntRange(0, 4).Draw(t, "stride")
+				x.p.Pad[i] = rapid.IntRange(0, x.p.Kernel[i]/2).Draw(t, "pad")
+			}
+			x.p.Ceil, x.p.ExcludePad = rapid.Bool().Draw(t, "ceil"), rapid.Bool().Draw(t, "exclude pad")
+			return x.newCase()
+		},
+		"scale": func(t *rapid.T) Case {
+			return scaleCase([]int{size(3).Draw(t, "n"), size(20).Draw(t, "h"), size(20).Draw(t, "w"), rapid.IntRange(17, 70).Draw(t, "c")})
 		},
 		"mean": func(t *rapid.T) Case {
 			groups, tokens := size(3).Draw(t, "groups"), size(30).Draw(t, "tokens")

@@ -70,7 +70,26 @@ func TestWrongShapes(t *testing.T) {
 		"conv2d residual": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
 			model.Conv.Forward(r, x(1, 1, 6, 3, 8), Residual(x(1, 1, 1, 2, 9)))
 		}, "conv: residual:"},
-		"groups": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { x(3, 2, 8) }, "8 columns do not make 3 equal groups"},
+		"max pool": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			MaxPool(r, x(1, 1, 5, 2, 8), Pool{Kernel: Square(3)})
+		}, "max_pool: a picture of width 2 with padding 0 on either side is smaller than the window's 3"},
+		"pool padding": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			AvgPool(r, x(1, 1, 5, 5, 8), Pool{Kernel: [2]int{4, 3}, Pad: Square(2)})
+		}, "avg_pool: found padding [2 2], expected at most half the window [4 3]"},
+		"pool window": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			MaxPool(r, x(1, 1, 5, 5, 8), Pool{Stride: Square(1)})
+		},
+			"max_pool: found a window [0 0] and a stride [1 1], expected sizes of at least 1"},
+		"pool rank": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			AvgPool(r, x(1, 5, 5, 8), Pool{Kernel: Square(3)})
+		}, "[5 5 8], expected pictures [N H W C]"},
+		"adaptive avg pool":      {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { AdaptiveAvgPool(r, x(1, 1, 5, 5, 8), 0, 1) }, "adaptive_avg_pool: found a result of 0×1 pixels"},
+		"adaptive avg pool rank": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { AdaptiveAvgPool(r, x(2, 1, 5, 5, 8), 1, 1) }, "expected pictures [N H W C] in one group"},
+		"scale": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Scale(r, x(1, 2, 5, 5, 8), x(1, 2, 9)) },
+			"[2 9] do not fit blocks.3.pack [2 5 5 8], expected [2 1 1 8]"},
+		"scale batch": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Scale(r, x(1, 2, 5, 5, 8), x(1, 1, 1, 1, 8)) }, "[1 1 1 8] do not fit"},
+		"scale rank":  {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Scale(r, x(1, 2, 5, 8), x(1, 2, 8)) }, "scale: found blocks.3.pack [2 5 8], expected pictures"},
+		"groups":      {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { x(3, 2, 8) }, "8 columns do not make 3 equal groups"},
 	} {
 		r := d.Record(gpu.F16)
 		r.Enter("blocks.3")

@@ -27,8 +27,10 @@ func TestGoldens(t *testing.T) {
 					if precision == gpu.F16 {
 						tol = golden.F16
 					}
-					g := goldenCase{t: t, OpCase: c, precision: precision}
-					golden.Require(t, golden.CheckOp(c, g.compute(d), tol), d.Info().String()+", "+precision.String())
+					for _, dense := range inputs(c) {
+						g := goldenCase{t: t, OpCase: c, precision: precision, dense: dense}
+						golden.Require(t, golden.CheckOp(c, g.compute(d), tol), d.Info().String()+", "+precision.String())
+					}
 				}
 			}
 		})
@@ -44,6 +46,9 @@ type goldenCase struct {
 	b  *Builder
 	r  *gpu.Recorder
 	in map[string]any
+
+	dense   bool        // a convolution takes its input as it is
+	picture *gpu.Tensor // the result y if it is pictures [N, H, W, C]
 }
 
 func (g *goldenCase) compute(d *gpu.Device) map[string][]float32 {
@@ -59,6 +64,7 @@ func (g *goldenCase) compute(d *gpu.Device) map[string][]float32 {
 	g.b, g.r, g.in = NewBuilder(d, g.precision), d.Record(g.precision), map[string]any{}
 	defer g.b.Close()
 	g.record()
+	require.NoError(g.t, g.b.Prepare(), g.Name)
 	program, err := g.r.Finish()
 	require.NoError(g.t, err, g.Name)
 	x := built{program: program, builder: g.b, in: g.in}
@@ -66,6 +72,9 @@ func (g *goldenCase) compute(d *gpu.Device) map[string][]float32 {
 	x.verify(g.t)
 	out, err := program.Run(g.t.Context(), g.in)
 	require.NoError(g.t, err, g.Name)
+	if g.picture != nil {
+		out["y"] = planes(out["y"], g.picture.Shape)
+	}
 	return out
 }
 
@@ -91,6 +100,18 @@ func (g *goldenCase) record() {
 		g.tokens()
 	case "embedding":
 		g.embedding()
+	case "conv2d":
+		g.conv()
+	case "max_pool":
+		g.maxPool()
+	case "avg_pool":
+		g.avgPool()
+	case "adaptive_avg_pool":
+		var p struct{ Size [2]int }
+		require.NoError(g.t, g.Params(&p))
+		g.pictures(AdaptiveAvgPool(g.r, g.pixels("x"), p.Size[0], p.Size[1]))
+	case "scale":
+		g.scale()
 	default:
 		a, err := ActivationByName(g.Op)
 		require.NoError(g.t, err, "a golden of an operation that there is not")
@@ -98,8 +119,8 @@ func (g *goldenCase) record() {
 	}
 }
 
-// dense declares an input of the golden.
-func (g *goldenCase) dense(role string) *gpu.Tensor {
+// input declares an input of the golden.
+func (g *goldenCase) input(role string) *gpu.Tensor {
 	x, ok := g.Inputs[role]
 	require.True(g.t, ok, "%s has no input %s", g.Name, role)
 	g.in[role] = x.Data
@@ -107,7 +128,12 @@ func (g *goldenCase) dense(role string) *gpu.Tensor {
 }
 
 func (g *goldenCase) activation(role string, groups int) *gpu.Tensor {
-	return Pack(g.r, g.dense(role), groups)
+	return Pack(g.r, g.input(role), groups)
+}
+
+// parameterNames are those of roles that are not named as the parameter.
+var parameterNames = map[string]string{
+	"table": "weight", "norm_weight": "norm.weight", "norm_bias": "norm.bias", "norm_mean": "norm.running_mean", "norm_var": "norm.running_var",
 }
 
 // bind gives a model the golden's inputs as weights, by their roles below name.
@@ -115,10 +141,11 @@ func (g *goldenCase) bind(model any, name string, roles ...string) {
 	src := memory{}
 	for _, role := range roles {
 		if x, ok := g.Inputs[role]; ok {
-			if role == "table" {
-				role = "weight"
+			parameter, ok := parameterNames[role]
+			if !ok {
+				parameter = role
 			}
-			t, err := weights.FromFloat32s(name+"."+role, x.Data, x.Shape...)
+			t, err := weights.FromFloat32s(name+"."+parameter, x.Data, x.Shape...)
 			require.NoError(g.t, err)
 			src[t.Name] = t
 		}
@@ -152,7 +179,7 @@ func (g *goldenCase) linear() {
 	}
 	model.Linear = g.b.Linear(p.K, p.N, p.Bias)
 	g.bind(&model, "linear", "weight", "bias")
-	options := []Epilogue{Scale(p.Scale)}
+	options := []Epilogue{Scaled(p.Scale)}
 	if p.Activation != "" {
 		a, err := ActivationByName(p.Activation)
 		require.NoError(g.t, err)
@@ -199,7 +226,7 @@ func (g *goldenCase) patchEmbedding() {
 	}
 	model.Embed = g.b.Conv2d(Conv{In: w[1], Out: w[0], Kernel: p.Patch, Stride: p.Patch, Bias: true})
 	g.bind(&model, "embed", "weight", "bias")
-	g.r.Output("out", model.Embed.Forward(g.r, g.dense("pixel_values")))
+	g.r.Output("out", model.Embed.Forward(g.r, g.input("pixel_values")))
 }
 
 // tokens adds the learned tokens to their positions, as models do.

@@ -164,8 +164,8 @@ func Then(a Activation) Epilogue {
 // Residual adds x.
 func Residual(x *gpu.Tensor) Epilogue { return func(e *epilogue) { e.residual = x } }
 
-// Scale multiplies the product, before the bias.
-func Scale(s float64) Epilogue { return func(e *epilogue) { e.scale = s } }
+// Scaled multiplies the product, before the bias.
+func Scaled(s float64) Epilogue { return func(e *epilogue) { e.scale = s } }
 
 // twin is Forward in f64.
 func (l *Linear) twin(e epilogue) func(in [][]float32) [][]float64 {

@@ -10,9 +10,14 @@ import (
 // Mean pools the tokens first ≤ t < end of x [N, …, C], T a picture, into [N, C]. A range of
 // one token takes that token out, such as the class token.
 func Mean(r *gpu.Recorder, x *gpu.Tensor, first, end int) *gpu.Tensor {
+	return mean(r, x, first, end, x.Shape[0], x.Width())
+}
+
+// mean is Mean with a result of the given shape, which has N rows.
+func mean(r *gpu.Recorder, x *gpu.Tensor, first, end int, shape ...int) *gpu.Tensor {
 	n, width := x.Shape[0], x.Width()
 	tokens := x.Rows() / n
-	y := r.New("mean", x.Groups, n, width)
+	y := r.New("mean", x.Groups, shape...)
 	if r.Err() != nil {
 		return y
 	}
@@ -20,7 +25,7 @@ func Mean(r *gpu.Recorder, x *gpu.Tensor, first, end int) *gpu.Tensor {
 		r.Fail(fmt.Errorf("mean: tokens %d to %d are not in %s", first, end, x))
 		return y
 	}
-	k, err := kernel("mean", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed", "unpack", "pack")})
+	k, perGroup, err := meanKernel(r)
 	if err != nil {
 		r.Fail(err)
 		return y
@@ -36,12 +41,27 @@ func Mean(r *gpu.Recorder, x *gpu.Tensor, first, end int) *gpu.Tensor {
 		count := (c[1] - c[0]) * y.Stride() / 4
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k, Params: gpu.Params{"count": count, "stride": y.Stride(), "tokens": tokens, "first": first, "end": end},
-			Bind: []gpu.View{itemView(x, n, c[0], c[1]), itemView(y, n, c[0], c[1])}, Groups: elementwise(count),
+			Bind: []gpu.View{itemView(x, n, c[0], c[1]), itemView(y, n, c[0], c[1])}, Groups: grid(ceilDiv(count, perGroup)),
 			FLOPs: 4 * float64(count*(end-first)), Bytes: 4 * float64(count*(end-first)) * float64(x.Type.Size()),
 		})
 	}
 	r.Do(op)
 	return y
+}
+
+// meanKernel is the kernel and how many Packed of the result a workgroup does.
+// A software adapter runs a workgroup on one core, so that few give each core
+// some, and without barriers; elsewhere 32 threads share the tokens of one.
+func meanKernel(r *gpu.Recorder) (k *gpu.Kernel, perGroup int, err error) {
+	packs, threads := 8, 32
+	if r.Device().Info().Class == gpu.ClassCPU {
+		threads = 1
+	}
+	k, err = kernel("mean", fmt.Sprintf("%s %dx%d", r.Precision, threads, packs), shaders.Spec{
+		Const: map[string]int{"LX": packs, "LT": threads, "LXT": packs * threads},
+		Decl:  packed(r.Precision, "Packed", "unpack", "pack"), Workgroup: [3]int{packs, threads, 1},
+	})
+	return k, packs, err
 }
 
 func meanTwin(x []float32, n, tokens, width, first, end int) []float64 {

@@ -51,7 +51,11 @@ func choices() map[string]choice {
 				a := attentionCase{heads: 2, size: size, tq: tq, tk: 21, batch: 2}
 				keep(class, p, v.Family+" "+v.String(), a.newCase)
 			})
-			keep(class, p, fmt.Sprint("rows ", class == gpu.ClassCPU), wideChain)
+			software := class == gpu.ClassCPU
+			keep(class, p, fmt.Sprint("rows ", software), wideChain)
+			keep(class, p, fmt.Sprint("mean ", software), func() Case { return meanCase(1, 1, 300, []int{2, 300, 77}) })
+			keep(class, p, fmt.Sprint("pool2d ", software), poolCase{name: "avg_pool", n: 2, h: 21, w: 10, c: 19, p: Pool{Kernel: Square(3), Pad: Square(1)}}.newCase)
+			keep(class, p, fmt.Sprint("scale ", software), func() Case { return scaleCase([]int{2, 21, 9, 19}) })
 		}
 	}
 	return found

@@ -14,6 +14,20 @@ from muon import Muon
 from resnet import ResNet
 
 
+def optimisers(model, lr, lr_rest):
+    """Pairs of an optimiser and its highest rate: Muon for the convolutions, SGD for norms, stem and head."""
+    inner = [p for n, p in model.named_parameters() if p.ndim == 4 and n != "conv1.weight"]
+    rest = [p for n, p in model.named_parameters() if p.ndim != 4 or n == "conv1.weight"]
+    muon = Muon(inner, lr=lr, weight_decay=0.02)
+    sgd = torch.optim.SGD(rest, lr=lr_rest, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    return [(muon, lr), (sgd, lr_rest)]
+
+
+def schedule(step, total, warm):
+    """A linear rise over warm steps, then a linear fall to zero."""
+    return min((step + 1) / warm, max(0.0, (total - step) / (total - warm)))
+
+
 def export(model, folder, depths, widths):
     """Write config.json, preprocessor_config.json and the weights as halves."""
     os.makedirs(folder, exist_ok=True)
@@ -66,13 +80,9 @@ def main():
 
     model = ResNet(a.depths, a.widths).to(memory_format=torch.channels_last)
     forward = torch.compile(model)
-    inner = [p for n, p in model.named_parameters() if p.ndim == 4 and n != "conv1.weight"]
-    rest = [p for n, p in model.named_parameters() if p.ndim != 4 or n == "conv1.weight"]
-    muon = Muon(inner, lr=a.lr, weight_decay=0.02)
-    sgd = torch.optim.SGD(rest, lr=a.lr_rest, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    (muon, _), (sgd, _) = pairs = optimisers(model, a.lr, a.lr_rest)
     steps = len(labels) // a.batch
     total, warm = steps * a.epochs, steps // 2
-    schedule = lambda t: min((t + 1) / warm, max(0.0, (total - t) / (total - warm)))
     print(f"{sum(p.numel() for p in model.parameters())} parameters, {total} steps", flush=True)
 
     start, checkpoint = 0, os.path.join(a.work, "cnn.pt")
@@ -87,8 +97,8 @@ def main():
         order = torch.randperm(len(labels))
         model.train()
         for i in range(steps):
-            factor = schedule(epoch * steps + i)
-            for o, lr in ((muon, a.lr), (sgd, a.lr_rest)):
+            factor = schedule(epoch * steps + i, total, warm)
+            for o, lr in pairs:
                 o.param_groups[0]["lr"] = lr * factor
             batch = order[i * a.batch : (i + 1) * a.batch]
             with torch.autocast("cpu", torch.bfloat16):

@@ -48,6 +48,25 @@ class Teacher(nn.Module):
         return net.fc(last.mean((2, 3))).float(), maps
 
 
+def optimisers(model, lr, lr_rest, others=()):
+    """Pairs of an optimiser and its highest rate: Muon for the matrices of the
+    blocks, AdamW for everything else and for the parameters others."""
+    named = list(model.named_parameters())
+    matrices = [p for n, p in named if n.startswith("blocks") and p.ndim == 2]
+    rest = [p for n, p in named if not (n.startswith("blocks") and p.ndim == 2)]
+    muon = Muon(matrices, lr=lr, weight_decay=0.05)
+    adam = torch.optim.AdamW([*rest, *others], lr=lr_rest, betas=(0.9, 0.99), weight_decay=0.01)
+    return [(muon, lr), (adam, lr_rest)]
+
+
+@torch.no_grad()
+def follow(average, model, step):
+    """Move the running average of the weights towards the model's after its step 0, 1 …"""
+    keep = min(0.998, (step + 1) / (step + 10))
+    for k, v in model.state_dict().items():
+        average[k].lerp_(v, 1 - keep)
+
+
 def schedule(progress, step, warm, decay):
     """A linear rise over warm steps, a plateau, a linear fall over the last part of the progress from 0 to 1."""
     return max(0.0, min(1.0, (step + 1) / warm, (1 - progress) / decay))
@@ -126,10 +145,7 @@ def main():
     width = model.config["width"]
     guides = nn.ModuleList(nn.Sequential(nn.LayerNorm(width), nn.Linear(width, n)) for n in teacher.channels)
 
-    matrices = [p for n, p in model.named_parameters() if n.startswith("blocks") and p.ndim == 2]
-    others = [p for n, p in model.named_parameters() if not (n.startswith("blocks") and p.ndim == 2)]
-    muon = Muon(matrices, lr=a.lr, weight_decay=0.05)
-    adam = torch.optim.AdamW([*others, *guides.parameters()], lr=a.lr_rest, betas=(0.9, 0.99), weight_decay=0.01)
+    (muon, _), (adam, _) = pairs = optimisers(model, a.lr, a.lr_rest, guides.parameters())
     average = {k: v.clone() for k, v in model.state_dict().items()}
     steps = len(labels) // a.batch
     total = steps * a.epochs
@@ -160,14 +176,11 @@ def main():
         loss = (1 - a.soft) * hard + a.soft * soft + a.guide * sum(guide)
         loss.backward()
         factor = schedule(progress, step, 200, a.decay)
-        for o, lr in ((muon, a.lr), (adam, a.lr_rest)):
+        for o, lr in pairs:
             o.param_groups[0]["lr"] = lr * factor
             o.step()
             o.zero_grad()
-        keep = min(0.998, (step + 1) / (step + 10))
-        with torch.no_grad():
-            for k, v in model.state_dict().items():
-                average[k].lerp_(v, 1 - keep)
+        follow(average, model, step)
         sums, count = sums + torch.stack([hard, soft, *guide]).detach(), count + 1
 
         step, spent = step + 1, time.time() - began

@@ -11,11 +11,16 @@ import (
 )
 
 //go:embed vit/config.json vit/preprocessor_config.json vit/model.safetensors
+//go:embed resnet/config.json resnet/preprocessor_config.json resnet/model.safetensors
 var files embed.FS
 
 // ViT is a vision transformer for the ten classes of CIFAR-10, in
 // transformers' layout.
 func ViT() fs.FS { return sub("vit") }
+
+// ResNet is a residual network for the ten classes of CIFAR-10, with
+// torchvision's names.
+func ResNet() fs.FS { return sub("resnet") }
 
 // sub is a folder of the embedded files, whose names are fixed above.
 func sub(folder string) fs.FS {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"saccade/models/internal/checkpoint"
 	"saccade/ops"
 	"saccade/weights"
 )
@@ -27,14 +28,7 @@ func Describe(src weights.Source, config []byte, architecture string) (Config, w
 	if slices.Contains(src.Names(), "embeddings.cls_token") {
 		return describeTransformers(src, config)
 	}
-	return Config{}, nil, fmt.Errorf("the checkpoint is no vision transformer that is known: among its %d tensors is neither embeddings.cls_token (transformers) nor blocks.0.attn.qkv.weight (timm) nor class_token (torchvision); its first is %s", len(names), first(names))
-}
-
-func first(names []string) string {
-	if len(names) == 0 {
-		return "missing"
-	}
-	return names[0]
+	return Config{}, nil, checkpoint.Unknown(src, "vision transformer", "neither embeddings.cls_token (transformers) nor blocks.0.attn.qkv.weight (timm) nor class_token (torchvision)")
 }
 
 // transformersConfig is config.json of ViTConfig and DeiTConfig; absent keys
@@ -46,8 +40,8 @@ type transformersConfig struct {
 	MLP           int               `json:"intermediate_size"`
 	Act           string            `json:"hidden_act"`
 	Eps           float64           `json:"layer_norm_eps"`
-	Image         pair              `json:"image_size"`
-	Patch         pair              `json:"patch_size"`
+	Image         checkpoint.Pair   `json:"image_size"`
+	Patch         checkpoint.Pair   `json:"patch_size"`
 	Channels      int               `json:"num_channels"`
 	QKVBias       bool              `json:"qkv_bias"`
 	PoolerSize    *int              `json:"pooler_output_size"`
@@ -57,29 +51,12 @@ type transformersConfig struct {
 	Architectures []string          `json:"architectures"`
 }
 
-// pair reads a JSON number, or a list of one or two, as height and width.
-type pair [2]int
-
-func (p *pair) UnmarshalJSON(data []byte) error {
-	var one int
-	if json.Unmarshal(data, &one) == nil {
-		*p = pair{one, one}
-		return nil
-	}
-	var list []int
-	if err := json.Unmarshal(data, &list); err != nil || len(list) < 1 || len(list) > 2 {
-		return fmt.Errorf("%s is neither a size nor [height, width]", data)
-	}
-	*p = pair{list[0], list[len(list)-1]}
-	return nil
-}
-
 func describeTransformers(src weights.Source, config []byte) (Config, weights.Source, error) {
 	if config == nil {
 		return Config{}, nil, fmt.Errorf("the checkpoint has transformers' names but no config.json beside it, which tells the number of heads; give the folder that holds both")
 	}
 	h := transformersConfig{HiddenSize: 768, Layers: 12, Heads: 12, MLP: 3072, Act: "gelu", Eps: 1e-12,
-		Image: pair{224, 224}, Patch: pair{16, 16}, Channels: 3, QKVBias: true, PoolerAct: "tanh"}
+		Image: checkpoint.Pair{224, 224}, Patch: checkpoint.Pair{16, 16}, Channels: 3, QKVBias: true, PoolerAct: "tanh"}
 	if err := json.Unmarshal(config, &h); err != nil {
 		return Config{}, nil, fmt.Errorf("config.json: %w", err)
 	}
@@ -98,11 +75,8 @@ func describeTransformers(src weights.Source, config []byte) (Config, weights.So
 		Act: act, Eps: h.Eps, QKVBias: h.QKVBias, PoolerAct: poolerAct}
 	src = weights.Rename(src, transformersNames)
 	c.fromTensors(src)
-	if c.Labels, err = labels(h.Labels); err != nil {
-		return Config{}, nil, err
-	}
-	if c.Classes > 0 && c.Labels != nil && len(c.Labels) != c.Classes {
-		return Config{}, nil, fmt.Errorf("config.json names %d labels and the classifier has %d outputs", len(c.Labels), c.Classes)
+	if c.Labels, err = checkpoint.Labels(h.Labels, c.Classes); err != nil {
+		return Config{}, nil, fmt.Errorf("config.json: %w", err)
 	}
 	if c.Classes > 0 { // a pooler in a classifier's checkpoint is not used
 		src, c.Pooler = weights.Rename(src, []weights.Rule{{From: "pooler.*", To: ""}}), 0
@@ -114,37 +88,10 @@ func describeTransformers(src weights.Source, config []byte) (Config, weights.So
 
 // fromTensors takes from the renamed tensors which optional parts there are.
 func (c *Config) fromTensors(src weights.Source) {
-	c.Distilled = rows(src, "dist_token") > 0
-	c.Classes = rows(src, "head.weight")
-	c.DistillHead = rows(src, "head_dist.weight") > 0
-	c.Pooler = rows(src, "pooler.weight")
-}
-
-// rows is the first dimension of a tensor, 0 if there is none of that name.
-func rows(src weights.Source, name string) int { return dim(src, name, 0) }
-
-func dim(src weights.Source, name string, i int) int {
-	t, ok := src.Tensor(name)
-	if !ok || i >= len(t.Shape) {
-		return 0
-	}
-	return t.Shape[i]
-}
-
-// labels orders id2label by index.
-func labels(byID map[string]string) ([]string, error) {
-	if byID == nil {
-		return nil, nil
-	}
-	out := make([]string, len(byID))
-	for i := range out {
-		label, ok := byID[fmt.Sprint(i)]
-		if !ok {
-			return nil, fmt.Errorf("config.json: id2label has %d entries but none for %d", len(byID), i)
-		}
-		out[i] = label
-	}
-	return out, nil
+	c.Distilled = checkpoint.Rows(src, "dist_token") > 0
+	c.Classes = checkpoint.Rows(src, "head.weight")
+	c.DistillHead = checkpoint.Rows(src, "head_dist.weight") > 0
+	c.Pooler = checkpoint.Rows(src, "pooler.weight")
 }
 
 // timmConfig is config.json of timm's folders.
@@ -152,8 +99,8 @@ type timmConfig struct {
 	Architecture string `json:"architecture"`
 	GlobalPool   string `json:"global_pool"`
 	ModelArgs    struct {
-		Image pair `json:"img_size"`
-		Heads int  `json:"num_heads"`
+		Image checkpoint.Pair `json:"img_size"`
+		Heads int             `json:"num_heads"`
 	} `json:"model_args"`
 	Pretrained struct {
 		InputSize []int `json:"input_size"`
@@ -176,8 +123,8 @@ func describeTimm(src weights.Source, config []byte, architecture string) (Confi
 		return c, nil, err
 	}
 	c.fromTensors(src)
-	c.QKVBias = rows(src, "blocks.0.attn.qkv.bias") > 0
-	c.AveragePool = rows(src, "fc_norm.weight") > 0
+	c.QKVBias = checkpoint.Rows(src, "blocks.0.attn.qkv.bias") > 0
+	c.AveragePool = checkpoint.Rows(src, "fc_norm.weight") > 0
 	c.Antialias = true
 	if c.Heads = t.ModelArgs.Heads; c.Heads == 0 {
 		if c.Heads, err = headsOf(t.Architecture); err != nil {
@@ -221,8 +168,8 @@ func sizesOf(src weights.Source) (Config, error) {
 	if !ok || len(t.Shape) != 4 {
 		return Config{}, fmt.Errorf("the checkpoint has no convolution %s [width, channels, height, width]", patch)
 	}
-	c := Config{Width: t.Shape[0], Channels: t.Shape[1], Patch: [2]int{t.Shape[2], t.Shape[3]}, MLP: rows(src, "blocks.0.mlp.fc1.weight"), Act: ops.GELU, Eps: 1e-6}
-	for rows(src, fmt.Sprintf("blocks.%d.norm1.weight", c.Depth)) > 0 {
+	c := Config{Width: t.Shape[0], Channels: t.Shape[1], Patch: [2]int{t.Shape[2], t.Shape[3]}, MLP: checkpoint.Rows(src, "blocks.0.mlp.fc1.weight"), Act: ops.GELU, Eps: 1e-6}
+	for checkpoint.Rows(src, fmt.Sprintf("blocks.%d.norm1.weight", c.Depth)) > 0 {
 		c.Depth++
 	}
 	return c, nil
@@ -231,7 +178,7 @@ func sizesOf(src weights.Source) (Config, error) {
 // squareImage takes the picture to be as high as wide and as large as there
 // are position embeddings for.
 func (c *Config) squareImage(src weights.Source) error {
-	patches := dim(src, "pos_embed", 1) - c.prefix()
+	patches := checkpoint.Dim(src, "pos_embed", 1) - c.prefix()
 	side := int(math.Sqrt(float64(max(patches, 0))))
 	if side < 1 || side*side != patches {
 		return fmt.Errorf("the %d position embeddings make no square of patches and no config tells the picture's size", patches)

@@ -85,6 +85,9 @@ func (c Config) check() error {
 	return nil
 }
 
+// Smallest is the height and width of one patch.
+func (c Config) Smallest() (h, w int) { return c.Patch[0], c.Patch[1] }
+
 // Input is the channels, height and width of the pictures that the position
 // embeddings are for; others of at least one patch can be given.
 func (c Config) Input() (channels, h, w int) { return c.Channels, c.Image[0], c.Image[1] }

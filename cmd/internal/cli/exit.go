@@ -44,7 +44,7 @@ func Exit(ctx context.Context, stderr io.Writer, command string, err error) int 
 		return ExitFine
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		err, code = errors.New("interrupted"), ExitInterrupted
-	case errors.As(err, &usage), errors.As(err, &unknown):
+	case errors.As(err, &usage), errors.As(err, &unknown), errors.Is(err, models.ErrNoAttention):
 		code = ExitUsage
 	case errors.Is(err, gpu.ErrNoAdapter):
 		code = ExitNoAdapter

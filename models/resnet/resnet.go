@@ -1,0 +1,132 @@
+package resnet
+
+import (
+	"fmt"
+
+	"saccade/gpu"
+	"saccade/ops"
+)
+
+// Model is a residual network.
+type Model struct {
+	Config
+
+	Stem   ops.Conv2d  `w:"stem"`
+	Stages [][]Block   `w:"stages"`
+	Head   *ops.Linear `w:"head"` // nil without classes
+}
+
+// Block is a residual block: convolutions with batch norms, beside a shortcut.
+type Block struct {
+	Conv1    ops.Conv2d  `w:"conv1"`
+	Conv2    ops.Conv2d  `w:"conv2"`
+	Conv3    *ops.Conv2d `w:"conv3"`    // of a bottleneck, or nil
+	Shortcut *ops.Conv2d `w:"shortcut"` // nil: the input itself
+
+	act ops.Activation
+}
+
+// New makes the layers that a configuration describes.
+func New(b *ops.Builder, c Config) (*Model, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	m := &Model{Config: c}
+	stem := ops.Conv{In: c.Channels, Out: c.Stem, Kernel: ops.Square(7), Stride: ops.Square(2), Pad: ops.Pad(3), Norm: eps}
+	if c.Small {
+		stem.Kernel, stem.Stride, stem.Pad = ops.Square(3), ops.Square(1), ops.Pad(1)
+	}
+	m.Stem = b.Conv2d(stem)
+	for s, stage := range c.Stages {
+		blocks := make([]Block, stage.Depth)
+		for i := range blocks {
+			blocks[i] = newBlock(b, c, s, i)
+		}
+		m.Stages = append(m.Stages, blocks)
+	}
+	if c.Classes > 0 {
+		head := b.Linear(c.width(len(c.Stages)-1), c.Classes, true)
+		m.Head = &head
+	}
+	return m, nil
+}
+
+// newBlock makes block i of stage s.
+func newBlock(b *ops.Builder, c Config, s, i int) Block {
+	in, stage, stride := c.width(s), c.Stages[s], 1
+	if i == 0 {
+		in, stride = c.width(s-1), stage.Stride
+	}
+	point := func(in, out, stride int) ops.Conv {
+		return ops.Conv{In: in, Out: out, Kernel: ops.Square(1), Stride: ops.Square(stride), Norm: eps}
+	}
+	spatial := func(in, out, stride, groups int) ops.Conv {
+		return ops.Conv{In: in, Out: out, Kernel: ops.Square(3), Stride: ops.Square(stride), Pad: ops.Pad(1), Groups: groups, Norm: eps}
+	}
+	block := Block{act: c.Act}
+	switch {
+	case !c.Bottleneck:
+		block.Conv1 = b.Conv2d(spatial(in, stage.Inner, stride, 1))
+		block.Conv2 = b.Conv2d(spatial(stage.Inner, stage.Out, 1, 1))
+	default:
+		first, second := 1, stride
+		if c.StrideFirst {
+			first, second = stride, 1
+		}
+		block.Conv1 = b.Conv2d(point(in, stage.Inner, first))
+		block.Conv2 = b.Conv2d(spatial(stage.Inner, stage.Inner, second, c.Groups))
+		last := b.Conv2d(point(stage.Inner, stage.Out, 1))
+		block.Conv3 = &last
+	}
+	if i == 0 && c.projects(s) {
+		projection := point(in, stage.Out, stride)
+		if c.Identity {
+			projection.Norm = 0
+		}
+		shortcut := b.Conv2d(projection)
+		block.Shortcut = &shortcut
+	}
+	return block
+}
+
+// Forward records the network on pictures [N, C, H, W]. Its output is logits
+// [N, classes] where there are classes, else last_hidden_state [N, D, h, w] and
+// its mean, pooler_output [N, D, 1, 1].
+func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, _ bool) {
+	x := m.Stem.Forward(r, pixels, ops.Then(m.Act)) // [N h w stem]
+	if !m.Small {
+		x = ops.MaxPool(r, x, ops.Pool{Kernel: ops.Square(3), Stride: ops.Square(2), Pad: ops.Square(1)})
+	}
+	r.TapNCHW("stem", x)
+	layer := 0
+	for _, stage := range m.Stages {
+		for i := range stage {
+			x = stage[i].Forward(r, x)
+			r.TapNCHW(fmt.Sprintf("layer.%d", layer), x)
+			layer++
+		}
+	}
+	if m.Head == nil {
+		r.OutputNCHW("last_hidden_state", x)
+		r.OutputNCHW("pooler_output", ops.AdaptiveAvgPool(r, x, 1, 1))
+		return
+	}
+	pooled := ops.Mean(r, x, 0, x.Shape[1]*x.Shape[2]) // [N D]
+	r.Tap("pooled", pooled)
+	r.Output("logits", m.Head.Forward(r, pooled))
+}
+
+// Forward is act(f(x) + shortcut(x)), where f is the convolutions with
+// activations between them. x: [N, H, W, C].
+func (b *Block) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
+	shortcut := x
+	if b.Shortcut != nil {
+		shortcut = b.Shortcut.Forward(r, x)
+	}
+	x = b.Conv1.Forward(r, x, ops.Then(b.act))
+	last := &b.Conv2
+	if b.Conv3 != nil {
+		x, last = b.Conv2.Forward(r, x, ops.Then(b.act)), b.Conv3
+	}
+	return last.Forward(r, x, ops.Residual(shortcut), ops.Then(b.act))
+}
