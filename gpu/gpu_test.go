@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/x448/float16"
 )
 
 // addOne is c[i] = a[i] + bias in rows of stride/4 vectors, halves or floats alike by bits of f32.
@@ -293,4 +295,23 @@ func TestParseDebug(t *testing.T) {
 	_, err = ParseDebug("pioson")
 	require.ErrorContains(t, err, "pioson")
 	require.ErrorContains(t, err, "poison")
+}
+
+// Every half, and what lies beside it and between it and the next, rounds as
+// the general conversion rounds it.
+func TestHalf(t *testing.T) {
+	for bits := range 1 << 16 {
+		v := float16.Frombits(uint16(bits)).Float32()
+		if v != v {
+			assert.Equal(t, uint16(bits)&0x8000|0x7e00, Half(v))
+			continue
+		}
+		next := float16.Frombits(uint16(bits + 1)).Float32()
+		middle := v + (next-v)/2
+		for _, x := range []float32{v, middle, math.Nextafter32(middle, v), math.Nextafter32(middle, next), math.Nextafter32(v, 1e9)} {
+			if x == x {
+				require.Equal(t, float16.Fromfloat32(x).Bits(), Half(x), "%g", x)
+			}
+		}
+	}
 }

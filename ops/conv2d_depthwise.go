@@ -46,6 +46,7 @@ func (call *convCall) recordDepthwise(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 		},
 		Decl: packed(r.Precision, "Packed", "unpack", "pack"),
 	}
+	looped(r.Device().Info(), &spec)
 	if err := call.e.fuse(&spec); err != nil {
 		return nil, err
 	}

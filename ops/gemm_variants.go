@@ -15,7 +15,7 @@ type gemmVariant struct {
 	LK     int    // conv2d: lanes along K that gather a row
 	Tile   int    // conv2d: 16-byte vectors of workgroup memory
 	NX, NY int    // conv2d_shared: threads along columns and rows
-	Slices int    // of K; 0 and 1 are one
+	Slices int    // of K, added by a second kernel; 0: the first stores the result
 }
 
 // String is the variant's name in tables.
@@ -51,8 +51,9 @@ func (v gemmVariant) tileWidth(depth int, precision gpu.DType) int {
 
 // spec is the specification without epilogue.
 func (v gemmVariant) spec(precision gpu.DType) shaders.Spec {
-	s := shaders.Spec{Const: map[string]int{"TM": v.TM}, Decl: packed(precision, "Packed", "unpack")}
+	s := shaders.Spec{Const: map[string]int{"TM": v.TM}, Decl: map[string]string{}}
 	if v.Family == "conv2d_shared" {
+		s.Decl = packed(precision, "Packed", "unpack")
 		s.Const["NX"], s.Const["NY"], s.Const["BM"], s.Const["BK"] = v.NX, v.NY, v.NY*v.TM, sharedDepth
 		s.Const["SIZE_A"], s.Const["SIZE_B"] = v.NY*v.TM*(sharedDepth/4+1), sharedDepth*2*v.NX
 		s.Workgroup = [3]int{v.NX * v.NY, 1, 1}
@@ -71,8 +72,9 @@ func (v gemmVariant) spec(precision gpu.DType) shaders.Spec {
 			s.Const["TK"] = 1
 			s.Decl["Word"] = "alias Word = f32;"
 			s.Decl["element"] = "fn element(v: Word, k: u32) -> f32 { return v; }"
+		} else {
+			storeFloats(&s)
 		}
-		storeFloats(&s)
 	}
 	return s
 }
@@ -86,35 +88,29 @@ func (v gemmVariant) groups(rows, columns, count int, precision gpu.DType) [3]in
 	return [3]int{ceilDiv(rows, high), ceilDiv(columns, wide), count * max(1, v.Slices)}
 }
 
-// chooseGemm picks the variant for count matrices of m rows, n columns and k steps.
-func chooseGemm(info gpu.Info, precision gpu.DType, m, n, k, count int) gemmVariant {
+// chooseGemm picks the variant for count matrices of m rows, n columns and k
+// steps. plain sums are never sliced.
+func chooseGemm(info gpu.Info, precision gpu.DType, m, n, k, count int, plain bool) gemmVariant {
 	if info.Class == gpu.ClassCPU {
-		return softwareGemm(info, precision, m, n, k, count)
+		return softwareGemm(info, precision, m, n, k, count, plain)
 	}
-	return gpuGemm(info.Class, m, n, k, count)
+	return gpuGemm(info.Class, m, n, k, count, plain)
 }
 
-// tileSizes are the sizes of workgroup memory, in vectors, among which variants
-// choose: few, since each is compiled on its own.
-var tileSizes = []int{128, 256, 512, 1000, 2000}
-
-// softwareGemm takes the variant with the least cost by a model of lavapipe: a
-// fused multiply-add of a vector is one; a word of B costs 19, one of the tile
-// 12, and gathering eight vectors 170 (kernels measured one by one).
-func softwareGemm(info gpu.Info, precision gpu.DType, m, n, k, count int) gemmVariant {
-	if gemmForced.TM > 0 {
-		return gemmForced
-	}
+// softwareGemm takes the variant with the least cost by a model of lavapipe, in
+// vectors multiplied and added: a word of B costs 19, one of the tile 12, and
+// gathering eight vectors 170 (measured by leaving them out). The variants are
+// few, since each takes the driver half a second to compile.
+func softwareGemm(info gpu.Info, precision gpu.DType, m, n, k, count int, plain bool) gemmVariant {
 	var best gemmVariant
 	least := 0.0
-	for _, tm := range []int{4, 8, 12, 16, 20} {
-		for i := range 8 {
-			wide := 32 / int(precision.Size()) / 8 // 16 columns
-			v := gemmVariant{Family: "conv2d", TM: tm, TG: max(1, wide>>(i/4)), LX: 8 >> (i % 4), LK: 8, Slices: 1}
+	for _, tm := range []int{4, 12} {
+		for _, lx := range []int{8, 4, 1} {
+			v := gemmVariant{Family: "conv2d", TM: tm, TG: 32 / int(precision.Size()) / 8, LX: lx, LK: 8}
 			for v.LK > 1 && v.LK*16/int(precision.Size()) > gpu.Pad8(k) {
 				v.LK /= 2
 			}
-			if !v.fit(info, precision, k) {
+			if !v.fit(info, precision, k, plain) {
 				continue
 			}
 			if cost := v.cost(precision, m, n, k, count); best.TM == 0 || cost < least {
@@ -125,10 +121,18 @@ func softwareGemm(info gpu.Info, precision gpu.DType, m, n, k, count int) gemmVa
 	return best
 }
 
+// tileSizes are the sizes of workgroup memory, in vectors, among which variants
+// choose.
+var tileSizes = []int{256, 1024}
+
 // fit sets the slices and the tile so that workgroup memory holds them.
-func (v *gemmVariant) fit(info gpu.Info, precision gpu.DType, k int) bool {
+func (v *gemmVariant) fit(info gpu.Info, precision gpu.DType, k int, plain bool) bool {
 	most := (info.Limits.MaxWorkgroupStorage - 16*gpu.Pad8(v.tileRows())) / 16
-	for v.Slices = 1; v.Slices <= max(1, k/64); v.Slices++ {
+	last := max(1, k/64)
+	if plain {
+		last = 1
+	}
+	for v.Slices = 1; v.Slices <= last; v.Slices++ {
 		need := v.tileVectors(v.depth(k), precision)
 		for _, size := range tileSizes {
 			if need <= size && size <= most {
@@ -149,24 +153,18 @@ func (v gemmVariant) cost(precision gpu.DType, m, n, k, count int) float64 {
 	loads := float64(v.TG)*4*19 + float64(v.TM)*12/float64(perWord)
 	work := depth * (loads + float64(v.TM*v.TG*4*perWord))
 	store := float64(v.TM*v.TG) * (120 + 8*float64(v.TM))
-	if v.slices(k) > 1 {
-		store *= 2.5
-	}
 	return float64(groups[0]*groups[1]*groups[2]) * (stage + work + store + 2500 + float64(v.Tile)*8)
 }
 
-// gemmForced overrides the choice in experiments.
-var gemmForced gemmVariant
-
 // gpuGemm stages tiles in workgroup memory, as gpuMatmul does.
-func gpuGemm(class gpu.Class, m, n, k, count int) gemmVariant {
+func gpuGemm(class gpu.Class, m, n, k, count int, plain bool) gemmVariant {
 	const busy = 64 // workgroups that keep a mid-sized GPU's compute units at work
 	v := gemmVariant{Family: "conv2d_shared", TM: 8, NX: 8, NY: 8}
 	if class == gpu.ClassApple || ceilDiv(m, 64)*ceilDiv(n, 64)*count < busy {
 		v.TM = 4
 	}
 	groups := v.groups(m, n, count, gpu.F16)
-	for split := 2; split <= 8 && groups[0]*groups[1]*groups[2]*split/2 < busy && k/split >= 128; split *= 2 {
+	for split := 2; !plain && split <= 8 && groups[0]*groups[1]*groups[2]*split/2 < busy && k/split >= 128; split *= 2 {
 		v.Slices = split
 	}
 	return v

@@ -64,6 +64,15 @@ func packed(precision gpu.DType, names ...string) map[string]string {
 	return decl
 }
 
+// looped has a kernel that declares `fn turns` keep its loops on software
+// adapters, whose compilers take long over straight code: the bound is n, but
+// the compiler can't know, nor does it follow from uniforms alone.
+func looped(info gpu.Info, spec *shaders.Spec) {
+	if info.Class == gpu.ClassCPU {
+		spec.Decl["turns"] = "fn turns(n: u32, at: u32) -> u32 { return min(n, n + at); }"
+	}
+}
+
 // grid spreads n workgroups over two dimensions.
 func grid(n int) [3]int {
 	const most = 32768

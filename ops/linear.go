@@ -118,7 +118,7 @@ type Epilogue func(*epilogue)
 
 type epilogue struct {
 	activation Activation
-	after      bool // the activation follows the residual
+	before     bool // the activation precedes the residual
 	residual   *gpu.Tensor
 	scale      float64
 }
@@ -133,36 +133,38 @@ func epilogueOf(options []Epilogue) epilogue {
 
 // fuse puts the activation into a kernel with an epilogue.
 func (e epilogue) fuse(spec *shaders.Spec) error {
-	if e.after {
-		spec.Const["AFTER"] = 1
+	if e.before {
+		spec.Const["BEFORE"] = 1
 	}
 	return e.activation.fuse(spec)
 }
 
 // suffix names what fuse did, for tables.
 func (e epilogue) suffix() string {
-	if e.after {
-		return " residual" + e.activation.suffix()
+	if e.before {
+		return e.activation.suffix() + " residual"
 	}
 	return e.activation.suffix()
 }
 
 // twin finishes a sum in f64; residual is what is added.
 func (e epilogue) twin(sum, residual float64) float64 {
-	if e.after {
-		return e.activation.Twin(sum + residual)
+	if e.before {
+		return e.activation.Twin(sum) + residual
 	}
-	return e.activation.Twin(sum) + residual
+	return e.activation.Twin(sum + residual)
 }
 
 // Then applies an activation to the biased result, or to its sum with the
 // residual if that is named before: Residual(x), Then(ReLU) is relu(y + x).
 func Then(a Activation) Epilogue {
-	return func(e *epilogue) { e.activation, e.after = a, e.residual != nil }
+	return func(e *epilogue) { e.activation, e.before = a, false }
 }
 
 // Residual adds x.
-func Residual(x *gpu.Tensor) Epilogue { return func(e *epilogue) { e.residual = x } }
+func Residual(x *gpu.Tensor) Epilogue {
+	return func(e *epilogue) { e.residual, e.before = x, e.activation != Identity }
+}
 
 // Scaled multiplies the product, before the bias.
 func Scaled(s float64) Epilogue { return func(e *epilogue) { e.scale = s } }

@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"math"
 
-	"github.com/x448/float16"
-
 	"saccade/gpu"
 )
 
@@ -38,18 +36,23 @@ func packPanels(dst []byte, typ gpu.DType, w []float32, l *Linear) {
 	for i := range columns {
 		columns[i] = padded(i, l.In, l.InGroups) * width * size
 	}
-	for o := range l.Out {
-		c := padded(o, l.Out, l.OutGroups)
-		at := c/width*k*width*size + c%width/perLane*16 + c%perLane*size
-		row := w[o*l.In : (o+1)*l.In]
-		if typ == gpu.F16 {
-			for i, v := range row {
-				binary.LittleEndian.PutUint16(dst[at+columns[i]:], float16.Fromfloat32(v).Bits())
+	// A panel at a time and few of its rows, so that what is written stays in the cache.
+	const rows = 64
+	for first := 0; first < l.In; first += rows {
+		last := min(l.In, first+rows)
+		for o := range l.Out {
+			c := padded(o, l.Out, l.OutGroups)
+			at := dst[c/width*k*width*size+c%width/perLane*16+c%perLane*size:]
+			row := w[o*l.In : (o+1)*l.In]
+			if typ == gpu.F16 {
+				for i := first; i < last; i++ {
+					binary.LittleEndian.PutUint16(at[columns[i]:], gpu.Half(row[i]))
+				}
+				continue
 			}
-			continue
-		}
-		for i, v := range row {
-			binary.LittleEndian.PutUint32(dst[at+columns[i]:], math.Float32bits(v))
+			for i := first; i < last; i++ {
+				binary.LittleEndian.PutUint32(at[columns[i]:], math.Float32bits(row[i]))
+			}
 		}
 	}
 }

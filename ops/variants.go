@@ -152,11 +152,12 @@ func softwareMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVaria
 	return v
 }
 
-// rows is the height of tile from 4 to most that takes the least time for m
-// rows, among those of which a uniform window holds whole tiles; 0 if none.
+// rows is the height of tile up to most, a multiple of four, that takes the
+// least time for m rows, among those of which a uniform window holds whole
+// tiles; 0 if none. Heights are few, since each is compiled on its own.
 func (v matmulVariant) rows(info gpu.Info, precision gpu.DType, m, n, k, most, fixed int) int {
 	best, least := 0, 0
-	for tm := 4; tm <= min(m, most); tm++ {
+	for tm := 4; tm <= min(m, most); tm += 4 {
 		window := windowRows(info, precision, tm, k, n)
 		if window == 0 {
 			continue

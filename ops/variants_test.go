@@ -43,7 +43,7 @@ func choices() map[string]choice {
 			})
 			eachConv(func(c convCase) {
 				g := c.gemm()
-				v := chooseGemm(info, p, g.m, g.n, g.k, g.count)
+				v := chooseGemm(info, p, g.m, g.n, g.k, g.count, false)
 				keep(class, p, fmt.Sprint(v.Family, " ", v, " slices ", v.Slices > 1), c.newCase)
 			})
 			eachAttention(func(tq, size int) {

@@ -47,15 +47,13 @@ func (w winograd) form() convForm { return convForm(w.String()) }
 // filter transforms 3×3 taps: G·g·Gᵀ.
 func (w winograd) filter(taps []float32, out []float64) {
 	a := w.a()
-	for i := range a {
-		for j := range a {
-			var sum float64
-			for u := range 3 {
-				for v := range 3 {
-					sum += w.g[i][u] * float64(taps[u*3+v]) * w.g[j][v]
-				}
-			}
-			out[i*a+j] = sum
+	for i, g := range w.g {
+		var line [3]float64
+		for v := range line {
+			line[v] = g[0]*float64(taps[v]) + g[1]*float64(taps[3+v]) + g[2]*float64(taps[6+v])
+		}
+		for j, h := range w.g {
+			out[i*a+j] = h[0]*line[0] + h[1]*line[1] + h[2]*line[2]
 		}
 	}
 }
@@ -94,17 +92,13 @@ const (
 // tilesATurn is the tiles that are computed at once.
 func (call *convCall) tilesATurn(d *gpu.Device, w winograd) int {
 	c := call.c
-	tile := w.matrices() * (gpu.Pad8(c.In)*int(c.b.Precision.Size()) + gpu.Pad8(c.Out)*int(winogradProduct(c.b.Precision).Size()))
+	tile := w.matrices() * (gpu.Pad8(c.In)*int(c.b.Precision.Size()) + gpu.Pad8(c.Out)*4)
 	most := winogradScratch
 	if d.Info().Class == gpu.ClassCPU {
 		most = winogradScratchSoft
 	}
 	return max(16, most/tile/16*16)
 }
-
-// winogradProduct is the type of products: f32 keeps what the output transform
-// cancels.
-func winogradProduct(precision gpu.DType) gpu.DType { return gpu.F32 }
 
 // recordWinograd is the convolution by transforms and a batch of matmuls.
 func (call *convCall) recordWinograd(r *gpu.Recorder, w winograd) ([]gpu.Dispatch, error) {
@@ -140,17 +134,17 @@ func (t winogradTurn) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	call, w, c := t.call, t.w, t.call.c
 	in, out := gpu.Pad8(c.In), gpu.Pad8(c.Out)
 	v := r.New(c.name+".transformed", 1, w.matrices(), t.tiles, c.In)
-	m := r.NewTyped(c.name+".products", winogradProduct(r.Precision), 1, w.matrices(), t.tiles, c.Out)
+	m := r.NewTyped(c.name+".products", gpu.F32, 1, w.matrices(), t.tiles, c.Out)
 	first, err := t.input(r, v)
 	if err != nil {
 		return nil, err
 	}
 	g := gemm{
-		name: c.name, m: t.tiles, n: out, k: in, real: c.Out, count: w.matrices(), flat: true,
+		name: c.name, m: t.tiles, n: out, k: in, real: c.Out, count: w.matrices(),
 		a: gpu.All(v), b: gpu.All(c.form(w.form())), bias: gpu.All(c.biasForm()), y: gpu.All(m), ldc: out,
 		pixels: rowsOf(t.tiles, in, r.Precision),
 		stepA:  t.tiles * in * int(r.Precision.Size()) / 16, stepB: in * panelColumns(out) * int(r.Precision.Size()) / 16, stepC: t.tiles * out,
-		isPlain: true, plain: m.Type,
+		isPlain: true,
 		// The convolution's own work, so that rates compare with a direct one's.
 		flops: call.flops() * float64(t.tiles) / float64(call.n*ceilDiv(call.oh, w.t)*ceilDiv(call.ow, w.t)),
 		bytes: float64(v.Bytes() + m.Bytes()),
@@ -175,6 +169,7 @@ func (t winogradTurn) input(r *gpu.Recorder, v *gpu.Tensor) (gpu.Dispatch, error
 	call := t.call
 	spec := shaders.Spec{Const: map[string]int{"T": t.w.t, "A": t.w.a()}, Decl: packed(r.Precision, "Packed", "unpack", "pack")}
 	spec.Decl["transform"] = fmt.Sprintf("fn transform(d: Line) -> Line { return Line(%s); }", t.w.input)
+	looped(r.Device().Info(), &spec)
 	k, err := kernel("winograd_input", fmt.Sprintf("%s %s", r.Precision, t.w), spec)
 	params := t.params(call.x.Stride(), call.h, call.w)
 	params["pad_y"], params["pad_x"] = call.top, call.left
@@ -190,10 +185,7 @@ func (t winogradTurn) output(r *gpu.Recorder, m *gpu.Tensor) (gpu.Dispatch, erro
 	call := t.call
 	spec := shaders.Spec{Const: map[string]int{"T": t.w.t, "A": t.w.a()}, Decl: packed(r.Precision, "Packed", "unpack", "pack")}
 	spec.Decl["transform"] = fmt.Sprintf("fn transform(m: Line) -> Out { return Out(%s); }", t.w.output)
-	if m.Type == gpu.F16 {
-		spec.Decl["Product"] = "alias Product = vec2<u32>;"
-		spec.Decl["product"] = "fn product(v: Product) -> vec4<f32> { return unpack(v); }"
-	}
+	looped(r.Device().Info(), &spec)
 	if err := call.e.fuse(&spec); err != nil {
 		return gpu.Dispatch{}, err
 	}

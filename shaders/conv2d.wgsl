@@ -1,40 +1,37 @@
-// conv2d: C[m,n] = act(Σ_tap Σ_c A[pixel(m) + tap, c]·W[tap, c, n] + bias[n]) + residual[m,n]
+// conv2d: C[s][m,n] = Σ_tap Σ_c A[pixel(m) + tap, c]·W[tap, c, n], K in slices s
 //
 // Convolution as an implicit matmul (torch.nn.Conv2d, NHWC): row m is an output
 // pixel, column n an output channel, and K runs over the filter's taps, the
 // channels innermost. For software adapters: eight lanes gather the rows of A,
 // a 16-byte vector each at a time, for a whole slice of K into workgroup
 // memory; then all lanes read all of it, while their sums stay in registers.
+// matmul_reduce adds the slices, the bias and what else belongs to the result.
 //
 // Bindings
 //   a         pixels of 16-byte vectors, p.lda of them apart
 //   b         W in panels of 16-byte vectors: b[(panel·K + k)·8 + i] holds the
 //             panel's i-th 8 columns (f16; 4 columns for f32) at k
-//   bias      f32, zero padded to a multiple of 128 columns
-//   residual  like c; read for the first p.residual_rows rows
-//   c         rows of C, p.ldc elements apart
+//   c         f32 sums [slices][p.rows][p.ldc]
 //
 // The lanes are LX by 8/LX: lane (x, y) computes TM rows, from (8/LX)·TM·block
 // + y·TM on, of TG vectors of columns, LX apart. workgroup_id: x counts blocks
 // of rows, y of columns, z the slices of K of the groups of a grouped
-// convolution, or of the matrices of a batch: each begins z·p.step_a vectors
-// further in a, z·p.step_b in b, z·p.step_c elements in bias and c.
+// convolution, or of the matrices of a batch: each begins p.step_a vectors
+// further in a, p.step_b in b, p.step_c elements in c.
 //
-// Constants: TM rows and TG vectors a lane; LX; LK lanes gather one row at
-// a time; ROWS = TM·8/LX, rounded up to a multiple of 8/LK; ORIGINS = ROWS,
+// Constants: TM rows and TG vectors a lane; LX; LK lanes gather one row at a
+// time; ROWS = TM·8/LX, rounded up to a multiple of 8/LK; ORIGINS = ROWS,
 // rounded up to a multiple of 8; TILE vectors are room for ROWS rows of a slice
-// of K; TH vec4 in a vector of b (f16 2, f32 1); TK
-// elements in a word (f16 2, f32 1); AFTER = 1 has the activation follow the
-// residual; MASK = 1 stores zero in columns from p.real on, for an activation
-// that is not zero at zero; PLAIN = 1 stores the sums of slice s to
-// [s][p.rows][p.ldc], for matmul_reduce; FLAT = 1 takes the rows of A to follow
-// each other (a 1×1 convolution), which saves divisions.
+// of K; TH vec4 in a vector of b (f16 2, f32 1); TK elements in a word (f16 2,
+// f32 1).
 //
-// The barriers come before the sums begin: lavapipe keeps what lives over one
-// in memory, and a kernel that staged K piece by piece took three times as long.
-// Loads from workgroup memory are the dearest part of the inner loop there,
-// hence a whole vector at a time, of which a turn takes one word. In naga 0.13
-// a `break if` is right only if it compares with a `let` from before the loop.
+// What lavapipe taught. It keeps what lives over a barrier in memory: a kernel
+// that staged K piece by piece took three times as long, so both barriers come
+// before the sums begin. Loads from workgroup memory are the dearest part of
+// the inner loop, hence a whole vector at a time, of which a turn takes one
+// word. A bound of uniforms alone makes it compile the kernel anew for each
+// value. In naga 0.13 a `break if` is right only if it compares with a `let`
+// from before the loop.
 
 const TM = 1u;
 const TG = 1u;
@@ -45,15 +42,9 @@ const ORIGINS = 8u;
 const TILE = 64u;
 const TH = 2u;
 const TK = 2u;
-const AFTER = 0u;
-const MASK = 0u;
-const PLAIN = 0u;
-const FLAT = 0u;
 
 alias Panel = vec4<u32>;
 alias Word = u32;
-alias Packed = vec2<u32>;
-alias Stored = vec2<u32>;
 
 struct Params {
     M: u32,       // output pixels
@@ -61,7 +52,7 @@ struct Params {
     K: u32,       // taps · physical channels of A, a multiple of 8
     depth: u32,   // elements of K in one slice, a multiple of 8 (K if unsplit)
     slices: u32,
-    rows: u32,    // rows of a slice of partial sums (PLAIN only)
+    rows: u32,    // of a slice of c
     tile: u32,    // 16-byte vectors of a row of the tile, a multiple of LK
     vectors: u32, // 16-byte vectors of a pixel of A that a group reads
     lda: u32,     // 16-byte vectors from pixel to pixel of A
@@ -77,9 +68,6 @@ struct Params {
     dilation_x: u32,
     pad_y: u32,   // at the top
     pad_x: u32,   // at the left
-    real: u32,    // columns that are not padding (MASK only)
-    residual_rows: u32, // M, or 0 without residual; a test of a uniform alone
-                        // makes lavapipe compile the kernel anew for each value
     step_a: u32,
     step_b: u32,
     step_c: u32,
@@ -88,9 +76,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<Panel>;
 @group(0) @binding(2) var<storage, read> b: array<Panel>;
-@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> residual: array<Packed>;
-@group(0) @binding(5) var<storage, read_write> c: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> c: array<vec4<f32>>;
 
 var<workgroup> origin: array<vec4<i32>, ORIGINS>; // first pixel of the picture, row and column of tap 0
 var<workgroup> tile: array<Panel, TILE>;       // [ROWS][vectors of the slice]
@@ -98,10 +84,14 @@ var<workgroup> tile: array<Panel, TILE>;       // [ROWS][vectors of the slice]
 // element is a word's value at k, columns the h-th vec4 of a panel vector, block the lane's block of TM rows.
 fn element(v: Word, k: u32) -> f32 { return unpack2x16float(v)[k]; }
 fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2u * h]), unpack2x16float(v[2u * h + 1u])); }
-fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
-fn pack(v: vec4<f32>) -> Stored { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
 fn block(lane: u32) -> u32 { return lane / LX; }
-fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
+
+// divide is n / d for n below 2²⁴, without the driver's integer division.
+fn divide(n: u32, d: u32) -> u32 {
+    let q = u32(f32(n) / f32(d));
+    let rest = i32(n) - i32(q * d);
+    return q + select(0u, 1u, rest >= i32(d)) - select(0u, 1u, rest < 0);
+}
 
 @compute @workgroup_size(8, 1, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
@@ -114,41 +104,35 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // Rows beyond the end repeat the last one: they are never stored.
     let out_width = max(p.out_width, 1u);
     let out_area = out_width * max(p.out_height, 1u);
-    for (var i = 0u; i < ORIGINS && FLAT == 0u; i += 8u) {
+    for (var i = 0u; i < ORIGINS; i += 8u) {
         let m = min(first_row + i + lane, max(p.M, 1u) - 1u);
-        let y = m % out_area / out_width * p.stride_y;
-        let x = m % out_width * p.stride_x;
-        origin[i + lane] = vec4<i32>(i32(m / out_area * p.height * p.width), i32(y) - i32(p.pad_y), i32(x) - i32(p.pad_x), 0);
+        let picture = divide(m, out_area);
+        let y = divide(m - picture * out_area, out_width);
+        let x = m - picture * out_area - y * out_width;
+        origin[i + lane] = vec4<i32>(i32(picture * p.height * p.width), i32(y * p.stride_y) - i32(p.pad_y), i32(x * p.stride_x) - i32(p.pad_x), 0);
     }
     workgroupBarrier();
 
     let depth = min(p.depth, p.K - first);
-    let vectors = p.tile;
     let pixel = max(p.vectors, 1u);
     let kernel_width = max(p.kernel_width, 1u);
-    for (var i = 0u; i < vectors; i += LK) {
+    let filled = min(p.tile, depth / (4u * TK) + LK - 1u);
+    for (var i = 0u; i < filled; i += LK) {
         let v = i + lane % LK;
         let at_k = first / (4u * TK) + v;
         let there = at_k * (4u * TK) < p.K;
-        if FLAT == 1u {
-            for (var j = 0u; j < ROWS; j += 8u / LK) {
-                let row = min(first_row + j + lane / LK, max(p.M, 1u) - 1u);
-                let at = row * p.lda + at_k + matrix * p.step_a;
-                tile[(j + lane / LK) * vectors + v] = select(Panel(), a[select(0u, at, there)], there);
-            }
-            continue;
-        }
-        let tap = at_k / pixel;
-        let dy = i32(tap / kernel_width * p.dilation_y);
-        let dx = i32(tap % kernel_width * p.dilation_x);
-        let from_a = matrix * p.step_a + at_k % pixel;
+        let tap = divide(at_k, pixel);
+        let down = divide(tap, kernel_width);
+        let dy = i32(down * p.dilation_y);
+        let dx = i32((tap - down * kernel_width) * p.dilation_x);
+        let from_a = matrix * p.step_a + at_k - tap * pixel;
         for (var j = 0u; j < ROWS; j += 8u / LK) {
             let row = j + lane / LK;
             let y = u32(origin[row].y + dy); // what is negative has wrapped
             let x = u32(origin[row].z + dx);
             let inside = there && y < p.height && x < p.width;
             let at = (u32(origin[row].x) + y * p.width + x) * p.lda + from_a;
-            tile[row * vectors + v] = select(Panel(), a[select(0u, at, inside)], inside);
+            tile[row * p.tile + v] = select(Panel(), a[select(0u, at, inside)], inside);
         }
     }
     workgroupBarrier();
@@ -165,14 +149,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // end
     // end
     // end
-    let from_a = block(lane) * TM * vectors;
+    let from_a = block(lane) * TM * p.tile;
     let steps = depth / (4u * TK);
     let quarter = min(depth, 4u);
     var v = 0u;
     var w = 0u;
     loop {
         // unroll r TM
-        let q_r = tile[from_a + vectors * 0u /*r*/ + v];
+        let q_r = tile[from_a + p.tile * 0u /*r*/ + v];
         // end
         w = 0u;
         loop {
@@ -210,43 +194,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         }
     }
 
-    // One row a turn, so that the code of the epilogue is there once. The bound
-    // is no constant, or drivers would unroll it, and not of uniforms alone.
-    // unroll g TG
-    let at_g = matrix * p.step_c + column_g * 4u * TH;
-    // unroll h TH
-    let bias_g_h = bias[at_g / 4u + 0u /*h*/];
-    // end
-    // end
+    // One row a turn, so that the code that stores is there once. The bound is
+    // no constant, or drivers would unroll it, and not of uniforms alone.
     let row = first_row + block(lane) * TM;
-    let partial = group.z % slices * p.rows;
+    let to = group.z % slices * p.rows;
     let rows = min(TM, p.M + group.x);
     var r = 0u;
     loop {
         // unroll g TG
         if row + r < p.M && column_g * 4u * TH < p.N {
-            let to_g = ((partial + row + r) * p.ldc + at_g) / 4u;
             // unroll h TH
             var x_g_h = acc_0_g_h;
             // unroll r TM
             x_g_h = select(x_g_h, acc_r_g_h, r == 0u /*r*/);
             // end
-            if PLAIN == 0u {
-                x_g_h += bias_g_h;
-                if AFTER == 0u {
-                    x_g_h = activate(x_g_h);
-                }
-                if row < p.residual_rows {
-                    x_g_h += unpack(residual[to_g + 0u /*h*/]);
-                }
-                if AFTER == 1u {
-                    x_g_h = activate(x_g_h);
-                }
-                if MASK == 1u {
-                    x_g_h = select(x_g_h, vec4<f32>(0.0), vec4<u32>((column_g * TH + 0u /*h*/) * 4u) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
-                }
-            }
-            c[to_g + 0u /*h*/] = pack(x_g_h);
+            c[((to + row + r) * p.ldc + matrix * p.step_c) / 4u + column_g * TH + 0u /*h*/] = x_g_h;
             // end
         }
         // end

@@ -1,4 +1,4 @@
-// conv2d_depthwise: y[oy, ox, c] = act(Σ_ky Σ_kx x[oy·sy + ky·dy − top, ox·sx + kx·dx − left, c]·w[ky, kx, c] + bias[c]) + residual
+// conv2d_depthwise: y[oy, ox, c] = act(Σ_ky Σ_kx x[oy·sy + ky·dy − top, ox·sx + kx·dx − left, c]·w[ky, kx, c] + bias[c] + residual)
 //
 // A convolution in which every channel has a filter of its own (torch.nn.Conv2d
 // with groups = channels), NHWC.
@@ -15,9 +15,9 @@
 // is 2-D.
 //
 // Constants: TX; KH, KW; SX, DX the stride and dilation along x; SPAN =
-// (TX − 1)·SX + (KW − 1)·DX + 1 pixels read of a row; AFTER = 1 has the
-// activation follow the residual; MASK = 1 stores zero in channels from p.real
-// on.
+// (TX − 1)·SX + (KW − 1)·DX + 1 pixels read of a row; BEFORE = 1 has the
+// activation precede the residual; MASK = 1 stores zero in channels from p.real
+// on. Decl turns is as in winograd_input.
 
 const TX = 1u;
 const KH = 1u;
@@ -25,7 +25,7 @@ const KW = 1u;
 const SX = 1u;
 const DX = 1u;
 const SPAN = 1u;
-const AFTER = 0u;
+const BEFORE = 0u;
 const MASK = 0u;
 
 alias Packed = vec2<u32>;
@@ -55,6 +55,7 @@ struct Params {
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
 fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
+fn turns(n: u32, at: u32) -> u32 { return n; }
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
@@ -74,32 +75,33 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     var acc_t = bias[c];
     // end
     var line: array<vec4<f32>, SPAN>;
-    // unroll i KH
-    let y_i = oy * p.stride_y + 0u /*i*/ * p.dilation_y - p.pad_y; // what is negative has wrapped
-    let from_i = (picture * p.height + y_i) * p.width;
-    // unroll s SPAN
-    let x_i_s = left * SX + 0u /*s*/ - p.pad_x;
-    let inside_i_s = y_i < p.height && x_i_s < p.width;
-    line[0u /*s*/] = select(vec4<f32>(0.0), unpack(x[select(0u, (from_i + x_i_s) * p.stride + c, inside_i_s)]), inside_i_s);
-    // end
-    // unroll j KW
-    let w_i_j = unpack(w[(0u /*i*/ * KW + 0u /*j*/) * p.stride + c]);
-    // unroll t TX
-    acc_t = fma(line[0u /*t*/ * SX + 0u /*j*/ * DX], w_i_j, acc_t);
-    // end
-    // end
-    // end
+    let rows = turns(KH, at);
+    for (var i = 0u; i < rows; i += 1u) {
+        let yi = oy * p.stride_y + i * p.dilation_y - p.pad_y; // what is negative has wrapped
+        let from_row = (picture * p.height + yi) * p.width;
+        // unroll s SPAN
+        let x_s = left * SX + 0u /*s*/ - p.pad_x;
+        let inside_s = yi < p.height && x_s < p.width;
+        line[0u /*s*/] = select(vec4<f32>(0.0), unpack(x[select(0u, (from_row + x_s) * p.stride + c, inside_s)]), inside_s);
+        // end
+        // unroll j KW
+        let w_j = unpack(w[(i * KW + 0u /*j*/) * p.stride + c]);
+        // unroll t TX
+        acc_t = fma(line[0u /*t*/ * SX + 0u /*j*/ * DX], w_j, acc_t);
+        // end
+        // end
+    }
 
     // unroll t TX
     if left + 0u /*t*/ < p.out_width {
         let to_t = (row * p.out_width + left + 0u /*t*/) * p.stride + c;
-        if AFTER == 0u {
+        if BEFORE == 1u {
             acc_t = activate(acc_t);
         }
         if oy < p.residual_height {
             acc_t += unpack(residual[to_t]);
         }
-        if AFTER == 1u {
+        if BEFORE == 0u {
             acc_t = activate(acc_t);
         }
         if MASK == 1u {

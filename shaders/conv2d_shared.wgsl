@@ -1,10 +1,15 @@
-// conv2d_shared: C[m,n] = act(Σ_tap Σ_c A[pixel(m) + tap, c]·W[tap, c, n] + bias[n]) + residual[m,n]
+// conv2d_shared: C[m,n] = act(Σ_tap Σ_c A[pixel(m) + tap, c]·W[tap, c, n] + bias[n] + residual[m,n])
 //
 // The same implicit matmul on the same panels as conv2d, by tiles of A and W
 // staged in workgroup memory: for GPUs with many threads and fast workgroup
 // memory.
 //
-// Bindings and workgroup_id.z: as in conv2d.
+// Bindings
+//   a, b      as in conv2d
+//   bias      f32, zero padded to a multiple of 128 columns
+//   residual  like c; read for the first p.residual_rows rows
+//   c         rows of C, p.ldc elements apart
+// workgroup_id.z: as in conv2d; bias and residual begin where c does.
 //
 // A workgroup of NX·NY threads computes BM = NY·TM rows of BN = 8·NX columns,
 // BK steps of K at a time; a thread TM rows (its number, and every NY-th from
@@ -15,7 +20,9 @@
 // Constants: TM rows a thread (4 or 8); NX (a multiple of 8) and NY threads;
 // the workgroup size is NX·NY; BM = NY·TM; SIZE_A = BM·(BK/4 + 1), one vec4 of
 // padding a row against bank conflicts; SIZE_B = BK·2·NX; TH vec4 in a 16-byte
-// vector (f16 2, f32 1); AFTER, MASK and PLAIN as in conv2d.
+// vector (f16 2, f32 1); BEFORE = 1 has the activation precede the residual;
+// MASK = 1 stores zero in columns from p.real on, for an activation that is not
+// zero at zero; PLAIN = 1 stores sums, those of slice s to [s][p.rows][p.ldc].
 
 const TM = 1u;
 const NX = 8u;
@@ -25,7 +32,7 @@ const BK = 16u;
 const SIZE_A = 40u;
 const SIZE_B = 256u;
 const TH = 2u;
-const AFTER = 0u;
+const BEFORE = 0u;
 const MASK = 0u;
 const PLAIN = 0u;
 
@@ -40,7 +47,6 @@ struct Params {
     depth: u32,   // elements of K in one slice, a multiple of 8 (K if unsplit)
     slices: u32,
     rows: u32,    // rows of a slice of partial sums (PLAIN only)
-    tile: u32,    // not used here
     vectors: u32, // 16-byte vectors of a pixel of A that a group reads
     lda: u32,     // 16-byte vectors from pixel to pixel of A
     ldc: u32,     // elements from row to row
@@ -91,13 +97,13 @@ fn store(row: u32, column: u32, matrix: u32, slice: u32, sum: vec4<f32>) {
         return;
     }
     var x = sum + bias[(matrix * p.step_c + column) / 4u];
-    if AFTER == 0u {
+    if BEFORE == 1u {
         x = activate(x);
     }
     if row < p.residual_rows {
         x += unpack(residual[to]);
     }
-    if AFTER == 1u {
+    if BEFORE == 0u {
         x = activate(x);
     }
     if MASK == 1u {

@@ -1,4 +1,4 @@
-// matmul: C[m,n] = act((Σ_k A[m,k]·W[k,n])·scale + bias[n]) + residual[m,n]
+// matmul: C[m,n] = act((Σ_k A[m,k]·W[k,n])·scale + bias[n] + residual[m,n])
 //
 // Register-tiled and barrier-free: for software adapters and for GPUs that
 // gain nothing from staging in workgroup memory.
@@ -18,7 +18,7 @@
 // Constants: TM rows; TG panels; TH vec4 in a panel vector (f16 2, f32 1);
 // TK elements of A loaded at once (a divisor of 8, and what Chunk holds); WY;
 // SPLIT = 1 stores plain f32 sums to slice z of [z][rows][ldc] instead, for
-// matmul_reduce (no slice may be empty); AFTER = 1 has the activation follow
+// matmul_reduce (no slice may be empty); BEFORE = 1 has the activation precede
 // the residual; MASK = 1 stores zero in columns from p.real on, for an
 // activation that is not zero at zero.
 //
@@ -41,7 +41,7 @@ const TH = 2u;
 const TK = 2u;
 const WY = 1u;
 const SPLIT = 0u;
-const AFTER = 0u;
+const BEFORE = 0u;
 const MASK = 0u;
 
 alias Chunk = u32;
@@ -156,13 +156,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             // end
             if SPLIT == 0u {
                 x_g_h = fma(x_g_h, vec4<f32>(p.scale), bias_g_h);
-                if AFTER == 0u {
+                if BEFORE == 1u {
                     x_g_h = activate(x_g_h);
                 }
                 if row < p.residual_rows {
                     x_g_h += unpack(residual[((row + r) * p.ldr + column_g) / 4u + 0u /*h*/]);
                 }
-                if AFTER == 1u {
+                if BEFORE == 0u {
                     x_g_h = activate(x_g_h);
                 }
                 if MASK == 1u {

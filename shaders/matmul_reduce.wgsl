@@ -1,5 +1,5 @@
 // matmul_reduce: the second step of a matmul whose K was split into slices.
-// C[m,n] = act((Σ_s partial[s,m,n])·scale + bias[n]) + residual[m,n]
+// C[m,n] = act((Σ_s partial[s,m,n])·scale + bias[n] + residual[m,n])
 // The slices are summed in order, so the result does not vary from run to run.
 //
 // Bindings
@@ -8,10 +8,10 @@
 //   residual  like c with p.ldr between rows; read for the first p.residual_rows rows
 //   c         rows of C, p.ldc elements apart
 //
-// AFTER and MASK are as in matmul. An invocation computes 4 columns of one row. The grid is
+// BEFORE and MASK are as in matmul. An invocation computes 4 columns of one row. The grid is
 // (column quads / 64, rows), and more rows follow in z (65,535 to a layer).
 
-const AFTER = 0u;
+const BEFORE = 0u;
 const MASK = 0u;
 
 alias Packed = vec2<u32>;
@@ -52,13 +52,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         sum += partial[((s * p.rows + row) * p.ldp + column) / 4u];
     }
     var x = fma(sum, vec4<f32>(p.scale), bias[id.x]);
-    if AFTER == 0u {
+    if BEFORE == 1u {
         x = activate(x);
     }
     if row < p.residual_rows {
         x += unpack(residual[(row * p.ldr + column) / 4u]);
     }
-    if AFTER == 1u {
+    if BEFORE == 0u {
         x = activate(x);
     }
     if MASK == 1u {

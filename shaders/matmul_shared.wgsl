@@ -1,4 +1,4 @@
-// matmul_shared: C[m,n] = act((Σ_k A[m,k]·W[k,n])·scale + bias[n]) + residual[m,n]
+// matmul_shared: C[m,n] = act((Σ_k A[m,k]·W[k,n])·scale + bias[n] + residual[m,n])
 //
 // The same operation on the same panels as matmul, by tiles of A and W staged
 // in workgroup memory: for GPUs with many threads and fast workgroup memory.
@@ -20,7 +20,7 @@
 // Constants: TM rows a thread (4 or 8); NX (a multiple of 8) and NY threads;
 // the workgroup size is NX·NY; BM = NY·TM; SIZE_A = BM·(BK/4 + 1), one vec4 of
 // padding a row against bank conflicts; SIZE_B = BK·2·NX; TH vec4 in a 16-byte
-// vector (f16 2, f32 1); SPLIT, AFTER and MASK as in matmul.
+// vector (f16 2, f32 1); SPLIT, BEFORE and MASK as in matmul.
 
 const TM = 1u;
 const NX = 8u;
@@ -31,7 +31,7 @@ const SIZE_A = 40u;
 const SIZE_B = 256u;
 const TH = 2u;
 const SPLIT = 0u;
-const AFTER = 0u;
+const BEFORE = 0u;
 const MASK = 0u;
 
 alias Panel = vec4<u32>;
@@ -79,13 +79,13 @@ fn store(row: u32, column: u32, slice: u32, sum: vec4<f32>) {
         return;
     }
     var x = fma(sum, vec4<f32>(p.scale), bias[column / 4u]);
-    if AFTER == 0u {
+    if BEFORE == 1u {
         x = activate(x);
     }
     if row < p.residual_rows {
         x += unpack(residual[(row * p.ldr + column) / 4u]);
     }
-    if AFTER == 1u {
+    if BEFORE == 0u {
         x = activate(x);
     }
     if MASK == 1u {

@@ -9,7 +9,10 @@
 // An invocation does four channels of one tile; 64 of them a workgroup; the
 // grid is 2-D.
 //
-// Constants: T, A. Decl transform is Bᵀ for a line of A values.
+// Constants: T, A. Decl transform is Bᵀ for a line of A values. Loops over lines
+// choose among named values: drivers that unroll them (their bound is A) get
+// straight code, and those that take long to compile it are given another
+// Decl turns, whose value they can't know.
 
 const T = 2u;
 const A = 4u;
@@ -36,6 +39,7 @@ struct Params {
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
 fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
 fn transform(d: Line) -> Line { return Line(d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]); }
+fn turns(n: u32, at: u32) -> u32 { return n; }
 
 // pixel is four channels of row y and column x of a picture; what is negative has wrapped.
 fn pixel(picture: u32, y: u32, column: u32, c: u32) -> vec4<f32> {
@@ -55,21 +59,36 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let picture = tile / (p.rows * p.columns);
     let y = tile / p.columns % p.rows * T - p.pad_y;
     let left = tile % p.columns * T - p.pad_x;
+    let lines = turns(A, at);
     // unroll j A
-    let down_j = transform(Line(
-        // unroll i A
-        pixel(picture, y + 0u /*i*/, left + 0u /*j*/, c),
-        // end
-    ));
+    var down_j: Line; // the transformed column j
     // end
-    // unroll i A
-    let line_i = transform(Line(
+    for (var j = 0u; j < lines; j += 1u) {
+        let column = transform(Line(
+            // unroll i A
+            pixel(picture, y + 0u /*i*/, left + j, c),
+            // end
+        ));
         // unroll j A
-        down_j[0u /*i*/],
+        // unroll i A
+        down_j[0u /*i*/] = select(down_j[0u /*i*/], column[0u /*i*/], j == 0u /*j*/);
         // end
-    ));
-    // unroll j A
-    v[(0u /*i*/ * A + 0u /*j*/) * p.tiles * p.stride + at] = pack(line_i[0u /*j*/]);
-    // end
-    // end
+        // end
+    }
+    for (var i = 0u; i < lines; i += 1u) {
+        // unroll j A
+        var value_j = down_j[0];
+        // unroll i A
+        value_j = select(value_j, down_j[0u /*i*/], i == 0u /*i*/);
+        // end
+        // end
+        let line = transform(Line(
+            // unroll j A
+            value_j,
+            // end
+        ));
+        // unroll j A
+        v[(i * A + 0u /*j*/) * p.tiles * p.stride + at] = pack(line[0u /*j*/]);
+        // end
+    }
 }
