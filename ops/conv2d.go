@@ -199,9 +199,9 @@ func (call *convCall) record(r *gpu.Recorder) (gpu.Op, error) {
 		if err != nil {
 			return gpu.Op{}, err
 		}
-		return call.matmul(r, formStem, rows), nil
+		return call.matmul(r, formStem, rows)
 	case c.pointwise():
-		return call.matmul(r, formTaps, call.x), nil
+		return call.matmul(r, formTaps, call.x)
 	}
 	op := gpu.Op{Kind: "conv2d", Label: c.name, In: []*gpu.Tensor{call.x}, Out: []*gpu.Tensor{call.y}, Twin: call.twin}
 	if call.e.residual != nil {
@@ -219,13 +219,60 @@ func (call *convCall) record(r *gpu.Recorder) (gpu.Op, error) {
 	return op, err
 }
 
-// matmul is the convolution as a linear layer over rows, one an output pixel.
-func (call *convCall) matmul(r *gpu.Recorder, f convForm, rows *gpu.Tensor) gpu.Op {
+// matmul is the convolution as a matmul of rows, one an output pixel.
+func (call *convCall) matmul(r *gpu.Recorder, f convForm, rows *gpu.Tensor) (gpu.Op, error) {
 	c := call.c
-	l := &Linear{In: rows.Width(), Out: c.Out, InGroups: 1, OutGroups: 1, b: c.b, name: c.name, weight: c.form(f), bias: c.biasForm(), folded: c.stored}
-	op := l.matmul(r, rows, call.y, call.e)
-	op.Kind = "conv2d"
-	return op
+	l := &Linear{In: rows.Width(), Out: c.Out, InGroups: 1, OutGroups: 1, b: c.b, name: c.name, weight: c.form(f), bias: c.biasForm()}
+	l.folded = func() (w, bias []float32) {
+		if w, bias = c.stored(); f == formStem {
+			w = c.unfoldedRows(w)
+		}
+		return w, bias
+	}
+	op := gpu.Op{Kind: "conv2d", Label: c.name, In: []*gpu.Tensor{rows}, Out: []*gpu.Tensor{call.y}, Twin: l.twin(call.e)}
+	if call.e.residual != nil {
+		op.In = append(op.In, call.e.residual)
+	}
+	if r.Device().Info().Class == gpu.ClassCPU && c.Out <= narrowColumns && rows.Rows() > 80 {
+		var err error
+		op.Dispatches, err = call.narrowMatmul(r, l, rows)
+		return op, err
+	}
+	op.Dispatches = l.matmul(r, rows, call.y, call.e).Dispatches
+	return op, nil
+}
+
+// narrowColumns is the most columns for which a lane of matmul, whose tile is
+// at least 64 columns wide, has too little to do with what it loads: conv2d
+// then lets its lanes share the rows instead.
+const narrowColumns = 64
+
+// narrowMatmul multiplies rows by the kernel conv2d.
+func (call *convCall) narrowMatmul(r *gpu.Recorder, l *Linear, rows *gpu.Tensor) ([]gpu.Dispatch, error) {
+	tensors := []*gpu.Tensor{rows, call.y}
+	if call.e.residual != nil {
+		tensors = append(tensors, call.e.residual)
+	}
+	k, n := l.physical()
+	var dispatches []gpu.Dispatch
+	for _, part := range rowChunks(r.Device(), rows.Rows(), tensors...) {
+		m := part[1] - part[0]
+		g := gemm{
+			name: l.name, m: m, n: n, k: k, real: l.Out, count: 1, ldc: call.y.Stride(), e: call.e,
+			a: rowView(rows, part[0], part[1]), b: gpu.All(l.weight), bias: gpu.All(l.bias), y: rowView(call.y, part[0], part[1]),
+			pixels: rowsOf(m, k, r.Precision),
+			flops:  call.flops() * float64(m) / float64(rows.Rows()), bytes: float64(m*(k+n)) * float64(rows.Type.Size()),
+		}
+		if call.e.residual != nil {
+			g.residual = rowView(call.e.residual, part[0], part[1])
+		}
+		some, err := g.record(r)
+		if err != nil {
+			return nil, err
+		}
+		dispatches = append(dispatches, some...)
+	}
+	return dispatches, nil
 }
 
 // stored is the folded weight as the device rounds it, and the folded bias.

@@ -13,7 +13,7 @@ type convForm string
 
 const (
 	formTaps convForm = "taps" // panels of K = taps × channels, channels innermost, for each group
-	formStem convForm = "stem" // panels of K = channels × taps, as the checkpoint has them
+	formStem convForm = "stem" // panels of K = channels × taps, as unfold has them
 	// [taps, channels]
 	formDepthwise convForm = "depthwise"
 	// and the transformed weights of winograd2 and winograd4
@@ -76,9 +76,9 @@ func (c *Conv2d) layout(f convForm) (bytes int64, fill func(dst []byte, w []floa
 	typ := c.b.Precision
 	switch f {
 	case formStem:
-		l := &Linear{In: c.In * c.Kernel[0] * c.Kernel[1], Out: c.Out, InGroups: 1, OutGroups: 1}
+		l := &Linear{In: c.In * c.Kernel[0] * c.unfoldedWidth(), Out: c.Out, InGroups: 1, OutGroups: 1}
 		k, n := l.physical()
-		return panelBytes(typ, k, n), func(dst []byte, w []float32) { packPanels(dst, typ, w, l) }
+		return panelBytes(typ, k, n), func(dst []byte, w []float32) { packPanels(dst, typ, c.unfoldedRows(w), l) }
 	case formDepthwise:
 		return c.depthwiseLayout()
 	case winograd2.form():
@@ -97,6 +97,16 @@ func (c *Conv2d) layout(f convForm) (bytes int64, fill func(dst []byte, w []floa
 			packPanels(dst[int64(g)*group:int64(g+1)*group], typ, c.tapRows(w, s, g), l)
 		}
 	}
+}
+
+// unfoldedRows is the weight as [Out, In·KH, KQ], with zeros where unfold has them.
+func (c *Conv2d) unfoldedRows(w []float32) []float32 {
+	width, wide := c.Kernel[1], c.unfoldedWidth()
+	rows := make([]float32, len(w)/width*wide)
+	for i := range len(w) / width {
+		copy(rows[i*wide:], w[i*width:(i+1)*width])
+	}
+	return rows
 }
 
 // supergroups are the groups of a convolution put together until each takes

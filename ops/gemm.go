@@ -122,7 +122,7 @@ func (g *gemm) recordSlices(r *gpu.Recorder, v gemmVariant) ([]gpu.Dispatch, err
 		reduceParams["residual_rows"], residual = g.m, g.residual
 	}
 	return []gpu.Dispatch{sums, {
-		Kernel: reduce, Params: reduceParams, Groups: reduceGroups(columns, g.m),
+		Kernel: reduce, Params: reduceParams, Groups: elementwise(columns / 4 * g.m),
 		Bytes: float64(slices*g.m*g.ldc) * 4,
 		Bind:  []gpu.View{gpu.All(partial), g.bias, residual, g.y},
 	}}, nil

@@ -175,7 +175,7 @@ func (c *matmulCall) recordSplit(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 		Kernel: split, Params: params, Groups: groups, FLOPs: c.flops(), Bytes: c.bytes(),
 		Bind: []gpu.View{rowView(c.x, c.lo, c.hi), c.weights(), gpu.All(c.l.bias), dummy, gpu.All(partial)},
 	}, {
-		Kernel: reduce, Params: reduceParams, Groups: reduceGroups(c.window.end, rows),
+		Kernel: reduce, Params: reduceParams, Groups: elementwise(c.window.end / 4 * rows),
 		Bytes: float64(slices*rows*c.y.Stride()) * 4,
 		Bind:  []gpu.View{gpu.All(partial), gpu.All(c.l.bias), c.residual(r), rowView(c.y, c.lo, c.hi)},
 	}}, nil
@@ -205,11 +205,6 @@ func (v matmulVariant) splitKernel(precision gpu.DType) (*gpu.Kernel, error) {
 func storeFloats(spec *shaders.Spec) {
 	spec.Decl["Stored"] = "alias Stored = vec4<f32>;"
 	spec.Decl["pack"] = "fn pack(v: vec4<f32>) -> Stored { return v; }"
-}
-
-// reduceGroups is the workgroup count of matmul_reduce.
-func reduceGroups(columns, rows int) [3]int {
-	return [3]int{ceilDiv(columns/4, 64), min(rows, 65535), ceilDiv(rows, 65535)}
 }
 
 func reduceKernel(precision gpu.DType, e epilogue) (*gpu.Kernel, error) {

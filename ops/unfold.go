@@ -5,12 +5,16 @@ import (
 	"saccade/shaders"
 )
 
+// unfoldedWidth is the columns that a row of a window takes: a multiple of
+// four, so that what is written together is read together.
+func (c *Conv2d) unfoldedWidth() int { return ceilDiv(c.Kernel[1], 4) * 4 }
+
 // unfold takes the windows that a convolution of a dense input [N, C, H, W]
-// sees as rows [N, OH, OW, C·KH·KW] (torch.nn.Unfold): the convolution is then
-// a matmul with its weight [Out, C, KH, KW] read as [Out, C·KH·KW].
+// sees as rows [N, OH, OW, C·KH·KQ] (torch.nn.Unfold, but for KQ, KW rounded up
+// to a multiple of four): the convolution is then a matmul.
 func (call *convCall) unfold(r *gpu.Recorder) (*gpu.Tensor, error) {
 	c, x := call.c, call.x
-	y := r.New(call.c.name+".unfold", 1, call.n, call.oh, call.ow, c.In*c.Kernel[0]*c.Kernel[1])
+	y := r.New(call.c.name+".unfold", 1, call.n, call.oh, call.ow, c.In*c.Kernel[0]*c.unfoldedWidth())
 	chunks, err := itemChunks(r.Device(), call.n, x, y)
 	if err != nil {
 		return y, err
@@ -27,8 +31,8 @@ func (call *convCall) unfold(r *gpu.Recorder) (*gpu.Tensor, error) {
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k,
 			Params: gpu.Params{
-				"count": count, "stride": y.Stride(), "channels": c.In, "height": call.h, "width": call.w,
-				"kernel_height": c.Kernel[0], "kernel_width": c.Kernel[1], "out_height": call.oh, "out_width": call.ow,
+				"count": count, "stride": y.Stride() / 4, "channels": c.In, "height": call.h, "width": call.w,
+				"kernel_height": c.Kernel[0], "kernel_width": c.Kernel[1], "quads": c.unfoldedWidth() / 4, "out_height": call.oh, "out_width": call.ow,
 				"stride_y": c.Stride[0], "stride_x": c.Stride[1], "dilation_y": c.Dilation[0], "dilation_x": c.Dilation[1],
 				"pad_y": call.top, "pad_x": call.left,
 			},
@@ -42,15 +46,15 @@ func (call *convCall) unfold(r *gpu.Recorder) (*gpu.Tensor, error) {
 
 func (call *convCall) unfoldTwin(x []float32) []float64 {
 	c := call.c
-	y := make([]float64, 0, call.n*call.oh*call.ow*c.In*c.Kernel[0]*c.Kernel[1])
+	y := make([]float64, 0, call.n*call.oh*call.ow*c.In*c.Kernel[0]*c.unfoldedWidth())
 	for row := range call.n * call.oh * call.ow {
 		n, oy, ox := row/call.ow/call.oh, row/call.ow%call.oh, row%call.ow
 		for ch := range c.In {
 			for ky := range c.Kernel[0] {
-				for kx := range c.Kernel[1] {
+				for kx := range c.unfoldedWidth() {
 					iy, ix := oy*c.Stride[0]-call.top+ky*c.Dilation[0], ox*c.Stride[1]-call.left+kx*c.Dilation[1]
 					var v float64
-					if iy >= 0 && iy < call.h && ix >= 0 && ix < call.w {
+					if kx < c.Kernel[1] && iy >= 0 && iy < call.h && ix >= 0 && ix < call.w {
 						v = float64(x[((n*c.In+ch)*call.h+iy)*call.w+ix])
 					}
 					y = append(y, v)

@@ -8,8 +8,8 @@
 //   residual  like c with p.ldr between rows; read for the first p.residual_rows rows
 //   c         rows of C, p.ldc elements apart
 //
-// BEFORE and MASK are as in matmul. An invocation computes 4 columns of one row. The grid is
-// (column quads / 64, rows), and more rows follow in z (65,535 to a layer).
+// BEFORE and MASK are as in matmul. An invocation computes 4 columns of one row;
+// a workgroup does 64 of them; the grid is 2-D.
 
 const BEFORE = 0u;
 const MASK = 0u;
@@ -41,9 +41,11 @@ fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
 
 @compute @workgroup_size(64, 1, 1)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let column = id.x * 4u;
-    let row = id.z * 65535u + id.y;
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = id.x + id.y * groups.x * 64u;
+    let quads = max(p.N / 4u, 1u);
+    let row = i / quads;
+    let column = i % quads * 4u;
     if row >= p.M || column >= p.N {
         return;
     }
@@ -51,7 +53,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var s = 0u; s < p.slices; s += 1u) {
         sum += partial[((s * p.rows + row) * p.ldp + column) / 4u];
     }
-    var x = fma(sum, vec4<f32>(p.scale), bias[id.x]);
+    var x = fma(sum, vec4<f32>(p.scale), bias[column / 4u]);
     if BEFORE == 1u {
         x = activate(x);
     }
