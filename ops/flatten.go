@@ -21,9 +21,7 @@ func Flatten(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	if r.Err() != nil {
 		return y
 	}
-	spec := shaders.Spec{Decl: packed(r.Precision, "Packed", "unpack", "pack")}
-	spec.Decl["activate"] = "fn activate(x: vec4<f32>) -> vec4<f32> { return x; }"
-	k, err := kernel("activation", r.Precision.String()+" copy", spec)
+	k, err := kernel("flatten", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed")})
 	if err != nil {
 		r.Fail(err)
 		return y
@@ -38,7 +36,7 @@ func Flatten(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	for _, c := range chunks {
 		count := (c[1] - c[0]) * y.Stride() / 4
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
-			Kernel: k, Params: gpu.Params{"count": count, "group": x.Stride(), "width": width},
+			Kernel: k, Params: gpu.Params{"count": count},
 			Bind: []gpu.View{itemView(x, n, c[0], c[1]), itemView(y, n, c[0], c[1])}, Groups: elementwise(count),
 			Bytes: float64(count) * 8 * float64(x.Type.Size()),
 		})

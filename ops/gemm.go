@@ -91,7 +91,7 @@ func (g *gemm) sums(r *gpu.Recorder, v gemmVariant, y gpu.View) (gpu.Dispatch, e
 // params are those of all forms.
 func (g *gemm) params(v gemmVariant) gpu.Params {
 	p := gpu.Params{
-		"M": g.m, "N": g.n, "K": g.k, "depth": v.depth(g.k), "slices": v.slices(g.k), "rows": g.m, "ldc": g.ldc,
+		"M": g.m, "first": 0, "N": g.n, "K": g.k, "depth": v.depth(g.k), "slices": v.slices(g.k), "rows": g.m, "ldc": g.ldc,
 		"step_a": g.stepA, "step_b": g.stepB, "step_c": g.stepC,
 	}
 	for name, value := range g.pixels {
@@ -100,30 +100,52 @@ func (g *gemm) params(v gemmVariant) gpu.Params {
 	return p
 }
 
-// recordSlices cuts K into slices whose f32 sums matmul_reduce adds in order.
+// sumsMost is the most memory, in bytes, that sums take at once.
+const sumsMost = 32 << 20
+
+// recordSlices cuts K into slices whose f32 sums matmul_reduce adds in order,
+// for as many rows at a time as there is room for sums.
 func (g *gemm) recordSlices(r *gpu.Recorder, v gemmVariant) ([]gpu.Dispatch, error) {
 	reduce, err := reduceKernel(r.Precision, g.e)
 	if err != nil {
 		return nil, err
 	}
 	slices := v.slices(g.k)
-	partial := r.NewTyped(g.name+".sums", gpu.F32, 1, slices*g.m, g.ldc)
-	sums, err := g.sums(r, v, gpu.All(partial))
-	if err != nil {
-		return nil, err
+	most := int(min(sumsMost, r.Device().Info().Limits.MaxBinding)) / (4 * slices * g.ldc)
+	var dispatches []gpu.Dispatch
+	for _, rows := range ranges(g.m, max(64, most/64*64)) { // windows of y begin aligned
+		part := *g
+		part.m = rows[1] - rows[0]
+		share := float64(part.m) / float64(g.m)
+		part.flops, part.bytes = g.flops*share, g.bytes*share
+		sums := r.NewTyped(g.name+".sums", gpu.F32, 1, slices*part.m, g.ldc)
+		x, err := part.sums(r, v, gpu.All(sums))
+		if err != nil {
+			return nil, err
+		}
+		x.Params["first"] = rows[0]
+		dispatches = append(dispatches, x, part.reduce(r, reduce, sums, slices, rows[0]))
 	}
+	return dispatches, nil
+}
+
+// reduce adds the slices of the sums of g.m rows, which begin with row first of y.
+func (g *gemm) reduce(r *gpu.Recorder, k *gpu.Kernel, sums *gpu.Tensor, slices, first int) gpu.Dispatch {
 	columns := g.n + (g.count-1)*g.stepC
-	reduceParams := gpu.Params{
+	params := gpu.Params{
 		"M": g.m, "N": columns, "rows": g.m, "ldp": g.ldc, "slices": slices, "ldc": g.ldc, "ldr": g.ldc,
 		"real": g.real + (g.count-1)*g.stepC, "residual_rows": 0, "scale": 1,
 	}
+	window := func(v gpu.View) gpu.View {
+		row := int64(g.ldc) * v.Tensor.Type.Size()
+		return gpu.View{Tensor: v.Tensor, Offset: v.Offset + int64(first)*row, Size: int64(g.m) * row}
+	}
 	residual := gpu.All(r.Device().Dummy())
 	if g.residual.Tensor != nil {
-		reduceParams["residual_rows"], residual = g.m, g.residual
+		params["residual_rows"], residual = g.m, window(g.residual)
 	}
-	return []gpu.Dispatch{sums, {
-		Kernel: reduce, Params: reduceParams, Groups: elementwise(columns / 4 * g.m),
-		Bytes: float64(slices*g.m*g.ldc) * 4,
-		Bind:  []gpu.View{gpu.All(partial), g.bias, residual, g.y},
-	}}, nil
+	return gpu.Dispatch{
+		Kernel: k, Params: params, Groups: elementwise(columns / 4 * g.m), Bytes: float64(sums.Bytes()),
+		Bind: []gpu.View{gpu.All(sums), g.bias, residual, window(g.y)},
+	}
 }

@@ -48,6 +48,7 @@ alias Word = u32;
 
 struct Params {
     M: u32,       // output pixels
+    first: u32,   // pixels before them
     N: u32,       // physical columns to store, a multiple of 8
     K: u32,       // taps · physical channels of A, a multiple of 8
     depth: u32,   // elements of K in one slice, a multiple of 8 (K if unsplit)
@@ -105,7 +106,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let out_width = max(p.out_width, 1u);
     let out_area = out_width * max(p.out_height, 1u);
     for (var i = 0u; i < ORIGINS; i += 8u) {
-        let m = min(first_row + i + lane, max(p.M, 1u) - 1u);
+        let m = p.first + min(first_row + i + lane, max(p.M, 1u) - 1u);
         let picture = divide(m, out_area);
         let y = divide(m - picture * out_area, out_width);
         let x = m - picture * out_area - y * out_width;

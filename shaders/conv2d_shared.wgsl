@@ -42,6 +42,7 @@ alias Stored = vec2<u32>;
 
 struct Params {
     M: u32,       // output pixels
+    first: u32,   // pixels before them
     N: u32,       // physical columns to store, a multiple of 8
     K: u32,       // taps · physical channels of A, a multiple of 8
     depth: u32,   // elements of K in one slice, a multiple of 8 (K if unsplit)
@@ -130,7 +131,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let out_width = max(p.out_width, 1u);
     let out_area = out_width * max(p.out_height, 1u);
     for (var i = thread; i < BM; i += NX * NY) {
-        let m = min(group.x * BM + i, max(p.M, 1u) - 1u);
+        let m = p.first + min(group.x * BM + i, max(p.M, 1u) - 1u);
         let y = m % out_area / out_width * p.stride_y;
         let x = m % out_width * p.stride_x;
         origin[i] = vec4<i32>(i32(m / out_area * p.height * p.width), i32(y) - i32(p.pad_y), i32(x) - i32(p.pad_x), 0);

@@ -13,6 +13,8 @@ import (
 
 	"saccade/cmd/internal/cli"
 	"saccade/golden"
+	"saccade/gpu"
+	"saccade/models"
 	"saccade/weights"
 )
 
@@ -22,8 +24,10 @@ func TestGoldensByInputAndSave(t *testing.T) {
 		if c.Weights != "" { // of an embedded model; -verify covers it
 			continue
 		}
-		for precision, tol := range map[string]golden.Tolerance{"f16": golden.F16, "f32": golden.F32} {
-			t.Run(c.Name+"/"+precision, func(t *testing.T) { goldenByCommand(t, c, precision, tol) })
+		for _, precision := range []gpu.DType{gpu.F16, gpu.F32} {
+			t.Run(c.Name+"/"+precision.String(), func(t *testing.T) {
+				goldenByCommand(t, c, precision.String(), models.GoldenTolerance(c.Model, precision))
+			})
 		}
 	}
 }
@@ -33,7 +37,10 @@ func goldenByCommand(t *testing.T, c golden.Case, precision string, tol golden.T
 	require.NoError(t, err)
 	dir, model := checkpoint(t, c.Name), c.Model
 	if _, err := os.Stat(filepath.Join(dir, "config.json")); err != nil { // a bare state_dict
-		dir, model = filepath.Join(dir, "model.safetensors"), c.Architecture
+		found, err := filepath.Glob(filepath.Join(dir, "model.*"))
+		require.NoError(t, err)
+		require.Len(t, found, 1)
+		dir, model = found[0], c.Architecture
 	}
 	in := g.Tensors[pixelValues]
 	out := filepath.Join(t.TempDir(), "out.safetensors")
@@ -146,7 +153,7 @@ func TestOverflow(t *testing.T) {
 	}
 	args := []string{"-model", "vit", "-weights", dir, "-input", save(t, tensor(t, pixelValues, values, 1, 3, 20, 28)),
 		"-save", filepath.Join(out, "x.safetensors"), "-json"}
-	requireError(t, call(t, args...), cli.ExitFailure, "NaN or Inf", "patchify", "-precision f32")
+	requireError(t, call(t, args...), cli.ExitFailure, "NaN or Inf", "patch_embed.proj", "-precision f32")
 	assert.Empty(t, files(t, out))
 	requireFine(t, call(t, append(args, "-precision", "f32")...))
 
