@@ -15,7 +15,8 @@ type Timing struct {
 	Shape             []int // of the operation's first output
 	Groups            [3]int
 	Took              time.Duration
-	FLOPs, Bytes      float64
+	FLOPs, Saved      float64 // as in Dispatch
+	Bytes             float64
 }
 
 // profileBatch is the most dispatches timed in one submit: two queries each, of at most 8192.
@@ -40,7 +41,7 @@ func (p *Program) Profile(ctx context.Context, in map[string]any) ([]Timing, err
 	timings := make([]Timing, len(p.steps))
 	for i, s := range p.steps {
 		op := p.ops[s.op]
-		timings[i] = Timing{Op: op.Kind, Label: op.Label, Kernel: s.x.Kernel.String(), Groups: s.x.Groups, FLOPs: s.x.FLOPs, Bytes: s.x.Bytes}
+		timings[i] = Timing{Op: op.Kind, Label: op.Label, Kernel: s.x.Kernel.String(), Groups: s.x.Groups, FLOPs: s.x.FLOPs, Saved: s.x.Saved, Bytes: s.x.Bytes}
 		if len(op.Out) > 0 {
 			timings[i].Shape = op.Out[0].Shape
 		}

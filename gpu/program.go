@@ -264,13 +264,14 @@ func (p *Program) Memory() Memory {
 	return m
 }
 
-// FLOPs is the arithmetic of one run, counting a multiply-add as two.
-func (p *Program) FLOPs() float64 {
-	var n float64
+// FLOPs is the arithmetic of one run, counting a multiply-add as two: of the
+// operations as they are defined, and what the kernels do without.
+func (p *Program) FLOPs() (defined, saved float64) {
 	for _, s := range p.steps {
-		n += s.x.FLOPs
+		defined += s.x.FLOPs
+		saved += s.x.Saved
 	}
-	return n
+	return defined, saved
 }
 
 // OutputShape is the shape of a named output, nil if there is none.

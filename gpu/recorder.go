@@ -9,9 +9,10 @@ import (
 type Dispatch struct {
 	Kernel *Kernel
 	Params Params
-	Bind   []View // in the order of the kernel's storage bindings
-	Groups [3]int // workgroups in x, y, z; zero counts as one
-	FLOPs  float64
+	Bind   []View  // in the order of the kernel's storage bindings
+	Groups [3]int  // workgroups in x, y, z; zero counts as one
+	FLOPs  float64 // of the operation as it is defined, for rates that compare
+	Saved  float64 // of which the kernel does without, as by Winograd's transforms
 	Bytes  float64 // read and written once, for bandwidth figures
 }
 

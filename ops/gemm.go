@@ -20,8 +20,9 @@ type gemm struct {
 	stepC         int        // elements
 	e             epilogue
 
-	isPlain      bool // y takes the sums, f32, without an epilogue
-	flops, bytes float64
+	isPlain      bool    // y takes the sums, f32, without an epilogue
+	flops, saved float64 // as in gpu.Dispatch
+	bytes        float64
 }
 
 // rowsOf describes rows of A that follow each other, width elements apart.
@@ -62,7 +63,7 @@ func (g *gemm) recordAs(r *gpu.Recorder, v gemmVariant) ([]gpu.Dispatch, error) 
 	}
 	return []gpu.Dispatch{{
 		Kernel: kern, Params: params, Bind: []gpu.View{g.a, g.b, g.bias, residual, g.y},
-		Groups: v.groups(g.m, g.n, g.count, r.Precision), FLOPs: g.flops, Bytes: g.bytes,
+		Groups: v.groups(g.m, g.n, g.count, r.Precision), FLOPs: g.flops, Saved: g.saved, Bytes: g.bytes,
 	}}, nil
 }
 
@@ -84,7 +85,7 @@ func (g *gemm) sums(r *gpu.Recorder, v gemmVariant, y gpu.View) (gpu.Dispatch, e
 	kern, err := kernel(v.Family, variant, spec)
 	return gpu.Dispatch{
 		Kernel: kern, Params: params, Bind: bind,
-		Groups: v.groups(g.m, g.n, g.count, r.Precision), FLOPs: g.flops, Bytes: g.bytes,
+		Groups: v.groups(g.m, g.n, g.count, r.Precision), FLOPs: g.flops, Saved: g.saved, Bytes: g.bytes,
 	}, err
 }
 

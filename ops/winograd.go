@@ -149,6 +149,7 @@ func (t winogradTurn) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 		flops: call.flops() * float64(t.tiles) / float64(call.n*ceilDiv(call.oh, w.t)*ceilDiv(call.ow, w.t)),
 		bytes: float64(v.Bytes() + m.Bytes()),
 	}
+	g.saved = g.flops - 2*float64(t.tiles*w.matrices()*c.In*c.Out)
 	products, err := g.record(r)
 	if err != nil {
 		return nil, err

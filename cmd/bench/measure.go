@@ -55,7 +55,7 @@ func measure(ctx context.Context, m *meter, s *subject, r int) (row Row, mismatc
 // fill times s r times, each between two measurements of the peak.
 func (row *Row) fill(ctx context.Context, m *meter, s *subject, r int) error {
 	var took, fractions []float64
-	var flops float64
+	var defined float64
 	before, err := m.now(ctx)
 	if err != nil {
 		return err
@@ -69,13 +69,13 @@ func (row *Row) fill(ctx context.Context, m *meter, s *subject, r int) error {
 		if err != nil {
 			return err
 		}
-		flops = work
+		defined = work.defined
 		took = append(took, t.Seconds()*1e3)
-		fractions = append(fractions, work/t.Seconds()/1e9/max(before, after))
+		fractions = append(fractions, (work.defined-work.saved)/t.Seconds()/1e9/max(before, after))
 		before = after
 	}
 	row.MSMean, row.MSSD, row.MSMin = statistics(took)
-	row.GFLOPS = flops / row.MSMean / 1e6
+	row.GFLOPS = defined / row.MSMean / 1e6
 	row.PeakFraction = median(fractions)
 	return nil
 }
@@ -102,39 +102,47 @@ func verify(ctx context.Context, s *subject, row *Row) (mismatch, err error) {
 	return mismatch, nil
 }
 
+// flops is arithmetic: of operations as they are defined, by which rates compare,
+// and what the kernels do without (Winograd's convolutions), which no adapter
+// gets credit for.
+type flops struct{ defined, saved float64 }
+
 // time is one repetition: the time of a run and its operations. A model's is by
 // the clock, from the upload of its input to the read-back of its output; an
 // operation's is that of its dispatches, the mean of several runs.
-func (s *subject) time(ctx context.Context) (took time.Duration, flops float64, err error) {
+func (s *subject) time(ctx context.Context) (took time.Duration, work flops, err error) {
 	if s.Kind == "model" {
 		began := time.Now()
 		_, err := s.program.Run(ctx, s.in)
-		return time.Since(began), s.program.FLOPs(), err
+		took = time.Since(began)
+		work.defined, work.saved = s.program.FLOPs()
+		return took, work, err
 	}
 	began, runs := time.Now(), 0
 	for ; runs < repeatTimes && (runs == 0 || time.Since(began) < repeatTime); runs++ {
 		timings, err := s.program.Profile(ctx, s.in)
 		if err != nil {
-			return 0, 0, err
+			return 0, flops{}, err
 		}
 		t, f := s.sum(timings)
-		took, flops = took+t, f
+		took, work = took+t, f
 	}
 	took /= time.Duration(runs)
 	if took <= 0 {
-		return 0, 0, fmt.Errorf("%s took no measurable time", s)
+		return 0, flops{}, fmt.Errorf("%s took no measurable time", s)
 	}
-	return took, flops, nil
+	return took, work, nil
 }
 
-func (s *subject) sum(timings []gpu.Timing) (took time.Duration, flops float64) {
+func (s *subject) sum(timings []gpu.Timing) (took time.Duration, work flops) {
 	for _, t := range timings {
 		if s.mine(t.Op) {
 			took += t.Took
-			flops += t.FLOPs
+			work.defined += t.FLOPs
+			work.saved += t.Saved
 		}
 	}
-	return took, flops
+	return took, work
 }
 
 // statistics are mean, standard deviation (of a sample) and minimum.

@@ -190,7 +190,8 @@ func (m *meter) rate(ctx context.Context, p *gpu.Program) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	rate := p.FLOPs() / took.Seconds() / 1e9
+	flops, _ := p.FLOPs()
+	rate := flops / took.Seconds() / 1e9
 	m.peak.GFLOPS = max(m.peak.GFLOPS, rate)
 	return rate, nil
 }
