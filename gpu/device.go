@@ -136,7 +136,7 @@ func (d *Device) Close() {
 	}
 	d.closed = true
 	if d.dev != nil {
-		d.settle(unknownTime)
+		d.settle()
 	}
 	for _, p := range d.pipelines {
 		p.release()

@@ -70,7 +70,7 @@ func (p *Program) profileSteps(timings []Timing, lo, hi int) error {
 		if err := d.submit(func(e *wgpu.CommandEncoder) error { return p.encode(e, lo, hi) }); err != nil {
 			return err
 		}
-		d.settle(unknownTime)
+		d.settle()
 		timings[lo].Took = time.Since(began)
 		return nil
 	}

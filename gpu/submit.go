@@ -3,7 +3,6 @@ package gpu
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -69,27 +68,14 @@ func (d *Device) submit(f func(*wgpu.CommandEncoder) error) error {
 func (d *Device) Wait() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.settle(unknownTime)
+	d.settle()
 }
 
-// bindingPatience is how long the binding waits by itself. It then goes on
-// without a word as if all were done, and frees what the GPU still reads:
-// drivers that compile a kernel for seconds at its first dispatch crash of it.
-const bindingPatience = 5 * time.Second
-
-// unknownTime is what a submit may take in which the driver may compile.
-const unknownTime = time.Duration(math.MaxInt64)
-
-// settle returns when all submitted work is done, which is expected to take a
-// certain time. Only well within its patience is the binding told to wait;
-// otherwise it is asked again and again. The caller holds d.mu.
-func (d *Device) settle(expected time.Duration) {
-	if expected < bindingPatience/10 {
-		d.dev.Poll(true, nil)
-		return
-	}
-	d.pollUntil(func(idle bool) bool { return idle })
-}
+// settle returns when all submitted work is done. The binding is never told to
+// wait: after five seconds it goes on without a word as if all were done, and
+// frees what the GPU still reads. A driver that compiles for seconds, or a
+// process that was stopped and continued, crashes of it. The caller holds d.mu.
+func (d *Device) settle() { d.pollUntil(func(idle bool) bool { return idle }) }
 
 // pollUntil polls without waiting, at first in a row, then after pauses that
 // grow with the time passed, until done; idle says that no work is under way.
@@ -97,7 +83,7 @@ func (d *Device) pollUntil(done func(idle bool) bool) {
 	began := time.Now()
 	for !done(d.dev.Poll(false, nil)) {
 		if passed := time.Since(began); passed > 50*time.Microsecond {
-			time.Sleep(min(passed/20, 2*time.Millisecond))
+			time.Sleep(min(passed/40, time.Millisecond))
 		}
 	}
 }
@@ -144,10 +130,10 @@ func (p *Program) executeChunk(lo, hi int) (next int, err error) {
 		return lo, fmt.Errorf("submitting %s: %s", p.ops[p.steps[lo].op].Label, oneLine(err))
 	}
 	if !p.warm || cold {
-		d.settle(unknownTime)
+		d.settle()
 		return next, nil
 	}
-	d.settle(d.pace.estimate(work))
+	d.settle()
 	d.pace.learn(work, time.Since(began))
 	return next, nil
 }

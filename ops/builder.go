@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"saccade/gpu"
@@ -65,7 +66,9 @@ func (b *Builder) Upload() error {
 		}
 	}
 	var work []func() error
-	for _, x := range b.bindings {
+	bySize := slices.Clone(b.bindings) // the largest first, or one core does it while the others wait
+	slices.SortStableFunc(bySize, func(x, y weights.Binding) int { return y.Tensor.Len() - x.Tensor.Len() })
+	for _, x := range bySize {
 		work = append(work, x.Set)
 	}
 	if err := onAllCores(work); err != nil {

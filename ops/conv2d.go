@@ -208,7 +208,7 @@ func (call *convCall) record(r *gpu.Recorder) (gpu.Op, error) {
 		op.In = append(op.In, call.e.residual)
 	}
 	var err error
-	if w, ok := call.winograd(); ok {
+	if w, ok := call.winograd(r.Device().Info()); ok {
 		op.Tolerance = w.tolerance(r.Precision)
 		op.Dispatches, err = call.recordWinograd(r, w)
 	} else if c.depthwise() {

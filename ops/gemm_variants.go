@@ -100,7 +100,8 @@ func chooseGemm(info gpu.Info, precision gpu.DType, m, n, k, count int, plain bo
 // softwareGemm takes the variant with the least cost by a model of lavapipe, in
 // vectors multiplied and added: a word of B costs 19, one of the tile 12, and
 // gathering eight vectors 170 (measured by leaving them out). The variants are
-// few, since each takes the driver half a second to compile.
+// few, since each takes the driver a third of a second to compile; TM is 0 where
+// plain sums of so deep a product fit none.
 func softwareGemm(info gpu.Info, precision gpu.DType, m, n, k, count int, plain bool) gemmVariant {
 	var best gemmVariant
 	least := 0.0
@@ -121,24 +122,26 @@ func softwareGemm(info gpu.Info, precision gpu.DType, m, n, k, count int, plain 
 	return best
 }
 
-// tileSizes are the sizes of workgroup memory, in vectors, among which variants
-// choose.
-var tileSizes = []int{256, 1024}
+// The workgroup memory of a variant, in vectors: one size, since each is
+// compiled on its own, and a large one for sums that can't be sliced.
+const (
+	tileSize  = 768
+	tileLarge = 2000
+)
 
 // fit sets the slices and the tile so that workgroup memory holds them.
 func (v *gemmVariant) fit(info gpu.Info, precision gpu.DType, k int, plain bool) bool {
 	most := (info.Limits.MaxWorkgroupStorage - 16*gpu.Pad8(v.tileRows())) / 16
-	last := max(1, k/64)
+	v.Tile = tileSize
 	if plain {
-		last = 1
+		if v.Slices = 1; v.tileVectors(k, precision) > tileSize {
+			v.Tile = tileLarge
+		}
+		return v.Tile <= most && v.tileVectors(k, precision) <= v.Tile
 	}
-	for v.Slices = 1; v.Slices <= last; v.Slices++ {
-		need := v.tileVectors(v.depth(k), precision)
-		for _, size := range tileSizes {
-			if need <= size && size <= most {
-				v.Tile = size
-				return true
-			}
+	for v.Slices = 1; v.Slices <= max(1, k/64); v.Slices++ {
+		if v.tileVectors(v.depth(k), precision) <= tileSize {
+			return tileSize <= most
 		}
 	}
 	return false

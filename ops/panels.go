@@ -28,7 +28,7 @@ func panelWidth(typ gpu.DType) int { return 8 * int(16/typ.Size()) }
 
 // packPanels stores w, [Out, In] row by row, in panels. dst is zeroed.
 func packPanels(dst []byte, typ gpu.DType, w []float32, l *Linear) {
-	k, _ := l.physical()
+	k, n := l.physical()
 	size := int(typ.Size())
 	perLane := 16 / size
 	width := panelWidth(typ)
@@ -36,23 +36,30 @@ func packPanels(dst []byte, typ gpu.DType, w []float32, l *Linear) {
 	for i := range columns {
 		columns[i] = padded(i, l.In, l.InGroups) * width * size
 	}
+	outputs := make([][]int, panelColumns(n)/width) // of each panel
+	for o := range l.Out {
+		p := padded(o, l.Out, l.OutGroups) / width
+		outputs[p] = append(outputs[p], o)
+	}
 	// A panel at a time and few of its rows, so that what is written stays in the cache.
 	const rows = 64
-	for first := 0; first < l.In; first += rows {
-		last := min(l.In, first+rows)
-		for o := range l.Out {
-			c := padded(o, l.Out, l.OutGroups)
-			at := dst[c/width*k*width*size+c%width/perLane*16+c%perLane*size:]
-			row := w[o*l.In : (o+1)*l.In]
-			if typ == gpu.F16 {
-				for i := first; i < last; i++ {
-					binary.LittleEndian.PutUint16(at[columns[i]:], gpu.Half(row[i]))
+	parallel(len(outputs), func(p int) {
+		for first := 0; first < l.In; first += rows {
+			last := min(l.In, first+rows)
+			for _, o := range outputs[p] {
+				c := padded(o, l.Out, l.OutGroups)
+				at := dst[p*k*width*size+c%width/perLane*16+c%perLane*size:]
+				row := w[o*l.In : (o+1)*l.In]
+				if typ == gpu.F16 {
+					for i := first; i < last; i++ {
+						binary.LittleEndian.PutUint16(at[columns[i]:], gpu.Half(row[i]))
+					}
+					continue
 				}
-				continue
-			}
-			for i := first; i < last; i++ {
-				binary.LittleEndian.PutUint32(at[columns[i]:], math.Float32bits(row[i]))
+				for i := first; i < last; i++ {
+					binary.LittleEndian.PutUint32(at[columns[i]:], math.Float32bits(row[i]))
+				}
 			}
 		}
-	}
+	})
 }

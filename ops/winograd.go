@@ -208,7 +208,7 @@ func (t winogradTurn) output(r *gpu.Recorder, m *gpu.Tensor) (gpu.Dispatch, erro
 // winograd is the transform with the fewest multiplications, if it saves a
 // third of the direct ones'. Below 16 channels the transforms cost more than
 // they save (as in ncnn).
-func (call *convCall) winograd() (winograd, bool) {
+func (call *convCall) winograd(info gpu.Info) (winograd, bool) {
 	c := call.c
 	if c.Kernel != Square(3) || c.Stride != Square(1) || c.Dilation != Square(1) || c.Groups != 1 || c.In < 16 || c.Out < 16 {
 		return winograd{}, false
@@ -216,6 +216,9 @@ func (call *convCall) winograd() (winograd, bool) {
 	best := winograd2
 	if call.multiplications(winograd4) < call.multiplications(winograd2) {
 		best = winograd4
+	}
+	if chooseGemm(info, c.b.Precision, 1, gpu.Pad8(c.Out), gpu.Pad8(c.In), best.matrices(), true).TM == 0 {
+		return winograd{}, false // too many channels for the workgroup memory
 	}
 	return best, 3*call.multiplications(best) <= 2*9*call.oh*call.ow
 }

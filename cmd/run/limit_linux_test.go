@@ -114,3 +114,21 @@ func TestInterrupt(t *testing.T) {
 	requireError(t, result{cmd.ProcessState.ExitCode(), string(stdout), string(stderr)}, cli.ExitInterrupted, "interrupted")
 	assert.Empty(t, files(t, out))
 }
+
+// Stopped in the middle of its work and continued six seconds later, longer
+// than the binding waits by itself, a run goes on as if nothing had been.
+func TestStoppedAndContinued(t *testing.T) {
+	const pictures = 300
+	input := save(t, tensor(t, pixelValues, make([]float32, pictures*3*32*32), pictures, 3, 32, 32))
+	path := filepath.Join(t.TempDir(), "x.safetensors")
+	cmd := subprocess(t, nil, "-model", "vit", "-input", input, "-json", "-save", path)
+	var stdout, stderr errBuffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	require.NoError(t, cmd.Start())
+	time.Sleep(1500 * time.Millisecond)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGSTOP))
+	time.Sleep(6 * time.Second)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGCONT))
+	require.NoError(t, cmd.Wait(), string(stderr))
+	assert.Equal(t, []int{pictures, 10}, read(t, path)["logits"].Shape)
+}
