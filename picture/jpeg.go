@@ -8,15 +8,26 @@ import (
 )
 
 // decodeJPEG decodes with Go's reader and makes RGB of its planes as libjpeg
-// does. Go repeats each chroma sample over the pixels that share it; libjpeg,
+// does, down to the rounding of the inverse DCT. Go repeats each chroma sample over the pixels that share it; libjpeg,
 // with which the reference pipelines read their pictures, interpolates.
 func decodeJPEG(data []byte, background [3]uint8) (*Image, error) {
 	m, err := jpeg.Decode(bytes.NewReader(withAdobe(data)))
 	if err != nil {
 		return nil, err
 	}
-	if ycc, ok := m.(*image.YCbCr); ok {
-		return fromYCbCr(ycc), nil
+	steps := quantisation(data)
+	switch m := m.(type) {
+	case *image.YCbCr:
+		if len(steps) == 3 {
+			redoIDCT(m.Y, m.YStride, &steps[0])
+			redoIDCT(m.Cb, m.CStride, &steps[1])
+			redoIDCT(m.Cr, m.CStride, &steps[2])
+		}
+		return fromYCbCr(m), nil
+	case *image.Gray:
+		if len(steps) == 1 {
+			redoIDCT(m.Pix, m.Stride, &steps[0])
+		}
 	}
 	return flatten(m, background), nil
 }
