@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,14 +23,23 @@ func goldenModel(t *testing.T, name string, o Options) *Model {
 	t.Helper()
 	c, err := golden.Find(name)
 	require.NoError(t, err)
+	m, err := Load(context.Background(), openDevice(t), c.Model, goldenFolder(t, name), o)
+	require.NoError(t, err)
+	t.Cleanup(m.Close)
+	return m
+}
+
+// goldenFolder is a golden's checkpoint on a disk.
+func goldenFolder(t *testing.T, name string) string {
+	t.Helper()
+	c, err := golden.Find(name)
+	require.NoError(t, err)
 	folder, err := golden.Folder(c)
 	require.NoError(t, err)
 	dir := t.TempDir()
 	require.NoError(t, os.CopyFS(dir, folder))
-	m, err := Load(context.Background(), openDevice(t), c.Model, dir, o)
-	require.NoError(t, err)
-	t.Cleanup(m.Close)
-	return m
+	require.NoError(t, os.Remove(filepath.Join(dir, "golden.safetensors")))
+	return dir
 }
 
 // grey is a picture of one grey.

@@ -9,18 +9,20 @@ import (
 	"saccade/weights"
 )
 
-// signs are names by which a checkpoint is known at sight. The first whose
-// tensor is there counts.
+// signs are tensors by which a checkpoint is known at sight. The first that is
+// there counts.
 var signs = []struct {
-	name *regexp.Regexp // of a tensor
-	what string
+	name   *regexp.Regexp
+	kernel int // of a convolution, 0 for any tensor
+	what   string
 }{
-	{regexp.MustCompile(`^(.*\.)?(text_model|logit_scale)`), "a CLIP or SigLIP"},
-	{regexp.MustCompile(`\.time_embedding\.|^time_embedding\.|^down_blocks\.`), "a diffusion model's part"},
-	{regexp.MustCompile(`(^|\.)(cls_token|class_token)$|^blocks\.0\.attn\.`), "a vision transformer (-model vit)"},
-	{regexp.MustCompile(`^features\.0\.0\.weight$|^_conv_stem\.|^conv_stem\.|^(efficientnet\.)?embeddings\.convolution\.`), "an EfficientNet (-model efficientnet)"},
-	{regexp.MustCompile(`^layer1\.0\.conv1\.|^(resnet\.)?embedder\.embedder\.`), "a ResNet (-model resnet)"},
-	{regexp.MustCompile(`^features\.10\.weight$`), "a VGG or an AlexNet (-model vgg, -model alexnet)"},
+	{regexp.MustCompile(`^(.*\.)?(text_model|logit_scale)`), 0, "a CLIP or SigLIP"},
+	{regexp.MustCompile(`(^|\.)time_embedding\.|^down_blocks\.`), 0, "a part of a diffusion model"},
+	{regexp.MustCompile(`(^|\.)(cls_token|class_token)$|^blocks\.0\.attn\.`), 0, "a vision transformer (-model vit)"},
+	{regexp.MustCompile(`^features\.0\.0\.weight$|^_conv_stem\.|^conv_stem\.|^(efficientnet\.)?embeddings\.convolution\.`), 0, "an EfficientNet (-model efficientnet)"},
+	{regexp.MustCompile(`^layer1\.0\.conv1\.|^(resnet\.)?embedder\.embedder\.`), 0, "a ResNet (-model resnet)"},
+	{regexp.MustCompile(`^features\.0\.weight$`), 11, "an AlexNet (-model alexnet)"},
+	{regexp.MustCompile(`^features\.0\.weight$`), 3, "a VGG (-model vgg)"},
 }
 
 // Unknown is the error for a checkpoint that is none of a kind: lacking says
@@ -28,7 +30,10 @@ var signs = []struct {
 func Unknown(src weights.Source, kind, lacking string) error {
 	names := src.Names()
 	for _, s := range signs {
-		if i := slices.IndexFunc(names, s.name.MatchString); i >= 0 {
+		i := slices.IndexFunc(names, func(name string) bool {
+			return s.name.MatchString(name) && (s.kernel == 0 || s.kernel == Dim(src, name, 3))
+		})
+		if i >= 0 {
 			return fmt.Errorf("the checkpoint is no %s that is known: among its %d tensors is %s; %s looks like %s", kind, len(names), lacking, names[i], s.what)
 		}
 	}
