@@ -2,6 +2,7 @@ package models
 
 import (
 	"saccade/models/alexnet"
+	"saccade/models/internal/checkpoint"
 	"saccade/models/resnet"
 	"saccade/models/vgg"
 	"saccade/ops"
@@ -15,16 +16,20 @@ var resnetFamily = Family{
 	Weights:       "a folder or hub id of transformers or timm, or a state_dict of torchvision, timm or Idelbayev's pytorch_resnet_cifar10",
 	architectures: resnet.StandardNames(),
 	embedded:      zoo.ResNet(),
-	open: func(b *ops.Builder, src weights.Source, config []byte, _ string) (opened, error) {
+	open: func(b *ops.Builder, src weights.Source, config []byte, name string) (opened, error) {
 		c, named, err := resnet.Describe(src, config)
 		if err != nil {
+			return opened{}, err
+		}
+		published := c.Published()
+		if err := checkpoint.Misnamed(published, name, "resnet"); err != nil {
 			return opened{}, err
 		}
 		m, err := resnet.New(b, c)
 		if err != nil {
 			return opened{}, err
 		}
-		return opened{net: m, src: named, labels: c.Labels}, nil
+		return opened{net: m, src: named, labels: c.Labels, architecture: published}, nil
 	},
 	standard: func(b *ops.Builder, name string) (Network, error) {
 		c, _ := resnet.Standard(name)
@@ -37,12 +42,16 @@ var vggFamily = Family{
 	About:         "VGG, with and without batch norms",
 	Weights:       "a state_dict of torchvision, or a folder or hub id of timm",
 	architectures: vgg.StandardNames(),
-	open: func(b *ops.Builder, src weights.Source, config []byte, _ string) (opened, error) {
+	open: func(b *ops.Builder, src weights.Source, config []byte, name string) (opened, error) {
 		c, named, err := vgg.Describe(src, config)
 		if err != nil {
 			return opened{}, err
 		}
-		return opened{net: vgg.New(b, c), src: named, labels: c.Labels}, nil
+		published := c.Published()
+		if err := checkpoint.Misnamed(published, name, "vgg"); err != nil {
+			return opened{}, err
+		}
+		return opened{net: vgg.New(b, c), src: named, labels: c.Labels, architecture: published}, nil
 	},
 	standard: func(b *ops.Builder, name string) (Network, error) {
 		c, _ := vgg.Standard(name)

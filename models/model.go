@@ -67,7 +67,7 @@ func (m *Model) record(s shape) *gpu.Recorder {
 	r := m.dev.Record(m.Precision)
 	r.KeepTaps = m.taps
 	if h, w := m.net.Smallest(); s[2] < h || s[3] < w {
-		r.Fail(fmt.Errorf("too small, the network takes at least %dx%d (height x width)", h, w))
+		r.Fail(fmt.Errorf("pictures of %dx%d (height x width) are too small, the network takes at least %dx%d", s[2], s[3], h, w))
 		return r
 	}
 	m.net.Forward(r, r.Input("pixel_values", gpu.F32, s[:]...), m.attentions)

@@ -51,7 +51,7 @@ func (c Config) published(named string) (string, error) {
 	found, known := variantWith(c)
 	switch {
 	case ok && known && found.name != v.name:
-		return "", fmt.Errorf("the checkpoint has the sizes of %s, not of %s; name that, or the family efficientnet", found.name, named)
+		return "", checkpoint.Misnamed(found.name, named, "efficientnet")
 	case known:
 		return found.name, nil
 	case ok:

@@ -2,6 +2,7 @@ package resnet
 
 import (
 	"fmt"
+	"slices"
 
 	"saccade/ops"
 )
@@ -98,6 +99,18 @@ func StandardNames() []string {
 		"resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d",
 		"resnet20", "resnet32", "resnet44", "resnet56", "resnet110",
 	}
+}
+
+// Published is the name of the published architecture whose channels and depths
+// c has, "" if it is none's.
+func (c Config) Published() string {
+	for _, name := range StandardNames() {
+		p, _ := Standard(name)
+		if c.Stem == p.Stem && c.Small == p.Small && c.Bottleneck == p.Bottleneck && c.Groups == p.Groups && slices.Equal(c.Stages, p.Stages) {
+			return name
+		}
+	}
+	return ""
 }
 
 // check refuses what no network can be made of.

@@ -1,6 +1,7 @@
 package vgg
 
 import (
+	"slices"
 	"strings"
 
 	"saccade/models/internal/classifier"
@@ -47,6 +48,18 @@ func Standard(name string) (Config, bool) {
 // StandardNames are the names of [Standard].
 func StandardNames() []string {
 	return []string{"vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"}
+}
+
+// Published is the name of the published network whose convolutions c has, "" if
+// it is none's.
+func (c Config) Published() string {
+	for _, name := range StandardNames() {
+		p, _ := Standard(name)
+		if c.Norm == p.Norm && slices.EqualFunc(c.Stages, p.Stages, slices.Equal) {
+			return name
+		}
+	}
+	return ""
 }
 
 // Input is the channels, height and width of the pictures it was trained on;

@@ -29,6 +29,16 @@ func Has(src weights.Source, name string) bool {
 	return ok
 }
 
+// Misnamed refuses a checkpoint that has the sizes of the published architecture
+// found when the user named another. Sizes of which found is "", no published
+// one's, may go under any name.
+func Misnamed(found, named, family string) error {
+	if found == "" || named == found || named == family {
+		return nil
+	}
+	return fmt.Errorf("the checkpoint has the sizes of %s, not of %s; name that, or the family %s", found, named, family)
+}
+
 // Labels orders a config's id2label by the class; nil where there is none.
 // classes is how many the network has, 0 where that is not known.
 func Labels(id2label map[string]string, classes int) ([]string, error) {
