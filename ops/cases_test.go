@@ -2,9 +2,11 @@ package ops
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -199,6 +201,36 @@ func TestRandomShapes(t *testing.T) {
 					verified(t, d, precision, c)
 				}
 			})
+		})
+	}
+}
+
+// NaN goes through every activation and pooling to the end, where an overflow
+// of halves is noticed by it.
+func TestNaNStays(t *testing.T) {
+	d, nan := device(t, plainDevice), float32(math.NaN())
+	in := []float32{nan, 1, -2, nan, 7, 3, -1, 0.5}
+	check := func(name string, precision gpu.DType, at []int, op func(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor) {
+		r := d.Record(precision)
+		r.Output("y", op(r, Pack(r, r.Input("x", gpu.F32, 1, 1, 8, 1), 1)))
+		program, err := r.Finish()
+		require.NoError(t, err)
+		defer program.Close()
+		out, err := program.Run(t.Context(), map[string]any{"x": in})
+		require.NoError(t, err)
+		for i, v := range out["y"] {
+			assert.Equal(t, slices.Contains(at, i), v != v, "%s %s: y[%d] = %g", name, precision, i, v)
+		}
+	}
+	for _, precision := range precisions {
+		for _, a := range Activations {
+			check(string(a), precision, []int{0, 3}, func(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor { return Apply(r, x, a) })
+		}
+		check("max_pool", precision, []int{0, 1}, func(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
+			return MaxPool(r, x, Pool{Kernel: [2]int{1, 2}, Stride: [2]int{1, 2}})
+		})
+		check("avg_pool", precision, []int{0, 1}, func(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
+			return AvgPool(r, x, Pool{Kernel: [2]int{1, 2}, Stride: [2]int{1, 2}})
 		})
 	}
 }

@@ -37,7 +37,7 @@ fn gelu(x: vec4<f32>) -> vec4<f32> {
 
 // tanh whose argument is kept where exp does not overflow.
 fn safe_tanh(x: vec4<f32>) -> vec4<f32> {
-  return tanh(clamp(x, vec4<f32>(-10.0), vec4<f32>(10.0)));
+  return keep_nan(x, tanh(clamp(x, vec4<f32>(-10.0), vec4<f32>(10.0))));
 }
 
 // torch.nn.GELU(approximate="tanh"), transformers' gelu_new. (1 + tanh u)/2 is
@@ -46,9 +46,15 @@ fn gelu_tanh(x: vec4<f32>) -> vec4<f32> {
   return x * sigmoid(1.59576912 * (x + 0.044715 * x * x * x));
 }
 
+// y, but NaN where x is: min, max, clamp and comparisons do not promise it on
+// every driver. An overflow of halves is noticed at the end by its NaN.
+fn keep_nan(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
+  return select(y, x, (bitcast<vec4<u32>>(x) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u));
+}
+
 // The logistic function; exp overflows to infinity where the result is zero.
 fn sigmoid(x: vec4<f32>) -> vec4<f32> {
-  return vec4<f32>(1.0) / (vec4<f32>(1.0) + exp(clamp(-x, vec4<f32>(-80.0), vec4<f32>(80.0))));
+  return keep_nan(x, vec4<f32>(1.0) / (vec4<f32>(1.0) + exp(clamp(-x, vec4<f32>(-80.0), vec4<f32>(80.0)))));
 }
 
 // transformers' quick_gelu: x·σ(1.702·x).
@@ -62,11 +68,11 @@ fn silu(x: vec4<f32>) -> vec4<f32> {
 }
 
 fn relu(x: vec4<f32>) -> vec4<f32> {
-  return max(x, vec4<f32>(0.0));
+  return keep_nan(x, max(x, vec4<f32>(0.0)));
 }
 
 fn relu6(x: vec4<f32>) -> vec4<f32> {
-  return clamp(x, vec4<f32>(0.0), vec4<f32>(6.0));
+  return keep_nan(x, clamp(x, vec4<f32>(0.0), vec4<f32>(6.0)));
 }
 
 // torch.nn.Hardswish: x·relu6(x+3)/6.

@@ -59,6 +59,11 @@ fn span(i: u32, size: u32, out: u32, kernel: u32, stride: u32, pad: u32, counted
   return vec3<u32>(max(start, pad) - pad, min(end, size + pad) - pad, divisor);
 }
 
+// y, but NaN where x is, as in activation.
+fn keep_nan(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
+  return select(y, x, (bitcast<vec4<u32>>(x) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u));
+}
+
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = id.x + id.y * groups.x * 64u;
@@ -78,7 +83,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         for (var u = 0u; u < KW; u = u + 1u) {
           let pixel = unpack(x[(line + min(across.x + u, across.y - 1u)) * p.vectors + c]);
           if (MAX == 1u) {
-            acc = max(acc, pixel);
+            acc = keep_nan(pixel, keep_nan(acc, max(acc, pixel)));
           } else {
             acc = acc + select(vec4<f32>(0.0), pixel, down.x + v < down.y && across.x + u < across.y);
           }
