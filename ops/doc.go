@@ -8,7 +8,13 @@
 //
 // Activations are [..., C] with the innermost dimension padded to a multiple
 // of eight (see [gpu.Tensor]); PyTorch's layouts exist only in constants as
-// checkpoints have them and in what [Pack] and [Patchify] take.
+// checkpoints have them and in what [Pack] and a convolution of an input take.
+//
+// A convolution is a matmul of pixels where its filter is 1×1, Winograd's where
+// it is 3×3 with stride 1 and saves enough, a kernel of its own where every
+// channel has its own filter, and else an implicit matmul; of an input, it is a
+// matmul of unfolded windows. The weight is laid out for the one that a
+// recording chose, with the batch norm folded in.
 //
 // Layers that own parameters ([Linear], [LayerNorm], …) are made by a
 // [Builder], which binds them to a checkpoint and holds their memory.
