@@ -43,7 +43,7 @@ const eps = 1e-5
 
 // Standard are the sizes of He et al. (table 1 and section 4.2), Zagoruyko and
 // Komodakis, and Xie et al., under torchvision's names at 224×224 with 1000
-// classes, and resnet20 … resnet110 for CIFAR-10.
+// classes, and resnet20 … resnet56 for CIFAR-10.
 func Standard(name string) (Config, bool) {
 	if depth, ok := cifarDepths[name]; ok {
 		return Config{Image: ops.Square(cifarSide), Channels: 3, Stem: 16, Small: true, Groups: 1, Identity: true, Act: ops.ReLU, Classes: 10,
@@ -71,7 +71,7 @@ const (
 )
 
 // cifarDepths are the blocks of each of three stages: (layers − 2) / 6.
-var cifarDepths = map[string]int{"resnet20": 3, "resnet32": 5, "resnet44": 7, "resnet56": 9, "resnet110": 18}
+var cifarDepths = map[string]int{"resnet20": 3, "resnet32": 5, "resnet44": 7, "resnet56": 9}
 
 // imageNetSizes are the blocks of the four stages, and the groups of the first
 // one's 3×3 convolutions with the channels of each.
@@ -97,7 +97,7 @@ func StandardNames() []string {
 	return []string{
 		"resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2", "wide_resnet101_2",
 		"resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d",
-		"resnet20", "resnet32", "resnet44", "resnet56", "resnet110",
+		"resnet20", "resnet32", "resnet44", "resnet56",
 	}
 }
 

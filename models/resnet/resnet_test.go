@@ -147,7 +147,7 @@ func TestCheck(t *testing.T) {
 func TestStandardDepths(t *testing.T) {
 	for name, want := range map[string]int{
 		"resnet18": 18, "resnet34": 34, "resnet50": 50, "resnet101": 101, "resnet152": 152, "wide_resnet50_2": 50, "resnext101_64x4d": 101,
-		"resnet20": 20, "resnet32": 32, "resnet44": 44, "resnet56": 56, "resnet110": 110,
+		"resnet20": 20, "resnet32": 32, "resnet44": 44, "resnet56": 56,
 	} {
 		c, ok := Standard(name)
 		require.True(t, ok, name)
