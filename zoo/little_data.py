@@ -29,7 +29,7 @@ Run = namedtuple("Run", "model percent steps seed")
 RUNS = [
     Run(model, percent, steps, seed)
     for seed in range(3)
-    for percent, seeds, cnn_steps, vit_steps in ((1, 3, 500, 500), (10, 2, 1000, 1000), (100, 1, 1560, 2730))
+    for percent, seeds, cnn_steps, vit_steps in ((1, 3, 500, 500), (10, 2, 800, 800), (100, 1, 1170, 1170))
     for model, steps in (("ResNet", cnn_steps), ("ViT", vit_steps))
     if seed < seeds
 ]
