@@ -173,12 +173,7 @@ func windows(size, kernel, stride, dilation int) int {
 }
 
 // pointwise says that the convolution is a matmul of every pixel on its own.
-var forceDirect bool
-
 func (c *Conv2d) pointwise() bool {
-	if forceDirect {
-		return false
-	}
 	return c.Kernel == Square(1) && c.Stride == Square(1) && c.Groups == 1 && (c.Pad == Padding{} || c.Pad.Same)
 }
 
