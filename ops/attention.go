@@ -8,11 +8,17 @@ import (
 	"saccade/shaders"
 )
 
+// Mask says which keys a query may see.
+type Mask struct {
+	// Causal lets query i see the keys up to i + Tk − Tq.
+	Causal bool
+}
+
 // Attention is scaled dot-product self-attention over a fused qkv [N, T, 3·D]
 // whose groups are the heads of q, then of k, then of v. The result is
 // [N, T, D] with the heads as groups: torch's scaled_dot_product_attention.
-func Attention(r *gpu.Recorder, qkv *gpu.Tensor, heads int) *gpu.Tensor {
-	c, ok := fusedCall(r, qkv, heads)
+func Attention(r *gpu.Recorder, qkv *gpu.Tensor, heads int, mask Mask) *gpu.Tensor {
+	c, ok := fusedCall(r, qkv, heads, mask)
 	if !ok {
 		return qkv
 	}
@@ -20,8 +26,8 @@ func Attention(r *gpu.Recorder, qkv *gpu.Tensor, heads int) *gpu.Tensor {
 }
 
 // AttentionProbs are the probabilities of Attention, [N, heads, T, T].
-func AttentionProbs(r *gpu.Recorder, qkv *gpu.Tensor, heads int) *gpu.Tensor {
-	c, ok := fusedCall(r, qkv, heads)
+func AttentionProbs(r *gpu.Recorder, qkv *gpu.Tensor, heads int, mask Mask) *gpu.Tensor {
+	c, ok := fusedCall(r, qkv, heads, mask)
 	if !ok {
 		return qkv
 	}
@@ -29,8 +35,8 @@ func AttentionProbs(r *gpu.Recorder, qkv *gpu.Tensor, heads int) *gpu.Tensor {
 }
 
 // CrossAttention is attention of q [N, Tq, D] over k and v [N, Tk, D], all
-// with the heads as groups. causal lets query i see the keys up to i + Tk − Tq.
-func CrossAttention(r *gpu.Recorder, q, k, v *gpu.Tensor, causal bool) *gpu.Tensor {
+// with the heads as groups.
+func CrossAttention(r *gpu.Recorder, q, k, v *gpu.Tensor, mask Mask) *gpu.Tensor {
 	if r.Err() != nil {
 		return q
 	}
@@ -39,7 +45,7 @@ func CrossAttention(r *gpu.Recorder, q, k, v *gpu.Tensor, causal bool) *gpu.Tens
 		r.Fail(fmt.Errorf("attention: q %v in %d heads, k %v in %d and v %v in %d do not match", q.Shape, q.Groups, k.Shape, k.Groups, v.Shape, v.Groups))
 		return q
 	}
-	c := attentionCall{q: q, k: k, v: v, heads: q.Groups, head: q.Width() / q.Groups, causal: causal}
+	c := attentionCall{q: q, k: k, v: v, heads: q.Groups, head: q.Width() / q.Groups, mask: mask}
 	return c.record(r)
 }
 
@@ -50,10 +56,10 @@ type attentionCall struct {
 	qAt, kAt, vAt    int // physical column of head 0
 	qCol, kCol, vCol int // logical column of head 0
 	heads, head      int // head: logical width of one
-	causal           bool
+	mask             Mask
 }
 
-func fusedCall(r *gpu.Recorder, qkv *gpu.Tensor, heads int) (*attentionCall, bool) {
+func fusedCall(r *gpu.Recorder, qkv *gpu.Tensor, heads int, mask Mask) (*attentionCall, bool) {
 	if r.Err() != nil {
 		return nil, false
 	}
@@ -63,7 +69,7 @@ func fusedCall(r *gpu.Recorder, qkv *gpu.Tensor, heads int) (*attentionCall, boo
 	}
 	head := qkv.Width() / qkv.Groups
 	d, pd := heads*head, heads*gpu.Pad8(head)
-	return &attentionCall{q: qkv, k: qkv, v: qkv, heads: heads, head: head, kAt: pd, vAt: 2 * pd, kCol: d, vCol: 2 * d}, true
+	return &attentionCall{q: qkv, k: qkv, v: qkv, heads: heads, head: head, kAt: pd, vAt: 2 * pd, kCol: d, vCol: 2 * d, mask: mask}, true
 }
 
 func (c *attentionCall) tokens() (n, tq, tk int) { return c.q.Shape[0], c.q.Shape[1], c.k.Shape[1] }
@@ -81,7 +87,7 @@ func (c *attentionCall) params() gpu.Params {
 	return gpu.Params{
 		"heads": c.heads, "width": gpu.Pad8(c.head), "Tq": tq, "Tk": tk,
 		"q_stride": c.q.Stride(), "k_stride": c.k.Stride(), "q_offset": c.qAt, "k_offset": c.kAt,
-		"flags": c.causal, "scale": math.Log2E / math.Sqrt(float64(c.head)),
+		"flags": c.mask.Causal, "scale": math.Log2E / math.Sqrt(float64(c.head)),
 	}
 }
 
@@ -162,7 +168,7 @@ func (c *attentionCall) twin(in [][]float32) (probs, out []float64) {
 			qi := q[(b*tq+i)*c.q.Width()+c.qCol+h*c.head:][:c.head]
 			for j := range row {
 				row[j] = math.Inf(-1)
-				if !c.causal || j <= i+tk-tq {
+				if !c.mask.Causal || j <= i+tk-tq {
 					row[j] = dot(qi, k[(b*tk+j)*c.k.Width()+c.kCol+h*c.head:][:c.head]) / math.Sqrt(float64(c.head))
 				}
 			}

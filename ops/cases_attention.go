@@ -34,10 +34,10 @@ func (a attentionCase) newCase() Case {
 func (a attentionCase) record(o *operands) *gpu.Tensor {
 	n, d := max(1, a.batch), a.heads*a.size
 	if a.tk == 0 {
-		return Attention(o.r, o.activation("qkv", 3*a.heads, n, a.tq, 3*d), a.heads)
+		return Attention(o.r, o.activation("qkv", 3*a.heads, n, a.tq, 3*d), a.heads, Mask{Causal: a.causal})
 	}
 	return CrossAttention(o.r, o.activation("q", a.heads, n, a.tq, d),
-		o.activation("k", a.heads, n, a.tk, d), o.activation("v", a.heads, n, a.tk, d), a.causal)
+		o.activation("k", a.heads, n, a.tk, d), o.activation("v", a.heads, n, a.tk, d), Mask{Causal: a.causal})
 }
 
 // attentionShapes are heads × size × tokens with batches where rows of the
@@ -56,6 +56,7 @@ var attentionFamily = family{
 		all := append([]attentionCase{
 			{heads: 3, size: 5, tq: 7, tk: 65, batch: 2}, {heads: 1, size: 13, tq: 65, tk: 1}, {heads: 1, size: 80, tq: 17, tk: 9},
 			{heads: 2, size: 16, tq: 17, tk: 17, causal: true, batch: 2}, {heads: 3, size: 5, tq: 7, tk: 65, causal: true},
+			{heads: 3, size: 5, tq: 19, causal: true, batch: 2},
 		}, attentionShapes...)
 		var cases []Case
 		for _, a := range all {
@@ -68,7 +69,7 @@ var attentionFamily = family{
 // probsCase is [AttentionProbs] of the same operands as attention's.
 func probsCase(a attentionCase) Case {
 	return newCase("attention_probs", a.name(), func(o *operands) *gpu.Tensor {
-		return AttentionProbs(o.r, o.activation("qkv", 3*a.heads, max(1, a.batch), a.tq, 3*a.heads*a.size), a.heads)
+		return AttentionProbs(o.r, o.activation("qkv", 3*a.heads, max(1, a.batch), a.tq, 3*a.heads*a.size), a.heads, Mask{})
 	})
 }
 

@@ -64,7 +64,7 @@ func visionChain() Case {
 		model.Embed, model.QKV = o.b.Conv2d(Conv{In: 3, Out: width, Kernel: Square(4), Stride: Square(4), Bias: true}), o.b.Linear(width, 3*width, true, Grouped{Out: 3 * heads})
 		o.layers(&model)
 		x := Tokens(o.r, model.Embed.Forward(o.r, o.dense("x", n, 3, 24, 20)), o.table(31, width))
-		return Mean(o.r, Attention(o.r, model.QKV.Forward(o.r, x), heads), 1, 31)
+		return Mean(o.r, Attention(o.r, model.QKV.Forward(o.r, x), heads, Mask{}), 1, 31)
 	})
 }
 

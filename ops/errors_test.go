@@ -51,11 +51,11 @@ func TestWrongShapes(t *testing.T) {
 		"layernorm": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { model.Norm.Forward(r, x(1, 3, 7)) }, "norm: normalises rows of 8"},
 		"softmax":   {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Softmax(r, x(2, 3, 8)) }, "has 2 groups"},
 		"add":       {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Add(r, x(1, 3, 8), x(1, 3, 9), 1) }, "[3 9]"},
-		"attention": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Attention(r, x(3, 1, 3, 24), 2) }, "is not q, k and v of 2 heads"},
-		"attention_probs": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { AttentionProbs(r, x(3, 1, 3, 24), 0) },
+		"attention": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Attention(r, x(3, 1, 3, 24), 2, Mask{}) }, "is not q, k and v of 2 heads"},
+		"attention_probs": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { AttentionProbs(r, x(3, 1, 3, 24), 0, Mask{}) },
 			"is not q, k and v of 0 heads"},
 		"cross attention": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
-			CrossAttention(r, x(2, 1, 3, 16), x(2, 1, 5, 16), x(2, 1, 6, 16), false)
+			CrossAttention(r, x(2, 1, 3, 16), x(2, 1, 5, 16), x(2, 1, 6, 16), Mask{})
 		}, "v [1 6 16]"},
 		"mean":   {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Mean(r, x(1, 1, 3, 8), 2, 4) }, "tokens 2 to 4"},
 		"tokens": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Tokens(r, x(1, 1, 5, 8), table) }, "do not fit a table [4 8]"},

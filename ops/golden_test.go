@@ -210,9 +210,9 @@ func (g *goldenCase) attention() {
 	}
 	require.NoError(g.t, g.Params(&p))
 	q, k, v := g.activation("q", p.Heads), g.activation("k", p.Heads), g.activation("v", p.Heads)
-	g.r.Output("out", CrossAttention(g.r, q, k, v, p.Causal))
+	g.r.Output("out", CrossAttention(g.r, q, k, v, Mask{Causal: p.Causal}))
 	if _, ok := g.Outputs["probabilities"]; ok {
-		call := attentionCall{q: q, k: k, v: v, heads: p.Heads, head: p.HeadSize, causal: p.Causal}
+		call := attentionCall{q: q, k: k, v: v, heads: p.Heads, head: p.HeadSize, mask: Mask{Causal: p.Causal}}
 		g.r.Output("probabilities", call.recordProbs(g.r))
 	}
 }

@@ -1,9 +1,8 @@
 package vit
 
 import (
-	"fmt"
-
 	"saccade/gpu"
+	"saccade/models/internal/transformer"
 	"saccade/ops"
 )
 
@@ -11,32 +10,19 @@ import (
 type Model struct {
 	Config
 
-	ClassToken   *ops.Parameter `w:"cls_token"`
-	DistillToken *ops.Parameter `w:"dist_token"` // DeiT's, or nil
-	Positions    *ops.Parameter `w:"pos_embed"`
-	PatchEmbed   ops.Conv2d     `w:"patch_embed.proj"`
-	Blocks       []Block        `w:"blocks"`
-	Norm         *ops.LayerNorm `w:"norm"`      // of all tokens; nil with average pooling
-	PooledNorm   *ops.LayerNorm `w:"fc_norm"`   // of the average, or nil
-	Head         *ops.Linear    `w:"head"`      // nil without classes
-	DistillHead  *ops.Linear    `w:"head_dist"` // DeiT's with teacher, or nil
-	Pooler       *ops.Linear    `w:"pooler"`    // ViTModel's, or nil
+	ClassToken   *ops.Parameter      `w:"cls_token"`
+	DistillToken *ops.Parameter      `w:"dist_token"` // DeiT's, or nil
+	Positions    *ops.Parameter      `w:"pos_embed"`
+	PatchEmbed   ops.Conv2d          `w:"patch_embed.proj"`
+	Blocks       []transformer.Block `w:"blocks"`
+	Norm         *ops.LayerNorm      `w:"norm"`      // of all tokens; nil with average pooling
+	PooledNorm   *ops.LayerNorm      `w:"fc_norm"`   // of the average, or nil
+	Head         *ops.Linear         `w:"head"`      // nil without classes
+	DistillHead  *ops.Linear         `w:"head_dist"` // DeiT's with teacher, or nil
+	Pooler       *ops.Linear         `w:"pooler"`    // ViTModel's, or nil
 
 	b      *ops.Builder
 	tables map[[2]int]*ops.Table // the sequence's constant part by patch grid
-}
-
-// Block is a pre-norm transformer block.
-type Block struct {
-	Norm1 ops.LayerNorm `w:"norm1"`
-	QKV   ops.Linear    `w:"attn.qkv"`
-	Proj  ops.Linear    `w:"attn.proj"`
-	Norm2 ops.LayerNorm `w:"norm2"`
-	FC1   ops.Linear    `w:"mlp.fc1"`
-	FC2   ops.Linear    `w:"mlp.fc2"`
-
-	heads int
-	act   ops.Activation
 }
 
 // New makes the layers that a configuration describes.
@@ -52,10 +38,7 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 	grid := c.grid(c.Image)
 	m.Positions = &ops.Parameter{Shape: []int{1, c.prefix() + grid[0]*grid[1], c.Width}}
 	m.PatchEmbed = b.Conv2d(ops.Conv{In: c.Channels, Out: c.Width, Kernel: c.Patch, Stride: c.Patch, Bias: true})
-	m.Blocks = make([]Block, c.Depth)
-	for i := range m.Blocks {
-		m.Blocks[i] = newBlock(b, c)
-	}
+	m.Blocks = transformer.Blocks(b, transformer.Config{Width: c.Width, Heads: c.Heads, MLP: c.MLP, Act: c.Act, Eps: c.Eps, QKVBias: c.QKVBias}, c.Depth)
 	norm := b.LayerNorm(c.Width, c.Eps)
 	if c.AveragePool {
 		m.PooledNorm = &norm
@@ -75,18 +58,6 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 	return m, nil
 }
 
-func newBlock(b *ops.Builder, c Config) Block {
-	return Block{
-		Norm1: b.LayerNorm(c.Width, c.Eps),
-		QKV:   b.Linear(c.Width, 3*c.Width, c.QKVBias, ops.Grouped{Out: 3 * c.Heads}),
-		Proj:  b.Linear(c.Width, c.Width, true, ops.Grouped{In: c.Heads}),
-		Norm2: b.LayerNorm(c.Width, c.Eps),
-		FC1:   b.Linear(c.Width, c.MLP, true),
-		FC2:   b.Linear(c.MLP, c.Width, true),
-		heads: c.Heads, act: c.Act,
-	}
-}
-
 // Forward records the network on pictures [N, C, H, W]. Its outputs are logits
 // [N, classes] where there are classes (and cls_logits and distillation_logits
 // of DeiT with its teacher's head, whose mean logits is), else
@@ -95,32 +66,12 @@ func newBlock(b *ops.Builder, c Config) Block {
 func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, attentions bool) {
 	x := ops.Tokens(r, m.PatchEmbed.Forward(r, pixels), m.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
 	r.Tap("embeddings", x)
-	for i := range m.Blocks {
-		r.Enter(fmt.Sprintf("blocks.%d", i))
-		var probs *gpu.Tensor
-		if x, probs = m.Blocks[i].Forward(r, x, attentions); attentions {
-			r.Output(fmt.Sprintf("attentions.%d", i), probs)
-		}
-		r.Leave()
-		r.Tap(fmt.Sprintf("layer.%d", i), x)
-	}
+	x = transformer.Encode(r, m.Blocks, x, attentions)
 	if m.Norm != nil {
 		x = m.Norm.Forward(r, x)
 		r.Tap("norm", x)
 	}
 	m.output(r, x)
-}
-
-// Forward is x + attention(norm(x)), then x + mlp(norm(x)). x: [N, T, D].
-// probs, if asked for, are the attention's, [N, heads, T, T].
-func (b *Block) Forward(r *gpu.Recorder, x *gpu.Tensor, withProbs bool) (out, probs *gpu.Tensor) {
-	qkv := b.QKV.Forward(r, b.Norm1.Forward(r, x)) // [N T 3·D]
-	if withProbs {
-		probs = ops.AttentionProbs(r, qkv, b.heads)
-	}
-	x = b.Proj.Forward(r, ops.Attention(r, qkv, b.heads), ops.Residual(x)) // [N T D]
-	h := b.FC1.Forward(r, b.Norm2.Forward(r, x), ops.Then(b.act))          // [N T MLP]
-	return b.FC2.Forward(r, h, ops.Residual(x)), probs
 }
 
 // output pools the tokens x [N, T, D] and records the heads.

@@ -1,0 +1,86 @@
+// Package transformer is the pre-norm transformer block (Vaswani et al. 2017,
+// with the norms first as in Xiong et al. 2020) that the vision transformers
+// and the text towers are made of. It knows no checkpoint's names but its own,
+// which are timm's.
+package transformer
+
+import (
+	"fmt"
+
+	"saccade/gpu"
+	"saccade/ops"
+)
+
+// Config is what a block's layers depend on.
+type Config struct {
+	Width   int // of a token
+	Heads   int
+	MLP     int // hidden width of the perceptron
+	Act     ops.Activation
+	Eps     float64 // of the layer norms
+	QKVBias bool
+	Causal  bool // a token sees none after it
+}
+
+// Block is a pre-norm transformer block.
+type Block struct {
+	Norm1 ops.LayerNorm `w:"norm1"`
+	QKV   ops.Linear    `w:"attn.qkv"`
+	Proj  ops.Linear    `w:"attn.proj"`
+	Norm2 ops.LayerNorm `w:"norm2"`
+	FC1   ops.Linear    `w:"mlp.fc1"`
+	FC2   ops.Linear    `w:"mlp.fc2"`
+
+	heads int
+	act   ops.Activation
+	mask  ops.Mask
+}
+
+// Blocks makes depth blocks of one configuration.
+func Blocks(b *ops.Builder, c Config, depth int) []Block {
+	blocks := make([]Block, depth)
+	for i := range blocks {
+		blocks[i] = newBlock(b, c)
+	}
+	return blocks
+}
+
+func newBlock(b *ops.Builder, c Config) Block {
+	return Block{
+		Norm1: b.LayerNorm(c.Width, c.Eps),
+		QKV:   b.Linear(c.Width, 3*c.Width, c.QKVBias, ops.Grouped{Out: 3 * c.Heads}),
+		Proj:  b.Linear(c.Width, c.Width, true, ops.Grouped{In: c.Heads}),
+		Norm2: b.LayerNorm(c.Width, c.Eps),
+		FC1:   b.Linear(c.Width, c.MLP, true),
+		FC2:   b.Linear(c.MLP, c.Width, true),
+		heads: c.Heads, act: c.Act, mask: ops.Mask{Causal: c.Causal},
+	}
+}
+
+// Forward is x + attention(norm(x)), then x + mlp(norm(x)). x: [N, T, D].
+// probs, if asked for, are the attention's, [N, heads, T, T].
+func (b *Block) Forward(r *gpu.Recorder, x *gpu.Tensor, withProbs bool) (out, probs *gpu.Tensor) {
+	qkv := b.QKV.Forward(r, b.Norm1.Forward(r, x)) // [N T 3·D]
+	if withProbs {
+		probs = ops.AttentionProbs(r, qkv, b.heads, b.mask)
+	}
+	x = b.Proj.Forward(r, ops.Attention(r, qkv, b.heads, b.mask), ops.Residual(x)) // [N T D]
+	h := b.FC1.Forward(r, b.Norm2.Forward(r, x), ops.Then(b.act))                  // [N T MLP]
+	return b.FC2.Forward(r, h, ops.Residual(x)), probs
+}
+
+// Encode puts x [N, T, D] through the blocks in order. Each one's output is
+// tapped as layer.i; attentions makes its probabilities [N, heads, T, T] the
+// output attentions.i.
+func Encode(r *gpu.Recorder, blocks []Block, x *gpu.Tensor, attentions bool) *gpu.Tensor {
+	for i := range blocks {
+		r.Enter(fmt.Sprintf("blocks.%d", i))
+		var probs *gpu.Tensor
+		if x, probs = blocks[i].Forward(r, x, attentions); attentions {
+			r.Output(fmt.Sprintf("attentions.%d", i), probs)
+		}
+		r.Leave()
+		r.Tap(fmt.Sprintf("layer.%d", i), x)
+	}
+	return x
+}
