@@ -460,6 +460,28 @@ def scale():
     return cases
 
 
+def groupnorm():
+    """y [N,C,H,W] = act(group_norm(x [N,C,H,W])) with weight and bias [C]. One case's
+    mean lies far from zero beside its spread, which halves can't hold."""
+    g, cases = generator("groupnorm"), []
+    for name, n, c, size, groups, eps, act, offset in (
+        ("groups_of_5", 3, 15, (5, 7), 3, 1e-5, "silu", 0),
+        ("groups_of_10", 2, 60, (9, 8), 6, 1e-6, "", 0.5),
+        ("one_group", 2, 13, (3, 67), 1, 1e-5, "silu", -1),
+        ("one_channel_a_group", 1, 9, (11, 13), 9, 1e-5, "", 0),
+        ("one_pixel", 2, 64, (1, 1), 32, 1e-5, "silu", 0),
+        ("far_mean", 1, 12, (10, 21), 4, 1e-5, "", 30),
+    ):
+        x = (normal(g, n, c, *size) + offset).half().float()
+        t = {"x": x if abs(offset) < 10 else x + 0.01 * torch.randn(x.shape, generator=g)}
+        t |= {"weight": (0.7 + 0.6 * torch.rand(c, generator=g)).half().float(), "bias": normal(g, c, std=0.3)}
+        d = {key: v.double() for key, v in t.items()}
+        y = ACTIVATIONS.get(act, lambda v: v)(F.group_norm(d["x"], groups, d["weight"], d["bias"], eps))
+        params = {"groups": groups, "eps": eps, "activation": act}
+        cases.append(case(name, params, t, {"y": y}, half=abs(offset) < 10))
+    return cases
+
+
 OPS = {name: (lambda name=name: activation(name)) for name in ACTIVATIONS} | {
     f.__name__: f
     for f in (
@@ -478,6 +500,7 @@ OPS = {name: (lambda name=name: activation(name)) for name in ACTIVATIONS} | {
         avg_pool,
         adaptive_avg_pool,
         scale,
+        groupnorm,
     )
 }
 

@@ -118,3 +118,24 @@ func (g *goldenCase) scale() {
 	}
 	g.pictures(Scale(g.r, g.pixels("x"), gates))
 }
+
+func (g *goldenCase) groupNorm() {
+	var p struct {
+		Groups     int
+		Eps        float64
+		Activation string
+	}
+	require.NoError(g.t, g.Params(&p))
+	a := Identity
+	if p.Activation != "" {
+		var err error
+		a, err = ActivationByName(p.Activation)
+		require.NoError(g.t, err)
+	}
+	var model struct {
+		Norm GroupNorm `w:"norm"`
+	}
+	model.Norm = g.b.GroupNorm(p.Groups, g.Inputs["x"].Shape[1], p.Eps)
+	g.bind(&model, "norm", "weight", "bias")
+	g.pictures(model.Norm.Forward(g.r, g.pixels("x"), a))
+}

@@ -112,6 +112,8 @@ func (g *goldenCase) record() {
 		g.pictures(AdaptiveAvgPool(g.r, g.pixels("x"), p.Size[0], p.Size[1]))
 	case "scale":
 		g.scale()
+	case "groupnorm":
+		g.groupNorm()
 	default:
 		a, err := ActivationByName(g.Op)
 		require.NoError(g.t, err, "a golden of an operation that there is not")

@@ -1,0 +1,200 @@
+package ops
+
+import (
+	"fmt"
+	"math"
+
+	"saccade/gpu"
+	"saccade/shaders"
+	"saccade/weights"
+)
+
+// GroupNorm is torch.nn.GroupNorm: each of Groups ranges of channels is
+// normalised over the range and all pixels; weight and bias are [Width].
+type GroupNorm struct {
+	Groups, Width int
+	Eps           float64
+
+	b           *Builder
+	name        string
+	gamma, beta *gpu.Tensor
+}
+
+// GroupNorm makes a layer for pictures of width channels, a multiple of groups.
+func (b *Builder) GroupNorm(groups, width int, eps float64) GroupNorm {
+	bytes := int64(gpu.Pad8(width)) * 4
+	return GroupNorm{Groups: groups, Width: width, Eps: eps, b: b,
+		gamma: b.reserve("weight", []int{width}, gpu.F32, bytes), beta: b.reserve("bias", []int{width}, gpu.F32, bytes)}
+}
+
+func (g *GroupNorm) setName(path string) {
+	g.name = path
+	g.gamma.Name, g.beta.Name = path+".weight", path+".bias"
+}
+
+// Params are weight and bias, both [Width].
+func (g *GroupNorm) Params() []weights.Param {
+	return []weights.Param{
+		{Name: "weight", Shape: []int{g.Width}, Set: setVector(g.gamma)},
+		{Name: "bias", Shape: []int{g.Width}, Set: setVector(g.beta)},
+	}
+}
+
+// Forward normalises x [N, …, Width] and applies an activation that is zero at zero.
+func (g *GroupNorm) Forward(r *gpu.Recorder, x *gpu.Tensor, a Activation) *gpu.Tensor {
+	y := r.New(g.name, 1, x.Shape...)
+	y.Name = g.name
+	if r.Err() != nil {
+		return y
+	}
+	if err := g.check(x, a); err != nil {
+		r.Fail(fmt.Errorf("%s: %w", g.name, err))
+		return y
+	}
+	n := x.Shape[0]
+	chunks, err := itemChunks(r.Device(), n, x, y)
+	if err != nil {
+		r.Fail(fmt.Errorf("%s: %w", g.name, err))
+		return y
+	}
+	call := groupNormCall{g: g, a: a, x: x, y: y, n: n, chunks: chunks, pixels: x.Rows() / n}
+	call.strip = min(stripPixels, call.pixels)
+	call.sums = r.NewTyped(g.name+".sums", gpu.F32, 1, n, ceilDiv(call.pixels, call.strip), 2*x.Stride())
+	call.factors = r.NewTyped(g.name+".factors", gpu.F32, 1, n, 2*x.Stride())
+	op := gpu.Op{Kind: "groupnorm", Label: g.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
+		Twin: func(in [][]float32) [][]float64 { return [][]float64{g.twin(in[0], n, a)} }}
+	if op.Dispatches, err = call.record(r); err != nil {
+		r.Fail(fmt.Errorf("%s: %w", g.name, err))
+		return y
+	}
+	r.Do(op)
+	return y
+}
+
+func (g *GroupNorm) check(x *gpu.Tensor, a Activation) error {
+	switch {
+	case g.Groups < 1 || g.Width%g.Groups != 0:
+		return fmt.Errorf("%d channels do not make %d equal groups", g.Width, g.Groups)
+	case x.Width() != g.Width || x.Groups != 1 || x.Dense() || len(x.Shape) < 2:
+		return fmt.Errorf("normalises pictures [N … %d], got %s in %d groups", g.Width, x, x.Groups)
+	case a.Twin(0) != 0:
+		return fmt.Errorf("%s is not zero at zero, can't be fused; record it on its own", a)
+	}
+	return nil
+}
+
+// stripPixels is how many pixels one thread of the first pass sums.
+const stripPixels = 64
+
+// groupNormCall is one use of a group norm: a pass for the sums of strips, one
+// for what each channel is multiplied by and added, one that does so.
+type groupNormCall struct {
+	g             *GroupNorm
+	a             Activation
+	x, y          *gpu.Tensor
+	sums, factors *gpu.Tensor
+	n             int
+	pixels, strip int // of an item, of a strip
+	chunks        [][2]int
+}
+
+func (c *groupNormCall) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
+	sums, err := kernel("groupnorm_sums", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed", "unpack")})
+	if err != nil {
+		return nil, err
+	}
+	stats, perGroup, err := rowKernel(r, "groupnorm_stats", nil)
+	if err != nil {
+		return nil, err
+	}
+	apply, err := c.applyKernel(r)
+	if err != nil {
+		return nil, err
+	}
+	var dispatches []gpu.Dispatch
+	for _, part := range c.chunks {
+		dispatches = append(dispatches, c.sumUp(sums, part[0], part[1]))
+	}
+	dispatches = append(dispatches, c.stats(stats, perGroup))
+	for _, part := range c.chunks {
+		dispatches = append(dispatches, c.apply(r, apply, part[0], part[1]))
+	}
+	return dispatches, nil
+}
+
+func (c *groupNormCall) applyKernel(r *gpu.Recorder) (*gpu.Kernel, error) {
+	spec := shaders.Spec{
+		Const: map[string]int{"PIXELS": pixelsOfThread(r)}, Decl: packed(r.Precision, "Packed", "unpack", "pack"),
+	}
+	if c.a != Identity {
+		text, err := shaders.FuncAs("activation", string(c.a), "activate")
+		if err != nil {
+			return nil, err
+		}
+		spec.Decl["activate"] = text
+	}
+	return kernel("groupnorm", r.Precision.String()+c.a.suffix(), spec)
+}
+
+// sumUp is the first pass over items lo to hi.
+func (c *groupNormCall) sumUp(k *gpu.Kernel, lo, hi int) gpu.Dispatch {
+	vectors, strips := c.x.Stride()/4, ceilDiv(c.pixels, c.strip)
+	count := (hi - lo) * strips * vectors
+	return gpu.Dispatch{
+		Kernel: k, Params: gpu.Params{"count": count, "vectors": vectors, "pixels": c.pixels, "strip": c.strip, "strips": strips, "first": lo},
+		Bind: []gpu.View{itemView(c.x, c.n, lo, hi), gpu.All(c.sums)}, Groups: elementwise(count),
+		FLOPs: 4 * float64((hi-lo)*c.pixels*c.x.Stride()), Bytes: float64(hi-lo) * float64(itemBytes(c.x, c.n)),
+	}
+}
+
+// stats is the second pass, over all items.
+func (c *groupNormCall) stats(k *gpu.Kernel, perGroup int) gpu.Dispatch {
+	rows := c.n * c.g.Groups
+	return gpu.Dispatch{
+		Kernel: k, Params: gpu.Params{"rows": rows, "groups": c.g.Groups, "size": c.g.Width / c.g.Groups, "stride": c.x.Stride(),
+			"pixels": c.pixels, "strip": c.strip, "strips": ceilDiv(c.pixels, c.strip), "eps": c.g.Eps},
+		Bind:   []gpu.View{gpu.All(c.sums), gpu.All(c.g.gamma), gpu.All(c.g.beta), gpu.All(c.factors)},
+		Groups: grid(ceilDiv(rows, perGroup)), Bytes: float64(c.sums.Bytes()),
+	}
+}
+
+// apply is the last pass over items lo to hi.
+func (c *groupNormCall) apply(r *gpu.Recorder, k *gpu.Kernel, lo, hi int) gpu.Dispatch {
+	vectors := c.x.Stride() / 4
+	step := ceilDiv(c.pixels, pixelsOfThread(r)) * vectors
+	return gpu.Dispatch{
+		Kernel: k, Params: gpu.Params{"count": (hi - lo) * step, "step": step, "item": c.pixels * vectors, "vectors": vectors, "first": lo},
+		Bind:   []gpu.View{itemView(c.x, c.n, lo, hi), gpu.All(c.factors), itemView(c.y, c.n, lo, hi)},
+		Groups: elementwise((hi - lo) * step),
+		FLOPs:  4 * float64((hi-lo)*c.pixels*c.x.Stride()), Bytes: 2 * float64(hi-lo) * float64(itemBytes(c.x, c.n)),
+	}
+}
+
+// twin is Forward in f64 on n items.
+func (g *GroupNorm) twin(in []float32, n int, a Activation) []float64 {
+	gamma, beta := g.b.host(g.name+".weight", gpu.F32), g.b.host(g.name+".bias", gpu.F32)
+	y := widen(in)
+	pixels, size := len(y)/n/g.Width, g.Width/g.Groups
+	parallel(n*g.Groups, func(i int) {
+		item, first := y[i/g.Groups*pixels*g.Width:], i%g.Groups*size
+		var mean, variance float64
+		for t := range pixels {
+			for _, v := range item[t*g.Width+first:][:size] {
+				mean += v / float64(pixels*size)
+			}
+		}
+		for t := range pixels {
+			for _, v := range item[t*g.Width+first:][:size] {
+				variance += (v - mean) * (v - mean) / float64(pixels*size)
+			}
+		}
+		scale := 1 / math.Sqrt(variance+g.Eps)
+		for t := range pixels {
+			row := item[t*g.Width+first:][:size]
+			for c, v := range row {
+				row[c] = a.Twin((v-mean)*scale*float64(gamma[first+c]) + float64(beta[first+c]))
+			}
+		}
+	})
+	return y
+}

@@ -1,0 +1,46 @@
+// y = activate(x·factor + summand), both by item and channel: the last pass of
+// torch.nn.GroupNorm, whose factors groupnorm_stats computes.
+//
+// x, y: [N, T, stride], four channels in a Packed; factors: f32 [N, 2·stride], zero
+// for padding, so that activate(0) = 0 keeps it zero.
+// A thread does every p.step-th Packed of an item, PIXELS at most, which all have
+// one factor; neighbours read neighbours. A workgroup has 64 threads; the grid is 2-D.
+
+const PIXELS = 1u;
+
+alias Packed = vec2<u32>;
+fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
+fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+
+struct Params {
+  count: u32,   // threads in all: N · step
+  step: u32,    // threads of an item, a multiple of vectors
+  item: u32,    // Packed of an item: T · vectors
+  vectors: u32, // Packed of a pixel
+  first: u32,   // item of factors that belongs to the first of x
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<Packed>;
+@group(0) @binding(2) var<storage, read> factors: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Packed>;
+
+fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
+
+@compute @workgroup_size(64, 1, 1)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let i = id.x + id.y * groups.x * 64u;
+  if (i < p.count) {
+    let n = i / p.step;
+    let start = i % p.step;
+    let at_item = (p.first + n) * 2u * p.vectors + start % p.vectors;
+    let factor = factors[at_item];
+    let summand = factors[at_item + p.vectors];
+    let at = n * p.item + start;
+    for (var k = 0u; k < PIXELS; k = k + 1u) {
+      if (start + k * p.step < p.item) {
+        y[at + k * p.step] = pack(activate(fma(unpack(x[at + k * p.step]), factor, summand)));
+      }
+    }
+  }
+}
