@@ -207,7 +207,7 @@ func (b *batcher) run(size [3]int) error {
 	if err != nil {
 		return err
 	}
-	defer b.m.release(p)
+	defer b.m.pictures.release(p)
 	began := time.Now()
 	out, err := b.m.Forward(b.ctx, Array{Shape: []int{n, size[0], size[1], size[2]}, Data: pixels})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"saccade/gpu"
 	"saccade/ops"
 	"saccade/picture"
+	"saccade/tokenizer"
 	"saccade/weights"
 )
 
@@ -25,14 +26,18 @@ type Model struct {
 
 	dev        *gpu.Device
 	b          *ops.Builder
-	net        Network
+	net        Network // nil in a text encoder alone
 	checkpoint *weights.Checkpoint
 	attentions bool
 	taps       bool
 
+	text     TextNetwork // nil without a text tower
+	pairing  Pairing     // of a dual encoder, or nil
+	tokenize func() (*tokenizer.Tokenizer, error)
+
 	mu       sync.Mutex
-	programs map[shape]*cached
-	asked    int // calls of acquire
+	pictures programs[shape]
+	texts    programs[textShape]
 
 	first       shape      // of the program that Load made
 	firstMemory gpu.Memory // of that
@@ -50,10 +55,8 @@ type Array struct {
 
 // Close frees all memory. No call may be under way.
 func (m *Model) Close() {
-	for _, p := range m.programs {
-		p.Close()
-	}
-	m.programs = nil
+	m.pictures.close()
+	m.texts.close()
 	if m.b != nil {
 		m.b.Close()
 	}
@@ -110,7 +113,13 @@ func (m *Model) Forward(ctx context.Context, pixels Array) (map[string]Array, er
 	if err != nil {
 		return nil, err
 	}
-	defer m.release(p)
+	defer m.pictures.release(p)
+	return m.run(ctx, p, in, pixels.Data)
+}
+
+// run runs a program and checks that its outputs are finite; floats are those
+// inputs that may not be.
+func (m *Model) run(ctx context.Context, p *cached, in map[string]any, floats []float32) (map[string]Array, error) {
 	raw, err := p.Run(ctx, in)
 	if err != nil {
 		return nil, err
@@ -121,7 +130,7 @@ func (m *Model) Forward(ctx context.Context, pixels Array) (map[string]Array, er
 		if finite(data) {
 			continue
 		}
-		if !finite(pixels.Data) {
+		if !finite(floats) {
 			return nil, &NonFiniteError{Output: name}
 		}
 		op, err := p.FindNonFinite(ctx, in)
@@ -131,6 +140,15 @@ func (m *Model) Forward(ctx context.Context, pixels Array) (map[string]Array, er
 		return nil, &NonFiniteError{Output: name, Op: op, F16: m.Precision == gpu.F16}
 	}
 	return out, nil
+}
+
+// acquire gives the program for a batch of pictures, to be released.
+func (m *Model) acquire(s shape) (*cached, error) {
+	p, err := m.pictures.acquire(s)
+	if err != nil {
+		return nil, fmt.Errorf("%s: a batch of %d pictures of %dx%d: %w", m.Name, s[0], s[2], s[3], err)
+	}
+	return p, nil
 }
 
 // finite says that no value is NaN or Inf.
@@ -148,6 +166,9 @@ func (m *Model) Classes() int { return m.classes }
 
 // shapeOf checks an input's shape.
 func (m *Model) shapeOf(pixels Array) (shape, error) {
+	if m.net == nil {
+		return shape{}, fmt.Errorf("%s: %w", m.Name, ErrNoPictures)
+	}
 	c, _, _ := m.net.Input()
 	n := 1
 	for _, d := range pixels.Shape {
@@ -161,6 +182,9 @@ func (m *Model) shapeOf(pixels Array) (shape, error) {
 
 // Preprocess turns a picture into the network's input, [C H W].
 func (m *Model) Preprocess(img *picture.Image) (pixels []float32, h, w int, err error) {
+	if m.net == nil {
+		return nil, 0, 0, fmt.Errorf("%s: %w", m.Name, ErrNoPictures)
+	}
 	pixels, h, w, err = m.Processor.Apply(img)
 	if err != nil {
 		return nil, 0, 0, err
@@ -181,12 +205,18 @@ func (m *Model) Preprocess(img *picture.Image) (pixels []float32, h, w int, err 
 func (m *Model) Memory() (weightBytes int64, programs gpu.Memory) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, p := range m.programs {
+	add := func(p *cached) {
 		x := p.Memory()
 		programs.Arena += x.Arena
 		programs.Live += x.Live
 		programs.Sum += x.Sum
 		programs.IO += x.IO
+	}
+	for _, p := range m.pictures.cached {
+		add(p)
+	}
+	for _, p := range m.texts.cached {
+		add(p)
 	}
 	return m.b.Bytes(), programs
 }
@@ -197,7 +227,7 @@ func (m *Model) Plan(pixels Array) (gpu.Memory, error) {
 	if err != nil {
 		return gpu.Memory{}, err
 	}
-	defer m.release(p)
+	defer m.pictures.release(p)
 	return p.Memory(), nil
 }
 
@@ -207,7 +237,7 @@ func (m *Model) Profile(ctx context.Context, pixels Array) ([]gpu.Timing, error)
 	if err != nil {
 		return nil, err
 	}
-	defer m.release(p)
+	defer m.pictures.release(p)
 	return p.Profile(ctx, in)
 }
 
@@ -218,6 +248,6 @@ func (m *Model) Verify(ctx context.Context, pixels Array, stopAtFirst bool) ([]g
 	if err != nil {
 		return nil, err
 	}
-	defer m.release(p)
+	defer m.pictures.release(p)
 	return p.Verify(ctx, in, stopAtFirst)
 }

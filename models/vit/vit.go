@@ -66,7 +66,7 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, attentions bool) {
 	x := ops.Tokens(r, m.PatchEmbed.Forward(r, pixels), m.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
 	r.Tap("embeddings", x)
-	x = transformer.Encode(r, m.Blocks, x, attentions)
+	x = transformer.Encode(r, "", m.Blocks, x, attentions)
 	if m.Norm != nil {
 		x = m.Norm.Forward(r, x)
 		r.Tap("norm", x)

@@ -70,17 +70,17 @@ func (b *Block) Forward(r *gpu.Recorder, x *gpu.Tensor, withProbs bool) (out, pr
 }
 
 // Encode puts x [N, T, D] through the blocks in order. Each one's output is
-// tapped as layer.i; attentions makes its probabilities [N, heads, T, T] the
-// output attentions.i.
-func Encode(r *gpu.Recorder, blocks []Block, x *gpu.Tensor, attentions bool) *gpu.Tensor {
+// tapped as layer.i below prefix; attentions makes its probabilities
+// [N, heads, T, T] the output attentions.i.
+func Encode(r *gpu.Recorder, prefix string, blocks []Block, x *gpu.Tensor, attentions bool) *gpu.Tensor {
 	for i := range blocks {
-		r.Enter(fmt.Sprintf("blocks.%d", i))
+		r.Enter(fmt.Sprintf("%sblocks.%d", prefix, i))
 		var probs *gpu.Tensor
 		if x, probs = blocks[i].Forward(r, x, attentions); attentions {
 			r.Output(fmt.Sprintf("attentions.%d", i), probs)
 		}
 		r.Leave()
-		r.Tap(fmt.Sprintf("layer.%d", i), x)
+		r.Tap(fmt.Sprintf("%slayer.%d", prefix, i), x)
 	}
 	return x
 }
