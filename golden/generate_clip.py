@@ -138,7 +138,7 @@ def clip_interpolate(root):
         "clip_interpolate",
         dict(hidden_size=16, num_attention_heads=1, num_hidden_layers=1, intermediate_size=64),
         dict(hidden_size=22, num_attention_heads=2, num_hidden_layers=2, intermediate_size=44, image_size=16, patch_size=4),
-        8,
+        26,
         length=7,
         size=(20, 28),
     )
@@ -151,7 +151,7 @@ def clip_one(root):
         "clip_one",
         dict(hidden_size=9, num_attention_heads=1, num_hidden_layers=1, intermediate_size=5),
         dict(hidden_size=7, num_attention_heads=1, num_hidden_layers=1, intermediate_size=11, image_size=5, patch_size=5, num_channels=1),
-        1,
+        3,
         pictures=1,
         count=1,
     )
@@ -228,8 +228,8 @@ def siglip_wide_head(root):
     siglip(
         root,
         "siglip_wide_head",
-        dict(hidden_size=72, num_attention_heads=1, num_hidden_layers=1, intermediate_size=33, projection_size=72),
-        dict(hidden_size=72, num_attention_heads=1, num_hidden_layers=1, intermediate_size=100, image_size=31, patch_size=7),
+        dict(hidden_size=16, num_attention_heads=2, num_hidden_layers=1, intermediate_size=33, projection_size=72),
+        dict(hidden_size=72, num_attention_heads=1, num_hidden_layers=1, intermediate_size=13, image_size=22, patch_size=5),
         pictures=3,
         count=1,
     )

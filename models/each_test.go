@@ -139,7 +139,7 @@ func TestEachReadsAFewAhead(t *testing.T) {
 // are kept.
 func TestConcurrentForward(t *testing.T) {
 	m := goldenModel(t, "vit_classify", Options{Precision: gpu.F32})
-	in := m.Noise(1, 3)
+	in := *m.Noise(1, 3).Pixels
 	want, err := m.Forward(context.Background(), in)
 	require.NoError(t, err)
 	var wg sync.WaitGroup

@@ -96,44 +96,41 @@ func (e *NonFiniteError) Error() string {
 	return s
 }
 
-// programFor is the program for pictures, to be released, and its inputs.
-func (m *Model) programFor(pixels Array) (*cached, map[string]any, error) {
+// bindPictures is the program for pictures with its inputs.
+func (m *Model) bindPictures(pixels Array) (bound, error) {
 	s, err := m.shapeOf(pixels)
 	if err != nil {
-		return nil, nil, err
+		return bound{}, err
 	}
 	p, err := m.acquire(s)
-	return p, map[string]any{"pixel_values": pixels.Data}, err
+	if err != nil {
+		return bound{}, err
+	}
+	return bound{Program: p.Program, in: map[string]any{"pixel_values": pixels.Data}, floats: pixels.Data, release: func() { m.pictures.release(p) }}, nil
 }
 
 // Forward runs the network on pictures as PyTorch has them, [N, C, H, W] and
 // preprocessed, and gives its outputs by name.
 func (m *Model) Forward(ctx context.Context, pixels Array) (map[string]Array, error) {
-	p, in, err := m.programFor(pixels)
-	if err != nil {
-		return nil, err
-	}
-	defer m.pictures.release(p)
-	return m.run(ctx, p, in, pixels.Data)
+	return m.ForwardInputs(ctx, Inputs{Pixels: &pixels})
 }
 
-// run runs a program and checks that its outputs are finite; floats are those
-// inputs that may not be.
-func (m *Model) run(ctx context.Context, p *cached, in map[string]any, floats []float32) (map[string]Array, error) {
-	raw, err := p.Run(ctx, in)
+// run runs a program and checks that its outputs are finite.
+func (m *Model) run(ctx context.Context, b bound) (map[string]Array, error) {
+	raw, err := b.Run(ctx, b.in)
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]Array{}
 	for name, data := range raw {
-		out[name] = Array{Shape: p.OutputShape(name), Data: data}
+		out[name] = Array{Shape: b.OutputShape(name), Data: data}
 		if finite(data) {
 			continue
 		}
-		if !finite(floats) {
+		if !finite(b.floats) {
 			return nil, &NonFiniteError{Output: name}
 		}
-		op, err := p.FindNonFinite(ctx, in)
+		op, err := b.FindNonFinite(ctx, b.in)
 		if err != nil {
 			return nil, err
 		}
@@ -219,35 +216,4 @@ func (m *Model) Memory() (weightBytes int64, programs gpu.Memory) {
 		add(p)
 	}
 	return m.b.Bytes(), programs
-}
-
-// Plan is the memory of the forward pass on such pictures, without the weights.
-func (m *Model) Plan(pixels Array) (gpu.Memory, error) {
-	p, _, err := m.programFor(pixels)
-	if err != nil {
-		return gpu.Memory{}, err
-	}
-	defer m.pictures.release(p)
-	return p.Memory(), nil
-}
-
-// Profile times each dispatch of a forward pass.
-func (m *Model) Profile(ctx context.Context, pixels Array) ([]gpu.Timing, error) {
-	p, in, err := m.programFor(pixels)
-	if err != nil {
-		return nil, err
-	}
-	defer m.pictures.release(p)
-	return p.Profile(ctx, in)
-}
-
-// Verify recomputes every operation of a forward pass on the CPU from the
-// GPU's own inputs; see [gpu.Program.Verify].
-func (m *Model) Verify(ctx context.Context, pixels Array, stopAtFirst bool) ([]gpu.OpCheck, error) {
-	p, in, err := m.programFor(pixels)
-	if err != nil {
-		return nil, err
-	}
-	defer m.pictures.release(p)
-	return p.Verify(ctx, in, stopAtFirst)
 }

@@ -80,25 +80,34 @@ func (m *Model) uploadText() error {
 	return nil
 }
 
-// ForwardText runs the text tower on token ids [N, T] as PyTorch has them, and
-// gives its outputs by name.
+// ForwardText runs the text tower on token ids [n, tokens] as PyTorch has them,
+// and gives its outputs by name.
 func (m *Model) ForwardText(ctx context.Context, ids []uint32, n, tokens int) (map[string]Array, error) {
+	b, err := m.bindText(ids, n, tokens)
+	if err != nil {
+		return nil, err
+	}
+	defer b.release()
+	return m.run(ctx, b)
+}
+
+// bindText is the program for texts with its inputs.
+func (m *Model) bindText(ids []uint32, n, tokens int) (bound, error) {
 	if m.text == nil {
-		return nil, fmt.Errorf("%s: %w", m.Name, ErrNoText)
+		return bound{}, fmt.Errorf("%s: %w", m.Name, ErrNoText)
 	}
 	if err := m.checkIDs(ids, n, tokens); err != nil {
-		return nil, err
+		return bound{}, err
 	}
 	p, err := m.texts.acquire(textShape{n, tokens})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %d texts of %d tokens: %w", m.Name, n, tokens, err)
+		return bound{}, fmt.Errorf("%s: %d texts of %d tokens: %w", m.Name, n, tokens, err)
 	}
-	defer m.texts.release(p)
 	at := make([]uint32, n)
 	for i := range at {
 		at[i] = uint32(m.text.Pooled(ids[i*tokens : (i+1)*tokens]))
 	}
-	return m.run(ctx, p, map[string]any{inputIDs: ids, pooledAt: at}, nil)
+	return bound{Program: p.Program, in: map[string]any{inputIDs: ids, pooledAt: at}, release: func() { m.texts.release(p) }}, nil
 }
 
 // checkIDs refuses what the tower has no position or no embedding for.
@@ -212,92 +221,3 @@ func (m *Model) Scores(logits []float64) []float64 {
 
 // Dual says that the model pairs pictures with texts.
 func (m *Model) Dual() bool { return m.pairing != nil }
-
-// Inputs are raw inputs in PyTorch's layout. A tower whose input is absent gives
-// no output.
-type Inputs struct {
-	Pixels *Array // pixel_values [N, C, H, W]
-	IDs    *Array // input_ids [N, T], whole numbers
-	Mask   *Array // attention_mask [N, T]: ones, then zeros for padding, or nil
-}
-
-// ForwardInputs runs the towers whose inputs are there. Of both, the outputs
-// have logits_per_image [pictures, texts] too.
-func (m *Model) ForwardInputs(ctx context.Context, in Inputs) (map[string]Array, error) {
-	out := map[string]Array{}
-	if in.Pixels != nil {
-		some, err := m.Forward(ctx, *in.Pixels)
-		if err != nil {
-			return nil, err
-		}
-		out = some
-	}
-	if in.IDs == nil {
-		return out, nil
-	}
-	ids, err := m.ids(in.IDs, in.Mask)
-	if err != nil {
-		return nil, err
-	}
-	some, err := m.ForwardText(ctx, ids, in.IDs.Shape[0], in.IDs.Shape[1])
-	if err != nil {
-		return nil, err
-	}
-	for name, a := range some {
-		out[name] = a
-	}
-	if in.Pixels != nil && m.pairing != nil {
-		out["logits_per_image"] = m.logits(out["image_embeds"], out["text_embeds"])
-	}
-	return out, nil
-}
-
-// ids reads input_ids.
-func (m *Model) ids(a, mask *Array) ([]uint32, error) {
-	if m.text == nil {
-		return nil, fmt.Errorf("%s: input_ids: %w", m.Name, ErrNoText)
-	}
-	if len(a.Shape) != 2 {
-		return nil, fmt.Errorf("input_ids: found shape %v, expected [N T]", a.Shape)
-	}
-	ids := make([]uint32, len(a.Data))
-	for i, v := range a.Data {
-		if v < 0 || v != float32(int(v)) {
-			return nil, fmt.Errorf("input_ids: found %v, expected whole numbers of 0 and more", v)
-		}
-		ids[i] = uint32(v)
-	}
-	return ids, m.checkMask(mask, a.Shape)
-}
-
-// checkMask takes the masks that change no output: none at all, and in a causal
-// tower zeros behind the token at which a text is pooled.
-func (m *Model) checkMask(mask *Array, shape []int) error {
-	if mask == nil {
-		return nil
-	}
-	if !slices.Equal(mask.Shape, shape) {
-		return fmt.Errorf("attention_mask: found shape %v, expected that of input_ids, %v", mask.Shape, shape)
-	}
-	for i, v := range mask.Data {
-		if v == 0 && (m.text.Fixed() || m.pairing == nil) {
-			return fmt.Errorf("attention_mask: found a zero at %d; this text tower is run without padding masks: leave attention_mask out", i)
-		}
-		if v != 0 && i%shape[1] > 0 && mask.Data[i-1] == 0 {
-			return fmt.Errorf("attention_mask: found a one after a zero at %d; only padding at the end can be masked", i)
-		}
-	}
-	return nil
-}
-
-// logits is logits_per_image [pictures, texts].
-func (m *Model) logits(images, texts Array) Array {
-	width := images.Shape[1]
-	out := Array{Shape: []int{images.Shape[0], texts.Shape[0]}}
-	for i := range images.Shape[0] {
-		for t := range texts.Shape[0] {
-			out.Data = append(out.Data, float32(m.Match(images.Data[i*width:(i+1)*width], texts.Data[t*width:(t+1)*width])))
-		}
-	}
-	return out
-}

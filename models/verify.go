@@ -47,13 +47,6 @@ func goldenInputs(g *golden.Golden) Inputs {
 	return Inputs{Pixels: array("pixel_values"), IDs: array(inputIDs)}
 }
 
-// Noise is a batch of n pictures of seeded normal noise, of the size that the
-// model's preprocessing gives: an input where none is at hand.
-func (m *Model) Noise(n int, seed uint64) Array {
-	c, h, w := m.first[1], m.first[2], m.first[3]
-	return Array{Shape: []int{n, c, h, w}, Data: normals(n*c*h*w, seed)}
-}
-
 // cnnF16 is for convolutional networks: nothing brings their activations back
 // to one scale as a transformer's norms do, so that the roundings of all layers
 // add up, and where a rounding tips a ReLU it stays in the sum. Seen: up to

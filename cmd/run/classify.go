@@ -54,10 +54,15 @@ func (a *app) compute(ctx context.Context, m *models.Model) error {
 		c.bar = a.progress()
 	}
 	var err error
-	if a.raw != nil {
-		c.names = a.rawNames()
-		err = m.EachPixels(ctx, *a.raw, a.batch, c.add)
-	} else {
+	switch {
+	case a.raw != nil && a.raw.IDs != nil:
+		return c.towers(ctx)
+	case a.raw != nil:
+		if err = suits(a.raw, a.input, m); err == nil {
+			c.names = a.rawNames(a.raw.Pixels.Shape[0])
+			err = m.EachPixels(ctx, *a.raw.Pixels, a.batch, c.add)
+		}
+	default:
 		err = m.Each(ctx, len(a.pictures), a.batch, a.openPicture, c.add)
 	}
 	c.bar.clear()
@@ -72,9 +77,24 @@ func (a *app) openPicture(i int) (*picture.Image, error) {
 	return picture.Open(a.pictures[i], picture.DecodeOptions{Background: a.background})
 }
 
-// rawNames name the rows of -input.
-func (a *app) rawNames() []string {
-	n := a.raw.Shape[0]
+// towers runs raw inputs with token ids, which go to -save all at once.
+func (c *computation) towers(ctx context.Context) error {
+	if err := suits(c.raw, c.input, c.m); err != nil {
+		return err
+	}
+	began := time.Now()
+	out, err := c.m.ForwardInputs(ctx, *c.raw)
+	if err != nil {
+		return err
+	}
+	c.forward, c.names = time.Since(began), []string{c.input}
+	c.doc.Images = append(c.doc.Images, imageJSON{Path: c.input, Top: []models.Prediction{}})
+	c.outputs.set(c.input, out)
+	return c.finish()
+}
+
+// rawNames name the n rows of -input.
+func (a *app) rawNames(n int) []string {
 	if n == 1 {
 		return []string{a.input}
 	}

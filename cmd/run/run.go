@@ -20,10 +20,10 @@ type app struct {
 	stderr io.Writer
 	getenv func(string) string
 
-	dev      *gpu.Device   // set by open
-	pictures []string      // by -image
-	classes  []class       // by -eval
-	raw      *models.Array // by -input
+	dev      *gpu.Device    // set by open
+	pictures []string       // by -image
+	classes  []class        // by -eval
+	raw      *models.Inputs // by -input
 }
 
 // errReported ends the command with exit code 1 after its reasons were printed.
