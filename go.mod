@@ -12,6 +12,8 @@ require (
 
 require golang.org/x/text v0.43.0
 
+require github.com/mattn/go-sqlite3 v1.14.53
+
 require (
 	github.com/edsrzf/mmap-go v1.2.0
 	github.com/gofrs/flock v0.13.2
