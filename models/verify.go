@@ -58,7 +58,7 @@ func GoldenTolerance(family string, precision gpu.DType) golden.Tolerance {
 	switch {
 	case precision == gpu.F32:
 		return golden.F32
-	case family == "vit":
+	case family == "vit" || family == "dino" || family == "dinov2":
 		return golden.F16
 	case family == "efficientnet":
 		return efficientnetF16
