@@ -7,6 +7,7 @@ import (
 
 	"saccade/gpu"
 	"saccade/ops"
+	"saccade/picture"
 	"saccade/weights"
 )
 
@@ -58,6 +59,9 @@ type opened struct {
 	// architecture is the published one that the checkpoint turned out to be of,
 	// whose preprocessing it takes; "" is what the user called it.
 	architecture string
+	// processor is what a checkpoint that states no preprocessing gets, or nil:
+	// transformers' for the kind of model, or the published architecture's.
+	processor *picture.Processor
 }
 
 // network is what an architecture's New returns, as opened.
@@ -77,7 +81,7 @@ func (o opened) bound() any {
 }
 
 // families in the order in which they are listed.
-var families = []Family{vitFamily, resnetFamily, vggFamily, alexnetFamily, efficientnetFamily, clipFamily, siglipFamily, textEncoderFamily}
+var families = []Family{vitFamily, resnetFamily, vggFamily, alexnetFamily, efficientnetFamily, dinoFamily, dinov2Family, clipFamily, siglipFamily, textEncoderFamily}
 
 // Families lists what can be loaded.
 func Families() []Family { return slices.Clone(families) }

@@ -177,7 +177,7 @@ func (m *Model) open(f Family, in *files, src weights.Source, override picture.O
 		return m.uploadText()
 	}
 	c, h, w := m.net.Input()
-	if m.Processor, err = processorFor(in, name, h, w); err != nil {
+	if m.Processor, err = processorFor(in, got.processor, name, h, w); err != nil {
 		return err
 	}
 	if err := m.Processor.Override(override); err != nil {
@@ -229,8 +229,9 @@ func (m *Model) keepFirst(s shape, p *gpu.Program) {
 }
 
 // processorFor is the preprocessing that the checkpoint states, or else the
-// reference's for a network of that name, whose own pictures are of h×w pixels.
-func processorFor(in *files, name string, h, w int) (*picture.Processor, error) {
+// family's own, or else the reference's for a network of that name, whose own
+// pictures are of h×w pixels.
+func processorFor(in *files, own *picture.Processor, name string, h, w int) (*picture.Processor, error) {
 	var head struct {
 		ModelType  string          `json:"model_type"`
 		Pretrained json.RawMessage `json:"pretrained_cfg"`
@@ -245,6 +246,8 @@ func processorFor(in *files, name string, h, w int) (*picture.Processor, error) 
 		return picture.ParsePreprocessor(in.preprocessor, head.ModelType)
 	case head.Pretrained != nil:
 		return picture.ParseTimm(in.config)
+	case own != nil:
+		return own, nil
 	case head.ModelType != "":
 		return sized(head.ModelType, h, w)
 	}

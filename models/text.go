@@ -198,6 +198,9 @@ func (m *Model) Match(image, text []float32) float64 {
 	return m.pairing.Match(cosine)
 }
 
+// MatchCosine is Match by the cosine of the embeddings.
+func (m *Model) MatchCosine(cosine float64) float64 { return m.pairing.Match(cosine) }
+
 // Scores makes probabilities of the logits of one picture: among the texts
 // (CLIP), or each on its own (SigLIP).
 func (m *Model) Scores(logits []float64) []float64 {

@@ -63,7 +63,7 @@ func GoldenTolerance(family string, precision gpu.DType) golden.Tolerance {
 	switch {
 	case precision == gpu.F32:
 		return golden.F32
-	case slices.Contains([]string{"vit", "clip", "siglip", "text_encoder"}, family):
+	case slices.Contains([]string{"vit", "dino", "dinov2", "clip", "siglip", "text_encoder"}, family):
 		return golden.F16
 	case family == "efficientnet":
 		return efficientnetF16

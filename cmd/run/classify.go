@@ -35,6 +35,7 @@ type computation struct {
 	doc     classification
 	outputs *saver // nil without -save
 	bar     *progress
+	rank    rank     // nil without classes
 	names   []string // of the inputs
 	done    int
 	forward time.Duration
@@ -45,15 +46,18 @@ type computation struct {
 func (a *app) compute(ctx context.Context, m *models.Model) error {
 	c := &computation{app: a, m: m, bar: &progress{}, names: a.pictures}
 	c.doc.head, c.doc.Images = a.head(m), []imageJSON{}
+	var err error
+	if c.rank, err = a.ranking(ctx, m); err != nil {
+		return err
+	}
 	if a.save != "" {
 		c.outputs = newSaver()
-	} else if m.Classes() == 0 {
+	} else if c.rank == nil {
 		return fmt.Errorf("%s from %s: %w; save them with -save FILE.safetensors", m.Name, m.Source, models.ErrNoClasses)
 	}
 	if a.json || !cli.IsTerminal(a.stdout.to) {
 		c.bar = a.progress()
 	}
-	var err error
 	switch {
 	case a.raw != nil && a.raw.IDs != nil:
 		return c.towers(ctx)
@@ -122,9 +126,9 @@ func (c *computation) add(r models.Result) error {
 		return nil
 	}
 	image := imageJSON{Path: path, Top: []models.Prediction{}}
-	if c.m.Classes() > 0 {
+	if c.rank != nil {
 		var err error
-		if image.Top, err = c.m.Top(r.Outputs, c.top); err != nil {
+		if image.Top, err = c.rank(r.Outputs, c.top); err != nil {
 			return err
 		}
 	}

@@ -19,8 +19,9 @@ type Vision struct {
 	Pool       *AttentionPool      `w:"pool"`       // SigLIP's, or nil
 	Projection *ops.Linear         `w:"projection"` // CLIP's, or nil
 
-	b      *ops.Builder
-	tables map[[2]int]*ops.Table // the sequence's constant part by patch grid
+	b        *ops.Builder
+	tables   map[[2]int]*ops.Table // the sequence's constant part by patch grid
+	features bool                  // last_hidden_state is an output too
 }
 
 // NewVision makes a picture tower.
@@ -43,7 +44,8 @@ func NewVision(b *ops.Builder, c VisionConfig) *Vision {
 
 // Forward records the tower on pictures [N, C, H, W]. Its output is
 // image_embeds [N, D], of unit length; attentions adds attentions.i
-// [N, heads, T, T] of every layer.
+// [N, heads, T, T] of every layer, [Vision.ShowFeatures] last_hidden_state
+// [N, T, D].
 func (v *Vision) Forward(r *gpu.Recorder, pixels *gpu.Tensor, attentions bool) {
 	x := ops.Tokens(r, v.PatchEmbed.Forward(r, pixels), v.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
 	r.Tap("embeddings", x)
@@ -53,13 +55,31 @@ func (v *Vision) Forward(r *gpu.Recorder, pixels *gpu.Tensor, attentions bool) {
 	x = transformer.Encode(r, "", v.Blocks, x, attentions)
 	if v.Pool != nil {
 		x = v.PostNorm.Forward(r, x)
+		v.show(r, x)
 		r.Tap("norm", x)
 		embed(r, "image_embeds", v.Pool.Forward(r, x))
 		return
 	}
+	v.show(r, x)
 	class := v.PostNorm.Forward(r, ops.Mean(r, x, 0, 1)) // [N D]
 	r.Tap("norm", class)
 	embed(r, "image_embeds", v.Projection.Forward(r, class))
+}
+
+// ShowFeatures has Forward give last_hidden_state too.
+func (v *Vision) ShowFeatures() { v.features = true }
+
+func (v *Vision) show(r *gpu.Recorder, x *gpu.Tensor) {
+	if v.features {
+		r.Output("last_hidden_state", x)
+	}
+}
+
+// PatchGrid is the patches in a column and in a row of a picture of h×w pixels,
+// and the tokens before them.
+func (v *Vision) PatchGrid(h, w int) (rows, columns, prefix int) {
+	grid := v.grid([2]int{h, w})
+	return grid[0], grid[1], v.prefix()
 }
 
 // table is the constant part of the sequence for a picture size.
