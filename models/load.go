@@ -23,6 +23,7 @@ import (
 type Options struct {
 	Precision  gpu.DType // of weights and activations: gpu.F16, the default, or gpu.F32
 	Attentions bool      // compute the attention probabilities too
+	Features   bool      // give the features that a classifier's head takes too; see Model.Features
 	Hub        *weights.Hub
 	Override   picture.Override // of the preprocessing
 	Labels     []string         // in place of the checkpoint's
@@ -149,7 +150,7 @@ func newModel(dev *gpu.Device, f Family, name string, in *files, src weights.Sou
 	m.pictures = programs[shape]{mu: &m.mu, prepare: m.b.Prepare, record: m.record}
 	m.texts = programs[textShape]{mu: &m.mu, prepare: m.b.Prepare, record: m.recordText}
 	m.tokenize = sync.OnceValues(in.tokenizer)
-	if err := m.open(f, in, src, o.Override); err != nil {
+	if err := m.open(f, in, src, o); err != nil {
 		m.Close()
 		return nil, err
 	}
@@ -157,12 +158,17 @@ func newModel(dev *gpu.Device, f Family, name string, in *files, src weights.Sou
 }
 
 // open starts the driver's compilation, and uploads the weights meanwhile.
-func (m *Model) open(f Family, in *files, src weights.Source, override picture.Override) error {
+func (m *Model) open(f Family, in *files, src weights.Source, o Options) error {
 	got, err := f.open(m.b, src, in.config, m.Name)
 	if err != nil {
 		return err
 	}
 	m.net, m.text, m.pairing = got.net, got.text, got.pairing
+	if o.Features {
+		if err := m.showFeatures(); err != nil {
+			return err
+		}
+	}
 	if m.Labels == nil {
 		m.Labels = got.labels
 	}
@@ -180,7 +186,7 @@ func (m *Model) open(f Family, in *files, src weights.Source, override picture.O
 	if m.Processor, err = processorFor(in, got.processor, name, h, w); err != nil {
 		return err
 	}
-	if err := m.Processor.Override(override); err != nil {
+	if err := m.Processor.Override(o.Override); err != nil {
 		return err
 	}
 	return m.upload(c)

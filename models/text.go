@@ -191,11 +191,7 @@ func (m *Model) tokens(texts []string) (ids []uint32, length int, truncated []bo
 // Match is the logit of a picture and a text by their embeddings of unit length.
 // The model must be a dual encoder.
 func (m *Model) Match(image, text []float32) float64 {
-	var cosine float64
-	for i, x := range image {
-		cosine += float64(x) * float64(text[i])
-	}
-	return m.pairing.Match(cosine)
+	return m.MatchCosine(dot(image, text))
 }
 
 // MatchCosine is Match by the cosine of the embeddings.

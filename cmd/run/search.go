@@ -167,7 +167,7 @@ func (s *search) openIndex() (*index.Index, error) {
 	s.doc.Indexed = &indexJSON{Path: s.index}
 	return index.Open(s.index, index.Identity{
 		Model: s.m.Name, Source: s.m.Source, Fingerprint: fingerprint, Precision: s.m.Precision.String(),
-		Preprocessing: s.m.Processor.String() + " background " + fmt.Sprint(s.background),
+		Preprocessing: fmt.Sprintf("%+v over %v", *s.m.Processor, s.background),
 	})
 }
 
