@@ -12,11 +12,11 @@ import (
 )
 
 // EmbedPictures gives the vector of unit length that stands for each of n
-// pictures ([Model.Embedding]), read and reported as [Model.Each] does. A
-// picture's vector does not depend on which others there are, not by a bit: every
-// forward pass takes a whole batch, the last filled up with copies.
-func (m *Model) EmbedPictures(ctx context.Context, n, batch int, open func(i int) (*picture.Image, error), report func(i int, v []float32, err error) error) error {
-	return m.each(ctx, n, batch, true, m.loader(open), func(r Result) error {
+// pictures ([Model.Embedding]), read and reported as [Model.Each] does. whole has
+// every forward pass take a whole batch, the last filled up with copies: then a
+// vector does not depend on how many pictures there are, not by a bit.
+func (m *Model) EmbedPictures(ctx context.Context, n, batch int, whole bool, open func(i int) (*picture.Image, error), report func(i int, v []float32, err error) error) error {
+	return m.each(ctx, n, batch, whole, m.loader(open), func(r Result) error {
 		if r.Err != nil {
 			return report(r.Index, nil, r.Err)
 		}

@@ -6,6 +6,7 @@ import (
 	"saccade/models/clip"
 	"saccade/ops"
 	"saccade/weights"
+	"saccade/zoo"
 )
 
 var clipFamily = Family{
@@ -13,6 +14,7 @@ var clipFamily = Family{
 	About:         "pictures and texts compared: CLIP",
 	Weights:       "a folder or hub id of transformers (CLIPModel, OpenCLIP's too)",
 	architectures: clipArchitectures(),
+	embedded:      zoo.CLIP(),
 	attention:     true,
 	texts:         true,
 	open:          openClip,

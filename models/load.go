@@ -24,6 +24,7 @@ type Options struct {
 	Precision  gpu.DType // of weights and activations: gpu.F16, the default, or gpu.F32
 	Attentions bool      // compute the attention probabilities too
 	Features   bool      // give the features that a classifier's head takes too; see Model.Features
+	Embeddings bool      // give what Model.Embedding takes, which a classifier has to be asked for
 	Hub        *weights.Hub
 	Override   picture.Override // of the preprocessing
 	Labels     []string         // in place of the checkpoint's
@@ -164,7 +165,7 @@ func (m *Model) open(f Family, in *files, src weights.Source, o Options) error {
 		return err
 	}
 	m.net, m.text, m.pairing = got.net, got.text, got.pairing
-	if o.Features {
+	if o.Features || o.Embeddings && m.pairing == nil {
 		if err := m.showFeatures(); err != nil {
 			return err
 		}

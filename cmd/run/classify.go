@@ -16,11 +16,18 @@ type classification struct {
 	head
 	Images []imageJSON `json:"images"`
 	Errors []pathError `json:"errors,omitempty"`
-	MS     struct {
-		Load    float64 `json:"load"`
-		Compile float64 `json:"compile"`
-		Forward float64 `json:"forward"`
-	} `json:"ms"`
+	MS     timesJSON   `json:"ms"`
+}
+
+// timesJSON is what the parts of a call took, in milliseconds.
+type timesJSON struct {
+	Load    float64 `json:"load"`
+	Compile float64 `json:"compile"`
+	Forward float64 `json:"forward"`
+}
+
+func times(m *models.Model, forward time.Duration) timesJSON {
+	return timesJSON{milliseconds(m.LoadTime - m.CompileTime), milliseconds(m.CompileTime), milliseconds(forward)}
 }
 
 type imageJSON struct {
@@ -173,9 +180,7 @@ func (c *computation) finish() error {
 		}
 	}
 	if c.json {
-		c.doc.MS.Load = milliseconds(c.m.LoadTime - c.m.CompileTime)
-		c.doc.MS.Compile = milliseconds(c.m.CompileTime)
-		c.doc.MS.Forward = milliseconds(c.forward)
+		c.doc.MS = times(c.m, c.forward)
 		if err := c.stdout.document(c.doc); err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ func (a *app) open() (err error) {
 
 // load checks the files that flags name, opens the device and loads the model.
 func (a *app) load(ctx context.Context) (*models.Model, error) {
-	o := models.Options{Precision: a.precision, Attentions: a.attention, Override: a.override, Features: a.examples != "", Hub: weights.HubFromEnv()}
+	o := models.Options{Precision: a.precision, Attentions: a.attention, Override: a.override, Embeddings: a.examples != "" || a.similar != "" || a.index != "", Hub: weights.HubFromEnv()}
 	if a.labels != "" {
 		data, err := os.ReadFile(a.labels)
 		if err == nil {

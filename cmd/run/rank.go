@@ -51,7 +51,7 @@ func (a *app) byExamples(ctx context.Context, m *models.Model) (rank, error) {
 		return picture.Open(paths[i], picture.DecodeOptions{Background: a.background})
 	}
 	vectors := make([][]float32, 0, len(paths))
-	err := m.EmbedPictures(ctx, len(paths), a.batch, open, func(i int, v []float32, err error) error {
+	err := m.EmbedPictures(ctx, len(paths), a.batch, false, open, func(i int, v []float32, err error) error {
 		bar.rated(i+1, len(paths), time.Since(began))
 		if err != nil { // an example that is left out would change all answers
 			return fmt.Errorf("example: %w", naming(paths[i], err))

@@ -36,6 +36,7 @@ type searchJSON struct {
 	Images  []matchJSON `json:"images"`
 	Indexed *indexJSON  `json:"index,omitempty"`
 	Errors  []pathError `json:"errors,omitempty"`
+	MS      timesJSON   `json:"ms"`
 }
 
 // indexJSON says what became of an index.
@@ -246,7 +247,7 @@ func (s *search) embed(ctx context.Context, n int, path func(i int) string, bega
 	open := func(i int) (*picture.Image, error) {
 		return picture.Open(path(i), picture.DecodeOptions{Background: s.background})
 	}
-	err := s.m.EmbedPictures(ctx, n, s.batch, open, func(i int, v []float32, err error) error {
+	err := s.m.EmbedPictures(ctx, n, s.batch, s.index != "", open, func(i int, v []float32, err error) error {
 		s.bar.rated(i+1, n, time.Since(began))
 		if err != nil {
 			if n == 1 && s.index == "" {
@@ -295,7 +296,7 @@ func (s *search) rankByText(v *index.Vectors) {
 // rankByPicture orders the pictures by the one of -image.
 func (s *search) rankByPicture(ctx context.Context, v *index.Vectors) error {
 	var query []float32
-	err := s.m.EmbedPictures(ctx, 1, s.batch, s.openPicture, func(_ int, e []float32, err error) error {
+	err := s.m.EmbedPictures(ctx, 1, s.batch, s.index != "", s.openPicture, func(_ int, e []float32, err error) error {
 		query = e
 		return err
 	})
@@ -311,6 +312,7 @@ func (s *search) rankByPicture(ctx context.Context, v *index.Vectors) error {
 // finish prints what was found.
 func (s *search) finish(pictures int) error {
 	if s.json {
+		s.doc.MS = times(s.m, s.forward)
 		if err := s.stdout.document(s.doc); err != nil {
 			return err
 		}
