@@ -176,7 +176,7 @@ func (s *search) openIndex() (*index.Index, error) {
 // interrupt can lose.
 const (
 	commitEntries = 256
-	commitAfter   = 2 * time.Second
+	commitAfter   = time.Second
 )
 
 // update embeds the pictures that are new or changed, and drops those that are gone.
