@@ -100,7 +100,7 @@ func TestDINORefuses(t *testing.T) {
 		{"dinov2", "", dinoFamily, "-model dinov2"},
 		{"resnet_basic", "", dinov2Family, "looks like a ResNet"},
 		{"dinov2", "layer.1.layer_scale2", dinov2Family, "encoder.layer.1.layer_scale2.lambda1 is missing"},
-		{"dinov2", "layer.2.mlp.fc1.weight", dinov2Family, "encoder.layer.2.mlp.fc1.weight"},
+		{"dinov2", "layer.1.mlp.fc1.weight", dinov2Family, "encoder.layer.1.mlp.fc1.weight"},
 		{"dinov2_registers_classify", "register_tokens", dinov2Family, "dinov2_with_registers.embeddings.register_tokens"},
 		{"dinov2_giant", "weights_out.weight", dinov2Family, "encoder.layer.0.mlp"},
 		{"dinov2_timm", "blocks.1.ls1", dinov2Family, "blocks.1.ls1.gamma is missing"},
