@@ -3,8 +3,7 @@
 // 2021) and DINOv2 (Oquab et al. 2023; with registers, Darcet et al. 2023), with
 // the checkpoints of transformers, timm, torchvision and DINO's authors.
 //
-// vit.go is the network, config.go its sizes and where they come from,
-// checkpoint.go and dinov2.go how checkpoints tell them, names.go the libraries'
-// names of the parameters. Loading files,
-// preprocessing and labels are package models' business.
+// vit.go is the network, config.go its sizes, checkpoint.go and dinov2.go how
+// checkpoints tell them, names.go the libraries' names of the parameters. Loading
+// files, preprocessing and labels are package models' business.
 package vit
