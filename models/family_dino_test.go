@@ -67,6 +67,9 @@ func TestDINOStateDicts(t *testing.T) {
 		_, h, w := c.Input()
 		assert.Equal(t, [2]int{224, 224}, [2]int{h, w})
 
+		other := map[string]string{"dino_s_16": "dino_b_16", "dinov2_s_14": "dinov2_b_14"}[name] // whose 12 heads divide 384 too
+		_, err = f.open(b, src, nil, other)
+		assert.ErrorContains(t, err, "the checkpoint has 12 blocks of width 384")
 		_, _, err = vit.Describe(src, nil, f.Name)
 		assert.ErrorContains(t, err, "name the architecture")
 		b.Close()

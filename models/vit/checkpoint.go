@@ -262,5 +262,5 @@ func headsOf(architecture string) (int, error) {
 			return h.heads, nil
 		}
 	}
-	return 0, fmt.Errorf("neither the checkpoint's tensors nor a config tell the number of attention heads; name the architecture, such as -model %s", strings.Join(StandardNames(), ", "))
+	return 0, fmt.Errorf("neither the checkpoint's tensors nor a config tell the number of attention heads; name the architecture, such as -model %s", strings.Join(slices.Concat(StandardNames(), DINONames(), DINOv2Names()), ", "))
 }
