@@ -83,6 +83,7 @@ func TestBadQueries(t *testing.T) {
 		{cli.ExitUsage, []string{"-model", "clip", "-template", "{}", "-image", pic}, []string{"-template goes with -text"}},
 		{cli.ExitFailure, []string{"-model", "clip", "-image", empty, "-text", "a"}, []string{"no pictures", empty}},
 		{cli.ExitFailure, []string{"-model", "clip", "-image", pic, "-similar", empty}, []string{"no pictures", empty}},
+		{cli.ExitFailure, []string{"-model", "text_encoder", "-weights", checkpoint(t, "clip_text"), "-image", pic}, []string{"no picture tower", "input_ids"}},
 		{cli.ExitFailure, []string{"-model", "vit", "-image", pic, "-text", "a cat"}, []string{"vit", "no text tower"}},
 		{cli.ExitFailure, []string{"-model", "clip", "-weights", checkpoint(t, "clip_gelu"), "-image", pic, "-text", "a cat"}, []string{"tokenizer.json"}},
 		{cli.ExitFailure, []string{"-model", "vit", "-image", pic, "-examples", empty}, []string{empty}},
