@@ -56,9 +56,13 @@ func (g *goldenCase) compute(d *gpu.Device) map[string][]float32 {
 		var p struct {
 			From, To  [2]int
 			Antialias bool
+			Offset    float64
 		}
 		require.NoError(g.t, g.Params(&p))
 		x := g.Inputs["positions"]
+		if p.Offset != 0 {
+			return map[string][]float32{"out": InterpolatePositionsOffset(x.Data, x.Shape[1], p.From, p.To, p.Offset)}
+		}
 		return map[string][]float32{"out": InterpolatePositions(x.Data, x.Shape[1], p.From, p.To, p.Antialias)}
 	}
 	g.b, g.r, g.in = NewBuilder(d, g.precision), d.Record(g.precision), map[string]any{}
@@ -114,6 +118,8 @@ func (g *goldenCase) record() {
 		g.scale()
 	case "groupnorm":
 		g.groupNorm()
+	case "glu":
+		g.glu()
 	default:
 		a, err := ActivationByName(g.Op)
 		require.NoError(g.t, err, "a golden of an operation that there is not")
@@ -217,6 +223,21 @@ func (g *goldenCase) attention() {
 		call := attentionCall{q: q, k: k, v: v, heads: p.Heads, head: p.HeadSize, mask: Mask{Causal: p.Causal}}
 		g.r.Output("probabilities", call.recordProbs(g.r))
 	}
+}
+
+func (g *goldenCase) glu() {
+	var p struct {
+		Activation string
+		Gate       Gate
+	}
+	require.NoError(g.t, g.Params(&p))
+	a := Identity
+	if p.Activation != "" {
+		var err error
+		a, err = ActivationByName(p.Activation)
+		require.NoError(g.t, err)
+	}
+	g.r.Output("y", GLU(g.r, g.activation("x", 2), a, p.Gate))
 }
 
 func (g *goldenCase) patchEmbedding() {

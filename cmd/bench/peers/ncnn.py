@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Times torchvision architectures in ncnn on Vulkan, to stand beside bench.
+"""Times architectures in ncnn on Vulkan, to stand beside bench: torchvision's
+and, of transformers, clip_vit_b_32 (the picture tower) and dinov2_s_14.
 
-    python cmd/bench/peers/ncnn.py resnet18 resnet50
+    python cmd/bench/peers/ncnn.py resnet18 resnet50 clip_vit_b_32
     python cmd/bench/peers/ncnn.py -precision f16 -r 10 vgg16
 
 Every architecture is exported once, with random parameters, into
@@ -59,7 +60,7 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("models", nargs="+", metavar="MODEL", help="a torchvision architecture")
+    p.add_argument("models", nargs="+", metavar="MODEL", help="a torchvision architecture, clip_vit_b_32 or dinov2_s_14")
     p.add_argument("-precision", default="f32,f16", choices=["f32", "f16", "f32,f16"], help="of stored weights and activations (default: both, in turn)")
     p.add_argument("-r", dest="repetitions", type=int, default=5, metavar="N", help="repetitions after warming up (default 5)")
     args = p.parse_args()
@@ -85,16 +86,40 @@ def exported(name: str) -> Path:
     return folder
 
 
+def architecture(name: str):
+    """A network of that name, from a picture to one tensor, with the library's
+    random parameters."""
+    import torch
+
+    if name not in ("clip_vit_b_32", "dinov2_s_14"):
+        import torchvision
+
+        try:
+            return torchvision.models.get_model(name, weights=None)
+        except ValueError as e:
+            sys.exit(f"ncnn: exporting {name}: {e}; python -c 'import torchvision; print(torchvision.models.list_models())' prints the names")
+    import transformers
+
+    class Output(torch.nn.Module):  # one field of what transformers returns
+        def __init__(self, model, field):
+            super().__init__()
+            self.model, self.field = model, field
+
+        def forward(self, x):
+            return self.model(x)[self.field]
+
+    if name == "clip_vit_b_32":
+        return Output(transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig()), "image_embeds")
+    config = transformers.Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=518, patch_size=14)
+    return Output(transformers.Dinov2Model(config), "pooler_output")
+
+
 def export(name: str, work: Path) -> None:
-    """Traces a torchvision architecture with random parameters and converts it."""
+    """Traces an architecture with random parameters and converts it."""
     import pnnx  # these take seconds to load, and only an export needs them
     import torch
-    import torchvision
 
-    try:
-        model = torchvision.models.get_model(name, weights=None).eval()
-    except ValueError as e:
-        sys.exit(f"ncnn: exporting {name}: {e}; python -c 'import torchvision; print(torchvision.models.list_models())' prints the names")
+    model = architecture(name).eval()
     random = torch.Generator().manual_seed(1)
     redraw(model, random)
     x = torch.randn(SHAPE, generator=random)
@@ -148,7 +173,8 @@ def measure(name: str, folder: Path, precision: str, repetitions: int) -> tuple[
 
 def load(folder: Path, precision: str) -> ncnn.Net:
     """The network on the GPU, all of it: ncnn would run on the CPU what it has
-    no Vulkan for, without a word."""
+    no Vulkan for, without a word. A Squeeze of the class token, which computes
+    nothing, may."""
     net = ncnn.Net()
     net.opt.use_vulkan_compute = True
     half = precision == "f16"
@@ -157,7 +183,7 @@ def load(folder: Path, precision: str) -> ncnn.Net:
     for read, file in (net.load_param, "model.param"), (net.load_model, "model.bin"):
         if read(str(folder / file)) != 0:
             sys.exit(f"ncnn: loading {folder / file} failed; remove the folder to export anew")
-    cpu = sorted({layer.type for layer in net.layers() if layer.type != "Input" and not layer.support_vulkan})
+    cpu = sorted({layer.type for layer in net.layers() if layer.type not in ("Input", "Squeeze") and not layer.support_vulkan})
     if cpu or not net.opt.use_vulkan_compute:
         sys.exit(f"ncnn: loading {folder}: not all on Vulkan: {', '.join(cpu) or 'no device'}")
     return net
