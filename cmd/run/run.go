@@ -71,13 +71,18 @@ func (a *app) do(ctx context.Context) error {
 		return a.printDevices()
 	case a.verify && a.model == "":
 		return a.verifyGoldens(ctx)
+	case len(a.compare) > 0:
+		return a.compareModels(ctx)
 	}
 	m, err := a.load(ctx)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
+	_, drawing := a.drawing()
 	switch {
+	case drawing:
+		return a.draw(ctx, m)
 	case a.verify:
 		return a.verifyModel(ctx, m)
 	case a.profile:
