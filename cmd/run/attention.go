@@ -44,7 +44,7 @@ func (d *drawing) drawHeads(ctx context.Context) error {
 		}
 		panels := d.headPanels(s, maps)
 		if len(d.pictures) == 1 {
-			rows = figure.Wrap(panels, wrapped(len(panels)))
+			rows = figure.Wrap(panels, even(len(panels), columns))
 			rows[0].Title = base(s.path)
 		} else {
 			rows = append(rows, figure.Row{Title: base(s.path), Panels: panels})
@@ -66,12 +66,6 @@ func (d *drawing) drawHeads(ctx context.Context) error {
 		doc.Written.print(d.stdout)
 	}
 	return d.finish(doc)
-}
-
-// wrapped is how many of n panels stand in a row so that rows are evenly full.
-func wrapped(n int) int {
-	rows := (n + columns - 1) / columns
-	return (n + rows - 1) / rows
 }
 
 // query names whose attention is shown.

@@ -156,7 +156,7 @@ func (c *comparison) besides(ctx context.Context, d *drawing, s *seen, method mo
 	}
 	panel.Lines = lines(b, cost)
 	if len(c.panels[s.path]) == 0 {
-		c.panels[s.path] = []figure.Panel{{Title: base(s.path), Note: fmt.Sprintf("as %s sees it, %d×%d", d.m.Name, s.w, s.h), Picture: s.view}}
+		c.panels[s.path] = []figure.Panel{{Title: base(s.path), Note: sees(s), Picture: s.view}}
 	}
 	c.panels[s.path] = append(c.panels[s.path], panel)
 	return b, nil
@@ -194,14 +194,12 @@ func millions(v float64) string {
 // finish draws and prints.
 func (c *comparison) finish() error {
 	if c.out != "" && len(c.pictures) > 0 {
-		var rows []figure.Row
-		most := 0
+		var groups [][]figure.Panel
 		for _, path := range c.pictures {
-			rows = append(rows, figure.Row{Panels: c.panels[path]})
-			most = max(most, len(c.panels[path]))
+			groups = append(groups, c.panels[path])
 		}
 		var err error
-		if c.doc.Written, err = c.write(c.out, figure.Figure{Rows: rows, Side: side(most)}); err != nil {
+		if c.doc.Written, err = c.write(c.out, arrange(groups)); err != nil {
 			return err
 		}
 	}

@@ -57,15 +57,14 @@ func (d *drawing) drawExplanation(ctx context.Context) error {
 		return err
 	}
 	doc := explainJSON{head: d.app.head(d.m), Images: []explainedJSON{}}
-	var rows []figure.Row
-	most := 0
+	var groups [][]figure.Panel
 	err = d.each(ctx, func(s *seen) error {
 		class, err := d.classOf(s)
 		if err != nil {
 			return err
 		}
 		image := explainedJSON{Path: s.path, Class: class}
-		panels := []figure.Panel{{Title: base(s.path), Note: fmt.Sprintf("as the network sees it, %d×%d", s.w, s.h), Picture: s.view}}
+		panels := []figure.Panel{{Title: base(s.path), Note: sees(s), Picture: s.view}}
 		for _, method := range methods {
 			maps, err := d.maps(ctx, s, method, class)
 			if err != nil {
@@ -75,17 +74,15 @@ func (d *drawing) drawExplanation(ctx context.Context) error {
 				image.Maps, panels = append(image.Maps, x.mapJSON), append(panels, x.panel)
 			}
 		}
-		for _, row := range figure.Wrap(panels, wrapped(len(panels))) {
-			rows, most = append(rows, row), max(most, len(row.Panels))
-		}
+		groups = append(groups, panels)
 		doc.Images = append(doc.Images, image)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if len(rows) > 0 {
-		if doc.Written, err = d.write(d.explain, figure.Figure{Rows: rows, Side: side(most)}); err != nil {
+	if len(groups) > 0 {
+		if doc.Written, err = d.write(d.explain, arrange(groups)); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"saccade/cmd/internal/cli"
@@ -166,8 +167,35 @@ func (w *writtenJSON) print(o *output) {
 	o.printf("%s: %d×%d pixels\n", w.Path, w.Width, w.Height)
 }
 
+// sees says in how many pixels the network sees what is drawn in more of them.
+func sees(s *seen) string { return fmt.Sprintf("seen in %d×%d pixels", s.w, s.h) }
+
 // base is a path's last part, for titles.
 func base(path string) string { return filepath.Base(path) }
+
+// arrange puts the panels of pictures, equally many of each, into rows: those of
+// a few pictures side by side where there is room, those of one below each other
+// where there is none; rows are about equally full.
+func arrange(groups [][]figure.Panel) figure.Figure {
+	per := len(groups[0])
+	if per > columns {
+		var f figure.Figure
+		for _, g := range groups {
+			f.Rows = append(f.Rows, figure.Wrap(g, even(per, columns))...)
+		}
+		f.Side = side(even(per, columns))
+		return f
+	}
+	n := per * even(len(groups), columns/per)
+	return figure.Figure{Rows: figure.Wrap(slices.Concat(groups...), n), Side: side(min(n, per*len(groups)))}
+}
+
+// even is how many of n things, at most so many, stand in a row so that rows are
+// about equally full.
+func even(n, most int) int {
+	rows := (n + most - 1) / most
+	return (n + rows - 1) / rows
+}
 
 // side is the size of the pictures of a figure with so many panels in a row.
 func side(panels int) int {

@@ -83,7 +83,7 @@ func (p *parts) figure(doc *partsJSON) (figure.Figure, error) {
 	}
 	doc.Variance = shares(pca, p.vectors)
 	colors := colored(pca, p.vectors)
-	var panels []figure.Panel
+	var groups [][]figure.Panel
 	for i, s := range p.seen {
 		at := p.maps[i]
 		mosaic, err := figure.Mosaic(s.view.W, s.view.H, grid(at), colors[:at.Rows*at.Columns])
@@ -91,17 +91,15 @@ func (p *parts) figure(doc *partsJSON) (figure.Figure, error) {
 			return figure.Figure{}, err
 		}
 		colors = colors[at.Rows*at.Columns:]
-		panels = append(panels, figure.Panel{Title: base(s.path), Picture: s.view}, figure.Panel{Picture: mosaic})
+		groups = append(groups, []figure.Panel{{Title: base(s.path), Note: sees(s), Picture: s.view}, {Picture: mosaic}})
 	}
-	rows := figure.Wrap(panels, 2*wrapped((len(panels)+1)/2))
-	if len(panels) <= 2*columns {
-		rows = figure.Wrap(panels, min(len(panels), columns))
-	}
-	title := "Principal components as red, green, blue:"
+	f := arrange(groups)
+	f.Title = "Principal components as red, green, blue:"
 	for i, v := range doc.Variance {
-		title += fmt.Sprintf("%s %.0f", []string{"", ",", ","}[i], 100*v)
+		f.Title += fmt.Sprintf("%s %.0f", []string{"", ",", ","}[i], 100*v)
 	}
-	return figure.Figure{Title: title + " % of variance", Rows: rows, Side: side(len(rows[0].Panels))}, nil
+	f.Title += " % of variance"
+	return f, nil
 }
 
 // shares are the parts of the whole variance along the components.
