@@ -1,13 +1,9 @@
 package figure
 
 import (
-	"errors"
-	"flag"
 	"fmt"
 	"image/color"
-	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,11 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"saccade/figure/figuretest"
 	"saccade/picture"
 )
-
-// update writes the references of figures that have none yet; it never replaces one.
-var update = flag.Bool("update", false, "write the reference pictures that are missing")
 
 // sample is a picture with a bright disc before a gradient.
 func sample(w, h int) *picture.Image {
@@ -92,64 +86,9 @@ func TestReferences(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, got.Pix, again.Pix)
 			}
-			compare(t, name, got)
+			figuretest.Require(t, filepath.Join("testdata", name+".png"), got, figuretest.Drawn)
 		})
 	}
-}
-
-// Largest difference of a sample and mean over all: sums in another order and
-// fused multiply-adds move a rounded sample by one or two steps, coverage along
-// the edge of a letter by a few more; a letter or a heat map that moves by one
-// pixel changes hundreds of samples by 50 and more.
-const (
-	sampleTolerance = 8
-	meanTolerance   = 0.05
-)
-
-// compare finds differences from testdata/NAME.png; then the picture, the
-// reference and their difference are written.
-func compare(t *testing.T, name string, got *picture.Image) {
-	t.Helper()
-	path := filepath.Join("testdata", name+".png")
-	want, err := picture.Open(path, picture.DecodeOptions{})
-	if errors.Is(err, fs.ErrNotExist) && *update {
-		require.NoError(t, os.MkdirAll("testdata", 0o755))
-		require.NoError(t, picture.WritePNG(path, got))
-		t.Fatalf("%s was missing and is written; look at it", path)
-	}
-	require.NoError(t, err)
-	if got.W == want.W && got.H == want.H {
-		most, mean := apart(got, want)
-		t.Logf("%s: largest difference %d of %d, mean %.3g of %.3g", name, most, sampleTolerance, mean, meanTolerance)
-		if most <= sampleTolerance && mean <= meanTolerance {
-			return
-		}
-	}
-	dir, err := os.MkdirTemp("", "saccade-figure-")
-	require.NoError(t, err)
-	require.NoError(t, picture.WritePNG(filepath.Join(dir, "got.png"), got))
-	require.NoError(t, picture.WritePNG(filepath.Join(dir, "want.png"), want))
-	if got.W == want.W && got.H == want.H {
-		require.NoError(t, picture.WritePNG(filepath.Join(dir, "diff.png"), difference(got, want)))
-	}
-	t.Fatalf("%s differs from %s: found %d×%d, expected %d×%d; got.png, want.png and diff.png are in %s", name, path, got.W, got.H, want.W, want.H, dir)
-}
-
-// apart is the largest and the mean difference of two pictures of one size.
-func apart(a, b *picture.Image) (most int, mean float64) {
-	for i, v := range a.Pix {
-		d := max(int(v), int(b.Pix[i])) - min(int(v), int(b.Pix[i]))
-		most, mean = max(most, d), mean+float64(d)/float64(len(a.Pix))
-	}
-	return most, mean
-}
-
-func difference(a, b *picture.Image) *picture.Image {
-	d := picture.New(a.W, a.H)
-	for i, v := range a.Pix {
-		d.Pix[i] = max(v, b.Pix[i]) - min(v, b.Pix[i])
-	}
-	return d
 }
 
 // A map moved by a cell, another title or other colours are found.
@@ -168,8 +107,8 @@ func TestComparisonFindsChanges(t *testing.T) {
 		change(&f.Rows[0].Panels[0])
 		got, err := f.Draw()
 		require.NoError(t, err)
-		most, _ := apart(got, want)
-		assert.Equal(t, name == "none", most <= sampleTolerance, "%s: %d", name, most)
+		most, _ := figuretest.Apart(got, want)
+		assert.Equal(t, name == "none", most <= figuretest.Drawn.Sample, "%s: %d", name, most)
 	}
 }
 

@@ -154,9 +154,9 @@ func (c *comparison) besides(ctx context.Context, d *drawing, s *seen, method mo
 			panel.Note += ": " + class.Label
 		}
 	}
-	panel.Lines = lines(b, cost)
+	panel.Lines = lines(b, cost, s)
 	if len(c.panels[s.path]) == 0 {
-		c.panels[s.path] = []figure.Panel{{Title: base(s.path), Note: sees(s), Picture: s.view}}
+		c.panels[s.path] = []figure.Panel{{Title: base(s.path), Note: fmt.Sprintf("%d×%d pixels", s.img.W, s.img.H), Picture: s.img}}
 	}
 	c.panels[s.path] = append(c.panels[s.path], panel)
 	return b, nil
@@ -166,7 +166,7 @@ func (c *comparison) besides(ctx context.Context, d *drawing, s *seen, method mo
 const drawnClasses = 10
 
 // lines are the table below a panel.
-func lines(b besidesJSON, cost models.Cost) []figure.Line {
+func lines(b besidesJSON, cost models.Cost, s *seen) []figure.Line {
 	var all []figure.Line
 	for _, p := range b.Top[:min(len(b.Top), drawnClasses)] {
 		all = append(all, figure.Line{Left: p.Label, Right: fmt.Sprintf("%.2f %%", 100*p.Score), Bar: p.Score})
@@ -175,6 +175,7 @@ func lines(b besidesJSON, cost models.Cost) []figure.Line {
 		all = append(all, figure.Line{})
 	}
 	return append(all,
+		figure.Line{Left: "input", Right: fmt.Sprintf("%d×%d pixels", s.w, s.h)},
 		figure.Line{Left: "forward", Right: fmt.Sprintf("%.3g ms", b.Forward)},
 		figure.Line{Left: "parameters", Right: millions(float64(cost.Parameters))},
 		figure.Line{Left: "FLOPs", Right: millions(cost.FLOPs)})

@@ -39,6 +39,7 @@ type drawing struct {
 // seen is a picture as a network saw it.
 type seen struct {
 	path    string
+	img     *picture.Image // all of it
 	view    *picture.Image // what the preprocessing kept, in the picture's own sharpness
 	pixels  models.Array   // [1 C H W]
 	h, w    int
@@ -113,7 +114,7 @@ func (d *drawing) look(ctx context.Context, path string) (*seen, error) {
 	if err != nil {
 		return nil, unreadable{err}
 	}
-	s := &seen{path: path, h: h, w: w, pixels: models.Array{Shape: []int{1, len(pixels) / (h * w), h, w}, Data: pixels}}
+	s := &seen{path: path, img: img, h: h, w: w, pixels: models.Array{Shape: []int{1, len(pixels) / (h * w), h, w}, Data: pixels}}
 	if s.view, err = d.m.Processor.View(img, figure.DefaultSide); err != nil {
 		return nil, unreadable{err}
 	}

@@ -46,7 +46,7 @@ func (d *drawing) drawParts(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.outputs = nil
+		s.img, s.outputs = nil, nil
 		p.seen, p.maps, p.width = append(p.seen, s), append(p.maps, at), width
 		p.vectors = append(p.vectors, vectors...)
 		doc.Images = append(doc.Images, partJSON{s.path, at.Rows, at.Columns})
