@@ -13,6 +13,11 @@ require (
 require golang.org/x/text v0.43.0
 
 require (
+	github.com/rivo/uniseg v0.4.7 // indirect
+	google.golang.org/protobuf v1.36.12 // indirect
+)
+
+require (
 	github.com/edsrzf/mmap-go v1.2.0
 	github.com/gofrs/flock v0.13.2
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
