@@ -11,6 +11,12 @@ type merged struct {
 	id   uint32
 }
 
+// bench holds what a word is merged in, for the next word to use again.
+type bench struct {
+	chain []symbol
+	queue queue
+}
+
 // merges are the pairs of a byte-pair encoding (Sennrich et al. 2016).
 type merges map[pair]merged
 
@@ -87,19 +93,19 @@ func (q *queue) pop() candidate {
 
 // apply merges the pair of the lowest rank, the leftmost of equals, as long as
 // there is one, and appends what is left of a word's symbols to ids.
-func (m merges) apply(ids, word []uint32) []uint32 {
-	chain := make([]symbol, len(word))
-	var q queue
+func (m merges) apply(ids, word []uint32, w *bench) []uint32 {
+	w.chain = w.chain[:0]
 	for i, id := range word {
-		chain[i] = symbol{id: id, prev: int32(i) - 1, next: int32(i) + 1}
+		w.chain = append(w.chain, symbol{id: id, prev: int32(i) - 1, next: int32(i) + 1})
 	}
+	chain, q := w.chain, &w.queue
 	if len(chain) > 0 {
 		chain[len(chain)-1].next = -1
 	}
 	for i := range chain {
-		m.offer(&q, chain, int32(i))
+		m.offer(q, chain, int32(i))
 	}
-	for len(q) > 0 {
+	for len(*q) > 0 {
 		c := q.pop()
 		left := &chain[c.at]
 		if left.gone || left.next < 0 || left.id != c.left || chain[left.next].id != c.right {
@@ -110,9 +116,9 @@ func (m merges) apply(ids, word []uint32) []uint32 {
 		if left.next >= 0 {
 			chain[left.next].prev = c.at
 		}
-		m.offer(&q, chain, c.at)
+		m.offer(q, chain, c.at)
 		if left.prev >= 0 {
-			m.offer(&q, chain, left.prev)
+			m.offer(q, chain, left.prev)
 		}
 	}
 	for _, s := range chain {

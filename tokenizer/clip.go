@@ -52,6 +52,7 @@ func newCLIP(v *vocabulary, pairs [][2]string, tokens []added) (*Tokenizer, erro
 
 func (c *clip) encode(text string, n int) []uint32 {
 	var ids, word []uint32
+	var b bench
 	for _, part := range c.added.cut(text) {
 		if part.token != nil {
 			ids = append(ids, part.token.id)
@@ -66,7 +67,7 @@ func (c *clip) encode(text string, n int) []uint32 {
 				word = append(word, c.bytes[0][w[i]])
 			}
 			word[len(w)-1] = c.bytes[1][w[len(w)-1]]
-			ids = c.merges.apply(ids, word)
+			ids = c.merges.apply(ids, word, &b)
 		}
 	}
 	return ids

@@ -77,6 +77,7 @@ func (f *file) gemmaClean(c config) (normalizer, error) {
 
 func (g *gemma) encode(text string, _ int) []uint32 {
 	var ids, word []uint32
+	var w bench
 	for _, part := range g.added.cut(text) {
 		if part.token != nil {
 			ids = append(ids, part.token.id)
@@ -92,7 +93,7 @@ func (g *gemma) encode(text string, _ int) []uint32 {
 				word = append(word, g.bytes[b])
 			}
 		}
-		ids = g.merges.apply(ids, word)
+		ids = g.merges.apply(ids, word, &w)
 	}
 	return ids
 }

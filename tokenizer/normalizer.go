@@ -66,7 +66,7 @@ func (s step) replace() (func(string) string, error) {
 	}
 	set, ok := signs(p.Regex)
 	if !ok {
-		return nil, fmt.Errorf(`Replace of %.80q is not supported; a text, \s+ and a set of signs in brackets are`, p.Regex)
+		return nil, fmt.Errorf(`pattern %.80q of Replace is not supported; a text, \s+ and a set of signs in brackets are`, p.Regex)
 	}
 	return func(text string) string { return replaceEach(text, set, s.Content) }, nil
 }

@@ -1,6 +1,9 @@
 package tokenizer
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Tokenizer encodes texts. It may be used from several goroutines.
 type Tokenizer struct {
@@ -43,11 +46,10 @@ func (t *Tokenizer) Encode(text string, n int) (ids []uint32, truncated bool) {
 	if truncated = len(inner) > room; truncated {
 		inner = inner[:room]
 	}
-	ids = append(append(make([]uint32, 0, n), t.before...), inner...)
 	if t.once && len(inner) > 0 && inner[len(inner)-1] == t.after[0] {
-		return ids, truncated
+		return slices.Concat(t.before, inner), truncated
 	}
-	return append(ids, t.after...), truncated
+	return slices.Concat(t.before, inner, t.after), truncated
 }
 
 // Decode is the text of ids, without special tokens.

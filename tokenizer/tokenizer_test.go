@@ -24,7 +24,7 @@ func small(t testing.TB) *Tokenizer {
 }
 
 // golden reads a compressed JSON file.
-func golden(t *testing.T, name string, into any) {
+func golden(t testing.TB, name string, into any) {
 	t.Helper()
 	f, err := os.Open(filepath.Join(goldens, name))
 	require.NoError(t, err)
@@ -95,6 +95,7 @@ func TestTruncation(t *testing.T) {
 	assert.False(t, truncated)
 	assert.Equal(t, []uint32{tok.before[0], tok.after[0]}, ids)
 	ids, truncated = tok.Encode(strings.Repeat("!", 75), 77)
+	assert.False(t, truncated)
 	assert.Len(t, ids, 77)
 	whole, _ := tok.Encode("a b c d e f", 77)
 	require.Len(t, whole, 8)

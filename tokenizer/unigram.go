@@ -33,7 +33,7 @@ type unigram struct {
 // edge is a step from a node of the trie.
 type edge struct {
 	node int32
-	b    byte
+	b    int32 // a byte; as wide as node, so that the key has no padding and hashes fast
 }
 
 func newUnigram(pieces []piece, unknown uint32, single bool) *unigram {
@@ -42,7 +42,7 @@ func newUnigram(pieces []piece, unknown uint32, single bool) *unigram {
 	for i, p := range pieces {
 		node := int32(0)
 		for j := range len(p.text) {
-			e := edge{node, p.text[j]}
+			e := edge{node, int32(p.text[j])}
 			to, ok := u.next[e]
 			if !ok {
 				to = int32(len(u.ends))
@@ -101,7 +101,7 @@ func (u *unigram) extend(ways []best, text string, begin, width int) {
 	sofar, known := ways[begin].score, false
 	node := int32(0)
 	for end := begin; end < len(text); {
-		to, ok := u.next[edge{node, text[end]}]
+		to, ok := u.next[edge{node, int32(text[end])}]
 		if !ok {
 			break
 		}
@@ -113,15 +113,14 @@ func (u *unigram) extend(ways []best, text string, begin, width int) {
 		}
 	}
 	if !known {
-		u.offer(&ways[begin+width], best{u.round(sofar + u.unknownScore), int32(begin), u.unknown})
+		u.offer(&ways[begin+width], best{sofar + u.unknownScore, int32(begin), u.unknown})
 	}
 }
 
-// offer takes a way if it is better than those before it, as sentencepiece
-// compares: the new sum before it is rounded.
+// offer takes a way if it is better than those before it.
 func (u *unigram) offer(to *best, way best) {
+	way.score = u.round(way.score)
 	if to.begin < 0 || way.score > to.score {
-		way.score = u.round(way.score)
 		*to = way
 	}
 }

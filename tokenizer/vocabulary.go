@@ -10,7 +10,6 @@ type vocabulary struct {
 	ids     map[string]uint32
 	tokens  []string // by id
 	special map[uint32]bool
-	unknown uint32
 }
 
 // newVocabulary numbers the tokens by ids.
