@@ -33,25 +33,17 @@ func openSpiece(data []byte, c config) (*Tokenizer, error) {
 	if is(c.Legacy, false) {
 		model.dummyPrefix = false
 	}
-	t := &Tokenizer{vocab: v, scheme: s, once: true, padLeft: c.PaddingSide == "left"}
+	names := []string{c.EOS.or(sentenceEnd), c.Unknown.or(unknownSentence), c.Pad.or(sentenceEnd)}
 	var tokens []added
-	for _, x := range []struct {
-		what string
-		name string
-		ids  func(uint32)
-	}{
-		{"eos_token", c.EOS.or(sentenceEnd), func(id uint32) { t.after = []uint32{id} }},
-		{"pad_token", c.Pad.or(sentenceEnd), func(id uint32) { t.pad = id }},
-		{"unk_token", c.Unknown.or(unknownSentence), func(uint32) {}},
-	} {
-		id, err := v.find(x.name)
+	for _, name := range names {
+		id, err := v.find(name)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", x.what, err)
+			return nil, fmt.Errorf("eos_token, unk_token and pad_token: %w", err)
 		}
-		x.ids(id)
 		v.special[id] = true
-		tokens = append(tokens, added{text: x.name, id: id})
+		tokens = append(tokens, added{text: name, id: id})
 	}
+	end, pad := tokens[0].id, tokens[2].id
 	for _, a := range c.Added {
 		id, err := v.find(a.Content)
 		if err != nil {
@@ -64,9 +56,12 @@ func openSpiece(data []byte, c config) (*Tokenizer, error) {
 	if s.lone, err = v.find(space); err != nil {
 		return nil, err
 	}
-	s.prefix = c.Unknown.or(unknownSentence)
+	s.prefix = names[1]
 	s.skip = len(model.encode(s.prefix))
-	return t, nil
+	return &Tokenizer{
+		vocab: v, scheme: s, after: []uint32{end}, once: true,
+		pad: pad, padLeft: c.PaddingSide == "left",
+	}, nil
 }
 
 // encode follows SiglipTokenizer.tokenize: a mark before the text; what stands
@@ -76,8 +71,11 @@ func (s *siglip) encode(text string, _ int) []uint32 {
 	var ids []uint32
 	for i, part := range s.added.cut(space + strings.ReplaceAll(text, space, " ")) {
 		if part.token == nil {
-			all := s.model.encode(s.prefix + s.canonical(part.text))
-			ids = append(ids, all[min(s.skip, len(all)):]...)
+			inner := s.model.encode(s.prefix + s.canonical(part.text))
+			if len(inner) >= s.skip {
+				inner = inner[s.skip:]
+			}
+			ids = append(ids, inner...)
 			continue
 		}
 		if i == 1 && len(ids) == 1 && ids[0] == s.lone {

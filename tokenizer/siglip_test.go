@@ -1,7 +1,7 @@
 package tokenizer
 
 import (
-	"encoding/base64"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -227,7 +227,7 @@ func TestBadSpiece(t *testing.T) {
 		"a user's piece":      {spieceFile(nil, nil, unknown, end, mark, spiecePart{"x", 0, 4}), "", `piece 3, "x", is of type 4`},
 		"twice":               {spieceFile(nil, nil, unknown, end, mark, mark), "", "there twice"},
 		"nothing unknown":     {spieceFile(nil, nil, end, mark), "", "none is of type unknown"},
-		"no end":              {spieceFile(nil, nil, unknown, mark), "", "eos_token: the vocabulary of 2 tokens has no </s>"},
+		"no end":              {spieceFile(nil, nil, unknown, mark), "", "eos_token, unk_token and pad_token: the vocabulary of 2 tokens has no </s>"},
 		"no mark":             {spieceFile(nil, nil, unknown, end, spiecePart{"a", 0, normalPiece}), "", "has no ▁"},
 		"a map too long":      {spieceFile(nil, charsmap, unknown, end, mark), "", "found a trie of 255 bytes in 4"},
 		"more tokens":         {spieceFile(nil, nil, unknown, end, mark), `{"added_tokens_decoder":{"3":{"content":"<x>"}}}`, "tokens beside those of spiece.model"},
@@ -329,13 +329,17 @@ func FuzzCharsmap(f *testing.F) {
 }
 
 func FuzzOpenJSON(f *testing.F) {
-	for _, name := range siglipFolders[1:] {
-		data, err := fs.ReadFile(folder(name), "tokenizer.json")
-		require.NoError(f, err)
-		f.Add(data)
+	bytes := ""
+	for b := range 256 {
+		bytes += fmt.Sprintf(`"<0x%02X>":%d,`, b, b+3)
 	}
-	f.Add([]byte(`{"normalizer":{"type":"Precompiled","precompiled_charsmap":"` + base64.StdEncoding.EncodeToString([]byte{4, 0, 0, 0, 1, 1, 1, 1, 0}) +
-		`"},"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"always"},"added_tokens":[{"id":0,"content":"</s>"}],"model":{"type":"Unigram","unk_id":0,"vocab":[["</s>",0],["▁a",-1]]}}`))
+	f.Add([]byte(`{"normalizer":{"type":"Replace","pattern":{"String":" "},"content":"▁"},"added_tokens":[{"id":0,"content":"\n"}],
+"post_processor":{"type":"TemplateProcessing","single":[{"Sequence":{}},{"SpecialToken":{"id":"<pad>"}}]},
+"model":{"type":"BPE","byte_fallback":true,"merges":[["a","▁"],["a▁","a"]],"vocab":{` + bytes + `"<pad>":1,"a":2,"▁":400,"a▁":401,"a▁a":402}}}`))
+	f.Add([]byte(`{"normalizer":{"type":"Sequence","normalizers":[{"type":"Precompiled","precompiled_charsmap":"BAAAAAEBAQEA"},
+{"type":"Lowercase"},{"type":"Replace","pattern":{"Regex":"[!\\#]"},"content":""},{"type":"Strip","strip_left":true}]},
+"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"always"},"added_tokens":[{"id":0,"content":"</s>","lstrip":true,"rstrip":true}],
+"model":{"type":"Unigram","unk_id":0,"vocab":[["</s>",0],["▁a",-1],["▁",-2],["o",-3]]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if tok, err := Open(fstest.MapFS{"tokenizer.json": &fstest.MapFile{Data: data}}); err == nil {
 			ids, _ := tok.Encode("A photo of a cat ½ ﬁ </s>", siglipContext)
