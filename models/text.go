@@ -182,10 +182,11 @@ func (m *Model) tokens(texts []string) (ids []uint32, length int, truncated []bo
 		}
 	}
 	for _, row := range rows {
-		ids = append(ids, row...)
-		for range length - len(row) {
-			ids = append(ids, t.Pad())
+		padding := slices.Repeat([]uint32{t.Pad()}, length-len(row))
+		if t.PadLeft() {
+			row, padding = padding, row
 		}
+		ids = append(append(ids, row...), padding...)
 	}
 	return ids, length, truncated, nil
 }
