@@ -46,7 +46,7 @@ func (o *options) flagSet() *flag.FlagSet {
 		o.images = append(o.images, s)
 		return nil
 	})
-	f.StringVar(&o.input, "input", "", "`FILE`: a .safetensors file with raw inputs under PyTorch's names (pixel_values, NCHW), in place of pictures")
+	f.StringVar(&o.input, "input", "", "`FILE`: a .safetensors file with raw inputs under PyTorch's names (pixel_values, NCHW; input_ids, attention_mask), in place of pictures and texts")
 	f.StringVar(&o.save, "save", "", "`FILE`: a .safetensors file to write the raw outputs to, float32, under PyTorch's names")
 	f.BoolVar(&o.attention, "attention", false, "with -save: the attention probabilities of every layer too; with -o: draws the last layer's over the picture, one panel a head")
 	f.StringVar(&o.eval, "eval", "", "`FOLDER`: with one sub-folder of pictures a class: accuracy and pictures a second")
