@@ -6,7 +6,7 @@ import torch
 import transformers
 
 from generate_io import generator, write
-from generate_models import redraw
+from generate_models import best, redraw, zoo_pictures
 
 
 def hooked(modules, call):
@@ -244,6 +244,36 @@ def siglip_interpolate(root):
         dict(hidden_size=22, num_attention_heads=2, num_hidden_layers=2, intermediate_size=44, image_size=12, patch_size=4),
         size=(20, 16),
     )
+
+
+def zoo_clip(root, zoo):
+    """The trained model of zoo/clip on pictures of zoo/pictures and as many
+    texts: from file and text to probabilities. Its weights stay in the zoo. To
+    keep it small, only the first picture's and the first text's intermediates
+    are here, and few of them."""
+    folder = zoo / "clip"
+    model = transformers.CLIPModel.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    files, x = zoo_pictures(zoo, folder)
+    sentences = ["a photo of an airplane", "a photo of a car", "a bird", "smiling face with sunglasses"]
+    ids = transformers.AutoTokenizer.from_pretrained(folder)(sentences, padding=True, return_tensors="pt")["input_ids"]
+    vision, text = model.vision_model, model.text_model
+    modules = {"layer.0": vision.encoder.layers[0], "text.embeddings": text.embeddings}
+    modules |= {f"text.layer.{i}": text.encoder.layers[i] for i in (0, len(text.encoder.layers) - 1)}
+    out, layers = hooked(modules, lambda: model(pixel_values=x, input_ids=ids))
+    metadata = {
+        "model": "clip",
+        "source": f"transformers {transformers.__version__} CLIPModel; torch {torch.__version__.split('+')[0]}",
+        "architecture": "CLIPModel",
+        "layers": list(layers),
+        "outputs": DUAL,
+        "weights": "zoo/clip",
+        "layer_images": 1,
+        "options": {"texts": sentences},
+        "images": best(files, out.logits_per_image, sentences),
+    }
+    inputs = {"pixel_values": x, "input_ids": ids.int()}
+    tensors = inputs | {k: v[:1] for k, v in layers.items()} | {o: out[o] for o in DUAL}
+    write(root / "zoo_clip" / "golden.safetensors", tensors, metadata)
 
 
 MODELS = {

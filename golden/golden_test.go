@@ -85,7 +85,10 @@ func TestTrainedModelsNameTheirPictures(t *testing.T) {
 		g, err := Load(c)
 		require.NoError(t, err)
 		require.Len(t, c.Images, g.Tensors["pixel_values"].Shape[0], c.Name)
-		logits := g.Tensors["logits"]
+		logits, ok := g.Tensors["logits"]
+		if !ok {
+			logits = g.Tensors["logits_per_image"]
+		}
 		for i, image := range c.Images {
 			row := logits.Data[i*logits.Shape[1]:][:logits.Shape[1]]
 			require.NotEmpty(t, image.Top)
