@@ -148,9 +148,9 @@ func (l layout) legend(h *Heat, x, y int) {
 	b := l.text(small, high, x+l.side/2, below, l.side-l.side/2, ink, toRight)
 	if h.Low < 0 && h.High > 0 {
 		at := int(h.share(0) * float64(l.side))
-		l.fill(x+at, y, 1, barHeight+3, paper)
-		l.fill(x+at, y+barHeight, 1, 4, ink)
+		l.fill(x+at, y, 1, barHeight, paper)
 		if w := small.width("0"); at-w/2 > a+4 && at+w/2 < l.side-b-4 {
+			l.fill(x+at, y+barHeight, 1, 3, ink)
 			l.text(small, "0", x+at-w/2, below, w, ink, left)
 		}
 	}

@@ -22,6 +22,9 @@ func (m *Model) Rollout(outputs map[string]Array, h, w int) (Map, error) {
 	if err != nil {
 		return Map{}, err
 	}
+	if _, ok := outputs["attentions.0"]; !ok {
+		return Map{}, fmt.Errorf("attention rollout: there are probabilities of the last layer alone; load the model without Options.LastLayer")
+	}
 	at, err := m.patchMap(h, w)
 	if err != nil {
 		return Map{}, err

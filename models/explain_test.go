@@ -126,6 +126,28 @@ func TestAttentionMaps(t *testing.T) {
 	}
 }
 
+// The last layer's probabilities alone are those of all layers' last.
+func TestLastLayer(t *testing.T) {
+	d := openDevice(t)
+	ctx := context.Background()
+	var heads [2][]Map
+	for i, last := range []bool{false, true} {
+		m, err := Load(ctx, d, "vit", "", Options{Precision: gpu.F32, Attentions: true, LastLayer: last})
+		require.NoError(t, err)
+		pixels := *m.Noise(1, 5).Pixels
+		h, w := pixels.Shape[2], pixels.Shape[3]
+		outputs, err := m.Forward(ctx, pixels)
+		require.NoError(t, err)
+		assert.Equal(t, last, count(outputs) == 1)
+		heads[i], err = m.Heads(outputs, h, w)
+		require.NoError(t, err)
+		_, err = m.Rollout(outputs, h, w)
+		assert.Equal(t, last, err != nil)
+		m.Close()
+	}
+	assert.Equal(t, heads[0], heads[1])
+}
+
 func count(outputs map[string]Array) int {
 	n := 0
 	for name := range outputs {

@@ -23,6 +23,7 @@ import (
 type Options struct {
 	Precision  gpu.DType // of weights and activations: gpu.F16, the default, or gpu.F32
 	Attentions bool      // compute the attention probabilities too
+	LastLayer  bool      // of the attention probabilities those of the last layer alone
 	Features   bool      // give the features that a classifier's head takes too; see Model.Features
 	Embeddings bool      // give what Model.Embedding takes, which a classifier has to be asked for
 	Explain    bool      // give what the methods of Model.Methods take, as far as the network has it
@@ -169,6 +170,9 @@ func (m *Model) open(f Family, in *files, src weights.Source, o Options) error {
 	m.net, m.text, m.pairing = got.net, got.text, got.pairing
 	if _, ok := m.net.(featured); o.Explain && ok {
 		o.Features = true
+	}
+	if n, ok := m.net.(attending); o.LastLayer && ok {
+		n.ShowLastAttention()
 	}
 	if o.Features || o.Embeddings && m.pairing == nil {
 		if err := m.showFeatures(); err != nil {

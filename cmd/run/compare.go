@@ -214,6 +214,9 @@ func (c *comparison) finish() error {
 	if len(c.doc.Errors) > 0 {
 		return errReported
 	}
+	if !c.json {
+		fmt.Fprintf(c.stderr, "on %s\n", c.dev.Info())
+	}
 	return nil
 }
 

@@ -24,6 +24,7 @@ func (a *app) load(ctx context.Context) (*models.Model, error) {
 		return nil, err
 	}
 	o.Attentions, o.Features, o.Explain = a.attention, a.pca, a.explain != ""
+	o.LastLayer = a.attention && a.out != ""
 	o.Embeddings = a.examples != "" || a.similar != "" || a.index != ""
 	return a.loadModel(ctx, a.model, a.weights, o)
 }

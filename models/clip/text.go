@@ -46,7 +46,7 @@ func NewText(b *ops.Builder, c TextConfig) (*Text, error) {
 func (t *Text) Hidden(r *gpu.Recorder, ids *gpu.Tensor, blocks int) *gpu.Tensor {
 	x := t.Tokens.Forward(r, ids, t.table(ids.Shape[1])) // [N T D]
 	r.Tap("text.embeddings", x)
-	return transformer.Encode(r, "text.", t.Blocks[:blocks], x, false)
+	return transformer.Encode(r, "text.", t.Blocks[:blocks], x, transformer.None)
 }
 
 // ForwardText records the tower on token ids [N, T]; the token that is pooled of

@@ -82,14 +82,37 @@ func (b *Block) hidden(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	return b.FC1.Forward(r, x, ops.Then(b.act))
 }
 
+// Probs are the blocks whose attention probabilities are asked for.
+type Probs int
+
+// Those of no block, of the last one, of all.
+const (
+	None Probs = iota
+	Last
+	All
+)
+
+// Asked are the blocks of a network of which probabilities are asked for, or only
+// the last one's.
+func Asked(any, last bool) Probs {
+	switch {
+	case !any:
+		return None
+	case last:
+		return Last
+	}
+	return All
+}
+
 // Encode puts x [N, T, D] through the blocks in order. Each one's output is
-// tapped as layer.i below prefix; attentions makes its probabilities
-// [N, heads, T, T] the output attentions.i.
-func Encode(r *gpu.Recorder, prefix string, blocks []Block, x *gpu.Tensor, attentions bool) *gpu.Tensor {
+// tapped as layer.i below prefix; the probabilities that are asked for,
+// [N, heads, T, T], are the outputs attentions.i.
+func Encode(r *gpu.Recorder, prefix string, blocks []Block, x *gpu.Tensor, asked Probs) *gpu.Tensor {
 	for i := range blocks {
 		r.Enter(fmt.Sprintf("%sblocks.%d", prefix, i))
 		var probs *gpu.Tensor
-		if x, probs = blocks[i].Forward(r, x, attentions); attentions {
+		wanted := asked == All || asked == Last && i == len(blocks)-1
+		if x, probs = blocks[i].Forward(r, x, wanted); wanted {
 			r.Output(fmt.Sprintf("attentions.%d", i), probs)
 		}
 		r.Leave()
