@@ -45,12 +45,16 @@ type merge [2]string
 // UnmarshalJSON implements [json.Unmarshaler].
 func (m *merge) UnmarshalJSON(data []byte) error {
 	var list []string
-	if json.Unmarshal(data, &list) != nil {
+	var err error
+	if data[0] == '"' {
 		var text string
-		if err := json.Unmarshal(data, &text); err != nil {
-			return err
-		}
+		err = json.Unmarshal(data, &text)
 		list = strings.Split(text, " ")
+	} else {
+		err = json.Unmarshal(data, &list)
+	}
+	if err != nil {
+		return err
 	}
 	if len(list) != 2 {
 		return fmt.Errorf("merge %s is not of two symbols", data)

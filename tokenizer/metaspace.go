@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -24,7 +25,7 @@ func (f *file) unigram(c config) (*Tokenizer, error) {
 	if err := expect("of SigLIP's tokenizers", []field{
 		{"pre_tokenizer", p.names(), "Metaspace"},
 		{"pre_tokenizer's replacement", p.Replacement, space},
-		{"pre_tokenizer's prepend_scheme", p.PrependScheme, "always"},
+		{"pre_tokenizer's prepend_scheme", cmp.Or(p.PrependScheme, "always"), "always"}, // older files have none
 		{"pre_tokenizer's split", split, "true"},
 		{"byte_fallback", fmt.Sprint(f.Model.ByteFallback), "false"},
 	}); err != nil {

@@ -83,6 +83,7 @@ func TestSameIDs(t *testing.T) {
 		"tokenizer.json alone":   {changed(t, "unigram", "tokenizer_config.json", ""), "unigram"},
 		"another's spiece.model": {changed(t, "unigram", "spiece.model", "none"), "unigram"},
 		"end by the config":      {changed(t, "gemma", "tokenizer_config.json", `{"tokenizer_class":"GemmaTokenizer","add_bos_token":false,"add_eos_token":true,"eos_token":{"content":"<eos>"}}`), "gemma"},
+		"no prepend_scheme":      {edited(t, "unigram", "tokenizer.json", `"prepend_scheme": "always"`, `"add_prefix_space": true`), "unigram"},
 		"case by the class":      {edited(t, "gemma", "tokenizer.json", `"type": "Lowercase"`, `"type": "Strip"`), "gemma"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -49,8 +49,14 @@ def rules(path):
     path.write_text(text)
 
 
+def spiece_proto(folder):
+    proto = transformers.convert_slow_tokenizer.import_protobuf()
+    return proto.ModelProto.FromString((folder / "spiece.model").read_bytes())
+
+
 def train_spiece(words, folder):
     """spiece.model of some 800 pieces. '<' is none of them, as in some published vocabularies."""
+    folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         rules(Path(temporary, "rules.tsv"))
         r = random.Random(3)
@@ -62,13 +68,14 @@ def train_spiece(words, folder):
             hard_vocab_limit=False, character_coverage=0.985, pad_id=0, eos_id=1, unk_id=2, bos_id=-1,
             normalization_rule_tsv=str(Path(temporary, "rules.tsv")), num_threads=1, minloglevel=2,
         )  # fmt: skip
-        folder.mkdir(exist_ok=True)
-        (folder / "spiece.model").write_bytes(Path(temporary, "spiece.model").read_bytes())
+        proto = spiece_proto(Path(temporary))
+    proto.trainer_spec.model_prefix = proto.normalizer_spec.normalization_rule_tsv = ""  # paths of the machine
+    (folder / "spiece.model").write_bytes(proto.SerializeToString())
 
 
 def unigram_json(spiece, folder):
     """tokenizer.json as SigLIP's checkpoints have it beside spiece.model."""
-    proto = transformers.convert_slow_tokenizer.import_protobuf().ModelProto.FromString((spiece / "spiece.model").read_bytes())
+    proto = spiece_proto(spiece)
     t = tokenizers.Tokenizer(models.Unigram([(p.piece, p.score) for p in proto.pieces], unk_id=2))
     t.normalizer = normalizers.Sequence([
         normalizers.Precompiled(proto.normalizer_spec.precompiled_charsmap),
@@ -86,7 +93,8 @@ def unigram_json(spiece, folder):
 
 
 def gemma(words, folder):
-    """tokenizer.json as Gemma's: BPE over whole texts, bytes for unknown characters."""
+    """tokenizer.json as Gemma's: BPE over whole texts, bytes for unknown characters. Training
+    breaks ties at random: a new generation has other merges."""
     special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<start_of_turn>"]
     t = tokenizers.Tokenizer(models.BPE())
     t.normalizer = normalizers.Replace(" ", "▁")
