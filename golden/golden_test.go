@@ -17,7 +17,7 @@ func TestCasesAreComplete(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			assert.NotEmpty(t, c.Architecture)
 			assert.NotEmpty(t, c.Source)
-			assert.Subset(t, []string{"pixel_values", "input_ids"}, c.Inputs)
+			assert.Subset(t, []string{"pixel_values", "input_ids", "attention_mask"}, c.Inputs)
 			assert.Contains(t, []string{"embeddings", "stem", "layer.0", "text.embeddings"}, c.Layers[0])
 			assert.True(t, slices.Contains(c.Layers, "layer.0") || slices.Contains(c.Layers, "text.layer.0"))
 

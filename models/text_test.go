@@ -50,7 +50,7 @@ func TestRawIDs(t *testing.T) {
 		"too long":           {ids(make([]float32, 14)...), "at most 13 tokens"},
 		"one dimension":      {Inputs{IDs: &Array{Shape: []int{2}, Data: []float32{1, 2}}}, "expected [N T]"},
 		"mask of other size": {Inputs{IDs: ids(65, 66).IDs, Mask: &Array{Shape: []int{1, 3}, Data: []float32{1, 1, 1}}}, "found shape [1 3]"},
-		"mask with a hole":   {Inputs{IDs: ids(65, 3, 66).IDs, Mask: &Array{Shape: []int{1, 3}, Data: []float32{1, 0, 1}}}, "a one after a zero at 2"},
+		"mask with a hole":   {Inputs{IDs: ids(65, 3, 66).IDs, Mask: &Array{Shape: []int{1, 3}, Data: []float32{1, 0, 1}}}, "a one after a zero in text 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := m.ForwardInputs(ctx, c.in)

@@ -53,7 +53,7 @@ func (v *Vision) Forward(r *gpu.Recorder, pixels *gpu.Tensor, attentions bool) {
 	if v.PreNorm != nil {
 		x = v.PreNorm.Forward(r, x)
 	}
-	x = transformer.Encode(r, "", v.Blocks, x, transformer.Asked(attentions, v.lastOnly))
+	x = transformer.Encode(r, "", v.Blocks, x, nil, transformer.Asked(attentions, v.lastOnly))
 	if v.Pool != nil {
 		x = v.PostNorm.Forward(r, x)
 		v.show(r, x)

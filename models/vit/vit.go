@@ -89,7 +89,7 @@ func (m *Model) ShowFeatures() { m.features = true }
 func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, attentions bool) {
 	x := ops.Tokens(r, m.PatchEmbed.Forward(r, pixels), m.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
 	r.Tap("embeddings", x)
-	x = transformer.Encode(r, "", m.Blocks, x, transformer.Asked(attentions, m.lastOnly))
+	x = transformer.Encode(r, "", m.Blocks, x, nil, transformer.Asked(attentions, m.lastOnly))
 	if m.Norm != nil {
 		x = m.Norm.Forward(r, x)
 		r.Tap("norm", x)
