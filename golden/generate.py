@@ -19,13 +19,15 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch
 import transformers
 
+import generate_clip
 import generate_cnns
+import generate_dino
 import generate_models
 import generate_ops
 from generate_io import write
 
 HERE = Path(__file__).resolve().parent
-MODELS = generate_models.MODELS | generate_cnns.MODELS
+MODELS = generate_models.MODELS | generate_cnns.MODELS | generate_dino.MODELS | generate_clip.MODELS
 ZOO = {"zoo_vit": generate_models.zoo_vit, "zoo_resnet": generate_cnns.zoo_resnet}
 
 

@@ -24,6 +24,8 @@ def redraw(model, g, gain=1.0):
     with torch.no_grad():
         for name, p in sorted(model.named_parameters()):
             draw, uniform = torch.randn(p.shape, generator=g), torch.rand(p.shape, generator=g)
+            if p.ndim == 0:  # a scale of logits, which the case sets
+                continue
             if p.ndim == 1 and name.endswith("weight"):  # norms
                 p.copy_(0.7 + 0.6 * uniform)
             elif p.ndim == 1:  # biases, ±0.2 to ±0.3

@@ -460,6 +460,24 @@ def scale():
     return cases
 
 
+def glu():
+    """y [M,H] = f(gate) * value, the halves of x [M,2H]: the gate is the first
+    half or the second, f the activation."""
+    g, cases = generator("glu"), []
+    for name, m, h, act, gate in (
+        ("swiglu", 7, 13, "silu", 0),
+        ("swiglu_64", 3, 64, "silu", 0),
+        ("geglu", 5, 21, "gelu", 1),
+        ("sigmoid", 2, 1, "sigmoid", 1),
+        ("bilinear", 4, 9, "", 0),
+    ):
+        x = normal(g, m, 2 * h, std=2)
+        halves = x.double().chunk(2, -1)
+        y = ACTIVATIONS.get(act, lambda t: t)(halves[gate]) * halves[1 - gate]
+        cases.append(case(name, {"activation": act, "gate": gate}, {"x": x}, {"y": y}))
+    return cases
+
+
 OPS = {name: (lambda name=name: activation(name)) for name in ACTIVATIONS} | {
     f.__name__: f
     for f in (
@@ -478,6 +496,7 @@ OPS = {name: (lambda name=name: activation(name)) for name in ACTIVATIONS} | {
         avg_pool,
         adaptive_avg_pool,
         scale,
+        glu,
     )
 }
 

@@ -26,17 +26,7 @@ type Result struct {
 // order of the pictures. An error of a picture is reported and the others go
 // on; one of the network, of report or of ctx ends all.
 func (m *Model) Each(ctx context.Context, n, batch int, open func(i int) (*picture.Image, error), report func(Result) error) error {
-	return m.each(ctx, n, batch, func(i int) (input, error) {
-		img, err := open(i)
-		if err != nil {
-			return input{}, err
-		}
-		pixels, h, w, err := m.Preprocess(img)
-		if err != nil {
-			return input{}, err
-		}
-		return input{pixels: pixels, size: [3]int{len(pixels) / (h * w), h, w}}, nil
-	}, report)
+	return m.each(ctx, n, batch, false, m.loader(open), report)
 }
 
 // EachPixels is [Model.Each] for pictures as PyTorch has them, preprocessed:
@@ -47,7 +37,7 @@ func (m *Model) EachPixels(ctx context.Context, pixels Array, batch int, report 
 		return err
 	}
 	one := s[1] * s[2] * s[3]
-	return m.each(ctx, s[0], batch, func(i int) (input, error) {
+	return m.each(ctx, s[0], batch, false, func(i int) (input, error) {
 		return input{pixels: pixels.Data[i*one : (i+1)*one], size: [3]int(s[1:])}, nil
 	}, report)
 }
@@ -59,13 +49,14 @@ type input struct {
 }
 
 // each is the pipeline behind Each: readers prepare inputs in order, up to a
-// bounded number ahead; a batcher gathers those of one size and runs them.
-func (m *Model) each(ctx context.Context, n, batch int, load func(i int) (input, error), report func(Result) error) error {
+// bounded number ahead; a batcher gathers those of one size and runs them. whole
+// has every forward pass take a full batch.
+func (m *Model) each(ctx context.Context, n, batch int, whole bool, load func(i int) (input, error), report func(Result) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var readers sync.WaitGroup
 	defer readers.Wait()
 	defer cancel()
-	b := &batcher{m: m, ctx: ctx, batch: batch, report: report, waiting: map[[3]int][]int{}, inputs: map[int]input{}, done: map[int]Result{}}
+	b := &batcher{m: m, ctx: ctx, batch: batch, whole: whole, report: report, waiting: map[[3]int][]int{}, inputs: map[int]input{}, done: map[int]Result{}}
 	for loaded := range readAhead(ctx, &readers, n, load) {
 		select {
 		case <-ctx.Done():
@@ -134,7 +125,8 @@ func readAhead(ctx context.Context, readers *sync.WaitGroup, n int, load func(i 
 type batcher struct {
 	m      *Model
 	ctx    context.Context
-	batch  int // 0: the default for the size
+	batch  int  // 0: the default for the size
+	whole  bool // batches are filled up with copies
 	report func(Result) error
 
 	count    int              // inputs so far
@@ -197,7 +189,10 @@ func (b *batcher) runOldest() error {
 func (b *batcher) run(size [3]int) error {
 	indices := b.waiting[size]
 	delete(b.waiting, size)
-	n := b.m.padded(len(indices), size)
+	n := b.limit(size)
+	if !b.whole {
+		n = b.m.padded(len(indices), size)
+	}
 	one := size[0] * size[1] * size[2]
 	pixels := make([]float32, 0, n*one)
 	for k := range n {
@@ -207,7 +202,7 @@ func (b *batcher) run(size [3]int) error {
 	if err != nil {
 		return err
 	}
-	defer b.m.release(p)
+	defer b.m.pictures.release(p)
 	began := time.Now()
 	out, err := b.m.Forward(b.ctx, Array{Shape: []int{n, size[0], size[1], size[2]}, Data: pixels})
 	if err != nil {

@@ -83,7 +83,7 @@ func TestEachKeepsTheOrder(t *testing.T) {
 			first = logits
 		}
 		assert.InDeltaSlice(t, first, logits, 1e-4, "batch %d", batch)
-		assert.LessOrEqual(t, len(m.programs), maxPrograms)
+		assert.LessOrEqual(t, len(m.pictures.cached), maxPrograms)
 	}
 }
 
@@ -102,7 +102,7 @@ func TestEachMixesSizes(t *testing.T) {
 		return nil
 	}))
 	assert.Equal(t, 30, next)
-	assert.LessOrEqual(t, len(m.programs), maxPrograms)
+	assert.LessOrEqual(t, len(m.pictures.cached), maxPrograms)
 }
 
 func TestEachEnds(t *testing.T) {
@@ -139,7 +139,7 @@ func TestEachReadsAFewAhead(t *testing.T) {
 // are kept.
 func TestConcurrentForward(t *testing.T) {
 	m := goldenModel(t, "vit_classify", Options{Precision: gpu.F32})
-	in := m.Noise(1, 3)
+	in := *m.Noise(1, 3).Pixels
 	want, err := m.Forward(context.Background(), in)
 	require.NoError(t, err)
 	var wg sync.WaitGroup
@@ -165,7 +165,7 @@ func TestConcurrentForward(t *testing.T) {
 
 // A batch that is nearly full is filled up rather than recorded anew.
 func TestPadded(t *testing.T) {
-	m := &Model{programs: map[shape]*cached{{8, 3, 4, 4}: nil, {16, 3, 4, 4}: nil, {3, 1, 4, 4}: nil}}
+	m := &Model{pictures: programs[shape]{cached: map[shape]*cached{{8, 3, 4, 4}: nil, {16, 3, 4, 4}: nil, {3, 1, 4, 4}: nil}}}
 	for n, want := range map[int]int{8: 8, 7: 8, 6: 8, 5: 5, 12: 16, 13: 16, 11: 11, 16: 16, 17: 17, 1: 1} {
 		assert.Equal(t, want, m.padded(n, [3]int{3, 4, 4}), fmt.Sprint(n))
 	}

@@ -7,6 +7,7 @@ import (
 
 	"saccade/gpu"
 	"saccade/ops"
+	"saccade/picture"
 	"saccade/weights"
 )
 
@@ -33,30 +34,65 @@ type Family struct {
 	// attention says that the networks have attention layers, whose
 	// probabilities can be asked for.
 	attention bool
+	// texts says that the networks take texts, so that a checkpoint has a tokenizer.
+	texts bool
 	// embedded is the folder of trained weights inside the program, or nil.
 	embedded fs.FS
 	// open makes the network for a checkpoint; config is its config.json or
 	// nil, name what the user called the model.
 	open func(b *ops.Builder, src weights.Source, config []byte, name string) (opened, error)
-	// standard makes one of the architectures without weights, for timing.
-	standard func(b *ops.Builder, name string) (Network, error)
+	// standard makes one of the architectures without weights, for timing; its
+	// src is nil.
+	standard func(b *ops.Builder, name string) (opened, error)
 }
 
-// opened is a network with its checkpoint's tensors under its own names.
+// opened is a network with its checkpoint's tensors under its own names: one for
+// pictures, one for texts, or both with what pairs them.
 type opened struct {
-	net    Network
+	net     Network
+	text    TextNetwork
+	pairing Pairing
+	// layers is what holds the parameters; nil where net does.
+	layers any
 	src    weights.Source
 	labels []string
 	// architecture is the published one that the checkpoint turned out to be of,
 	// whose preprocessing it takes; "" is what the user called it.
 	architecture string
+	// processor is what a checkpoint that states no preprocessing gets, or nil:
+	// transformers' for the kind of model, or the published architecture's.
+	processor *picture.Processor
+}
+
+// network is what an architecture's New returns, as opened.
+func network[N Network](n N, err error) (opened, error) {
+	if err != nil {
+		return opened{}, err
+	}
+	return opened{net: n}, nil
+}
+
+// bound is what holds the parameters.
+func (o opened) bound() any {
+	if o.layers != nil {
+		return o.layers
+	}
+	return o.net
 }
 
 // families in the order in which they are listed.
-var families = []Family{vitFamily, resnetFamily, vggFamily, alexnetFamily, efficientnetFamily}
+var families = []Family{vitFamily, resnetFamily, vggFamily, alexnetFamily, efficientnetFamily, dinoFamily, dinov2Family, clipFamily, siglipFamily, textEncoderFamily}
 
 // Families lists what can be loaded.
 func Families() []Family { return slices.Clone(families) }
+
+// files are what to fetch of a hub repository; nil means a picture network's.
+func (f Family) files() []string {
+	if !f.texts {
+		return nil
+	}
+	return append(slices.Clone(weights.ModelFiles), "tokenizer.json?", "tokenizer_config.json?", "vocab.json?", "merges.txt?")
+}
 
 // Embedded says whether the family works without -weights.
 func (f Family) Embedded() bool { return f.embedded != nil }

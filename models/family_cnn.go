@@ -31,9 +31,9 @@ var resnetFamily = Family{
 		}
 		return opened{net: m, src: named, labels: c.Labels, architecture: published}, nil
 	},
-	standard: func(b *ops.Builder, name string) (Network, error) {
+	standard: func(b *ops.Builder, name string) (opened, error) {
 		c, _ := resnet.Standard(name)
-		return resnet.New(b, c)
+		return network(resnet.New(b, c))
 	},
 }
 
@@ -53,9 +53,9 @@ var vggFamily = Family{
 		}
 		return opened{net: vgg.New(b, c), src: named, labels: c.Labels, architecture: published}, nil
 	},
-	standard: func(b *ops.Builder, name string) (Network, error) {
+	standard: func(b *ops.Builder, name string) (opened, error) {
 		c, _ := vgg.Standard(name)
-		return vgg.New(b, c), nil
+		return opened{net: vgg.New(b, c)}, nil
 	},
 }
 
@@ -71,5 +71,7 @@ var alexnetFamily = Family{
 		}
 		return opened{net: alexnet.New(b, c), src: named}, nil
 	},
-	standard: func(b *ops.Builder, _ string) (Network, error) { return alexnet.New(b, alexnet.Standard()), nil },
+	standard: func(b *ops.Builder, _ string) (opened, error) {
+		return opened{net: alexnet.New(b, alexnet.Standard())}, nil
+	},
 }

@@ -22,8 +22,8 @@ var efficientnetFamily = Family{
 		}
 		return opened{net: m, src: named, labels: c.Labels, architecture: c.Architecture}, nil
 	},
-	standard: func(b *ops.Builder, name string) (Network, error) {
+	standard: func(b *ops.Builder, name string) (opened, error) {
 		c, _ := efficientnet.Standard(name)
-		return efficientnet.New(b, c)
+		return network(efficientnet.New(b, c))
 	},
 }

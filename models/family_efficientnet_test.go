@@ -94,7 +94,7 @@ func TestEfficientNetOtherArchitecture(t *testing.T) {
 	d := openDevice(t)
 	net, err := efficientnetFamily.standard(ops.NewBuilder(d, gpu.F32), "efficientnet_b0")
 	require.NoError(t, err)
-	src, err := ops.RandomWeights(net, 1)
+	src, err := ops.RandomWeights(net.bound(), 1)
 	require.NoError(t, err)
 	src = weights.Rename(src, []weights.Rule{ // timm's names
 		{From: "conv_stem.norm.*", To: "bn1.*"}, {From: "conv_head.norm.*", To: "bn2.*"},

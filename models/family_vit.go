@@ -30,7 +30,7 @@ func openViT(b *ops.Builder, src weights.Source, config []byte, name string) (op
 	return opened{net: m, src: named, labels: c.Labels}, nil
 }
 
-func standardViT(b *ops.Builder, name string) (Network, error) {
+func standardViT(b *ops.Builder, name string) (opened, error) {
 	c, _ := vit.Standard(name)
-	return vit.New(b, c)
+	return network(vit.New(b, c))
 }

@@ -9,11 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"saccade/gpu"
 	"saccade/ops"
 	"saccade/picture"
+	"saccade/tokenizer"
 	"saccade/weights"
 )
 
@@ -21,6 +23,8 @@ import (
 type Options struct {
 	Precision  gpu.DType // of weights and activations: gpu.F16, the default, or gpu.F32
 	Attentions bool      // compute the attention probabilities too
+	Features   bool      // give the features that a classifier's head takes too; see Model.Features
+	Embeddings bool      // give what Model.Embedding takes, which a classifier has to be asked for
 	Hub        *weights.Hub
 	Override   picture.Override // of the preprocessing
 	Labels     []string         // in place of the checkpoint's
@@ -65,6 +69,7 @@ type files struct {
 	name         string // for messages
 	file         string // the checkpoint's base name, "" if there is none of its own
 	checkpoint   *weights.Checkpoint
+	fsys         fs.FS  // of the configurations, or nil
 	config       []byte // nil if there is none
 	preprocessor []byte
 }
@@ -80,7 +85,7 @@ func find(ctx context.Context, f Family, name, src string, hub *weights.Hub) (*f
 	if hub == nil {
 		hub = weights.HubFromEnv()
 	}
-	path, err := weights.Resolve(ctx, src, hub)
+	path, err := weights.Resolve(ctx, src, hub, f.files()...)
 	if err != nil {
 		return nil, err
 	}
@@ -106,6 +111,7 @@ func fromFS(fsys fs.FS, name string) (*files, error) {
 
 // read takes the configurations beside the checkpoint, which it closes on an error.
 func (f *files) read(fsys fs.FS) (*files, error) {
+	f.fsys = fsys
 	var err error
 	if f.config, err = optional(fsys, "config.json"); err == nil {
 		f.preprocessor, err = optional(fsys, "preprocessor_config.json")
@@ -115,6 +121,18 @@ func (f *files) read(fsys fs.FS) (*files, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// tokenizer reads the checkpoint's tokenizer.
+func (f *files) tokenizer() (*tokenizer.Tokenizer, error) {
+	if f.fsys == nil {
+		return nil, fmt.Errorf("%s is no folder with a tokenizer", f.name)
+	}
+	t, err := tokenizer.Open(f.fsys)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer of %s: %w", f.name, err)
+	}
+	return t, nil
 }
 
 // optional reads a file, nil if it is not there.
@@ -129,8 +147,11 @@ func optional(fsys fs.FS, name string) ([]byte, error) {
 // newModel makes the network of a checkpoint and brings it to the device.
 func newModel(dev *gpu.Device, f Family, name string, in *files, src weights.Source, o Options) (*Model, error) {
 	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, dev: dev, attentions: o.Attentions, taps: o.taps,
-		b: ops.NewBuilder(dev, o.Precision), programs: map[shape]*cached{}}
-	if err := m.open(f, in, src, o.Override); err != nil {
+		b: ops.NewBuilder(dev, o.Precision)}
+	m.pictures = programs[shape]{mu: &m.mu, prepare: m.b.Prepare, record: m.record}
+	m.texts = programs[textShape]{mu: &m.mu, prepare: m.b.Prepare, record: m.recordText}
+	m.tokenize = sync.OnceValues(in.tokenizer)
+	if err := m.open(f, in, src, o); err != nil {
 		m.Close()
 		return nil, err
 	}
@@ -138,27 +159,35 @@ func newModel(dev *gpu.Device, f Family, name string, in *files, src weights.Sou
 }
 
 // open starts the driver's compilation, and uploads the weights meanwhile.
-func (m *Model) open(f Family, in *files, src weights.Source, override picture.Override) error {
+func (m *Model) open(f Family, in *files, src weights.Source, o Options) error {
 	got, err := f.open(m.b, src, in.config, m.Name)
 	if err != nil {
 		return err
 	}
-	m.net = got.net
+	m.net, m.text, m.pairing = got.net, got.text, got.pairing
+	if o.Features || o.Embeddings && m.pairing == nil {
+		if err := m.showFeatures(); err != nil {
+			return err
+		}
+	}
 	if m.Labels == nil {
 		m.Labels = got.labels
 	}
-	if err := m.b.Bind(m.net, got.src); err != nil {
+	if err := m.b.Bind(got.bound(), got.src); err != nil {
 		return err
 	}
 	name := m.Name
 	if got.architecture != "" {
 		name = got.architecture
 	}
+	if m.net == nil {
+		return m.uploadText()
+	}
 	c, h, w := m.net.Input()
-	if m.Processor, err = processorFor(in, name, h, w); err != nil {
+	if m.Processor, err = processorFor(in, got.processor, name, h, w); err != nil {
 		return err
 	}
-	if err := m.Processor.Override(override); err != nil {
+	if err := m.Processor.Override(o.Override); err != nil {
 		return err
 	}
 	return m.upload(c)
@@ -199,7 +228,7 @@ func ready(r *gpu.Recorder, b *ops.Builder) (*gpu.Program, error) {
 
 // keepFirst keeps the program of a batch of one, and what it tells of others.
 func (m *Model) keepFirst(s shape, p *gpu.Program) {
-	m.programs[s] = &cached{Program: p}
+	m.pictures.keep(s, p)
 	m.first, m.firstMemory = s, p.Memory()
 	if logits := p.OutputShape("logits"); len(logits) == 2 {
 		m.classes = logits[1]
@@ -207,8 +236,9 @@ func (m *Model) keepFirst(s shape, p *gpu.Program) {
 }
 
 // processorFor is the preprocessing that the checkpoint states, or else the
-// reference's for a network of that name, whose own pictures are of h×w pixels.
-func processorFor(in *files, name string, h, w int) (*picture.Processor, error) {
+// family's own, or else the reference's for a network of that name, whose own
+// pictures are of h×w pixels.
+func processorFor(in *files, own *picture.Processor, name string, h, w int) (*picture.Processor, error) {
 	var head struct {
 		ModelType  string          `json:"model_type"`
 		Pretrained json.RawMessage `json:"pretrained_cfg"`
@@ -223,6 +253,8 @@ func processorFor(in *files, name string, h, w int) (*picture.Processor, error) 
 		return picture.ParsePreprocessor(in.preprocessor, head.ModelType)
 	case head.Pretrained != nil:
 		return picture.ParseTimm(in.config)
+	case own != nil:
+		return own, nil
 	case head.ModelType != "":
 		return sized(head.ModelType, h, w)
 	}

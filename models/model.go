@@ -9,6 +9,7 @@ import (
 	"saccade/gpu"
 	"saccade/ops"
 	"saccade/picture"
+	"saccade/tokenizer"
 	"saccade/weights"
 )
 
@@ -25,14 +26,18 @@ type Model struct {
 
 	dev        *gpu.Device
 	b          *ops.Builder
-	net        Network
+	net        Network // nil in a text encoder alone
 	checkpoint *weights.Checkpoint
 	attentions bool
 	taps       bool
 
+	text     TextNetwork // nil without a text tower
+	pairing  Pairing     // of a dual encoder, or nil
+	tokenize func() (*tokenizer.Tokenizer, error)
+
 	mu       sync.Mutex
-	programs map[shape]*cached
-	asked    int // calls of acquire
+	pictures programs[shape]
+	texts    programs[textShape]
 
 	first       shape      // of the program that Load made
 	firstMemory gpu.Memory // of that
@@ -50,10 +55,8 @@ type Array struct {
 
 // Close frees all memory. No call may be under way.
 func (m *Model) Close() {
-	for _, p := range m.programs {
-		p.Close()
-	}
-	m.programs = nil
+	m.pictures.close()
+	m.texts.close()
 	if m.b != nil {
 		m.b.Close()
 	}
@@ -93,44 +96,56 @@ func (e *NonFiniteError) Error() string {
 	return s
 }
 
-// programFor is the program for pictures, to be released, and its inputs.
-func (m *Model) programFor(pixels Array) (*cached, map[string]any, error) {
+// bindPictures is the program for pictures with its inputs.
+func (m *Model) bindPictures(pixels Array) (bound, error) {
 	s, err := m.shapeOf(pixels)
 	if err != nil {
-		return nil, nil, err
+		return bound{}, err
 	}
 	p, err := m.acquire(s)
-	return p, map[string]any{"pixel_values": pixels.Data}, err
+	if err != nil {
+		return bound{}, err
+	}
+	return bound{Program: p.Program, in: map[string]any{"pixel_values": pixels.Data}, floats: pixels.Data, release: func() { m.pictures.release(p) }}, nil
 }
 
 // Forward runs the network on pictures as PyTorch has them, [N, C, H, W] and
 // preprocessed, and gives its outputs by name.
 func (m *Model) Forward(ctx context.Context, pixels Array) (map[string]Array, error) {
-	p, in, err := m.programFor(pixels)
-	if err != nil {
-		return nil, err
-	}
-	defer m.release(p)
-	raw, err := p.Run(ctx, in)
+	return m.ForwardInputs(ctx, Inputs{Pixels: &pixels})
+}
+
+// run runs a program and checks that its outputs are finite.
+func (m *Model) run(ctx context.Context, b bound) (map[string]Array, error) {
+	raw, err := b.Run(ctx, b.in)
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]Array{}
 	for name, data := range raw {
-		out[name] = Array{Shape: p.OutputShape(name), Data: data}
+		out[name] = Array{Shape: b.OutputShape(name), Data: data}
 		if finite(data) {
 			continue
 		}
-		if !finite(pixels.Data) {
+		if !finite(b.floats) {
 			return nil, &NonFiniteError{Output: name}
 		}
-		op, err := p.FindNonFinite(ctx, in)
+		op, err := b.FindNonFinite(ctx, b.in)
 		if err != nil {
 			return nil, err
 		}
 		return nil, &NonFiniteError{Output: name, Op: op, F16: m.Precision == gpu.F16}
 	}
 	return out, nil
+}
+
+// acquire gives the program for a batch of pictures, to be released.
+func (m *Model) acquire(s shape) (*cached, error) {
+	p, err := m.pictures.acquire(s)
+	if err != nil {
+		return nil, fmt.Errorf("%s: a batch of %d pictures of %dx%d: %w", m.Name, s[0], s[2], s[3], err)
+	}
+	return p, nil
 }
 
 // finite says that no value is NaN or Inf.
@@ -148,6 +163,9 @@ func (m *Model) Classes() int { return m.classes }
 
 // shapeOf checks an input's shape.
 func (m *Model) shapeOf(pixels Array) (shape, error) {
+	if m.net == nil {
+		return shape{}, fmt.Errorf("%s: %w", m.Name, ErrNoPictures)
+	}
 	c, _, _ := m.net.Input()
 	n := 1
 	for _, d := range pixels.Shape {
@@ -161,6 +179,9 @@ func (m *Model) shapeOf(pixels Array) (shape, error) {
 
 // Preprocess turns a picture into the network's input, [C H W].
 func (m *Model) Preprocess(img *picture.Image) (pixels []float32, h, w int, err error) {
+	if m.net == nil {
+		return nil, 0, 0, fmt.Errorf("%s: %w", m.Name, ErrNoPictures)
+	}
 	pixels, h, w, err = m.Processor.Apply(img)
 	if err != nil {
 		return nil, 0, 0, err
@@ -181,43 +202,18 @@ func (m *Model) Preprocess(img *picture.Image) (pixels []float32, h, w int, err 
 func (m *Model) Memory() (weightBytes int64, programs gpu.Memory) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, p := range m.programs {
+	add := func(p *cached) {
 		x := p.Memory()
 		programs.Arena += x.Arena
 		programs.Live += x.Live
 		programs.Sum += x.Sum
 		programs.IO += x.IO
 	}
+	for _, p := range m.pictures.cached {
+		add(p)
+	}
+	for _, p := range m.texts.cached {
+		add(p)
+	}
 	return m.b.Bytes(), programs
-}
-
-// Plan is the memory of the forward pass on such pictures, without the weights.
-func (m *Model) Plan(pixels Array) (gpu.Memory, error) {
-	p, _, err := m.programFor(pixels)
-	if err != nil {
-		return gpu.Memory{}, err
-	}
-	defer m.release(p)
-	return p.Memory(), nil
-}
-
-// Profile times each dispatch of a forward pass.
-func (m *Model) Profile(ctx context.Context, pixels Array) ([]gpu.Timing, error) {
-	p, in, err := m.programFor(pixels)
-	if err != nil {
-		return nil, err
-	}
-	defer m.release(p)
-	return p.Profile(ctx, in)
-}
-
-// Verify recomputes every operation of a forward pass on the CPU from the
-// GPU's own inputs; see [gpu.Program.Verify].
-func (m *Model) Verify(ctx context.Context, pixels Array, stopAtFirst bool) ([]gpu.OpCheck, error) {
-	p, in, err := m.programFor(pixels)
-	if err != nil {
-		return nil, err
-	}
-	defer m.release(p)
-	return p.Verify(ctx, in, stopAtFirst)
 }

@@ -1,12 +1,12 @@
 package models
 
 import (
-	"fmt"
+	"sync"
 
 	"saccade/gpu"
 )
 
-// maxPrograms bounds the programs that a model keeps: one for each shape of a
+// maxPrograms bounds the programs that a network keeps: one for each shape of a
 // batch, each with memory for its activations.
 const maxPrograms = 4
 
@@ -17,54 +17,81 @@ type cached struct {
 	last  int // when it was last asked for, by a count of the askings
 }
 
+// programs are those of one network by the shape of the input.
+type programs[Shape comparable] struct {
+	mu      *sync.Mutex // the model's
+	prepare func() error
+	record  func(Shape) *gpu.Recorder
+
+	cached map[Shape]*cached
+	asked  int // calls of acquire
+}
+
 // acquire gives the program for a batch, recording it at the first use. The
 // caller releases it.
-func (m *Model) acquire(s shape) (*cached, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.asked++
-	c, ok := m.programs[s]
+func (p *programs[Shape]) acquire(s Shape) (*cached, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked++
+	c, ok := p.cached[s]
 	if !ok {
-		m.evict(maxPrograms - 1)
-		r := m.record(s)
-		if err := m.b.Prepare(); err != nil {
+		p.evict(maxPrograms - 1)
+		r := p.record(s)
+		if err := p.prepare(); err != nil {
 			return nil, err
 		}
-		p, err := r.Finish()
+		program, err := r.Finish()
 		if err != nil {
-			return nil, fmt.Errorf("%s: a batch of %d pictures of %dx%d: %w", m.Name, s[0], s[2], s[3], err)
+			return nil, err
 		}
-		c = &cached{Program: p}
-		m.programs[s] = c
+		c = p.keep(s, program)
 	}
-	c.users, c.last = c.users+1, m.asked
+	c.users, c.last = c.users+1, p.asked
 	return c, nil
 }
 
+// keep adds a program. The lock is held, or nobody else knows of p yet.
+func (p *programs[Shape]) keep(s Shape, program *gpu.Program) *cached {
+	if p.cached == nil {
+		p.cached = map[Shape]*cached{}
+	}
+	c := &cached{Program: program}
+	p.cached[s] = c
+	return c
+}
+
 // release ends a use of a program.
-func (m *Model) release(c *cached) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+func (p *programs[Shape]) release(c *cached) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	c.users--
 }
 
 // evict closes the programs that were not used for longest, as far as nobody
 // uses them, until at most n are left.
-func (m *Model) evict(n int) {
-	for len(m.programs) > n {
-		var oldest shape
+func (p *programs[Shape]) evict(n int) {
+	for len(p.cached) > n {
+		var oldest Shape
 		found := false
-		for s, c := range m.programs {
-			if c.users == 0 && (!found || c.last < m.programs[oldest].last) {
+		for s, c := range p.cached {
+			if c.users == 0 && (!found || c.last < p.cached[oldest].last) {
 				oldest, found = s, true
 			}
 		}
 		if !found {
 			return
 		}
-		m.programs[oldest].Close()
-		delete(m.programs, oldest)
+		p.cached[oldest].Close()
+		delete(p.cached, oldest)
 	}
+}
+
+// close frees all programs. No use may be under way.
+func (p *programs[Shape]) close() {
+	for _, c := range p.cached {
+		c.Close()
+	}
+	p.cached = nil
 }
 
 // padded is the size of the batch in which to run n pictures of a size: that
@@ -73,7 +100,7 @@ func (m *Model) padded(n int, size [3]int) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	best := n
-	for s := range m.programs {
+	for s := range m.pictures.cached {
 		if [3]int(s[1:]) != size || s[0] < n || s[0]-n > s[0]/4 {
 			continue
 		}

@@ -12,13 +12,13 @@ import (
 )
 
 // Standard is an architecture with seeded random weights, recorded for one
-// batch of pictures: for timing and verifying without a checkpoint. Its user
+// batch of pictures or texts: for timing and verifying without a checkpoint. Its user
 // closes it.
 type Standard struct {
 	Name    string
-	Shape   []int // of the input, [N, C, H, W]
+	Shape   []int // of the input, [N, C, H, W] or [N, T]
 	Program *gpu.Program
-	Input   map[string]any // pictures of noise, as Program.Run takes them
+	Input   map[string]any // pictures of noise or texts of random tokens, as Program.Run takes them
 	// Drawn is the part of NewStandard's time that the random numbers took.
 	Drawn time.Duration
 
@@ -26,7 +26,7 @@ type Standard struct {
 }
 
 // NewStandard makes the architecture called name, one of [StandardNames], for
-// batch pictures of the size that it was published with.
+// batch pictures of the size that it was published with, or for as many texts.
 func NewStandard(dev *gpu.Device, name string, precision gpu.DType, batch int, seed uint64) (*Standard, error) {
 	f, err := familyOf(name)
 	if err != nil {
@@ -46,27 +46,47 @@ func NewStandard(dev *gpu.Device, name string, precision gpu.DType, batch int, s
 // make draws the weights, then does what loading a checkpoint does: the driver
 // compiles while weights are uploaded.
 func (s *Standard) make(f Family, batch int, seed uint64) error {
-	net, err := f.standard(s.b, s.Name)
+	made, err := f.standard(s.b, s.Name)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	src, err := ops.RandomWeights(net, seed)
+	src, err := ops.RandomWeights(made.bound(), seed)
 	if err != nil {
 		return err
 	}
-	if err := s.b.Bind(net, src); err != nil {
+	if err := s.b.Bind(made.bound(), src); err != nil {
 		return err
 	}
-	c, h, w := net.Input()
-	s.Shape = []int{batch, c, h, w}
-	s.Input = map[string]any{"pixel_values": normals(batch*c*h*w, seed)}
-	s.Drawn = time.Since(began)
-
 	r := s.b.Dev.Record(s.b.Precision)
-	net.Forward(r, r.Input("pixel_values", gpu.F32, s.Shape...), false)
+	if made.net != nil {
+		c, h, w := made.net.Input()
+		s.Shape = []int{batch, c, h, w}
+		s.Input = map[string]any{"pixel_values": normals(batch*c*h*w, seed)}
+		s.Drawn = time.Since(began)
+		made.net.Forward(r, r.Input("pixel_values", gpu.F32, s.Shape...), false)
+	} else {
+		s.Shape = []int{batch, made.text.Context()}
+		s.Input = randomTexts(made.text, batch, seed)
+		s.Drawn = time.Since(began)
+		forwardText(r, made.text, textShape{batch, made.text.Context()})
+	}
 	s.Program, err = ready(r, s.b)
 	return err
+}
+
+// randomTexts are texts of seeded random tokens up to the context.
+func randomTexts(text TextNetwork, batch int, seed uint64) map[string]any {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	n := text.Context()
+	ids, at := make([]uint32, batch*n), make([]uint32, batch)
+	for i := range ids {
+		ids[i] = rng.Uint32N(uint32(text.Vocabulary()))
+	}
+	for i := range at {
+		at[i] = uint32(n - 1)
+	}
+	return map[string]any{inputIDs: ids, pooledAt: at}
 }
 
 // normals are n seeded normal numbers.

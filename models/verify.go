@@ -3,6 +3,7 @@ package models
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"saccade/golden"
 	"saccade/gpu"
@@ -21,8 +22,7 @@ func VerifyGolden(ctx context.Context, dev *gpu.Device, c golden.Case, precision
 		return nil, fmt.Errorf("golden %s: %w", c.Name, err)
 	}
 	defer m.Close()
-	pixels := g.Tensors["pixel_values"]
-	out, err := m.Forward(ctx, Array{Shape: pixels.Shape, Data: pixels.Data})
+	out, err := m.ForwardInputs(ctx, goldenInputs(g))
 	if err != nil {
 		return nil, fmt.Errorf("golden %s: %w", c.Name, err)
 	}
@@ -35,11 +35,16 @@ func VerifyGolden(ctx context.Context, dev *gpu.Device, c golden.Case, precision
 	return golden.Check(g, got, GoldenTolerance(c.Model, precision)), nil
 }
 
-// Noise is a batch of n pictures of seeded normal noise, of the size that the
-// model's preprocessing gives: an input where none is at hand.
-func (m *Model) Noise(n int, seed uint64) Array {
-	c, h, w := m.first[1], m.first[2], m.first[3]
-	return Array{Shape: []int{n, c, h, w}, Data: normals(n*c*h*w, seed)}
+// goldenInputs are a golden's inputs by the tower that takes them.
+func goldenInputs(g *golden.Golden) Inputs {
+	array := func(name string) *Array {
+		t, ok := g.Tensors[name]
+		if !ok {
+			return nil
+		}
+		return &Array{Shape: t.Shape, Data: t.Data}
+	}
+	return Inputs{Pixels: array("pixel_values"), IDs: array(inputIDs)}
 }
 
 // cnnF16 is for convolutional networks: nothing brings their activations back
@@ -58,7 +63,7 @@ func GoldenTolerance(family string, precision gpu.DType) golden.Tolerance {
 	switch {
 	case precision == gpu.F32:
 		return golden.F32
-	case family == "vit":
+	case slices.Contains([]string{"vit", "dino", "dinov2", "clip", "siglip", "text_encoder"}, family):
 		return golden.F16
 	case family == "efficientnet":
 		return efficientnetF16

@@ -42,7 +42,7 @@ type family struct {
 var families = []family{
 	matmulFamily, convFamily, attentionFamily, attentionProbsFamily, layerNormFamily, softmaxFamily, activationFamily,
 	addFamily, packFamily, unfoldFamily, tokensFamily, embeddingFamily, meanFamily, flattenFamily,
-	poolFamily, scaleFamily,
+	poolFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily,
 }
 
 // Cases is the registry: for every operation its test shapes, then those of real models.

@@ -80,6 +80,26 @@ func activationCase(a Activation, groups int, d []int) Case {
 	})
 }
 
+var gluFamily = family{
+	op: "glu", dims: "ROWSxWIDTH", at: func(d []int) Case { return gluCase(SiLU, GateFirst, d) },
+	bench: [][]int{{257, 8192}}, // of DINOv2's giant
+	test: func() []Case {
+		cases := []Case{gluCase(SiLU, GateFirst, []int{1, 2}), gluCase(GELU, GateSecond, []int{2, 514}), gluCase(Identity, GateSecond, []int{67, 30}), gluCase(Sigmoid, GateFirst, []int{7, 66})}
+		for _, a := range Activations {
+			cases = append(cases, gluCase(a, GateSecond, []int{7, 26}))
+		}
+		return cases
+	},
+}
+
+func gluCase(a Activation, gate Gate, d []int) Case {
+	name := shapeName(d...) + a.suffix()
+	if gate == GateSecond {
+		name += " gate second"
+	}
+	return newCase("glu", name, func(o *operands) *gpu.Tensor { return GLU(o.r, o.activation("x", 2, d...), a, gate) })
+}
+
 var addFamily = family{
 	op: "add", dims: "ROWSxWIDTH", at: func(d []int) Case { return addCase(1, 1, d) },
 	bench: [][]int{{197, 768}},

@@ -44,12 +44,14 @@ func wideChain() Case {
 			First  Linear    `w:"first"`
 			Norm   LayerNorm `w:"norm"`
 			Second Linear    `w:"second"`
+			Gated  Linear    `w:"gated"`
 		}
 		model.First, model.Norm, model.Second = o.b.Linear(3, width, true), o.b.LayerNorm(width, 1e-5), o.b.Linear(width, width, true)
+		model.Gated = o.b.Linear(width, 2*width, true, Grouped{Out: 2})
 		o.layers(&model)
 		x := model.First.Forward(o.r, o.activation("x", 1, rows, 3))
 		y := model.Second.Forward(o.r, model.Norm.Forward(o.r, x), Then(GELU), Residual(x))
-		return Add(o.r, Softmax(o.r, y), Apply(o.r, y, Sigmoid), 0.5)
+		return Add(o.r, Softmax(o.r, y), Apply(o.r, GLU(o.r, model.Gated.Forward(o.r, y), SiLU, GateFirst), Sigmoid), 0.5)
 	})
 }
 
@@ -185,6 +187,11 @@ func TestRandomShapes(t *testing.T) {
 		},
 		"scale": func(t *rapid.T) Case {
 			return scaleCase([]int{size(3).Draw(t, "n"), size(20).Draw(t, "h"), size(20).Draw(t, "w"), rapid.IntRange(17, 70).Draw(t, "c")})
+		},
+		"glu": func(t *rapid.T) Case {
+			act := rapid.SampledFrom([]Activation{SiLU, GELU, Sigmoid}).Draw(t, "act")
+			gate := rapid.SampledFrom([]Gate{GateFirst, GateSecond}).Draw(t, "gate")
+			return gluCase(act, gate, []int{size(40).Draw(t, "rows"), 2 * rapid.IntRange(17, 150).Draw(t, "half")})
 		},
 		"mean": func(t *rapid.T) Case {
 			groups, tokens := size(3).Draw(t, "groups"), size(30).Draw(t, "tokens")

@@ -8,7 +8,7 @@ var tokensFamily = family{
 	op: "tokens", dims: "BATCHxPATCHESxTOKENSxWIDTH", at: tokensCase,
 	bench: [][]int{{1, 196, 197, 768}},
 	test: func() []Case {
-		return casesOf(tokensCase, []int{1, 1, 1, 5}, []int{3, 35, 36, 15}, []int{2, 9, 11, 22})
+		return append(casesOf(tokensCase, []int{1, 1, 1, 5}, []int{3, 35, 36, 15}, []int{2, 9, 11, 22}), repeatCase(3, 2, 15))
 	},
 }
 
@@ -40,4 +40,39 @@ func embed(o *operands, ids *gpu.Tensor, rows, width int) *gpu.Tensor {
 	table := o.table(ids.Shape[1], width)
 	o.layers(&model)
 	return model.Embedding.Forward(o.r, ids, table)
+}
+
+var takeFamily = family{
+	op: "take", dims: "BATCHxTOKENSxWIDTH", at: takeCase,
+	bench: [][]int{{8, 77, 512}},
+	test: func() []Case {
+		return casesOf(takeCase, []int{1, 1, 5}, []int{3, 7, 33}, []int{5, 13, 8})
+	},
+}
+
+func takeCase(d []int) Case {
+	return newCase("take", shapeName(d...), func(o *operands) *gpu.Tensor {
+		return Take(o.r, o.activation("x", 1, d...), o.ids("at", d[1], d[0], 1))
+	})
+}
+
+var normalizeFamily = family{
+	op: "normalize", dims: "ROWSxWIDTH", at: normalizeCase,
+	bench: [][]int{{64, 512}},
+	test: func() []Case {
+		return casesOf(normalizeCase, []int{1, 1}, []int{3, 5}, []int{67, 33}, []int{2, 512})
+	},
+}
+
+func normalizeCase(d []int) Case {
+	return newCase("normalize", shapeName(d...), func(o *operands) *gpu.Tensor {
+		return Normalize(o.r, o.activation("x", 1, d...))
+	})
+}
+
+// repeatCase is [Table.Repeat], an operation tokens without patches.
+func repeatCase(n, rows, width int) Case {
+	return newCase("tokens", shapeName(n, 0, rows, width), func(o *operands) *gpu.Tensor {
+		return o.table(rows, width).Repeat(o.r, n)
+	})
 }

@@ -51,6 +51,7 @@ func TestWrongShapes(t *testing.T) {
 		"layernorm": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { model.Norm.Forward(r, x(1, 3, 7)) }, "norm: normalises rows of 8"},
 		"softmax":   {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Softmax(r, x(2, 3, 8)) }, "has 2 groups"},
 		"add":       {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Add(r, x(1, 3, 8), x(1, 3, 9), 1) }, "[3 9]"},
+		"glu":       {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { GLU(r, x(1, 3, 8), SiLU, GateFirst) }, "expected two halves"},
 		"attention": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Attention(r, x(3, 1, 3, 24), 2, Mask{}) }, "is not q, k and v of 2 heads"},
 		"attention_probs": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { AttentionProbs(r, x(3, 1, 3, 24), 0, Mask{}) },
 			"is not q, k and v of 0 heads"},

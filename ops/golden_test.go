@@ -112,6 +112,8 @@ func (g *goldenCase) record() {
 		g.pictures(AdaptiveAvgPool(g.r, g.pixels("x"), p.Size[0], p.Size[1]))
 	case "scale":
 		g.scale()
+	case "glu":
+		g.glu()
 	default:
 		a, err := ActivationByName(g.Op)
 		require.NoError(g.t, err, "a golden of an operation that there is not")
@@ -215,6 +217,21 @@ func (g *goldenCase) attention() {
 		call := attentionCall{q: q, k: k, v: v, heads: p.Heads, head: p.HeadSize, mask: Mask{Causal: p.Causal}}
 		g.r.Output("probabilities", call.recordProbs(g.r))
 	}
+}
+
+func (g *goldenCase) glu() {
+	var p struct {
+		Activation string
+		Gate       Gate
+	}
+	require.NoError(g.t, g.Params(&p))
+	a := Identity
+	if p.Activation != "" {
+		var err error
+		a, err = ActivationByName(p.Activation)
+		require.NoError(g.t, err)
+	}
+	g.r.Output("y", GLU(g.r, g.activation("x", 2), a, p.Gate))
 }
 
 func (g *goldenCase) patchEmbedding() {

@@ -7,10 +7,21 @@ import "math"
 // align_corners=False) does, with or without antialias. It runs on the host,
 // once per picture size.
 func InterpolatePositions(values []float32, width int, from, to [2]int, antialias bool) []float32 {
+	return interpolate(values, width, from, to, 0, antialias)
+}
+
+// InterpolatePositionsOffset is InterpolatePositions without antialias by the
+// factors (to + offset)/from in place of to/from, as the code that DINO and
+// DINOv2 were published with has it, with an offset of 0.1.
+func InterpolatePositionsOffset(values []float32, width int, from, to [2]int, offset float64) []float32 {
+	return interpolate(values, width, from, to, offset, false)
+}
+
+func interpolate(values []float32, width int, from, to [2]int, offset float64, antialias bool) []float32 {
 	if from == to {
 		return values
 	}
-	rows, columns := cubicTaps(from[0], to[0], antialias), cubicTaps(from[1], to[1], antialias)
+	rows, columns := cubicTaps(from[0], to[0], offset, antialias), cubicTaps(from[1], to[1], offset, antialias)
 	// Columns first, then rows, as PyTorch orders its two passes.
 	wide := make([]float64, from[0]*to[1]*width)
 	for y := range from[0] {
@@ -45,8 +56,8 @@ type tap struct {
 // PyTorch's kernel has a = −0.75 and repeats the border without antialias; with
 // it a = −0.5, the support grows with the scale, and weights beyond the border
 // are left out and the others normalised.
-func cubicTaps(from, to int, antialias bool) [][]tap {
-	scale := float64(from) / float64(to)
+func cubicTaps(from, to int, offset float64, antialias bool) [][]tap {
+	scale := float64(from) / (float64(to) + offset)
 	out := make([][]tap, to)
 	for i := range out {
 		if antialias {

@@ -64,7 +64,7 @@ func (n *LayerNorm) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 		r.Fail(fmt.Errorf("%s: normalises rows of %d, got %v in %d groups", n.name, n.Width, x.Shape, x.Groups))
 		return y
 	}
-	k, perGroup, err := rowKernel(r, "layernorm")
+	k, perGroup, err := rowKernel(r, "layernorm", packed(r.Precision, "Packed", "unpack", "pack"))
 	if err != nil {
 		r.Fail(err)
 		return y
@@ -85,15 +85,15 @@ func (n *LayerNorm) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 
 // rowKernel specialises a kernel that works row by row, and gives the rows of a
 // workgroup: on a software adapter eight, a thread each, so that there are no
-// barriers; elsewhere one, by a whole wavefront.
-func rowKernel(r *gpu.Recorder, name string) (k *gpu.Kernel, rows int, err error) {
+// barriers; elsewhere one, by a whole wavefront. decl is the kernel's part that
+// depends on the precision.
+func rowKernel(r *gpu.Recorder, name string, decl map[string]string) (k *gpu.Kernel, rows int, err error) {
 	threads, rows := 64, 1
 	if r.Device().Info().Class == gpu.ClassCPU {
 		threads, rows = 1, 8
 	}
 	k, err = kernel(name, fmt.Sprintf("%s %dx%d", r.Precision, threads, rows), shaders.Spec{
-		Const: map[string]int{"W": threads, "R": rows, "WR": threads * rows},
-		Decl:  packed(r.Precision, "Packed", "unpack", "pack"), Workgroup: [3]int{rows, threads, 1},
+		Const: map[string]int{"W": threads, "R": rows, "WR": threads * rows}, Decl: decl, Workgroup: [3]int{rows, threads, 1},
 	})
 	return k, rows, err
 }

@@ -172,7 +172,7 @@ func Scaled(s float64) Epilogue { return func(e *epilogue) { e.scale = s } }
 // twin is Forward in f64.
 func (l *Linear) twin(e epilogue) func(in [][]float32) [][]float64 {
 	return func(in [][]float32) [][]float64 {
-		w, bias := l.values()
+		w, bias := l.Values()
 		x := in[0]
 		rows := len(x) / l.In
 		y := make([]float64, rows*l.Out)
@@ -188,8 +188,9 @@ func (l *Linear) twin(e epilogue) func(in [][]float32) [][]float64 {
 	}
 }
 
-// values are the weight and the bias as the device stores them.
-func (l *Linear) values() (w, bias []float32) {
+// Values are the weight [Out, In] and the bias [Out] as the device stores them,
+// for the host; a bias that the checkpoint leaves out is nil.
+func (l *Linear) Values() (w, bias []float32) {
 	if l.folded != nil {
 		return l.folded()
 	}

@@ -17,7 +17,7 @@ func Softmax(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 		r.Fail(fmt.Errorf("softmax: %s has %d groups, can't be normalised as one row", x, x.Groups))
 		return y
 	}
-	k, perGroup, err := rowKernel(r, "softmax")
+	k, perGroup, err := rowKernel(r, "softmax", packed(r.Precision, "Packed", "unpack", "pack"))
 	if err != nil {
 		r.Fail(err)
 		return y

@@ -72,6 +72,25 @@ func Tokens(r *gpu.Recorder, x *gpu.Tensor, table *Table) *gpu.Tensor {
 	return y
 }
 
+// Repeat gives the table's rows [T, C] to each of n items: [N, T, C].
+func (t *Table) Repeat(r *gpu.Recorder, n int) *gpu.Tensor {
+	y := r.New("repeat", 1, n, t.Rows, t.Width)
+	k, err := kernel("tokens", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed", "unpack", "pack")})
+	if err != nil {
+		r.Fail(err)
+		return y
+	}
+	count := y.Rows() * y.Stride() / 4
+	r.Do(gpu.Op{Kind: "tokens", Label: r.Label("repeat"), Out: []*gpu.Tensor{y},
+		Twin: func([][]float32) [][]float64 { return [][]float64{tokensTwin(nil, t, n, t.Rows)} },
+		Dispatches: []gpu.Dispatch{{
+			Kernel: k, Params: gpu.Params{"count": count, "stride": y.Stride(), "tokens": t.Rows, "prefix": t.Rows},
+			Bind:   []gpu.View{gpu.All(r.Device().Dummy()), gpu.All(t.tensor), gpu.All(y)},
+			Groups: elementwise(count), Bytes: float64(y.Bytes()),
+		}}})
+	return y
+}
+
 func tokensTwin(x []float32, table *Table, n, prefix int) []float64 {
 	c := table.Width
 	patches := (table.Rows - prefix) * c

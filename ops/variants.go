@@ -123,10 +123,11 @@ func softwareMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVaria
 	// Rows up to most, and what a tile costs beyond its rows, in rows.
 	most, fixed := 17, 5
 	half := precision == gpu.F16
+	quick := m <= fewRows && (k*n < 1<<18 || !half) // one tile that compiles in half the time
 	switch {
-	case m <= 80 && half: // one tile that compiles in half the time
+	case quick && half:
 		v.TM, v.TK = min(m, 17), 4
-	case m <= 80:
+	case quick:
 		v.TM, v.TG, v.TK = min(m, 17), 2, 4
 	case n%128 == 0 && half:
 		v.TG, v.TK, most, fixed = 2, 2, 20, 7
@@ -141,7 +142,7 @@ func softwareMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVaria
 	default:
 		v.TK = 4
 	}
-	if m > 80 || windowRows(info, precision, v.TM, k, n) == 0 {
+	if !quick || windowRows(info, precision, v.TM, k, n) == 0 {
 		v.TM = v.rows(info, precision, m, n, k, most, fixed)
 	}
 	if v.TM > 0 {
@@ -152,12 +153,19 @@ func softwareMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVaria
 	return v
 }
 
-// rows is the height of tile up to most, a multiple of four, that takes the
-// least time for m rows, among those of which a uniform window holds whole
-// tiles; 0 if none. Heights are few, since each is compiled on its own.
+// fewRows is a sequence, such as CLIP's 50 and 77 tokens, that few tiles cover.
+const fewRows = 80
+
+// rows is the height of tile up to most that takes the least time for m rows,
+// among those of which a uniform window holds whole tiles; 0 if none. Heights of
+// many rows are multiples of four, to be few, since each is compiled on its own;
+// of few rows, any that leaves less of the last tile empty.
 func (v matmulVariant) rows(info gpu.Info, precision gpu.DType, m, n, k, most, fixed int) int {
-	best, least := 0, 0
-	for tm := 4; tm <= min(m, most); tm += 4 {
+	best, least, step := 0, 0, 4
+	if m <= fewRows {
+		step = 1
+	}
+	for tm := 4; tm <= min(m, most); tm += step {
 		window := windowRows(info, precision, tm, k, n)
 		if window == 0 {
 			continue

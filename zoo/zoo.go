@@ -12,6 +12,7 @@ import (
 
 //go:embed vit/config.json vit/preprocessor_config.json vit/model.safetensors
 //go:embed resnet/config.json resnet/preprocessor_config.json resnet/model.safetensors
+//go:embed clip/config.json clip/preprocessor_config.json clip/tokenizer.json clip/tokenizer_config.json clip/model.safetensors
 var files embed.FS
 
 // ViT is a vision transformer for the ten classes of CIFAR-10, in
@@ -21,6 +22,10 @@ func ViT() fs.FS { return sub("vit") }
 // ResNet is a residual network for the ten classes of CIFAR-10, with
 // torchvision's names.
 func ResNet() fs.FS { return sub("resnet") }
+
+// CLIP compares 64×64 pictures of named things, emoji above all, with short
+// English texts, in transformers' layout.
+func CLIP() fs.FS { return sub("clip") }
 
 // sub is a folder of the embedded files, whose names are fixed above.
 func sub(folder string) fs.FS {

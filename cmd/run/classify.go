@@ -16,11 +16,18 @@ type classification struct {
 	head
 	Images []imageJSON `json:"images"`
 	Errors []pathError `json:"errors,omitempty"`
-	MS     struct {
-		Load    float64 `json:"load"`
-		Compile float64 `json:"compile"`
-		Forward float64 `json:"forward"`
-	} `json:"ms"`
+	MS     timesJSON   `json:"ms"`
+}
+
+// timesJSON is what the parts of a call took, in milliseconds.
+type timesJSON struct {
+	Load    float64 `json:"load"`
+	Compile float64 `json:"compile"`
+	Forward float64 `json:"forward"`
+}
+
+func times(m *models.Model, forward time.Duration) timesJSON {
+	return timesJSON{milliseconds(m.LoadTime - m.CompileTime), milliseconds(m.CompileTime), milliseconds(forward)}
 }
 
 type imageJSON struct {
@@ -35,6 +42,7 @@ type computation struct {
 	doc     classification
 	outputs *saver // nil without -save
 	bar     *progress
+	rank    rank     // nil without classes
 	names   []string // of the inputs
 	done    int
 	forward time.Duration
@@ -45,19 +53,27 @@ type computation struct {
 func (a *app) compute(ctx context.Context, m *models.Model) error {
 	c := &computation{app: a, m: m, bar: &progress{}, names: a.pictures}
 	c.doc.head, c.doc.Images = a.head(m), []imageJSON{}
+	var err error
+	if c.rank, err = a.ranking(ctx, m); err != nil {
+		return err
+	}
 	if a.save != "" {
 		c.outputs = newSaver()
-	} else if m.Classes() == 0 {
+	} else if c.rank == nil {
 		return fmt.Errorf("%s from %s: %w; save them with -save FILE.safetensors", m.Name, m.Source, models.ErrNoClasses)
 	}
 	if a.json || !cli.IsTerminal(a.stdout.to) {
 		c.bar = a.progress()
 	}
-	var err error
-	if a.raw != nil {
-		c.names = a.rawNames()
-		err = m.EachPixels(ctx, *a.raw, a.batch, c.add)
-	} else {
+	switch {
+	case a.raw != nil && a.raw.IDs != nil:
+		return c.towers(ctx)
+	case a.raw != nil:
+		if err = suits(a.raw, a.input, m); err == nil {
+			c.names = a.rawNames(a.raw.Pixels.Shape[0])
+			err = m.EachPixels(ctx, *a.raw.Pixels, a.batch, c.add)
+		}
+	default:
 		err = m.Each(ctx, len(a.pictures), a.batch, a.openPicture, c.add)
 	}
 	c.bar.clear()
@@ -72,9 +88,24 @@ func (a *app) openPicture(i int) (*picture.Image, error) {
 	return picture.Open(a.pictures[i], picture.DecodeOptions{Background: a.background})
 }
 
-// rawNames name the rows of -input.
-func (a *app) rawNames() []string {
-	n := a.raw.Shape[0]
+// towers runs raw inputs with token ids, which go to -save all at once.
+func (c *computation) towers(ctx context.Context) error {
+	if err := suits(c.raw, c.input, c.m); err != nil {
+		return err
+	}
+	began := time.Now()
+	out, err := c.m.ForwardInputs(ctx, *c.raw)
+	if err != nil {
+		return err
+	}
+	c.forward, c.names = time.Since(began), []string{c.input}
+	c.doc.Images = append(c.doc.Images, imageJSON{Path: c.input, Top: []models.Prediction{}})
+	c.outputs.set(c.input, out)
+	return c.finish()
+}
+
+// rawNames name the n rows of -input.
+func (a *app) rawNames(n int) []string {
 	if n == 1 {
 		return []string{a.input}
 	}
@@ -102,9 +133,9 @@ func (c *computation) add(r models.Result) error {
 		return nil
 	}
 	image := imageJSON{Path: path, Top: []models.Prediction{}}
-	if c.m.Classes() > 0 {
+	if c.rank != nil {
 		var err error
-		if image.Top, err = c.m.Top(r.Outputs, c.top); err != nil {
+		if image.Top, err = c.rank(r.Outputs, c.top); err != nil {
 			return err
 		}
 	}
@@ -149,9 +180,7 @@ func (c *computation) finish() error {
 		}
 	}
 	if c.json {
-		c.doc.MS.Load = milliseconds(c.m.LoadTime - c.m.CompileTime)
-		c.doc.MS.Compile = milliseconds(c.m.CompileTime)
-		c.doc.MS.Forward = milliseconds(c.forward)
+		c.doc.MS = times(c.m, c.forward)
 		if err := c.stdout.document(c.doc); err != nil {
 			return err
 		}

@@ -62,6 +62,7 @@ type evaluation struct {
 type evaluator struct {
 	*app
 	m     *models.Model
+	rank  rank
 	doc   evaluation
 	bar   *progress
 	index []int       // the class of each folder
@@ -74,11 +75,15 @@ type evaluator struct {
 
 // evaluate computes the accuracy over a folder with one sub-folder a class.
 func (a *app) evaluate(ctx context.Context, m *models.Model) error {
-	index, err := matchClasses(a.classes, m)
+	rank, err := a.ranking(ctx, m)
+	if err != nil {
+		return err
+	}
+	index, err := a.matchClasses(m)
 	if err != nil {
 		return fmt.Errorf("folder %s: %w", a.eval, err)
 	}
-	e := &evaluator{app: a, m: m, bar: a.progress(), index: index, back: map[int]int{}}
+	e := &evaluator{app: a, m: m, rank: rank, bar: a.progress(), index: index, back: map[int]int{}}
 	for f, c := range a.classes {
 		e.back[index[f]] = f
 		e.doc.Confusion = append(e.doc.Confusion, make([]int, len(a.classes)))
@@ -113,7 +118,7 @@ func (e *evaluator) add(r models.Result) error {
 		e.doc.Errors = append(e.doc.Errors, pathError{path, cli.OneLine(err)})
 		return nil
 	}
-	best, err := e.m.Top(r.Outputs, 5)
+	best, err := e.rank(r.Outputs, 5)
 	if err != nil {
 		return err
 	}
@@ -133,10 +138,16 @@ func (e *evaluator) add(r models.Result) error {
 
 // matchClasses finds the class of each folder: by label or, where the
 // checkpoint has none, the i-th for the i-th folder.
-func matchClasses(classes []class, m *models.Model) ([]int, error) {
-	if m.Classes() == 0 {
+func (a *app) matchClasses(m *models.Model) ([]int, error) {
+	switch {
+	case a.examples != "":
+		return matchLabels(a.classes, classNames(a.shown))
+	case m.Dual():
+		return matchLabels(a.classes, classNames(a.classes))
+	case m.Classes() == 0:
 		return nil, fmt.Errorf("%s from %s: %w", m.Name, m.Source, models.ErrNoClasses)
 	}
+	classes := a.classes
 	index := make([]int, len(classes))
 	if m.Labels == nil {
 		if len(classes) > m.Classes() {
@@ -147,14 +158,19 @@ func matchClasses(classes []class, m *models.Model) ([]int, error) {
 		}
 		return index, nil
 	}
-	taken := map[int]string{}
+	return matchLabels(classes, m.Labels)
+}
+
+// matchLabels finds the label of each folder, no two the same.
+func matchLabels(classes []class, labels []string) ([]int, error) {
+	index, taken := make([]int, len(classes)), map[int]string{}
 	for i, c := range classes {
-		k, err := matchLabel(c.name, m.Labels)
+		k, err := matchLabel(c.name, labels)
 		if err != nil {
 			return nil, err
 		}
 		if other, ok := taken[k]; ok {
-			return nil, fmt.Errorf("its sub-folders %s and %s are both label %q", other, c.name, m.Labels[k])
+			return nil, fmt.Errorf("its sub-folders %s and %s are both label %q", other, c.name, labels[k])
 		}
 		index[i], taken[k] = k, c.name
 	}

@@ -27,6 +27,7 @@ type options struct {
 	override               picture.Override
 	background             color.Color
 	attention, json        bool
+	queries
 
 	profile, verify         bool
 	listModels, listDevices bool
@@ -64,6 +65,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.BoolVar(&o.verify, "verify", false, "compare with PyTorch's embedded goldens; with -model, recompute each dispatch on the CPU")
 	f.BoolVar(&o.listModels, "list-models", false, "print the models with what each needs")
 	f.BoolVar(&o.listDevices, "list-devices", false, "print the adapters with their limits")
+	o.queries.flags(f)
 	o.choice.Flags(f)
 	o.preprocessing(f)
 	f.BoolVar(&o.version, "version", false, "print the version")
@@ -131,7 +133,7 @@ func (o *options) check() error {
 		return &models.UnknownModelError{Name: o.model, Nearest: models.Nearest(o.model, models.Names())}
 	case inputs > 1:
 		return cli.Usagef("-image, -input and -eval exclude each other")
-	case inputs == 0 && !o.verify && !o.profile:
+	case inputs == 0 && !o.verify && !o.profile && (o.index == "" || len(o.texts) == 0):
 		return cli.Usagef("no input: give -image FILE, -input FILE.safetensors or -eval FOLDER")
 	case o.attention && o.save == "" && !o.verify && !o.profile:
 		return cli.Usagef("-attention needs -save FILE.safetensors, where the probabilities go")
@@ -140,7 +142,7 @@ func (o *options) check() error {
 	case o.eval != "" && (o.verify || o.profile):
 		return cli.Usagef("-eval does not go with -verify or -profile")
 	}
-	return nil
+	return o.queries.check(o)
 }
 
 // numbers parses numbers with commas between them.

@@ -11,47 +11,83 @@ import (
 	"saccade/weights"
 )
 
-// pixelValues is the name of the pictures among a network's inputs.
-const pixelValues = "pixel_values"
+// The names of raw inputs.
+const (
+	pixelValues   = "pixel_values"
+	inputIDs      = "input_ids"
+	attentionMask = "attention_mask"
+)
 
-// readInput reads raw inputs, [N, C, H, W], from a safetensors file.
-func readInput(path string) (*models.Array, error) {
+// readInput reads raw inputs from a safetensors file.
+func readInput(path string) (*models.Inputs, error) {
 	file, err := weights.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("input: %w", err)
 	}
 	defer file.Close()
-	unknown := slices.DeleteFunc(slices.Clone(file.Names()), func(s string) bool { return s == pixelValues })
-	t, ok := file.Tensor(pixelValues)
+	in := &models.Inputs{}
+	places := map[string]**models.Array{pixelValues: &in.Pixels, inputIDs: &in.IDs, attentionMask: &in.Mask}
+	var unknown []string
+	for _, name := range file.Names() {
+		place, ok := places[name]
+		if !ok {
+			unknown = append(unknown, name)
+			continue
+		}
+		t, _ := file.Tensor(name)
+		a := &models.Array{Shape: t.Shape, Data: make([]float32, t.Len())}
+		if err := t.Float32s(a.Data); err != nil {
+			return nil, fmt.Errorf("input %s: %w", path, err)
+		}
+		*place = a
+	}
+	takes := strings.Join([]string{pixelValues, inputIDs, attentionMask}, ", ")
 	switch {
-	case !ok && len(unknown) == 0:
-		return nil, fmt.Errorf("input %s: there is no tensor in it; the model takes %s", path, pixelValues)
-	case !ok:
+	case in.Pixels == nil && in.IDs == nil && len(unknown) == 0:
+		return nil, fmt.Errorf("input %s: there is no tensor in it that a model computes on; expected %s", path, takes)
+	case in.Pixels == nil && in.IDs == nil:
 		return nil, fmt.Errorf("input %s: there is no tensor %s in it, only %s", path, pixelValues, strings.Join(unknown, ", "))
 	case len(unknown) > 0:
-		return nil, fmt.Errorf("input %s: the model has no input %s; it takes %s", path, strings.Join(unknown, ", "), pixelValues)
-	case len(t.Shape) != 4 || t.Len() == 0:
-		return nil, fmt.Errorf("input %s: %s has shape %v, expected [N C H W]", path, pixelValues, t.Shape)
+		return nil, fmt.Errorf("input %s: no model has an input %s; they take %s", path, strings.Join(unknown, ", "), takes)
+	case in.Pixels != nil && (len(in.Pixels.Shape) != 4 || len(in.Pixels.Data) == 0):
+		return nil, fmt.Errorf("input %s: %s has shape %v, expected [N C H W]", path, pixelValues, in.Pixels.Shape)
+	case in.IDs != nil && (len(in.IDs.Shape) != 2 || len(in.IDs.Data) == 0):
+		return nil, fmt.Errorf("input %s: %s has shape %v, expected [N T]", path, inputIDs, in.IDs.Shape)
 	}
-	a := &models.Array{Shape: t.Shape, Data: make([]float32, t.Len())}
-	if err := t.Float32s(a.Data); err != nil {
-		return nil, fmt.Errorf("input %s: %w", path, err)
+	return in, nil
+}
+
+// suits refuses raw inputs that the model has no tower for.
+func suits(in *models.Inputs, path string, m *models.Model) error {
+	switch {
+	case in.IDs != nil && !m.HasText():
+		return fmt.Errorf("input %s: the model has no input %s; it takes %s", path, inputIDs, pixelValues)
+	case in.Mask != nil && in.IDs == nil:
+		return fmt.Errorf("input %s: %s is there without %s", path, attentionMask, inputIDs)
+	case in.Pixels != nil && !m.HasPictures():
+		return fmt.Errorf("input %s: the model has no input %s; it takes %s", path, pixelValues, inputIDs)
 	}
-	return a, nil
+	return nil
 }
 
 // sample is one batch for -verify and -profile: of the raw input, the pictures,
 // or noise; of -batch pictures, or by itself of one, or of all of the raw input
 // that a forward pass takes.
-func (a *app) sample(ctx context.Context, m *models.Model) (models.Array, error) {
+func (a *app) sample(ctx context.Context, m *models.Model) (models.Inputs, error) {
 	n := max(1, a.batch)
 	switch {
+	case a.raw != nil && a.raw.IDs != nil:
+		return *a.raw, suits(a.raw, a.input, m)
 	case a.raw != nil:
-		if a.batch == 0 {
-			n = min(a.raw.Shape[0], m.DefaultBatch(a.raw.Shape[2], a.raw.Shape[3]))
+		if err := suits(a.raw, a.input, m); err != nil {
+			return models.Inputs{}, err
 		}
-		one := len(a.raw.Data) / a.raw.Shape[0]
-		return repeat(n, a.raw.Shape[1:], func(i int) []float32 { k := i % a.raw.Shape[0]; return a.raw.Data[k*one : (k+1)*one] }), nil
+		x := a.raw.Pixels
+		if a.batch == 0 {
+			n = min(x.Shape[0], m.DefaultBatch(x.Shape[2], x.Shape[3]))
+		}
+		one := len(x.Data) / x.Shape[0]
+		return repeat(n, x.Shape[1:], func(i int) []float32 { k := i % x.Shape[0]; return x.Data[k*one : (k+1)*one] }), nil
 	case len(a.pictures) == 0:
 		return m.Noise(n, 1), nil
 	}
@@ -59,14 +95,14 @@ func (a *app) sample(ctx context.Context, m *models.Model) (models.Array, error)
 	var size []int
 	for _, path := range a.pictures[:min(n, len(a.pictures))] {
 		if err := ctx.Err(); err != nil {
-			return models.Array{}, err
+			return models.Inputs{}, err
 		}
 		p, s, err := a.readPixels(m, path)
 		if err != nil {
-			return models.Array{}, err
+			return models.Inputs{}, err
 		}
 		if size != nil && !slices.Equal(size, s) {
-			return models.Array{}, fmt.Errorf("picture %s: it comes to %s pixels and the one before to %s; give pictures of one size, or -size", path, dims(s), dims(size))
+			return models.Inputs{}, fmt.Errorf("picture %s: it comes to %s pixels and the one before to %s; give pictures of one size, or -size", path, dims(s), dims(size))
 		}
 		pixels, size = append(pixels, p), s
 	}
@@ -87,10 +123,10 @@ func (a *app) readPixels(m *models.Model, path string) (pixels []float32, size [
 }
 
 // repeat joins n pictures of a size, C, H, W.
-func repeat(n int, size []int, picture func(i int) []float32) models.Array {
+func repeat(n int, size []int, picture func(i int) []float32) models.Inputs {
 	a := models.Array{Shape: append([]int{n}, size...)}
 	for i := range n {
 		a.Data = append(a.Data, picture(i)...)
 	}
-	return a
+	return models.Inputs{Pixels: &a}
 }

@@ -42,10 +42,14 @@ func goldenByCommand(t *testing.T, c golden.Case, precision string, tol golden.T
 		require.Len(t, found, 1)
 		dir, model = found[0], c.Architecture
 	}
-	in := g.Tensors[pixelValues]
+	var inputs []*weights.Tensor
+	for _, name := range c.Inputs {
+		in := g.Tensors[name]
+		inputs = append(inputs, tensor(t, name, in.Data, in.Shape...))
+	}
 	out := filepath.Join(t.TempDir(), "out.safetensors")
 	args := []string{"-model", model, "-weights", dir, "-precision", precision, "-save", out, "-json",
-		"-input", save(t, tensor(t, pixelValues, in.Data, in.Shape...))}
+		"-input", save(t, inputs...)}
 	_, attentions := g.Tensors["attentions.0"]
 	if attentions {
 		args = append(args, "-attention")

@@ -18,7 +18,7 @@ func (a *app) open() (err error) {
 
 // load checks the files that flags name, opens the device and loads the model.
 func (a *app) load(ctx context.Context) (*models.Model, error) {
-	o := models.Options{Precision: a.precision, Attentions: a.attention, Override: a.override, Hub: weights.HubFromEnv()}
+	o := models.Options{Precision: a.precision, Attentions: a.attention, Override: a.override, Embeddings: a.examples != "" || a.similar != "" || a.index != "", Hub: weights.HubFromEnv()}
 	if a.labels != "" {
 		data, err := os.ReadFile(a.labels)
 		if err == nil {
@@ -48,6 +48,16 @@ func (a *app) checkFiles() (err error) {
 	}
 	if a.eval != "" {
 		if a.classes, err = findClasses(a.eval); err != nil {
+			return err
+		}
+	}
+	if a.examples != "" {
+		if a.shown, err = findClasses(a.examples); err != nil {
+			return err
+		}
+	}
+	if a.similar != "" {
+		if a.gallery, err = findPictures([]string{a.similar}); err != nil {
 			return err
 		}
 	}

@@ -43,13 +43,21 @@ type memoryJSON struct {
 	IO          int64 `json:"io"`
 }
 
+// shapeOf is the shape of the input, the pictures' of two.
+func shapeOf(in models.Inputs) []int {
+	if in.Pixels != nil {
+		return in.Pixels.Shape
+	}
+	return in.IDs.Shape
+}
+
 // printProfile prints the time of every dispatch of a warm forward pass.
 func (a *app) printProfile(ctx context.Context, m *models.Model) error {
 	in, err := a.sample(ctx, m)
 	if err != nil {
 		return err
 	}
-	if _, err := m.Forward(ctx, in); err != nil { // compiles, fills the caches
+	if _, err := m.ForwardInputs(ctx, in); err != nil { // compiles, fills the caches
 		return err
 	}
 	timings, err := m.Profile(ctx, in)
@@ -63,7 +71,7 @@ func (a *app) printProfile(ctx context.Context, m *models.Model) error {
 	weights, _ := m.Memory()
 	memory := memoryJSON{weights, plan.Arena, plan.Live, plan.Sum, plan.IO}
 	if a.json {
-		return a.documentProfile(m, in.Shape, timings, memory)
+		return a.documentProfile(m, shapeOf(in), timings, memory)
 	}
 	var rows [][]string
 	for _, t := range timings {
@@ -81,7 +89,7 @@ func (a *app) printProfile(ctx context.Context, m *models.Model) error {
 	a.stdout.table([]string{"op", ">dispatches", ">µs", ">of all", ">GFLOP/s", ">GB/s"}, rows)
 	a.stdout.printf("\nmemory: weights %s; activations %s at their peak (alive at once %s, without sharing places %s); inputs, outputs and parameters %s\n",
 		gpu.MiB(memory.Weights), gpu.MiB(memory.Activations), gpu.MiB(memory.Live), gpu.MiB(memory.Unshared), gpu.MiB(memory.IO))
-	fmt.Fprintf(a.stderr, "%s (%s), %s, batch of %d, on %s\n", m.Name, m.Source, m.Precision, in.Shape[0], a.dev.Info())
+	fmt.Fprintf(a.stderr, "%s (%s), %s, batch of %d, on %s\n", m.Name, m.Source, m.Precision, shapeOf(in)[0], a.dev.Info())
 	return nil
 }
 

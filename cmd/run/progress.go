@@ -59,6 +59,13 @@ func (p *progress) pictures(done, total int) {
 	p.draw("pictures", int64(done), int64(total), fmt.Sprintf("%d/%d", done, total))
 }
 
+// rated is a bar of pictures done, with how fast and how long still.
+func (p *progress) rated(done, total int, took time.Duration) {
+	rate := float64(done) / max(took.Seconds(), 1e-9)
+	left := time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second)
+	p.draw("pictures", int64(done), int64(total), fmt.Sprintf("%d/%d, %.1f a second, %s left", done, total, rate, left))
+}
+
 // download is a bar of a file's bytes, nil where none is wanted.
 func (p *progress) download(h *weights.Hub) func(file string, done, total int64) {
 	if p.w == nil || h.NoBars {

@@ -20,10 +20,12 @@ type app struct {
 	stderr io.Writer
 	getenv func(string) string
 
-	dev      *gpu.Device   // set by open
-	pictures []string      // by -image
-	classes  []class       // by -eval
-	raw      *models.Array // by -input
+	dev      *gpu.Device    // set by open
+	pictures []string       // by -image
+	classes  []class        // by -eval
+	shown    []class        // by -examples
+	gallery  []string       // by -similar
+	raw      *models.Inputs // by -input
 }
 
 // errReported ends the command with exit code 1 after its reasons were printed.
@@ -82,6 +84,8 @@ func (a *app) do(ctx context.Context) error {
 		return a.printProfile(ctx, m)
 	case a.eval != "":
 		return a.evaluate(ctx, m)
+	case len(a.texts) > 0 || a.similar != "" || a.index != "" || m.Dual() && a.raw == nil && a.save == "" && a.examples == "":
+		return a.searchPictures(ctx, m)
 	}
 	return a.compute(ctx, m)
 }

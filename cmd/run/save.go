@@ -39,6 +39,14 @@ func (s *saver) add(path string, outputs map[string]models.Array) error {
 	return nil
 }
 
+// set takes the outputs of all rows of one input.
+func (s *saver) set(path string, outputs map[string]models.Array) {
+	for name, a := range outputs {
+		s.outputs[name] = &a
+	}
+	s.paths = []string{path}
+}
+
 // write saves the outputs, with the inputs' names in order as metadata "paths".
 func (s *saver) write(path string) error {
 	var tensors []*weights.Tensor

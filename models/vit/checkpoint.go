@@ -23,16 +23,26 @@ func Describe(src weights.Source, config []byte, architecture string) (Config, w
 		return describeTorchvision(src, architecture)
 	case slices.Contains(names, "blocks.0.attn.qkv.weight"):
 		return describeTimm(src, config, architecture)
-	}
-	src = weights.StripPrefix(src, "vit", "deit")
-	if slices.Contains(src.Names(), "embeddings.cls_token") {
+	case slices.ContainsFunc(names, isTransformers):
 		return describeTransformers(src, config)
 	}
 	return Config{}, nil, checkpoint.Unknown(src, "vision transformer", "neither embeddings.cls_token (transformers) nor blocks.0.attn.qkv.weight (timm) nor class_token (torchvision)")
 }
 
-// transformersConfig is config.json of ViTConfig and DeiTConfig; absent keys
-// have the library's defaults.
+// isTransformers knows transformers' checkpoints by a tensor, with the prefix
+// that models with a head have or without.
+func isTransformers(name string) bool {
+	const class = "embeddings.cls_token"
+	for _, prefix := range transformersPrefixes {
+		if name == prefix+"."+class {
+			return true
+		}
+	}
+	return name == class
+}
+
+// transformersConfig is config.json of ViTConfig, DeiTConfig and DINOv2's;
+// absent keys have the library's defaults.
 type transformersConfig struct {
 	HiddenSize    int               `json:"hidden_size"`
 	Layers        int               `json:"num_hidden_layers"`
@@ -46,6 +56,9 @@ type transformersConfig struct {
 	QKVBias       bool              `json:"qkv_bias"`
 	PoolerSize    *int              `json:"pooler_output_size"`
 	PoolerAct     string            `json:"pooler_act"`
+	MLPRatio      float64           `json:"mlp_ratio"` // DINOv2's, as are the next
+	SwiGLU        bool              `json:"use_swiglu_ffn"`
+	Registers     int               `json:"num_register_tokens"`
 	Labels        map[string]string `json:"id2label"`
 	ModelType     string            `json:"model_type"`
 	Architectures []string          `json:"architectures"`
@@ -60,23 +73,23 @@ func describeTransformers(src weights.Source, config []byte) (Config, weights.So
 	if err := json.Unmarshal(config, &h); err != nil {
 		return Config{}, nil, fmt.Errorf("config.json: %w", err)
 	}
-	if h.ModelType != "" && h.ModelType != "vit" && h.ModelType != "deit" {
-		return Config{}, nil, fmt.Errorf("config.json is of a model of type %q; vit and deit are expected", h.ModelType)
+	switch h.ModelType {
+	case "", "vit", "deit":
+	case "dinov2", "dinov2_with_registers":
+		return describeDINOv2(src, config, h.ModelType)
+	default:
+		return Config{}, nil, fmt.Errorf("config.json is of a model of type %q; vit, deit, dinov2 and dinov2_with_registers are expected", h.ModelType)
 	}
-	act, err := ops.ActivationByName(h.Act)
+	c, err := h.config()
 	if err != nil {
-		return Config{}, nil, fmt.Errorf("config.json: hidden_act: %w", err)
+		return Config{}, nil, err
 	}
-	poolerAct, err := ops.ActivationByName(h.PoolerAct)
-	if err != nil {
+	if c.PoolerAct, err = ops.ActivationByName(h.PoolerAct); err != nil {
 		return Config{}, nil, fmt.Errorf("config.json: pooler_act: %w", err)
 	}
-	c := Config{Image: h.Image, Patch: h.Patch, Channels: h.Channels, Width: h.HiddenSize, Depth: h.Layers, Heads: h.Heads, MLP: h.MLP,
-		Act: act, Eps: h.Eps, QKVBias: h.QKVBias, PoolerAct: poolerAct}
-	src = weights.Rename(src, transformersNames)
-	c.fromTensors(src)
-	if c.Labels, err = checkpoint.Labels(h.Labels, c.Classes); err != nil {
-		return Config{}, nil, fmt.Errorf("config.json: %w", err)
+	src = weights.Rename(weights.StripPrefix(src, transformersPrefixes...), transformersNames)
+	if err := c.heads(src, h); err != nil {
+		return Config{}, nil, err
 	}
 	if c.Classes > 0 { // a pooler in a classifier's checkpoint is not used
 		src, c.Pooler = weights.Rename(src, []weights.Rule{{From: "pooler.*", To: ""}}), 0
@@ -86,9 +99,97 @@ func describeTransformers(src weights.Source, config []byte) (Config, weights.So
 	return c, src, nil
 }
 
+// config is what all of transformers' kinds state alike.
+func (h transformersConfig) config() (Config, error) {
+	act, err := ops.ActivationByName(h.Act)
+	if err != nil {
+		return Config{}, fmt.Errorf("config.json: hidden_act: %w", err)
+	}
+	return Config{Image: h.Image, Patch: h.Patch, Channels: h.Channels, Width: h.HiddenSize, Depth: h.Layers, Heads: h.Heads, MLP: h.MLP,
+		Act: act, Eps: h.Eps, QKVBias: h.QKVBias}, nil
+}
+
+// heads takes from the renamed tensors and the config which heads there are.
+func (c *Config) heads(src weights.Source, h transformersConfig) (err error) {
+	c.fromTensors(src)
+	if c.Labels, err = checkpoint.Labels(h.Labels, c.Classes); err != nil {
+		return fmt.Errorf("config.json: %w", err)
+	}
+	return nil
+}
+
+// describeDINOv2 is describeTransformers of Dinov2Config and
+// Dinov2WithRegistersConfig.
+func describeDINOv2(src weights.Source, config []byte, kind string) (Config, weights.Source, error) {
+	h := transformersConfig{HiddenSize: 768, Layers: 12, Heads: 12, MLPRatio: 4, Act: "gelu", Eps: 1e-6,
+		Image: checkpoint.Pair{224, 224}, Patch: checkpoint.Pair{14, 14}, Channels: 3, QKVBias: true}
+	registers := kind == "dinov2_with_registers"
+	if registers {
+		h.Patch, h.Registers = checkpoint.Pair{16, 16}, 4
+	}
+	if err := json.Unmarshal(config, &h); err != nil {
+		return Config{}, nil, fmt.Errorf("config.json: %w", err)
+	}
+	c, err := h.config()
+	if err != nil {
+		return Config{}, nil, err
+	}
+	if c.MLP = int(float64(h.HiddenSize) * h.MLPRatio); h.SwiGLU {
+		c.MLP = (int(float64(c.MLP)*2/3) + 7) / 8 * 8
+		c.Gated, c.Act = true, ops.SiLU
+	}
+	c.Antialias, c.ClassPooled, c.Picture = registers, true, usualPicture(c.Image)
+	if c.Image[0] != c.Image[1] || c.Patch[0] != c.Patch[1] {
+		return Config{}, nil, fmt.Errorf("config.json: image_size %v and patch_size %v; DINOv2's position embeddings are those of a square", c.Image, c.Patch)
+	}
+	if registers {
+		c.Registers = h.Registers
+	}
+	if src, err = c.splitHead(src, "classifier"); err != nil {
+		return Config{}, nil, err
+	}
+	if src, err = c.foldScales(src, transformersScales); err != nil {
+		return Config{}, nil, err
+	}
+	src = weights.Rename(weights.StripPrefix(src, transformersPrefixes...), transformersNames)
+	return c, src, c.heads(src, h)
+}
+
+// usualPicture is the size at which DINOv2 is evaluated, or that of the position
+// embeddings if that is less.
+func usualPicture(image [2]int) [2]int {
+	return [2]int{min(image[0], dinoPicture[0]), min(image[1], dinoPicture[1])}
+}
+
+// splitHead shows the weight of DINOv2's classifier, over the class token and
+// the mean of the patches, as one for each.
+func (c *Config) splitHead(src weights.Source, name string) (weights.Source, error) {
+	name += ".weight"
+	if !checkpoint.Has(src, name) {
+		return src, nil
+	}
+	if width := checkpoint.Dim(src, name, 1); width != 2*c.Width {
+		return nil, fmt.Errorf("%s: found rows of %d, expected %d: a class token and a mean of patches of %d each", name, width, 2*c.Width, c.Width)
+	}
+	class, _ := weights.Columns(src, name, name, 0, c.Width)
+	patches, _ := weights.Columns(src, name, "head_patches.weight", c.Width, 2*c.Width)
+	c.WithPatches = true
+	return weights.With(src, class, patches), nil
+}
+
+// foldScales folds the layer scales that rules name into the layers before them.
+func (c *Config) foldScales(src weights.Source, rules []weights.Rule) (weights.Source, error) {
+	c.LayerScale = true
+	return weights.ScaleRows(src, rules)
+}
+
 // fromTensors takes from the renamed tensors which optional parts there are.
 func (c *Config) fromTensors(src weights.Source) {
 	c.Distilled = checkpoint.Rows(src, "dist_token") > 0
+	c.Placed = 1
+	if c.Distilled {
+		c.Placed = 2
+	}
 	c.Classes = checkpoint.Rows(src, "head.weight")
 	c.DistillHead = checkpoint.Rows(src, "head_dist.weight") > 0
 	c.Pooler = checkpoint.Rows(src, "pooler.weight")
@@ -118,14 +219,28 @@ func describeTimm(src weights.Source, config []byte, architecture string) (Confi
 	if t.Architecture == "" {
 		t.Architecture = architecture
 	}
-	c, err := sizesOf(src)
-	if err != nil {
+	var c Config
+	var err error
+	scaled := checkpoint.Has(src, "blocks.0.ls1.gamma")
+	if scaled {
+		if src, err = c.foldScales(src, timmScales); err != nil {
+			return c, nil, err
+		}
+	}
+	src = weights.Rename(src, timmNames)
+	if c, err = sizesOf(src); err != nil {
 		return c, nil, err
 	}
 	c.fromTensors(src)
+	c.LayerScale = scaled
+	c.Registers = checkpoint.Dim(src, "reg_token", 1)
+	c.ClassPooled = scaled && c.Classes == 0
 	c.QKVBias = checkpoint.Rows(src, "blocks.0.attn.qkv.bias") > 0
 	c.AveragePool = checkpoint.Rows(src, "fc_norm.weight") > 0
 	c.Antialias = true
+	if slices.Contains(DINONames(), architecture) || slices.Contains(DINOv2Names(), architecture) {
+		c.published()
+	}
 	if c.Heads = t.ModelArgs.Heads; c.Heads == 0 {
 		if c.Heads, err = headsOf(t.Architecture); err != nil {
 			return c, nil, err
@@ -140,10 +255,30 @@ func describeTimm(src weights.Source, config []byte, architecture string) (Confi
 			return c, nil, err
 		}
 	}
+	c.placed(src)
 	if len(t.Labels) == c.Classes {
 		c.Labels = t.Labels
 	}
 	return c, src, nil
+}
+
+// published has the position embeddings interpolated as the code does that DINO
+// and DINOv2 were published with, for its files.
+func (c *Config) published() {
+	if c.Antialias = c.Registers > 0; !c.Antialias {
+		c.Offset = 0.1
+	}
+	c.Picture = dinoPicture
+}
+
+// placed tells from the number of position embeddings whether the class token
+// and the registers have any. Another number is left for Bind to refuse.
+func (c *Config) placed(src weights.Source) {
+	grid := c.grid(c.Image)
+	n := checkpoint.Dim(src, "pos_embed", 1) - grid[0]*grid[1]
+	if n == 0 || n == c.prefix() {
+		c.Placed = n
+	}
 }
 
 func describeTorchvision(src weights.Source, architecture string) (Config, weights.Source, error) {
@@ -169,6 +304,9 @@ func sizesOf(src weights.Source) (Config, error) {
 		return Config{}, fmt.Errorf("the checkpoint has no convolution %s [width, channels, height, width]", patch)
 	}
 	c := Config{Width: t.Shape[0], Channels: t.Shape[1], Patch: [2]int{t.Shape[2], t.Shape[3]}, MLP: checkpoint.Rows(src, "blocks.0.mlp.fc1.weight"), Act: ops.GELU, Eps: 1e-6}
+	if hidden := checkpoint.Dim(src, "blocks.0.mlp.fc2.weight", 1); hidden > 0 && c.MLP == 2*hidden {
+		c.MLP, c.Gated, c.Act = hidden, true, ops.SiLU
+	}
 	for checkpoint.Rows(src, fmt.Sprintf("blocks.%d.norm1.weight", c.Depth)) > 0 {
 		c.Depth++
 	}
@@ -178,13 +316,15 @@ func sizesOf(src weights.Source) (Config, error) {
 // squareImage takes the picture to be as high as wide and as large as there
 // are position embeddings for.
 func (c *Config) squareImage(src weights.Source) error {
-	patches := checkpoint.Dim(src, "pos_embed", 1) - c.prefix()
-	side := int(math.Sqrt(float64(max(patches, 0))))
-	if side < 1 || side*side != patches {
-		return fmt.Errorf("the %d position embeddings make no square of patches and no config tells the picture's size", patches)
+	all := checkpoint.Dim(src, "pos_embed", 1)
+	for _, placed := range []int{c.Placed, 0, c.prefix()} { // registers have positions or not, as may the class token
+		side := int(math.Sqrt(float64(max(all-placed, 0))))
+		if side > 0 && side*side == all-placed {
+			c.Image = [2]int{side * c.Patch[0], side * c.Patch[1]}
+			return nil
+		}
 	}
-	c.Image = [2]int{side * c.Patch[0], side * c.Patch[1]}
-	return nil
+	return fmt.Errorf("the %d position embeddings make no square of patches and no config tells the picture's size", all)
 }
 
 // headsOf tells the attention heads of a named architecture of timm or
@@ -197,6 +337,7 @@ func headsOf(architecture string) (int, error) {
 		prefix string
 		heads  int
 	}{
+		{"vit_giant_patch14_dinov2", 24}, {"vit_giant_patch14_reg4_dinov2", 24},
 		{"vit_tiny_", 3}, {"vit_small_", 6}, {"vit_medium_", 8}, {"vit_base_", 12}, {"vit_large_", 16}, {"vit_huge_", 16},
 		{"deit_tiny_", 3}, {"deit_small_", 6}, {"deit_base_", 12}, {"deit3_small_", 6}, {"deit3_base_", 12}, {"deit3_large_", 16},
 	}

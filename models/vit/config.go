@@ -2,6 +2,7 @@ package vit
 
 import (
 	"fmt"
+	"slices"
 
 	"saccade/ops"
 )
@@ -19,36 +20,80 @@ type Config struct {
 	Eps      float64 // of the layer norms
 	QKVBias  bool
 
-	Distilled   bool // a distillation token stands second (DeiT)
+	Gated bool // the perceptrons are SwiGLU (DINOv2's giant)
+	// LayerScale says that the checkpoint scales the outputs of attention and
+	// perceptron by channel (DINOv2, DeiT III): folded into their last layers.
+	LayerScale bool
+
+	Distilled bool // a distillation token stands second (DeiT)
+	Registers int  // tokens between the class token and the patches (Darcet et al. 2023)
+	Placed    int  // of the tokens before the patches, how many have position embeddings
+
 	Classes     int  // 0: no head
 	DistillHead bool // DeiT's second head; the logits are the mean of both
 	AveragePool bool // over the patches, with a norm after it (timm's global_pool "avg")
+	WithPatches bool // the head takes the mean of the patches beside the class token (DINOv2)
 	Pooler      int  // width of ViTModel's pooler, 0: none
 	PoolerAct   ops.Activation
-	Antialias   bool // in interpolating the position embeddings (timm)
+	ClassPooled bool // without a head, the normalised class token is an output (DINOv2)
+
+	Antialias bool    // in interpolating the position embeddings (timm, DINOv2 with registers)
+	Offset    float64 // of patches in the factor of it (the code that DINO was published with)
+	// Picture is the height and width of the pictures that the network is usually
+	// given, where that is not Image.
+	Picture [2]int
 
 	Labels []string // by class, or nil
 }
 
 // Standard are the sizes of Dosovitskiy et al. (table 1) and Touvron et al.
-// under torchvision's names, at 224×224 with 1000 classes.
+// under torchvision's names, at 224×224 with 1000 classes; and those of DINO
+// (Caron et al. 2021) and DINOv2 (Oquab et al. 2023) without a head, at 224×224,
+// of which DINOv2 interpolates its position embeddings of 518×518.
 func Standard(name string) (Config, bool) {
-	sizes := map[string][5]int{ // patch, width, depth, heads, MLP
-		"vit_ti_16": {16, 192, 12, 3, 768}, "vit_s_16": {16, 384, 12, 6, 1536},
-		"vit_b_16": {16, 768, 12, 12, 3072}, "vit_b_32": {32, 768, 12, 12, 3072},
-		"vit_l_16": {16, 1024, 24, 16, 4096}, "vit_l_32": {32, 1024, 24, 16, 4096},
-		"vit_h_14": {14, 1280, 32, 16, 5120},
-	}
 	s, ok := sizes[name]
-	return Config{
+	c := Config{
 		Image: [2]int{224, 224}, Patch: [2]int{s[0], s[0]}, Channels: 3, Width: s[1], Depth: s[2], Heads: s[3], MLP: s[4],
-		Act: ops.GELU, Eps: 1e-6, QKVBias: true, Classes: 1000,
-	}, ok
+		Act: ops.GELU, Eps: 1e-6, QKVBias: true, Placed: 1, Classes: 1000,
+	}
+	if slices.Contains(DINONames(), name) {
+		c.Classes = 0
+	}
+	if slices.Contains(DINOv2Names(), name) {
+		c.Classes, c.Image, c.Picture, c.LayerScale, c.ClassPooled = 0, [2]int{518, 518}, dinoPicture, true, true
+		if name == "dinov2_g_14" {
+			c.Gated, c.Act = true, ops.SiLU
+		}
+	}
+	return c, ok
 }
 
-// StandardNames are the names of [Standard].
+// dinoPicture is the size at which DINO and DINOv2 are evaluated, in pixels.
+var dinoPicture = [2]int{224, 224}
+
+// sizes of [Standard].
+var sizes = map[string][5]int{ // patch, width, depth, heads, MLP
+	"vit_ti_16": {16, 192, 12, 3, 768}, "vit_s_16": {16, 384, 12, 6, 1536},
+	"vit_b_16": {16, 768, 12, 12, 3072}, "vit_b_32": {32, 768, 12, 12, 3072},
+	"vit_l_16": {16, 1024, 24, 16, 4096}, "vit_l_32": {32, 1024, 24, 16, 4096},
+	"vit_h_14":  {14, 1280, 32, 16, 5120},
+	"dino_s_16": {16, 384, 12, 6, 1536}, "dino_s_8": {8, 384, 12, 6, 1536},
+	"dino_b_16": {16, 768, 12, 12, 3072}, "dino_b_8": {8, 768, 12, 12, 3072},
+	"dinov2_s_14": {14, 384, 12, 6, 1536}, "dinov2_b_14": {14, 768, 12, 12, 3072},
+	"dinov2_l_14": {14, 1024, 24, 16, 4096}, "dinov2_g_14": {14, 1536, 40, 24, 4096},
+}
+
+// StandardNames are the names of [Standard] but for DINO's and DINOv2's.
 func StandardNames() []string {
 	return []string{"vit_ti_16", "vit_s_16", "vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32", "vit_h_14"}
+}
+
+// DINONames are the names of DINO in [Standard].
+func DINONames() []string { return []string{"dino_s_16", "dino_s_8", "dino_b_16", "dino_b_8"} }
+
+// DINOv2Names are the names of DINOv2 in [Standard].
+func DINOv2Names() []string {
+	return []string{"dinov2_s_14", "dinov2_b_14", "dinov2_l_14", "dinov2_g_14"}
 }
 
 // prefix is the tokens before the patches.
@@ -56,7 +101,7 @@ func (c Config) prefix() int {
 	if c.Distilled {
 		return 2
 	}
-	return 1
+	return 1 + c.Registers
 }
 
 // grid is the patches in a column and in a row of a picture.
@@ -69,6 +114,7 @@ func (c Config) check() error {
 	for name, v := range map[string]int{
 		"image height": c.Image[0], "image width": c.Image[1], "patch height": c.Patch[0], "patch width": c.Patch[1],
 		"num_channels": c.Channels, "hidden_size": c.Width, "num_hidden_layers": c.Depth, "num_attention_heads": c.Heads, "intermediate_size": c.MLP,
+		"num_register_tokens, plus one,": c.Registers + 1,
 	} {
 		if v < 1 || v > 1<<20 {
 			return fmt.Errorf("the config's %s is %d; it must be positive", name, v)
@@ -79,6 +125,8 @@ func (c Config) check() error {
 		return fmt.Errorf("the config's hidden_size %d is not a multiple of its %d attention heads", c.Width, c.Heads)
 	case c.Image[0] < c.Patch[0] || c.Image[1] < c.Patch[1]:
 		return fmt.Errorf("the config's picture of %dx%d is smaller than its patch of %dx%d", c.Image[0], c.Image[1], c.Patch[0], c.Patch[1])
+	case c.Distilled && c.Registers > 0:
+		return fmt.Errorf("the checkpoint has both a distillation token and %d registers", c.Registers)
 	case c.DistillHead && !c.Distilled:
 		return fmt.Errorf("the checkpoint has a distillation head but no distillation token")
 	}
@@ -88,6 +136,18 @@ func (c Config) check() error {
 // Smallest is the height and width of one patch.
 func (c Config) Smallest() (h, w int) { return c.Patch[0], c.Patch[1] }
 
-// Input is the channels, height and width of the pictures that the position
-// embeddings are for; others of at least one patch can be given.
-func (c Config) Input() (channels, h, w int) { return c.Channels, c.Image[0], c.Image[1] }
+// Input is the channels, height and width of the pictures that the network is
+// usually given; others of at least one patch can be given.
+func (c Config) Input() (channels, h, w int) {
+	if c.Picture != [2]int{} {
+		return c.Channels, c.Picture[0], c.Picture[1]
+	}
+	return c.Channels, c.Image[0], c.Image[1]
+}
+
+// PatchGrid is the patches in a column and in a row of a picture of h×w pixels,
+// and the tokens before them.
+func (c Config) PatchGrid(h, w int) (rows, columns, prefix int) {
+	grid := c.grid([2]int{h, w})
+	return grid[0], grid[1], c.prefix()
+}

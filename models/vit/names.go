@@ -5,8 +5,11 @@ import "saccade/weights"
 // The names of parameters in this package are timm's. These tables bring the
 // other libraries' names to them.
 
-// transformersNames are those of ViTModel and DeiTModel, below the prefix
-// "vit." or "deit." in models with a head.
+// transformersPrefixes stand before the names in models with a head.
+var transformersPrefixes = []string{"vit", "deit", "dinov2", "dinov2_with_registers"}
+
+// transformersNames are those of ViTModel, DeiTModel, Dinov2Model and
+// Dinov2WithRegistersModel.
 var transformersNames = []weights.Rule{
 	{From: "embeddings.cls_token", To: "cls_token"},
 	{From: "embeddings.distillation_token", To: "dist_token"},
@@ -19,6 +22,13 @@ var transformersNames = []weights.Rule{
 	{From: "encoder.layer.*.attention.attention.value.*", To: "blocks.*.attn.qkv.*#2"},
 	{From: "encoder.layer.*.attention.output.dense.*", To: "blocks.*.attn.proj.*"},
 	{From: "encoder.layer.*.layernorm_after.*", To: "blocks.*.norm2.*"},
+	{From: "embeddings.register_tokens", To: "reg_token"},
+	{From: "encoder.layer.*.norm1.*", To: "blocks.*.norm1.*"}, // this and the next five are DINOv2's
+	{From: "encoder.layer.*.norm2.*", To: "blocks.*.norm2.*"},
+	{From: "encoder.layer.*.mlp.fc1.*", To: "blocks.*.mlp.fc1.*"},
+	{From: "encoder.layer.*.mlp.fc2.*", To: "blocks.*.mlp.fc2.*"},
+	{From: "encoder.layer.*.mlp.weights_in.*", To: "blocks.*.mlp.fc1.*"},
+	{From: "encoder.layer.*.mlp.weights_out.*", To: "blocks.*.mlp.fc2.*"},
 	{From: "encoder.layer.*.intermediate.dense.*", To: "blocks.*.mlp.fc1.*"},
 	{From: "encoder.layer.*.output.dense.*", To: "blocks.*.mlp.fc2.*"},
 	{From: "layernorm.*", To: "norm.*"},
@@ -26,6 +36,34 @@ var transformersNames = []weights.Rule{
 	{From: "classifier.*", To: "head.*"},
 	{From: "cls_classifier.*", To: "head.*"},
 	{From: "distillation_classifier.*", To: "head_dist.*"},
+}
+
+// transformersScales are DINOv2's layer scales and the layers that they scale.
+var transformersScales = []weights.Rule{
+	{From: "**.layer_scale1.lambda1", To: "**.attention.output.dense.weight"},
+	{From: "**.layer_scale1.lambda1", To: "**.attention.output.dense.bias"},
+	{From: "**.layer_scale2.lambda1", To: "**.mlp.fc2.weight"},
+	{From: "**.layer_scale2.lambda1", To: "**.mlp.fc2.bias"},
+	{From: "**.layer_scale2.lambda1", To: "**.mlp.weights_out.weight"},
+	{From: "**.layer_scale2.lambda1", To: "**.mlp.weights_out.bias"},
+}
+
+// timmNames are those of DINOv2 in its authors' files, where they are not timm's.
+var timmNames = []weights.Rule{
+	{From: "register_tokens", To: "reg_token"},
+	{From: "mask_token", To: ""},
+	{From: "blocks.*.mlp.w12.*", To: "blocks.*.mlp.fc1.*"},
+	{From: "blocks.*.mlp.w3.*", To: "blocks.*.mlp.fc2.*"},
+}
+
+// timmScales are the layer scales of timm and of DINOv2's authors.
+var timmScales = []weights.Rule{
+	{From: "blocks.*.ls1.gamma", To: "blocks.*.attn.proj.weight"},
+	{From: "blocks.*.ls1.gamma", To: "blocks.*.attn.proj.bias"},
+	{From: "blocks.*.ls2.gamma", To: "blocks.*.mlp.fc2.weight"},
+	{From: "blocks.*.ls2.gamma", To: "blocks.*.mlp.fc2.bias"},
+	{From: "blocks.*.ls2.gamma", To: "blocks.*.mlp.w3.weight"},
+	{From: "blocks.*.ls2.gamma", To: "blocks.*.mlp.w3.bias"},
 }
 
 // torchvisionNames are those of torchvision.models.VisionTransformer.

@@ -10,19 +10,22 @@ import (
 type Model struct {
 	Config
 
-	ClassToken   *ops.Parameter      `w:"cls_token"`
-	DistillToken *ops.Parameter      `w:"dist_token"` // DeiT's, or nil
-	Positions    *ops.Parameter      `w:"pos_embed"`
-	PatchEmbed   ops.Conv2d          `w:"patch_embed.proj"`
-	Blocks       []transformer.Block `w:"blocks"`
-	Norm         *ops.LayerNorm      `w:"norm"`      // of all tokens; nil with average pooling
-	PooledNorm   *ops.LayerNorm      `w:"fc_norm"`   // of the average, or nil
-	Head         *ops.Linear         `w:"head"`      // nil without classes
-	DistillHead  *ops.Linear         `w:"head_dist"` // DeiT's with teacher, or nil
-	Pooler       *ops.Linear         `w:"pooler"`    // ViTModel's, or nil
+	ClassToken     *ops.Parameter      `w:"cls_token"`
+	DistillToken   *ops.Parameter      `w:"dist_token"` // DeiT's, or nil
+	RegisterTokens *ops.Parameter      `w:"reg_token"`  // DINOv2's, or nil
+	Positions      *ops.Parameter      `w:"pos_embed"`
+	PatchEmbed     ops.Conv2d          `w:"patch_embed.proj"`
+	Blocks         []transformer.Block `w:"blocks"`
+	Norm           *ops.LayerNorm      `w:"norm"`         // of all tokens; nil with average pooling
+	PooledNorm     *ops.LayerNorm      `w:"fc_norm"`      // of the average, or nil
+	Head           *ops.Linear         `w:"head"`         // nil without classes
+	DistillHead    *ops.Linear         `w:"head_dist"`    // DeiT's with teacher, or nil
+	PatchHead      *ops.Linear         `w:"head_patches"` // what DINOv2's head takes of the patches' mean, or nil
+	Pooler         *ops.Linear         `w:"pooler"`       // ViTModel's, or nil
 
-	b      *ops.Builder
-	tables map[[2]int]*ops.Table // the sequence's constant part by patch grid
+	b        *ops.Builder
+	features bool                  // last_hidden_state is an output beside logits
+	tables   map[[2]int]*ops.Table // the sequence's constant part by patch grid
 }
 
 // New makes the layers that a configuration describes.
@@ -35,38 +38,53 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 	if c.Distilled {
 		m.DistillToken = &ops.Parameter{Shape: []int{1, 1, c.Width}}
 	}
+	if c.Registers > 0 {
+		m.RegisterTokens = &ops.Parameter{Shape: []int{1, c.Registers, c.Width}}
+	}
 	grid := c.grid(c.Image)
-	m.Positions = &ops.Parameter{Shape: []int{1, c.prefix() + grid[0]*grid[1], c.Width}}
+	m.Positions = &ops.Parameter{Shape: []int{1, c.Placed + grid[0]*grid[1], c.Width}}
 	m.PatchEmbed = b.Conv2d(ops.Conv{In: c.Channels, Out: c.Width, Kernel: c.Patch, Stride: c.Patch, Bias: true})
-	m.Blocks = transformer.Blocks(b, transformer.Config{Width: c.Width, Heads: c.Heads, MLP: c.MLP, Act: c.Act, Eps: c.Eps, QKVBias: c.QKVBias}, c.Depth)
+	m.Blocks = transformer.Blocks(b, transformer.Config{Width: c.Width, Heads: c.Heads, MLP: c.MLP, Act: c.Act, Eps: c.Eps, QKVBias: c.QKVBias, Gated: c.Gated}, c.Depth)
 	norm := b.LayerNorm(c.Width, c.Eps)
 	if c.AveragePool {
 		m.PooledNorm = &norm
 	} else {
 		m.Norm = &norm
 	}
-	linear := func(out int) *ops.Linear { l := b.Linear(c.Width, out, true); return &l }
-	if c.Classes > 0 {
-		m.Head = linear(c.Classes)
-	}
-	if c.DistillHead {
-		m.DistillHead = linear(c.Classes)
-	}
-	if c.Pooler > 0 {
-		m.Pooler = linear(c.Pooler)
-	}
+	m.addHeads()
 	return m, nil
 }
+
+// addHeads makes the layers behind the tokens.
+func (m *Model) addHeads() {
+	linear := func(out int, bias bool) *ops.Linear { l := m.b.Linear(m.Width, out, bias); return &l }
+	if m.Classes > 0 {
+		m.Head = linear(m.Classes, true)
+	}
+	if m.Config.DistillHead {
+		m.DistillHead = linear(m.Classes, true)
+	}
+	if m.WithPatches {
+		m.PatchHead = linear(m.Classes, false)
+	}
+	if m.Config.Pooler > 0 {
+		m.Pooler = linear(m.Config.Pooler, true)
+	}
+}
+
+// ShowFeatures makes last_hidden_state [N, T, D], the tokens that the head
+// takes, an output of a classifier too.
+func (m *Model) ShowFeatures() { m.features = true }
 
 // Forward records the network on pictures [N, C, H, W]. Its outputs are logits
 // [N, classes] where there are classes (and cls_logits and distillation_logits
 // of DeiT with its teacher's head, whose mean logits is), else
-// last_hidden_state [N, T, D] and, with a pooler, pooler_output [N, P].
+// last_hidden_state [N, T, D] and, with a pooler or in a DINOv2, pooler_output [N, P].
 // attentions adds attentions.i [N, heads, T, T] of every layer.
 func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, attentions bool) {
 	x := ops.Tokens(r, m.PatchEmbed.Forward(r, pixels), m.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
 	r.Tap("embeddings", x)
-	x = transformer.Encode(r, m.Blocks, x, attentions)
+	x = transformer.Encode(r, "", m.Blocks, x, attentions)
 	if m.Norm != nil {
 		x = m.Norm.Forward(r, x)
 		r.Tap("norm", x)
@@ -76,32 +94,53 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, attentions bool) {
 
 // output pools the tokens x [N, T, D] and records the heads.
 func (m *Model) output(r *gpu.Recorder, x *gpu.Tensor) {
-	if m.Head == nil {
+	if m.Head == nil || m.features {
 		r.Output("last_hidden_state", x)
-		if m.Pooler != nil {
-			r.Output("pooler_output", m.Pooler.Forward(r, ops.Mean(r, x, 0, 1), ops.Then(m.PoolerAct)))
-		}
+	}
+	if m.Head == nil && m.Pooler == nil && !m.ClassPooled {
 		return
 	}
-	var pooled *gpu.Tensor
-	if m.AveragePool {
-		pooled = m.PooledNorm.Forward(r, ops.Mean(r, x, m.prefix(), x.Shape[1]))
-		r.Tap("pooled", pooled)
-	} else {
-		pooled = ops.Mean(r, x, 0, 1)
+	pooled := m.pool(r, x)
+	switch {
+	case m.Pooler != nil:
+		r.Output("pooler_output", m.Pooler.Forward(r, pooled, ops.Then(m.PoolerAct)))
+	case m.Head == nil:
+		r.Output("pooler_output", pooled)
 	}
+	if m.Head != nil {
+		r.Output("logits", m.logits(r, x, pooled))
+	}
+}
+
+// pool is what the heads take of the tokens x [N, T, D]: [N, D].
+func (m *Model) pool(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
+	if !m.AveragePool {
+		return ops.Mean(r, x, 0, 1)
+	}
+	pooled := m.PooledNorm.Forward(r, ops.Mean(r, x, m.prefix(), x.Shape[1]))
+	r.Tap("pooled", pooled)
+	return pooled
+}
+
+// logits are those of the pooled tokens [N, D] of x [N, T, D]: [N, classes].
+func (m *Model) logits(r *gpu.Recorder, x, pooled *gpu.Tensor) *gpu.Tensor {
 	logits := m.Head.Forward(r, pooled)
+	if m.PatchHead != nil {
+		patches := ops.Mean(r, x, m.prefix(), x.Shape[1])
+		return m.PatchHead.Forward(r, patches, ops.Residual(logits))
+	}
 	if m.DistillHead != nil {
 		teacher := m.DistillHead.Forward(r, ops.Mean(r, x, 1, 2))
 		r.Output("cls_logits", logits)
 		r.Output("distillation_logits", teacher)
 		logits = ops.Add(r, logits, teacher, 0.5)
 	}
-	r.Output("logits", logits)
+	return logits
 }
 
-// table is the constant part of the sequence for a picture size: the class
-// and distillation tokens with their positions, and the patches' positions.
+// table is the constant part of the sequence for a picture size: the tokens
+// before the patches, those of them that have positions with these, and the
+// patches' positions.
 func (m *Model) table(h, w int) *ops.Table {
 	grid := m.grid([2]int{h, w})
 	if t, ok := m.tables[grid]; ok {
@@ -115,15 +154,24 @@ func (m *Model) table(h, w int) *ops.Table {
 
 // tableValues are the table's rows for a patch grid. The parameters must be loaded.
 func (m *Model) tableValues(grid [2]int) []float32 {
-	prefix := m.prefix() * m.Width
-	values := append([]float32{}, m.Positions.Values[:prefix]...)
-	for i, v := range m.ClassToken.Values {
-		values[i] += v
-	}
-	if m.DistillToken != nil {
-		for i, v := range m.DistillToken.Values {
-			values[m.Width+i] += v
+	values := append([]float32{}, m.ClassToken.Values...)
+	for _, t := range []*ops.Parameter{m.DistillToken, m.RegisterTokens} {
+		if t != nil {
+			values = append(values, t.Values...)
 		}
 	}
-	return append(values, ops.InterpolatePositions(m.Positions.Values[prefix:], m.Width, m.grid(m.Image), grid, m.Antialias)...)
+	placed := m.Placed * m.Width
+	for i, v := range m.Positions.Values[:placed] {
+		values[i] += v
+	}
+	return append(values, m.patchPositions(m.Positions.Values[placed:], grid)...)
+}
+
+// patchPositions brings the patches' position embeddings to a patch grid.
+func (m *Model) patchPositions(positions []float32, grid [2]int) []float32 {
+	from := m.grid(m.Image)
+	if m.Offset != 0 {
+		return ops.InterpolatePositionsOffset(positions, m.Width, from, grid, m.Offset)
+	}
+	return ops.InterpolatePositions(positions, m.Width, from, grid, m.Antialias)
 }

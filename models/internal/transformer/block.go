@@ -19,6 +19,7 @@ type Config struct {
 	Act     ops.Activation
 	Eps     float64 // of the layer norms
 	QKVBias bool
+	Gated   bool // the perceptron is a gated linear unit, gate first (SwiGLU)
 	Causal  bool // a token sees none after it
 }
 
@@ -33,6 +34,7 @@ type Block struct {
 
 	heads int
 	act   ops.Activation
+	gated bool
 	mask  ops.Mask
 }
 
@@ -46,14 +48,18 @@ func Blocks(b *ops.Builder, c Config, depth int) []Block {
 }
 
 func newBlock(b *ops.Builder, c Config) Block {
+	halves := 1
+	if c.Gated {
+		halves = 2
+	}
 	return Block{
 		Norm1: b.LayerNorm(c.Width, c.Eps),
 		QKV:   b.Linear(c.Width, 3*c.Width, c.QKVBias, ops.Grouped{Out: 3 * c.Heads}),
 		Proj:  b.Linear(c.Width, c.Width, true, ops.Grouped{In: c.Heads}),
 		Norm2: b.LayerNorm(c.Width, c.Eps),
-		FC1:   b.Linear(c.Width, c.MLP, true),
+		FC1:   b.Linear(c.Width, halves*c.MLP, true, ops.Grouped{Out: halves}),
 		FC2:   b.Linear(c.MLP, c.Width, true),
-		heads: c.Heads, act: c.Act, mask: ops.Mask{Causal: c.Causal},
+		heads: c.Heads, act: c.Act, gated: c.Gated, mask: ops.Mask{Causal: c.Causal},
 	}
 }
 
@@ -65,22 +71,29 @@ func (b *Block) Forward(r *gpu.Recorder, x *gpu.Tensor, withProbs bool) (out, pr
 		probs = ops.AttentionProbs(r, qkv, b.heads, b.mask)
 	}
 	x = b.Proj.Forward(r, ops.Attention(r, qkv, b.heads, b.mask), ops.Residual(x)) // [N T D]
-	h := b.FC1.Forward(r, b.Norm2.Forward(r, x), ops.Then(b.act))                  // [N T MLP]
-	return b.FC2.Forward(r, h, ops.Residual(x)), probs
+	return b.FC2.Forward(r, b.hidden(r, b.Norm2.Forward(r, x)), ops.Residual(x)), probs
+}
+
+// hidden is the perceptron's hidden layer of x [N, T, D]: [N, T, MLP].
+func (b *Block) hidden(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
+	if b.gated {
+		return ops.GLU(r, b.FC1.Forward(r, x), b.act, ops.GateFirst)
+	}
+	return b.FC1.Forward(r, x, ops.Then(b.act))
 }
 
 // Encode puts x [N, T, D] through the blocks in order. Each one's output is
-// tapped as layer.i; attentions makes its probabilities [N, heads, T, T] the
-// output attentions.i.
-func Encode(r *gpu.Recorder, blocks []Block, x *gpu.Tensor, attentions bool) *gpu.Tensor {
+// tapped as layer.i below prefix; attentions makes its probabilities
+// [N, heads, T, T] the output attentions.i.
+func Encode(r *gpu.Recorder, prefix string, blocks []Block, x *gpu.Tensor, attentions bool) *gpu.Tensor {
 	for i := range blocks {
-		r.Enter(fmt.Sprintf("blocks.%d", i))
+		r.Enter(fmt.Sprintf("%sblocks.%d", prefix, i))
 		var probs *gpu.Tensor
 		if x, probs = blocks[i].Forward(r, x, attentions); attentions {
 			r.Output(fmt.Sprintf("attentions.%d", i), probs)
 		}
 		r.Leave()
-		r.Tap(fmt.Sprintf("layer.%d", i), x)
+		r.Tap(fmt.Sprintf("%slayer.%d", prefix, i), x)
 	}
 	return x
 }

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"saccade/models"
+	"saccade/picture"
+)
+
+// rank orders the classes of one picture's outputs, the best first; top 0 means all.
+type rank func(outputs map[string]models.Array, top int) ([]models.Prediction, error)
+
+// ranking is how pictures are classified: by the nearest of -examples, by the
+// names of -eval's folders as texts for a model of pictures and texts, else by
+// the network's own classes; nil if it has none.
+func (a *app) ranking(ctx context.Context, m *models.Model) (rank, error) {
+	switch {
+	case a.examples != "":
+		return a.byExamples(ctx, m)
+	case m.Dual() && a.eval != "":
+		return a.byNames(ctx, m)
+	case m.Classes() > 0:
+		return m.Top, nil
+	}
+	return nil, nil
+}
+
+// classNames are the names of folders.
+func classNames(classes []class) []string {
+	names := make([]string, len(classes))
+	for i, c := range classes {
+		names[i] = c.name
+	}
+	return names
+}
+
+// byExamples classifies by the nearest neighbours among the examples.
+func (a *app) byExamples(ctx context.Context, m *models.Model) (rank, error) {
+	var paths, labels []string
+	for _, c := range a.shown {
+		for _, path := range c.paths {
+			paths, labels = append(paths, path), append(labels, c.name)
+		}
+	}
+	bar, began := a.progress(), time.Now()
+	open := func(i int) (*picture.Image, error) {
+		return picture.Open(paths[i], picture.DecodeOptions{Background: a.background})
+	}
+	vectors := make([][]float32, 0, len(paths))
+	err := m.EmbedPictures(ctx, len(paths), a.batch, false, open, func(i int, v []float32, err error) error {
+		bar.rated(i+1, len(paths), time.Since(began))
+		if err != nil { // an example that is left out would change all answers
+			return fmt.Errorf("example: %w", naming(paths[i], err))
+		}
+		vectors = append(vectors, v)
+		return nil
+	})
+	bar.clear()
+	if err != nil {
+		return nil, err
+	}
+	n, err := models.NewNeighbours(labels, vectors)
+	if err != nil {
+		return nil, fmt.Errorf("examples %s: %w", a.examples, err)
+	}
+	return func(outputs map[string]models.Array, top int) ([]models.Prediction, error) {
+		v, err := m.Embedding(outputs)
+		if err != nil {
+			return nil, err
+		}
+		return best(n.Classify(v), top), nil
+	}, nil
+}
+
+// byNames classifies by the names of the folders, without any training. Without
+// -template they are put as CLIP's authors put them.
+func (a *app) byNames(ctx context.Context, m *models.Model) (rank, error) {
+	templates := a.templates
+	if len(templates) == 0 {
+		templates = []string{"a photo of a {}"}
+	}
+	names := classNames(a.classes)
+	var texts [][]float32
+	for _, name := range names {
+		var prompts []string
+		for _, t := range templates {
+			prompts = append(prompts, strings.ReplaceAll(t, placeholder, plain(name)))
+		}
+		embeds, _, err := m.EmbedTexts(ctx, prompts)
+		if err != nil {
+			return nil, err
+		}
+		texts = append(texts, models.MeanVector(embeds))
+	}
+	return func(outputs map[string]models.Array, top int) ([]models.Prediction, error) {
+		v, err := m.Embedding(outputs)
+		if err != nil {
+			return nil, err
+		}
+		logits := make([]float64, len(texts))
+		for i, t := range texts {
+			logits[i] = m.Match(v, t)
+		}
+		p := make([]models.Prediction, len(texts))
+		for i, score := range m.Scores(logits) {
+			p[i] = models.Prediction{Index: i, Label: names[i], Score: score, Logit: logits[i]}
+		}
+		slices.SortStableFunc(p, func(x, y models.Prediction) int {
+			switch {
+			case x.Logit > y.Logit:
+				return -1
+			case x.Logit < y.Logit:
+				return 1
+			}
+			return 0
+		})
+		return best(p, top), nil
+	}, nil
+}
+
+// best are the first of ranked classes; top 0 means all.
+func best(p []models.Prediction, top int) []models.Prediction {
+	if top > 0 && top < len(p) {
+		return p[:top]
+	}
+	return p
+}

@@ -1,0 +1,356 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"saccade/cmd/internal/cli"
+	"saccade/index"
+	"saccade/models"
+	"saccade/picture"
+)
+
+// scoreJSON is a text with its probability for a picture.
+type scoreJSON struct {
+	Text  string  `json:"text"`
+	Score float64 `json:"score"`
+	Logit float64 `json:"logit"`
+}
+
+// matchJSON is a picture with what it was compared with: texts, or, ranked by a
+// picture, the cosine.
+type matchJSON struct {
+	Path   string      `json:"path"`
+	Scores []scoreJSON `json:"scores,omitempty"`
+	Cosine *float64    `json:"cosine,omitempty"`
+}
+
+// searchJSON is the document of -text and -similar.
+type searchJSON struct {
+	head
+	Images  []matchJSON `json:"images"`
+	Indexed *indexJSON  `json:"index,omitempty"`
+	Errors  []pathError `json:"errors,omitempty"`
+	MS      timesJSON   `json:"ms"`
+}
+
+// indexJSON says what became of an index.
+type indexJSON struct {
+	Path    string `json:"path"`
+	Images  int    `json:"images"`
+	Added   int    `json:"added"`
+	Removed int    `json:"removed"`
+}
+
+// search is one call that compares pictures by their embeddings.
+type search struct {
+	*app
+	m   *models.Model
+	doc searchJSON
+	bar *progress
+
+	texts   [][]float32 // embeddings of -text
+	forward time.Duration
+	files   []string // pictures to look at
+}
+
+// searchPictures compares pictures with texts or with a picture.
+func (a *app) searchPictures(ctx context.Context, m *models.Model) error {
+	s := &search{app: a, m: m, bar: a.progress(), doc: searchJSON{head: a.head(m), Images: []matchJSON{}}}
+	if err := s.embedTexts(ctx); err != nil {
+		return err
+	}
+	s.files = a.pictures
+	if a.similar != "" {
+		s.files = a.gallery
+	}
+	vectors, err := s.vectors(ctx)
+	s.bar.clear()
+	if err != nil {
+		return err
+	}
+	switch {
+	case a.similar != "":
+		err = s.rankByPicture(ctx, vectors)
+	case len(a.texts) == 1 && (len(s.files) != 1):
+		s.rankByText(vectors)
+	case len(a.texts) > 0:
+		s.score(vectors)
+	}
+	if err != nil {
+		return err
+	}
+	return s.finish(len(vectors.Paths))
+}
+
+// embedTexts embeds the texts, each in every template.
+func (s *search) embedTexts(ctx context.Context) error {
+	if len(s.app.texts) == 0 {
+		if s.similar == "" && s.index == "" {
+			return cli.Usagef("%s compares pictures with texts: give -text, or -similar FOLDER", s.m.Name)
+		}
+		return nil
+	}
+	templates := s.templates
+	if len(templates) == 0 {
+		templates = []string{placeholder}
+	}
+	var prompts []string
+	for _, text := range s.app.texts {
+		for _, t := range templates {
+			prompts = append(prompts, strings.ReplaceAll(t, placeholder, text))
+		}
+	}
+	embeds, truncated, err := s.m.EmbedTexts(ctx, prompts)
+	if err != nil {
+		return err
+	}
+	for i, cut := range truncated {
+		if cut {
+			s.note("the text %q is longer than the model reads; its end is left out", shortText(prompts[i]))
+		}
+	}
+	for i := range s.app.texts {
+		s.texts = append(s.texts, models.MeanVector(embeds[i*len(templates):(i+1)*len(templates)]))
+	}
+	return nil
+}
+
+// note tells something that is no error.
+func (s *search) note(format string, args ...any) {
+	s.bar.clear()
+	fmt.Fprintf(s.stderr, "%s: note: %s\n", command, fmt.Sprintf(format, args...))
+}
+
+// shortText is the beginning of a long text.
+func shortText(s string) string {
+	if r := []rune(s); len(r) > 40 {
+		return string(r[:39]) + "…"
+	}
+	return s
+}
+
+// vectors gives the embeddings of the pictures, from the index or computed.
+func (s *search) vectors(ctx context.Context) (*index.Vectors, error) {
+	if s.index == "" {
+		return s.compute(ctx)
+	}
+	x, err := s.openIndex()
+	if err != nil {
+		return nil, err
+	}
+	defer x.Close() //nolint:errcheck // all that was added is committed
+	if err := s.update(ctx, x); err != nil {
+		return nil, err
+	}
+	files := s.files
+	if len(s.images) == 0 && s.similar == "" {
+		files = nil // all that is in it
+	}
+	v, err := x.Vectors(files)
+	if err == nil {
+		s.doc.Indexed.Images = len(v.Paths)
+	}
+	return v, err
+}
+
+// openIndex opens or makes the index for this model.
+func (s *search) openIndex() (*index.Index, error) {
+	fingerprint, err := s.m.Fingerprint()
+	if err != nil {
+		return nil, err
+	}
+	s.doc.Indexed = &indexJSON{Path: s.index}
+	return index.Open(s.index, index.Identity{
+		Model: s.m.Name, Source: s.m.Source, Fingerprint: fingerprint, Precision: s.m.Precision.String(),
+		Preprocessing: fmt.Sprintf("%+v over %v", *s.m.Processor, s.background),
+	})
+}
+
+// Entries are committed by so many or after so long, whichever is first: what an
+// interrupt can lose.
+const (
+	commitEntries = 256
+	commitAfter   = 2 * time.Second
+)
+
+// update embeds the pictures that are new or changed, and drops those that are gone.
+func (s *search) update(ctx context.Context, x *index.Index) error {
+	stale, err := x.Stale(s.files)
+	if err != nil {
+		return err
+	}
+	began, committed, from := time.Now(), time.Now(), 0
+	commit := func(to int) error {
+		if to == from {
+			return nil
+		}
+		err := x.Add(stale[from:to])
+		from, committed = to, time.Now()
+		return err
+	}
+	err = s.embed(ctx, len(stale), func(i int) string { return stale[i].Path }, began, func(i int, v []float32, err error) error {
+		if err != nil {
+			stale[i].Err = cli.OneLine(naming(stale[i].Path, err))
+		} else {
+			stale[i].Embedding = v
+			s.doc.Indexed.Added++
+		}
+		if i+1-from >= commitEntries || time.Since(committed) > commitAfter {
+			return commit(i + 1)
+		}
+		return nil
+	})
+	if err != nil {
+		done := from
+		for done < len(stale) && (stale[done].Embedding != nil || stale[done].Err != "") {
+			done++
+		}
+		return errors.Join(err, commit(done)) // what was done before is kept
+	}
+	if err := commit(len(stale)); err != nil {
+		return err
+	}
+	for _, folder := range append(slices.Clone(s.images), s.similar) {
+		if info, err := os.Stat(folder); folder == "" || err != nil || !info.IsDir() {
+			continue
+		}
+		removed, err := x.Keep(folder, s.files)
+		if err != nil {
+			return err
+		}
+		s.doc.Indexed.Removed += removed
+	}
+	return nil
+}
+
+// compute embeds the pictures without an index.
+func (s *search) compute(ctx context.Context) (*index.Vectors, error) {
+	v := &index.Vectors{}
+	err := s.embed(ctx, len(s.files), func(i int) string { return s.files[i] }, time.Now(), func(i int, e []float32, err error) error {
+		if err == nil {
+			v.Paths, v.Data = append(v.Paths, s.files[i]), append(v.Data, e)
+		}
+		return nil
+	})
+	return v, err
+}
+
+// embed computes the embeddings of n pictures. A bad one is named and reported
+// with its error.
+func (s *search) embed(ctx context.Context, n int, path func(i int) string, began time.Time, report func(i int, v []float32, err error) error) error {
+	open := func(i int) (*picture.Image, error) {
+		return picture.Open(path(i), picture.DecodeOptions{Background: s.background})
+	}
+	err := s.m.EmbedPictures(ctx, n, s.batch, s.index != "", open, func(i int, v []float32, err error) error {
+		s.bar.rated(i+1, n, time.Since(began))
+		if err != nil {
+			if n == 1 && s.index == "" {
+				return naming(path(i), err)
+			}
+			s.bad(path(i), err)
+		}
+		return report(i, v, err)
+	})
+	s.forward += time.Since(began)
+	return err
+}
+
+// bad names a picture that could not be read.
+func (s *search) bad(path string, err error) {
+	err = naming(path, err)
+	s.bar.clear()
+	s.complain(err)
+	s.doc.Errors = append(s.doc.Errors, pathError{path, cli.OneLine(err)})
+}
+
+// score gives the probabilities of the texts for each picture.
+func (s *search) score(v *index.Vectors) {
+	for i, e := range v.Data {
+		logits := make([]float64, len(s.texts))
+		for t, text := range s.texts {
+			logits[t] = s.m.Match(e, text)
+		}
+		m := matchJSON{Path: v.Paths[i]}
+		for t, p := range s.m.Scores(logits) {
+			m.Scores = append(m.Scores, scoreJSON{s.app.texts[t], p, logits[t]})
+		}
+		s.doc.Images = append(s.doc.Images, m)
+	}
+}
+
+// rankByText orders the pictures by the one text.
+func (s *search) rankByText(v *index.Vectors) {
+	for _, match := range v.Top(s.texts[0], s.top) {
+		logit := s.m.MatchCosine(match.Cosine)
+		s.doc.Images = append(s.doc.Images, matchJSON{Path: match.Path, Cosine: &match.Cosine,
+			Scores: []scoreJSON{{s.app.texts[0], s.m.Scores([]float64{logit})[0], logit}}})
+	}
+}
+
+// rankByPicture orders the pictures by the one of -image.
+func (s *search) rankByPicture(ctx context.Context, v *index.Vectors) error {
+	var query []float32
+	err := s.m.EmbedPictures(ctx, 1, s.batch, s.index != "", s.openPicture, func(_ int, e []float32, err error) error {
+		query = e
+		return err
+	})
+	if err != nil {
+		return naming(s.pictures[0], err)
+	}
+	for _, match := range v.Top(query, s.top) {
+		s.doc.Images = append(s.doc.Images, matchJSON{Path: match.Path, Cosine: &match.Cosine})
+	}
+	return nil
+}
+
+// finish prints what was found.
+func (s *search) finish(pictures int) error {
+	if s.json {
+		s.doc.MS = times(s.m, s.forward)
+		if err := s.stdout.document(s.doc); err != nil {
+			return err
+		}
+	} else {
+		s.print()
+	}
+	if len(s.doc.Errors) > 0 {
+		return errReported
+	}
+	if !s.json {
+		s.summary(s.m, pictures, s.forward)
+	}
+	return nil
+}
+
+// print writes tables: of texts for each picture, or of pictures.
+func (s *search) print() {
+	if x := s.doc.Indexed; x != nil {
+		s.stdout.printf("%s: %s, %d added, %d removed\n", x.Path, count(x.Images, "picture"), x.Added, x.Removed)
+	}
+	for _, m := range s.doc.Images {
+		if m.Cosine != nil {
+			s.stdout.printf("%7.4f  %s\n", *m.Cosine, m.Path)
+			continue
+		}
+		s.stdout.printf("%s\n", m.Path)
+		ordered := slices.Clone(m.Scores)
+		slices.SortStableFunc(ordered, func(a, b scoreJSON) int {
+			switch {
+			case a.Logit > b.Logit:
+				return -1
+			case a.Logit < b.Logit:
+				return 1
+			}
+			return 0
+		})
+		for _, x := range ordered {
+			s.stdout.printf("  %6.2f %%  %s\n", 100*x.Score, shortText(x.Text))
+		}
+	}
+}

@@ -1,0 +1,113 @@
+package index
+
+import (
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+)
+
+// Match is a picture with the cosine of its embedding and a query's.
+type Match struct {
+	Path   string
+	Cosine float64
+}
+
+// Vectors are embeddings of unit length with their pictures.
+type Vectors struct {
+	Paths []string
+	Data  [][]float32
+}
+
+// Vectors reads the embeddings of files, or of all pictures if files is nil,
+// sorted by path. What has no embedding is left out.
+func (x *Index) Vectors(files []string) (*Vectors, error) {
+	var wanted map[string]string // keys to the paths that were given
+	if files != nil {
+		wanted = map[string]string{}
+		for _, f := range files {
+			key, err := x.key(f)
+			if err != nil {
+				return nil, err
+			}
+			wanted[key] = f
+		}
+	}
+	rows, err := x.db.Query("SELECT path, embedding FROM pictures WHERE error = '' ORDER BY path")
+	if err != nil {
+		return nil, x.failed("reading", err)
+	}
+	defer rows.Close()
+	v := &Vectors{}
+	for rows.Next() {
+		var path string
+		var data []byte
+		if err := rows.Scan(&path, &data); err != nil {
+			return nil, x.failed("reading", err)
+		}
+		shown, ok := wanted[path]
+		if wanted != nil && !ok {
+			continue
+		}
+		if wanted == nil {
+			shown = filepath.Join(filepath.Dir(x.path), filepath.FromSlash(path))
+		}
+		v.Paths, v.Data = append(v.Paths, shown), append(v.Data, decode(data))
+	}
+	if err := rows.Err(); err != nil {
+		return nil, x.failed("reading", err)
+	}
+	for _, e := range v.Data {
+		if len(e) != len(v.Data[0]) {
+			return nil, fmt.Errorf("index %s: it is damaged: it holds embeddings of %d and of %d values; remove the file", x.path, len(v.Data[0]), len(e))
+		}
+	}
+	return v, nil
+}
+
+// Top ranks the pictures by the cosine to a query of unit length, best first, of
+// equals the first by path; n 0 means all.
+func (v *Vectors) Top(query []float32, n int) []Match {
+	all := make([]Match, len(v.Data))
+	share := (len(all) + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0)
+	var wg sync.WaitGroup
+	for lo := 0; lo < len(all); lo += share {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := lo; i < min(len(all), lo+share); i++ {
+				all[i] = Match{v.Paths[i], cosine(v.Data[i], query)}
+			}
+		}()
+	}
+	wg.Wait()
+	slices.SortStableFunc(all, func(a, b Match) int {
+		switch {
+		case a.Cosine > b.Cosine:
+			return -1
+		case a.Cosine < b.Cosine:
+			return 1
+		}
+		return 0
+	})
+	if n > 0 && n < len(all) {
+		all = all[:n]
+	}
+	return all
+}
+
+// cosine of two vectors of unit length, in four sums.
+func cosine(a, b []float32) float64 {
+	var s [4]float32
+	n := min(len(a), len(b))
+	for i := 0; i+4 <= n; i += 4 {
+		for k := range s {
+			s[k] += a[i+k] * b[i+k]
+		}
+	}
+	for i := n / 4 * 4; i < n; i++ {
+		s[0] += a[i] * b[i]
+	}
+	return float64(s[0]) + float64(s[1]) + float64(s[2]) + float64(s[3])
+}

@@ -1,0 +1,148 @@
+package clip
+
+import (
+	"saccade/gpu"
+	"saccade/models/internal/transformer"
+	"saccade/ops"
+)
+
+// Vision is the picture tower: a vision transformer.
+type Vision struct {
+	VisionConfig
+
+	ClassToken *ops.Parameter      `w:"class_token"` // CLIP's, or nil
+	Positions  *ops.Parameter      `w:"positions"`
+	PatchEmbed ops.Conv2d          `w:"patch_embed"`
+	PreNorm    *ops.LayerNorm      `w:"pre_norm"` // CLIP's, or nil
+	Blocks     []transformer.Block `w:"blocks"`
+	PostNorm   ops.LayerNorm       `w:"post_norm"`
+	Pool       *AttentionPool      `w:"pool"`       // SigLIP's, or nil
+	Projection *ops.Linear         `w:"projection"` // CLIP's, or nil
+
+	b        *ops.Builder
+	tables   map[[2]int]*ops.Table // the sequence's constant part by patch grid
+	features bool                  // last_hidden_state is an output too
+}
+
+// NewVision makes a picture tower.
+func NewVision(b *ops.Builder, c VisionConfig) *Vision {
+	v := &Vision{VisionConfig: c, b: b, tables: map[[2]int]*ops.Table{}}
+	grid := c.grid(c.Image)
+	v.Positions = &ops.Parameter{Shape: []int{c.prefix() + grid[0]*grid[1], c.Block.Width}}
+	v.PatchEmbed = b.Conv2d(ops.Conv{In: c.Channels, Out: c.Block.Width, Kernel: c.Patch, Stride: c.Patch, Bias: c.AttentionPool})
+	v.Blocks = transformer.Blocks(b, c.Block, c.Depth)
+	v.PostNorm = b.LayerNorm(c.Block.Width, c.Block.Eps)
+	if c.AttentionPool {
+		v.Pool = newAttentionPool(b, c.Block)
+		return v
+	}
+	v.ClassToken = &ops.Parameter{Shape: []int{c.Block.Width}}
+	norm, projection := b.LayerNorm(c.Block.Width, c.Block.Eps), b.Linear(c.Block.Width, c.Projection, false)
+	v.PreNorm, v.Projection = &norm, &projection
+	return v
+}
+
+// Forward records the tower on pictures [N, C, H, W]. Its output is
+// image_embeds [N, D], of unit length; attentions adds attentions.i
+// [N, heads, T, T] of every layer, [Vision.ShowFeatures] last_hidden_state
+// [N, T, D].
+func (v *Vision) Forward(r *gpu.Recorder, pixels *gpu.Tensor, attentions bool) {
+	x := ops.Tokens(r, v.PatchEmbed.Forward(r, pixels), v.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
+	r.Tap("embeddings", x)
+	if v.PreNorm != nil {
+		x = v.PreNorm.Forward(r, x)
+	}
+	x = transformer.Encode(r, "", v.Blocks, x, attentions)
+	if v.Pool != nil {
+		x = v.PostNorm.Forward(r, x)
+		v.show(r, x)
+		r.Tap("norm", x)
+		embed(r, "image_embeds", v.Pool.Forward(r, x))
+		return
+	}
+	v.show(r, x)
+	class := v.PostNorm.Forward(r, ops.Mean(r, x, 0, 1)) // [N D]
+	r.Tap("norm", class)
+	embed(r, "image_embeds", v.Projection.Forward(r, class))
+}
+
+// ShowFeatures has Forward give last_hidden_state too.
+func (v *Vision) ShowFeatures() { v.features = true }
+
+func (v *Vision) show(r *gpu.Recorder, x *gpu.Tensor) {
+	if v.features {
+		r.Output("last_hidden_state", x)
+	}
+}
+
+// PatchGrid is the patches in a column and in a row of a picture of h×w pixels,
+// and the tokens before them.
+func (v *Vision) PatchGrid(h, w int) (rows, columns, prefix int) {
+	grid := v.grid([2]int{h, w})
+	return grid[0], grid[1], v.prefix()
+}
+
+// table is the constant part of the sequence for a picture size.
+func (v *Vision) table(h, w int) *ops.Table {
+	grid := v.grid([2]int{h, w})
+	if t, ok := v.tables[grid]; ok {
+		return t
+	}
+	t := v.b.Table("positions", v.prefix()+grid[0]*grid[1], v.Block.Width)
+	v.tables[grid] = t
+	v.b.Later(func() error { return t.Upload(v.tableValues(grid)) })
+	return t
+}
+
+// tableValues are the table's rows for a patch grid: the class token with its
+// position, then the patches' positions. The parameters must be loaded.
+func (v *Vision) tableValues(grid [2]int) []float32 {
+	prefix := v.prefix() * v.Block.Width
+	values := append([]float32{}, v.Positions.Values[:prefix]...)
+	if v.ClassToken != nil {
+		for i, x := range v.ClassToken.Values {
+			values[i] += x
+		}
+	}
+	return append(values, ops.InterpolatePositions(v.Positions.Values[prefix:], v.Block.Width, v.grid(v.Image), grid, false)...)
+}
+
+// AttentionPool is SigLIP's head: a learned query attends to all patches, then
+// a perceptron.
+type AttentionPool struct {
+	Probe *ops.Parameter `w:"probe"`
+	Q     ops.Linear     `w:"attn.q"`
+	K     ops.Linear     `w:"attn.k"`
+	V     ops.Linear     `w:"attn.v"`
+	Proj  ops.Linear     `w:"attn.proj"`
+	Norm  ops.LayerNorm  `w:"norm"`
+	FC1   ops.Linear     `w:"mlp.fc1"`
+	FC2   ops.Linear     `w:"mlp.fc2"`
+
+	b     *ops.Builder
+	act   ops.Activation
+	table *ops.Table // the probe, once it was asked for
+}
+
+func newAttentionPool(b *ops.Builder, c transformer.Config) *AttentionPool {
+	heads := ops.Grouped{Out: c.Heads}
+	return &AttentionPool{
+		Probe: &ops.Parameter{Shape: []int{1, 1, c.Width}},
+		Q:     b.Linear(c.Width, c.Width, true, heads), K: b.Linear(c.Width, c.Width, true, heads), V: b.Linear(c.Width, c.Width, true, heads),
+		Proj: b.Linear(c.Width, c.Width, true, ops.Grouped{In: c.Heads}),
+		Norm: b.LayerNorm(c.Width, c.Eps), FC1: b.Linear(c.Width, c.MLP, true), FC2: b.Linear(c.MLP, c.Width, true),
+		b: b, act: c.Act,
+	}
+}
+
+// Forward pools x [N, T, D] into [N, D].
+func (p *AttentionPool) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
+	if p.table == nil {
+		p.table = p.b.Table("probe", 1, p.Q.In)
+		p.b.Later(func() error { return p.table.Upload(p.Probe.Values) })
+	}
+	q := p.Q.Forward(r, p.table.Repeat(r, x.Shape[0])) // [N 1 D]
+	a := p.Proj.Forward(r, ops.CrossAttention(r, q, p.K.Forward(r, x), p.V.Forward(r, x), ops.Mask{}))
+	h := p.FC1.Forward(r, p.Norm.Forward(r, a), ops.Then(p.act))
+	return ops.Mean(r, p.FC2.Forward(r, h, ops.Residual(a)), 0, 1)
+}

@@ -1,0 +1,207 @@
+package models
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"saccade/gpu"
+)
+
+// Inputs are raw inputs in PyTorch's layout. A tower whose input is absent gives
+// no output.
+type Inputs struct {
+	Pixels *Array // pixel_values [N, C, H, W]
+	IDs    *Array // input_ids [N, T], whole numbers
+	Mask   *Array // attention_mask [N, T]: ones, then zeros for padding, or nil
+}
+
+// bound is a program with its inputs, to be released.
+type bound struct {
+	*gpu.Program
+	in      map[string]any
+	floats  []float32 // those inputs that may not be finite
+	release func()
+}
+
+// bind gives the programs of the towers whose inputs are there.
+func (m *Model) bind(in Inputs) (all []bound, err error) {
+	defer func() {
+		if err != nil {
+			releaseAll(all)
+		}
+	}()
+	if in.Pixels != nil {
+		b, err := m.bindPictures(*in.Pixels)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, b)
+	}
+	if in.IDs != nil {
+		ids, err := m.ids(in.IDs, in.Mask)
+		if err != nil {
+			return all, err
+		}
+		b, err := m.bindText(ids, in.IDs.Shape[0], in.IDs.Shape[1])
+		if err != nil {
+			return all, err
+		}
+		all = append(all, b)
+	}
+	return all, nil
+}
+
+func releaseAll(all []bound) {
+	for _, b := range all {
+		b.release()
+	}
+}
+
+// ForwardInputs runs the towers whose inputs are there. Of both, the outputs
+// have logits_per_image [pictures, texts] too.
+func (m *Model) ForwardInputs(ctx context.Context, in Inputs) (map[string]Array, error) {
+	all, err := m.bind(in)
+	if err != nil {
+		return nil, err
+	}
+	defer releaseAll(all)
+	out := map[string]Array{}
+	for _, b := range all {
+		some, err := m.run(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(out, some)
+	}
+	if len(all) == 2 && m.pairing != nil {
+		out["logits_per_image"] = m.logits(out["image_embeds"], out["text_embeds"])
+	}
+	return out, nil
+}
+
+// Plan is the memory of a forward pass of the larger tower, without the weights.
+func (m *Model) Plan(in Inputs) (gpu.Memory, error) {
+	all, err := m.bind(in)
+	if err != nil {
+		return gpu.Memory{}, err
+	}
+	defer releaseAll(all)
+	var most gpu.Memory
+	for _, b := range all {
+		if x := b.Memory(); x.Arena >= most.Arena {
+			most = x
+		}
+	}
+	return most, nil
+}
+
+// Profile times each dispatch of a forward pass.
+func (m *Model) Profile(ctx context.Context, in Inputs) ([]gpu.Timing, error) {
+	all, err := m.bind(in)
+	if err != nil {
+		return nil, err
+	}
+	defer releaseAll(all)
+	var timings []gpu.Timing
+	for _, b := range all {
+		some, err := b.Profile(ctx, b.in)
+		if err != nil {
+			return nil, err
+		}
+		timings = append(timings, some...)
+	}
+	return timings, nil
+}
+
+// Verify recomputes every operation of a forward pass on the CPU from the
+// GPU's own inputs; see [gpu.Program.Verify].
+func (m *Model) Verify(ctx context.Context, in Inputs, stopAtFirst bool) ([]gpu.OpCheck, error) {
+	all, err := m.bind(in)
+	if err != nil {
+		return nil, err
+	}
+	defer releaseAll(all)
+	var checks []gpu.OpCheck
+	for _, b := range all {
+		some, err := b.Verify(ctx, b.in, stopAtFirst)
+		if err != nil {
+			return nil, err
+		}
+		checks = append(checks, some...)
+		if stopAtFirst && slices.ContainsFunc(some, func(c gpu.OpCheck) bool { return c.Err != nil }) {
+			break
+		}
+	}
+	return checks, nil
+}
+
+// Noise is an input of seeded random numbers where none is at hand: n pictures
+// of normal noise, of the size that the model's preprocessing gives, and for a
+// text tower n texts of random tokens up to its context.
+func (m *Model) Noise(n int, seed uint64) Inputs {
+	var in Inputs
+	if m.net != nil {
+		c, h, w := m.first[1], m.first[2], m.first[3]
+		in.Pixels = &Array{Shape: []int{n, c, h, w}, Data: normals(n*c*h*w, seed)}
+	}
+	if m.text != nil {
+		ids := randomTexts(m.text, n, seed)[inputIDs].([]uint32)
+		in.IDs = &Array{Shape: []int{n, m.text.Context()}}
+		for _, id := range ids {
+			in.IDs.Data = append(in.IDs.Data, float32(id))
+		}
+	}
+	return in
+}
+
+// ids reads input_ids.
+func (m *Model) ids(a, mask *Array) ([]uint32, error) {
+	if m.text == nil {
+		return nil, fmt.Errorf("%s: input_ids: %w", m.Name, ErrNoText)
+	}
+	if len(a.Shape) != 2 {
+		return nil, fmt.Errorf("input_ids: found shape %v, expected [N T]", a.Shape)
+	}
+	ids := make([]uint32, len(a.Data))
+	for i, v := range a.Data {
+		if v < 0 || v != float32(int(v)) {
+			return nil, fmt.Errorf("input_ids: found %v, expected whole numbers of 0 and more", v)
+		}
+		ids[i] = uint32(v)
+	}
+	return ids, m.checkMask(mask, a.Shape)
+}
+
+// checkMask takes the masks that change no output: none at all, and in a causal
+// tower zeros behind the token at which a text is pooled.
+func (m *Model) checkMask(mask *Array, shape []int) error {
+	if mask == nil {
+		return nil
+	}
+	if !slices.Equal(mask.Shape, shape) {
+		return fmt.Errorf("attention_mask: found shape %v, expected that of input_ids, %v", mask.Shape, shape)
+	}
+	for i, v := range mask.Data {
+		if v == 0 && (m.text.Fixed() || m.pairing == nil) {
+			return fmt.Errorf("attention_mask: found a zero at %d; this text tower is run without padding masks: leave attention_mask out", i)
+		}
+		if v != 0 && i%shape[1] > 0 && mask.Data[i-1] == 0 {
+			return fmt.Errorf("attention_mask: found a one after a zero at %d; only padding at the end can be masked", i)
+		}
+	}
+	return nil
+}
+
+// logits is logits_per_image [pictures, texts].
+func (m *Model) logits(images, texts Array) Array {
+	width := images.Shape[1]
+	out := Array{Shape: []int{images.Shape[0], texts.Shape[0]}}
+	for i := range images.Shape[0] {
+		for t := range texts.Shape[0] {
+			out.Data = append(out.Data, float32(m.Match(images.Data[i*width:(i+1)*width], texts.Data[t*width:(t+1)*width])))
+		}
+	}
+	return out
+}

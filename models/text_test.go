@@ -1,0 +1,127 @@
+package models
+
+import (
+	"context"
+	"math"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"saccade/gpu"
+	"saccade/tokenizer"
+)
+
+// withTokenizer gives a golden's model the vocabulary of package tokenizer's goldens,
+// which is far larger than its table.
+func withTokenizer(m *Model, t *tokenizer.Tokenizer) {
+	m.tokenize = func() (*tokenizer.Tokenizer, error) { return t, nil }
+}
+
+func smallTokenizer(t *testing.T) *tokenizer.Tokenizer {
+	tok, err := tokenizer.Open(os.DirFS("../golden/tokenizer/small"))
+	require.NoError(t, err)
+	return tok
+}
+
+// dual is a random CLIP with the small vocabulary.
+func dual(t *testing.T) *Model {
+	t.Helper()
+	m := goldenModel(t, "clip_heads_of_5", Options{Precision: gpu.F32})
+	withTokenizer(m, smallTokenizer(t))
+	return m
+}
+
+func TestRawIDs(t *testing.T) {
+	m := goldenModel(t, "clip_heads_of_5", Options{Precision: gpu.F32})
+	ctx := context.Background()
+	ids := func(v ...float32) Inputs { return Inputs{IDs: &Array{Shape: []int{1, len(v)}, Data: v}} }
+	for name, c := range map[string]struct {
+		in   Inputs
+		want string
+	}{
+		"beyond the table":   {ids(65, 67), "found the id 67, the table has 67 tokens"},
+		"negative":           {ids(65, -1), "found -1"},
+		"not whole":          {ids(65, 1.5), "found 1.5"},
+		"too long":           {ids(make([]float32, 14)...), "at most 13 tokens"},
+		"one dimension":      {Inputs{IDs: &Array{Shape: []int{2}, Data: []float32{1, 2}}}, "expected [N T]"},
+		"mask of other size": {Inputs{IDs: ids(65, 66).IDs, Mask: &Array{Shape: []int{1, 3}, Data: []float32{1, 1, 1}}}, "found shape [1 3]"},
+		"mask with a hole":   {Inputs{IDs: ids(65, 3, 66).IDs, Mask: &Array{Shape: []int{1, 3}, Data: []float32{1, 0, 1}}}, "a one after a zero at 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := m.ForwardInputs(ctx, c.in)
+			assert.ErrorContains(t, err, c.want)
+		})
+	}
+	out, err := m.ForwardInputs(ctx, ids(65, 5, 6, 66))
+	require.NoError(t, err)
+	assert.Equal(t, []int{1, 19}, out["text_embeds"].Shape)
+	assert.NotContains(t, out, "image_embeds")
+
+	// Padding, masked or not, changes nothing.
+	padded := ids(65, 5, 6, 66, 66, 66)
+	padded.Mask = &Array{Shape: []int{1, 6}, Data: []float32{1, 1, 1, 1, 0, 0}}
+	more, err := m.ForwardInputs(ctx, padded)
+	require.NoError(t, err)
+	assert.InDeltaSlice(t, out["text_embeds"].Data, more["text_embeds"].Data, 1e-6)
+}
+
+func TestTextOfAPictureNetwork(t *testing.T) {
+	m := goldenModel(t, "vit_classify", Options{})
+	_, _, err := m.EmbedTexts(context.Background(), []string{"a cat"})
+	assert.ErrorIs(t, err, ErrNoText)
+	assert.False(t, m.HasText())
+	assert.False(t, m.Dual())
+}
+
+func TestPictureOfATextEncoder(t *testing.T) {
+	m := goldenModel(t, "clip_text", Options{})
+	assert.False(t, m.HasPictures())
+	_, err := m.Forward(context.Background(), Array{Shape: []int{1, 3, 4, 4}, Data: make([]float32, 48)})
+	assert.ErrorIs(t, err, ErrNoPictures)
+	_, _, err = m.EmbedTexts(context.Background(), []string{"a cat"})
+	assert.ErrorIs(t, err, ErrNoText)
+}
+
+// A tokenizer of another checkpoint never reads beyond the table.
+func TestForeignTokenizer(t *testing.T) {
+	_, _, err := dual(t).EmbedTexts(context.Background(), []string{"a cat"})
+	assert.ErrorContains(t, err, "the model's table 67")
+	m := goldenModel(t, "clip_heads_of_5", Options{})
+	_, _, err = m.EmbedTexts(context.Background(), []string{"a cat"})
+	assert.ErrorContains(t, err, "tokenizer")
+}
+
+func TestScores(t *testing.T) {
+	m := goldenModel(t, "clip_one", Options{})
+	s := m.Scores([]float64{1000, 1001, 999})
+	assert.InDelta(t, 1, s[0]+s[1]+s[2], 1e-12)
+	assert.InDelta(t, math.E, s[1]/s[0], 1e-9)
+	m = goldenModel(t, "siglip_small", Options{})
+	s = m.Scores([]float64{0, -1000, 1000})
+	assert.InDeltaSlice(t, []float64{0.5, 0, 1}, s, 1e-12)
+}
+
+func TestTokensOfTexts(t *testing.T) {
+	m := dual(t)
+	m.text = lengthy{m.text}
+	ids, length, truncated, err := m.tokens([]string{"", strings.Repeat("x ", 5000), "a cat"})
+	require.NoError(t, err)
+	assert.Equal(t, 77, length)
+	assert.Equal(t, []bool{false, true, false}, truncated)
+	assert.Len(t, ids, 3*77)
+	tok := smallTokenizer(t)
+	assert.Equal(t, "<|startoftext|> <|endoftext|>", tok.Token(ids[0])+" "+tok.Token(ids[1]))
+	assert.Equal(t, "<|endoftext|>", tok.Token(ids[2*77-1]))
+	_, length, _, err = m.tokens([]string{"", "a cat"})
+	require.NoError(t, err)
+	assert.Equal(t, 16, length)
+}
+
+// lengthy is a text tower with CLIP's context and a large table.
+type lengthy struct{ TextNetwork }
+
+func (lengthy) Context() int    { return 77 }
+func (lengthy) Vocabulary() int { return 49408 }

@@ -1,0 +1,30 @@
+// y = activate(x's one half)·(x's other half): a gated linear unit, such as SwiGLU
+// (SiLU, the gate first) or GEGLU (GELU, the gate last).
+//
+// x: rows of two groups of `vectors` Packed, y: rows of one; a Packed is four elements.
+// The padding of both halves is zero, and so is their product.
+// A workgroup does 64 Packed of y; the grid is 2-D.
+
+alias Packed = vec2<u32>;
+fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
+fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
+
+struct Params {
+  count: u32,   // Packed of y in all
+  vectors: u32, // Packed a row of y
+  gate: u32,    // where the gate begins in a row of x, Packed: 0 or vectors
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<Packed>;
+@group(0) @binding(2) var<storage, read_write> y: array<Packed>;
+
+@compute @workgroup_size(64, 1, 1)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let i = id.x + id.y * groups.x * 64u;
+  if (i < p.count) {
+    let first = i + i / p.vectors * p.vectors;
+    y[i] = pack(activate(unpack(x[first + p.gate])) * unpack(x[first + p.vectors - p.gate]));
+  }
+}
