@@ -53,10 +53,10 @@ def transformers_case(root, name, cls, config, batch, size, outputs, attentions=
 def dino(root):
     """DINO as transformers saves it, a ViTModel without pooler, on a taller
     picture whose height is no multiple of the patch: 5x5 position embeddings
-    become 9x4. Probabilities too."""
+    become 7x4. Probabilities too."""
     config = transformers.ViTConfig(
-        hidden_size=30,
-        num_attention_heads=6,
+        hidden_size=25,
+        num_attention_heads=5,
         num_hidden_layers=2,
         intermediate_size=44,
         layer_norm_eps=1e-12,
@@ -69,7 +69,7 @@ def dino(root):
         transformers.ViTModel,
         config,
         3,
-        (38, 16),
+        (30, 16),
         ["last_hidden_state"],
         attentions=True,
         options={"interpolate_pos_encoding": True},
@@ -83,7 +83,7 @@ def dinov2(root):
     config = transformers.Dinov2Config(
         hidden_size=35,
         num_attention_heads=7,
-        num_hidden_layers=3,
+        num_hidden_layers=2,
         mlp_ratio=3,
         image_size=28,
         patch_size=7,

@@ -280,7 +280,8 @@ def mean():
 def interpolate_positions():
     """out [h2*w2,C] from positions [h*w,C]: bicubic, align_corners false.
     Without antialias as transformers does it (a = -0.75), with it as timm does
-    (a = -0.5)."""
+    (a = -0.5). With an offset as DINO's authors do it: by the factors
+    (h2+offset)/h and (w2+offset)/w."""
     g, cases = generator("interpolate_positions"), []
     grids = [((3, 4), (5, 7), 15), ((14, 14), (16, 16), 5), ((7, 7), (3, 3), 9), ((6, 6), (9, 5), 22)]
     grids += [((5, 5), (5, 5), 3), ((1, 1), (3, 2), 4), ((8, 8), (1, 1), 4)]
@@ -292,6 +293,15 @@ def interpolate_positions():
             name = f"{h}x{w}_to_{h2}x{w2}" + ("_antialias" if antialias else "")
             params = {"from": [h, w], "to": [h2, w2], "antialias": antialias}
             cases.append(case(name, params, {"positions": x}, {"out": y.reshape(c, -1).T}))
+    offset = 0.1
+    for (h, w), (h2, w2), c in (((4, 4), (3, 7), 5), ((7, 7), (16, 9), 3), ((1, 1), (2, 2), 4)):
+        x = normal(g, h * w, c, std=0.5)
+        picture, factors = x.double().T.reshape(1, c, h, w), ((h2 + offset) / h, (w2 + offset) / w)
+        y = F.interpolate(picture, scale_factor=factors, mode="bicubic", align_corners=False)
+        assert y.shape[2:] == (h2, w2)
+        params = {"from": [h, w], "to": [h2, w2], "offset": offset}
+        name = f"{h}x{w}_to_{h2}x{w2}_offset"
+        cases.append(case(name, params, {"positions": x}, {"out": y.reshape(c, -1).T}))
     return cases
 
 

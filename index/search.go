@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -82,15 +83,7 @@ func (v *Vectors) Top(query []float32, n int) []Match {
 		}()
 	}
 	wg.Wait()
-	slices.SortStableFunc(all, func(a, b Match) int {
-		switch {
-		case a.Cosine > b.Cosine:
-			return -1
-		case a.Cosine < b.Cosine:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(all, func(a, b Match) int { return cmp.Compare(b.Cosine, a.Cosine) })
 	if n > 0 && n < len(all) {
 		all = all[:n]
 	}

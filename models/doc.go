@@ -5,6 +5,7 @@
 //	m, err := models.Load(ctx, dev, "vit", "google/vit-base-patch16-224", models.Options{})
 //	top, err := m.Classify(ctx, []*picture.Image{img}, 5)
 //	err = m.Each(ctx, n, 0, open, report) // of many pictures a few in memory at a time
+//	texts, _, err := clip.EmbedTexts(ctx, []string{"a cat", "a dog"})
 //
 // Each architecture has a package of its own below this one that reads like
 // its paper's figure and knows its checkpoints' names; this package has what

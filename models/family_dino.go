@@ -49,6 +49,10 @@ func openEither(b *ops.Builder, src weights.Source, config []byte, name string, 
 	case !v2 && c.LayerScale:
 		return opened{}, fmt.Errorf("the checkpoint is no DINO: it has a layer scale and looks like a DINOv2 (-model dinov2)")
 	}
+	if want, ok := vit.Standard(name); ok && config == nil && (c.Width != want.Width || c.Depth != want.Depth || c.Patch != want.Patch) {
+		return opened{}, fmt.Errorf("the checkpoint has %d blocks of width %d and patches of %d pixels, %s has %d of %d and %d; name the architecture that it is of",
+			c.Depth, c.Width, c.Patch[0], name, want.Depth, want.Width, want.Patch[0])
+	}
 	m, err := vit.New(b, c)
 	if err != nil {
 		return opened{}, err

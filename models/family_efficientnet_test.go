@@ -32,9 +32,9 @@ func (w without) Tensor(name string) (*weights.Tensor, bool) {
 	return w.Source.Tensor(name)
 }
 
-// openError opens a golden's checkpoint as the architecture called name, as it
+// openError opens a golden's checkpoint as the family's model called name, as it
 // is but for the tensors whose names contain a text.
-func openError(t *testing.T, d *gpu.Device, from, name, lacking string) error {
+func openError(t *testing.T, d *gpu.Device, f Family, from, name, lacking string) error {
 	t.Helper()
 	c, err := golden.Find(from)
 	require.NoError(t, err)
@@ -47,7 +47,7 @@ func openError(t *testing.T, d *gpu.Device, from, name, lacking string) error {
 	if lacking != "" {
 		src = without{src, lacking}
 	}
-	m, err := newModel(d, efficientnetFamily, name, &files{config: config}, src, Options{Precision: gpu.F32})
+	m, err := newModel(d, f, name, &files{config: config}, src, Options{Precision: gpu.F32})
 	if err == nil {
 		m.Close()
 	}
@@ -80,7 +80,7 @@ func TestEfficientNetBadCheckpoints(t *testing.T) {
 		{"resnet_basic", "efficientnet_b0", "", "looks like a ResNet"},
 		{"vit_timm", "efficientnet_b0", "", "looks like a vision transformer"},
 	} {
-		err := openError(t, d, c.golden, c.name, c.lacking)
+		err := openError(t, d, efficientnetFamily, c.golden, c.name, c.lacking)
 		if c.want == "" {
 			assert.NoError(t, err)
 			continue

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"saccade/gpu"
 )
@@ -46,7 +47,7 @@ type textShape [2]int
 // Errors of a tower that is not there.
 var (
 	ErrNoText     = errors.New("the model has no text tower")
-	ErrNoPictures = errors.New("the model has no picture tower, it takes texts or input_ids")
+	ErrNoPictures = errors.New("the model has no picture tower, it takes -input with input_ids")
 )
 
 // HasText says that the model takes texts.
@@ -70,12 +71,13 @@ func forwardText(r *gpu.Recorder, text TextNetwork, s textShape) {
 // uploadText brings a text encoder alone to the device, as upload does a network
 // for pictures.
 func (m *Model) uploadText() error {
-	s := textShape{1, m.text.Context()}
+	s, began := textShape{1, m.text.Context()}, time.Now()
 	p, err := ready(m.recordText(s), m.b)
 	if err != nil {
 		return err
 	}
 	m.dev.Wait()
+	m.CompileTime = time.Since(began)
 	m.texts.keep(s, p)
 	return nil
 }

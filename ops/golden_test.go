@@ -56,9 +56,13 @@ func (g *goldenCase) compute(d *gpu.Device) map[string][]float32 {
 		var p struct {
 			From, To  [2]int
 			Antialias bool
+			Offset    float64
 		}
 		require.NoError(g.t, g.Params(&p))
 		x := g.Inputs["positions"]
+		if p.Offset != 0 {
+			return map[string][]float32{"out": InterpolatePositionsOffset(x.Data, x.Shape[1], p.From, p.To, p.Offset)}
+		}
 		return map[string][]float32{"out": InterpolatePositions(x.Data, x.Shape[1], p.From, p.To, p.Antialias)}
 	}
 	g.b, g.r, g.in = NewBuilder(d, g.precision), d.Record(g.precision), map[string]any{}

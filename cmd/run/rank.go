@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -109,15 +110,7 @@ func (a *app) byNames(ctx context.Context, m *models.Model) (rank, error) {
 		for i, score := range m.Scores(logits) {
 			p[i] = models.Prediction{Index: i, Label: names[i], Score: score, Logit: logits[i]}
 		}
-		slices.SortStableFunc(p, func(x, y models.Prediction) int {
-			switch {
-			case x.Logit > y.Logit:
-				return -1
-			case x.Logit < y.Logit:
-				return 1
-			}
-			return 0
-		})
+		slices.SortStableFunc(p, func(x, y models.Prediction) int { return cmp.Compare(y.Logit, x.Logit) })
 		return best(p, top), nil
 	}, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"saccade/cmd/internal/cli"
@@ -77,6 +78,9 @@ func (a *app) do(ctx context.Context) error {
 		return err
 	}
 	defer m.Close()
+	if len(a.pictures) > 0 && !m.HasPictures() {
+		return fmt.Errorf("%s: %w", m.Name, models.ErrNoPictures)
+	}
 	switch {
 	case a.verify:
 		return a.verifyModel(ctx, m)

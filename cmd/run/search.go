@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -176,7 +177,7 @@ func (s *search) openIndex() (*index.Index, error) {
 // interrupt can lose.
 const (
 	commitEntries = 256
-	commitAfter   = 2 * time.Second
+	commitAfter   = time.Second
 )
 
 // update embeds the pictures that are new or changed, and drops those that are gone.
@@ -340,15 +341,7 @@ func (s *search) print() {
 		}
 		s.stdout.printf("%s\n", m.Path)
 		ordered := slices.Clone(m.Scores)
-		slices.SortStableFunc(ordered, func(a, b scoreJSON) int {
-			switch {
-			case a.Logit > b.Logit:
-				return -1
-			case a.Logit < b.Logit:
-				return 1
-			}
-			return 0
-		})
+		slices.SortStableFunc(ordered, func(a, b scoreJSON) int { return cmp.Compare(b.Logit, a.Logit) })
 		for _, x := range ordered {
 			s.stdout.printf("  %6.2f %%  %s\n", 100*x.Score, shortText(x.Text))
 		}

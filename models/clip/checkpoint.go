@@ -15,7 +15,7 @@ import (
 // SiglipConfig.
 func Describe(src weights.Source, config []byte) (Config, weights.Source, error) {
 	if !checkpoint.Has(src, "text_model.embeddings.token_embedding.weight") || !checkpoint.Has(src, "vision_model.embeddings.patch_embedding.weight") {
-		return Config{}, nil, checkpoint.Unknown(src, "dual encoder", "text_model.embeddings.token_embedding.weight beside vision_model.embeddings.patch_embedding.weight (transformers)")
+		return Config{}, nil, checkpoint.Unknown(src, "dual encoder", "no text_model.embeddings.token_embedding.weight beside vision_model.embeddings.patch_embedding.weight (transformers)")
 	}
 	var h dualConfig
 	if err := parse(config, &h); err != nil {
@@ -55,7 +55,7 @@ func DescribeText(src weights.Source, config []byte) (TextConfig, weights.Source
 	}
 	src = weights.StripPrefix(src, "text_model")
 	if !checkpoint.Has(src, "embeddings.token_embedding.weight") {
-		return TextConfig{}, nil, checkpoint.Unknown(src, "text encoder", "text_model.embeddings.token_embedding.weight (transformers' CLIPTextModel)")
+		return TextConfig{}, nil, checkpoint.Unknown(src, "text encoder", "no text_model.embeddings.token_embedding.weight (transformers' CLIPTextModel)")
 	}
 	var h dualConfig
 	if err := parse(config, &h); err != nil {

@@ -118,71 +118,6 @@ func (c *Config) heads(src weights.Source, h transformersConfig) (err error) {
 	return nil
 }
 
-// describeDINOv2 is describeTransformers of Dinov2Config and
-// Dinov2WithRegistersConfig.
-func describeDINOv2(src weights.Source, config []byte, kind string) (Config, weights.Source, error) {
-	h := transformersConfig{HiddenSize: 768, Layers: 12, Heads: 12, MLPRatio: 4, Act: "gelu", Eps: 1e-6,
-		Image: checkpoint.Pair{224, 224}, Patch: checkpoint.Pair{14, 14}, Channels: 3, QKVBias: true}
-	registers := kind == "dinov2_with_registers"
-	if registers {
-		h.Patch, h.Registers = checkpoint.Pair{16, 16}, 4
-	}
-	if err := json.Unmarshal(config, &h); err != nil {
-		return Config{}, nil, fmt.Errorf("config.json: %w", err)
-	}
-	c, err := h.config()
-	if err != nil {
-		return Config{}, nil, err
-	}
-	if c.MLP = int(float64(h.HiddenSize) * h.MLPRatio); h.SwiGLU {
-		c.MLP = (int(float64(c.MLP)*2/3) + 7) / 8 * 8
-		c.Gated, c.Act = true, ops.SiLU
-	}
-	c.Antialias, c.ClassPooled, c.Picture = registers, true, usualPicture(c.Image)
-	if c.Image[0] != c.Image[1] || c.Patch[0] != c.Patch[1] {
-		return Config{}, nil, fmt.Errorf("config.json: image_size %v and patch_size %v; DINOv2's position embeddings are those of a square", c.Image, c.Patch)
-	}
-	if registers {
-		c.Registers = h.Registers
-	}
-	if src, err = c.splitHead(src, "classifier"); err != nil {
-		return Config{}, nil, err
-	}
-	if src, err = c.foldScales(src, transformersScales); err != nil {
-		return Config{}, nil, err
-	}
-	src = weights.Rename(weights.StripPrefix(src, transformersPrefixes...), transformersNames)
-	return c, src, c.heads(src, h)
-}
-
-// usualPicture is the size at which DINOv2 is evaluated, or that of the position
-// embeddings if that is less.
-func usualPicture(image [2]int) [2]int {
-	return [2]int{min(image[0], dinoPicture[0]), min(image[1], dinoPicture[1])}
-}
-
-// splitHead shows the weight of DINOv2's classifier, over the class token and
-// the mean of the patches, as one for each.
-func (c *Config) splitHead(src weights.Source, name string) (weights.Source, error) {
-	name += ".weight"
-	if !checkpoint.Has(src, name) {
-		return src, nil
-	}
-	if width := checkpoint.Dim(src, name, 1); width != 2*c.Width {
-		return nil, fmt.Errorf("%s: found rows of %d, expected %d: a class token and a mean of patches of %d each", name, width, 2*c.Width, c.Width)
-	}
-	class, _ := weights.Columns(src, name, name, 0, c.Width)
-	patches, _ := weights.Columns(src, name, "head_patches.weight", c.Width, 2*c.Width)
-	c.WithPatches = true
-	return weights.With(src, class, patches), nil
-}
-
-// foldScales folds the layer scales that rules name into the layers before them.
-func (c *Config) foldScales(src weights.Source, rules []weights.Rule) (weights.Source, error) {
-	c.LayerScale = true
-	return weights.ScaleRows(src, rules)
-}
-
 // fromTensors takes from the renamed tensors which optional parts there are.
 func (c *Config) fromTensors(src weights.Source) {
 	c.Distilled = checkpoint.Rows(src, "dist_token") > 0
@@ -238,8 +173,8 @@ func describeTimm(src weights.Source, config []byte, architecture string) (Confi
 	c.QKVBias = checkpoint.Rows(src, "blocks.0.attn.qkv.bias") > 0
 	c.AveragePool = checkpoint.Rows(src, "fc_norm.weight") > 0
 	c.Antialias = true
-	if slices.Contains(DINONames(), architecture) || slices.Contains(DINOv2Names(), architecture) {
-		c.published()
+	if config == nil && (slices.Contains(DINONames(), architecture) || slices.Contains(DINOv2Names(), architecture)) {
+		c.byAuthors()
 	}
 	if c.Heads = t.ModelArgs.Heads; c.Heads == 0 {
 		if c.Heads, err = headsOf(t.Architecture); err != nil {
@@ -260,25 +195,6 @@ func describeTimm(src weights.Source, config []byte, architecture string) (Confi
 		c.Labels = t.Labels
 	}
 	return c, src, nil
-}
-
-// published has the position embeddings interpolated as the code does that DINO
-// and DINOv2 were published with, for its files.
-func (c *Config) published() {
-	if c.Antialias = c.Registers > 0; !c.Antialias {
-		c.Offset = 0.1
-	}
-	c.Picture = dinoPicture
-}
-
-// placed tells from the number of position embeddings whether the class token
-// and the registers have any. Another number is left for Bind to refuse.
-func (c *Config) placed(src weights.Source) {
-	grid := c.grid(c.Image)
-	n := checkpoint.Dim(src, "pos_embed", 1) - grid[0]*grid[1]
-	if n == 0 || n == c.prefix() {
-		c.Placed = n
-	}
 }
 
 func describeTorchvision(src weights.Source, architecture string) (Config, weights.Source, error) {
@@ -346,5 +262,5 @@ func headsOf(architecture string) (int, error) {
 			return h.heads, nil
 		}
 	}
-	return 0, fmt.Errorf("neither the checkpoint's tensors nor a config tell the number of attention heads; name the architecture, such as -model %s", strings.Join(StandardNames(), ", "))
+	return 0, fmt.Errorf("neither the checkpoint's tensors nor a config tell the number of attention heads; name the architecture, such as -model %s", strings.Join(slices.Concat(StandardNames(), DINONames(), DINOv2Names()), ", "))
 }

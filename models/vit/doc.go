@@ -1,8 +1,9 @@
 // Package vit is the vision transformer: ViT (Dosovitskiy et al. 2020, "An
-// Image is Worth 16x16 Words") and DeiT (Touvron et al. 2020), with the
-// checkpoints of transformers, timm and torchvision.
+// Image is Worth 16x16 Words"), DeiT (Touvron et al. 2020), DINO (Caron et al.
+// 2021) and DINOv2 (Oquab et al. 2023; with registers, Darcet et al. 2023), with
+// the checkpoints of transformers, timm, torchvision and DINO's authors.
 //
-// vit.go is the network, config.go its sizes and where they come from,
-// names.go the three libraries' names of the parameters. Loading files,
-// preprocessing and labels are package models' business.
+// vit.go is the network, config.go its sizes, checkpoint.go and dinov2.go how
+// checkpoints tell them, names.go the libraries' names of the parameters. Loading
+// files, preprocessing and labels are package models' business.
 package vit
