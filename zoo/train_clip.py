@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from torch.nn.functional import affine_grid, grid_sample, interpolate, log_softmax, normalize
 from transformers import CLIPConfig, CLIPModel
 
@@ -189,7 +190,11 @@ def main():
     photographs = Photographs(a.data, a.work)
     words = [data.names[e] for e in drawings.trained for _ in range(3)] + [w for e in drawings.trained for w in data.words[e]]
     words += [t.format(y) for t in TAKEN + DRAWN for y in cifar10.LABELS]
-    tokenizer = clip_tokenizer.train(words, a.vocab)
+    saved = os.path.join(a.out, "tokenizer.json")
+    if a.resume and os.path.exists(saved):  # one that is trained anew numbers ties otherwise
+        tokenizer = Tokenizer.from_file(saved)
+    else:
+        tokenizer = clip_tokenizer.train(words, a.vocab)
     start, end = (tokenizer.token_to_id(s) for s in (clip_tokenizer.START, clip_tokenizer.END))
     tokenizer.enable_truncation(CONTEXT)
     tokenizer.enable_padding(pad_id=end, pad_token=clip_tokenizer.END)
