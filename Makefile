@@ -4,10 +4,10 @@ GO        ?= go
 PACKAGES  := mesa-vulkan-drivers libvulkan1 xorg-dev libgl1-mesa-dev
 TESTDRIVERS := chromium-common
 
-.PHONY: help run build test check bench eval golden-zoo setup clean
+.PHONY: help run build test check bench eval eval-tokenizer golden-zoo setup clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 run: setup build ## install what is missing, build, and say what is in a picture
 	bin/run -model vit -image zoo/pictures/cat.jpg
@@ -35,8 +35,12 @@ eval: build ## accuracy of the embedded model over a folder with one sub-folder 
 	@test -n "$(DATA)" || { echo 'make eval DATA=folder, one sub-folder a class (CIFAR-10 as pictures)'; exit 2; }
 	bin/run -model vit -eval $(DATA)
 
+eval-tokenizer: ## CLIP's own vocabulary against transformers' ids, and tokens a second: make eval-tokenizer CLIP=folder
+	@test -n "$(CLIP)" || { echo 'make eval-tokenizer CLIP=folder, with vocab.json and merges.txt of CLIP'; exit 2; }
+	CLIP_VOCABULARY="$$(cd "$(CLIP)" && pwd)" $(GO) test ./tokenizer -count=1 -v -run TestGoldenOfCLIP -bench Encode/clip
+
 golden-zoo: ## regenerate the goldens of the embedded models (Python, golden/requirements.txt)
-	python golden/generate.py zoo_vit zoo_resnet
+	python golden/generate.py zoo_vit zoo_resnet zoo_clip
 
 clean: ## remove what was built
 	rm -rf bin

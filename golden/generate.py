@@ -4,7 +4,7 @@
     pip install -r golden/requirements.txt
     python golden/generate.py                     everything but the zoo's
     python golden/generate.py linear vit_classify these alone
-    python golden/generate.py zoo_vit zoo_resnet  the trained models, from zoo/
+    python golden/generate.py zoo_vit zoo_clip    trained models, from zoo/
 
 Run by hand: tests only ever read what lies here. Seeds are the cases' names,
 so that the same versions (requirements.txt) give the same files.
@@ -28,7 +28,7 @@ from generate_io import write
 
 HERE = Path(__file__).resolve().parent
 MODELS = generate_models.MODELS | generate_cnns.MODELS | generate_dino.MODELS | generate_clip.MODELS
-ZOO = {"zoo_vit": generate_models.zoo_vit, "zoo_resnet": generate_cnns.zoo_resnet}
+ZOO = {"zoo_vit": generate_models.zoo_vit, "zoo_resnet": generate_cnns.zoo_resnet, "zoo_clip": generate_clip.zoo_clip}
 
 
 def main():

@@ -6,7 +6,7 @@ import torch
 import transformers
 
 from generate_io import generator, write
-from generate_models import redraw
+from generate_models import best, redraw, zoo_pictures
 
 
 def hooked(modules, call):
@@ -38,7 +38,15 @@ def texts(g, n, length, vocab, end, legacy=False):
     return ids
 
 
-def dual_case(root, name, cls, config, pictures, ids, outputs, attentions=False, size=None, scale=3.0, bias=None):
+def mask_of(ids):
+    """An attention mask of ones, then zeros: texts of different lengths, one of them whole."""
+    mask = torch.ones_like(ids)
+    for i in range(1, len(ids)):
+        mask[i, 2 + (i * 2) % (ids.shape[1] - 2) :] = 0
+    return mask
+
+
+def dual_case(root, name, cls, config, pictures, ids, outputs, attentions=False, size=None, scale=3.0, bias=None, masked=False):
     g = generator(name)
     config._attn_implementation = "eager"
     for part in (config.text_config, config.vision_config):
@@ -61,13 +69,15 @@ def dual_case(root, name, cls, config, pictures, ids, outputs, attentions=False,
     modules |= {f"layer.{i}": b for i, b in enumerate(vision.encoder.layers)} | {"norm": vision.post_layernorm}
     modules |= {"text.embeddings": text.embeddings} | {f"text.layer.{i}": b for i, b in enumerate(text.encoder.layers)}
     options = {"interpolate_pos_encoding": True} if size else {}
-    call = lambda: model(pixel_values=x, input_ids=ids.long(), output_attentions=attentions, **options)  # noqa: E731
+    masks = {"attention_mask": mask_of(ids)} if masked else {}
+    texts = {k: v.long() for k, v in ({"input_ids": ids} | masks).items()}
+    call = lambda: model(pixel_values=x, output_attentions=attentions, **texts, **options)  # noqa: E731
     out, layers = hooked(modules, call)
     if attentions:
         for i, a in enumerate(out.vision_model_output.attentions):
             layers[f"attentions.{i}"] = a
     got = {o: out[o] for o in outputs}
-    finish(root, name, model, cls, {"pixel_values": x, "input_ids": ids}, layers, got, options)
+    finish(root, name, model, cls, {"pixel_values": x, "input_ids": ids} | masks, layers, got, options)
 
 
 def finish(root, name, model, cls, inputs, layers, outputs, options):
@@ -157,7 +167,7 @@ def clip_one(root):
     )
 
 
-def text_case(root, name, cls, outputs, legacy=False, **options):
+def text_case(root, name, cls, outputs, legacy=False, masked=False, **options):
     g = generator(name)
     config = transformers.CLIPTextConfig(
         **(dict(vocab_size=59, max_position_embeddings=11, bos_token_id=57, eos_token_id=2 if legacy else 58, pad_token_id=1) | options)
@@ -170,18 +180,20 @@ def text_case(root, name, cls, outputs, legacy=False, **options):
     ids = texts(g, 3, config.max_position_embeddings, config.vocab_size, config.vocab_size - 1, legacy)
     base = getattr(model, "text_model", model)
     modules = {"text.embeddings": base.embeddings} | {f"text.layer.{i}": b for i, b in enumerate(base.encoder.layers)}
-    out, layers = hooked(modules, lambda: model(input_ids=ids.long()))
-    finish(root, name, model, cls, {"input_ids": ids}, layers, {o: out[o] for o in outputs}, {})
+    inputs = {"input_ids": ids} | ({"attention_mask": mask_of(ids)} if masked else {})
+    out, layers = hooked(modules, lambda: model(**{k: v.long() for k, v in inputs.items()}))
+    finish(root, name, model, cls, inputs, layers, {o: out[o] for o in outputs}, {})
 
 
 def clip_text(root):
-    """The text tower alone, heads of 7."""
+    """The text tower alone, heads of 7, with padding masked."""
     text_case(
         root,
         "clip_text",
         transformers.CLIPTextModel,
         ["last_hidden_state", "pooler_output"],
         legacy=True,
+        masked=True,
         hidden_size=35,
         num_attention_heads=5,
         num_hidden_layers=3,
@@ -236,14 +248,45 @@ def siglip_wide_head(root):
 
 
 def siglip_interpolate(root):
-    """A picture that is larger and not square."""
+    """A picture that is larger and not square; texts with padding masked."""
     siglip(
         root,
         "siglip_interpolate",
         dict(hidden_size=18, num_attention_heads=2, num_hidden_layers=2, intermediate_size=36, projection_size=22),
         dict(hidden_size=22, num_attention_heads=2, num_hidden_layers=2, intermediate_size=44, image_size=12, patch_size=4),
         size=(20, 16),
+        masked=True,
     )
+
+
+def zoo_clip(root, zoo):
+    """The trained model of zoo/clip on pictures of zoo/pictures and as many
+    texts: from file and text to probabilities. Its weights stay in the zoo. To
+    keep it small, only the first picture's and the first text's intermediates
+    are here, and few of them."""
+    folder = zoo / "clip"
+    model = transformers.CLIPModel.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    files, x = zoo_pictures(zoo, folder)
+    sentences = ["a photo of an airplane", "a photo of a car", "a bird", "smiling face with sunglasses"]
+    ids = transformers.AutoTokenizer.from_pretrained(folder)(sentences, padding=True, return_tensors="pt")["input_ids"]
+    vision, text = model.vision_model, model.text_model
+    modules = {"layer.0": vision.encoder.layers[0], "text.embeddings": text.embeddings}
+    modules |= {f"text.layer.{i}": text.encoder.layers[i] for i in (0, len(text.encoder.layers) - 1)}
+    out, layers = hooked(modules, lambda: model(pixel_values=x, input_ids=ids))
+    metadata = {
+        "model": "clip",
+        "source": f"transformers {transformers.__version__} CLIPModel; torch {torch.__version__.split('+')[0]}",
+        "architecture": "CLIPModel",
+        "layers": list(layers),
+        "outputs": DUAL,
+        "weights": "zoo/clip",
+        "layer_images": 1,
+        "options": {"texts": sentences},
+        "images": best(files, out.logits_per_image, sentences),
+    }
+    inputs = {"pixel_values": x, "input_ids": ids.int()}
+    tensors = inputs | {k: v[:1] for k, v in layers.items()} | {o: out[o] for o in DUAL}
+    write(root / "zoo_clip" / "golden.safetensors", tensors, metadata)
 
 
 MODELS = {

@@ -17,7 +17,7 @@ func TestCasesAreComplete(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			assert.NotEmpty(t, c.Architecture)
 			assert.NotEmpty(t, c.Source)
-			assert.Subset(t, []string{"pixel_values", "input_ids"}, c.Inputs)
+			assert.Subset(t, []string{"pixel_values", "input_ids", "attention_mask"}, c.Inputs)
 			assert.Contains(t, []string{"embeddings", "stem", "layer.0", "text.embeddings"}, c.Layers[0])
 			assert.True(t, slices.Contains(c.Layers, "layer.0") || slices.Contains(c.Layers, "text.layer.0"))
 
@@ -85,7 +85,10 @@ func TestTrainedModelsNameTheirPictures(t *testing.T) {
 		g, err := Load(c)
 		require.NoError(t, err)
 		require.Len(t, c.Images, g.Tensors["pixel_values"].Shape[0], c.Name)
-		logits := g.Tensors["logits"]
+		logits, ok := g.Tensors["logits"]
+		if !ok {
+			logits = g.Tensors["logits_per_image"]
+		}
 		for i, image := range c.Images {
 			row := logits.Data[i*logits.Shape[1]:][:logits.Shape[1]]
 			require.NotEmpty(t, image.Top)

@@ -165,7 +165,7 @@ func TestConcurrentForward(t *testing.T) {
 
 // A batch that is nearly full is filled up rather than recorded anew.
 func TestPadded(t *testing.T) {
-	m := &Model{pictures: programs[shape]{cached: map[shape]*cached{{8, 3, 4, 4}: nil, {16, 3, 4, 4}: nil, {3, 1, 4, 4}: nil}}}
+	m := &Model{mu: &sync.Mutex{}, pictures: programs[shape]{cached: map[shape]*cached{{8, 3, 4, 4}: nil, {16, 3, 4, 4}: nil, {3, 1, 4, 4}: nil}}}
 	for n, want := range map[int]int{8: 8, 7: 8, 6: 8, 5: 5, 12: 16, 13: 16, 11: 11, 16: 16, 17: 17, 1: 1} {
 		assert.Equal(t, want, m.padded(n, [3]int{3, 4, 4}), fmt.Sprint(n))
 	}

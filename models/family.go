@@ -91,7 +91,7 @@ func (f Family) files() []string {
 	if !f.texts {
 		return nil
 	}
-	return append(slices.Clone(weights.ModelFiles), "tokenizer.json?", "tokenizer_config.json?", "vocab.json?", "merges.txt?")
+	return append(slices.Clone(weights.ModelFiles), "spiece.model?", "tokenizer.json?", "tokenizer_config.json?", "vocab.json?", "merges.txt?")
 }
 
 // Embedded says whether the family works without -weights.

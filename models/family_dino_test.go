@@ -53,7 +53,7 @@ func TestDINOStateDicts(t *testing.T) {
 		b := ops.NewBuilder(d, gpu.F16)
 		net, err := f.standard(b, name)
 		require.NoError(t, err)
-		src, err := ops.RandomWeights(net, 1)
+		src, err := ops.RandomWeights(net.bound(), 1)
 		require.NoError(t, err)
 		want, ok := vit.Standard(name)
 		require.True(t, ok)

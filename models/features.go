@@ -16,6 +16,10 @@ var ErrNoFeatures = errors.New("the network has no features to show")
 // output beside logits.
 type featured interface{ ShowFeatures() }
 
+// attending is a network that can give the attention probabilities of its last
+// layer alone.
+type attending interface{ ShowLastAttention() }
+
 // patched is a network that cuts its pictures into patches.
 type patched interface {
 	// PatchGrid is the patches in a column and in a row of a picture of h×w

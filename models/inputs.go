@@ -40,11 +40,15 @@ func (m *Model) bind(in Inputs) (all []bound, err error) {
 		all = append(all, b)
 	}
 	if in.IDs != nil {
-		ids, err := m.ids(in.IDs, in.Mask)
+		ids, err := m.ids(in.IDs)
 		if err != nil {
 			return all, err
 		}
-		b, err := m.bindText(ids, in.IDs.Shape[0], in.IDs.Shape[1])
+		seen, err := lengths(in.Mask, in.IDs.Shape)
+		if err != nil {
+			return all, err
+		}
+		b, err := m.bindText(ids, in.IDs.Shape[0], in.IDs.Shape[1], seen)
 		if err != nil {
 			return all, err
 		}
@@ -157,7 +161,7 @@ func (m *Model) Noise(n int, seed uint64) Inputs {
 }
 
 // ids reads input_ids.
-func (m *Model) ids(a, mask *Array) ([]uint32, error) {
+func (m *Model) ids(a *Array) ([]uint32, error) {
 	if m.text == nil {
 		return nil, fmt.Errorf("%s: input_ids: %w", m.Name, ErrNoText)
 	}
@@ -171,27 +175,34 @@ func (m *Model) ids(a, mask *Array) ([]uint32, error) {
 		}
 		ids[i] = uint32(v)
 	}
-	return ids, m.checkMask(mask, a.Shape)
+	return ids, nil
 }
 
-// checkMask takes the masks that change no output: none at all, and in a causal
-// tower zeros behind the token at which a text is pooled.
-func (m *Model) checkMask(mask *Array, shape []int) error {
+// lengths reads attention_mask [N, T], whose rows are ones, then zeros for
+// padding; nil if there is none, or nothing in it is masked.
+func lengths(mask *Array, shape []int) ([]uint32, error) {
 	if mask == nil {
-		return nil
+		return nil, nil
 	}
 	if !slices.Equal(mask.Shape, shape) {
-		return fmt.Errorf("attention_mask: found shape %v, expected that of input_ids, %v", mask.Shape, shape)
+		return nil, fmt.Errorf("attention_mask: found shape %v, expected that of input_ids, %v", mask.Shape, shape)
 	}
+	if !slices.Contains(mask.Data, 0) {
+		return nil, nil
+	}
+	seen := make([]uint32, shape[0])
 	for i, v := range mask.Data {
-		if v == 0 && (m.text.Fixed() || m.pairing == nil) {
-			return fmt.Errorf("attention_mask: found a zero at %d; this text tower is run without padding masks: leave attention_mask out", i)
-		}
-		if v != 0 && i%shape[1] > 0 && mask.Data[i-1] == 0 {
-			return fmt.Errorf("attention_mask: found a one after a zero at %d; only padding at the end can be masked", i)
+		row, token := i/shape[1], i%shape[1]
+		switch {
+		case v != 0 && int(seen[row]) < token:
+			return nil, fmt.Errorf("attention_mask: found a one after a zero in text %d; only padding at the end can be masked", row)
+		case v != 0:
+			seen[row]++
+		case token == 0:
+			return nil, fmt.Errorf("attention_mask: found no token of text %d unmasked, expected one at least", row)
 		}
 	}
-	return nil
+	return seen, nil
 }
 
 // logits is logits_per_image [pictures, texts].

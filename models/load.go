@@ -23,8 +23,10 @@ import (
 type Options struct {
 	Precision  gpu.DType // of weights and activations: gpu.F16, the default, or gpu.F32
 	Attentions bool      // compute the attention probabilities too
+	LastLayer  bool      // of the attention probabilities those of the last layer alone
 	Features   bool      // give the features that a classifier's head takes too; see Model.Features
 	Embeddings bool      // give what Model.Embedding takes, which a classifier has to be asked for
+	Explain    bool      // give what the methods of Model.Methods take, as far as the network has it
 	Hub        *weights.Hub
 	Override   picture.Override // of the preprocessing
 	Labels     []string         // in place of the checkpoint's
@@ -146,10 +148,11 @@ func optional(fsys fs.FS, name string) ([]byte, error) {
 
 // newModel makes the network of a checkpoint and brings it to the device.
 func newModel(dev *gpu.Device, f Family, name string, in *files, src weights.Source, o Options) (*Model, error) {
-	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, dev: dev, attentions: o.Attentions, taps: o.taps,
+	o.Attentions = o.Attentions || o.Explain && f.attention
+	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, dev: dev, attentions: o.Attentions, taps: o.taps, mu: &sync.Mutex{},
 		b: ops.NewBuilder(dev, o.Precision)}
-	m.pictures = programs[shape]{mu: &m.mu, prepare: m.b.Prepare, record: m.record}
-	m.texts = programs[textShape]{mu: &m.mu, prepare: m.b.Prepare, record: m.recordText}
+	m.pictures = programs[shape]{mu: m.mu, prepare: m.b.Prepare, record: m.record}
+	m.texts = programs[textShape]{mu: m.mu, prepare: m.b.Prepare, record: m.recordText}
 	m.tokenize = sync.OnceValues(in.tokenizer)
 	if err := m.open(f, in, src, o); err != nil {
 		m.Close()
@@ -165,6 +168,12 @@ func (m *Model) open(f Family, in *files, src weights.Source, o Options) error {
 		return err
 	}
 	m.net, m.text, m.pairing = got.net, got.text, got.pairing
+	if _, ok := m.net.(featured); o.Explain && ok {
+		o.Features = true
+	}
+	if n, ok := m.net.(attending); o.LastLayer && ok {
+		n.ShowLastAttention()
+	}
 	if o.Features || o.Embeddings && m.pairing == nil {
 		if err := m.showFeatures(); err != nil {
 			return err

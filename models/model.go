@@ -35,7 +35,8 @@ type Model struct {
 	pairing  Pairing     // of a dual encoder, or nil
 	tokenize func() (*tokenizer.Tokenizer, error)
 
-	mu       sync.Mutex
+	mu       *sync.Mutex // shared with the Models that share the weights
+	shared   bool        // the weights are another Model's
 	pictures programs[shape]
 	texts    programs[textShape]
 
@@ -57,6 +58,9 @@ type Array struct {
 func (m *Model) Close() {
 	m.pictures.close()
 	m.texts.close()
+	if m.shared {
+		return
+	}
 	if m.b != nil {
 		m.b.Close()
 	}

@@ -69,7 +69,7 @@ func (s *Standard) make(f Family, batch int, seed uint64) error {
 		s.Shape = []int{batch, made.text.Context()}
 		s.Input = randomTexts(made.text, batch, seed)
 		s.Drawn = time.Since(began)
-		forwardText(r, made.text, textShape{batch, made.text.Context()})
+		forwardText(r, made.text, textShape{n: batch, tokens: made.text.Context()})
 	}
 	s.Program, err = ready(r, s.b)
 	return err

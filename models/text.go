@@ -14,8 +14,9 @@ import (
 // TextNetwork is a text tower with its layers.
 type TextNetwork interface {
 	// ForwardText records the tower on token ids [N, T], naming its outputs; the
-	// token at which each text is pooled is named by at [N].
-	ForwardText(r *gpu.Recorder, ids, at *gpu.Tensor)
+	// token at which each text is pooled is named by at [N]. lengths [N] are the
+	// tokens of each that attention sees, the first; nil: all.
+	ForwardText(r *gpu.Recorder, ids, at, lengths *gpu.Tensor)
 	// Pooled is the place of the token at which a text is pooled.
 	Pooled(ids []uint32) int
 	// Context is the most tokens of a text, Vocabulary the number of ids.
@@ -39,10 +40,14 @@ type Pairing interface {
 const (
 	inputIDs = "input_ids"
 	pooledAt = "pooled_at"
+	lengthOf = "lengths"
 )
 
-// textShape is a batch of texts: N, T.
-type textShape [2]int
+// textShape is a batch of texts.
+type textShape struct {
+	n, tokens int
+	padded    bool // attention leaves out padding
+}
 
 // Errors of a tower that is not there.
 var (
@@ -65,13 +70,17 @@ func (m *Model) recordText(s textShape) *gpu.Recorder {
 }
 
 func forwardText(r *gpu.Recorder, text TextNetwork, s textShape) {
-	text.ForwardText(r, r.Input(inputIDs, gpu.U32, s[:]...), r.Input(pooledAt, gpu.U32, s[0], 1))
+	var lengths *gpu.Tensor
+	if s.padded {
+		lengths = r.Input(lengthOf, gpu.U32, s.n, 1)
+	}
+	text.ForwardText(r, r.Input(inputIDs, gpu.U32, s.n, s.tokens), r.Input(pooledAt, gpu.U32, s.n, 1), lengths)
 }
 
 // uploadText brings a text encoder alone to the device, as upload does a network
 // for pictures.
 func (m *Model) uploadText() error {
-	s, began := textShape{1, m.text.Context()}, time.Now()
+	s, began := textShape{n: 1, tokens: m.text.Context()}, time.Now()
 	p, err := ready(m.recordText(s), m.b)
 	if err != nil {
 		return err
@@ -83,9 +92,10 @@ func (m *Model) uploadText() error {
 }
 
 // ForwardText runs the text tower on token ids [n, tokens] as PyTorch has them,
-// and gives its outputs by name.
-func (m *Model) ForwardText(ctx context.Context, ids []uint32, n, tokens int) (map[string]Array, error) {
-	b, err := m.bindText(ids, n, tokens)
+// and gives its outputs by name. lengths [n] are the tokens of each text that
+// attention sees, the first; nil: all.
+func (m *Model) ForwardText(ctx context.Context, ids []uint32, n, tokens int, lengths []uint32) (map[string]Array, error) {
+	b, err := m.bindText(ids, n, tokens, lengths)
 	if err != nil {
 		return nil, err
 	}
@@ -94,14 +104,14 @@ func (m *Model) ForwardText(ctx context.Context, ids []uint32, n, tokens int) (m
 }
 
 // bindText is the program for texts with its inputs.
-func (m *Model) bindText(ids []uint32, n, tokens int) (bound, error) {
+func (m *Model) bindText(ids []uint32, n, tokens int, lengths []uint32) (bound, error) {
 	if m.text == nil {
 		return bound{}, fmt.Errorf("%s: %w", m.Name, ErrNoText)
 	}
 	if err := m.checkIDs(ids, n, tokens); err != nil {
 		return bound{}, err
 	}
-	p, err := m.texts.acquire(textShape{n, tokens})
+	p, err := m.texts.acquire(textShape{n, tokens, lengths != nil})
 	if err != nil {
 		return bound{}, fmt.Errorf("%s: %d texts of %d tokens: %w", m.Name, n, tokens, err)
 	}
@@ -109,7 +119,11 @@ func (m *Model) bindText(ids []uint32, n, tokens int) (bound, error) {
 	for i := range at {
 		at[i] = uint32(m.text.Pooled(ids[i*tokens : (i+1)*tokens]))
 	}
-	return bound{Program: p.Program, in: map[string]any{inputIDs: ids, pooledAt: at}, release: func() { m.texts.release(p) }}, nil
+	in := map[string]any{inputIDs: ids, pooledAt: at}
+	if lengths != nil {
+		in[lengthOf] = lengths
+	}
+	return bound{Program: p.Program, in: in, release: func() { m.texts.release(p) }}, nil
 }
 
 // checkIDs refuses what the tower has no position or no embedding for.
@@ -147,7 +161,7 @@ func (m *Model) embedBatch(ctx context.Context, texts []string) (embeds [][]floa
 	if err != nil {
 		return nil, nil, err
 	}
-	out, err := m.ForwardText(ctx, ids, len(texts), tokens)
+	out, err := m.ForwardText(ctx, ids, len(texts), tokens, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -182,10 +196,11 @@ func (m *Model) tokens(texts []string) (ids []uint32, length int, truncated []bo
 		}
 	}
 	for _, row := range rows {
-		ids = append(ids, row...)
-		for range length - len(row) {
-			ids = append(ids, t.Pad())
+		padding := slices.Repeat([]uint32{t.Pad()}, length-len(row))
+		if t.PadLeft() {
+			row, padding = padding, row
 		}
+		ids = append(append(ids, row...), padding...)
 	}
 	return ids, length, truncated, nil
 }

@@ -10,7 +10,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"saccade/golden"
 	"saccade/gpu"
+	"saccade/picture"
 	"saccade/tokenizer"
 )
 
@@ -48,7 +50,7 @@ func TestRawIDs(t *testing.T) {
 		"too long":           {ids(make([]float32, 14)...), "at most 13 tokens"},
 		"one dimension":      {Inputs{IDs: &Array{Shape: []int{2}, Data: []float32{1, 2}}}, "expected [N T]"},
 		"mask of other size": {Inputs{IDs: ids(65, 66).IDs, Mask: &Array{Shape: []int{1, 3}, Data: []float32{1, 1, 1}}}, "found shape [1 3]"},
-		"mask with a hole":   {Inputs{IDs: ids(65, 3, 66).IDs, Mask: &Array{Shape: []int{1, 3}, Data: []float32{1, 0, 1}}}, "a one after a zero at 2"},
+		"mask with a hole":   {Inputs{IDs: ids(65, 3, 66).IDs, Mask: &Array{Shape: []int{1, 3}, Data: []float32{1, 0, 1}}}, "a one after a zero in text 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := m.ForwardInputs(ctx, c.in)
@@ -125,3 +127,33 @@ type lengthy struct{ TextNetwork }
 
 func (lengthy) Context() int    { return 77 }
 func (lengthy) Vocabulary() int { return 49408 }
+
+// The embedded model, from a text and a file to the embeddings.
+func TestEmbeddedCLIP(t *testing.T) {
+	ctx := context.Background()
+	c, err := golden.Find("zoo_clip")
+	require.NoError(t, err)
+	g, err := golden.Load(c)
+	require.NoError(t, err)
+	m, err := Load(ctx, openDevice(t), "clip", "", Options{Precision: gpu.F32})
+	require.NoError(t, err)
+	defer m.Close()
+	var texts []string
+	for _, s := range c.Options["texts"].([]any) {
+		texts = append(texts, s.(string))
+	}
+	embeds, truncated, err := m.EmbedTexts(ctx, texts)
+	require.NoError(t, err)
+	width := len(embeds[0])
+	for i, e := range embeds {
+		assert.False(t, truncated[i])
+		assert.InDeltaSlice(t, g.Tensors["text_embeds"].Data[i*width:(i+1)*width], e, 1e-5, texts[i])
+	}
+	open := func(i int) (*picture.Image, error) {
+		return picture.Open("../zoo/pictures/"+c.Images[i].File, picture.DecodeOptions{})
+	}
+	require.NoError(t, m.EmbedPictures(ctx, len(c.Images), 0, false, open, func(i int, v []float32, err error) error {
+		assert.InDeltaSlice(t, g.Tensors["image_embeds"].Data[i*width:(i+1)*width], v, 1e-3, c.Images[i].File)
+		return err
+	}))
+}

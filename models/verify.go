@@ -44,7 +44,7 @@ func goldenInputs(g *golden.Golden) Inputs {
 		}
 		return &Array{Shape: t.Shape, Data: t.Data}
 	}
-	return Inputs{Pixels: array("pixel_values"), IDs: array(inputIDs)}
+	return Inputs{Pixels: array("pixel_values"), IDs: array(inputIDs), Mask: array("attention_mask")}
 }
 
 // cnnF16 is for convolutional networks: nothing brings their activations back

@@ -3,6 +3,7 @@ package ops
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"saccade/gpu"
 	"saccade/shaders"
@@ -12,6 +13,40 @@ import (
 type Mask struct {
 	// Causal lets query i see the keys up to i + Tk − Tq.
 	Causal bool
+	// Lengths, u32 [N], are how many keys of each item are seen, the first, at
+	// least one: the others are padding. Nil: all.
+	Lengths *gpu.Tensor
+}
+
+// check refuses lengths that are not of n items.
+func (m Mask) check(n int) error {
+	if l := m.Lengths; l != nil && (l.Type != gpu.U32 || l.Rows()*l.Width() != n) {
+		return fmt.Errorf("attention: lengths %s (%s) do not fit %d items, expected u32 [N]", l, l.Type, n)
+	}
+	return nil
+}
+
+// fuse puts the lengths into a kernel that declares `fn limit`.
+func (m Mask) fuse(spec *shaders.Spec, first string) {
+	if m.Lengths != nil {
+		spec.Decl["limit"] = "fn limit(item: u32) -> u32 { return lengths[" + first + "item]; }"
+	}
+}
+
+// suffix names what fuse did, for tables.
+func (m Mask) suffix() string {
+	if m.Lengths != nil {
+		return " lengths"
+	}
+	return ""
+}
+
+// view is the lengths to bind.
+func (m Mask) view(r *gpu.Recorder) gpu.View {
+	if m.Lengths == nil {
+		return gpu.All(r.Device().Dummy())
+	}
+	return gpu.All(m.Lengths)
 }
 
 // Attention is scaled dot-product self-attention over a fused qkv [N, T, 3·D]
@@ -45,6 +80,10 @@ func CrossAttention(r *gpu.Recorder, q, k, v *gpu.Tensor, mask Mask) *gpu.Tensor
 		r.Fail(fmt.Errorf("attention: q %v in %d heads, k %v in %d and v %v in %d do not match", q.Shape, q.Groups, k.Shape, k.Groups, v.Shape, v.Groups))
 		return q
 	}
+	if err := mask.check(q.Shape[0]); err != nil {
+		r.Fail(err)
+		return q
+	}
 	c := attentionCall{q: q, k: k, v: v, heads: q.Groups, head: q.Width() / q.Groups, mask: mask}
 	return c.record(r)
 }
@@ -67,6 +106,10 @@ func fusedCall(r *gpu.Recorder, qkv *gpu.Tensor, heads int, mask Mask) (*attenti
 		r.Fail(fmt.Errorf("attention: %s in %d groups is not q, k and v of %d heads", qkv, qkv.Groups, heads))
 		return nil, false
 	}
+	if err := mask.check(qkv.Shape[0]); err != nil {
+		r.Fail(err)
+		return nil, false
+	}
 	head := qkv.Width() / qkv.Groups
 	d, pd := heads*head, heads*gpu.Pad8(head)
 	return &attentionCall{q: qkv, k: qkv, v: qkv, heads: heads, head: head, kAt: pd, vAt: 2 * pd, kCol: d, vCol: 2 * d, mask: mask}, true
@@ -74,12 +117,20 @@ func fusedCall(r *gpu.Recorder, qkv *gpu.Tensor, heads int, mask Mask) (*attenti
 
 func (c *attentionCall) tokens() (n, tq, tk int) { return c.q.Shape[0], c.q.Shape[1], c.k.Shape[1] }
 
-// inputs are q, k and v, each tensor once.
-func (c *attentionCall) inputs() []*gpu.Tensor {
+// operands are q, k and v, each tensor once.
+func (c *attentionCall) operands() []*gpu.Tensor {
 	if c.q == c.k {
 		return []*gpu.Tensor{c.q}
 	}
 	return []*gpu.Tensor{c.q, c.k, c.v}
+}
+
+// inputs are operands, then the lengths if there are any.
+func (c *attentionCall) inputs(operands []*gpu.Tensor) []*gpu.Tensor {
+	if c.mask.Lengths == nil {
+		return operands
+	}
+	return append(slices.Clip(operands), c.mask.Lengths)
 }
 
 func (c *attentionCall) params() gpu.Params {
@@ -95,25 +146,25 @@ func (c *attentionCall) record(r *gpu.Recorder) *gpu.Tensor {
 	n, tq, tk := c.tokens()
 	y := r.New("attention", c.heads, n, tq, c.heads*c.head)
 	v := chooseAttention(r.Device().Info(), r.Precision, tq, gpu.Pad8(c.head))
-	k, err := v.kernel(r.Precision)
+	k, err := v.kernel(r.Precision, c.mask)
 	if err != nil {
 		r.Fail(err)
 		return y
 	}
-	chunks, err := itemChunks(r.Device(), n, append(c.inputs(), y)...)
+	chunks, err := itemChunks(r.Device(), n, append(c.operands(), y)...)
 	if err != nil {
 		r.Fail(fmt.Errorf("attention: %w", err))
 		return y
 	}
-	op := gpu.Op{Kind: "attention", Label: r.Label("attention"), In: c.inputs(), Out: []*gpu.Tensor{y},
+	op := gpu.Op{Kind: "attention", Label: r.Label("attention"), In: c.inputs(c.operands()), Out: []*gpu.Tensor{y},
 		Twin: func(in [][]float32) [][]float64 { _, o := c.twin(in); return [][]float64{o} }}
 	for _, part := range chunks {
 		lo, hi := part[0], part[1]
 		p := c.params()
-		p["batch"], p["v_stride"], p["o_stride"], p["v_offset"] = hi-lo, c.v.Stride(), y.Stride(), c.vAt
+		p["batch"], p["v_stride"], p["o_stride"], p["v_offset"], p["first"] = hi-lo, c.v.Stride(), y.Stride(), c.vAt, lo
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k, Params: p, Groups: [3]int{v.blocks(tq), c.heads, hi - lo},
-			Bind:  []gpu.View{itemView(c.q, n, lo, hi), itemView(c.k, n, lo, hi), itemView(c.v, n, lo, hi), itemView(y, n, lo, hi)},
+			Bind:  []gpu.View{itemView(c.q, n, lo, hi), itemView(c.k, n, lo, hi), itemView(c.v, n, lo, hi), itemView(y, n, lo, hi), c.mask.view(r)},
 			FLOPs: 4 * float64((hi-lo)*c.heads) * float64(tq) * float64(tk) * float64(c.head),
 			Bytes: float64(hi-lo) * float64(itemBytes(c.q, n)+itemBytes(y, n)),
 		})
@@ -127,12 +178,13 @@ func (c *attentionCall) recordProbs(r *gpu.Recorder) *gpu.Tensor {
 	y := r.New("attention_probs", 1, n, c.heads, tq, tk)
 	spec := shaders.Spec{Const: map[string]int{}, Decl: map[string]string{}}
 	wide(&spec, r.Precision, "pack")
-	k, err := kernel("attention_probs", r.Precision.String(), spec)
+	c.mask.fuse(&spec, "")
+	k, err := kernel("attention_probs", r.Precision.String()+c.mask.suffix(), spec)
 	if err != nil {
 		r.Fail(err)
 		return y
 	}
-	op := gpu.Op{Kind: "attention_probs", Label: r.Label("attention_probs"), In: c.inputs()[:min(2, len(c.inputs()))], Out: []*gpu.Tensor{y},
+	op := gpu.Op{Kind: "attention_probs", Label: r.Label("attention_probs"), In: c.inputs(c.operands()[:min(2, len(c.operands()))]), Out: []*gpu.Tensor{y},
 		Twin: func(in [][]float32) [][]float64 { probs, _ := c.twin(in); return [][]float64{probs} }}
 	for _, rows := range rowChunks(r.Device(), y.Rows(), y) {
 		p := c.params()
@@ -140,7 +192,7 @@ func (c *attentionCall) recordProbs(r *gpu.Recorder) *gpu.Tensor {
 		n := rows[1] - rows[0]
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k, Params: p, Groups: grid((n + 63) / 64),
-			Bind:  []gpu.View{gpu.All(c.q), gpu.All(c.k), rowView(y, rows[0], rows[1])},
+			Bind:  []gpu.View{gpu.All(c.q), gpu.All(c.k), rowView(y, rows[0], rows[1]), c.mask.view(r)},
 			FLOPs: 2 * float64(n) * float64(tk) * float64(c.head), Bytes: float64(c.q.Bytes()) + float64(n*y.Stride())*float64(y.Type.Size()),
 		})
 	}
@@ -153,6 +205,10 @@ func (c *attentionCall) recordProbs(r *gpu.Recorder) *gpu.Tensor {
 func (c *attentionCall) twin(in [][]float32) (probs, out []float64) {
 	n, tq, tk := c.tokens()
 	q, k, v := in[0], in[0], in[0]
+	var lengths []float32
+	if c.mask.Lengths != nil {
+		lengths, in = in[len(in)-1], in[:len(in)-1]
+	}
 	switch len(in) {
 	case 2:
 		k, v = in[1], nil
@@ -163,12 +219,16 @@ func (c *attentionCall) twin(in [][]float32) (probs, out []float64) {
 	probs, out = make([]float64, n*c.heads*tq*tk), make([]float64, n*tq*d)
 	parallel(n*c.heads, func(bh int) {
 		b, h := bh/c.heads, bh%c.heads
+		seen := tk
+		if lengths != nil {
+			seen = min(tk, int(lengths[b]))
+		}
 		for i := range tq {
 			row := probs[(bh*tq+i)*tk : (bh*tq+i+1)*tk]
 			qi := q[(b*tq+i)*c.q.Width()+c.qCol+h*c.head:][:c.head]
 			for j := range row {
 				row[j] = math.Inf(-1)
-				if !c.mask.Causal || j <= i+tk-tq {
+				if j < seen && (!c.mask.Causal || j <= i+tk-tq) {
 					row[j] = dot(qi, k[(b*tk+j)*c.k.Width()+c.kCol+h*c.head:][:c.head]) / math.Sqrt(float64(c.head))
 				}
 			}
@@ -228,16 +288,18 @@ func (v attentionVariant) blocks(tq int) int {
 	return (tq + queries - 1) / queries * v.Chunks
 }
 
-func (v attentionVariant) kernel(precision gpu.DType) (*gpu.Kernel, error) {
+func (v attentionVariant) kernel(precision gpu.DType, mask Mask) (*gpu.Kernel, error) {
 	spec := shaders.Spec{Const: map[string]int{"TD": v.TD, "CHUNKS": v.Chunks}, Decl: map[string]string{}}
 	if v.Family == "attention_flash" {
 		spec.Const["TILE"] = 16 * v.TD
 		spec.Decl = packed(precision, "Packed", "unpack", "pack")
-		return kernel(v.Family, fmt.Sprintf("%s %s", precision, v), spec)
+		mask.fuse(&spec, "p.first + ")
+		return kernel(v.Family, fmt.Sprintf("%s %s%s", precision, v, mask.suffix()), spec)
 	}
 	spec.Const["TR"] = v.TR
 	wide(&spec, precision, "pack")
-	return kernel(v.Family, fmt.Sprintf("%s %s", precision, v), spec)
+	mask.fuse(&spec, "p.first + ")
+	return kernel(v.Family, fmt.Sprintf("%s %s%s", precision, v, mask.suffix()), spec)
 }
 
 // chooseAttention picks a variant for tq queries of heads of hd elements,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"saccade/gpu"
@@ -130,6 +131,18 @@ func (b *Builder) fillDefaults() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Parameters is the number of trained values of the layers that were bound; the
+// statistics of batch norms are none.
+func (b *Builder) Parameters() int64 {
+	var n int64
+	for _, x := range b.bindings {
+		if !strings.HasSuffix(x.Name, "running_mean") && !strings.HasSuffix(x.Name, "running_var") {
+			n += int64(x.Tensor.Len())
+		}
+	}
+	return n
 }
 
 // Bytes is the device memory of all constants.

@@ -174,6 +174,18 @@ func (o *operands) ids(name string, limit int, shape ...int) *gpu.Tensor {
 	return o.r.Input(name, gpu.U32, shape...)
 }
 
+// lengths declares an input of numbers from 1 to most, both ends included where
+// there are two.
+func (o *operands) lengths(n, most int) *gpu.Tensor {
+	v := make([]uint32, n)
+	for i := range v {
+		v[i] = 1 + o.rng.Uint32N(uint32(most))
+	}
+	v[0], v[n-1] = uint32(most), 1
+	o.in["lengths"] = v
+	return o.r.Input("lengths", gpu.U32, n, 1)
+}
+
 // layers gives the layers of a struct with `w` tags random weights.
 func (o *operands) layers(model any) {
 	if o.err != nil {

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"slices"
 
 	"saccade/gpu"
 )
@@ -11,6 +12,7 @@ type attentionCase struct {
 	heads, size, tq, tk int
 	batch               int // 0: one
 	causal              bool
+	padded              bool // keys beyond each item's length are not seen
 }
 
 func (a attentionCase) name() string {
@@ -20,6 +22,9 @@ func (a attentionCase) name() string {
 	}
 	if a.causal {
 		s += " causal"
+	}
+	if a.padded {
+		s += " padded"
 	}
 	if a.batch > 1 {
 		s += fmt.Sprintf(" batch %d", a.batch)
@@ -33,11 +38,15 @@ func (a attentionCase) newCase() Case {
 
 func (a attentionCase) record(o *operands) *gpu.Tensor {
 	n, d := max(1, a.batch), a.heads*a.size
+	mask := Mask{Causal: a.causal}
+	if a.padded {
+		mask.Lengths = o.lengths(n, max(a.tk, a.tq))
+	}
 	if a.tk == 0 {
-		return Attention(o.r, o.activation("qkv", 3*a.heads, n, a.tq, 3*d), a.heads, Mask{Causal: a.causal})
+		return Attention(o.r, o.activation("qkv", 3*a.heads, n, a.tq, 3*d), a.heads, mask)
 	}
 	return CrossAttention(o.r, o.activation("q", a.heads, n, a.tq, d),
-		o.activation("k", a.heads, n, a.tk, d), o.activation("v", a.heads, n, a.tk, d), Mask{Causal: a.causal})
+		o.activation("k", a.heads, n, a.tk, d), o.activation("v", a.heads, n, a.tk, d), mask)
 }
 
 // attentionShapes are heads × size × tokens with batches where rows of the
@@ -57,6 +66,8 @@ var attentionFamily = family{
 			{heads: 3, size: 5, tq: 7, tk: 65, batch: 2}, {heads: 1, size: 13, tq: 65, tk: 1}, {heads: 1, size: 80, tq: 17, tk: 9},
 			{heads: 2, size: 16, tq: 17, tk: 17, causal: true, batch: 2}, {heads: 3, size: 5, tq: 7, tk: 65, causal: true},
 			{heads: 3, size: 5, tq: 19, causal: true, batch: 2},
+			{heads: 3, size: 5, tq: 19, causal: true, batch: 3, padded: true}, {heads: 2, size: 16, tq: 33, batch: 5, padded: true},
+			{heads: 1, size: 80, tq: 7, tk: 70, batch: 2, padded: true},
 		}, attentionShapes...)
 		var cases []Case
 		for _, a := range all {
@@ -69,7 +80,11 @@ var attentionFamily = family{
 // probsCase is [AttentionProbs] of the same operands as attention's.
 func probsCase(a attentionCase) Case {
 	return newCase("attention_probs", a.name(), func(o *operands) *gpu.Tensor {
-		return AttentionProbs(o.r, o.activation("qkv", 3*a.heads, max(1, a.batch), a.tq, 3*a.heads*a.size), a.heads, Mask{})
+		mask := Mask{Causal: a.causal}
+		if a.padded {
+			mask.Lengths = o.lengths(max(1, a.batch), a.tq)
+		}
+		return AttentionProbs(o.r, o.activation("qkv", 3*a.heads, max(1, a.batch), a.tq, 3*a.heads*a.size), a.heads, mask)
 	})
 }
 
@@ -79,7 +94,7 @@ var attentionProbsFamily = family{
 	bench: [][]int{{3, 64, 65}},
 	test: func() []Case {
 		var cases []Case
-		for _, a := range attentionShapes {
+		for _, a := range append(slices.Clone(attentionShapes), attentionCase{heads: 3, size: 5, tq: 19, causal: true, batch: 3, padded: true}) {
 			cases = append(cases, probsCase(a))
 		}
 		return cases

@@ -7,6 +7,7 @@
 //   k  rows [batch·Tk], likewise at p.k_offset
 //   v  rows [batch·Tk], likewise at p.v_offset
 //   o  rows [batch·Tq], head h at element h·p.width
+//   lengths  u32 [batch] where items have padded keys
 //
 // A workgroup is 8 lanes. A lane owns TR queries, lane l the queries
 // l, l+8, …, so the softmax stays in the lane. workgroup_id: x counts blocks
@@ -47,6 +48,7 @@ struct Params {
     v_offset: u32,
     flags: u32,    // bit 0: causal, query i sees the keys up to i + Tk - Tq
     scale: f32,    // log2(e) / sqrt(unpadded head width)
+    first: u32,    // item of lengths that belongs to the first of the batch
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -54,10 +56,14 @@ struct Params {
 @group(0) @binding(2) var<storage, read> k: array<Wide>;
 @group(0) @binding(3) var<storage, read> v: array<Wide>;
 @group(0) @binding(4) var<storage, read_write> o: array<Packed>;
+@group(0) @binding(5) var<storage, read> lengths: array<u32>;
 
 // part is the h-th vec4 of a vector.
 fn part(x: Wide, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(x[2u * h]), unpack2x16float(x[2u * h + 1u])); }
 fn pack(x: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(x.xy), pack2x16float(x.zw)); }
+
+// limit is how many keys of an item are seen: all, or lengths of it.
+fn limit(item: u32) -> u32 { return p.Tk; }
 
 @compute @workgroup_size(8, 1, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
@@ -75,9 +81,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 
     // Query r sees its first keys_r keys, no query of the workgroup more than `keys`.
     let causal = (p.flags & 1u) != 0u;
-    let keys = select(p.Tk, min(max((group.x / CHUNKS + 1u) * TR * 8u + p.Tk, p.Tq) - p.Tq, p.Tk), causal);
+    let most = limit(group.z);
+    let keys = min(most, select(p.Tk, max((group.x / CHUNKS + 1u) * TR * 8u + p.Tk, p.Tq) - p.Tq, causal));
     // unroll r TR
-    let keys_r = select(p.Tk, min(max(first + 8u * 0u /*r*/ + 1u + p.Tk, p.Tq) - p.Tq, p.Tk), causal);
+    let keys_r = min(most, select(p.Tk, max(first + 8u * 0u /*r*/ + 1u + p.Tk, p.Tq) - p.Tq, causal));
     var best_r = -1e30;
     var total_r = 0.0;
     // unroll d TD

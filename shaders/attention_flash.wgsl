@@ -39,6 +39,7 @@ struct Params {
     v_offset: u32,
     flags: u32,    // bit 0: causal, query i sees the keys up to i + Tk - Tq
     scale: f32,    // log2(e) / sqrt(unpadded head width)
+    first: u32,    // item of lengths that belongs to the first of the batch
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -46,11 +47,15 @@ struct Params {
 @group(0) @binding(2) var<storage, read> k: array<Packed>;
 @group(0) @binding(3) var<storage, read> v: array<Packed>;
 @group(0) @binding(4) var<storage, read_write> o: array<Packed>;
+@group(0) @binding(5) var<storage, read> lengths: array<u32>; // [batch] where items have padded keys
 
 fn unpack(x: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(x.x), unpack2x16float(x.y)); }
 fn pack(x: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(x.xy), pack2x16float(x.zw)); }
 
 var<workgroup> tile: array<vec4<f32>, TILE>;
+
+// limit is how many keys of an item are seen: all, or lengths of it.
+fn limit(item: u32) -> u32 { return p.Tk; }
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -64,9 +69,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let k_head = group.z * p.Tk * (p.k_stride / 4u) + (p.k_offset + group.y * p.width) / 4u;
     let v_head = group.z * p.Tk * (p.v_stride / 4u) + (p.v_offset + group.y * p.width) / 4u;
     let causal = (p.flags & 1u) != 0u;
-    let seen = select(p.Tk, min(max(query + 1u + p.Tk, p.Tq) - p.Tq, p.Tk), causal);
+    let most = limit(group.z);
+    let seen = min(most, select(p.Tk, max(query + 1u + p.Tk, p.Tq) - p.Tq, causal));
     // The same for all threads, since barriers are inside the loop over it.
-    let keys = select(p.Tk, min(max((group.x / CHUNKS + 1u) * 64u + p.Tk, p.Tq) - p.Tq, p.Tk), causal);
+    let keys = min(most, select(p.Tk, max((group.x / CHUNKS + 1u) * 64u + p.Tk, p.Tq) - p.Tq, causal));
 
     var score: array<f32, TB>;
     var best = -1e30;

@@ -36,9 +36,13 @@ struct Params {
 @group(0) @binding(1) var<storage, read> q: array<Wide>;
 @group(0) @binding(2) var<storage, read> k: array<Wide>;
 @group(0) @binding(3) var<storage, read_write> prob: array<Packed>;
+@group(0) @binding(4) var<storage, read> lengths: array<u32>; // [N] where items have padded keys
 
 fn part(x: Wide, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(x[2u * h]), unpack2x16float(x[2u * h + 1u])); }
 fn pack(x: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(x.xy), pack2x16float(x.zw)); }
+
+// limit is how many keys of an item are seen: all, or lengths of it.
+fn limit(item: u32) -> u32 { return p.Tk; }
 
 // score is the scaled product of a query and a key, given their first vectors.
 fn score(query: u32, key: u32) -> f32 {
@@ -66,7 +70,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let query = ((item * p.Tq + i) * p.q_stride + p.q_offset + head * p.width) / wide;
     let key = (item * p.Tk * p.k_stride + p.k_offset + head * p.width) / wide;
     let step = p.k_stride / wide;
-    let keys = select(p.Tk, min(max(i + 1u + p.Tk, p.Tq) - p.Tq, p.Tk), (p.flags & 1u) != 0u);
+    let keys = min(limit(item), select(p.Tk, max(i + 1u + p.Tk, p.Tq) - p.Tq, (p.flags & 1u) != 0u));
 
     var best = -1e30;
     var total = 0.0;

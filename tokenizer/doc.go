@@ -1,11 +1,20 @@
-// Package tokenizer turns a text into the token ids that CLIP's text tower was
-// trained on: byte-level byte-pair encoding (Sennrich et al. 2016) with CLIP's
-// clean-up, as the tokenizer.json, or the vocab.json and merges.txt, of a
-// checkpoint of transformers say.
+// Package tokenizer turns a text into the token ids that a text tower was trained
+// on, as the files of a checkpoint of transformers say:
+//
+//   - CLIP: byte-level byte-pair encoding (Sennrich et al. 2016) with CLIP's
+//     clean-up; tokenizer.json, or vocab.json and merges.txt.
+//   - SigLIP: sentencepiece's Unigram (Kudo 2018) after SigLIP's canonicalisation;
+//     spiece.model as transformers' SiglipTokenizer reads it, or tokenizer.json.
+//     The two are not the same: transformers takes spiece.model where it is there,
+//     and so does this package.
+//   - SigLIP 2: Gemma's byte-pair encoding, unknown characters as bytes;
+//     tokenizer.json. Capitals become small if the normalizer, the class
+//     Siglip2Tokenizer or do_lower_case say so.
 //
 // What is a letter and what a number follows Go's Unicode tables: a letter that
 // Unicode got later is taken for a sign.
 //
-// It is not a general reader of tokenizer.json: one whose normalizer, pattern or
-// model is not CLIP's is refused with what was found.
+// It is not a general reader of tokenizer.json or of sentencepiece models: what is
+// not as those families have it, and so not compared with transformers, is refused
+// with what was found.
 package tokenizer

@@ -7,103 +7,58 @@ import (
 
 // Tokenizer encodes texts. It may be used from several goroutines.
 type Tokenizer struct {
-	vocab   map[string]uint32
-	tokens  []string // by id
-	ranks   map[pair]int
-	special []string // added tokens, the longest first
-	start   uint32
-	end     uint32
+	vocab         *vocabulary
+	scheme        scheme
+	before, after []uint32 // of every text
+	// once says that what ends a text is not put after itself.
+	once    bool
 	pad     uint32
-	unknown uint32
+	padLeft bool
 }
 
-// pair is two symbols that may be merged.
-type pair struct{ left, right string }
+// scheme is how a family of checkpoints cuts texts.
+type scheme interface {
+	// encode gives the ids of a text in UTF-8, without those before and after.
+	// It may stop when there are n.
+	encode(text string, n int) []uint32
+	// join is the text of tokens, special ones not among them.
+	join(tokens []string) string
+}
 
 // Pad is the id that fills a batch up to its length.
 func (t *Tokenizer) Pad() uint32 { return t.pad }
 
 // Size is the least number above all ids.
-func (t *Tokenizer) Size() int { return len(t.tokens) }
+func (t *Tokenizer) Size() int { return len(t.vocab.tokens) }
 
 // Token is the text of an id as the vocabulary has it, "" for an unknown one.
-func (t *Tokenizer) Token(id uint32) string {
-	if int(id) >= len(t.tokens) {
-		return ""
-	}
-	return t.tokens[id]
-}
+func (t *Tokenizer) Token(id uint32) string { return t.vocab.token(id) }
 
-// Encode gives the ids of a text between the start and the end token. Of a text
+// PadLeft says that the padding goes before a text, not after it.
+func (t *Tokenizer) PadLeft() bool { return t.padLeft }
+
+// Encode gives the ids of a text between those that begin and end each. Of a text
 // that takes more than n ids, n at least 2, the first are kept and the end token
 // after them. Bytes that are no UTF-8 count as U+FFFD.
 func (t *Tokenizer) Encode(text string, n int) (ids []uint32, truncated bool) {
-	ids = []uint32{t.start}
-	for _, part := range t.parts(strings.ToValidUTF8(text, "\ufffd")) {
-		if part.special {
-			ids = append(ids, t.vocab[part.text])
-			continue
-		}
-		for _, word := range split(clean(part.text)) {
-			if len(ids) >= n { // enough to know that it is too long
-				break
-			}
-			ids = t.word(ids, word)
-		}
+	room := n - len(t.before) - len(t.after)
+	inner := t.scheme.encode(strings.ToValidUTF8(text, "\ufffd"), room+1)
+	if truncated = len(inner) > room; truncated {
+		inner = inner[:room]
 	}
-	if len(ids) >= n {
-		return append(ids[:n-1:n-1], t.end), true
+	if t.once && len(inner) > 0 && inner[len(inner)-1] == t.after[0] {
+		return slices.Concat(t.before, inner), truncated
 	}
-	return append(ids, t.end), false
+	return slices.Concat(t.before, inner, t.after), truncated
 }
 
-// part is a piece of a text: an added token, or what stands between them.
-type part struct {
-	text    string
-	special bool
-}
-
-// parts finds the added tokens, which are taken before any clean-up, the
-// leftmost first and of those that begin together the longest.
-func (t *Tokenizer) parts(text string) []part {
-	var out []part
-	begin := 0
-	for i := 0; i < len(text); {
-		at := slices.IndexFunc(t.special, func(s string) bool { return strings.HasPrefix(text[i:], s) })
-		if at < 0 {
-			i++
-			continue
-		}
-		if i > begin {
-			out = append(out, part{text: text[begin:i]})
-		}
-		out = append(out, part{text: t.special[at], special: true})
-		i += len(t.special[at])
-		begin = i
-	}
-	if begin < len(text) {
-		out = append(out, part{text: text[begin:]})
-	}
-	return out
-}
-
-// Decode is the text of ids, without special tokens, a space after each word.
+// Decode is the text of ids, without special tokens.
 func (t *Tokenizer) Decode(ids []uint32) string {
-	var b strings.Builder
+	var tokens []string
 	for _, id := range ids {
-		s := t.Token(id)
-		if slices.Contains(t.special, s) {
-			continue
-		}
-		word, last := strings.CutSuffix(s, wordEnd)
-		for _, r := range word {
-			if raw, ok := letterByte[r]; ok {
-				b.WriteByte(raw)
-			}
-		}
-		if last {
-			b.WriteByte(' ')
+		if !t.vocab.special[id] {
+			tokens = append(tokens, t.Token(id))
 		}
 	}
-	return strings.TrimSpace(strings.ToValidUTF8(b.String(), "\ufffd"))
+	return strings.TrimSpace(strings.ToValidUTF8(t.scheme.join(tokens), "\ufffd"))
 }

@@ -24,7 +24,7 @@ func small(t testing.TB) *Tokenizer {
 }
 
 // golden reads a compressed JSON file.
-func golden(t *testing.T, name string, into any) {
+func golden(t testing.TB, name string, into any) {
 	t.Helper()
 	f, err := os.Open(filepath.Join(goldens, name))
 	require.NoError(t, err)
@@ -34,18 +34,19 @@ func golden(t *testing.T, name string, into any) {
 	require.NoError(t, json.NewDecoder(z).Decode(into))
 }
 
-// requireGolden compares with what transformers makes of all texts.
-func requireGolden(t *testing.T, tok *Tokenizer, ids string) {
+// requireGolden compares with what transformers makes of all texts, cut to n ids.
+func requireGolden(t *testing.T, tok *Tokenizer, ids string, n int, more ...string) {
 	t.Helper()
 	var texts []string
 	var want [][]uint32
 	golden(t, "texts.json.gz", &texts)
+	texts = append(texts, more...)
 	golden(t, ids, &want)
 	require.Greater(t, len(texts), 2000)
 	require.Len(t, want, len(texts))
 	wrong := 0
 	for i, text := range texts {
-		got, _ := tok.Encode(text, 77)
+		got, _ := tok.Encode(text, n)
 		if !assert.ObjectsAreEqual(want[i], got) {
 			if wrong++; wrong <= 20 {
 				t.Errorf("%q: got %v, want %v", text, names(tok, got), names(tok, want[i]))
@@ -64,7 +65,7 @@ func names(tok *Tokenizer, ids []uint32) []string {
 }
 
 func TestGolden(t *testing.T) {
-	requireGolden(t, small(t), "small.json.gz")
+	requireGolden(t, small(t), "small.json.gz", 77)
 	files := fstest.MapFS{}
 	for _, name := range []string{"vocab.json", "merges.txt"} {
 		data, err := os.ReadFile(filepath.Join(goldens, "small", name))
@@ -73,7 +74,7 @@ func TestGolden(t *testing.T) {
 	}
 	old, err := Open(files)
 	require.NoError(t, err)
-	requireGolden(t, old, "small.json.gz")
+	requireGolden(t, old, "small.json.gz", 77)
 }
 
 // CLIP's own vocabulary, which is not kept here: `make eval-tokenizer` says where it is.
@@ -84,7 +85,7 @@ func TestGoldenOfCLIP(t *testing.T) {
 	}
 	tok, err := Open(os.DirFS(folder))
 	require.NoError(t, err)
-	requireGolden(t, tok, "clip.json.gz")
+	requireGolden(t, tok, "clip.json.gz", 77)
 	assert.Equal(t, 49408, tok.Size())
 }
 
@@ -92,8 +93,9 @@ func TestTruncation(t *testing.T) {
 	tok := small(t)
 	ids, truncated := tok.Encode("", 77)
 	assert.False(t, truncated)
-	assert.Equal(t, []uint32{tok.start, tok.end}, ids)
+	assert.Equal(t, []uint32{tok.before[0], tok.after[0]}, ids)
 	ids, truncated = tok.Encode(strings.Repeat("!", 75), 77)
+	assert.False(t, truncated)
 	assert.Len(t, ids, 77)
 	whole, _ := tok.Encode("a b c d e f", 77)
 	require.Len(t, whole, 8)
@@ -102,7 +104,7 @@ func TestTruncation(t *testing.T) {
 	assert.Equal(t, whole, ids)
 	ids, truncated = tok.Encode("a b c d e f", 7)
 	assert.True(t, truncated)
-	assert.Equal(t, append(whole[:6:6], tok.end), ids)
+	assert.Equal(t, append(whole[:6:6], tok.after[0]), ids)
 }
 
 // A megabyte takes no time that grows with its square.
@@ -142,12 +144,12 @@ func TestBadFiles(t *testing.T) {
 		files map[string]string
 		want  string
 	}{
-		"none":             {map[string]string{}, "neither tokenizer.json nor vocab.json"},
+		"none":             {map[string]string{}, "neither spiece.model, tokenizer.json nor vocab.json"},
 		"vocabulary alone": {map[string]string{"vocab.json": "{}"}, "merges.txt is not"},
 		"no JSON":          {map[string]string{"tokenizer.json": "{"}, "tokenizer.json"},
 		"a wrong merge":    {map[string]string{"vocab.json": "{}", "merges.txt": "a b c\n"}, `merges.txt: line 1 is "a b c"`},
 		"no end":           {map[string]string{"vocab.json": `{"<|startoftext|>":0}`, "merges.txt": "a b\n"}, "no <|endoftext|>"},
-		"another model":    {map[string]string{"tokenizer.json": change(`"BPE"`, `"Unigram"`)}, `the model is "Unigram"`},
+		"another model":    {map[string]string{"tokenizer.json": change(`"BPE"`, `"WordPiece"`)}, `the model is "WordPiece"`},
 		"another clean-up": {map[string]string{"tokenizer.json": change(`"NFC"`, `"NFD"`)}, `the normalizer is "NFD, Replace, Lowercase"`},
 		"an absurd id":     {map[string]string{"vocab.json": `{"<|startoftext|>":4000000000,"<|endoftext|>":1}`, "merges.txt": ""}, "id 4000000000"},
 		"wrong padding":    {map[string]string{"tokenizer.json": string(good), "tokenizer_config.json": `{"pad_token":"[PAD]"}`}, `no pad_token "[PAD]"`},
@@ -170,7 +172,7 @@ func FuzzEncode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, n int) {
 		n = 2 + int(uint(n)%100)
 		ids, _ := tok.Encode(text, n)
-		if len(ids) < 2 || len(ids) > n || ids[0] != tok.start || ids[len(ids)-1] != tok.end {
+		if len(ids) < 2 || len(ids) > n || ids[0] != tok.before[0] || ids[len(ids)-1] != tok.after[0] {
 			t.Fatalf("%q to %d ids: %v", text, n, ids)
 		}
 		if s := tok.Decode(ids); !utf8.ValidString(s) {

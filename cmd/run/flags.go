@@ -28,6 +28,7 @@ type options struct {
 	background             color.Color
 	attention, json        bool
 	queries
+	figures
 
 	profile, verify         bool
 	listModels, listDevices bool
@@ -45,9 +46,9 @@ func (o *options) flagSet() *flag.FlagSet {
 		o.images = append(o.images, s)
 		return nil
 	})
-	f.StringVar(&o.input, "input", "", "`FILE`: a .safetensors file with raw inputs under PyTorch's names (pixel_values, NCHW), in place of pictures")
+	f.StringVar(&o.input, "input", "", "`FILE`: a .safetensors file with raw inputs under PyTorch's names (pixel_values, NCHW; input_ids, attention_mask), in place of pictures and texts")
 	f.StringVar(&o.save, "save", "", "`FILE`: a .safetensors file to write the raw outputs to, float32, under PyTorch's names")
-	f.BoolVar(&o.attention, "attention", false, "with -save: the attention probabilities of every layer too")
+	f.BoolVar(&o.attention, "attention", false, "with -save: the attention probabilities of every layer too; with -o: draws the last layer's over the picture, one panel a head")
 	f.StringVar(&o.eval, "eval", "", "`FOLDER`: with one sub-folder of pictures a class: accuracy and pictures a second")
 	f.StringVar(&o.labels, "labels", "", "`FILE`: one label a line, or a config.json with id2label")
 	o.top = 5
@@ -66,6 +67,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.BoolVar(&o.listModels, "list-models", false, "print the models with what each needs")
 	f.BoolVar(&o.listDevices, "list-devices", false, "print the adapters with their limits")
 	o.queries.flags(f)
+	o.figures.flags(f)
 	o.choice.Flags(f)
 	o.preprocessing(f)
 	f.BoolVar(&o.version, "version", false, "print the version")
@@ -127,20 +129,23 @@ func (o *options) check() error {
 	switch {
 	case o.listModels || o.listDevices || o.verify && o.model == "" && o.weights == "" && inputs == 0:
 		return nil
-	case o.model == "":
+	case o.model == "" && len(o.compare) == 0:
 		return cli.Usagef("no model: give -model NAME (-list-models prints the names, -h all flags)")
-	case !slices.Contains(models.Names(), o.model):
+	case len(o.compare) == 0 && !slices.Contains(models.Names(), o.model):
 		return &models.UnknownModelError{Name: o.model, Nearest: models.Nearest(o.model, models.Names())}
 	case inputs > 1:
 		return cli.Usagef("-image, -input and -eval exclude each other")
 	case inputs == 0 && !o.verify && !o.profile && (o.index == "" || len(o.texts) == 0):
 		return cli.Usagef("no input: give -image FILE, -input FILE.safetensors or -eval FOLDER")
-	case o.attention && o.save == "" && !o.verify && !o.profile:
-		return cli.Usagef("-attention needs -save FILE.safetensors, where the probabilities go")
+	case o.attention && o.save == "" && o.out == "" && !o.verify && !o.profile:
+		return cli.Usagef("-attention needs -save FILE.safetensors, where the probabilities go, or -o FILE.png, a picture of them")
 	case o.save != "" && (o.eval != "" || o.verify || o.profile):
 		return cli.Usagef("-save goes with -image or -input alone")
 	case o.eval != "" && (o.verify || o.profile):
 		return cli.Usagef("-eval does not go with -verify or -profile")
+	}
+	if err := o.figures.check(o); err != nil {
+		return err
 	}
 	return o.queries.check(o)
 }

@@ -63,6 +63,8 @@ func (q *queries) check(o *options) error {
 		return cli.Usagef("-similar takes one picture to compare with: give one -image FILE")
 	case q.examples != "" && (len(q.texts) > 0 || q.similar != "" || q.index != ""):
 		return cli.Usagef("-examples does not go with -text, -similar or -index")
+	case o.attention:
+		return cli.Usagef("-attention does not go with -text, -similar, -index or -examples")
 	case o.save != "" && q.examples != "":
 		return cli.Usagef("-save does not go with -examples")
 	case o.save != "" && (q.index != "" || q.similar != ""):

@@ -79,6 +79,10 @@ const usage = `Run puts pictures through a network on the GPU.
   run -model vit -image x.png
   run -model vit -weights google/vit-base-patch16-224 -image folder -json
   run -model vit -eval folder
+  run -model clip -image x.png -text "a cat" -text "a dog"
+  run -model clip -image folder -text "red shoes" -index pictures.index
+  run -model vit -image x.png -explain where.png
+  run -compare vit,resnet -image x.png -o both.png
   run -verify
 
 Flags:

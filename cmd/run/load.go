@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"saccade/cmd/internal/cli"
 	"saccade/models"
 	"saccade/weights"
 )
@@ -18,25 +19,39 @@ func (a *app) open() (err error) {
 
 // load checks the files that flags name, opens the device and loads the model.
 func (a *app) load(ctx context.Context) (*models.Model, error) {
-	o := models.Options{Precision: a.precision, Attentions: a.attention, Override: a.override, Embeddings: a.examples != "" || a.similar != "" || a.index != "", Hub: weights.HubFromEnv()}
+	o, err := a.prepare()
+	if err != nil {
+		return nil, err
+	}
+	o.Attentions, o.Features, o.Explain = a.attention, a.pca, a.explain != ""
+	o.LastLayer = a.attention && a.out != ""
+	o.Embeddings = a.examples != "" || a.similar != "" || a.index != ""
+	return a.loadModel(ctx, a.model, a.weights, o)
+}
+
+// prepare checks the files that flags name and opens the device.
+func (a *app) prepare() (models.Options, error) {
+	o := models.Options{Precision: a.precision, Override: a.override, Hub: weights.HubFromEnv()}
 	if a.labels != "" {
 		data, err := os.ReadFile(a.labels)
 		if err == nil {
 			o.Labels, err = models.ParseLabels(data)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("labels %s: %w", a.labels, reason(err))
+			return o, fmt.Errorf("labels %s: %w", a.labels, reason(err))
 		}
 	}
 	if err := a.checkFiles(); err != nil {
-		return nil, err
+		return o, err
 	}
-	if err := a.open(); err != nil {
-		return nil, err
-	}
+	return o, a.open()
+}
+
+// loadModel loads a model, with a bar of what is downloaded.
+func (a *app) loadModel(ctx context.Context, name, source string, o models.Options) (*models.Model, error) {
 	bar := a.progress()
 	o.Hub.Progress = bar.download(o.Hub)
-	m, err := models.Load(ctx, a.dev, a.model, a.weights, o)
+	m, err := models.Load(ctx, a.dev, name, source, o)
 	bar.clear()
 	return m, err
 }
@@ -66,10 +81,17 @@ func (a *app) checkFiles() (err error) {
 			return err
 		}
 	}
-	if a.save != "" {
-		return checkWritable(a.save)
+	path, drawing := a.drawing()
+	if drawing && len(a.pictures) > maxDrawn {
+		return cli.Usagef("%d pictures are too many to draw at once; expected at most %d", len(a.pictures), maxDrawn)
 	}
-	return nil
+	if !drawing {
+		path = a.save
+	}
+	if path == "" {
+		return nil
+	}
+	return checkWritable(path)
 }
 
 // reason takes the path out of an error of the file system: the message names it already.

@@ -59,6 +59,11 @@ func (p *progress) pictures(done, total int) {
 	p.draw("pictures", int64(done), int64(total), fmt.Sprintf("%d/%d", done, total))
 }
 
+// occlusion is a bar of forward passes with a part of the picture hidden.
+func (p *progress) occlusion(done, total int) {
+	p.draw("occlusion", int64(done), int64(total), fmt.Sprintf("%d/%d", done, total))
+}
+
 // rated is a bar of pictures done, with how fast and how long still.
 func (p *progress) rated(done, total int, took time.Duration) {
 	rate := float64(done) / max(took.Seconds(), 1e-9)

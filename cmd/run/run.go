@@ -72,6 +72,8 @@ func (a *app) do(ctx context.Context) error {
 		return a.printDevices()
 	case a.verify && a.model == "":
 		return a.verifyGoldens(ctx)
+	case len(a.compare) > 0:
+		return a.compareModels(ctx)
 	}
 	m, err := a.load(ctx)
 	if err != nil {
@@ -81,7 +83,10 @@ func (a *app) do(ctx context.Context) error {
 	if len(a.pictures) > 0 && !m.HasPictures() {
 		return fmt.Errorf("%s: %w", m.Name, models.ErrNoPictures)
 	}
+	_, drawing := a.drawing()
 	switch {
+	case drawing:
+		return a.draw(ctx, m)
 	case a.verify:
 		return a.verifyModel(ctx, m)
 	case a.profile:

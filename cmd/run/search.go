@@ -83,10 +83,40 @@ func (a *app) searchPictures(ctx context.Context, m *models.Model) error {
 	case len(a.texts) > 0:
 		s.score(vectors)
 	}
+	if err == nil && s.save != "" {
+		err = s.saveEmbeds(vectors)
+	}
 	if err != nil {
 		return err
 	}
 	return s.finish(len(vectors.Paths))
+}
+
+// saveEmbeds writes the embeddings and the logits under transformers' names.
+func (s *search) saveEmbeds(v *index.Vectors) error {
+	if len(v.Data) == 0 {
+		return nil // all pictures were bad, which was said
+	}
+	images, texts := stack(v.Data), stack(s.texts)
+	logits := models.Array{Shape: []int{len(v.Data), len(s.texts)}}
+	for _, image := range v.Data {
+		for _, text := range s.texts {
+			logits.Data = append(logits.Data, float32(s.m.Match(image, text)))
+		}
+	}
+	out := newSaver()
+	out.outputs = map[string]*models.Array{"image_embeds": &images, "text_embeds": &texts, "logits_per_image": &logits}
+	out.paths = v.Paths
+	return out.write(s.save)
+}
+
+// stack makes one array of vectors.
+func stack(vectors [][]float32) models.Array {
+	a := models.Array{Shape: []int{len(vectors), len(vectors[0])}}
+	for _, v := range vectors {
+		a.Data = append(a.Data, v...)
+	}
+	return a
 }
 
 // embedTexts embeds the texts, each in every template.

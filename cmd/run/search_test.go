@@ -67,6 +67,25 @@ func TestRankByPicture(t *testing.T) {
 	}
 }
 
+func TestSaveEmbeds(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "embeds.safetensors")
+	var doc searchJSON
+	r := call(t, "-model", "clip", "-image", zooPictures+"/ship.png", "-image", zooPictures+"/cat.jpg",
+		"-text", "a ship", "-text", "a cat", "-text", "a dog", "-save", out, "-json")
+	requireFine(t, r)
+	requireJSON(t, r, &doc)
+	got := read(t, out)
+	assert.Equal(t, []int{2, 128}, got["image_embeds"].Shape)
+	assert.Equal(t, []int{3, 128}, got["text_embeds"].Shape)
+	require.Equal(t, []int{2, 3}, got["logits_per_image"].Shape)
+	for i, m := range doc.Images {
+		for k, s := range m.Scores {
+			assert.InDelta(t, s.Logit, got["logits_per_image"].Data[3*i+k], 1e-4)
+		}
+	}
+	requireError(t, call(t, "-model", "clip", "-image", zooPictures, "-text", "a", "-attention", "-save", out), cli.ExitUsage, "-attention")
+}
+
 func TestBadQueries(t *testing.T) {
 	pic, empty := zooPictures+"/cat.jpg", t.TempDir()
 	for _, c := range []struct {

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Makes the goldens of package tokenizer: a small vocabulary of our own and what
-transformers' CLIPTokenizer makes of some 2,500 texts with it.
+"""Makes the goldens of package tokenizer: small vocabularies of our own and what
+transformers' CLIPTokenizer, SiglipTokenizer and Siglip2Tokenizer make of some
+2,500 texts with them.
 
     python golden/tokenizer/generate.py                      everything here
     python golden/tokenizer/generate.py --true bpe_simple_vocab_16e6.txt.gz
-                                        ids.json.gz of CLIP's own vocabulary too
+                                        clip.json.gz of CLIP's own vocabulary too
 
 CLIP's vocabulary is a file of the package open_clip_torch; it is not kept here,
 the ids that it gives are.
@@ -24,6 +25,7 @@ import transformers
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "zoo"))
 import clip_tokenizer  # noqa: E402
+import generate_siglip  # noqa: E402
 
 WORDS = """a photo of the red apple cat dog running quickly through 1 2 3 42 2024 3.14 hello world it's they're we've I'm she'll he'd don't
 rock'n'roll O'Neill café naïve façade Straße GROSSE ÉTÉ İstanbul ΣΊΣΥΦΟΣ ὈΔΥΣΣΕΎΣ Москва Україна ЩЁКИ Ђорђе 東京 大阪 こんにちは カタカナ ﾊﾝｶｸ 서울 안녕하세요 北京 简体 繁體
@@ -87,6 +89,7 @@ def main():
     slow = encode(transformers.CLIPTokenizer(vocab=str(small / "vocab.json"), merges=str(small / "merges.txt")), strings)
     print(f"{len(strings)} texts; tokenizer.json and vocab.json differ on {sum(x != y for x, y in zip(fast, slow))}")
     dump(HERE / "small.json.gz", fast)
+    generate_siglip.generate(HERE, WORDS, strings, dump)
     if a.true:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(a.keep or temporary)

@@ -40,22 +40,22 @@ func NewText(b *ops.Builder, c TextConfig) (*Text, error) {
 	return t, nil
 }
 
-// Hidden gives the hidden state [N, T, D] after the first blocks of them on
-// token ids [N, T], without the final norm: diffusion models take the last but
-// one. All of them is [Text.Depth].
-func (t *Text) Hidden(r *gpu.Recorder, ids *gpu.Tensor, blocks int) *gpu.Tensor {
+// Hidden gives the hidden state [N, T, D] after the first blocks of them on token
+// ids [N, T], of which lengths [N] are no padding (nil: all), without the final
+// norm: diffusion models take the last but one. All of them is [Text.Depth].
+func (t *Text) Hidden(r *gpu.Recorder, ids, lengths *gpu.Tensor, blocks int) *gpu.Tensor {
 	x := t.Tokens.Forward(r, ids, t.table(ids.Shape[1])) // [N T D]
 	r.Tap("text.embeddings", x)
-	return transformer.Encode(r, "text.", t.Blocks[:blocks], x, false)
+	return transformer.Encode(r, "text.", t.Blocks[:blocks], x, lengths, transformer.None)
 }
 
-// ForwardText records the tower on token ids [N, T]; the token that is pooled of
-// each text is named by at [N], as [Text.Pooled] gives it. A tower of a dual
-// encoder has the output text_embeds [N, D], of unit length; one on its own
+// ForwardText records the tower on token ids [N, T], of which lengths [N] are no
+// padding (nil: all); the token that is pooled of each text is named by at [N], as
+// [Text.Pooled] gives it. A tower of a dual encoder has the output text_embeds [N, D], of unit length; one on its own
 // last_hidden_state [N, T, D] and pooler_output [N, D], and text_embeds as they
 // are where it has a projection.
-func (t *Text) ForwardText(r *gpu.Recorder, ids, at *gpu.Tensor) {
-	x := t.Hidden(r, ids, t.Depth)
+func (t *Text) ForwardText(r *gpu.Recorder, ids, at, lengths *gpu.Tensor) {
+	x := t.Hidden(r, ids, lengths, t.Depth)
 	if !t.Alone {
 		pooled := t.Norm.Forward(r, ops.Take(r, x, at)) // [N D]
 		r.Tap("text.pooled", pooled)

@@ -22,6 +22,7 @@ type Vision struct {
 	b        *ops.Builder
 	tables   map[[2]int]*ops.Table // the sequence's constant part by patch grid
 	features bool                  // last_hidden_state is an output too
+	lastOnly bool                  // of the attention probabilities those of the last layer
 }
 
 // NewVision makes a picture tower.
@@ -52,7 +53,7 @@ func (v *Vision) Forward(r *gpu.Recorder, pixels *gpu.Tensor, attentions bool) {
 	if v.PreNorm != nil {
 		x = v.PreNorm.Forward(r, x)
 	}
-	x = transformer.Encode(r, "", v.Blocks, x, attentions)
+	x = transformer.Encode(r, "", v.Blocks, x, nil, transformer.Asked(attentions, v.lastOnly))
 	if v.Pool != nil {
 		x = v.PostNorm.Forward(r, x)
 		v.show(r, x)
@@ -65,6 +66,10 @@ func (v *Vision) Forward(r *gpu.Recorder, pixels *gpu.Tensor, attentions bool) {
 	r.Tap("norm", class)
 	embed(r, "image_embeds", v.Projection.Forward(r, class))
 }
+
+// ShowLastAttention leaves out the attention probabilities of all layers but the
+// last: they grow with the square of the patches.
+func (v *Vision) ShowLastAttention() { v.lastOnly = true }
 
 // ShowFeatures has Forward give last_hidden_state too.
 func (v *Vision) ShowFeatures() { v.features = true }

@@ -151,3 +151,7 @@ func (c Config) PatchGrid(h, w int) (rows, columns, prefix int) {
 	grid := c.grid([2]int{h, w})
 	return grid[0], grid[1], c.prefix()
 }
+
+// PoolsPatches says that the head takes the mean of the patches and not the
+// class token.
+func (c Config) PoolsPatches() bool { return c.AveragePool }

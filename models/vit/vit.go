@@ -25,6 +25,7 @@ type Model struct {
 
 	b        *ops.Builder
 	features bool                  // last_hidden_state is an output beside logits
+	lastOnly bool                  // of the attention probabilities those of the last layer
 	tables   map[[2]int]*ops.Table // the sequence's constant part by patch grid
 }
 
@@ -72,6 +73,10 @@ func (m *Model) addHeads() {
 	}
 }
 
+// ShowLastAttention leaves out the attention probabilities of all layers but the
+// last: they grow with the square of the patches.
+func (m *Model) ShowLastAttention() { m.lastOnly = true }
+
 // ShowFeatures makes last_hidden_state [N, T, D], the tokens that the head
 // takes, an output of a classifier too.
 func (m *Model) ShowFeatures() { m.features = true }
@@ -80,11 +85,11 @@ func (m *Model) ShowFeatures() { m.features = true }
 // [N, classes] where there are classes (and cls_logits and distillation_logits
 // of DeiT with its teacher's head, whose mean logits is), else
 // last_hidden_state [N, T, D] and, with a pooler or in a DINOv2, pooler_output [N, P].
-// attentions adds attentions.i [N, heads, T, T] of every layer.
+// attentions adds attentions.i [N, heads, T, T] of every layer, or of the last.
 func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, attentions bool) {
 	x := ops.Tokens(r, m.PatchEmbed.Forward(r, pixels), m.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
 	r.Tap("embeddings", x)
-	x = transformer.Encode(r, "", m.Blocks, x, attentions)
+	x = transformer.Encode(r, "", m.Blocks, x, nil, transformer.Asked(attentions, m.lastOnly))
 	if m.Norm != nil {
 		x = m.Norm.Forward(r, x)
 		r.Tap("norm", x)

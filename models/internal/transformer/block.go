@@ -63,14 +63,17 @@ func newBlock(b *ops.Builder, c Config) Block {
 	}
 }
 
-// Forward is x + attention(norm(x)), then x + mlp(norm(x)). x: [N, T, D].
-// probs, if asked for, are the attention's, [N, heads, T, T].
-func (b *Block) Forward(r *gpu.Recorder, x *gpu.Tensor, withProbs bool) (out, probs *gpu.Tensor) {
+// Forward is x + attention(norm(x)), then x + mlp(norm(x)). x: [N, T, D]; lengths
+// are as [ops.Mask] has them, nil without padding. probs, if asked for, are the
+// attention's, [N, heads, T, T].
+func (b *Block) Forward(r *gpu.Recorder, x, lengths *gpu.Tensor, withProbs bool) (out, probs *gpu.Tensor) {
+	mask := b.mask
+	mask.Lengths = lengths
 	qkv := b.QKV.Forward(r, b.Norm1.Forward(r, x)) // [N T 3·D]
 	if withProbs {
-		probs = ops.AttentionProbs(r, qkv, b.heads, b.mask)
+		probs = ops.AttentionProbs(r, qkv, b.heads, mask)
 	}
-	x = b.Proj.Forward(r, ops.Attention(r, qkv, b.heads, b.mask), ops.Residual(x)) // [N T D]
+	x = b.Proj.Forward(r, ops.Attention(r, qkv, b.heads, mask), ops.Residual(x)) // [N T D]
 	return b.FC2.Forward(r, b.hidden(r, b.Norm2.Forward(r, x)), ops.Residual(x)), probs
 }
 
@@ -82,14 +85,38 @@ func (b *Block) hidden(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	return b.FC1.Forward(r, x, ops.Then(b.act))
 }
 
-// Encode puts x [N, T, D] through the blocks in order. Each one's output is
-// tapped as layer.i below prefix; attentions makes its probabilities
-// [N, heads, T, T] the output attentions.i.
-func Encode(r *gpu.Recorder, prefix string, blocks []Block, x *gpu.Tensor, attentions bool) *gpu.Tensor {
+// Probs are the blocks whose attention probabilities are asked for.
+type Probs int
+
+// Those of no block, of the last one, of all.
+const (
+	None Probs = iota
+	Last
+	All
+)
+
+// Asked are the blocks of a network of which probabilities are asked for, or only
+// the last one's.
+func Asked(any, last bool) Probs {
+	switch {
+	case !any:
+		return None
+	case last:
+		return Last
+	}
+	return All
+}
+
+// Encode puts x [N, T, D] through the blocks in order; lengths are as in
+// [Block.Forward]. Each one's output is
+// tapped as layer.i below prefix; the probabilities that are asked for,
+// [N, heads, T, T], are the outputs attentions.i.
+func Encode(r *gpu.Recorder, prefix string, blocks []Block, x, lengths *gpu.Tensor, asked Probs) *gpu.Tensor {
 	for i := range blocks {
 		r.Enter(fmt.Sprintf("%sblocks.%d", prefix, i))
 		var probs *gpu.Tensor
-		if x, probs = blocks[i].Forward(r, x, attentions); attentions {
+		wanted := asked == All || asked == Last && i == len(blocks)-1
+		if x, probs = blocks[i].Forward(r, x, lengths, wanted); wanted {
 			r.Output(fmt.Sprintf("attentions.%d", i), probs)
 		}
 		r.Leave()

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"saccade/cmd/internal/cli"
+	"saccade/figure"
+	"saccade/models"
+	"saccade/picture"
+)
+
+// maxDrawn is how many pictures a figure has at most: more are too small to see
+// or too many to hold.
+const maxDrawn = 64
+
+// columns is how many panels of one picture stand side by side at most.
+const columns = 6
+
+// writtenJSON is a picture that was drawn.
+type writtenJSON struct {
+	Path   string `json:"path"`
+	Width  int    `json:"width"`
+	Height int    `json:"height"`
+}
+
+// drawing is one call that draws a figure.
+type drawing struct {
+	*app
+	m       *models.Model
+	bar     *progress
+	forward time.Duration
+	errors  []pathError
+}
+
+// seen is a picture as a network saw it.
+type seen struct {
+	path    string
+	img     *picture.Image // all of it
+	view    *picture.Image // what the preprocessing kept, in the picture's own sharpness
+	pixels  models.Array   // [1 C H W]
+	h, w    int
+	outputs map[string]models.Array
+}
+
+// draw draws what the flags ask for of one model.
+func (a *app) draw(ctx context.Context, m *models.Model) error {
+	d := &drawing{app: a, m: m, bar: a.progress()}
+	switch {
+	case a.explain != "":
+		return d.drawExplanation(ctx)
+	case a.pca:
+		return d.drawParts(ctx)
+	}
+	return d.drawHeads(ctx)
+}
+
+// each runs the network on one picture after the other. A bad one of several is
+// named and left out.
+func (d *drawing) each(ctx context.Context, report func(s *seen) error) error {
+	for i, path := range d.pictures {
+		s, err := d.look(ctx, path)
+		if err == nil {
+			d.bar.pictures(i+1, len(d.pictures))
+			err = report(s)
+			d.bar.clear()
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		d.bar.clear()
+		if err := d.bad(path, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unreadable is the error of a picture, where others of the network end all.
+type unreadable struct{ error }
+
+// bad takes the error of a picture.
+func (d *drawing) bad(path string, err error) error {
+	u, ok := err.(unreadable)
+	if !ok {
+		return err
+	}
+	err = naming(path, u.error)
+	if len(d.pictures) == 1 {
+		return err
+	}
+	d.complain(err)
+	d.errors = append(d.errors, pathError{path, cli.OneLine(err)})
+	return nil
+}
+
+// look runs the network on a picture.
+func (d *drawing) look(ctx context.Context, path string) (*seen, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	img, err := picture.Open(path, picture.DecodeOptions{Background: d.background})
+	if err != nil {
+		return nil, unreadable{err}
+	}
+	pixels, h, w, err := d.m.Preprocess(img)
+	if err != nil {
+		return nil, unreadable{err}
+	}
+	s := &seen{path: path, img: img, h: h, w: w, pixels: models.Array{Shape: []int{1, len(pixels) / (h * w), h, w}, Data: pixels}}
+	if s.view, err = d.m.Processor.View(img, figure.DefaultSide); err != nil {
+		return nil, unreadable{err}
+	}
+	began := time.Now()
+	if s.outputs, err = d.m.Forward(ctx, s.pixels); err != nil {
+		return nil, err
+	}
+	d.forward += time.Since(began)
+	return s, nil
+}
+
+// heat lays a map over a picture.
+func heat(at models.Map, legend string) *figure.Heat {
+	return figure.NewHeat(grid(at), at.Values, legend)
+}
+
+func grid(at models.Map) figure.Grid {
+	return figure.Grid{Rows: at.Rows, Columns: at.Columns, Width: at.Width, Height: at.Height}
+}
+
+// write draws a figure and writes it.
+func (a *app) write(path string, f figure.Figure) (*writtenJSON, error) {
+	m, err := f.Draw()
+	if err == nil {
+		err = picture.WritePNG(path, m)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &writtenJSON{path, m.W, m.H}, nil
+}
+
+// finish prints the document, or what was written, and the summary.
+func (d *drawing) finish(document any) error {
+	if d.json {
+		if err := d.stdout.document(document); err != nil {
+			return err
+		}
+	}
+	if len(d.errors) > 0 {
+		return errReported
+	}
+	if !d.json {
+		d.summary(d.m, len(d.pictures), d.forward)
+	}
+	return nil
+}
+
+// print tells what was written.
+func (w *writtenJSON) print(o *output) {
+	o.printf("%s: %d×%d pixels\n", w.Path, w.Width, w.Height)
+}
+
+// sees says in how many pixels the network sees what is drawn in more of them.
+func sees(s *seen) string { return fmt.Sprintf("seen in %d×%d pixels", s.w, s.h) }
+
+// base is a path's last part, for titles.
+func base(path string) string { return filepath.Base(path) }
+
+// arrange puts the panels of pictures, equally many of each, into rows: those of
+// a few pictures side by side where there is room, those of one below each other
+// where there is none; rows are about equally full.
+func arrange(groups [][]figure.Panel) figure.Figure {
+	per := len(groups[0])
+	if per > columns {
+		var f figure.Figure
+		for _, g := range groups {
+			f.Rows = append(f.Rows, figure.Wrap(g, even(per, columns))...)
+		}
+		f.Side = side(even(per, columns))
+		return f
+	}
+	n := per * even(len(groups), columns/per)
+	return figure.Figure{Rows: figure.Wrap(slices.Concat(groups...), n), Side: side(min(n, per*len(groups)))}
+}
+
+// even is how many of n things, at most so many, stand in a row so that rows are
+// about equally full.
+func even(n, most int) int {
+	rows := (n + most - 1) / most
+	return (n + rows - 1) / rows
+}
+
+// side is the size of the pictures of a figure with so many panels in a row.
+func side(panels int) int {
+	switch {
+	case panels <= 4:
+		return figure.DefaultSide
+	case panels <= 8:
+		return 224
+	}
+	return 160
+}

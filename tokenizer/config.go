@@ -1,0 +1,103 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+)
+
+// config is what matters of tokenizer_config.json.
+type config struct {
+	Class       string `json:"tokenizer_class"`
+	BOS         token  `json:"bos_token"`
+	EOS         token  `json:"eos_token"`
+	Pad         token  `json:"pad_token"`
+	Unknown     token  `json:"unk_token"`
+	AddBOS      *bool  `json:"add_bos_token"`
+	AddEOS      *bool  `json:"add_eos_token"`
+	PaddingSide string `json:"padding_side"`
+	LowerCase   *bool  `json:"do_lower_case"`
+	Legacy      *bool  `json:"legacy"`
+	Added       map[string]struct {
+		Content string `json:"content"`
+		Special bool   `json:"special"`
+	} `json:"added_tokens_decoder"`
+}
+
+// token is a string, or an added token with its content; "" for none.
+type token string
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (t *token) UnmarshalJSON(data []byte) error {
+	var added struct{ Content string }
+	if json.Unmarshal(data, &added) == nil {
+		*t = token(added.Content)
+		return nil
+	}
+	return json.Unmarshal(data, (*string)(t))
+}
+
+// or is the token, or another where none is named.
+func (t token) or(other string) string {
+	if t == "" {
+		return other
+	}
+	return string(t)
+}
+
+// is says that a setting is there and as given.
+func is(setting *bool, value bool) bool { return setting != nil && *setting == value }
+
+// class is the class of transformers, fast or not.
+func (c config) class() string { return strings.TrimSuffix(c.Class, "Fast") }
+
+// readConfig reads tokenizer_config.json, if that is there.
+func readConfig(fsys fs.FS) (c config, err error) {
+	data, err := fs.ReadFile(fsys, "tokenizer_config.json")
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	if err != nil {
+		return c, err
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
+		return c, fmt.Errorf("tokenizer_config.json: %w", err)
+	}
+	return c, nil
+}
+
+// frame is the tokens before and after a text, where the configuration says so
+// in place of tokenizer.json.
+func (c config) frame(v *vocabulary) (before, after []uint32, ok bool, err error) {
+	if c.AddBOS == nil && c.AddEOS == nil {
+		return nil, nil, false, nil
+	}
+	for _, x := range []struct {
+		on   *bool
+		name string
+		to   *[]uint32
+	}{{c.AddBOS, c.BOS.or("<bos>"), &before}, {c.AddEOS, c.EOS.or("<eos>"), &after}} {
+		if is(x.on, true) {
+			id, err := v.find(x.name)
+			if err != nil {
+				return nil, nil, false, fmt.Errorf("tokenizer_config.json: %w", err)
+			}
+			*x.to = []uint32{id}
+		}
+	}
+	return before, after, true, nil
+}
+
+// left says that texts are padded before them: as the configuration or
+// tokenizer.json says, else as the class does.
+func (c config) left(f *file) bool {
+	switch {
+	case c.PaddingSide != "":
+		return c.PaddingSide == "left"
+	case f.Padding != nil:
+		return f.Padding.Direction == "Left"
+	}
+	return c.class() == "GemmaTokenizer" || c.class() == "Siglip2Tokenizer"
+}
