@@ -1,0 +1,105 @@
+package scheduler
+
+import (
+	"errors"
+	"math"
+)
+
+// Tensors that PNDM keeps: the latest outputs in a ring of three, the latents
+// that a step of several evaluations began with, and their weighted outputs.
+const (
+	pndmBegan = Kept + 3
+	pndmSum   = Kept + 4
+)
+
+// pndmOutput is where the output that is the n-th to be kept is kept.
+func pndmOutput(n int) Tensor { return Kept + Tensor(n%3) }
+
+// pndm plans pseudo numerical methods (Liu et al. 2022): four Runge-Kutta steps
+// of four evaluations each, unless they are skipped, then linear multistep.
+func (p *planner) pndm() error {
+	points, err := p.whole(p.steps, p.TrainTimesteps, false)
+	if err != nil {
+		return err
+	}
+	if p.SkipPRKSteps {
+		return p.plmsAlone(points)
+	}
+	if len(points) < 4 {
+		return errors.New("PNDM without skip_prk_steps needs 4 steps at least")
+	}
+	if p.begin > 0 {
+		return errors.New("PNDM's Runge-Kutta steps begin with noise alone; expected strength 1, skip_prk_steps or another scheduler")
+	}
+	p.prk(points[:4])
+	for i, t := range points[3:] {
+		p.plms(i+3, t, t-p.stride(), false)
+	}
+	return nil
+}
+
+// prk plans three Runge-Kutta steps between four timesteps.
+func (p *planner) prk(points []float64) {
+	half := float64(p.TrainTimesteps / p.steps / 2)
+	for i, t := range points[:3] {
+		began, next := one(pndmBegan), points[i+1]
+		out := one(Output)
+		p.step(t, 1, p.levelAt(t),
+			one(Latents).to(pndmBegan), out.to(pndmOutput(i)), out.times(1.0/6).to(pndmSum),
+			p.transfer(began, out, t, t-half).to(Latents))
+		p.step(next+half, 1, p.levelAt(next+half),
+			one(pndmSum).plus(out.times(1.0/3)).to(pndmSum), p.transfer(began, out, t, next+half).to(Latents))
+		p.step(next+half, 1, p.levelAt(next+half),
+			one(pndmSum).plus(out.times(1.0/3)).to(pndmSum), p.transfer(began, out, t, next).to(Latents))
+		p.step(next, 1, p.levelAt(next),
+			p.transfer(began, one(pndmSum).plus(out.times(1.0/6)), t, next).to(Latents))
+	}
+}
+
+// plmsAlone plans linear multistep from the first evaluation on; the first step
+// is done twice, the second time with the mean of the outputs at its two ends
+// (Liu et al. 2022, by way of Crowson's PLMS sampler).
+func (p *planner) plmsAlone(points []float64) error {
+	if len(points) > 1 {
+		points = append(points[:2:2], points[1:]...)
+	}
+	for i, t := range points[p.begin:] {
+		if i != 1 {
+			p.plms(max(0, i-1), t, t-p.stride(), i == 0)
+			continue
+		}
+		mean := one(Output).plus(one(pndmOutput(0))).times(0.5)
+		p.step(t, 1, p.levelAt(t), p.transfer(one(pndmBegan), mean, t+p.stride(), t).to(Latents))
+	}
+	return nil
+}
+
+// plms plans a step of linear multistep (Adams and Bashforth's, of the order
+// that the outputs kept allow); first keeps the latents too.
+func (p *planner) plms(kept int, t, prev float64, first bool) {
+	earlier := func(n int) linear { return one(pndmOutput(kept - n)) }
+	out := one(Output)
+	switch kept {
+	case 0:
+	case 1:
+		out = out.times(3).minus(earlier(1)).times(1.0 / 2)
+	case 2:
+		out = out.times(23).minus(earlier(1).times(16)).plus(earlier(2).times(5)).times(1.0 / 12)
+	default:
+		out = out.times(55).minus(earlier(1).times(59)).plus(earlier(2).times(37)).minus(earlier(3).times(9)).times(1.0 / 24)
+	}
+	var updates []Update
+	if first {
+		updates = append(updates, one(Latents).to(pndmBegan))
+	}
+	p.step(t, 1, p.levelAt(t), append(updates, p.transfer(one(Latents), out, t, prev).to(Latents), one(Output).to(pndmOutput(kept)))...)
+}
+
+// transfer brings latents x from one timestep to another by the outputs out
+// (Liu et al. 2022, equation 9).
+func (p *planner) transfer(x, out linear, from, to float64) linear {
+	a, b := p.alphaAt(from), p.alphaAt(to)
+	alpha, sigma := roots(a)
+	scale := (b - a) / (a*math.Sqrt(1-b) + math.Sqrt(a*(1-a)*b))
+	return x.times(math.Sqrt(b / a)).minus(p.epsilon(x, out, alpha, sigma).times(scale))
+}
