@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -73,25 +74,28 @@ type class struct {
 	accepts map[string][]string
 }
 
-// classes are the schedulers supported.
+// classes are the schedulers supported. They are set in init, as their plans
+// look themselves up in them.
 var classes map[string]class
 
 func init() {
 	dpm := []string{"dpmsolver++", "sde-dpmsolver++", "deis"}
+	ends := []string{"zero", "sigma_min"}
 	solvers := []string{"midpoint", "heun", "bh1", "bh2", "logrho"}
 	classes = map[string]class{
 		"DDPMScheduler": {plan: (*planner).ddpm, sample: true, alphaOne: true, accepts: map[string][]string{
 			"variance_type": {"fixed_small", "fixed_small_log", "fixed_large"}}},
-		"DDIMScheduler":                   {plan: (*planner).ddim, sample: true},
-		"PNDMScheduler":                   {plan: (*planner).pndm},
-		"LCMScheduler":                    {plan: (*planner).lcm, sample: true},
-		"EulerDiscreteScheduler":          {plan: (*planner).euler, sigmas: true, sample: true},
+		"DDIMScheduler": {plan: (*planner).ddim, sample: true},
+		"PNDMScheduler": {plan: (*planner).pndm},
+		"LCMScheduler":  {plan: (*planner).lcm, sample: true},
+		"EulerDiscreteScheduler": {plan: (*planner).euler, sigmas: true, sample: true, accepts: map[string][]string{
+			"final_sigmas_type": ends}},
 		"EulerAncestralDiscreteScheduler": {plan: (*planner).eulerAncestral, sigmas: true},
 		"HeunDiscreteScheduler":           {plan: (*planner).heun, sigmas: true, sample: true},
 		"DPMSolverMultistepScheduler": {plan: (*planner).dpm, sigmas: true, sample: true, accepts: map[string][]string{
-			"algorithm_type": dpm, "solver_type": solvers, "variance_type": {""}}},
+			"algorithm_type": dpm, "solver_type": solvers, "variance_type": {""}, "final_sigmas_type": ends}},
 		"UniPCMultistepScheduler": {plan: (*planner).unipc, sigmas: true, sample: true, accepts: map[string][]string{
-			"solver_type": solvers}},
+			"solver_type": solvers, "final_sigmas_type": ends}},
 	}
 }
 
@@ -200,13 +204,14 @@ func (c *Config) check() error {
 	if class.sample {
 		predictions = append(predictions, "sample")
 	}
-	return errors.Join(
+	return cmp.Or(
 		c.checkSchedule(),
 		c.expect("prediction_type", c.PredictionType, predictions),
 		c.expect("timestep_spacing", c.TimestepSpacing, []string{"leading", "trailing", "linspace"}),
 		c.expect("variance_type", c.VarianceType, class.accepts["variance_type"]),
 		c.expect("algorithm_type", c.AlgorithmType, class.accepts["algorithm_type"]),
 		c.expect("solver_type", c.SolverType, class.accepts["solver_type"]),
+		c.expect("final_sigmas_type", c.FinalSigmas, class.accepts["final_sigmas_type"]),
 		c.checkUnsupported(),
 	)
 }

@@ -73,7 +73,9 @@ func (p *planner) ddim() error {
 	return nil
 }
 
-// stride is how far a step of DDIM and PNDM goes, whatever the spacing.
+// stride is how far a step of DDIM and PNDM goes. It is that of the leading
+// spacing, whatever the spacing, as in diffusers: linspace's few steps are
+// longer, and do not lead to a picture.
 func (p *planner) stride() float64 { return float64(p.TrainTimesteps / p.steps) }
 
 // lcm plans the sampling of a latent consistency model (Luo et al. 2023,

@@ -58,7 +58,9 @@ func (p *planner) prk(points []float64) {
 
 // plmsAlone plans linear multistep from the first evaluation on; the first step
 // is done twice, the second time with the mean of the outputs at its two ends
-// (Liu et al. 2022, by way of Crowson's PLMS sampler).
+// (Liu et al. 2022, by way of Crowson's PLMS sampler). Begun in the middle, it
+// is the second evaluation all the same that repeats, as in diffusers, although
+// the timesteps then repeat none: the latents end a step short of the picture.
 func (p *planner) plmsAlone(points []float64) error {
 	if len(points) > 1 {
 		points = append(points[:2:2], points[1:]...)

@@ -8,8 +8,9 @@ import (
 
 // spacing is n descending timesteps as timestep_spacing says (Lin et al. 2024,
 // table 2), over the training timesteps below last. With beyond, the interval
-// has another point at its low end, which is left out. The trailing spacing of
-// some numbers is a step longer, by rounding, which is diffusers' too.
+// has another point at its low end, which is left out. Of some numbers, such as
+// 61, diffusers' trailing spacing has by rounding one more timestep, -1, for
+// which no model was trained; here it has not.
 func (c *Config) spacing(n, last int, beyond bool) ([]float64, error) {
 	points := n
 	if beyond {
@@ -28,9 +29,10 @@ func (c *Config) spacing(n, last int, beyond bool) ([]float64, error) {
 			t = append(t, float64(i*ratio))
 		}
 	default:
-		t = arange(float64(last), 0, -float64(c.TrainTimesteps)/float64(n))
-		for i, v := range t {
-			t[i] = math.RoundToEven(v) - 1
+		from, ratio := float64(last), float64(c.TrainTimesteps)/float64(n)
+		delta := (from - ratio) - from // as numpy.arange has it
+		for i := range min(n, int(math.Ceil(from/ratio))) {
+			t = append(t, math.RoundToEven(from+float64(i)*delta)-1)
 		}
 		return t, nil
 	}
@@ -65,16 +67,6 @@ func linspace(start, end float64, n int) []float64 {
 	}
 	if n > 1 {
 		out[n-1] = end
-	}
-	return out
-}
-
-// arange is numpy's.
-func arange(start, end, step float64) []float64 {
-	out := make([]float64, int(math.Ceil((end-start)/step)))
-	delta := (start + step) - start
-	for i := range out {
-		out[i] = start + float64(i)*delta
 	}
 	return out
 }
