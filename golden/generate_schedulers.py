@@ -11,8 +11,9 @@ f64, so that what is compared is the formulas and not roundings.
 The file: noise [50][4] and picture [4], which all cases share; cases, each with
 config (the text of scheduler_config.json), steps, strength, init_sigma, timesteps, begin
 (the latents before the first step: noise[0] times init_sigma, or with a strength
-below 1 the picture with noise[0] added) and latents (after each step). Step i of
-a stochastic scheduler takes noise[i]; numbers have ten digits.
+below 1 the picture with noise[0] added), latents (after each step) and latents_f32
+(after the last, all in f32 as a pipeline has it). Step i of a stochastic
+scheduler takes noise[i]; numbers have ten digits.
 
 It also writes models/diffusion/scheduler/defaults.json: the arguments of the
 classes' constructors with their defaults.
@@ -56,7 +57,7 @@ SNR = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
 
 def model(x, t):
     """The network: linear in its input x [4], and a function of the timestep."""
-    j = torch.arange(WIDTH, dtype=torch.float64)
+    j = torch.arange(WIDTH, dtype=x.dtype)
     return 0.4 * x + 0.2 * x.flip(0) + 0.5 * torch.sin(t / 100 + j)
 
 
@@ -85,41 +86,44 @@ STOCHASTIC = [
 
 
 def run(config, steps, strength, noise, picture):
-    """One case, as a pipeline does it."""
-    name = config["_class_name"]
-    scheduler = getattr(diffusers, name).from_config(config)
-    scheduler.set_timesteps(steps)
-    timesteps = scheduler.timesteps
-    begin = (steps - min(int(steps * strength), steps)) * scheduler.order
-    timesteps = timesteps[begin:]
-    if hasattr(scheduler, "set_begin_index"):
-        scheduler.set_begin_index(begin)
-    widen(scheduler)
+    """One case, or None if it is not finite."""
+    case = {"config": json.dumps(config), "steps": steps, "strength": strength}
     modules = [scheduling_euler_discrete, *STOCHASTIC]
-    torch.set_default_dtype(torch.float64)
-    for m in modules:
-        m.torch = Wide()
     try:
-        x = noise[0] * float(scheduler.init_noise_sigma)
-        if strength < 1:
-            x = scheduler.add_noise(picture[None], noise[:1], timesteps[:1])[0]
-        first, after = x, []
-        for i, t in enumerate(timesteps):
-            for m in STOCHASTIC:
-                m.randn_tensor = lambda shape, i=i, **_: noise[i].reshape(shape)
-            scaled = scheduler.scale_model_input(x[None], t)[0]
-            x = scheduler.step(model(scaled, t.double())[None], t, x[None], return_dict=False)[0][0]
-            after.append(x)
+        case |= loop(config, steps, strength, noise, picture, modules)
     finally:
         torch.set_default_dtype(torch.float32)
         for m in modules:
             m.torch = torch
-    if not all(torch.isfinite(x).all() for x in after):
-        return None
+    case["latents_f32"] = loop(config, steps, strength, noise.float(), picture.float(), [])["latents"][-1]
+    return case if np.isfinite(case["latents"]).all() else None
+
+
+def loop(config, steps, strength, noise, picture, wide):
+    """What a pipeline does; the modules in wide compute in f64."""
+    torch.set_default_dtype(torch.float32)
+    scheduler = getattr(diffusers, config["_class_name"]).from_config(config)
+    scheduler.set_timesteps(steps)
+    begin = (steps - min(int(steps * strength), steps)) * scheduler.order
+    timesteps = scheduler.timesteps[begin:]
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(begin)
+    if wide:
+        widen(scheduler)
+        torch.set_default_dtype(torch.float64)
+    for m in wide:
+        m.torch = Wide()
+    x = noise[0] * float(scheduler.init_noise_sigma)
+    if strength < 1:
+        x = scheduler.add_noise(picture[None], noise[:1], timesteps[:1])[0]
+    first, after = x, []
+    for i, t in enumerate(timesteps):
+        for m in STOCHASTIC:
+            m.randn_tensor = lambda shape, i=i, **_: noise[i].reshape(shape)
+        scaled = scheduler.scale_model_input(x[None], t)[0]
+        x = scheduler.step(model(scaled, t.to(x.dtype))[None], t, x[None], return_dict=False)[0][0]
+        after.append(x)
     return {
-        "config": config,
-        "steps": steps,
-        "strength": strength,
         "init_sigma": float(scheduler.init_noise_sigma),
         "timesteps": timesteps.tolist(),
         "begin": first.tolist(),
@@ -244,7 +248,6 @@ def main():
             if c is None:
                 print(f"left out, as it is not finite: {config}, {steps} steps")
                 continue
-            c["config"] = json.dumps(config)
             cases.append({k: digits(v) for k, v in c.items()})
     golden = {
         "source": f"diffusers {diffusers.__version__}, torch {torch.__version__.split('+')[0]}, numpy {np.__version__}",
