@@ -21,6 +21,10 @@
 //		}
 //	}
 //
+// All steps of a plan store the same tensors in the same order, so that the body
+// of the loop is recorded once, an ops.Combine for every line, and replayed with
+// the factors of each step: see [Plan.Operands].
+//
 // Inpainting replaces, after step i, what the mask keeps by the picture at
 // Steps[i+1].Level, and after the last step by the picture itself.
 //

@@ -73,14 +73,15 @@ func (p *planner) dpm() error {
 	n := len(timesteps)
 	for i := p.begin; i < n; i++ {
 		at, to := points[i], points[i+1]
-		now, before := Kept+Tensor(i%2), Kept+Tensor((i+1)%2)
+		const now, before = Kept, Kept + 1
 		final := i == n-1 && (p.EulerAtFinal || p.LowerOrderFinal && n < 15 || p.FinalSigmas == "zero")
 		var slope linear // of the predicted samples, over the step
 		if p.SolverOrder == 2 && i > p.begin && !final {
 			slope = one(now).minus(one(before)).times((to.lambda - at.lambda) / (at.lambda - points[i-1].lambda))
 		}
-		next := p.dpmStep(at, to, one(now), slope)
-		p.step(timesteps[i], 1, at.level(), p.sample(one(Latents), at.alpha, at.sigma).to(now), next.to(Latents))
+		pred := p.sample(one(Latents), at.alpha, at.sigma)
+		p.step(timesteps[i], 1, at.level(), append(shift(now, p.SolverOrder, i-p.begin),
+			pred.to(now), p.dpmStep(at, to, one(now), slope).to(Latents))...)
 	}
 	return nil
 }

@@ -87,25 +87,23 @@ func (p *planner) eulerAncestral() error {
 // heun plans Heun's method: Euler's, then again with the mean of the directions
 // at both ends, but for the last step, whose end has no noise.
 func (p *planner) heun() error {
-	const began, first, second = Kept, Kept + 1, Kept + 2
+	const began, first, latest = Kept, Kept + 1, Kept + 2
 	timesteps, sigmas, err := p.sigmas()
 	if err != nil {
 		return err
 	}
 	for i := p.begin; i < len(timesteps); i++ {
 		from, to := sigmas[i], sigmas[i+1]
-		pred, updates := p.sigmaSample(from, first)
-		if updates == nil {
-			updates = []Update{pred.to(first)}
-		}
-		p.sigmaStep(timesteps[i], from, append(updates, one(Latents).to(began), towards(one(first), from, to).to(Latents))...)
+		pred, updates := p.sigmaSample(from, latest)
+		p.sigmaStep(timesteps[i], from, append(updates,
+			one(Latents).to(began), pred.to(first), towards(one(first), from, to).to(Latents))...)
 		if to == 0 {
 			break
 		}
-		pred, updates = p.sigmaSample(to, second)
+		pred, updates = p.sigmaSample(to, latest)
 		slope := one(began).minus(one(first)).times(1 / from).plus(one(Latents).minus(pred).times(1 / to))
-		next := one(began).plus(slope.times((to - from) / 2))
-		p.sigmaStep(timesteps[i+1], to, append(updates, next.to(Latents))...)
+		p.sigmaStep(timesteps[i+1], to, append(updates,
+			one(began).to(began), one(first).to(first), one(began).plus(slope.times((to-from)/2)).to(Latents))...)
 	}
 	return nil
 }

@@ -55,7 +55,13 @@ func run(t *testing.T, p *Plan, latents []float64, noise [][]float64) [][]float6
 	tensors := make([][]float64, int(Kept)+p.Kept)
 	tensors[Latents] = latents
 	var after [][]float64
+	operands := p.Operands()
 	for i, s := range p.Steps {
+		require.Len(t, s.Updates, len(operands))
+		for k, u := range s.Updates {
+			require.Equal(t, p.Steps[0].Updates[k].To, u.To)
+			require.LessOrEqual(t, len(operands[k]), MostTerms)
+		}
 		x := make([]float64, len(latents))
 		for k, v := range tensors[Latents] {
 			x[k] = v * s.InputScale
@@ -74,7 +80,6 @@ func run(t *testing.T, p *Plan, latents []float64, noise [][]float64) [][]float6
 }
 
 func combine(t *testing.T, tensors [][]float64, u Update) []float64 {
-	require.LessOrEqual(t, len(u.Terms), MostTerms)
 	y := make([]float64, len(tensors[Latents]))
 	for _, term := range u.Terms {
 		require.NotNil(t, tensors[term.Of], "tensor %d is read before it was written", term.Of)

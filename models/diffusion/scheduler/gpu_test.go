@@ -2,7 +2,9 @@ package scheduler
 
 import (
 	"fmt"
+	"math"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,7 +13,7 @@ import (
 	"saccade/ops"
 )
 
-// Plans run on the GPU as one program, each update by one combination, give
+// Plans run on the GPU, all steps by one recording of combinations, give
 // what they give in f64, for the same outputs of the model. The tolerance is
 // that of the goldens and the roundings of a few steps in f32, 6e-8 each.
 func TestGPU(t *testing.T) {
@@ -38,56 +40,62 @@ func TestGPU(t *testing.T) {
 }
 
 // runGPU gives the latents after a plan. The model's outputs are uploaded, of
-// the latents that the golden has before each step.
+// the latents that the golden has before each step; so are all tensors, which a
+// loop would leave on the GPU.
 func runGPU(t *testing.T, dev *gpu.Device, p *Plan, c goldenCase, noise [][]float64) []float64 {
+	operands, width := p.Operands(), len(c.Begin)
 	r := dev.Record(gpu.F16)
-	in, rows := map[string]any{}, 0
-	for _, s := range p.Steps {
-		rows += len(s.Updates)
+	factors := r.Input("factors", gpu.F32, len(operands), ops.CombineFactors)
+	in, tensors := map[string]any{}, make([]*gpu.Tensor, int(Kept)+p.Kept)
+	for i := range tensors {
+		tensors[i] = r.Input(fmt.Sprint(i), gpu.F32, 1, width)
+		in[fmt.Sprint(i)] = slices.Repeat([]float32{float32(math.NaN())}, width) // until it is written
 	}
-	factors := make([]float32, rows*ops.CombineFactors)
-	f := r.Input("factors", gpu.F32, rows, ops.CombineFactors)
-	upload := func(name string, v []float64) *gpu.Tensor {
-		x := make([]float32, len(v))
-		for i := range v {
-			x[i] = float32(v[i])
+	for k, u := range p.Steps[0].Updates {
+		xs := make([]ops.Operand, len(operands[k]))
+		for i, of := range operands[k] {
+			xs[i].X = tensors[of]
 		}
-		in[name] = x
-		return r.Input(name, gpu.F32, 1, len(x))
+		tensors[u.To] = ops.Combine(r, gpu.F32, 1, factors, k, xs...)
 	}
-	tensors, row, latents := make([]*gpu.Tensor, int(Kept)+p.Kept), 0, c.Begin
-	tensors[Latents] = upload("latents", latents)
-	for i, s := range p.Steps {
-		x := make([]float64, len(latents))
-		for k, v := range latents {
-			x[k] = v * s.InputScale
-		}
-		tensors[Output] = upload(fmt.Sprint("output ", i), fakeModel(x, s.Timestep))
-		if s.Noise {
-			tensors[Noise] = upload(fmt.Sprint("noise ", i), noise[i])
-		}
-		for _, u := range s.Updates {
-			operands := make([]ops.Operand, len(u.Terms))
-			for k, term := range u.Terms {
-				operands[k].X = tensors[term.Of]
-				factors[row*ops.CombineFactors+k] = float32(term.Factor)
-			}
-			factors[row*ops.CombineFactors+ops.MostCombined] = float32(u.Clip)
-			tensors[u.To] = ops.Combine(r, gpu.F32, 1, f, row, operands...)
-			row++
-		}
-		latents = c.Latents[i]
+	for _, u := range p.Steps[0].Updates {
+		r.Output(fmt.Sprint(int(u.To)), tensors[u.To])
 	}
-	in["factors"] = factors
-	r.Output("latents", tensors[Latents])
 	program, err := r.Finish()
 	require.NoError(t, err)
 	defer program.Close()
-	out, err := program.Run(t.Context(), in)
-	require.NoError(t, err)
-	got := make([]float64, len(latents))
-	for i := range got {
-		got[i] = float64(out["latents"][i])
+
+	latents := c.Begin
+	in[fmt.Sprint(int(Latents))] = narrow(latents)
+	for i, s := range p.Steps {
+		f := make([]float32, len(operands)*ops.CombineFactors)
+		for k, u := range s.Updates {
+			copy(f[k*ops.CombineFactors:], narrow(u.Factors(operands[k])))
+			f[k*ops.CombineFactors+ops.MostCombined] = float32(u.Clip)
+		}
+		x := make([]float64, width)
+		for k, v := range latents {
+			x[k] = v * s.InputScale
+		}
+		in["factors"], in[fmt.Sprint(int(Output))], in[fmt.Sprint(int(Noise))] = f, narrow(fakeModel(x, s.Timestep)), narrow(noise[i])
+		out, err := program.Run(t.Context(), in)
+		require.NoError(t, err)
+		for name, v := range out {
+			in[name] = v
+		}
+		latents = c.Latents[i]
+	}
+	got := make([]float64, width)
+	for i, v := range in[fmt.Sprint(int(Latents))].([]float32) {
+		got[i] = float64(v)
 	}
 	return got
+}
+
+func narrow(v []float64) []float32 {
+	out := make([]float32, len(v))
+	for i, x := range v {
+		out[i] = float32(x)
+	}
+	return out
 }

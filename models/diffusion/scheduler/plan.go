@@ -14,7 +14,8 @@ type Plan struct {
 	Steps     []Step
 }
 
-// Step is one evaluation of the model and what follows.
+// Step is one evaluation of the model and what follows. The updates of all steps
+// of a plan are as many and store the same tensors in the same order.
 type Step struct {
 	Timestep   float64 // whole, but for Euler's and Heun's
 	InputScale float64 // the model's input is the latents times this
@@ -56,6 +57,48 @@ const (
 	Kept
 )
 
+// Operands are, for each of a step's updates, the tensors that it takes in any
+// step of the plan, at most MostTerms: with them and [Update.Factors] one recorded
+// sequence of combinations does every step. A factor 0 must leave its tensor
+// unread, since it may not have been written yet.
+func (p *Plan) Operands() [][]Tensor {
+	operands := make([][]Tensor, len(p.Steps[0].Updates))
+	for _, s := range p.Steps {
+		for i, u := range s.Updates {
+			for _, t := range u.Terms {
+				if !slices.Contains(operands[i], t.Of) {
+					operands[i] = append(operands[i], t.Of)
+				}
+			}
+		}
+	}
+	return operands
+}
+
+// Factors are those of the operands of an update.
+func (u Update) Factors(operands []Tensor) []float64 {
+	factors := make([]float64, len(operands))
+	for _, t := range u.Terms {
+		factors[slices.Index(operands, t.Of)] = t.Factor
+	}
+	return factors
+}
+
+// dropUnused leaves out the updates that take nothing in any step, as those of
+// tensors that a plan is too short to need.
+func (p *Plan) dropUnused() {
+	operands := p.Operands()
+	for i := range p.Steps {
+		var used []Update
+		for k, u := range p.Steps[i].Updates {
+			if operands[k] != nil {
+				used = append(used, u)
+			}
+		}
+		p.Steps[i].Updates = used
+	}
+}
+
 // Guidance is classifier-free guidance (Ho and Salimans 2022) as factors of the
 // outputs without and with the prompt: uncond + g·(cond − uncond).
 func Guidance(g float64) (uncond, cond float64) { return 1 - g, g }
@@ -90,6 +133,7 @@ func (c *Config) plan(steps int, strength float64) (*Plan, error) {
 	if err := classes[c.Class].plan(p); err != nil {
 		return nil, err
 	}
+	p.plan.dropUnused()
 	return p.plan, p.checkFinite()
 }
 
@@ -172,3 +216,30 @@ func (l linear) minus(o linear) linear { return l.plus(o.times(-1)) }
 
 // to stores a sum.
 func (l linear) to(t Tensor) Update { return Update{To: t, Terms: l} }
+
+// shift moves n tensors from first on by one, to make room for a new first one.
+// written is how many were written; the others are not read.
+func shift(first Tensor, n, written int) []Update {
+	var updates []Update
+	for t := first + Tensor(n-1); t > first; t-- {
+		u := Update{To: t}
+		if t <= first+Tensor(written) {
+			u.Terms = one(t - 1)
+		}
+		updates = append(updates, u)
+	}
+	return updates
+}
+
+// hold leaves n tensors from first on as they are, in the order of shift.
+func hold(first Tensor, n, written int) []Update {
+	var updates []Update
+	for t := first + Tensor(n-1); t >= first; t-- {
+		u := Update{To: t}
+		if t < first+Tensor(written) {
+			u.Terms = one(t)
+		}
+		updates = append(updates, u)
+	}
+	return updates
+}

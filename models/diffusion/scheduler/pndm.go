@@ -5,15 +5,15 @@ import (
 	"math"
 )
 
-// Tensors that PNDM keeps: the latest outputs in a ring of three, the latents
-// that a step of several evaluations began with, and their weighted outputs.
+// Tensors that PNDM keeps: the latents that a step began with, the weighted
+// sum of a Runge-Kutta step's outputs, and three outputs, the latest first.
 const (
-	pndmBegan = Kept + 3
-	pndmSum   = Kept + 4
+	pndmBegan = Kept + iota
+	pndmSum
+	pndmOutputs
 )
 
-// pndmOutput is where the output that is the n-th to be kept is kept.
-func pndmOutput(n int) Tensor { return Kept + Tensor(n%3) }
+const pndmKept = 3 // outputs
 
 // pndm plans pseudo numerical methods (Liu et al. 2022): four Runge-Kutta steps
 // of four evaluations each, unless they are skipped, then linear multistep.
@@ -33,7 +33,7 @@ func (p *planner) pndm() error {
 	}
 	p.prk(points[:4])
 	for i, t := range points[3:] {
-		p.plms(i+3, t, t-p.stride(), false)
+		p.plms(i+3, t, t-p.stride())
 	}
 	return nil
 }
@@ -41,18 +41,14 @@ func (p *planner) pndm() error {
 // prk plans three Runge-Kutta steps between four timesteps.
 func (p *planner) prk(points []float64) {
 	half := float64(p.TrainTimesteps / p.steps / 2)
+	out, sum, began := one(Output), one(pndmSum), one(pndmBegan)
 	for i, t := range points[:3] {
-		began, next := one(pndmBegan), points[i+1]
-		out := one(Output)
-		p.step(t, 1, p.levelAt(t),
-			one(Latents).to(pndmBegan), out.to(pndmOutput(i)), out.times(1.0/6).to(pndmSum),
-			p.transfer(began, out, t, t-half).to(Latents))
-		p.step(next+half, 1, p.levelAt(next+half),
-			one(pndmSum).plus(out.times(1.0/3)).to(pndmSum), p.transfer(began, out, t, next+half).to(Latents))
-		p.step(next+half, 1, p.levelAt(next+half),
-			one(pndmSum).plus(out.times(1.0/3)).to(pndmSum), p.transfer(began, out, t, next).to(Latents))
-		p.step(next, 1, p.levelAt(next),
-			p.transfer(began, one(pndmSum).plus(out.times(1.0/6)), t, next).to(Latents))
+		next := points[i+1]
+		p.pndmStep(t, one(Latents), p.transfer(began, out, t, t-half), out.times(1.0/6), i, true)
+		sum := sum.plus(out.times(1.0 / 3))
+		p.pndmStep(next+half, began, p.transfer(began, out, t, next+half), sum, i+1, false)
+		p.pndmStep(next+half, began, p.transfer(began, out, t, next), sum, i+1, false)
+		p.pndmStep(next, began, p.transfer(began, one(pndmSum).plus(out.times(1.0/6)), t, next), nil, i+1, false)
 	}
 }
 
@@ -67,19 +63,19 @@ func (p *planner) plmsAlone(points []float64) error {
 	}
 	for i, t := range points[p.begin:] {
 		if i != 1 {
-			p.plms(max(0, i-1), t, t-p.stride(), i == 0)
+			p.plms(max(0, i-1), t, t-p.stride())
 			continue
 		}
-		mean := one(Output).plus(one(pndmOutput(0))).times(0.5)
-		p.step(t, 1, p.levelAt(t), p.transfer(one(pndmBegan), mean, t+p.stride(), t).to(Latents))
+		mean := one(Output).plus(one(pndmOutputs)).times(0.5)
+		p.pndmStep(t, one(pndmBegan), p.transfer(one(pndmBegan), mean, t+p.stride(), t), nil, 1, false)
 	}
 	return nil
 }
 
-// plms plans a step of linear multistep (Adams and Bashforth's, of the order
-// that the outputs kept allow); first keeps the latents too.
-func (p *planner) plms(kept int, t, prev float64, first bool) {
-	earlier := func(n int) linear { return one(pndmOutput(kept - n)) }
+// plms plans a step of linear multistep, Adams and Bashforth's, of the order
+// that the outputs kept allow.
+func (p *planner) plms(kept int, t, prev float64) {
+	earlier := func(n int) linear { return one(pndmOutputs + Tensor(n-1)) }
 	out := one(Output)
 	switch kept {
 	case 0:
@@ -90,11 +86,19 @@ func (p *planner) plms(kept int, t, prev float64, first bool) {
 	default:
 		out = out.times(55).minus(earlier(1).times(59)).plus(earlier(2).times(37)).minus(earlier(3).times(9)).times(1.0 / 24)
 	}
-	var updates []Update
-	if first {
-		updates = append(updates, one(Latents).to(pndmBegan))
+	p.pndmStep(t, one(Latents), p.transfer(one(pndmBegan), out, t, prev), nil, kept, true)
+}
+
+// pndmStep appends an evaluation. kept is how many outputs were kept before;
+// keep says whether this one is too.
+func (p *planner) pndmStep(t float64, began, next, sum linear, kept int, keep bool) {
+	updates := []Update{began.to(pndmBegan), next.to(Latents), sum.to(pndmSum)}
+	if keep {
+		updates = append(append(updates, shift(pndmOutputs, pndmKept, kept)...), one(Output).to(pndmOutputs))
+	} else {
+		updates = append(updates, hold(pndmOutputs, pndmKept, kept)...)
 	}
-	p.step(t, 1, p.levelAt(t), append(updates, p.transfer(one(Latents), out, t, prev).to(Latents), one(Output).to(pndmOutput(kept)))...)
+	p.step(t, 1, p.levelAt(t), updates...)
 }
 
 // transfer brings latents x from one timestep to another by the outputs out

@@ -25,30 +25,30 @@ func (p *planner) unipc() error {
 		return err
 	}
 	corrected := Kept + Tensor(order)
-	kept := func(i int) prediction { return prediction{points[i], one(Kept + Tensor(i%order))} }
 	n, before := len(timesteps), 0 // before is the order of the last step
 	for i := p.begin; i < n; i++ {
 		at := prediction{points[i], p.converted(points[i])}
 		correction := one(Latents)
 		if i > p.begin && !slices.Contains(p.DisableCorrector, i-1) {
-			correction = p.bhStep(one(corrected), points[i], latest(kept, i-1, before), &at)
+			correction = p.bhStep(one(corrected), points[i], latest(points, i-1, before), &at)
 		}
 		before = min(order, i-p.begin+1)
 		if p.LowerOrderFinal {
 			before = min(before, n-i)
 		}
-		next := p.bhStep(one(corrected), points[i+1], latest(kept, i, before), nil)
-		p.step(timesteps[i], 1, points[i].level(),
-			correction.to(corrected), at.of.to(kept(i).of[0].Of), next.to(Latents))
+		next := p.bhStep(one(corrected), points[i+1], latest(points, i, before), nil)
+		updates := append([]Update{correction.to(corrected)}, shift(Kept, order, i-p.begin)...)
+		p.step(timesteps[i], 1, points[i].level(), append(updates, at.of.to(Kept), next.to(Latents))...)
 	}
 	return nil
 }
 
-// latest are the n predictions up to the i-th, the latest first.
-func latest(kept func(i int) prediction, i, n int) []prediction {
+// latest are the n predictions up to that at point i, the latest first, as they
+// are kept.
+func latest(points []point, i, n int) []prediction {
 	out := make([]prediction, n)
 	for k := range out {
-		out[k] = kept(i - k)
+		out[k] = prediction{points[i-k], one(Kept + Tensor(k))}
 	}
 	return out
 }
