@@ -244,6 +244,11 @@ func (c *Config) checkSchedule() error {
 	if c.ClipSample && !(c.ClipSampleRange > 0) {
 		return fmt.Errorf("clip_sample_range is %v; expected more than 0", c.ClipSampleRange)
 	}
+	for _, s := range []*float64{c.SigmaMin, c.SigmaMax} {
+		if s != nil && !(*s > 0) {
+			return fmt.Errorf("sigma_min or sigma_max is %v; expected more than 0", *s)
+		}
+	}
 	if c.TrainedBetas != nil {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -133,6 +134,9 @@ func (c *Config) plan(steps int, strength float64) (*Plan, error) {
 	if err := classes[c.Class].plan(p); err != nil {
 		return nil, err
 	}
+	if len(p.plan.Steps) == 0 {
+		return nil, errors.New("lambda_min_clipped leaves no step; use a lower one or a greater strength")
+	}
 	p.plan.dropUnused()
 	return p.plan, p.checkFinite()
 }
@@ -149,11 +153,13 @@ type planner struct {
 // step appends a step. Terms of no weight are left out.
 func (p *planner) step(timestep, scale float64, level Level, updates ...Update) {
 	s := Step{Timestep: timestep, InputScale: scale, Level: level, Updates: updates}
-	for i := range updates {
-		u := &updates[i]
-		u.Terms = slices.DeleteFunc(u.Terms, func(t Term) bool { return t.Factor == 0 })
+	for i, u := range updates {
+		updates[i].Terms = nil
 		for _, t := range u.Terms {
-			s.Noise = s.Noise || t.Of == Noise
+			if t.Factor != 0 {
+				updates[i].Terms = append(updates[i].Terms, t)
+				s.Noise = s.Noise || t.Of == Noise
+			}
 		}
 		p.plan.Kept = max(p.plan.Kept, int(u.To-Kept)+1)
 	}

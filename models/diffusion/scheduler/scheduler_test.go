@@ -50,6 +50,10 @@ func TestRefused(t *testing.T) {
 		{"DPMSolverMultistepScheduler", `{"algorithm_type": "dpmsolver"}`, 5, 1, `algorithm_type of DPMSolverMultistepScheduler is "dpmsolver"; supported: ["dpmsolver++"`},
 		{"DPMSolverMultistepScheduler", `{"solver_order": 3}`, 5, 1, "solver_order 3 is not supported; expected 1 or 2"},
 		{"DPMSolverMultistepScheduler", `{"final_sigmas_type": "least"}`, 5, 1, `final_sigmas_type of DPMSolverMultistepScheduler is "least"`},
+		{"DPMSolverMultistepScheduler", `{"lambda_min_clipped": 100}`, 5, 1, "timestep -1 is not among the 1000"},
+		{"DPMSolverMultistepScheduler", `{"lambda_min_clipped": 100, "timestep_spacing": "trailing"}`, 5, 1, "lambda_min_clipped leaves no step"},
+		{"DPMSolverMultistepScheduler", `{"lambda_min_clipped": 0, "timestep_spacing": "trailing"}`, 20, 0.1, "lambda_min_clipped leaves no step"},
+		{"EulerDiscreteScheduler", `{"sigma_min": 0}`, 5, 1, "sigma_min or sigma_max is 0; expected more than 0"},
 		{"UniPCMultistepScheduler", `{"solver_order": 4}`, 5, 1, "solver_order 4 is not supported; expected 1 to 3"},
 		{"UniPCMultistepScheduler", `{"predict_x0": false}`, 5, 1, "step 4 at timestep 200 divides by zero"},
 		{"UniPCMultistepScheduler", `{"timestep_spacing": "leading"}`, 1000, 1, "leading has 1000 training timesteps for 1000 steps"},
@@ -174,6 +178,8 @@ func checkReaches(t *rapid.T, p *Plan, prediction string) {
 func FuzzParse(f *testing.F) {
 	for _, class := range Classes() {
 		f.Add(fmt.Sprintf(`{"_class_name": %q, "lambda_min_clipped": -Infinity}`, class), 7, 0.5)
+		f.Add(fmt.Sprintf(`{"_class_name": %q, "timestep_spacing": "trailing", "lambda_min_clipped": -5.1, "use_karras_sigmas": true}`, class), 50, 1.0)
+		f.Add(fmt.Sprintf(`{"_class_name": %q, "trained_betas": [0.1, 0.5], "num_train_timesteps": 2, "skip_prk_steps": true}`, class), 2, 1.0)
 	}
 	f.Fuzz(func(t *testing.T, config string, steps int, strength float64) {
 		c, err := Parse([]byte(config), "")
