@@ -42,7 +42,7 @@ type family struct {
 var families = []family{
 	matmulFamily, convFamily, attentionFamily, attentionProbsFamily, layerNormFamily, softmaxFamily, activationFamily,
 	addFamily, packFamily, unfoldFamily, tokensFamily, embeddingFamily, meanFamily, flattenFamily,
-	poolFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily, groupNormFamily,
+	poolFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily, groupNormFamily, combineFamily,
 }
 
 // Cases is the registry: for every operation its test shapes, then those of real models.

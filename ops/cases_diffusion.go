@@ -29,3 +29,49 @@ func groupNormCase(batch int, a Activation, d []int) Case {
 		return model.Norm.Forward(o.r, o.activation("x", 1, batch, d[1], d[2], d[3]), a)
 	})
 }
+
+var combineFamily = family{
+	op: "combine", dims: "BATCHxHEIGHTxWIDTHxCHANNELS", at: func(d []int) Case { return combineCase(3, 0, d) },
+	bench: [][]int{{1, 64, 64, 4}},
+	test: func() []Case {
+		return []Case{
+			combineCase(1, 0, []int{1, 1, 1, 1}), combineCase(2, 0.5, []int{3, 5, 7, 3}), combineCase(3, 0, []int{2, 9, 8, 4}),
+			combineCase(4, 1, []int{1, 11, 13, 9}), combineCase(5, 0, []int{5, 3, 3, 17}), combineCase(MostCombined, 0.7, []int{4, 6, 5, 5}),
+		}
+	},
+}
+
+// combineCase combines n operands, stored in each way there is, of batches from
+// one item to the result's, some from the last item on; the second of more than
+// two has factor 0.
+func combineCase(n int, clip float32, d []int) Case {
+	name := shapeName(d...) + " of " + shapeName(n)
+	if clip != 0 {
+		name += " clipped"
+	}
+	return newCase("combine", name, func(o *operands) *gpu.Tensor {
+		factors := make([]float32, 2*CombineFactors)
+		for i := range n {
+			factors[CombineFactors+i] = float32(o.rng.NormFloat64())
+		}
+		if n > 2 {
+			factors[CombineFactors+1] = 0
+		}
+		factors[CombineFactors+MostCombined] = clip
+		o.in["factors"], o.in["one"] = factors, []float32{1, 0, 0, 0, 0, 0, 0}
+		f, one := o.r.Input("factors", gpu.F32, 2, CombineFactors), o.r.Input("one", gpu.F32, 1, CombineFactors)
+		var xs []Operand
+		for i := range n {
+			batch := 1 + i%d[0]
+			x := o.dense("x"+shapeName(i), batch, d[1], d[2], d[3])
+			switch i % 3 {
+			case 1:
+				x = Pack(o.r, x, 1)
+			case 2:
+				x = Combine(o.r, gpu.F32, batch, one, 0, Operand{X: x})
+			}
+			xs = append(xs, Operand{x, (batch - 1) * (i % 2)})
+		}
+		return Combine(o.r, o.r.Precision, d[0], f, 1, xs...)
+	})
+}

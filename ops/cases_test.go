@@ -193,6 +193,10 @@ func TestRandomShapes(t *testing.T) {
 			gate := rapid.SampledFrom([]Gate{GateFirst, GateSecond}).Draw(t, "gate")
 			return gluCase(act, gate, []int{size(40).Draw(t, "rows"), 2 * rapid.IntRange(17, 150).Draw(t, "half")})
 		},
+		"combine": func(t *rapid.T) Case {
+			return combineCase(size(MostCombined).Draw(t, "operands"), rapid.SampledFrom([]float32{0, 0.5}).Draw(t, "clip"),
+				[]int{size(5).Draw(t, "n"), size(9).Draw(t, "h"), size(9).Draw(t, "w"), rapid.IntRange(17, 40).Draw(t, "c")})
+		},
 		"mean": func(t *rapid.T) Case {
 			groups, tokens := size(3).Draw(t, "groups"), size(30).Draw(t, "tokens")
 			first := rapid.IntRange(0, tokens-1).Draw(t, "first")

@@ -90,7 +90,30 @@ func TestWrongShapes(t *testing.T) {
 			"[2 9] do not fit blocks.3.pack [2 5 5 8], expected [2 1 1 8]"},
 		"scale batch": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Scale(r, x(1, 2, 5, 5, 8), x(1, 1, 1, 1, 8)) }, "[1 1 1 8] do not fit"},
 		"scale rank":  {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Scale(r, x(1, 2, 5, 8), x(1, 2, 8)) }, "scale: found blocks.3.pack [2 5 8], expected pictures"},
-		"groups":      {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { x(3, 2, 8) }, "8 columns do not make 3 equal groups"},
+		"combine": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Combine(r, gpu.F32, 2, r.Input("f", gpu.F32, 1, CombineFactors), 0, Operand{X: x(1, 1, 5, 8)}, Operand{X: x(1, 1, 5, 9)})
+		}, "combine: items of blocks.3.pack [1 5 9] (1 groups) are not those of the result [2 5 8]"},
+		"combine nothing": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			x(1, 1, 8)
+			Combine(r, gpu.F32, 2, r.Input("f", gpu.F32, 1, CombineFactors), 0)
+		}, "combine: found 0 operands, expected 1 to 6"},
+		"combine factors": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Combine(r, gpu.F32, 2, r.Input("f", gpu.F32, 1, 3), 0, Operand{X: x(1, 1, 5, 8)})
+		}, "factors f [1 3] (f32) are no dense f32"},
+		"combine row": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Combine(r, gpu.F32, 2, r.Input("f", gpu.F32, 1, CombineFactors), 1, Operand{X: x(1, 1, 5, 8)})
+		}, "combination 1 is not among"},
+		"combine item": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Combine(r, gpu.F32, 2, r.Input("f", gpu.F32, 1, CombineFactors), 0, Operand{x(1, 3, 5, 8), 3})
+		}, "there is no item 3 in"},
+		"combine ids": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			x(1, 1, 8)
+			Combine(r, gpu.F32, 2, r.Input("f", gpu.F32, 1, CombineFactors), 0, Operand{X: r.Input("ids", gpu.U32, 1, 3)})
+		}, "ids [1 3] is of u32"},
+		"combine batch": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Combine(r, gpu.F32, 0, r.Input("f", gpu.F32, 1, CombineFactors), 0, Operand{X: x(1, 1, 8)})
+		}, "a result [0 8] of f32"},
+		"groups": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { x(3, 2, 8) }, "8 columns do not make 3 equal groups"},
 	} {
 		r := d.Record(gpu.F16)
 		r.Enter("blocks.3")

@@ -1,0 +1,194 @@
+package scheduler
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// planOf plans a config given as JSON without its class.
+func planOf(t *testing.T, class, config string, steps int, strength float64) (*Plan, error) {
+	t.Helper()
+	c, err := Parse([]byte(config), class)
+	if err != nil {
+		return nil, err
+	}
+	return c.Plan(steps, strength)
+}
+
+func TestRefused(t *testing.T) {
+	for _, c := range []struct {
+		class, config string
+		steps         int
+		strength      float64
+		want          string
+	}{
+		{"", `{}`, 5, 1, "names no _class_name; expected one of DDIMScheduler, DDPMScheduler"},
+		{"", `{"_class_name": "FlowMatchEulerDiscreteScheduler"}`, 5, 1, "class FlowMatchEulerDiscreteScheduler is not supported; there are DDIM"},
+		{"", `{"_class_name": 3}`, 5, 1, "names no _class_name"},
+		{"DDIMScheduler", `[]`, 5, 1, "read scheduler config: json"},
+		{"DDIMScheduler", `{"beta_start": "x"}`, 5, 1, "read scheduler config: json"},
+		{"DDIMScheduler", `{"prediction_type": "flow_prediction"}`, 5, 1, `prediction_type of DDIMScheduler is "flow_prediction"; supported: ["epsilon" "v_prediction" "sample"]`},
+		{"PNDMScheduler", `{"prediction_type": "sample"}`, 5, 1, `supported: ["epsilon" "v_prediction"]`},
+		{"EulerAncestralDiscreteScheduler", `{"prediction_type": "sample"}`, 5, 1, `supported: ["epsilon" "v_prediction"]`},
+		{"DDIMScheduler", `{"thresholding": true}`, 5, 1, "thresholding of DDIMScheduler is not supported"},
+		{"DDIMScheduler", `{"beta_schedule": "sigmoid"}`, 5, 1, `beta_schedule of DDIMScheduler is "sigmoid"; supported: ["linear" "scaled_linear"`},
+		{"DDIMScheduler", `{"timestep_spacing": "odd"}`, 5, 1, `timestep_spacing of DDIMScheduler is "odd"`},
+		{"DDIMScheduler", `{"num_train_timesteps": 0}`, 5, 1, "num_train_timesteps is 0; expected 1 to"},
+		{"DDIMScheduler", `{"beta_end": 1.5}`, 5, 1, "a beta is 1.5; expected"},
+		{"DDIMScheduler", `{"trained_betas": [0.1]}`, 5, 1, "trained_betas are 1; expected one for each of the 1000"},
+		{"DDIMScheduler", `{"clip_sample_range": 0}`, 5, 1, "clip_sample_range is 0"},
+		{"DDIMScheduler", `{"rescale_betas_zero_snr": true, "num_train_timesteps": 1}`, 1, 1, "needs more than one training timestep"},
+		{"DDIMScheduler", `{"rescale_betas_zero_snr": true, "timestep_spacing": "trailing"}`, 5, 1, "timestep 999 is noise alone, of which prediction_type epsilon tells nothing; expected v_prediction or sample"},
+		{"DDPMScheduler", `{"variance_type": "learned_range"}`, 5, 1, `variance_type of DDPMScheduler is "learned_range"; supported: ["fixed_small"`},
+		{"EulerDiscreteScheduler", `{"use_beta_sigmas": true, "interpolation_type": "log_linear", "timestep_type": "continuous"}`, 5, 1, "use_beta_sigmas, interpolation_type log_linear, timestep_type continuous of EulerDiscreteScheduler is not supported"},
+		{"DPMSolverMultistepScheduler", `{"algorithm_type": "dpmsolver"}`, 5, 1, `algorithm_type of DPMSolverMultistepScheduler is "dpmsolver"; supported: ["dpmsolver++"`},
+		{"DPMSolverMultistepScheduler", `{"solver_order": 3}`, 5, 1, "solver_order 3 is not supported; expected 1 or 2"},
+		{"DPMSolverMultistepScheduler", `{"final_sigmas_type": "least"}`, 5, 1, `final_sigmas_type of DPMSolverMultistepScheduler is "least"`},
+		{"DPMSolverMultistepScheduler", `{"lambda_min_clipped": 100}`, 5, 1, "timestep -1 is not among the 1000"},
+		{"DPMSolverMultistepScheduler", `{"lambda_min_clipped": 100, "timestep_spacing": "trailing"}`, 5, 1, "lambda_min_clipped leaves no step"},
+		{"DPMSolverMultistepScheduler", `{"lambda_min_clipped": 0, "timestep_spacing": "trailing"}`, 20, 0.1, "lambda_min_clipped leaves no step"},
+		{"EulerDiscreteScheduler", `{"sigma_min": 0}`, 5, 1, "sigma_min or sigma_max is 0; expected more than 0"},
+		{"UniPCMultistepScheduler", `{"solver_order": 4}`, 5, 1, "solver_order 4 is not supported; expected 1 to 3"},
+		{"UniPCMultistepScheduler", `{"predict_x0": false}`, 5, 1, "step 4 at timestep 200 divides by zero"},
+		{"UniPCMultistepScheduler", `{"timestep_spacing": "leading"}`, 1000, 1, "leading has 1000 training timesteps for 1000 steps"},
+		{"PNDMScheduler", `{}`, 3, 1, "needs 4 steps at least"},
+		{"PNDMScheduler", `{}`, 8, 0.5, "begin with noise alone; expected strength 1, skip_prk_steps"},
+		{"LCMScheduler", `{}`, 51, 1, "expected at most original_inference_steps, which is 50"},
+		{"LCMScheduler", `{"original_inference_steps": 0}`, 5, 1, "original_inference_steps is 0"},
+		{"DDIMScheduler", `{}`, 0, 1, "plan 0 steps of DDIMScheduler: expected 1 to 1000 steps"},
+		{"DDIMScheduler", `{}`, 1001, 1, "expected 1 to 1000 steps"},
+		{"DDIMScheduler", `{"steps_offset": 1}`, 1000, 1, "timestep 1000 is not among the 1000 of training"},
+		{"DDIMScheduler", `{}`, 5, 0, "strength 0 is out of range"},
+		{"DDIMScheduler", `{}`, 5, 1.1, "strength 1.1 is out of range"},
+		{"DDIMScheduler", `{}`, 5, 0.1, "strength 0.1 leaves no step; expected at least 0.2"},
+	} {
+		_, err := planOf(t, c.class, c.config, c.steps, c.strength)
+		assert.ErrorContains(t, err, c.want, "%s %s", c.class, c.config)
+	}
+	_, err := (&Config{Class: "x"}).Plan(1, 1)
+	assert.ErrorContains(t, err, `class "x" is not supported; there are DDIM`)
+}
+
+// Keys that a class does not have don't count, absent ones are diffusers'.
+func TestKeys(t *testing.T) {
+	c, err := Parse([]byte(`{"_class_name": "PNDMScheduler", "clip_sample": true, "thresholding": true, "skip_prk_steps": true}`), "")
+	require.NoError(t, err)
+	assert.True(t, c.SkipPRKSteps)
+	assert.False(t, c.ClipSample)
+	assert.Equal(t, "leading", c.TimestepSpacing)
+	c, err = Parse([]byte(`{"_class_name": "PNDMScheduler", "clip_sample": false, "skip_prk_steps": true}`), "DDIMScheduler")
+	require.NoError(t, err)
+	assert.Equal(t, "DDIMScheduler", c.Class)
+	assert.False(t, c.ClipSample)
+	assert.True(t, c.SetAlphaToOne)
+	all, err := defaults()
+	require.NoError(t, err)
+	for _, class := range Classes() {
+		assert.Contains(t, all, class)
+	}
+}
+
+func TestNonFinite(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"a": -Infinity, "b": [NaN, Infinity]}`: `{"a": null, "b": [null, null]}`,
+		`{"NaN": "\"Infinity"}`:                  `{"NaN": "\"Infinity"}`,
+		`-Inf`:                                   `-Inf`,
+		`"\`:                                     `"\`,
+	} {
+		assert.Equal(t, want, string(nullNonFinite([]byte(in))))
+	}
+}
+
+func TestGuidance(t *testing.T) {
+	uncond, cond := Guidance(7.5)
+	assert.Equal(t, [2]float64{-6.5, 7.5}, [2]float64{uncond, cond})
+}
+
+// A model that knows the picture leads every scheduler to it: by numbers of
+// steps, strengths, predictions and spacings of any kind.
+func TestReachesPicture(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		class := rapid.SampledFrom(Classes()).Draw(t, "class")
+		predictions := []string{"epsilon", "v_prediction"}
+		if classes[class].sample {
+			predictions = append(predictions, "sample")
+		}
+		config := map[string]any{
+			"prediction_type":   rapid.SampledFrom(predictions).Draw(t, "prediction"),
+			"timestep_spacing":  rapid.SampledFrom([]string{"leading", "trailing", "linspace"}).Draw(t, "spacing"),
+			"beta_schedule":     rapid.SampledFrom([]string{"linear", "scaled_linear", "squaredcos_cap_v2"}).Draw(t, "betas"),
+			"use_karras_sigmas": rapid.Bool().Draw(t, "karras"),
+			"solver_order":      rapid.IntRange(1, 2).Draw(t, "order"),
+			"algorithm_type":    rapid.SampledFrom([]string{"dpmsolver++", "sde-dpmsolver++"}).Draw(t, "algorithm"),
+			"skip_prk_steps":    true, "clip_sample": false, "set_alpha_to_one": true,
+		}
+		text, err := json.Marshal(config)
+		require.NoError(t, err)
+		c, err := Parse(text, class)
+		require.NoError(t, err)
+		strength := rapid.Float64Range(0.5, 1).Draw(t, "strength")
+		if class == "PNDMScheduler" {
+			strength = 1 // see plmsAlone
+		}
+		if class == "PNDMScheduler" || class == "DDIMScheduler" {
+			c.TimestepSpacing = "leading" // see stride
+		}
+		p, err := c.Plan(rapid.IntRange(2, 45).Draw(t, "steps"), strength)
+		require.NoError(t, err)
+		checkReaches(t, p, c.PredictionType)
+	})
+}
+
+// checkReaches follows a plan with one value and a model that is right about
+// a picture of 0.5.
+func checkReaches(t *rapid.T, p *Plan, prediction string) {
+	const picture, noise = 0.5, -0.8
+	tensors := make([]float64, int(Kept)+p.Kept)
+	for i := range tensors {
+		tensors[i] = math.NaN() // until it is written
+	}
+	l := p.Steps[0].Level
+	tensors[Latents] = l.Image*picture + l.Noise*noise
+	for i, s := range p.Steps {
+		require.InDelta(t, 1, math.Hypot(s.Level.Image, s.Level.Noise)*s.InputScale, 1e-6, "the model's input is of variance 1")
+		alpha, sigma := s.Level.Image*s.InputScale, s.Level.Noise*s.InputScale
+		x := tensors[Latents] * s.InputScale
+		epsilon := (x - alpha*picture) / sigma
+		tensors[Output] = map[string]float64{"epsilon": epsilon, "sample": picture, "v_prediction": alpha*epsilon - sigma*picture}[prediction]
+		tensors[Noise] = math.Sin(float64(i))
+		for _, u := range s.Updates {
+			require.LessOrEqual(t, len(u.Terms), MostTerms)
+			y := 0.0
+			for _, term := range u.Terms {
+				y += term.Factor * tensors[term.Of]
+			}
+			tensors[u.To] = y
+		}
+	}
+	// LCM lets some of the noise at its last timestep pass.
+	require.InDelta(t, picture, tensors[Latents], 0.1)
+}
+
+func FuzzParse(f *testing.F) {
+	for _, class := range Classes() {
+		f.Add(fmt.Sprintf(`{"_class_name": %q, "lambda_min_clipped": -Infinity}`, class), 7, 0.5)
+		f.Add(fmt.Sprintf(`{"_class_name": %q, "timestep_spacing": "trailing", "lambda_min_clipped": -5.1, "use_karras_sigmas": true}`, class), 50, 1.0)
+		f.Add(fmt.Sprintf(`{"_class_name": %q, "trained_betas": [0.1, 0.5], "num_train_timesteps": 2, "skip_prk_steps": true}`, class), 2, 1.0)
+	}
+	f.Fuzz(func(t *testing.T, config string, steps int, strength float64) {
+		c, err := Parse([]byte(config), "")
+		if err != nil || c.TrainTimesteps > 2000 {
+			return
+		}
+		p, err := c.Plan(steps, strength)
+		if err == nil && len(p.Steps) == 0 {
+			t.Error("a plan without steps")
+		}
+	})
+}
