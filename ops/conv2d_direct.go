@@ -22,7 +22,7 @@ func (call *convCall) recordDirect(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 			a: itemView(call.x, call.n, part[0], part[1]), b: gpu.All(weight), bias: gpu.All(bias), y: itemView(call.y, call.n, part[0], part[1]),
 			ldc: call.y.Stride(), e: call.e,
 			pixels: gpu.Params{
-				"vectors": in / vector, "lda": call.x.Stride() / vector, "height": call.h, "width": call.w, "out_height": call.oh, "out_width": call.ow,
+				"vectors": in / vector, "lda": call.x.Stride() / vector, "height": call.h, "width": call.w, "up": call.up, "out_height": call.oh, "out_width": call.ow,
 				"kernel_width": c.Kernel[1], "stride_y": c.Stride[0], "stride_x": c.Stride[1], "dilation_y": c.Dilation[0], "dilation_x": c.Dilation[1],
 				"pad_y": call.top, "pad_x": call.left,
 			},

@@ -173,7 +173,7 @@ func (t winogradTurn) input(r *gpu.Recorder, v *gpu.Tensor) (gpu.Dispatch, error
 	looped(r.Device().Info(), &spec)
 	k, err := kernel("winograd_input", fmt.Sprintf("%s %s", r.Precision, t.w), spec)
 	params := t.params(call.x.Stride(), call.h, call.w)
-	params["pad_y"], params["pad_x"] = call.top, call.left
+	params["pad_y"], params["pad_x"], params["up"] = call.top, call.left, call.up
 	count := t.tiles * call.x.Stride() / 4
 	return gpu.Dispatch{
 		Kernel: k, Params: params, Groups: elementwise(count),
