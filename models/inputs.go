@@ -15,6 +15,10 @@ type Inputs struct {
 	Pixels *Array // pixel_values [N, C, H, W]
 	IDs    *Array // input_ids [N, T], whole numbers
 	Mask   *Array // attention_mask [N, T]: ones, then zeros for padding, or nil
+
+	// Tensors are the inputs of a part of a diffusion model by diffusers' names:
+	// sample, timestep, encoder_hidden_states, latents and the like.
+	Tensors map[string]Array
 }
 
 // bound is a program with its inputs, to be released.
@@ -32,6 +36,13 @@ func (m *Model) bind(in Inputs) (all []bound, err error) {
 			releaseAll(all)
 		}
 	}()
+	if m.part != nil {
+		b, err := m.bindPart(in)
+		return append(all, b), err
+	}
+	if len(in.Tensors) > 0 {
+		return nil, fmt.Errorf("%s: found an input %s, which parts of diffusion models take", m.Name, slices.Sorted(maps.Keys(in.Tensors))[0])
+	}
 	if in.Pixels != nil {
 		b, err := m.bindPictures(*in.Pixels)
 		if err != nil {
@@ -142,6 +153,9 @@ func (m *Model) Verify(ctx context.Context, in Inputs, stopAtFirst bool) ([]gpu.
 // text tower n texts of random tokens up to its context.
 func (m *Model) Noise(n int, seed uint64) Inputs {
 	var in Inputs
+	if m.part != nil {
+		in.Tensors = m.noisePart(n, seed)
+	}
 	if m.net != nil {
 		c, h, w := m.first[1], m.first[2], m.first[3]
 		in.Pixels = &Array{Shape: []int{n, c, h, w}, Data: normals(n*c*h*w, seed)}

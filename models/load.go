@@ -150,6 +150,7 @@ func newModel(dev *gpu.Device, f Family, name string, in *files, src weights.Sou
 		b: ops.NewBuilder(dev, o.Precision)}
 	m.pictures = programs[shape]{mu: &m.mu, prepare: m.b.Prepare, record: m.record}
 	m.texts = programs[textShape]{mu: &m.mu, prepare: m.b.Prepare, record: m.recordText}
+	m.parts = programs[partShape]{mu: &m.mu, prepare: m.b.Prepare, record: m.recordPart}
 	m.tokenize = sync.OnceValues(in.tokenizer)
 	if err := m.open(f, in, src, o); err != nil {
 		m.Close()
@@ -164,7 +165,7 @@ func (m *Model) open(f Family, in *files, src weights.Source, o Options) error {
 	if err != nil {
 		return err
 	}
-	m.net, m.text, m.pairing = got.net, got.text, got.pairing
+	m.net, m.text, m.pairing, m.part = got.net, got.text, got.pairing, got.part
 	if o.Features || o.Embeddings && m.pairing == nil {
 		if err := m.showFeatures(); err != nil {
 			return err
@@ -180,7 +181,10 @@ func (m *Model) open(f Family, in *files, src weights.Source, o Options) error {
 	if got.architecture != "" {
 		name = got.architecture
 	}
-	if m.net == nil {
+	switch {
+	case m.part != nil:
+		return m.uploadPart()
+	case m.net == nil:
 		return m.uploadText()
 	}
 	c, h, w := m.net.Input()

@@ -26,18 +26,20 @@ type Model struct {
 
 	dev        *gpu.Device
 	b          *ops.Builder
-	net        Network // nil in a text encoder alone
+	net        Network // nil in a text encoder alone and in a part of a diffusion model
 	checkpoint *weights.Checkpoint
 	attentions bool
 	taps       bool
 
 	text     TextNetwork // nil without a text tower
 	pairing  Pairing     // of a dual encoder, or nil
+	part     PartNetwork // a part of a diffusion model, or nil
 	tokenize func() (*tokenizer.Tokenizer, error)
 
 	mu       sync.Mutex
 	pictures programs[shape]
 	texts    programs[textShape]
+	parts    programs[partShape]
 
 	first       shape      // of the program that Load made
 	firstMemory gpu.Memory // of that
@@ -57,6 +59,7 @@ type Array struct {
 func (m *Model) Close() {
 	m.pictures.close()
 	m.texts.close()
+	m.parts.close()
 	if m.b != nil {
 		m.b.Close()
 	}
@@ -213,6 +216,9 @@ func (m *Model) Memory() (weightBytes int64, programs gpu.Memory) {
 		add(p)
 	}
 	for _, p := range m.texts.cached {
+		add(p)
+	}
+	for _, p := range m.parts.cached {
 		add(p)
 	}
 	return m.b.Bytes(), programs
