@@ -14,6 +14,16 @@ var unetFamily = Family{
 	Name:    "unet",
 	About:   "the denoising network of DDPM and Stable Diffusion, a part of diffusion models",
 	Weights: "a folder or hub id of diffusers (UNet2DModel, UNet2DConditionModel)",
+
+	architectures: unet.StandardNames(),
+	standard: func(b *ops.Builder, name string) (opened, error) {
+		c, err := unet.Standard(name)
+		if err != nil {
+			return opened{}, err
+		}
+		m, err := unet.New(b, c)
+		return opened{part: unetPart{m}, layers: m}, err
+	},
 	open: func(b *ops.Builder, src weights.Source, config []byte, _ string) (opened, error) {
 		c, named, err := unet.Describe(src, config)
 		if err != nil {
@@ -31,6 +41,16 @@ var vaeFamily = Family{
 	Name:    "vae",
 	About:   "the autoencoder of Stable Diffusion, a part of diffusion models",
 	Weights: "a folder or hub id of diffusers (AutoencoderKL)",
+
+	architectures: vae.StandardNames(),
+	standard: func(b *ops.Builder, name string) (opened, error) {
+		c, err := vae.Standard(name)
+		if err != nil {
+			return opened{}, err
+		}
+		m, err := vae.New(b, c)
+		return opened{part: vaePart{m}, layers: m}, err
+	},
 	open: func(b *ops.Builder, src weights.Source, config []byte, _ string) (opened, error) {
 		c, named, err := vae.Describe(src, config)
 		if err != nil {

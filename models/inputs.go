@@ -154,7 +154,7 @@ func (m *Model) Verify(ctx context.Context, in Inputs, stopAtFirst bool) ([]gpu.
 func (m *Model) Noise(n int, seed uint64) Inputs {
 	var in Inputs
 	if m.part != nil {
-		in.Tensors = m.noisePart(n, seed)
+		in.Tensors = noise(m.part.Example(n), seed)
 	}
 	if m.net != nil {
 		c, h, w := m.first[1], m.first[2], m.first[3]

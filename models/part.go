@@ -51,6 +51,10 @@ func (s partShape) shapes() map[string][]int {
 	return all
 }
 
+// PartInputs are the names of the inputs of parts of diffusion models, but for
+// pixel_values.
+var PartInputs = []string{inputSample, inputTime, inputContext, inputClass, inputTextEmbeds, inputTimeIDs, inputLatents}
+
 // IsPart says that the model is a part of a diffusion model, which takes raw
 // tensors alone.
 func (m *Model) IsPart() bool { return m.part != nil }
@@ -111,10 +115,20 @@ func (m *Model) ForwardTensors(ctx context.Context, in map[string]Array) (map[st
 	return m.ForwardInputs(ctx, Inputs{Tensors: in})
 }
 
-// noisePart is inputs of seeded random numbers.
-func (m *Model) noisePart(n int, seed uint64) map[string]Array {
+// mainShape is the shape of a part's map among those of its inputs.
+func mainShape(shapes map[string][]int) []int {
+	for _, name := range []string{inputSample, inputLatents, inputPixels} {
+		if s, ok := shapes[name]; ok {
+			return s
+		}
+	}
+	return nil
+}
+
+// noise is inputs of seeded random numbers.
+func noise(shapes map[string][]int, seed uint64) map[string]Array {
 	in := map[string]Array{}
-	for name, shape := range m.part.Example(n) {
+	for name, shape := range shapes {
 		size := 1
 		for _, d := range shape {
 			size *= d
