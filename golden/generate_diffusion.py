@@ -315,7 +315,45 @@ def vae_one_size(root):
     vae(root, "vae_one_size", 1, (7, 5), config, half=False)
 
 
+def tiny(root, name, batch, size, config):
+    """Latents of pictures, and pictures of other latents, of an AutoencoderTiny."""
+    g = generator(name)
+    model = redraw(diffusers.AutoencoderTiny(**config), g)
+    with torch.no_grad():
+        for p_name, p in model.named_parameters():
+            if p_name.endswith("conv.4.weight"):
+                p.mul_(0.5)
+    save(root / name, model, half=True)
+    c = model.config
+    shrink = 2 ** (len(c.num_encoder_blocks) - 1)
+    inputs = {
+        "pixel_values": torch.rand(batch, c.in_channels, *(s * shrink for s in size), generator=g) * 2 - 1,
+        "inputs.latents": 2 * torch.randn(batch, c.latent_channels, *size, generator=g),
+    }
+    modules = {}
+    for way in ("encoder", "decoder"):
+        layers = list(getattr(model, way).layers)
+        for i, layer in enumerate(layers[:-1]):
+            if not isinstance(layer, torch.nn.Upsample) and (way == "encoder" or i > 1):
+                modules[f"{way}.layers.{i}"] = layer
+    call = lambda: (model.encode(inputs["pixel_values"]).latents, model.decode(inputs["inputs.latents"]).sample)  # noqa: E731
+    (latents, image), layers = hooked(modules, call)
+    finish(root, name, "vae", model, inputs, layers, {"latents": latents, "image": image})
+
+
+def vae_tiny(root):
+    """TAESD's: three sizes, other widths and numbers of blocks on either way."""
+    config = dict(
+        encoder_block_out_channels=[13] * 3,
+        decoder_block_out_channels=[20] * 3,
+        num_encoder_blocks=[1, 2, 1],
+        num_decoder_blocks=[2, 1, 1],
+        latent_channels=5,
+    )
+    tiny(root, "vae_tiny", 2, (2, 3), config)
+
+
 MODELS = {
     f.__name__: f
-    for f in (unet_ddpm, unet_heads, unet_sd1, unet_sd2, unet_sdxl, unet_inpaint, vae_kl, vae_plain, vae_one_size)
+    for f in (unet_ddpm, unet_heads, unet_sd1, unet_sd2, unet_sdxl, unet_inpaint, vae_kl, vae_plain, vae_one_size, vae_tiny)
 }

@@ -40,7 +40,7 @@ var unetFamily = Family{
 var vaeFamily = Family{
 	Name:    "vae",
 	About:   "the autoencoder of Stable Diffusion, a part of diffusion models",
-	Weights: "a folder or hub id of diffusers (AutoencoderKL)",
+	Weights: "a folder or hub id of diffusers (AutoencoderKL, AutoencoderTiny)",
 
 	architectures: vae.StandardNames(),
 	standard: func(b *ops.Builder, name string) (opened, error) {
@@ -49,19 +49,36 @@ var vaeFamily = Family{
 			return opened{}, err
 		}
 		m, err := vae.New(b, c)
-		return opened{part: vaePart{m}, layers: m}, err
+		return opened{part: autoencoderKL(m, c), layers: m}, err
 	},
-	open: func(b *ops.Builder, src weights.Source, config []byte, _ string) (opened, error) {
-		c, named, err := vae.Describe(src, config)
+	open: openAutoencoder,
+}
+
+func openAutoencoder(b *ops.Builder, src weights.Source, config []byte, _ string) (opened, error) {
+	if vae.IsTiny(config) {
+		c, named, err := vae.DescribeTiny(src, config)
 		if err != nil {
 			return opened{}, err
 		}
-		m, err := vae.New(b, c)
+		m, err := vae.NewTiny(b, c)
 		if err != nil {
 			return opened{}, err
 		}
-		return opened{part: vaePart{m}, layers: m, src: named}, nil
-	},
+		return opened{part: vaePart{m, c.Channels, c.Latent, c.Reduction(), 32}, layers: m, src: named}, nil
+	}
+	c, named, err := vae.Describe(src, config)
+	if err != nil {
+		return opened{}, err
+	}
+	m, err := vae.New(b, c)
+	if err != nil {
+		return opened{}, err
+	}
+	return opened{part: autoencoderKL(m, c), layers: m, src: named}, nil
+}
+
+func autoencoderKL(m *vae.Model, c vae.Config) vaePart {
+	return vaePart{m, c.Channels, c.Latent, c.Reduction(), max(1, c.Size[0]/c.Reduction())}
 }
 
 // The names of raw inputs and outputs of parts, diffusers'.
@@ -170,7 +187,18 @@ func (u unetPart) Example(n int) map[string][]int {
 }
 
 // vaePart is an autoencoder by the names of its inputs: it encodes, decodes, or both.
-type vaePart struct{ *vae.Model }
+type vaePart struct {
+	autoencoder
+	channels, latent int
+	reduction        int // pixels of a picture's side for one of the latents'
+	side             int // of the latents of an example
+}
+
+// autoencoder is either kind.
+type autoencoder interface {
+	Encode(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor
+	Decode(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor
+}
 
 // Takes implements [PartNetwork].
 func (v vaePart) Takes(in map[string]Array) (map[string]Array, error) {
@@ -181,15 +209,15 @@ func (v vaePart) Takes(in map[string]Array) (map[string]Array, error) {
 		return nil, err
 	}
 	if _, ok := in[inputPixels]; ok {
-		if err := expect(in, inputPixels, 0, v.Channels, 0, 0); err != nil {
+		if err := expect(in, inputPixels, 0, v.channels, 0, 0); err != nil {
 			return nil, err
 		}
-		if h, w := in[inputPixels].Shape[2], in[inputPixels].Shape[3]; min(h, w) < v.Reduction() {
-			return nil, fmt.Errorf("pictures of %dx%d (height x width) are too small, the autoencoder takes at least %d pixels each way", h, w, v.Reduction())
+		if h, w := in[inputPixels].Shape[2], in[inputPixels].Shape[3]; min(h, w) < v.reduction {
+			return nil, fmt.Errorf("pictures of %dx%d (height x width) are too small, the autoencoder takes at least %d pixels each way", h, w, v.reduction)
 		}
 	}
 	if _, ok := in[inputLatents]; ok {
-		if err := expect(in, inputLatents, 0, v.Latent, 0, 0); err != nil {
+		if err := expect(in, inputLatents, 0, v.latent, 0, 0); err != nil {
 			return nil, err
 		}
 	}
@@ -199,15 +227,14 @@ func (v vaePart) Takes(in map[string]Array) (map[string]Array, error) {
 // ForwardPart implements [PartNetwork].
 func (v vaePart) ForwardPart(r *gpu.Recorder, shapes map[string][]int) {
 	if s := shapes[inputPixels]; s != nil {
-		r.OutputNCHW("latents", v.Encoder.Forward(r, r.Input(inputPixels, gpu.F32, s...)))
+		r.OutputNCHW("latents", v.Encode(r, r.Input(inputPixels, gpu.F32, s...)))
 	}
 	if s := shapes[inputLatents]; s != nil {
-		r.OutputNCHW("image", v.Decoder.Forward(r, r.Input(inputLatents, gpu.F32, s...)))
+		r.OutputNCHW("image", v.Decode(r, r.Input(inputLatents, gpu.F32, s...)))
 	}
 }
 
 // Example implements [PartNetwork].
 func (v vaePart) Example(n int) map[string][]int {
-	side := max(1, v.Size[0]/v.Reduction())
-	return map[string][]int{inputLatents: {n, v.Latent, side, side}}
+	return map[string][]int{inputLatents: {n, v.latent, v.side, v.side}}
 }

@@ -38,7 +38,10 @@ func (m *Model) bind(in Inputs) (all []bound, err error) {
 	}()
 	if m.part != nil {
 		b, err := m.bindPart(in)
-		return append(all, b), err
+		if err != nil {
+			return nil, err
+		}
+		return []bound{b}, nil
 	}
 	if len(in.Tensors) > 0 {
 		return nil, fmt.Errorf("%s: found an input %s, which parts of diffusion models take", m.Name, slices.Sorted(maps.Keys(in.Tensors))[0])

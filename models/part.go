@@ -176,10 +176,11 @@ func only(in map[string]Array, names ...string) error {
 	return nil
 }
 
-// perItem is an input of one value, or of one for each of n items, as [n, 1].
+// perItem is an input of one value, or of one for each of n items, [n] or [n, 1], as
+// the latter.
 func perItem(in map[string]Array, name string, n int) (Array, error) {
 	a, ok := in[name]
-	if !ok || len(a.Data) != n && len(a.Data) != 1 || len(a.Shape) > 1 {
+	if !ok || len(a.Data) != n && len(a.Data) != 1 || len(a.Shape) > 2 {
 		return Array{}, fmt.Errorf("%s: found shape %v with %d values, expected one value or [%d]", name, a.Shape, len(a.Data), n)
 	}
 	out := Array{Shape: []int{n, 1}, Data: a.Data}

@@ -72,7 +72,7 @@ func Parse(config []byte) (Config, error) {
 	if err := json.Unmarshal(config, &j); err != nil {
 		return Config{}, fmt.Errorf("config.json: %w", err)
 	}
-	if err := diffusion.OneOf("_class_name", j.Class, "AutoencoderKL"); err != nil {
+	if err := diffusion.OneOf("_class_name", j.Class, "AutoencoderKL", "AutoencoderTiny"); err != nil {
 		return Config{}, err
 	}
 	for _, kind := range j.DownTypes {
@@ -95,6 +95,12 @@ func Parse(config []byte) (Config, error) {
 	const eps = 1e-6 // of all norms, whatever the config
 	return Config{Channels: j.In, Size: j.Sample, Latent: j.Latent, Widths: j.Widths, Layers: j.Layers, Block: diffusion.Config{Groups: j.Groups, Eps: eps, Act: act},
 		Attention: j.Attention, Quant: j.Quant, PostQuant: j.PostQuant, Scale: j.Scale, Shift: j.Shift}, nil
+}
+
+// IsTiny says that a config.json is AutoencoderTiny's.
+func IsTiny(config []byte) bool {
+	var j jsonConfig
+	return json.Unmarshal(config, &j) == nil && j.Class == "AutoencoderTiny"
 }
 
 // Describe finds the configuration of a checkpoint and shows its tensors under

@@ -141,3 +141,9 @@ func (d *Decoder) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	}
 	return d.ConvOut.Forward(r, d.NormOut.Forward(r, x, ops.SiLU))
 }
+
+// Encode is the mean of the latents of pictures x; see [Encoder.Forward].
+func (m *Model) Encode(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor { return m.Encoder.Forward(r, x) }
+
+// Decode is the pictures of latents x; see [Decoder.Forward].
+func (m *Model) Decode(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor { return m.Decoder.Forward(r, x) }
