@@ -64,7 +64,7 @@ func openAutoencoder(b *ops.Builder, src weights.Source, config []byte, _ string
 		if err != nil {
 			return opened{}, err
 		}
-		return opened{part: vaePart{m, c.Channels, c.Latent, c.Reduction(), 32}, layers: m, src: named}, nil
+		return opened{part: vaePart{m, c.Channels, c.Latent, c.Reduction(), exampleSide}, layers: m, src: named}, nil
 	}
 	c, named, err := vae.Describe(src, config)
 	if err != nil {
@@ -74,8 +74,14 @@ func openAutoencoder(b *ops.Builder, src weights.Source, config []byte, _ string
 	if err != nil {
 		return opened{}, err
 	}
-	return opened{part: autoencoderKL(m, c), layers: m, src: named}, nil
+	part := autoencoderKL(m, c)
+	part.side = min(part.side, exampleSide)
+	return opened{part: part, layers: m, src: named}, nil
 }
+
+// exampleSide is the most that the side of the latents is for which a loaded
+// autoencoder is made ready: larger pictures may exceed an adapter's binding.
+const exampleSide = 16
 
 func autoencoderKL(m *vae.Model, c vae.Config) vaePart {
 	return vaePart{m, c.Channels, c.Latent, c.Reduction(), max(1, c.Size[0]/c.Reduction())}

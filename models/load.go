@@ -89,6 +89,7 @@ func find(ctx context.Context, f Family, name, src string, hub *weights.Hub) (*f
 	if err != nil {
 		return nil, err
 	}
+	path = f.within(path)
 	c, err := weights.Open(path)
 	if err != nil {
 		return nil, err
@@ -99,6 +100,19 @@ func find(ctx context.Context, f Family, name, src string, hub *weights.Hub) (*f
 		folder = filepath.Dir(path)
 	}
 	return found.read(os.DirFS(folder))
+}
+
+// within is the folder of the family's part where path is that of a whole
+// diffusion pipeline, else path.
+func (f Family) within(path string) string {
+	part := filepath.Join(path, f.Name)
+	if _, err := os.Stat(filepath.Join(path, "model_index.json")); err != nil {
+		return path
+	}
+	if info, err := os.Stat(part); err != nil || !info.IsDir() {
+		return path
+	}
+	return part
 }
 
 func fromFS(fsys fs.FS, name string) (*files, error) {
