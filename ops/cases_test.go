@@ -167,6 +167,9 @@ func TestRandomShapes(t *testing.T) {
 				act: rapid.SampledFrom([]Activation{Identity, ReLU, Sigmoid}).Draw(t, "act"), residual: rapid.Bool().Draw(t, "residual")}
 			x.after = x.residual && rapid.Bool().Draw(t, "after")
 			x.dense = c.Groups == 1 && rapid.Bool().Draw(t, "dense")
+			if c.Groups == 1 && !x.dense && c.Kernel != Square(1) && rapid.Bool().Draw(t, "up") {
+				x.up = [2]int{2*x.h - rapid.IntRange(0, 1).Draw(t, "odd h"), 2*x.w - rapid.IntRange(0, 1).Draw(t, "odd w")}
+			}
 			return x.newCase()
 		},
 		"pool2d": func(t *rapid.T) Case {
@@ -192,6 +195,14 @@ func TestRandomShapes(t *testing.T) {
 			act := rapid.SampledFrom([]Activation{SiLU, GELU, Sigmoid}).Draw(t, "act")
 			gate := rapid.SampledFrom([]Gate{GateFirst, GateSecond}).Draw(t, "gate")
 			return gluCase(act, gate, []int{size(40).Draw(t, "rows"), 2 * rapid.IntRange(17, 150).Draw(t, "half")})
+		},
+		"concat": func(t *rapid.T) Case {
+			return concatCase([]int{size(40).Draw(t, "rows"), size(70).Draw(t, "a"), rapid.IntRange(17, 70).Draw(t, "b")})
+		},
+		"groupnorm": func(t *rapid.T) Case {
+			groups := size(8).Draw(t, "groups")
+			shifted := rapid.SampledFrom([]string{"", " shifted"}).Draw(t, "shifted")
+			return normCase(size(3).Draw(t, "n"), SiLU, []int{groups, rapid.IntRange(3, 20).Draw(t, "h"), rapid.IntRange(3, 20).Draw(t, "w"), groups * size(9).Draw(t, "size")}, shifted)
 		},
 		"mean": func(t *rapid.T) Case {
 			groups, tokens := size(3).Draw(t, "groups"), size(30).Draw(t, "tokens")
