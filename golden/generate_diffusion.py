@@ -131,7 +131,6 @@ def unet_ddpm(root):
         ),
         [999.0, 0.0, 37.0],
         legacy=LEGACY,
-        half=False,
     )
 
 
@@ -143,11 +142,11 @@ def unet_heads(root):
         "unet_heads",
         diffusers.UNet2DModel,
         2,
-        (6, 10),
+        (6, 8),
         dict(
             in_channels=1,
             out_channels=5,
-            block_out_channels=[10, 25],
+            block_out_channels=[10, 20],
             layers_per_block=2,
             norm_num_groups=5,
             down_block_types=["AttnDownBlock2D", "DownBlock2D"],
