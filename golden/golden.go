@@ -52,6 +52,10 @@ type Label struct {
 	Score float64 `json:"score"` // probability
 }
 
+// InputPrefix begins the name of an input in a golden's file where an output has
+// the same: a UNet makes a sample of a sample.
+const InputPrefix = "inputs."
+
 // Golden is a case with its tensors by name.
 type Golden struct {
 	Case

@@ -52,6 +52,7 @@ type opened struct {
 	net     Network
 	text    TextNetwork
 	pairing Pairing
+	part    PartNetwork // a part of a diffusion model, which is neither
 	// layers is what holds the parameters; nil where net does.
 	layers any
 	src    weights.Source
@@ -81,7 +82,8 @@ func (o opened) bound() any {
 }
 
 // families in the order in which they are listed.
-var families = []Family{vitFamily, resnetFamily, vggFamily, alexnetFamily, efficientnetFamily, dinoFamily, dinov2Family, clipFamily, siglipFamily, textEncoderFamily}
+var families = []Family{vitFamily, resnetFamily, vggFamily, alexnetFamily, efficientnetFamily, dinoFamily, dinov2Family, clipFamily, siglipFamily, textEncoderFamily,
+	unetFamily, vaeFamily}
 
 // Families lists what can be loaded.
 func Families() []Family { return slices.Clone(families) }

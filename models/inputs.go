@@ -9,12 +9,19 @@ import (
 	"saccade/gpu"
 )
 
+// attentionMask is the name of the mask among raw inputs.
+const attentionMask = "attention_mask"
+
 // Inputs are raw inputs in PyTorch's layout. A tower whose input is absent gives
 // no output.
 type Inputs struct {
 	Pixels *Array // pixel_values [N, C, H, W]
 	IDs    *Array // input_ids [N, T], whole numbers
 	Mask   *Array // attention_mask [N, T]: ones, then zeros for padding, or nil
+
+	// Tensors are the inputs of a part of a diffusion model by diffusers' names:
+	// sample, timestep, encoder_hidden_states, latents and the like.
+	Tensors map[string]Array
 }
 
 // bound is a program with its inputs, to be released.
@@ -32,6 +39,16 @@ func (m *Model) bind(in Inputs) (all []bound, err error) {
 			releaseAll(all)
 		}
 	}()
+	if m.part != nil {
+		b, err := m.bindPart(in)
+		if err != nil {
+			return nil, err
+		}
+		return []bound{b}, nil
+	}
+	if len(in.Tensors) > 0 {
+		return nil, fmt.Errorf("%s: found an input %s, which parts of diffusion models take", m.Name, slices.Sorted(maps.Keys(in.Tensors))[0])
+	}
 	if in.Pixels != nil {
 		b, err := m.bindPictures(*in.Pixels)
 		if err != nil {
@@ -146,6 +163,9 @@ func (m *Model) Verify(ctx context.Context, in Inputs, stopAtFirst bool) ([]gpu.
 // text tower n texts of random tokens up to its context.
 func (m *Model) Noise(n int, seed uint64) Inputs {
 	var in Inputs
+	if m.part != nil {
+		in.Tensors = noise(m.part.Example(n), seed)
+	}
 	if m.net != nil {
 		c, h, w := m.first[1], m.first[2], m.first[3]
 		in.Pixels = &Array{Shape: []int{n, c, h, w}, Data: normals(n*c*h*w, seed)}

@@ -91,6 +91,7 @@ func find(ctx context.Context, f Family, name, src string, hub *weights.Hub) (*f
 	if err != nil {
 		return nil, err
 	}
+	path = f.within(path)
 	c, err := weights.Open(path)
 	if err != nil {
 		return nil, err
@@ -101,6 +102,19 @@ func find(ctx context.Context, f Family, name, src string, hub *weights.Hub) (*f
 		folder = filepath.Dir(path)
 	}
 	return found.read(os.DirFS(folder))
+}
+
+// within is the folder of the family's part where path is that of a whole
+// diffusion pipeline, else path.
+func (f Family) within(path string) string {
+	part := filepath.Join(path, f.Name)
+	if _, err := os.Stat(filepath.Join(path, "model_index.json")); err != nil {
+		return path
+	}
+	if info, err := os.Stat(part); err != nil || !info.IsDir() {
+		return path
+	}
+	return part
 }
 
 func fromFS(fsys fs.FS, name string) (*files, error) {
@@ -153,6 +167,7 @@ func newModel(dev *gpu.Device, f Family, name string, in *files, src weights.Sou
 		b: ops.NewBuilder(dev, o.Precision)}
 	m.pictures = programs[shape]{mu: m.mu, prepare: m.b.Prepare, record: m.record}
 	m.texts = programs[textShape]{mu: m.mu, prepare: m.b.Prepare, record: m.recordText}
+	m.parts = programs[partShape]{mu: m.mu, prepare: m.b.Prepare, record: m.recordPart}
 	m.tokenize = sync.OnceValues(in.tokenizer)
 	if err := m.open(f, in, src, o); err != nil {
 		m.Close()
@@ -167,7 +182,7 @@ func (m *Model) open(f Family, in *files, src weights.Source, o Options) error {
 	if err != nil {
 		return err
 	}
-	m.net, m.text, m.pairing = got.net, got.text, got.pairing
+	m.net, m.text, m.pairing, m.part = got.net, got.text, got.pairing, got.part
 	if _, ok := m.net.(featured); o.Explain && ok {
 		o.Features = true
 	}
@@ -189,7 +204,10 @@ func (m *Model) open(f Family, in *files, src weights.Source, o Options) error {
 	if got.architecture != "" {
 		name = got.architecture
 	}
-	if m.net == nil {
+	switch {
+	case m.part != nil:
+		return m.uploadPart()
+	case m.net == nil:
 		return m.uploadText()
 	}
 	c, h, w := m.net.Input()

@@ -26,19 +26,21 @@ type Model struct {
 
 	dev        *gpu.Device
 	b          *ops.Builder
-	net        Network // nil in a text encoder alone
+	net        Network // nil in a text encoder alone and in a part of a diffusion model
 	checkpoint *weights.Checkpoint
 	attentions bool
 	taps       bool
 
 	text     TextNetwork // nil without a text tower
 	pairing  Pairing     // of a dual encoder, or nil
+	part     PartNetwork // a part of a diffusion model, or nil
 	tokenize func() (*tokenizer.Tokenizer, error)
 
 	mu       *sync.Mutex // shared with the Models that share the weights
 	shared   bool        // the weights are another Model's
 	pictures programs[shape]
 	texts    programs[textShape]
+	parts    programs[partShape]
 
 	first       shape      // of the program that Load made
 	firstMemory gpu.Memory // of that
@@ -58,6 +60,7 @@ type Array struct {
 func (m *Model) Close() {
 	m.pictures.close()
 	m.texts.close()
+	m.parts.close()
 	if m.shared {
 		return
 	}
@@ -217,6 +220,9 @@ func (m *Model) Memory() (weightBytes int64, programs gpu.Memory) {
 		add(p)
 	}
 	for _, p := range m.texts.cached {
+		add(p)
+	}
+	for _, p := range m.parts.cached {
 		add(p)
 	}
 	return m.b.Bytes(), programs

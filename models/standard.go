@@ -16,7 +16,7 @@ import (
 // closes it.
 type Standard struct {
 	Name    string
-	Shape   []int // of the input, [N, C, H, W] or [N, T]
+	Shape   []int // of the input, [N, C, H, W] or [N, T]; of a part its map's
 	Program *gpu.Program
 	Input   map[string]any // pictures of noise or texts of random tokens, as Program.Run takes them
 	// Drawn is the part of NewStandard's time that the random numbers took.
@@ -59,13 +59,22 @@ func (s *Standard) make(f Family, batch int, seed uint64) error {
 		return err
 	}
 	r := s.b.Dev.Record(s.b.Precision)
-	if made.net != nil {
+	switch {
+	case made.part != nil:
+		shapes := made.part.Example(batch)
+		s.Shape, s.Input = mainShape(shapes), map[string]any{}
+		for name, a := range noise(shapes, seed) {
+			s.Input[name] = a.Data
+		}
+		s.Drawn = time.Since(began)
+		made.part.ForwardPart(r, shapes)
+	case made.net != nil:
 		c, h, w := made.net.Input()
 		s.Shape = []int{batch, c, h, w}
 		s.Input = map[string]any{"pixel_values": normals(batch*c*h*w, seed)}
 		s.Drawn = time.Since(began)
 		made.net.Forward(r, r.Input("pixel_values", gpu.F32, s.Shape...), false)
-	} else {
+	default:
 		s.Shape = []int{batch, made.text.Context()}
 		s.Input = randomTexts(made.text, batch, seed)
 		s.Drawn = time.Since(began)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"saccade/golden"
 	"saccade/gpu"
@@ -35,7 +36,7 @@ func VerifyGolden(ctx context.Context, dev *gpu.Device, c golden.Case, precision
 	return golden.Check(g, got, GoldenTolerance(c.Model, precision)), nil
 }
 
-// goldenInputs are a golden's inputs by the tower that takes them.
+// goldenInputs are a golden's inputs by what takes them.
 func goldenInputs(g *golden.Golden) Inputs {
 	array := func(name string) *Array {
 		t, ok := g.Tensors[name]
@@ -44,7 +45,17 @@ func goldenInputs(g *golden.Golden) Inputs {
 		}
 		return &Array{Shape: t.Shape, Data: t.Data}
 	}
-	return Inputs{Pixels: array("pixel_values"), IDs: array(inputIDs), Mask: array("attention_mask")}
+	in := Inputs{Pixels: array(inputPixels), IDs: array(inputIDs), Mask: array(attentionMask)}
+	for _, name := range g.Inputs {
+		if name == inputPixels || name == inputIDs || name == attentionMask {
+			continue
+		}
+		if in.Tensors == nil {
+			in.Tensors = map[string]Array{}
+		}
+		in.Tensors[strings.TrimPrefix(name, golden.InputPrefix)] = *array(name)
+	}
+	return in
 }
 
 // cnnF16 is for convolutional networks: nothing brings their activations back
@@ -63,7 +74,7 @@ func GoldenTolerance(family string, precision gpu.DType) golden.Tolerance {
 	switch {
 	case precision == gpu.F32:
 		return golden.F32
-	case slices.Contains([]string{"vit", "dino", "dinov2", "clip", "siglip", "text_encoder"}, family):
+	case slices.Contains([]string{"vit", "dino", "dinov2", "clip", "siglip", "text_encoder", "unet", "vae"}, family):
 		return golden.F16
 	case family == "efficientnet":
 		return efficientnetF16

@@ -24,10 +24,14 @@ const (
 	Sigmoid   Activation = "sigmoid"
 	HardSwish Activation = "hard_swish"
 	Tanh      Activation = "safe_tanh"
+
+	SoftClamp    Activation = "soft_clamp"     // 3·tanh(x/3)
+	SignedToUnit Activation = "signed_to_unit" // (x + 1)/2: [−1, 1] to [0, 1]
+	UnitToSigned Activation = "unit_to_signed" // 2x − 1: [0, 1] to [−1, 1]
 )
 
 // Activations lists all but the identity.
-var Activations = []Activation{GELU, GELUTanh, QuickGELU, SiLU, ReLU, ReLU6, Sigmoid, HardSwish, Tanh}
+var Activations = []Activation{GELU, GELUTanh, QuickGELU, SiLU, ReLU, ReLU6, Sigmoid, HardSwish, Tanh, SoftClamp, SignedToUnit, UnitToSigned}
 
 // ActivationByName finds an activation by transformers' hidden_act.
 func ActivationByName(name string) (Activation, error) {
@@ -64,6 +68,12 @@ func (a Activation) Twin(x float64) float64 {
 		return x * math.Min(math.Max(x+3, 0), 6) / 6
 	case Tanh:
 		return math.Tanh(x)
+	case SoftClamp:
+		return 3 * math.Tanh(x/3)
+	case SignedToUnit:
+		return (x + 1) / 2
+	case UnitToSigned:
+		return 2*x - 1
 	}
 	return x
 }

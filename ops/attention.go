@@ -49,9 +49,9 @@ func (m Mask) view(r *gpu.Recorder) gpu.View {
 	return gpu.All(m.Lengths)
 }
 
-// Attention is scaled dot-product self-attention over a fused qkv [N, T, 3·D]
-// whose groups are the heads of q, then of k, then of v. The result is
-// [N, T, D] with the heads as groups: torch's scaled_dot_product_attention.
+// Attention is scaled dot-product self-attention over a fused qkv [N, …, 3·D]
+// whose groups are the heads of q, then of k, then of v; tokens are all between
+// N and the last, such as pixels. The result is [N, …, D] with the heads as groups: torch's scaled_dot_product_attention.
 func Attention(r *gpu.Recorder, qkv *gpu.Tensor, heads int, mask Mask) *gpu.Tensor {
 	c, ok := fusedCall(r, qkv, heads, mask)
 	if !ok {
@@ -69,14 +69,13 @@ func AttentionProbs(r *gpu.Recorder, qkv *gpu.Tensor, heads int, mask Mask) *gpu
 	return c.recordProbs(r)
 }
 
-// CrossAttention is attention of q [N, Tq, D] over k and v [N, Tk, D], all
-// with the heads as groups.
+// CrossAttention is attention of q [N, …, D] over k and v [N, …, D], all with the heads as groups.
 func CrossAttention(r *gpu.Recorder, q, k, v *gpu.Tensor, mask Mask) *gpu.Tensor {
 	if r.Err() != nil {
 		return q
 	}
 	if q.Groups != k.Groups || k.Groups != v.Groups || q.Width() != k.Width() || k.Width() != v.Width() ||
-		k.Shape[1] != v.Shape[1] || q.Shape[0] != k.Shape[0] {
+		k.Rows() != v.Rows() || q.Shape[0] != k.Shape[0] {
 		r.Fail(fmt.Errorf("attention: q %v in %d heads, k %v in %d and v %v in %d do not match", q.Shape, q.Groups, k.Shape, k.Groups, v.Shape, v.Groups))
 		return q
 	}
@@ -102,7 +101,7 @@ func fusedCall(r *gpu.Recorder, qkv *gpu.Tensor, heads int, mask Mask) (*attenti
 	if r.Err() != nil {
 		return nil, false
 	}
-	if heads < 1 || qkv.Groups != 3*heads || len(qkv.Shape) != 3 {
+	if heads < 1 || qkv.Groups != 3*heads || len(qkv.Shape) < 3 {
 		r.Fail(fmt.Errorf("attention: %s in %d groups is not q, k and v of %d heads", qkv, qkv.Groups, heads))
 		return nil, false
 	}
@@ -115,7 +114,10 @@ func fusedCall(r *gpu.Recorder, qkv *gpu.Tensor, heads int, mask Mask) (*attenti
 	return &attentionCall{q: qkv, k: qkv, v: qkv, heads: heads, head: head, kAt: pd, vAt: 2 * pd, kCol: d, vCol: 2 * d, mask: mask}, true
 }
 
-func (c *attentionCall) tokens() (n, tq, tk int) { return c.q.Shape[0], c.q.Shape[1], c.k.Shape[1] }
+func (c *attentionCall) tokens() (n, tq, tk int) {
+	n = c.q.Shape[0]
+	return n, c.q.Rows() / n, c.k.Rows() / n
+}
 
 // operands are q, k and v, each tensor once.
 func (c *attentionCall) operands() []*gpu.Tensor {
@@ -144,7 +146,7 @@ func (c *attentionCall) params() gpu.Params {
 
 func (c *attentionCall) record(r *gpu.Recorder) *gpu.Tensor {
 	n, tq, tk := c.tokens()
-	y := r.New("attention", c.heads, n, tq, c.heads*c.head)
+	y := r.New("attention", c.heads, reshaped(c.q.Shape, c.heads*c.head)...)
 	v := chooseAttention(r.Device().Info(), r.Precision, tq, gpu.Pad8(c.head))
 	k, err := v.kernel(r.Precision, c.mask)
 	if err != nil {

@@ -14,7 +14,8 @@ type convCase struct {
 	residual bool
 	after    bool // the activation follows the residual
 	act      Activation
-	dense    bool // an input [N, C, H, W], not an activation
+	dense    bool   // an input [N, C, H, W], not an activation
+	up       [2]int // the size to which the pictures are magnified before, if any
 }
 
 func (c convCase) name() string {
@@ -40,6 +41,7 @@ func (c convCase) name() string {
 	if c.dense {
 		s += " input"
 	}
+	pair("to", c.up)
 	if c.residual && c.after {
 		return s + " residual" + c.act.suffix()
 	}
@@ -68,7 +70,7 @@ func (c convCase) record(o *operands, x *gpu.Tensor) *gpu.Tensor {
 	o.layers(&model)
 	options := []Epilogue{Then(c.act)}
 	if c.residual {
-		g, err := model.Conv.geometry(x)
+		g, err := c.geometry(&model.Conv, x)
 		if err != nil {
 			o.err = err
 			return x
@@ -79,7 +81,17 @@ func (c convCase) record(o *operands, x *gpu.Tensor) *gpu.Tensor {
 			options = []Epilogue{residual, Then(c.act)}
 		}
 	}
+	if c.up != [2]int{} {
+		return model.Conv.ForwardUpsampled(o.r, x, c.up, options...)
+	}
 	return model.Conv.Forward(o.r, x, options...)
+}
+
+func (c convCase) geometry(conv *Conv2d, x *gpu.Tensor) (convGeometry, error) {
+	if c.up != [2]int{} {
+		return conv.upsampledGeometry(x, c.up)
+	}
+	return conv.geometry(x)
 }
 
 var convFamily = family{
@@ -116,7 +128,11 @@ var convFamily = family{
 			{n: 2, h: 31, w: 29, conv: Conv{In: 3, Out: 21, Kernel: Square(7), Stride: Square(2), Pad: Pad(3), Norm: 1e-5}, act: ReLU, dense: true},
 			{n: 1, h: 35, w: 40, conv: Conv{In: 3, Out: 10, Kernel: Square(11), Stride: Square(4), Pad: Pad(2), Bias: true}, dense: true},
 			{n: 2, h: 20, w: 28, conv: Conv{In: 3, Out: 9, Kernel: Square(4), Stride: Square(4), Bias: true}, dense: true}, // patches
-			{n: 1, h: 6, w: 5, conv: Conv{In: 33, Out: 12, Kernel: [2]int{6, 5}}},                                          // as large as the picture
+			{n: 2, h: 5, w: 7, conv: Conv{In: 17, Out: 23, Kernel: Square(3), Pad: Pad(1), Bias: true}, up: [2]int{10, 13}},
+			{n: 1, h: 6, w: 4, conv: Conv{In: 33, Out: 40, Kernel: Square(3), Pad: Pad(1), Bias: true}, up: [2]int{11, 8}, residual: true, act: SiLU},
+			{n: 2, h: 3, w: 4, conv: Conv{In: 9, Out: 12, Kernel: Square(3), Pad: Pad(1)}, up: [2]int{6, 7}},
+			{n: 1, h: 5, w: 4, conv: Conv{In: 15, Out: 20, Kernel: [2]int{2, 3}, Stride: [2]int{2, 1}, Pad: Padding{Top: 1, Right: 2}}, up: [2]int{9, 8}},
+			{n: 1, h: 6, w: 5, conv: Conv{In: 33, Out: 12, Kernel: [2]int{6, 5}}}, // as large as the picture
 		}
 		var cases []Case
 		for _, c := range all {

@@ -1,6 +1,10 @@
 package ops
 
-import "saccade/gpu"
+import (
+	"fmt"
+
+	"saccade/gpu"
+)
 
 // The operations of diffusion models.
 
@@ -11,12 +15,22 @@ var groupNormFamily = family{
 		return []Case{
 			groupNormCase(1, Identity, []int{1, 1, 1, 1}), groupNormCase(3, SiLU, []int{3, 5, 7, 15}), groupNormCase(2, Identity, []int{4, 9, 8, 40}),
 			groupNormCase(1, SiLU, []int{2, 13, 17, 6}), groupNormCase(2, GELU, []int{32, 11, 12, 320}), groupNormCase(5, SiLU, []int{1, 3, 3, 9}),
+			shiftedNormCase(3, SiLU, []int{3, 5, 7, 15}), shiftedNormCase(2, Identity, []int{4, 9, 8, 40}), shiftedNormCase(1, SiLU, []int{1, 3, 2, 33}),
 		}
 	},
 }
 
 func groupNormCase(batch int, a Activation, d []int) Case {
-	name := shapeName(d...) + a.suffix()
+	return normCase(batch, a, d, "")
+}
+
+// shiftedNormCase adds a vector to each item before the norm.
+func shiftedNormCase(batch int, a Activation, d []int) Case {
+	return normCase(batch, a, d, " shifted")
+}
+
+func normCase(batch int, a Activation, d []int, shifted string) Case {
+	name := shapeName(d...) + a.suffix() + shifted
 	if batch > 1 {
 		name += " batch " + shapeName(batch)
 	}
@@ -26,7 +40,54 @@ func groupNormCase(batch int, a Activation, d []int) Case {
 		}
 		model.Norm = o.b.GroupNorm(d[0], d[3], 1e-5)
 		o.layers(&model)
-		return model.Norm.Forward(o.r, o.activation("x", 1, batch, d[1], d[2], d[3]), a)
+		x := o.activation("x", 1, batch, d[1], d[2], d[3])
+		if shifted != "" {
+			return model.Norm.ForwardShifted(o.r, x, o.activation("shift", 1, batch, d[3]), a)
+		}
+		return model.Norm.Forward(o.r, x, a)
+	})
+}
+
+var concatFamily = family{
+	op: "concat", dims: "ROWSxWIDTHxWIDTH", at: concatCase,
+	bench: [][]int{{4096, 320, 320}, {256, 1280, 640}},
+	test: func() []Case {
+		return casesOf(concatCase, []int{1, 1, 1}, []int{3, 10, 6}, []int{17, 8, 16}, []int{5, 4, 8}, []int{33, 12, 20}, []int{7, 3, 29}, []int{4, 31, 5})
+	},
+}
+
+func concatCase(d []int) Case {
+	return newCase("concat", shapeName(d...), func(o *operands) *gpu.Tensor {
+		return Concat(o.r, o.activation("a", 1, d[0], d[1]), o.activation("b", 1, d[0], d[2]))
+	})
+}
+
+var sinusoidFamily = family{
+	op: "sinusoid", dims: "BATCHxWIDTH", at: func(d []int) Case { return sinusoidCase(d[0], 1, d[1], true, 0) },
+	bench: [][]int{{2, 320}},
+	test: func() []Case {
+		return []Case{sinusoidCase(1, 1, 2, false, 0), sinusoidCase(3, 1, 20, true, 0), sinusoidCase(2, 1, 35, false, 1), sinusoidCase(5, 6, 12, true, 0)}
+	},
+}
+
+// sinusoidCase embeds batch × values numbers as they occur: times and sizes.
+func sinusoidCase(batch, values, width int, cosFirst bool, shift float64) Case {
+	name := shapeName(batch, width)
+	if values > 1 {
+		name += fmt.Sprintf(" values %d", values)
+	}
+	return newCase("sinusoid", name, func(o *operands) *gpu.Tensor {
+		t := make([]float32, batch*values)
+		for i := range t {
+			t[i] = float32(o.rng.IntN(2000)) + 0.5*float32(i%2)
+		}
+		o.in["t"] = t
+		s, err := o.b.Sinusoid(width, cosFirst, shift)
+		if err != nil {
+			o.err = err
+			return o.dense("x", 1)
+		}
+		return s.Forward(o.r, o.r.Input("t", gpu.F32, batch, values))
 	})
 }
 

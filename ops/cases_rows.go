@@ -122,8 +122,14 @@ var packFamily = family{
 	op: "pack", dims: "ROWSxWIDTH", at: func(d []int) Case { return packCase(1, d) },
 	bench: [][]int{{197, 768}},
 	test: func() []Case {
-		return []Case{packCase(1, []int{1, 1}), packCase(1, []int{7, 9}), packCase(3, []int{17, 15}), packCase(2, []int{3, 770})}
+		return []Case{packCase(1, []int{1, 1}), packCase(1, []int{7, 9}), packCase(3, []int{17, 15}), packCase(2, []int{3, 770}),
+			packPicturesCase(1, 1, 1, 1), packPicturesCase(3, 5, 4, 7), packPicturesCase(2, 13, 9, 5)}
 	},
+}
+
+// packPicturesCase is [PackNCHW] of n pictures of c channels.
+func packPicturesCase(n, c, h, w int) Case {
+	return newCase("pack", shapeName(n, c, h, w)+" pictures", func(o *operands) *gpu.Tensor { return PackNCHW(o.r, o.dense("x", n, c, h, w)) })
 }
 
 func packCase(groups int, d []int) Case {

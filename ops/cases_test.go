@@ -167,6 +167,9 @@ func TestRandomShapes(t *testing.T) {
 				act: rapid.SampledFrom([]Activation{Identity, ReLU, Sigmoid}).Draw(t, "act"), residual: rapid.Bool().Draw(t, "residual")}
 			x.after = x.residual && rapid.Bool().Draw(t, "after")
 			x.dense = c.Groups == 1 && rapid.Bool().Draw(t, "dense")
+			if c.Groups == 1 && !x.dense && c.Kernel != Square(1) && rapid.Bool().Draw(t, "up") {
+				x.up = [2]int{2*x.h - rapid.IntRange(0, 1).Draw(t, "odd h"), 2*x.w - rapid.IntRange(0, 1).Draw(t, "odd w")}
+			}
 			return x.newCase()
 		},
 		"pool2d": func(t *rapid.T) Case {
@@ -196,6 +199,14 @@ func TestRandomShapes(t *testing.T) {
 		"combine": func(t *rapid.T) Case {
 			return combineCase(size(MostCombined).Draw(t, "operands"), rapid.SampledFrom([]float32{0, 0.5}).Draw(t, "clip"),
 				[]int{size(5).Draw(t, "n"), size(9).Draw(t, "h"), size(9).Draw(t, "w"), rapid.IntRange(17, 40).Draw(t, "c")})
+		},
+		"concat": func(t *rapid.T) Case {
+			return concatCase([]int{size(40).Draw(t, "rows"), size(70).Draw(t, "a"), rapid.IntRange(17, 70).Draw(t, "b")})
+		},
+		"groupnorm": func(t *rapid.T) Case {
+			groups := size(8).Draw(t, "groups")
+			shifted := rapid.SampledFrom([]string{"", " shifted"}).Draw(t, "shifted")
+			return normCase(size(3).Draw(t, "n"), SiLU, []int{groups, rapid.IntRange(3, 20).Draw(t, "h"), rapid.IntRange(3, 20).Draw(t, "w"), groups * size(9).Draw(t, "size")}, shifted)
 		},
 		"mean": func(t *rapid.T) Case {
 			groups, tokens := size(3).Draw(t, "groups"), size(30).Draw(t, "tokens")

@@ -83,8 +83,20 @@ func (c *Conv2d) Params() []weights.Param {
 // Forward convolves x, [N, H, W, In] or a dense input [N, In, H, W], and does
 // what the options say. The result is [N, OH, OW, Out].
 func (c *Conv2d) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...Epilogue) *gpu.Tensor {
-	e := epilogueOf(options)
 	g, err := c.geometry(x)
+	return c.forward(r, x, g, err, options)
+}
+
+// ForwardUpsampled is Forward on x [N, H, W, In] magnified to size, twice its
+// height and width or one less, by torch.nn.functional.interpolate(mode="nearest").
+// The magnified map is never stored.
+func (c *Conv2d) ForwardUpsampled(r *gpu.Recorder, x *gpu.Tensor, size [2]int, options ...Epilogue) *gpu.Tensor {
+	g, err := c.upsampledGeometry(x, size)
+	return c.forward(r, x, g, err, options)
+}
+
+func (c *Conv2d) forward(r *gpu.Recorder, x *gpu.Tensor, g convGeometry, err error, options []Epilogue) *gpu.Tensor {
+	e := epilogueOf(options)
 	y := r.New(c.name, 1, g.n, g.oh, g.ow, c.Out)
 	y.Name = c.name
 	if err == nil {
@@ -124,6 +136,7 @@ func (c *Conv2d) check(x, y *gpu.Tensor, e epilogue) error {
 // convGeometry is a convolution's sizes for one input.
 type convGeometry struct {
 	n, h, w, oh, ow int
+	up              int // 1 where h and w are those of a magnified map, else 0
 	top, left       int // padding; that at the other ends follows from the sizes
 }
 
@@ -141,6 +154,27 @@ func (c *Conv2d) geometry(x *gpu.Tensor) (convGeometry, error) {
 	if channels != c.In {
 		return g, fmt.Errorf("found an input of shape %v with %d channels, expected %d", x.Shape, channels, c.In)
 	}
+	return c.windows(g)
+}
+
+// upsampledGeometry is geometry of x magnified to size.
+func (c *Conv2d) upsampledGeometry(x *gpu.Tensor, size [2]int) (convGeometry, error) {
+	g, err := c.geometry(x)
+	if err != nil {
+		return g, err
+	}
+	switch {
+	case x.Dense() || c.Groups != 1 || c.pointwise():
+		return g, fmt.Errorf("magnifies activations for filters of several pixels in one group only, found %s, %d groups, a filter of %v", x, c.Groups, c.Kernel)
+	case ceilDiv(size[0], 2) != g.h || ceilDiv(size[1], 2) != g.w:
+		return g, fmt.Errorf("%s can't be magnified to %v, only to twice its size or one less", x, size)
+	}
+	g.h, g.w, g.up = size[0], size[1], 1
+	return c.windows(g)
+}
+
+// windows finds the padding and the output's size.
+func (c *Conv2d) windows(g convGeometry) (convGeometry, error) {
 	var bottom, right, oh, ow int
 	g.top, bottom = c.padding(0, g.h)
 	g.left, right = c.padding(1, g.w)
@@ -308,6 +342,7 @@ func (call *convCall) twin(in [][]float32) [][]float64 {
 func (call *convCall) twinSum(x, w []float32, row, ox, o int) float64 {
 	c := call.c
 	n, oy := row/call.oh, row%call.oh
+	height, width := (call.h+call.up)>>call.up, (call.w+call.up)>>call.up // as stored
 	perGroup := c.In / c.Groups
 	first := o / (c.Out / c.Groups) * perGroup
 	var sum float64
@@ -318,7 +353,7 @@ func (call *convCall) twinSum(x, w []float32, row, ox, o int) float64 {
 			if iy < 0 || iy >= call.h || ix < 0 || ix >= call.w {
 				continue
 			}
-			pixel := x[((n*call.h+iy)*call.w+ix)*c.In+first:]
+			pixel := x[((n*height+iy>>call.up)*width+ix>>call.up)*c.In+first:]
 			for ci := range perGroup {
 				sum += float64(pixel[ci]) * float64(w[((o*perGroup+ci)*c.Kernel[0]+ky)*c.Kernel[1]+kx])
 			}

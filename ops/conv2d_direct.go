@@ -6,6 +6,23 @@ import (
 
 // recordDirect is the convolution as an implicit matmul.
 func (call *convCall) recordDirect(r *gpu.Recorder) ([]gpu.Dispatch, error) {
+	parts, err := call.direct(r)
+	if err != nil {
+		return nil, err
+	}
+	var dispatches []gpu.Dispatch
+	for i := range parts {
+		some, err := parts[i].record(r)
+		if err != nil {
+			return nil, err
+		}
+		dispatches = append(dispatches, some...)
+	}
+	return dispatches, nil
+}
+
+// direct is the implicit matmul of as many pictures at a time as fit a binding.
+func (call *convCall) direct(r *gpu.Recorder) ([]gemm, error) {
 	c, s := call.c, call.c.supergroups()
 	chunks, err := call.chunks(r.Device())
 	if err != nil {
@@ -14,7 +31,7 @@ func (call *convCall) recordDirect(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	vector := 16 / int(r.Precision.Size())
 	in, n := gpu.Pad8(s.in), gpu.Pad8(s.out)
 	weight, bias := c.form(formTaps), c.biasForm()
-	var dispatches []gpu.Dispatch
+	var parts []gemm
 	for _, part := range chunks {
 		items := part[1] - part[0]
 		g := gemm{
@@ -22,7 +39,7 @@ func (call *convCall) recordDirect(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 			a: itemView(call.x, call.n, part[0], part[1]), b: gpu.All(weight), bias: gpu.All(bias), y: itemView(call.y, call.n, part[0], part[1]),
 			ldc: call.y.Stride(), e: call.e,
 			pixels: gpu.Params{
-				"vectors": in / vector, "lda": call.x.Stride() / vector, "height": call.h, "width": call.w, "out_height": call.oh, "out_width": call.ow,
+				"vectors": in / vector, "lda": call.x.Stride() / vector, "height": call.h, "width": call.w, "up": call.up, "out_height": call.oh, "out_width": call.ow,
 				"kernel_width": c.Kernel[1], "stride_y": c.Stride[0], "stride_x": c.Stride[1], "dilation_y": c.Dilation[0], "dilation_x": c.Dilation[1],
 				"pad_y": call.top, "pad_x": call.left,
 			},
@@ -33,13 +50,9 @@ func (call *convCall) recordDirect(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 		if call.e.residual != nil {
 			g.residual = itemView(call.e.residual, call.n, part[0], part[1])
 		}
-		some, err := g.record(r)
-		if err != nil {
-			return nil, err
-		}
-		dispatches = append(dispatches, some...)
+		parts = append(parts, g)
 	}
-	return dispatches, nil
+	return parts, nil
 }
 
 // chunks cuts the batch into ranges whose parts fit a binding.

@@ -13,7 +13,7 @@
 // A convolution is a matmul of pixels where its filter is 1×1, Winograd's where
 // it is 3×3 with stride 1 and saves enough, a kernel of its own where every
 // channel has its own filter, and else an implicit matmul; of an input, it is a
-// matmul of unfolded windows. The weight is laid out for the one that a
+// matmul of unfolded windows. Of a magnified map it reads the map itself. The weight is laid out for the one that a
 // recording chose, with the batch norm folded in.
 //
 // Layers that own parameters ([Linear], [LayerNorm], …) are made by a

@@ -72,3 +72,52 @@ func TestForcedMatmul(t *testing.T) {
 		}
 	}
 }
+
+// forcedConv is an implicit matmul by a variant that the tables need not choose.
+func forcedConv(c convCase, v gemmVariant) Case {
+	return newCase("conv2d", fmt.Sprintf("%s by %s %s", c.name(), v.Family, v), func(o *operands) *gpu.Tensor {
+		var model struct {
+			Conv Conv2d `w:"conv2d"`
+		}
+		model.Conv = o.b.Conv2d(c.conv)
+		o.layers(&model)
+		x := o.activation("x", 1, c.n, c.h, c.w, c.conv.In)
+		g, err := c.geometry(&model.Conv, x)
+		if err != nil {
+			o.err = err
+			return x
+		}
+		call := convCall{c: &model.Conv, convGeometry: g, x: x, y: o.r.New("y", 1, g.n, g.oh, g.ow, c.conv.Out), e: epilogue{activation: c.act, scale: 1}}
+		op := gpu.Op{Kind: "conv2d", Label: "conv2d", In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{call.y}, Twin: call.twin}
+		parts, err := call.direct(o.r)
+		for i := range parts {
+			var some []gpu.Dispatch
+			if some, err = parts[i].recordAs(o.r, v); err != nil {
+				break
+			}
+			op.Dispatches = append(op.Dispatches, some...)
+		}
+		if err != nil {
+			o.err = err
+			return call.y
+		}
+		o.r.Do(op)
+		return call.y
+	})
+}
+
+// The kernel of GPUs, which the tables of a software adapter do not choose.
+func TestForcedConv(t *testing.T) {
+	d := device(t, poisonDevice)
+	for _, v := range []gemmVariant{{Family: "conv2d_shared", TM: 4, NX: 8, NY: 8}, {Family: "conv2d_shared", TM: 4, NX: 8, NY: 8, Slices: 3}} {
+		for _, precision := range precisions {
+			for _, c := range []convCase{
+				{n: 2, h: 9, w: 7, conv: Conv{In: 17, Out: 23, Kernel: Square(3), Stride: Square(2), Pad: Pad(1), Bias: true}, act: SiLU},
+				{n: 2, h: 5, w: 7, conv: Conv{In: 17, Out: 23, Kernel: Square(3), Pad: Pad(1), Bias: true}, up: [2]int{10, 13}},
+				{n: 1, h: 6, w: 4, conv: Conv{In: 33, Out: 40, Kernel: Square(3), Pad: Pad(1)}, up: [2]int{11, 8}},
+			} {
+				verified(t, d, precision, forcedConv(c, v))
+			}
+		}
+	}
+}

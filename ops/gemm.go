@@ -29,7 +29,7 @@ type gemm struct {
 func rowsOf(rows, width int, precision gpu.DType) gpu.Params {
 	vectors := width * int(precision.Size()) / 16
 	return gpu.Params{
-		"vectors": vectors, "lda": vectors, "height": 1, "width": rows, "out_height": 1, "out_width": rows,
+		"vectors": vectors, "lda": vectors, "height": 1, "width": rows, "up": 0, "out_height": 1, "out_width": rows,
 		"kernel_width": 1, "stride_y": 1, "stride_x": 1, "dilation_y": 1, "dilation_x": 1, "pad_y": 0, "pad_x": 0,
 	}
 }

@@ -58,13 +58,18 @@ func (w winograd) filter(taps []float32, out []float64) {
 	}
 }
 
+// bytes is the size of the form.
+func (w winograd) bytes(c *Conv2d) int64 {
+	return panelBytes(c.b.Precision, gpu.Pad8(c.In), gpu.Pad8(c.Out)) * int64(w.matrices())
+}
+
 // layout is the size of the form and what fills it from the folded weight.
 func (w winograd) layout(c *Conv2d) (bytes int64, fill func(dst []byte, weight []float32)) {
 	typ := c.b.Precision
 	l := &Linear{In: c.In, Out: c.Out, InGroups: 1, OutGroups: 1}
-	k, n := l.physical()
-	matrix := panelBytes(typ, k, n)
-	return matrix * int64(w.matrices()), func(dst []byte, weight []float32) {
+	bytes = w.bytes(c)
+	matrix := bytes / int64(w.matrices())
+	return bytes, func(dst []byte, weight []float32) {
 		rows := make([][]float32, w.matrices())
 		for i := range rows {
 			rows[i] = make([]float32, c.In*c.Out)
@@ -173,7 +178,7 @@ func (t winogradTurn) input(r *gpu.Recorder, v *gpu.Tensor) (gpu.Dispatch, error
 	looped(r.Device().Info(), &spec)
 	k, err := kernel("winograd_input", fmt.Sprintf("%s %s", r.Precision, t.w), spec)
 	params := t.params(call.x.Stride(), call.h, call.w)
-	params["pad_y"], params["pad_x"] = call.top, call.left
+	params["pad_y"], params["pad_x"], params["up"] = call.top, call.left, call.up
 	count := t.tiles * call.x.Stride() / 4
 	return gpu.Dispatch{
 		Kernel: k, Params: params, Groups: elementwise(count),
@@ -214,8 +219,11 @@ func (call *convCall) winograd(info gpu.Info) (winograd, bool) {
 		return winograd{}, false
 	}
 	best := winograd2
-	if call.multiplications(winograd4) < call.multiplications(winograd2) {
+	if call.multiplications(winograd4) < call.multiplications(winograd2) && winograd4.bytes(c) <= info.Limits.MaxBinding {
 		best = winograd4
+	}
+	if best.bytes(c) > info.Limits.MaxBinding { // of a thousand channels and more
+		return winograd{}, false
 	}
 	if chooseGemm(info, c.b.Precision, 1, gpu.Pad8(c.Out), gpu.Pad8(c.In), best.matrices(), true).TM == 0 {
 		return winograd{}, false // too many channels for the workgroup memory

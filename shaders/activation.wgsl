@@ -80,6 +80,20 @@ fn hard_swish(x: vec4<f32>) -> vec4<f32> {
   return x * clamp(x * 0.16666667 + vec4<f32>(0.5), vec4<f32>(0.0), vec4<f32>(1.0));
 }
 
+// TAESD's clamp of latents.
+fn soft_clamp(x: vec4<f32>) -> vec4<f32> {
+  return 3.0 * safe_tanh(x * 0.33333334);
+}
+
+// Pictures of [−1, 1] as those of [0, 1], and back.
+fn signed_to_unit(x: vec4<f32>) -> vec4<f32> {
+  return 0.5 * x + vec4<f32>(0.5);
+}
+
+fn unit_to_signed(x: vec4<f32>) -> vec4<f32> {
+  return 2.0 * x - vec4<f32>(1.0);
+}
+
 fn activate(x: vec4<f32>) -> vec4<f32> { return gelu(x); }
 
 // Ones for the columns c … c+3 of a group that hold values, zeros for padding.

@@ -58,8 +58,9 @@ struct Params {
     vectors: u32, // 16-byte vectors of a pixel of A that a group reads
     lda: u32,     // 16-byte vectors from pixel to pixel of A
     ldc: u32,     // elements from row to row
-    height: u32,  // of A, pixels
+    height: u32,  // of A, pixels, magnified
     width: u32,
+    up: u32,      // A's pixels are read twice in each direction if 1, else 0
     out_height: u32,
     out_width: u32,
     kernel_width: u32,
@@ -104,13 +105,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 
     // Rows beyond the end repeat the last one: they are never stored.
     let out_width = max(p.out_width, 1u);
+    let stored_width = (p.width + p.up) >> p.up;
     let out_area = out_width * max(p.out_height, 1u);
     for (var i = 0u; i < ORIGINS; i += 8u) {
         let m = p.first + min(first_row + i + lane, max(p.M, 1u) - 1u);
         let picture = divide(m, out_area);
         let y = divide(m - picture * out_area, out_width);
         let x = m - picture * out_area - y * out_width;
-        origin[i + lane] = vec4<i32>(i32(picture * p.height * p.width), i32(y * p.stride_y) - i32(p.pad_y), i32(x * p.stride_x) - i32(p.pad_x), 0);
+        origin[i + lane] = vec4<i32>(i32(picture * ((p.height + p.up) >> p.up) * stored_width), i32(y * p.stride_y) - i32(p.pad_y), i32(x * p.stride_x) - i32(p.pad_x), 0);
     }
     workgroupBarrier();
 
@@ -132,7 +134,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             let y = u32(origin[row].y + dy); // what is negative has wrapped
             let x = u32(origin[row].z + dx);
             let inside = there && y < p.height && x < p.width;
-            let at = (u32(origin[row].x) + y * p.width + x) * p.lda + from_a;
+            let at = (u32(origin[row].x) + (y >> p.up) * stored_width + (x >> p.up)) * p.lda + from_a;
             tile[row * p.tile + v] = select(Panel(), a[select(0u, at, inside)], inside);
         }
     }

@@ -51,8 +51,9 @@ struct Params {
     vectors: u32, // 16-byte vectors of a pixel of A that a group reads
     lda: u32,     // 16-byte vectors from pixel to pixel of A
     ldc: u32,     // elements from row to row
-    height: u32,  // of A, pixels
+    height: u32,  // of A, pixels, magnified
     width: u32,
+    up: u32,      // A's pixels are read twice in each direction if 1, else 0
     out_height: u32,
     out_width: u32,
     kernel_width: u32,
@@ -129,12 +130,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
     // Rows and panels beyond the end repeat the last one: they are never stored.
     let out_width = max(p.out_width, 1u);
+    let stored_width = (p.width + p.up) >> p.up;
     let out_area = out_width * max(p.out_height, 1u);
     for (var i = thread; i < BM; i += NX * NY) {
         let m = p.first + min(group.x * BM + i, max(p.M, 1u) - 1u);
         let y = m % out_area / out_width * p.stride_y;
         let x = m % out_width * p.stride_x;
-        origin[i] = vec4<i32>(i32(m / out_area * p.height * p.width), i32(y) - i32(p.pad_y), i32(x) - i32(p.pad_x), 0);
+        origin[i] = vec4<i32>(i32(m / out_area * ((p.height + p.up) >> p.up) * stored_width), i32(y) - i32(p.pad_y), i32(x) - i32(p.pad_x), 0);
     }
 
     // unroll r TM
@@ -153,7 +155,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let y = u32(origin[m].y + i32(tap / kernel_width * p.dilation_y)); // what is negative has wrapped
             let x = u32(origin[m].z + i32(tap % kernel_width * p.dilation_x));
             let inside = at_k * wide < last && y < p.height && x < p.width;
-            let at = (u32(origin[m].x) + y * p.width + x) * p.lda + matrix * p.step_a + at_k % pixel;
+            let at = (u32(origin[m].x) + (y >> p.up) * stored_width + (x >> p.up)) * p.lda + matrix * p.step_a + at_k % pixel;
             let value = a[select(0u, at, inside)];
             // unroll h TH
             tile_a[m * (BK / 4u + 1u) + v * TH + 0u /*h*/] = select(vec4<f32>(0.0), columns(value, 0u /*h*/), inside);

@@ -1,8 +1,11 @@
 // What a group norm multiplies each channel by and then adds, from the sums of
 // strips: gamma/√(variance + eps) and beta − mean·that. The means and squared
 // differences of a group's strips and channels are joined as by Chan et al. (1979).
+// What is added to each channel of an item before the norm (shift) moves means
+// alone, so that nothing but this pass knows of it.
 //
 // sums: f32 [N, strips, 2·stride] of groupnorm_sums; gamma, beta: f32 [stride];
+// shifts: [N, stride] elements in words, four bytes or two each;
 // factors: f32 [N, 2·stride], the multipliers, then the summands; zero for padding.
 // W threads (y) do a group of an item and a workgroup R of them (x); the grid is
 // 2-D. With one thread a group there are no barriers, which software adapters pay
@@ -27,7 +30,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read> sums: array<f32>;
 @group(0) @binding(2) var<storage, read> gamma: array<f32>;
 @group(0) @binding(3) var<storage, read> beta: array<f32>;
-@group(0) @binding(4) var<storage, read_write> factors: array<f32>;
+@group(0) @binding(4) var<storage, read> shifts: array<u32>;
+@group(0) @binding(5) var<storage, read_write> factors: array<f32>;
 
 var<workgroup> partial: array<f32, WR>;
 
@@ -49,6 +53,10 @@ fn total(v: f32, lane: u32, first: u32) -> f32 {
   return sum;
 }
 
+// element is number i of shifts, shift what is added to channel c of item n.
+fn element(i: u32) -> f32 { return unpack2x16float(shifts[i / 2u])[i % 2u]; }
+fn shift(n: u32, c: u32) -> f32 { return element(n * p.stride + c); }
+
 // Pixels of strip s.
 fn pixels(s: u32) -> f32 { return f32(min(p.strip, p.pixels - s * p.strip)); }
 
@@ -67,14 +75,14 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) i
   var sum = 0.0;
   for (var i = lane; i < parts; i = i + W) {
     let s = i / p.size;
-    sum = sum + pixels(s) * sums[start + s * 2u * p.stride + i % p.size];
+    sum = sum + pixels(s) * (sums[start + s * 2u * p.stride + i % p.size] + shift(n, channel + i % p.size));
   }
   let mean = total(sum, lane, first) / values;
   sum = 0.0;
   for (var i = lane; i < parts; i = i + W) {
     let s = i / p.size;
     let at = start + s * 2u * p.stride + i % p.size;
-    let d = sums[at] - mean;
+    let d = sums[at] + shift(n, channel + i % p.size) - mean;
     sum = sum + sums[at + p.stride] + pixels(s) * d * d;
   }
   let scale = inverseSqrt(total(sum, lane, first) / values + p.eps);
@@ -82,7 +90,7 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) i
     let c = channel + i;
     let factor = scale * gamma[c];
     factors[n * 2u * p.stride + c] = factor;
-    factors[(n * 2u + 1u) * p.stride + c] = beta[c] - mean * factor;
+    factors[(n * 2u + 1u) * p.stride + c] = beta[c] + (shift(n, c) - mean) * factor;
   }
   // The first group's threads clear the padding, which holds no values.
   let padding = select(0u, p.stride - p.groups * p.size, row < p.rows && channel == 0u);

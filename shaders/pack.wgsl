@@ -1,7 +1,8 @@
 // y = x in the layout of activations: rows whose groups of `width` columns are
 // each padded with zeros to `group`.
 //
-// x: dense f32 [rows, columns]; y: rows of `stride` elements, four in a Packed.
+// x: dense f32 [rows/pixels, columns, pixels], of which rows are the first and the
+// last together: pixels of pictures, or with pixels 1 the rows as they are; y: rows of `stride` elements, four in a Packed.
 // A workgroup does 64 Packed; the grid is 2-D.
 
 alias Packed = vec2<u32>;
@@ -13,6 +14,7 @@ struct Params {
   columns: u32, // elements a row of x
   group: u32,   // elements a group of y
   width: u32,   // of which hold values
+  pixels: u32,  // of a picture whose channels lie one after the other, or 1
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -21,8 +23,10 @@ struct Params {
 
 fn value(row: u32, column: u32) -> f32 {
   let inGroup = column % p.group;
-  let source = row * p.columns + (column / p.group) * p.width + inGroup;
-  return select(0.0, x[source], inGroup < p.width);
+  let c = (column / p.group) * p.width + inGroup;
+  let source = (row / p.pixels * p.columns + c) * p.pixels + row % p.pixels;
+  let inside = inGroup < p.width;
+  return select(0.0, x[select(0u, source, inside)], inside);
 }
 
 @compute @workgroup_size(64, 1, 1)

@@ -24,8 +24,9 @@ struct Params {
     tiles: u32,  // tiles computed
     first: u32,  // the number of the first, in pictures of rows × columns tiles
     stride: u32, // Packed a pixel
-    height: u32,
+    height: u32, // magnified
     width: u32,
+    up: u32,     // pixels are read twice in each direction if 1, else 0
     rows: u32,   // of tiles
     columns: u32,
     pad_y: u32,  // at the top
@@ -44,7 +45,7 @@ fn turns(n: u32, at: u32) -> u32 { return n; }
 // pixel is four channels of row y and column x of a picture; what is negative has wrapped.
 fn pixel(picture: u32, y: u32, column: u32, c: u32) -> vec4<f32> {
     let inside = y < p.height && column < p.width;
-    let at = ((picture * p.height + y) * p.width + column) * p.stride + c;
+    let at = ((picture * ((p.height + p.up) >> p.up) + (y >> p.up)) * ((p.width + p.up) >> p.up) + (column >> p.up)) * p.stride + c;
     return select(vec4<f32>(0.0), unpack(x[select(0u, at, inside)]), inside);
 }
 

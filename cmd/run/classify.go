@@ -66,7 +66,7 @@ func (a *app) compute(ctx context.Context, m *models.Model) error {
 		c.bar = a.progress()
 	}
 	switch {
-	case a.raw != nil && a.raw.IDs != nil:
+	case a.raw != nil && (a.raw.IDs != nil || a.raw.Tensors != nil || m.IsPart()):
 		return c.towers(ctx)
 	case a.raw != nil:
 		if err = suits(a.raw, a.input, m); err == nil {
@@ -88,7 +88,8 @@ func (a *app) openPicture(i int) (*picture.Image, error) {
 	return picture.Open(a.pictures[i], picture.DecodeOptions{Background: a.background})
 }
 
-// towers runs raw inputs with token ids, which go to -save all at once.
+// towers runs raw inputs with token ids, and those of a part of a diffusion
+// model, which go to -save all at once.
 func (c *computation) towers(ctx context.Context) error {
 	if err := suits(c.raw, c.input, c.m); err != nil {
 		return err

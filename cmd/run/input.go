@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -30,7 +31,8 @@ func readInput(path string) (*models.Inputs, error) {
 	var unknown []string
 	for _, name := range file.Names() {
 		place, ok := places[name]
-		if !ok {
+		part := slices.Contains(models.PartInputs, name)
+		if !ok && !part {
 			unknown = append(unknown, name)
 			continue
 		}
@@ -39,10 +41,19 @@ func readInput(path string) (*models.Inputs, error) {
 		if err := t.Float32s(a.Data); err != nil {
 			return nil, fmt.Errorf("input %s: %w", path, err)
 		}
+		if part {
+			if in.Tensors == nil {
+				in.Tensors = map[string]models.Array{}
+			}
+			in.Tensors[name] = *a
+			continue
+		}
 		*place = a
 	}
-	takes := strings.Join([]string{pixelValues, inputIDs, attentionMask}, ", ")
+	takes := strings.Join(append([]string{pixelValues, inputIDs, attentionMask}, models.PartInputs...), ", ")
 	switch {
+	case in.Tensors != nil && len(unknown) == 0:
+		return in, nil // the part that takes them checks their shapes
 	case in.Pixels == nil && in.IDs == nil && len(unknown) == 0:
 		return nil, fmt.Errorf("input %s: there is no tensor in it that a model computes on; expected %s", path, takes)
 	case in.Pixels == nil && in.IDs == nil:
@@ -60,6 +71,10 @@ func readInput(path string) (*models.Inputs, error) {
 // suits refuses raw inputs that the model has no tower for.
 func suits(in *models.Inputs, path string, m *models.Model) error {
 	switch {
+	case m.IsPart():
+		return nil // it checks its inputs itself
+	case in.Tensors != nil:
+		return fmt.Errorf("input %s: the model has no input %s, which a part of a diffusion model takes", path, slices.Sorted(maps.Keys(in.Tensors))[0])
 	case in.IDs != nil && !m.HasText():
 		return fmt.Errorf("input %s: the model has no input %s; it takes %s", path, inputIDs, pixelValues)
 	case in.Mask != nil && in.IDs == nil:
@@ -76,7 +91,7 @@ func suits(in *models.Inputs, path string, m *models.Model) error {
 func (a *app) sample(ctx context.Context, m *models.Model) (models.Inputs, error) {
 	n := max(1, a.batch)
 	switch {
-	case a.raw != nil && a.raw.IDs != nil:
+	case a.raw != nil && (a.raw.IDs != nil || a.raw.Tensors != nil || m.IsPart()):
 		return *a.raw, suits(a.raw, a.input, m)
 	case a.raw != nil:
 		if err := suits(a.raw, a.input, m); err != nil {

@@ -43,8 +43,13 @@ type memoryJSON struct {
 	IO          int64 `json:"io"`
 }
 
-// shapeOf is the shape of the input, the pictures' of two.
+// shapeOf is the shape of the input, the pictures' of two, and of a part's the map's.
 func shapeOf(in models.Inputs) []int {
+	for _, a := range in.Tensors {
+		if len(a.Shape) == 4 {
+			return a.Shape
+		}
+	}
 	if in.Pixels != nil {
 		return in.Pixels.Shape
 	}

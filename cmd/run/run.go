@@ -80,6 +80,9 @@ func (a *app) do(ctx context.Context) error {
 		return err
 	}
 	defer m.Close()
+	if len(a.pictures) > 0 && m.IsPart() {
+		return fmt.Errorf("%s is a part of a diffusion model, which takes no pictures but raw tensors; give them with -input", m.Name)
+	}
 	if len(a.pictures) > 0 && !m.HasPictures() {
 		return fmt.Errorf("%s: %w", m.Name, models.ErrNoPictures)
 	}

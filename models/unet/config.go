@@ -1,0 +1,109 @@
+package unet
+
+import (
+	"fmt"
+
+	"saccade/models/internal/diffusion"
+	"saccade/ops"
+)
+
+// Config is what a network's size depends on.
+type Config struct {
+	In, Out int    // channels of the map
+	Size    [2]int // height and width of the maps it was trained on, 0: not told
+	Block   diffusion.Config
+
+	KernelIn, KernelOut int // of the first and the last convolution, pixels
+	DownPadding         int // of the convolutions to half the size; 0: at the bottom and right alone
+	ActOut              ops.Activation
+
+	Down      []Level // from the largest map to the smallest
+	Middle    Attention
+	HasMiddle bool
+	Up        []Level // from the smallest map to the largest
+	Context   int     // width of the prompt's tokens, 0: no prompt
+
+	CosFirst  bool    // the cosines of a time precede its sines
+	FreqShift float64 // of the frequencies; see [ops.Builder.Sinusoid]
+
+	Class     int  // width of the class's embedding, 0: none
+	ClassTime bool // the class is a number, embedded as the time is
+	Added     int  // width of SDXL's pooled prompt and sizes together, 0: none
+	AddedTime int  // width of the embedding of each of the sizes
+}
+
+// Level is the blocks at one size of the map.
+type Level struct {
+	Width     int // channels
+	Blocks    int
+	Attention Attention // after each
+}
+
+// Attention is what follows a block.
+type Attention struct {
+	Kind  Kind
+	Heads int
+	Depth int // transformer blocks, of CrossAttention
+}
+
+// Kind is a kind of attention.
+type Kind int
+
+// The kinds of attention.
+const (
+	NoAttention Kind = iota
+	PixelAttention
+	CrossAttention // a transformer that sees the prompt
+)
+
+// Widths are the channels of the levels, the largest map's first.
+func (c Config) Widths() []int {
+	widths := make([]int, len(c.Down))
+	for i, l := range c.Down {
+		widths[i] = l.Width
+	}
+	return widths
+}
+
+// check refuses what no network can be made of.
+func (c Config) check() error {
+	sizes := map[string]int{"in_channels": c.In, "out_channels": c.Out, "norm_num_groups": c.Block.Groups, "time_embedding_dim": c.Block.Time,
+		"conv_in_kernel": c.KernelIn, "conv_out_kernel": c.KernelOut, "number of down_block_types": len(c.Down)}
+	levels := append(append([]Level{}, c.Down...), c.Up...)
+	for i, l := range levels {
+		sizes[fmt.Sprintf("block_out_channels (block %d)", i)], sizes[fmt.Sprintf("layers_per_block (block %d)", i)] = l.Width, l.Blocks
+	}
+	if err := diffusion.Positive(sizes); err != nil {
+		return err
+	}
+	if c.KernelIn%2 == 0 || c.KernelOut%2 == 0 {
+		return fmt.Errorf("config.json: conv_in_kernel %d and conv_out_kernel %d must be odd", c.KernelIn, c.KernelOut)
+	}
+	if c.Block.Act.Twin(0) != 0 {
+		return fmt.Errorf("config.json: act_fn %s is not zero at zero, which the norms need", c.Block.Act)
+	}
+	if err := diffusion.CheckGroups(c.Block.Groups, c.Widths()); err != nil {
+		return err
+	}
+	if c.HasMiddle {
+		levels = append(levels, Level{Width: c.Down[len(c.Down)-1].Width, Attention: c.Middle})
+	}
+	for _, l := range levels {
+		if err := c.checkAttention(l.Width, l.Attention); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c Config) checkAttention(width int, a Attention) error {
+	switch {
+	case a.Kind == NoAttention:
+		return nil
+	case a.Heads < 1 || width%a.Heads != 0:
+		return fmt.Errorf("config.json: %d channels do not make %d attention heads of one size (attention_head_dim)", width, a.Heads)
+	case a.Kind == CrossAttention && (c.Context < 1 || a.Depth < 1):
+		return fmt.Errorf("config.json: cross_attention_dim is %d and transformer_layers_per_block %d; they must be positive", c.Context, a.Depth)
+	}
+	return nil
+}

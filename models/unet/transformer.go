@@ -1,0 +1,90 @@
+package unet
+
+import (
+	"fmt"
+
+	"saccade/gpu"
+	"saccade/models/internal/diffusion"
+	"saccade/ops"
+)
+
+// Transformer is blocks over the pixels of a map, which see the prompt
+// (Transformer2DModel). A projection is a matrix, which checkpoints hold as one
+// or as a 1×1 convolution.
+type Transformer struct {
+	Norm    ops.GroupNorm      `w:"norm"`
+	ProjIn  ops.Linear         `w:"proj_in"`
+	Blocks  []TransformerBlock `w:"transformer_blocks"`
+	ProjOut ops.Linear         `w:"proj_out"`
+}
+
+// TransformerBlock is attention among pixels, attention to the prompt, and a
+// gated perceptron, each behind a norm (BasicTransformerBlock).
+type TransformerBlock struct {
+	Norm1 ops.LayerNorm           `w:"norm1"`
+	Self  diffusion.SelfAttention `w:"attn1"`
+	Norm2 ops.LayerNorm           `w:"norm2"`
+	Cross Cross                   `w:"attn2"`
+	Norm3 ops.LayerNorm           `w:"norm3"`
+	FC1   ops.Linear              `w:"ff.net.0.proj"`
+	FC2   ops.Linear              `w:"ff.net.2"`
+}
+
+// Cross is attention of pixels to the prompt.
+type Cross struct {
+	Q   ops.Linear `w:"to_q"`
+	K   ops.Linear `w:"to_k"`
+	V   ops.Linear `w:"to_v"`
+	Out ops.Linear `w:"to_out"`
+}
+
+// The epsilons of diffusers' Transformer2DModel.
+const (
+	transformerEps = 1e-6 // of its group norm
+	blockEps       = 1e-5 // of the layer norms
+)
+
+func newTransformer(b *ops.Builder, c Config, a Attention, width int) *Transformer {
+	t := &Transformer{
+		Norm:   b.GroupNorm(c.Block.Groups, width, transformerEps),
+		ProjIn: b.Linear(width, width, true), ProjOut: b.Linear(width, width, true),
+	}
+	in, out := ops.Grouped{In: a.Heads}, ops.Grouped{Out: a.Heads}
+	for range a.Depth {
+		t.Blocks = append(t.Blocks, TransformerBlock{
+			Norm1: b.LayerNorm(width, blockEps),
+			Self:  diffusion.NewSelfAttention(b, width, a.Heads, false),
+			Norm2: b.LayerNorm(width, blockEps),
+			Cross: Cross{Q: b.Linear(width, width, false, out), K: b.Linear(c.Context, width, false, out), V: b.Linear(c.Context, width, false, out), Out: b.Linear(width, width, true, in)},
+			Norm3: b.LayerNorm(width, blockEps),
+			FC1:   b.Linear(width, 8*width, true, ops.Grouped{Out: 2}),
+			FC2:   b.Linear(4*width, width, true),
+		})
+	}
+	return t
+}
+
+// Forward is x + blocks(x). x: [N, H, W, C], context: [N, T, D].
+func (t *Transformer) Forward(r *gpu.Recorder, x, context *gpu.Tensor) *gpu.Tensor {
+	h := t.ProjIn.Forward(r, t.Norm.Forward(r, x, ops.Identity))
+	for i := range t.Blocks {
+		r.Enter(fmt.Sprintf("transformer_blocks.%d", i))
+		h = t.Blocks[i].Forward(r, h, context)
+		r.Leave()
+	}
+	return t.ProjOut.Forward(r, h, ops.Residual(x))
+}
+
+// Forward is the block on pixels x [N, H, W, C].
+func (b *TransformerBlock) Forward(r *gpu.Recorder, x, context *gpu.Tensor) *gpu.Tensor {
+	x = b.Self.Forward(r, b.Norm1.Forward(r, x), x)
+	x = b.Cross.Forward(r, b.Norm2.Forward(r, x), context, x)
+	h := ops.GLU(r, b.FC1.Forward(r, b.Norm3.Forward(r, x)), ops.GELU, ops.GateSecond) // [N H W 4C]
+	return b.FC2.Forward(r, h, ops.Residual(x))
+}
+
+// Forward is the attention of x [N, H, W, C] to context [N, T, D], and residual added.
+func (c *Cross) Forward(r *gpu.Recorder, x, context, residual *gpu.Tensor) *gpu.Tensor {
+	h := ops.CrossAttention(r, c.Q.Forward(r, x), c.K.Forward(r, context), c.V.Forward(r, context), ops.Mask{})
+	return c.Out.Forward(r, h, ops.Residual(residual))
+}

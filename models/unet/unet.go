@@ -1,0 +1,194 @@
+package unet
+
+import (
+	"fmt"
+
+	"saccade/gpu"
+	"saccade/models/internal/diffusion"
+	"saccade/ops"
+)
+
+// Model estimates the noise in a map at a time of the diffusion: a way down, a
+// middle and a way up, which takes each map of the way down again.
+type Model struct {
+	Config
+
+	ConvIn  ops.Conv2d        `w:"conv_in"`
+	Time    MLP               `w:"time_embedding"`
+	Class   *MLP              `w:"class_embedding"` // or nil
+	Added   *MLP              `w:"add_embedding"`   // SDXL's, or nil
+	Down    []diffusion.Stage `w:"down_blocks"`
+	Middle  *diffusion.Stage  `w:"mid_block"` // or nil
+	Up      []diffusion.Stage `w:"up_blocks"`
+	NormOut ops.GroupNorm     `w:"conv_norm_out"`
+	ConvOut ops.Conv2d        `w:"conv_out"`
+
+	times ops.Sinusoid
+	sizes ops.Sinusoid // of SDXL's pictures
+}
+
+// MLP brings an embedding to the width that the blocks take.
+type MLP struct {
+	Linear1 ops.Linear `w:"linear_1"`
+	Linear2 ops.Linear `w:"linear_2"`
+
+	act ops.Activation
+}
+
+// Inputs are what a pass takes, each on the device.
+type Inputs struct {
+	Sample  *gpu.Tensor // [N, In, H, W] dense, or an activation [N, H, W, In]
+	Time    *gpu.Tensor // f32 [N, 1] dense
+	Context *gpu.Tensor // the prompt, an activation [N, T, Context], where the network takes one
+
+	Class      *gpu.Tensor // [N, Class] activation, or with ClassTime f32 [N, 1] dense
+	TextEmbeds *gpu.Tensor // SDXL's pooled prompt, an activation [N, P]
+	TimeIDs    *gpu.Tensor // SDXL's sizes of pictures, f32 [N, S] dense
+}
+
+// New makes the layers that a configuration describes.
+func New(b *ops.Builder, c Config) (*Model, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	m := &Model{Config: c, Time: newMLP(b, c.Widths()[0], c.Block)}
+	var err error
+	if m.times, err = b.Sinusoid(c.Widths()[0], c.CosFirst, c.FreqShift); err != nil {
+		return nil, err
+	}
+	if c.Class > 0 {
+		class := newMLP(b, c.Class, c.Block)
+		m.Class = &class
+	}
+	if c.Added > 0 {
+		added := newMLP(b, c.Added, c.Block)
+		m.Added = &added
+		if m.sizes, err = b.Sinusoid(c.AddedTime, c.CosFirst, c.FreqShift); err != nil {
+			return nil, err
+		}
+	}
+	m.addStages(b)
+	first := c.Widths()[0]
+	m.NormOut = b.GroupNorm(c.Block.Groups, first, c.Block.Eps)
+	m.ConvOut = b.Conv2d(ops.Conv{In: first, Out: c.Out, Kernel: ops.Square(c.KernelOut), Pad: ops.Pad(c.KernelOut / 2), Bias: true})
+	return m, nil
+}
+
+// addStages makes the stages; skips are the widths of the maps that the way up
+// takes, the latest first.
+func (m *Model) addStages(b *ops.Builder) {
+	c := m.Config
+	width := c.Widths()[0]
+	m.ConvIn = b.Conv2d(ops.Conv{In: c.In, Out: width, Kernel: ops.Square(c.KernelIn), Pad: ops.Pad(c.KernelIn / 2), Bias: true})
+	skips := []int{width}
+	for i, level := range c.Down {
+		var s diffusion.Stage
+		for range level.Blocks {
+			c.add(b, &s, level, width)
+			width = level.Width
+			skips = append(skips, width)
+		}
+		if i < len(c.Down)-1 {
+			s.AddDown(b, width, c.DownPadding)
+			skips = append(skips, width)
+		}
+		m.Down = append(m.Down, s)
+	}
+	if c.HasMiddle {
+		m.Middle = diffusion.NewMiddle(b, c.Block, width, c.attention(b, c.Middle, width))
+	}
+	for i, level := range c.Up {
+		var s diffusion.Stage
+		for range level.Blocks {
+			last := len(skips) - 1
+			c.add(b, &s, level, width+skips[last])
+			width, skips = level.Width, skips[:last]
+		}
+		if i < len(c.Up)-1 {
+			s.AddUp(b, width)
+		}
+		m.Up = append(m.Up, s)
+	}
+}
+
+// add puts a block of in channels, with its attention, at the end of a stage.
+func (c Config) add(b *ops.Builder, s *diffusion.Stage, level Level, in int) {
+	s.Blocks = append(s.Blocks, diffusion.NewBlock(b, c.Block, in, level.Width))
+	if a := c.attention(b, level.Attention, level.Width); a != nil {
+		s.Attentions = append(s.Attentions, a)
+	}
+}
+
+// attention makes what follows a block of that width, or nil.
+func (c Config) attention(b *ops.Builder, a Attention, width int) diffusion.Attention {
+	switch a.Kind {
+	case PixelAttention:
+		return diffusion.NewPixelAttention(b, c.Block, width, a.Heads)
+	case CrossAttention:
+		return newTransformer(b, c, a, width)
+	}
+	return nil
+}
+
+func newMLP(b *ops.Builder, in int, c diffusion.Config) MLP {
+	return MLP{Linear1: b.Linear(in, c.Time, true), Linear2: b.Linear(c.Time, c.Time, true), act: c.Act}
+}
+
+// Forward is the two layers on x [N, in]: [N, E].
+func (m *MLP) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...ops.Epilogue) *gpu.Tensor {
+	return m.Linear2.Forward(r, m.Linear1.Forward(r, x, ops.Then(m.act)), options...)
+}
+
+// Forward records one estimate, [N, H, W, Out].
+func (m *Model) Forward(r *gpu.Recorder, in Inputs) *gpu.Tensor {
+	time := m.embed(r, in)              // [N E]
+	x := m.ConvIn.Forward(r, in.Sample) // [N H W C]
+	r.TapNCHW("conv_in", x)
+	skips := []*gpu.Tensor{x}
+	for i := range m.Down {
+		s, name := &m.Down[i], fmt.Sprintf("down_blocks.%d", i)
+		for j := range s.Blocks {
+			x = s.Step(r, name, j, x, time, in.Context)
+			skips = append(skips, x)
+		}
+		if s.Down != nil {
+			x = s.Down.Forward(r, x)
+			skips = append(skips, x)
+		}
+	}
+	if m.Middle != nil {
+		x = m.Middle.Forward(r, "mid_block", x, time, in.Context)
+	}
+	for i := range m.Up {
+		s, name := &m.Up[i], fmt.Sprintf("up_blocks.%d", i)
+		for j := range s.Blocks {
+			last := len(skips) - 1
+			x = s.Step(r, name, j, ops.Concat(r, x, skips[last]), time, in.Context)
+			skips = skips[:last]
+		}
+		if s.Up != nil { // to the size of what comes next, which is odd where half of it was rounded up
+			next := skips[len(skips)-1].Shape
+			x = s.Up.ForwardUpsampled(r, x, [2]int{next[1], next[2]})
+		}
+	}
+	return m.ConvOut.Forward(r, m.NormOut.Forward(r, x, m.ActOut))
+}
+
+// embed is the time with all else that is no map or prompt, [N, E], as the
+// blocks take it: behind their activation.
+func (m *Model) embed(r *gpu.Recorder, in Inputs) *gpu.Tensor {
+	t := m.Time.Forward(r, m.times.Forward(r, in.Time))
+	r.Tap("time_embedding", t)
+	if m.Class != nil {
+		class := in.Class
+		if m.ClassTime {
+			class = m.times.Forward(r, class)
+		}
+		t = m.Class.Forward(r, class, ops.Residual(t))
+	}
+	if m.Added != nil {
+		t = m.Added.Forward(r, ops.Concat(r, in.TextEmbeds, m.sizes.Forward(r, in.TimeIDs)), ops.Residual(t))
+	}
+	r.Tap("emb", t)
+	return ops.Apply(r, t, m.Block.Act)
+}
