@@ -45,7 +45,7 @@ func goldenByCommand(t *testing.T, c golden.Case, precision string, tol golden.T
 	var inputs []*weights.Tensor
 	for _, name := range c.Inputs {
 		in := g.Tensors[name]
-		inputs = append(inputs, tensor(t, name, in.Data, in.Shape...))
+		inputs = append(inputs, tensor(t, strings.TrimPrefix(name, golden.InputPrefix), in.Data, in.Shape...))
 	}
 	out := filepath.Join(t.TempDir(), "out.safetensors")
 	args := []string{"-model", model, "-weights", dir, "-precision", precision, "-save", out, "-json",
