@@ -87,25 +87,40 @@ def optimisers(vae, lr, lr_rest):
 
 
 @torch.no_grad()
-def measure(vae, pictures, sheet):
-    """Write the sheet, originals above reconstructions; the PSNR in dB (mean over the pictures,
-    clipped to 0..1) over white, and the latents' standard deviation."""
+def standardise(vae, pictures):
+    """Make each channel of the latents have mean 0 and deviation 1 over the pictures on white, by the
+    1x1 convolutions on both sides of the latents; so the scaling factor is 1. The reconstruction stays."""
     x = on_ground(premultiplied(pictures), white=1)
     z = torch.cat([vae.encode(part).latent_dist.mean for part in x.split(32)])
-    y = torch.cat([vae.decode(part).sample for part in z.split(32)]).clamp(-1, 1)
+    mean, deviation = z.mean((0, 2, 3)), z.std((0, 2, 3))
+    into, out = vae.quant_conv, vae.post_quant_conv
+    scale = torch.cat([deviation, torch.ones_like(deviation)])  # the variances come as logarithms
+    into.weight.div_(scale.view(-1, 1, 1, 1))
+    into.bias.copy_(torch.cat([(into.bias[: len(mean)] - mean) / deviation, into.bias[len(mean) :] - 2 * deviation.log()]))
+    out.bias.add_(out.weight[:, :, 0, 0] @ mean)
+    out.weight.mul_(deviation.view(1, -1, 1, 1))
+    vae.register_to_config(scaling_factor=1.0)
+
+
+@torch.no_grad()
+def measure(vae, pictures, sheet):
+    """Write the sheet, originals above reconstructions; the PSNR in dB (mean over the pictures,
+    clipped to 0..1) over white."""
+    x = on_ground(premultiplied(pictures), white=1)
+    y = torch.cat([vae.decode(vae.encode(part).latent_dist.mean).sample for part in x.split(32)]).clamp(-1, 1)
     psnr = -10 * (((y - x) / 2) ** 2).mean((1, 2, 3)).clamp(min=1e-10).log10()
-    rows = [torch.cat(list(half[i : i + 16]), 2) for i in range(0, 64, 16) for half in (x, y)]
+    rows = [torch.cat(list(half[i : i + 16]), 2) for i in range(0, len(x), 16) for half in (x, y)]
     pixels = (torch.cat(rows, 1).permute(1, 2, 0) + 1) * 127.5
     Image.fromarray(pixels.round().byte().numpy()).save(sheet)
-    return psnr.mean().item(), z.std().item()
+    return psnr.mean().item()
 
 
-def export(average, pictures, folder):
-    """Write diffusers' folder, the weights as halves, and sheet.png beside it; returns the PSNR."""
-    vae = AutoencoderKL(**describe())
+def export(average, trained, shown, folder):
+    """Write diffusers' folder, the weights as halves, and beside it autoencoder.png of the pictures shown; returns their PSNR."""
+    vae = AutoencoderKL(**describe()).eval()
     vae.load_state_dict(average)
-    psnr, deviation = measure(vae.eval(), pictures, os.path.join(os.path.dirname(os.path.abspath(folder)), "autoencoder.png"))
-    vae.register_to_config(scaling_factor=round(1 / deviation, 4))
+    standardise(vae, trained[torch.randperm(len(trained))[:256]])
+    psnr = measure(vae, shown, os.path.join(os.path.dirname(os.path.abspath(folder)), "autoencoder.png"))
     vae.half().save_pretrained(folder)
     return psnr
 
@@ -168,7 +183,7 @@ def main():
             c = {"step": step, "spent": spent, "average": average, "model": vae.state_dict()}
             torch.save(c | {"optimisers": [o.state_dict() for o, _ in pairs]}, checkpoint + ".new")
             os.replace(checkpoint + ".new", checkpoint)
-            print(f"step {step} PSNR {export(average, shown, a.out):.2f} dB {spent:.0f} s", flush=True)
+            print(f"step {step} PSNR {export(average, trained, shown, a.out):.2f} dB {spent:.0f} s", flush=True)
             last = time.time()
 
 

@@ -14,6 +14,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from PIL import Image
 from torch.nn.functional import affine_grid, grid_sample
 from transformers import CLIPTextModel, CLIPTokenizer
+from transformers.utils import logging
 
 import emoji
 from muon import Muon
@@ -223,6 +224,7 @@ def arguments():
 
 def main():
     a = arguments()
+    logging.set_verbosity_error()  # the folder of the CLIP has a tower for pictures too
     torch.set_num_threads(a.threads)
     os.makedirs(a.work, exist_ok=True)
     data = emoji.load(a.emoji, a.work)
