@@ -26,16 +26,16 @@ DROPPED = 0.1  # of the captions, for guidance
 STYLED = 0.5  # of the captions end with the style's name
 GAMMA = 5.0  # the signal-to-noise ratio above which a step's weight no longer grows (Hang et al. 2023)
 
-SHEET = """red apple; banana; strawberry; pizza; hamburger; birthday cake; ice cream; cup of coffee;
+SHEET = [p.strip() for p in """red apple; banana; strawberry; pizza; hamburger; birthday cake; ice cream; cup of coffee;
 dog face; cat face; lion; panda; frog; whale; butterfly; octopus;
 sunflower; rose; cactus; palm tree; evergreen tree; mushroom; four leaf clover; maple leaf;
 sun; crescent moon; star; rainbow; cloud; snowflake; fire; volcano;
 car; bus; bicycle; airplane; rocket; sailboat; train; house;
 smiling face; crying face; angry face; sunglasses; robot; ghost; skull; alien;
 heart; broken heart; thumbs up; eyes; crown; ring; key; light bulb;
-soccer ball; basketball; guitar; drum; clock; book; umbrella; gift"""
-COMBINATIONS = """a blue apple; a green dog; a yellow car; a purple house; a pink frog; a red moon; a blue banana; a green heart;
-a cat with sunglasses; a dog with a crown; a house on fire; an apple with eyes; a robot cat; a rainbow whale; a heart pizza; a flower rocket"""
+soccer ball; basketball; guitar; drum; clock; book; umbrella; gift""".split(";")]
+COMBINATIONS = [p.strip() for p in """a blue apple; a green dog; a yellow car; a purple house; a pink frog; a red moon; a blue banana; a green heart;
+a cat with sunglasses; a dog with a crown; a house on fire; an apple with eyes; a robot cat; a rainbow whale; a heart pizza; a flower rocket""".split(";")]
 
 
 def describe(width):
@@ -191,9 +191,8 @@ def export(average, clip, autoencoder, folder):
 
 @torch.no_grad()
 def draw(pipe, prompts, path):
-    """Write a sheet of the prompts' pictures, eight a row, of seeds 0, 1 …"""
+    """Write a sheet of the prompts' pictures, eight a row, of seeds 0, 1 …; returns the pictures."""
     pipe.set_progress_bar_config(disable=True)
-    prompts = [p.strip() for p in prompts.split(";")]
     seeds = [torch.Generator().manual_seed(i) for i in range(len(prompts))]
     with torch.autocast("cpu", torch.bfloat16):
         drawn = pipe(prompts, num_inference_steps=20, guidance_scale=4.0, generator=seeds).images
@@ -202,6 +201,7 @@ def draw(pipe, prompts, path):
     for i, picture in enumerate(drawn):
         sheet.paste(picture, (i % 8 * size, i // 8 * size))
     sheet.save(path)
+    return drawn
 
 
 def arguments():
