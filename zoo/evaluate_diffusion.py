@@ -18,7 +18,7 @@ def main():
     arg.add_argument("--clip", default="clip", help="folder of the small CLIP")
     arg.add_argument("--out", default=".", help="folder of the sheets")
     a = arg.parse_args()
-    pipe = StableDiffusionPipeline.from_pretrained(a.pipeline, torch_dtype=torch.float32)
+    pipe = StableDiffusionPipeline.from_pretrained(a.pipeline, dtype=torch.float32)
     clip, tokenizer = CLIPModel.from_pretrained(a.clip, dtype=torch.float32).eval(), AutoTokenizer.from_pretrained(a.clip)
     for name, prompts in ("sheet", SHEET), ("combinations", COMBINATIONS):
         drawn = draw(pipe, prompts, os.path.join(a.out, name + ".png"))

@@ -63,6 +63,7 @@ def noises():
         beta_end=0.02,
         prediction_type="v_prediction",
         timestep_spacing="trailing",
+        steps_offset=1,  # trailing steps have none; the pipeline asks for it
         clip_sample=False,
         set_alpha_to_one=True,
     )
@@ -178,15 +179,19 @@ def pipeline(average, vae, texts):
     )
 
 
-def export(average, clip, autoencoder, folder):
-    """Write the pipeline's folder, the weights as halves."""
+def export(average, clip, folder):
+    """Write the pipeline's folder around the autoencoder that is there, the weights as halves."""
     texts = Texts(clip)
-    pipe = pipeline(average, AutoencoderKL.from_pretrained(autoencoder), texts)
-    for part in (pipe.unet, pipe.vae, pipe.text_encoder):
-        part.half()
-    pipe.save_pretrained(folder)
+    pipe = pipeline(average, AutoencoderKL.from_pretrained(os.path.join(folder, "vae")), texts)
+    pipe.save_config(folder)
+    pipe.scheduler.save_pretrained(os.path.join(folder, "scheduler"))
+    pipe.unet.half().save_pretrained(os.path.join(folder, "unet"))
+    pipe.text_encoder.half().save_pretrained(os.path.join(folder, "text_encoder"))
+    os.makedirs(os.path.join(folder, "tokenizer"), exist_ok=True)
     for name in ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json"):
         shutil.copy(os.path.join(clip, name), os.path.join(folder, "tokenizer", name))
+    for weights in glob(os.path.join(folder, "*", "*.safetensors")):
+        os.chmod(weights, 0o644)
 
 
 @torch.no_grad()
@@ -208,8 +213,7 @@ def arguments():
     arg = argparse.ArgumentParser(description=__doc__)
     arg.add_argument("--emoji", required=True, help="folder of unpacked npm packages; see emoji.py")
     arg.add_argument("--clip", default="clip", help="folder of the small CLIP")
-    arg.add_argument("--autoencoder", default="diffusion/vae", help="folder that train_autoencoder.py made")
-    arg.add_argument("--out", default="diffusion", help="the pipeline's folder")
+    arg.add_argument("--out", default="diffusion", help="the pipeline's folder, with the vae that train_autoencoder.py made")
     arg.add_argument("--work", default="work", help="folder for checkpoints, latents, decoded pictures and sheets")
     arg.add_argument("--minutes", type=float, default=240, help="length of the training")
     arg.add_argument("--decay", type=float, default=0.4, help="the part of the training in which the rate falls")
@@ -228,8 +232,8 @@ def main():
     torch.set_num_threads(a.threads)
     os.makedirs(a.work, exist_ok=True)
     data = emoji.load(a.emoji, a.work)
-    vae, texts, captions = AutoencoderKL.from_pretrained(a.autoencoder, torch_dtype=torch.float32).eval(), Texts(a.clip), Captions(data)
-    z = latents(vae, a.autoencoder, torch.from_numpy(data.pictures), a.work)
+    vae, texts, captions = AutoencoderKL.from_pretrained(os.path.join(a.out, "vae"), dtype=torch.float32).eval(), Texts(a.clip), Captions(data)
+    z = latents(vae, os.path.join(a.out, "vae"), torch.from_numpy(data.pictures), a.work)
     signal = noises().alphas_cumprod
 
     torch.manual_seed(0)
@@ -270,7 +274,7 @@ def main():
             os.replace(checkpoint + ".new", checkpoint)
         if spent - drawn >= 60 * a.sheet or done:
             drawn = spent
-            export(average, a.clip, a.autoencoder, a.out)
+            export(average, a.clip, a.out)
             pipe = pipeline(average, vae, texts)
             draw(pipe, SHEET, os.path.join(a.work, "sheet.png"))
             draw(pipe, COMBINATIONS, os.path.join(a.work, "combinations.png"))
