@@ -34,8 +34,10 @@ car; bus; bicycle; airplane; rocket; sailboat; train; house;
 smiling face; crying face; angry face; sunglasses; robot; ghost; skull; alien;
 heart; broken heart; thumbs up; eyes; crown; ring; key; light bulb;
 soccer ball; basketball; guitar; drum; clock; book; umbrella; gift""".split(";")]
-COMBINATIONS = [p.strip() for p in """a blue apple; a green dog; a yellow car; a purple house; a pink frog; a red moon; a blue banana; a green heart;
-a cat with sunglasses; a dog with a crown; a house on fire; an apple with eyes; a robot cat; a rainbow whale; a heart pizza; a flower rocket""".split(";")]
+COMBINATIONS = [p.strip() for p in """a blue apple; a green dog; a yellow car; a purple house;
+a pink frog; a red moon; a blue banana; a green heart;
+a cat with sunglasses; a dog with a crown; a house on fire; an apple with eyes;
+a robot cat; a rainbow whale; a heart pizza; a flower rocket""".split(";")]
 
 
 def describe(width):
@@ -232,8 +234,9 @@ def main():
     torch.set_num_threads(a.threads)
     os.makedirs(a.work, exist_ok=True)
     data = emoji.load(a.emoji, a.work)
-    vae, texts, captions = AutoencoderKL.from_pretrained(os.path.join(a.out, "vae"), dtype=torch.float32).eval(), Texts(a.clip), Captions(data)
-    z = latents(vae, os.path.join(a.out, "vae"), torch.from_numpy(data.pictures), a.work)
+    texts, captions, folder = Texts(a.clip), Captions(data), os.path.join(a.out, "vae")
+    vae = AutoencoderKL.from_pretrained(folder, dtype=torch.float32).eval()
+    z = latents(vae, folder, torch.from_numpy(data.pictures), a.work)
     signal = noises().alphas_cumprod
 
     torch.manual_seed(0)
