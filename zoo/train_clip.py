@@ -124,9 +124,9 @@ def schedule(progress, step, warm, decay):
 
 
 @torch.no_grad()
-def follow(average, model, step):
-    """Move the running average of the weights towards the model's after its step 0, 1 …"""
-    keep = min(0.998, (step + 1) / (step + 10))
+def follow(average, model, step, most=0.998):
+    """Move the running average of the weights, which keeps most of itself, towards the model's after its step 0, 1 …"""
+    keep = min(most, (step + 1) / (step + 10))
     for k, v in model.state_dict().items():
         if v.is_floating_point():
             average[k].lerp_(v, 1 - keep)
