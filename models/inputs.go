@@ -97,7 +97,7 @@ func (m *Model) ForwardInputs(ctx context.Context, in Inputs) (map[string]Array,
 		maps.Copy(out, some)
 	}
 	if len(all) == 2 && m.pairing != nil {
-		out["logits_per_image"] = m.logits(out["image_embeds"], out["text_embeds"])
+		out["logits_per_image"] = m.LogitsPerImage(out["image_embeds"], out["text_embeds"])
 	}
 	return out, nil
 }
@@ -225,8 +225,9 @@ func lengths(mask *Array, shape []int) ([]uint32, error) {
 	return seen, nil
 }
 
-// logits is logits_per_image [pictures, texts].
-func (m *Model) logits(images, texts Array) Array {
+// LogitsPerImage is [Model.Match] of all pairs, [pictures, texts], of embeddings
+// of unit length, [pictures, D] and [texts, D].
+func (m *Model) LogitsPerImage(images, texts Array) Array {
 	width := images.Shape[1]
 	out := Array{Shape: []int{images.Shape[0], texts.Shape[0]}}
 	for i := range images.Shape[0] {

@@ -84,8 +84,11 @@ func (a *app) compute(ctx context.Context, m *models.Model) error {
 }
 
 // openPicture reads picture i.
-func (a *app) openPicture(i int) (*picture.Image, error) {
-	return picture.Open(a.pictures[i], picture.DecodeOptions{Background: a.background})
+func (a *app) openPicture(i int) (*picture.Image, error) { return a.decode(a.pictures[i]) }
+
+// decode reads a picture as the flags say.
+func (a *app) decode(path string) (*picture.Image, error) {
+	return picture.Open(path, picture.DecodeOptions{Background: a.background})
 }
 
 // towers runs raw inputs with token ids, and those of a part of a diffusion

@@ -103,7 +103,7 @@ func (d *drawing) look(ctx context.Context, path string) (*seen, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	img, err := picture.Open(path, picture.DecodeOptions{Background: d.background})
+	img, err := d.decode(path)
 	if err != nil {
 		return nil, unreadable{err}
 	}

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"saccade/models"
-	"saccade/picture"
 	"saccade/weights"
 )
 
@@ -126,7 +125,7 @@ func (a *app) sample(ctx context.Context, m *models.Model) (models.Inputs, error
 
 // readPixels reads and preprocesses a picture; size is C, H, W.
 func (a *app) readPixels(m *models.Model, path string) (pixels []float32, size []int, err error) {
-	img, err := picture.Open(path, picture.DecodeOptions{Background: a.background})
+	img, err := a.decode(path)
 	if err != nil {
 		return nil, nil, err
 	}

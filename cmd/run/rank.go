@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"saccade/models"
@@ -49,7 +48,7 @@ func (a *app) byExamples(ctx context.Context, m *models.Model) (rank, error) {
 	}
 	bar, began := a.progress(), time.Now()
 	open := func(i int) (*picture.Image, error) {
-		return picture.Open(paths[i], picture.DecodeOptions{Background: a.background})
+		return a.decode(paths[i])
 	}
 	vectors := make([][]float32, 0, len(paths))
 	err := m.EmbedPictures(ctx, len(paths), a.batch, false, open, func(i int, v []float32, err error) error {
@@ -80,34 +79,23 @@ func (a *app) byExamples(ctx context.Context, m *models.Model) (rank, error) {
 // byNames classifies by the names of the folders, without any training. Without
 // -template they are put as CLIP's authors put them.
 func (a *app) byNames(ctx context.Context, m *models.Model) (rank, error) {
-	templates := a.templates
-	if len(templates) == 0 {
-		templates = []string{"a photo of a {}"}
-	}
 	names := classNames(a.classes)
-	var texts [][]float32
-	for _, name := range names {
-		var prompts []string
-		for _, t := range templates {
-			prompts = append(prompts, strings.ReplaceAll(t, placeholder, plain(name)))
-		}
-		embeds, _, err := m.EmbedTexts(ctx, prompts)
-		if err != nil {
-			return nil, err
-		}
-		texts = append(texts, models.MeanVector(embeds))
+	words := make([]string, len(names))
+	for i, name := range names {
+		words[i] = plain(name)
+	}
+	texts, _, err := a.promptEmbeds(ctx, m, words, "a photo of a {}")
+	if err != nil {
+		return nil, err
 	}
 	return func(outputs map[string]models.Array, top int) ([]models.Prediction, error) {
 		v, err := m.Embedding(outputs)
 		if err != nil {
 			return nil, err
 		}
-		logits := make([]float64, len(texts))
-		for i, t := range texts {
-			logits[i] = m.Match(v, t)
-		}
+		logits, scores := textScores(m, v, texts)
 		p := make([]models.Prediction, len(texts))
-		for i, score := range m.Scores(logits) {
+		for i, score := range scores {
 			p[i] = models.Prediction{Index: i, Label: names[i], Score: score, Logit: logits[i]}
 		}
 		slices.SortStableFunc(p, func(x, y models.Prediction) int { return cmp.Compare(y.Logit, x.Logit) })

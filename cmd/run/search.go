@@ -98,12 +98,7 @@ func (s *search) saveEmbeds(v *index.Vectors) error {
 		return nil // all pictures were bad, which was said
 	}
 	images, texts := stack(v.Data), stack(s.texts)
-	logits := models.Array{Shape: []int{len(v.Data), len(s.texts)}}
-	for _, image := range v.Data {
-		for _, text := range s.texts {
-			logits.Data = append(logits.Data, float32(s.m.Match(image, text)))
-		}
-	}
+	logits := s.m.LogitsPerImage(images, texts)
 	out := newSaver()
 	out.outputs = map[string]*models.Array{"image_embeds": &images, "text_embeds": &texts, "logits_per_image": &logits}
 	out.paths = v.Paths
@@ -127,29 +122,51 @@ func (s *search) embedTexts(ctx context.Context) error {
 		}
 		return nil
 	}
-	templates := s.templates
+	embeds, cut, err := s.promptEmbeds(ctx, s.m, s.app.texts, placeholder)
+	if err != nil {
+		return err
+	}
+	for _, prompt := range cut {
+		s.note("the text %q is longer than the model reads; its end is left out", shortText(prompt))
+	}
+	s.texts = embeds
+	return nil
+}
+
+// promptEmbeds embeds each text in every -template, or in the usual one if none
+// was given, and averages. cut are the sentences that were too long.
+func (a *app) promptEmbeds(ctx context.Context, m *models.Model, texts []string, usual string) (embeds [][]float32, cut []string, err error) {
+	templates := a.templates
 	if len(templates) == 0 {
-		templates = []string{placeholder}
+		templates = []string{usual}
 	}
 	var prompts []string
-	for _, text := range s.app.texts {
+	for _, text := range texts {
 		for _, t := range templates {
 			prompts = append(prompts, strings.ReplaceAll(t, placeholder, text))
 		}
 	}
-	embeds, truncated, err := s.m.EmbedTexts(ctx, prompts)
+	all, truncated, err := m.EmbedTexts(ctx, prompts)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	for i, cut := range truncated {
-		if cut {
-			s.note("the text %q is longer than the model reads; its end is left out", shortText(prompts[i]))
+	for i, prompt := range prompts {
+		if truncated[i] {
+			cut = append(cut, prompt)
 		}
 	}
-	for i := range s.app.texts {
-		s.texts = append(s.texts, models.MeanVector(embeds[i*len(templates):(i+1)*len(templates)]))
+	for i := range texts {
+		embeds = append(embeds, models.MeanVector(all[i*len(templates):(i+1)*len(templates)]))
 	}
-	return nil
+	return embeds, cut, nil
+}
+
+// textScores are the logits of a picture and each text, and their probabilities.
+func textScores(m *models.Model, picture []float32, texts [][]float32) (logits, scores []float64) {
+	for _, text := range texts {
+		logits = append(logits, m.Match(picture, text))
+	}
+	return logits, m.Scores(logits)
 }
 
 // note tells something that is no error.
@@ -276,7 +293,7 @@ func (s *search) compute(ctx context.Context) (*index.Vectors, error) {
 // with its error.
 func (s *search) embed(ctx context.Context, n int, path func(i int) string, began time.Time, report func(i int, v []float32, err error) error) error {
 	open := func(i int) (*picture.Image, error) {
-		return picture.Open(path(i), picture.DecodeOptions{Background: s.background})
+		return s.decode(path(i))
 	}
 	err := s.m.EmbedPictures(ctx, n, s.batch, s.index != "", open, func(i int, v []float32, err error) error {
 		s.bar.rated(i+1, n, time.Since(began))
@@ -303,12 +320,9 @@ func (s *search) bad(path string, err error) {
 // score gives the probabilities of the texts for each picture.
 func (s *search) score(v *index.Vectors) {
 	for i, e := range v.Data {
-		logits := make([]float64, len(s.texts))
-		for t, text := range s.texts {
-			logits[t] = s.m.Match(e, text)
-		}
+		logits, scores := textScores(s.m, e, s.texts)
 		m := matchJSON{Path: v.Paths[i]}
-		for t, p := range s.m.Scores(logits) {
+		for t, p := range scores {
 			m.Scores = append(m.Scores, scoreJSON{s.app.texts[t], p, logits[t]})
 		}
 		s.doc.Images = append(s.doc.Images, m)
