@@ -390,12 +390,12 @@ func (p *Program) readOutputs() (map[string][]float32, error) {
 	return out, err
 }
 
-// readTensor reads one tensor by a staging buffer of its own: for checks, not for forward passes.
-func (p *Program) readTensor(t *Tensor) ([]byte, error) {
-	d := p.dev
+// read copies a tensor's memory to the host by a staging buffer of its own: for
+// checks and states, not for forward passes.
+func (d *Device) read(t *Tensor) ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s, err := d.newBuffer("check", t.bytes, wgpu.BufferUsage_MapRead|wgpu.BufferUsage_CopyDst)
+	s, err := d.newBuffer("read-back", t.bytes, wgpu.BufferUsage_MapRead|wgpu.BufferUsage_CopyDst)
 	if err != nil {
 		return nil, err
 	}

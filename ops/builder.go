@@ -36,6 +36,15 @@ func (b *Builder) reserve(name string, shape []int, typ gpu.DType, bytes int64) 
 	return t
 }
 
+// State makes a state of the device that the builder owns: see [gpu.Device.State].
+func (b *Builder) State(name string, typ gpu.DType, groups int, shape ...int) (*gpu.Tensor, error) {
+	t, err := b.Dev.State(name, typ, groups, shape...)
+	if err == nil {
+		b.constants = append(b.constants, t)
+	}
+	return t, err
+}
+
 // named is a layer that is told where in the model it stands.
 type named interface{ setName(path string) }
 
