@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -26,8 +27,11 @@ var (
 // they are looked for: safetensors files before PyTorch files.
 var Candidates = slices.Concat(safetensorsNames, torchNames)
 
-// isIndex tells the index of a sharded checkpoint by its name.
-func isIndex(path string) bool { return strings.HasSuffix(path, ".index.json") }
+// isIndex tells the index of a sharded checkpoint by its name, which may tell a
+// variant too: model.safetensors.index.fp16.json.
+func isIndex(path string) bool { return indexName.MatchString(path) }
+
+var indexName = regexp.MustCompile(`\.index(\.\w+)?\.json$`)
 
 // find chooses the checkpoint of a folder.
 func find(folder string) (string, error) {

@@ -1,0 +1,180 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"saccade/weights"
+)
+
+// The names of parts, as model_index.json has them.
+const (
+	UNet         = "unet"
+	VAE          = "vae"
+	TextEncoder  = "text_encoder"
+	TextEncoder2 = "text_encoder_2" // SDXL's
+	Scheduler    = "scheduler"
+	Tokenizer    = "tokenizer"
+	Tokenizer2   = "tokenizer_2" // SDXL's
+)
+
+// Options say how a pipeline is opened.
+type Options struct {
+	// Tokenizer is a folder or hub id whose tokenizer takes the place of the
+	// pipeline's: that of a pipeline, or of a CLIP alone for all its encoders.
+	Tokenizer string
+}
+
+// Pipeline is an open checkpoint of a diffusion pipeline. Its methods can be
+// called from several goroutines at once.
+type Pipeline struct {
+	Name  string // what was opened, for messages
+	Class string // of model_index.json, such as StableDiffusionPipeline
+	Index []byte // model_index.json
+
+	// ForceZeros says that SDXL's empty negative prompt is embedded as zeros
+	// (force_zeros_for_empty_prompt).
+	ForceZeros bool
+	// Aesthetics says that SDXL's refiner is told a score in place of the wanted
+	// size (requires_aesthetics_score).
+	Aesthetics bool
+
+	layout    layout
+	tokenizer layout // in place of the pipeline's own, or nil
+
+	mu    sync.Mutex
+	parts map[string]*Part
+}
+
+// Part is one part of a pipeline.
+type Part struct {
+	Name   string
+	Class  string         // as the library names it, such as UNet2DConditionModel
+	Source weights.Source // tensors by the library's names; nil of schedulers and tokenizers
+	Config []byte         // config.json or scheduler_config.json; nil of tokenizers
+	FS     fs.FS          // the part's files; nil where it has no folder
+
+	close func() error // unmaps the tensors, or nil
+}
+
+// layout is where a pipeline's parts are.
+type layout interface {
+	// classes are the parts that are there, and their classes.
+	classes() map[string]string
+	open(name string) (*Part, error)
+}
+
+// Open opens a pipeline: a folder with model_index.json, or the id of one on the
+// hub, whose files are fetched as far as they are not in the cache. hub may be
+// nil for one as the environment says.
+func Open(ctx context.Context, src string, hub *weights.Hub, o Options) (*Pipeline, error) {
+	if hub == nil {
+		hub = weights.HubFromEnv()
+	}
+	p, err := open(ctx, src, hub)
+	if err == nil && o.Tokenizer != "" {
+		p.tokenizer, err = openTokenizer(ctx, o.Tokenizer, hub)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open pipeline %s: %w", src, err)
+	}
+	return p, nil
+}
+
+func open(ctx context.Context, src string, hub *weights.Hub) (*Pipeline, error) {
+	path, err := weights.Resolve(ctx, src, hub, indexName)
+	if err != nil {
+		return nil, noIndex(err)
+	}
+	p, err := openFolder(path, src)
+	if err != nil || path == src {
+		return p, err
+	}
+	// The index is asked for again, so that all files are of one commit.
+	if path, err = weights.Resolve(ctx, src, hub, append([]string{indexName}, p.wanted()...)...); err != nil {
+		return nil, err
+	}
+	return openFolder(path, src)
+}
+
+func openFolder(path, name string) (*Pipeline, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("it is a file; expected the folder of a pipeline, which holds %s", indexName)
+	}
+	return openIndex(folder{fsys: os.DirFS(path), path: path}, name)
+}
+
+// OpenFS opens the pipeline whose folder fsys is, such as an embedded one. Its
+// tensors are read into memory. name stands for it in messages.
+func OpenFS(fsys fs.FS, name string) (*Pipeline, error) {
+	p, err := openIndex(folder{fsys: fsys}, name)
+	if err != nil {
+		return nil, fmt.Errorf("open pipeline %s: %w", name, err)
+	}
+	return p, nil
+}
+
+// Parts are the names of the parts, sorted.
+func (p *Pipeline) Parts() []string {
+	var names []string
+	for name := range p.layout.classes() {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Has says whether the pipeline has a part.
+func (p *Pipeline) Has(name string) bool { return p.layout.classes()[name] != "" }
+
+// Part opens a part, or gives it again.
+func (p *Pipeline) Part(name string) (*Part, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if part := p.parts[name]; part != nil {
+		return part, nil
+	}
+	if !p.Has(name) {
+		return nil, fmt.Errorf("pipeline %s (%s) has no part %s; it has %s", p.Name, p.Class, name, strings.Join(p.Parts(), ", "))
+	}
+	from := p.layout
+	if p.tokenizer != nil && isTokenizer(name) {
+		from = p.tokenizer
+	}
+	part, err := from.open(name)
+	if err != nil {
+		return nil, fmt.Errorf("pipeline %s: %s: %w", p.Name, name, err)
+	}
+	part.Name, part.Class = name, p.layout.classes()[name]
+	if p.parts == nil {
+		p.parts = map[string]*Part{}
+	}
+	p.parts[name] = part
+	return part, nil
+}
+
+// Close unmaps the tensors of all parts, which must not be read afterwards.
+func (p *Pipeline) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var errs []error
+	for _, part := range p.parts {
+		if part.close != nil {
+			errs = append(errs, part.close())
+		}
+	}
+	p.parts = nil
+	return errors.Join(errs...)
+}
+
+func isTokenizer(name string) bool { return name == Tokenizer || name == Tokenizer2 }
