@@ -3,6 +3,7 @@ package diffusion
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"saccade/gpu"
 	"saccade/models/diffusion/scheduler"
@@ -59,6 +60,7 @@ const (
 	inFactors = "factors"
 	inTime    = "timestep"
 	inNoise   = "noise"
+	inCond    = "timestep_cond"
 )
 
 // What is given before the first step.
@@ -123,6 +125,9 @@ func (l *loop) record(r *gpu.Recorder) {
 	in := unet.Inputs{Time: r.Input(inTime, gpu.F32, batch, 1), Context: l.given[givenContext], TextEmbeds: l.given[givenPooled]}
 	if l.sizes > 0 {
 		in.TimeIDs = r.Input(givenSizes, gpu.F32, batch, l.sizes)
+	}
+	if l.net.TimeCond > 0 {
+		in.TimeCond = ops.Pack(r, r.Input(inCond, gpu.F32, batch, l.net.TimeCond), 1)
 	}
 	in.Sample = ops.Combine(r, r.Precision, batch, factors, rowInput, ops.Operand{X: l.latents})
 	if l.extra > 0 {
@@ -242,10 +247,25 @@ func (l *loop) inputs(i int, guidance float64, sizes, noise []float32) map[strin
 	if l.sizes > 0 {
 		in[givenSizes] = sizes
 	}
+	if l.net.TimeCond > 0 {
+		in[inCond] = repeat(guidanceEmbedding(guidance, l.net.TimeCond), l.evaluations(), l.net.TimeCond)
+	}
 	if l.noisy() {
 		in[inNoise] = noise
 	}
 	return in
+}
+
+// guidanceEmbedding is how models distilled with guidance are told its weight
+// (Meng et al. 2023; get_guidance_scale_embedding of diffusers): sines, then
+// cosines, of a thousand times it less 1.
+func guidanceEmbedding(guidance float64, width int) []float32 {
+	out, half := make([]float32, width), width/2
+	for i := range half {
+		angle := 1000 * (guidance - 1) * math.Exp(-math.Log(10000)*float64(i)/float64(half-1))
+		out[i], out[half+i] = float32(math.Sin(angle)), float32(math.Cos(angle))
+	}
+	return out
 }
 
 func (l *loop) close() {

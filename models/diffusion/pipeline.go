@@ -108,7 +108,9 @@ func (p *Pipeline) describe(o Options) error {
 
 // overrule sets what the pipelines of Stable Diffusion 1 and 2 set, whatever the
 // scheduler's config says.
-func overrule(config []byte) ([]byte, error) { return patch(config, `{"steps_offset":1,"clip_sample":false}`) }
+func overrule(config []byte) ([]byte, error) {
+	return patch(config, `{"steps_offset":1,"clip_sample":false}`)
+}
 
 // patch sets keys of a JSON object.
 func patch(config []byte, keys string) ([]byte, error) {
@@ -191,7 +193,7 @@ func (p *Pipeline) Size() (h, w int) {
 	return h * p.Reduction(), w * p.Reduction()
 }
 
-// Steps and Guidance are diffusers' defaults for the pipeline.
+// Steps is diffusers' default for the pipeline.
 func (p *Pipeline) Steps() int {
 	switch {
 	case p.Class == "DDPMPipeline":
@@ -207,6 +209,8 @@ func (p *Pipeline) Guidance() float64 {
 	switch {
 	case !p.Prompted():
 		return 1
+	case strings.HasPrefix(p.Class, "LatentConsistencyModel"):
+		return 8.5
 	case p.xl():
 		return 5
 	}

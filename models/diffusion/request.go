@@ -23,8 +23,8 @@ type Request struct {
 	Scheduler string  // one of [Schedulers]; "": the checkpoint's
 	Strength  float64 // with a picture: the part of the steps that remain, more than 0, at most 1
 
-	Seeds   []uint64                                // of each item, for what follows
-	Latents []float32                               // [items C h w] of variance 1, in place of the seeds' noise
+	Seeds   []uint64                                  // of each item, for what follows
+	Latents []float32                                 // [items C h w] of variance 1, in place of the seeds' noise
 	Noise   func(step int) (noise []float32, _ error) // [items C h w] in place of the seeds' noise, or nil
 
 	Image []float32 // [1 or items, C, Height, Width] in [−1, 1] to begin with, or nil

@@ -56,8 +56,11 @@ func (p *Pipeline) Start(ctx context.Context, q Request) (*Run, error) {
 	return r, nil
 }
 
-// guided says that the model is asked without the prompt too.
-func (r *Run) guided() bool { return r.p.Prompted() && r.Request.Guidance > 1 }
+// guided says that the model is asked without the prompt too, which one that is
+// told the guidance is not.
+func (r *Run) guided() bool {
+	return r.p.Prompted() && r.Request.Guidance > 1 && r.p.config.TimeCond == 0
+}
 
 // encode makes of prompts and pictures what the loop takes.
 func (r *Run) encode(ctx context.Context) error {
@@ -121,13 +124,14 @@ func (p *Pipeline) pooled() int {
 	return p.config.Added - xlSizes*p.config.AddedTime
 }
 
-// negative embeds the negative prompt: SDXL's absent one is zeros.
+// negative embeds the negative prompt, for which diffusers leaves out no block.
+// SDXL's absent one is zeros.
 func (p *Pipeline) negative(ctx context.Context, q *Request) (*Embeds, error) {
 	text := ""
 	if q.Negative != nil {
 		text = *q.Negative
 	}
-	e, err := p.Encode(ctx, []string{text}, q.ClipSkip)
+	e, err := p.Encode(ctx, []string{text}, 0)
 	if err == nil && p.xl() && q.Negative == nil && p.files.ForceZeros {
 		clear(e.Hidden)
 		clear(e.Pooled)
