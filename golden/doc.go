@@ -2,10 +2,11 @@
 // computes?
 //
 // It embeds the reference tensors that generate.py made with torch,
-// transformers, timm and torchvision, and compares with them. There are
+// transformers, diffusers, timm and torchvision, and compares with them. There are
 // goldens of single operations ([OpCases]: inputs and outputs) and of whole
 // models ([Cases]: the checkpoint as its library saves it, the input, the named
-// intermediates, the outputs). [Compare] measures two tensors; [Check] compares
+// intermediates, the outputs); and of whole diffusion pipelines ([Pipelines]:
+// diffusers' folder, what its runs drew and gave). [Compare] measures two tensors; [Check] compares
 // a model's tensors in the order of computation, so that a failure names the
 // first one that diverges, and its [Report] can write what was got and wanted.
 //
