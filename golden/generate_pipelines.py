@@ -29,20 +29,18 @@ import diffusers
 import torch
 import transformers
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
+from tokenizers import pre_tokenizers
 
 from generate_diffusion import calibrate
 from generate_io import generator, write
 from generate_models import redraw
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "zoo"))
-import clip_tokenizer  # noqa: E402
 
-CAPTIONS = """a photo of a red apple on the table; a painting of a lighthouse in the storm; an old map of the sea;
-a dog that runs on the beach; a cat that sleeps on a chair; blurry, dark, bad quality; a house with a red door;
-three green birds in the tree; a street at night in the rain; a portrait of a woman with a hat; snow on the mountain""".split(";")
-VOCABULARY = 700  # entries at most; bytes alone and at a word's end are 512 of them
+START, END = "<|startoftext|>", "<|endoftext|>"
+WORDS = """a photo of the red apple on table painting lighthouse in storm an old map sea dog that runs beach cat sleeps chair
+blurry dark bad quality house with door three green birds tree street at night rain woman hat snow mountain , ' s 's""".split()
 SD = {"num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 LONG = "a photo of the red lighthouse in the storm, " * 12
 
@@ -60,20 +58,27 @@ def save(model, folder):
     model.half().save_pretrained(folder)
 
 
-def tokenizer(folder, pad=clip_tokenizer.END):
-    """A tokenizer's folder as those of Stable Diffusion, which have no tokenizer.json. It returns
-    the number of entries."""
-    t = clip_tokenizer.train(CAPTIONS * 3, VOCABULARY)
+def tokenizer(folder, pad=END):
+    """A tokenizer's folder as those of Stable Diffusion, which have no tokenizer.json: bytes, bytes
+    at a word's end, and WORDS put together from left to right. It returns the number of entries."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = {}
+    for word in WORDS:
+        *head, last = word
+        parts = [*head, last + "</w>"]
+        merges |= {("".join(parts[:i]), parts[i]): None for i in range(1, len(parts))}
+    entries = letters + [c + "</w>" for c in letters] + ["".join(m) for m in merges] + [START, END]
     folder.mkdir(parents=True)
-    clip_tokenizer.save(t, folder, 77)
-    (folder / "tokenizer.json").unlink()
-    config = json.loads((folder / "tokenizer_config.json").read_text())
-    dump(folder / "tokenizer_config.json", config | {"pad_token": pad})
-    return t.get_vocab_size()
+    (folder / "vocab.json").write_text(json.dumps({e: i for i, e in enumerate(entries)}, ensure_ascii=False))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{x} {y}\n" for x, y in merges))
+    special = {"bos_token": START, "eos_token": END, "pad_token": pad, "unk_token": END}
+    dump(folder / "tokenizer_config.json", {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "do_lower_case": True} | special)
+    return len(entries)
 
 
-def text_encoder(folder, cls, g, vocabulary, **config):
-    """A text tower that pools at the largest id, as those of Stable Diffusion do by their eos_token_id 2."""
+def text_encoder(folder, cls, g, vocabulary, published=False, **config):
+    """A text tower that pools at the largest id, as those of Stable Diffusion do by their
+    eos_token_id 2. published names its tensors as checkpoints do that transformers 4 wrote."""
     c = transformers.CLIPTextConfig(
         vocab_size=vocabulary, max_position_embeddings=77, bos_token_id=0, eos_token_id=2, pad_token_id=1, **config
     )
@@ -83,6 +88,9 @@ def text_encoder(folder, cls, g, vocabulary, **config):
             if name.endswith(("out_proj.weight", "fc2.weight")):
                 p.mul_(0.5)
     save(model, folder)
+    file = folder / "model.safetensors"
+    if published and cls is transformers.CLIPTextModel:
+        save_file({f"text_model.{name}": t for name, t in load_file(file).items()}, file, metadata={"format": "pt"})
 
 
 def vae(folder, g, factor):
@@ -122,6 +130,10 @@ def unet(folder, g, epsilon=True, **config):
     """A network whose maps may have odd sides at every size."""
     model = diffusers.UNet2DConditionModel(sample_size=5, layers_per_block=1, norm_num_groups=4, **config)
     calibrate(redraw(model, g))
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if ".attn2.to_k." in name or ".attn2.to_v." in name:  # so that the prompt matters
+                p.mul_(2)
     c = model.config
 
     def options(n):
@@ -145,7 +157,7 @@ def index(folder, cls, parts, **config):
     dump(folder / "model_index.json", {"_class_name": cls, "_diffusers_version": diffusers.__version__} | config | dict(sorted(components.items())))
 
 
-def stable_diffusion(folder, g, scheduler, text, network, cls="StableDiffusionPipeline", pad=clip_tokenizer.END, epsilon=True):
+def stable_diffusion(folder, g, scheduler, text, network, cls="StableDiffusionPipeline", pad=END, epsilon=True):
     """The parts of Stable Diffusion 1 and 2. scheduler is the config as published, without what the class adds."""
     vocabulary = tokenizer(folder / "tokenizer", pad)
     text_encoder(folder / "text_encoder", transformers.CLIPTextModel, g, vocabulary, **text)
@@ -165,7 +177,7 @@ def stable_diffusion(folder, g, scheduler, text, network, cls="StableDiffusionPi
 
 PNDM = {"_class_name": "PNDMScheduler", "_diffusers_version": "0.6.0"} | SD
 PNDM |= {"set_alpha_to_one": False, "skip_prk_steps": True, "steps_offset": 1, "trained_betas": None, "clip_sample": False}
-SD1_TEXT = dict(hidden_size=20, num_attention_heads=4, num_hidden_layers=3, intermediate_size=44, hidden_act="quick_gelu")
+SD1_TEXT = dict(published=True, hidden_size=20, num_attention_heads=4, num_hidden_layers=3, intermediate_size=44, hidden_act="quick_gelu")
 SD1_UNET = dict(
     block_out_channels=[8, 16, 16],
     attention_head_dim=4,
@@ -194,7 +206,7 @@ def sd2_tiny(folder, g):
 
 def inpaint_tiny(folder, g):
     network = SHORT_UNET | dict(attention_head_dim=4, in_channels=9)
-    stable_diffusion(folder, g, PNDM, SD1_TEXT | {"num_hidden_layers": 2}, network, "StableDiffusionInpaintPipeline")
+    stable_diffusion(folder, g, PNDM, SD1_TEXT | {"num_hidden_layers": 2, "published": False}, network, "StableDiffusionInpaintPipeline")
 
 
 def lcm_tiny(folder, g):
@@ -208,7 +220,7 @@ def lcm_tiny(folder, g):
 def sdxl_tiny(folder, g):
     vocabulary = tokenizer(folder / "tokenizer")
     tokenizer(folder / "tokenizer_2", "!")
-    first = dict(hidden_size=12, num_attention_heads=2, num_hidden_layers=2, intermediate_size=30, hidden_act="quick_gelu")
+    first = dict(published=True, hidden_size=12, num_attention_heads=2, num_hidden_layers=2, intermediate_size=30, hidden_act="quick_gelu")
     second = dict(hidden_size=18, num_attention_heads=3, num_hidden_layers=3, intermediate_size=40, hidden_act="gelu", projection_dim=14)
     text_encoder(folder / "text_encoder", transformers.CLIPTextModel, g, vocabulary, **first)
     text_encoder(folder / "text_encoder_2", transformers.CLIPTextModelWithProjection, g, vocabulary, **second)
@@ -306,6 +318,7 @@ PIPELINES = {
         sd("image_ddim", scheduler="DDIMScheduler", strength=0.6, steps=5, **IMG2IMG),
         sd("image_pndm", strength=0.6, steps=5, negative_prompt=NEGATIVE, **IMG2IMG),
         sd("image_euler", strength=0.5, scheduler="EulerDiscreteScheduler", **IMG2IMG),
+        sd("image_heun", strength=0.5, scheduler="HeunDiscreteScheduler", **IMG2IMG),
         sd("inpaint", strength=1.0, **INPAINT),
         sd("inpaint_strength", strength=0.7, scheduler="DDIMScheduler", width=40, **INPAINT),
         sd("clip_skip", clip_skip=1, steps=2),
@@ -320,6 +333,7 @@ PIPELINES = {
         sd("text", width=40, **XL),
         sd("negative_prompt", negative_prompt=NEGATIVE, **XL),
         sd("image", strength=0.5, pipeline="StableDiffusionXLImg2ImgPipeline", guidance=5.0, init_image=True),
+        sd("clip_skip", clip_skip=1, steps=2, **XL),
         sd("turbo", steps=1, scheduler=ANCESTRAL, scheduler_config={"timestep_spacing": "trailing"}, **XL | {"guidance": 0.0}),
     ],
     lcm_tiny: [sd("text", pipeline="LatentConsistencyModelPipeline", guidance=8.5)],
