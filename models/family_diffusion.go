@@ -10,6 +10,20 @@ import (
 	"saccade/weights"
 )
 
+var sdFamily = Family{
+	Name:     "sd",
+	About:    "pictures of a prompt: Stable Diffusion 1, 2 and XL",
+	Weights:  "a folder or hub id of diffusers (StableDiffusionPipeline, StableDiffusionXLPipeline, inpainting, LCM), or a single .safetensors or .ckpt file",
+	Pipeline: true,
+}
+
+var ddpmFamily = Family{
+	Name:     "ddpm",
+	About:    "pictures without a prompt: DDPM, DDIM",
+	Weights:  "a folder or hub id of diffusers (DDPMPipeline, DDIMPipeline)",
+	Pipeline: true,
+}
+
 var unetFamily = Family{
 	Name:    "unet",
 	About:   "the denoising network of DDPM and Stable Diffusion, a part of diffusion models",

@@ -50,6 +50,14 @@ func (p *part[N]) drop() {
 	}
 }
 
+// bytes is what the weights take on the device.
+func (p *part[N]) bytes() int64 {
+	if p.b == nil {
+		return 0
+	}
+	return p.b.Bytes()
+}
+
 // program makes a recording into a program, and brings the weights of the network
 // that it is of to the device while the driver compiles.
 func program(r *gpu.Recorder, b *ops.Builder) (*gpu.Program, error) {

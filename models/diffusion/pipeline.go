@@ -42,30 +42,49 @@ type Options struct {
 	LowMemory bool
 }
 
+var errNoEmbedded = errors.New("no embedded weights")
+
 // Delta is a LoRA file and its scale.
 type Delta struct {
 	File  string
 	Scale float64
 }
 
-// Open opens a pipeline: a folder of diffusers, a single file, or a hub id; ""
-// is the embedded one.
-func Open(ctx context.Context, dev *gpu.Device, src string, o Options) (*Pipeline, error) {
-	files, err := open(ctx, src, o)
+// Open opens a pipeline of a family, sd with prompts or ddpm without: a folder of
+// diffusers, a single file, or a hub id; "" is the embedded one.
+func Open(ctx context.Context, dev *gpu.Device, family, src string, o Options) (*Pipeline, error) {
+	files, err := open(ctx, family, src, o)
 	if err != nil {
 		return nil, err
 	}
 	p := &Pipeline{Name: files.Name, Class: files.Class, Precision: o.Precision, dev: dev, files: files, lowMemory: o.LowMemory}
-	if err := p.describe(o); err != nil {
+	err = p.describe(o)
+	if err == nil && p.Prompted() != (family == prompted) {
+		err = fmt.Errorf("it is a %s, which -model %s does not take; give -model %s", p.Class, family, other(family))
+	}
+	if err != nil {
 		files.Close()
 		return nil, fmt.Errorf("loading the pipeline %s: %w", p.Name, err)
 	}
 	return p, nil
 }
 
-func open(ctx context.Context, src string, o Options) (*checkpoint.Pipeline, error) {
+// The families of pipelines, with and without prompts.
+const (
+	prompted   = "sd"
+	unprompted = "ddpm"
+)
+
+func other(family string) string {
+	if family == prompted {
+		return unprompted
+	}
+	return prompted
+}
+
+func open(ctx context.Context, family, src string, o Options) (*checkpoint.Pipeline, error) {
 	if src == "" {
-		return nil, errors.New("no embedded weights")
+		return nil, fmt.Errorf("model %s: %w; give -weights, a folder or hub id of diffusers", family, errNoEmbedded)
 	}
 	hub := o.Hub
 	if hub == nil {
@@ -232,4 +251,16 @@ func (p *Pipeline) drop() {
 	if p.vae != nil {
 		p.vae.drop()
 	}
+}
+
+// weightBytes is what the weights on the device take.
+func (p *Pipeline) weightBytes() int64 {
+	n := p.unet.bytes()
+	for _, e := range p.encoders {
+		n += e.bytes()
+	}
+	if p.vae != nil {
+		n += p.vae.bytes()
+	}
+	return n
 }

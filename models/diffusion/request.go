@@ -29,9 +29,6 @@ type Request struct {
 
 	Image []float32 // [1 or items, C, Height, Width] in [−1, 1] to begin with, or nil
 	Mask  []float32 // [Height Width]: 1 where the picture is painted anew, 0 where it stays; or nil
-
-	// Words asks for the attention that the map pays to each token of the prompt.
-	Words bool
 }
 
 // RequestError is a request that the pipeline can't do.

@@ -288,6 +288,33 @@ func (r *Run) stepInputs() (map[string]any, error) {
 	return r.loop.inputs(r.step, r.Request.Guidance, r.sizes, noise), nil
 }
 
+// Profile times every dispatch of the next step, which it does.
+func (r *Run) Profile(ctx context.Context) ([]gpu.Timing, error) {
+	in, err := r.stepInputs()
+	if err != nil {
+		return nil, err
+	}
+	t, err := r.loop.program.Profile(ctx, in)
+	r.step++
+	return t, err
+}
+
+// Verify does the next step operation by operation and compares each with the CPU.
+func (r *Run) Verify(ctx context.Context) ([]gpu.OpCheck, error) {
+	in, err := r.stepInputs()
+	if err != nil {
+		return nil, err
+	}
+	checks, err := r.loop.program.Verify(ctx, in, false)
+	r.step++
+	return checks, err
+}
+
+// Memory is what the parts' weights and a step take on the device, in bytes.
+func (r *Run) Memory() (weights int64, step gpu.Memory) {
+	return r.p.weightBytes(), r.loop.program.Memory()
+}
+
 // Latents reads the latents of all items, [items C h w].
 func (r *Run) Latents() ([]float32, error) {
 	x, err := r.loop.latents.Read()
