@@ -16,17 +16,19 @@ import (
 // paintingJSON is the document of what a pipeline drew.
 type paintingJSON struct {
 	head
-	Prompt    string         `json:"prompt,omitempty"`
-	Negative  string         `json:"negative_prompt,omitempty"`
-	Steps     int            `json:"steps"`
-	Guidance  float64        `json:"guidance"`
-	Scheduler string         `json:"scheduler"`
-	Strength  float64        `json:"strength,omitempty"`
-	Width     int            `json:"width"`
-	Height    int            `json:"height"`
-	Images    []paintedJSON  `json:"images"`
-	Truncated string         `json:"truncated,omitempty"` // of the prompt
-	MS        paintTimesJSON `json:"ms"`
+	Prompt      string         `json:"prompt,omitempty"`
+	Negative    string         `json:"negative_prompt,omitempty"`
+	Steps       int            `json:"steps"`
+	Guidance    float64        `json:"guidance"`
+	Scheduler   string         `json:"scheduler"`
+	Strength    float64        `json:"strength,omitempty"`
+	Width       int            `json:"width"`
+	Height      int            `json:"height"`
+	Images      []paintedJSON  `json:"images"`
+	Truncated   string         `json:"truncated,omitempty"` // of the prompt
+	Words       []wordJSON     `json:"words,omitempty"`     // with -explain
+	Explanation *writtenJSON   `json:"explanation,omitempty"`
+	MS          paintTimesJSON `json:"ms"`
 }
 
 // paintedJSON is one picture and where it is.
@@ -116,7 +118,7 @@ func (w *painter) request(in *paintingInput) (diffusion.Request, error) {
 	if !math.IsNaN(w.guidance) {
 		q.Guidance = w.guidance
 	}
-	q.Prompts, q.Scheduler, q.ClipSkip = w.prompts, w.scheduler, w.clipSkip
+	q.Prompts, q.Scheduler, q.ClipSkip, q.Watch = w.prompts, w.scheduler, w.clipSkip, w.explain != ""
 	if len(q.Prompts) > 1 {
 		q.Prompts = q.Prompts[:1]
 	}
@@ -200,6 +202,11 @@ func (w *painter) drawPictures(ctx context.Context, q diffusion.Request) error {
 	images := toPictures(result.Image, q.Items, q.Height, q.Width)
 	if err := w.writePictures(images, q); err != nil {
 		return err
+	}
+	if w.explain != "" {
+		if err := w.explainPrompt(run, images[0]); err != nil {
+			return err
+		}
 	}
 	if w.save != "" {
 		if err := w.saveResult(q, result); err != nil {

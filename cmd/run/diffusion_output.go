@@ -177,6 +177,9 @@ func (w *painter) report(q diffusion.Request) error {
 			seen[img.Path] = true
 		}
 	}
+	if d.Explanation != nil {
+		d.Explanation.print(w.stdout)
+	}
 	fmt.Fprintf(w.stderr, "%s (%s), %s, on %s\n", w.model, w.p.Name, w.precision, w.dev.Info())
 	fmt.Fprintf(w.stderr, "load %s, %s of %s, decode %s\n", short(w.load), count(w.done, "step"), short(each), short(w.after))
 	return nil

@@ -109,6 +109,9 @@ func (o *options) checkPainting() error {
 	case o.out == "" && o.save == "":
 		return cli.Usagef("no output: give -o FILE.png, the picture, or -save FILE.safetensors")
 	}
+	if known := diffusion.Schedulers(); g.scheduler != "" && !slices.Contains(known, g.scheduler) {
+		return cli.Usagef("scheduler %q is unknown; the nearest is %q (-h lists them)", g.scheduler, models.Nearest(g.scheduler, known))
+	}
 	switch {
 	case g.mask != "" && g.initImage == "":
 		return cli.Usagef("-mask goes with -init-image, the picture that stays where it is black")

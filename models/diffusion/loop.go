@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"saccade/gpu"
 	"saccade/models/diffusion/scheduler"
@@ -16,6 +17,7 @@ const (
 	rowInput    = iota // the model's input, of the latents
 	rowGuidance        // the output, of those without and with the prompt
 	rowKnown           // what inpainting keeps, of the picture and the noise
+	rowWords           // the attention to the words so far and of the step
 	rowUpdates
 )
 
@@ -28,7 +30,8 @@ type shape struct {
 	tokens        int // of the prompts, 0 without
 	pooled, sizes int // SDXL's: width of the pooled prompt, number of the sizes
 	blend         bool
-	extra         int // channels beside the latents in the model's input: an inpainting model's
+	words         bool // sum up the attention to the words
+	extra         int  // channels beside the latents in the model's input: an inpainting model's
 }
 
 // evaluations are the items that the model sees at once: with guidance those
@@ -52,7 +55,15 @@ type loop struct {
 	latents *gpu.Tensor // f32 [items h w channels]
 	kept    []*gpu.Tensor
 	given   map[string]*gpu.Tensor // what does not change from step to step, by input
+	watched []watched
 	program *gpu.Program
+}
+
+// watched is the attention of a layer to the words, summed over the steps: f32
+// [items heads h·w tokens].
+type watched struct {
+	sum  *gpu.Tensor
+	h, w int
 }
 
 // The inputs of a step's program.
@@ -133,6 +144,9 @@ func (l *loop) record(r *gpu.Recorder) {
 	if l.extra > 0 {
 		in.Sample = ops.Concat(r, in.Sample, l.given[givenExtra])
 	}
+	if l.words {
+		in.Watch = l.watch(r, factors)
+	}
 	r.Enter("unet")
 	out := l.net.Forward(r, in)
 	r.Leave()
@@ -141,6 +155,22 @@ func (l *loop) record(r *gpu.Recorder) {
 		parts = append(parts, ops.Operand{X: out, First: l.items})
 	}
 	l.update(r, factors, ops.Combine(r, gpu.F32, l.items, factors, rowGuidance, parts...))
+}
+
+// watch gives the function that records the sum of the attention of a layer, of
+// the evaluations with the prompt.
+func (l *loop) watch(r *gpu.Recorder, factors *gpu.Tensor) func(probs *gpu.Tensor, h, w int) {
+	return func(probs *gpu.Tensor, h, w int) {
+		shape := append([]int{l.items}, probs.Shape[1:]...)
+		sum, err := l.b.State(probs.Name, gpu.F32, 1, shape...)
+		if err != nil {
+			r.Fail(err)
+			return
+		}
+		l.watched = append(l.watched, watched{sum, h, w})
+		step := ops.Operand{X: probs, First: l.evaluations() - l.items}
+		ops.Keep(r, sum, ops.Combine(r, gpu.F32, l.items, factors, rowWords, ops.Operand{X: sum}, step))
+	}
 }
 
 // update records what follows an evaluation.
@@ -233,7 +263,11 @@ func (l *loop) inputs(i int, guidance float64, sizes, noise []float32) map[strin
 	if l.guided {
 		output = factorRow(scheduler.Guidance(guidance))
 	}
-	factors := append(append(factorRow(s.InputScale), output...), factorRow(next.Image, next.Noise)...)
+	words := factorRow(1, 1)
+	if i == 0 {
+		words = factorRow(0, 1)
+	}
+	factors := slices.Concat(factorRow(s.InputScale), output, factorRow(next.Image, next.Noise), words)
 	for k, u := range s.Updates {
 		row := factorRow(u.Factors(l.operands[k])...)
 		row[ops.MostCombined] = float32(u.Clip)

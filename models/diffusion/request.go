@@ -29,6 +29,8 @@ type Request struct {
 
 	Image []float32 // [1 or items, C, Height, Width] in [−1, 1] to begin with, or nil
 	Mask  []float32 // [Height Width]: 1 where the picture is painted anew, 0 where it stays; or nil
+
+	Watch bool // sum up the attention that the map pays to each word: see [Run.WordMaps]
 }
 
 // RequestError is a request that the pipeline can't do.

@@ -178,7 +178,7 @@ func (r *Run) record() error {
 		return err
 	}
 	s := shape{items: q.Items, h: q.Height / p.Reduction(), w: q.Width / p.Reduction(), channels: p.latentChannels(), guided: r.guided(),
-		pooled: p.pooled(), blend: r.given[givenMask] != nil}
+		pooled: p.pooled(), blend: r.given[givenMask] != nil, words: q.Watch && p.Prompted()}
 	if p.Prompted() {
 		s.tokens = p.encoders[0].length
 	}
