@@ -9,6 +9,11 @@ must bring what they make back to where it came from.
 CASE.safetensors.gz, CASE.ckpt.gz: tiny pipelines as single files, and in
 CASE.parts.safetensors.gz the same under diffusers' names, PART.NAME. Their values
 are small multiples of 1/64 that repeat, so that the files are small.
+
+lora/CASE.FORMAT.safetensors: LoRAs for those, in the names of PEFT, of diffusers
+before, of its attention processors of 2023 and of kohya's trainers, and in
+lora/CASE.safetensors.gz the weights that diffusers' fuse_lora gives for each with a
+scale of SCALE. All sums are exact.
 """
 
 import gzip
@@ -21,11 +26,12 @@ from pathlib import Path
 
 os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
 
+import diffusers
 import torch
 import transformers
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.loaders import single_file_utils as library
-from safetensors.torch import save
+from safetensors.torch import save, save_file
 
 HERE = Path(__file__).resolve().parent / "checkpoints"
 
@@ -137,6 +143,7 @@ class Case:
             self.unet = UNet2DConditionModel(**unet)
             self.vae = AutoencoderKL(**vae)
             models = [cls(transformers.CLIPTextConfig(**config)) for cls, config, *_ in texts]
+        self.texts = models
         if device != "meta":
             for m in [self.unet, self.vae, *models]:
                 pattern(m)
@@ -291,8 +298,131 @@ def tiny(name, case):
     write(HERE / f"{name}.parts.safetensors.gz", save(parts))
 
 
+SCALE, RANK, ALPHA = 0.75, 2, 4.0
+
+# The layers that the LoRAs change, diffusers' names.
+SD1_UNET = [
+    "conv_in",
+    "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q",
+    "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_out.0",
+    "down_blocks.0.attentions.0.transformer_blocks.0.ff.net.0.proj",
+    "down_blocks.0.attentions.0.proj_in",
+    "down_blocks.0.downsamplers.0.conv",
+    "mid_block.resnets.1.conv2",
+    "up_blocks.1.resnets.0.conv_shortcut",
+    "up_blocks.1.resnets.1.time_emb_proj",
+]
+SDXL_UNET = [
+    "time_embedding.linear_1",
+    "add_embedding.linear_2",
+    "down_blocks.0.resnets.0.conv1",
+    "down_blocks.0.downsamplers.0.conv",
+    "down_blocks.1.attentions.0.transformer_blocks.1.attn2.to_k",
+    "down_blocks.1.attentions.0.proj_out",
+    "mid_block.attentions.0.transformer_blocks.0.attn1.to_v",
+    "up_blocks.0.attentions.1.transformer_blocks.1.ff.net.2",
+    "up_blocks.0.upsamplers.0.conv",
+    "up_blocks.1.resnets.1.conv_shortcut",
+]
+TEXT = ["text_model.encoder.layers.0.self_attn.v_proj", "text_model.encoder.layers.1.self_attn.out_proj", "text_model.encoder.layers.1.mlp.fc1"]
+
+
+def factors(case, wanted):
+    """Factors of a low rank for each wanted layer, by part and layer."""
+    out = {}
+    for part, modules in wanted.items():
+        for m in modules:
+            shape = case.parts[part][1][m + ".weight"].shape
+            seed = zlib.crc32(f"{part}.{m}".encode()) % 31
+            values = lambda *size: ((torch.arange(torch.Size(size).numel()) * (seed + 3) + seed) % 17 - 8).reshape(size) / 32.0  # noqa: E731
+            out[part, m] = values(RANK, *shape[1:]), values(shape[0], RANK, *[1 for _ in shape[2:]])
+    return out
+
+
+def peft(layers, case):
+    tensors = {}
+    for (part, m), (down, up) in layers.items():
+        tensors |= {f"{part}.{m}.lora_A.weight": down, f"{part}.{m}.lora_B.weight": up}
+    config = {f"{part}.{k}": v for part in {p for p, _ in layers} for k, v in {"r": RANK, "lora_alpha": ALPHA, "peft_type": "LORA", "target_modules": [m.removeprefix("text_model.") if part == "text_encoder" else m for p, m in layers if p == part]}.items()}
+    return tensors, {"format": "pt", "lora_adapter_metadata": json.dumps(config)}
+
+
+def lora_layers(layers, case):
+    """diffusers before PEFT, without alphas."""
+    tensors = {}
+    for (part, m), (down, up) in layers.items():
+        way = "lora" if part == "unet" else "lora_linear_layer"
+        tensors |= {f"{part}.{m}.{way}.down.weight": down, f"{part}.{m}.{way}.up.weight": up * (ALPHA / RANK)}
+    return tensors, {"format": "pt"}
+
+
+def processors(layers, case):
+    """diffusers' attention processors, the UNet's attention alone."""
+    tensors = {}
+    for (part, m), (down, up) in layers.items():
+        if part == "unet" and ".attn" in m:
+            m = re.sub(r"\.(to_\w+)(\.0)?$", r".processor.\1_lora", m)
+            tensors |= {f"unet.{m}.down.weight": down, f"unet.{m}.up.weight": up * (ALPHA / RANK)}
+    return tensors, {"format": "pt"}
+
+
+def kohya(layers, case, original=False):
+    tensors = {}
+    attentive = ["CrossAttn" in t for t in case.unet.config.up_block_types]
+    prefixes = {"unet": "lora_unet_", "text_encoder": "lora_te1_" if "text_encoder_2" in case.parts else "lora_te_", "text_encoder_2": "lora_te2_"}
+    for (part, m), (down, up) in layers.items():
+        if original and part == "unet":
+            m = unet_name(m + ".weight", 1, attentive).removeprefix(UNET).removesuffix(".weight")
+        key = prefixes[part] + m.replace(".", "_")
+        tensors |= {f"{key}.lora_down.weight": down, f"{key}.lora_up.weight": up, f"{key}.alpha": torch.tensor(ALPHA)}
+    return tensors, {"format": "pt"}
+
+
+def kohya_original(layers, case):
+    return kohya(layers, case, True)
+
+
+def fused(case, file):
+    """The weights of all parts after diffusers has merged a file."""
+    common = dict(vae=case.vae, unet=case.unet, tokenizer=None, scheduler=diffusers.DDIMScheduler(clip_sample=False, steps_offset=1))
+    if "text_encoder_2" in case.parts:
+        one, two = case.texts
+        pipe = diffusers.StableDiffusionXLPipeline(text_encoder=one, text_encoder_2=two, tokenizer_2=None, **common)
+    else:
+        pipe = diffusers.StableDiffusionPipeline(text_encoder=case.texts[0], safety_checker=None, feature_extractor=None, requires_safety_checker=False, **common)
+    pipe.load_lora_weights(str(file.parent), weight_name=file.name)
+    pipe.fuse_lora(lora_scale=SCALE, components=[n for n in case.parts if n != "vae"])
+    pipe.unload_lora_weights()
+    return {"unet." + n: t for n, t in pipe.unet.state_dict().items()} | {f"{p}.{n}": t for p, model in zip([p for p in case.parts if p.startswith("text")], case.texts) for n, t in text_tensors(model).items()}
+
+
+def loras(name, formats, wanted):
+    case = PIPELINES[name]()
+    before = {f"{part}.{n}": t.clone() for part, (_, ts, _) in case.parts.items() for n, t in ts.items()}
+    layers = factors(case, wanted)
+    want = {}
+    for (part, m), (down, up) in layers.items():
+        w = before[f"{part}.{m}.weight"]
+        want[f"{part}.{m}.weight"] = w + SCALE * ALPHA / RANK * (up.flatten(1) @ down.flatten(1)).reshape(w.shape)
+    (HERE / "lora").mkdir(exist_ok=True)
+    for make in formats:
+        tensors, metadata = make(layers, case)
+        file = HERE / "lora" / f"{name}.{make.__name__}.safetensors"
+        save_file({n: t.contiguous() for n, t in tensors.items()}, file, metadata)
+        got = fused(PIPELINES[name](), file)
+        for n, t in got.items():
+            if make is processors and ".attn" not in n:
+                assert torch.equal(t, before[n]), (make, n)
+            else:
+                assert torch.equal(t, want.get(n, before[n])), (make, n)
+        print(f"{file}: {file.stat().st_size / 1024:.0f} KiB, as diffusers merges it")
+    write(HERE / "lora" / f"{name}.safetensors.gz", save({n: t.contiguous() for n, t in want.items()}, {"scale": str(SCALE)}))
+
+
 def main():
     torch.set_num_threads(1)
+    loras("sd1", [peft, lora_layers, processors, kohya], {"unet": SD1_UNET, "text_encoder": TEXT})
+    loras("sdxl", [peft, kohya_original], {"unet": SDXL_UNET, "text_encoder": TEXT, "text_encoder_2": TEXT[:2]})
     for name, make in PUBLISHED.items():
         published(name, make())
     for name, make in PIPELINES.items():

@@ -51,8 +51,9 @@ type Pipeline struct {
 	Aesthetics bool
 
 	layout    layout
-	tokenizer layout       // in place of the pipeline's own, or nil
-	close     func() error // what all parts are in, or nil
+	tokenizer layout         // in place of the pipeline's own, or nil
+	closers   []func() error // of what all parts are in, and of what is merged
+	loras     []LoRA
 
 	mu    sync.Mutex
 	parts map[string]*Part
@@ -188,10 +189,10 @@ func (p *Pipeline) Close() error {
 			errs = append(errs, part.close())
 		}
 	}
-	if p.close != nil {
-		errs = append(errs, p.close())
+	for _, c := range p.closers {
+		errs = append(errs, c())
 	}
-	p.parts, p.close = nil, nil
+	p.parts, p.closers = nil, nil
 	return errors.Join(errs...)
 }
 

@@ -91,7 +91,7 @@ func openSingle(ctx context.Context, path, name string, hub *weights.Hub, o Opti
 		}
 		return t, nil
 	})
-	p := &Pipeline{Name: name, layout: s, close: c.Close}
+	p := &Pipeline{Name: name, layout: s, closers: []func() error{c.Close}}
 	if p.Index, err = s.index(); err == nil {
 		_, err = p.parse()
 	}
