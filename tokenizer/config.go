@@ -53,19 +53,28 @@ func is(setting *bool, value bool) bool { return setting != nil && *setting == v
 // class is the class of transformers, fast or not.
 func (c config) class() string { return strings.TrimSuffix(c.Class, "Fast") }
 
-// readConfig reads tokenizer_config.json, if that is there.
+// readConfig reads tokenizer_config.json, and special_tokens_map.json, which
+// overrules one of before 2023, as far as they are there.
 func readConfig(fsys fs.FS) (c config, err error) {
-	data, err := fs.ReadFile(fsys, "tokenizer_config.json")
-	if errors.Is(err, fs.ErrNotExist) {
-		return c, nil
-	}
-	if err != nil {
+	if err := readJSON(fsys, "tokenizer_config.json", &c); err != nil || c.Added != nil {
 		return c, err
 	}
-	if err := json.Unmarshal(data, &c); err != nil {
-		return c, fmt.Errorf("tokenizer_config.json: %w", err)
+	return c, readJSON(fsys, "special_tokens_map.json", &c)
+}
+
+// readJSON reads a file into what it says of v, if the file is there.
+func readJSON(fsys fs.FS, name string, v any) error {
+	data, err := fs.ReadFile(fsys, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	return c, nil
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
 }
 
 // frame is the tokens before and after a text, where the configuration says so

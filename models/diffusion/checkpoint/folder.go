@@ -23,6 +23,9 @@ type folder struct {
 
 func (f folder) classes() map[string]string { return f.of }
 
+// openCLIP implements layout. SDXL's second encoder is OpenCLIP's.
+func (f folder) openCLIP(tokenizer string) bool { return tokenizer == Tokenizer2 }
+
 // tensorFiles are the names of a part's tensors, in the order in which they are
 // looked for: as diffusers calls its own parts and transformers its text towers,
 // then as the other does.

@@ -29,6 +29,11 @@ type Options struct {
 	// Tokenizer is a folder or hub id whose tokenizer takes the place of the
 	// pipeline's: that of a pipeline, or of a CLIP alone for all its encoders.
 	Tokenizer string
+
+	// PredictionType takes the place of what a single file's network is taken
+	// for, such as epsilon for Stable Diffusion 2's of 512×512 pixels: it can't
+	// be told from the tensors.
+	PredictionType string
 }
 
 // Pipeline is an open checkpoint of a diffusion pipeline. Its methods can be
@@ -46,7 +51,9 @@ type Pipeline struct {
 	Aesthetics bool
 
 	layout    layout
-	tokenizer layout // in place of the pipeline's own, or nil
+	tokenizer layout         // in place of the pipeline's own, or nil
+	closers   []func() error // of what all parts are in, and of what is merged
+	loras     []LoRA
 
 	mu    sync.Mutex
 	parts map[string]*Part
@@ -68,29 +75,42 @@ type layout interface {
 	// classes are the parts that are there, and their classes.
 	classes() map[string]string
 	open(name string) (*Part, error)
+	// openCLIP says that a tokenizer is for an encoder of OpenCLIP, as far as that
+	// is known.
+	openCLIP(tokenizer string) bool
 }
 
-// Open opens a pipeline: a folder with model_index.json, or the id of one on the
-// hub, whose files are fetched as far as they are not in the cache. hub may be
-// nil for one as the environment says.
+// Open opens a pipeline: a folder with model_index.json, the id of one on the
+// hub, whose files are fetched as far as they are not in the cache, or a single
+// file. hub may be nil for one as the environment says. ctx is for what is fetched
+// later too, the tokenizer of a single file.
 func Open(ctx context.Context, src string, hub *weights.Hub, o Options) (*Pipeline, error) {
 	if hub == nil {
 		hub = weights.HubFromEnv()
 	}
-	p, err := open(ctx, src, hub)
-	if err == nil && o.Tokenizer != "" {
-		p.tokenizer, err = openTokenizer(ctx, o.Tokenizer, hub)
-	}
+	p, err := open(ctx, src, hub, o)
 	if err != nil {
 		return nil, fmt.Errorf("open pipeline %s: %w", src, err)
+	}
+	if o.Tokenizer != "" {
+		if p.tokenizer, err = openTokenizer(ctx, o.Tokenizer, hub); err != nil {
+			return nil, errors.Join(fmt.Errorf("open tokenizer %s: %w", o.Tokenizer, err), p.Close())
+		}
 	}
 	return p, nil
 }
 
-func open(ctx context.Context, src string, hub *weights.Hub) (*Pipeline, error) {
+func open(ctx context.Context, src string, hub *weights.Hub, o Options) (*Pipeline, error) {
 	path, err := weights.Resolve(ctx, src, hub, indexName)
 	if err != nil {
 		return nil, noIndex(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return openSingle(ctx, path, src, hub, o)
 	}
 	p, err := openFolder(path, src)
 	if err != nil || path == src {
@@ -104,13 +124,6 @@ func open(ctx context.Context, src string, hub *weights.Hub) (*Pipeline, error) 
 }
 
 func openFolder(path, name string) (*Pipeline, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.IsDir() {
-		return nil, fmt.Errorf("it is a file; expected the folder of a pipeline, which holds %s", indexName)
-	}
 	return openIndex(folder{fsys: os.DirFS(path), path: path}, name)
 }
 
@@ -147,8 +160,8 @@ func (p *Pipeline) Part(name string) (*Part, error) {
 	if !p.Has(name) {
 		return nil, fmt.Errorf("pipeline %s (%s) has no part %s; it has %s", p.Name, p.Class, name, strings.Join(p.Parts(), ", "))
 	}
-	from := p.layout
-	if p.tokenizer != nil && isTokenizer(name) {
+	from, foreign := p.layout, p.tokenizer != nil && isTokenizer(name)
+	if foreign {
 		from = p.tokenizer
 	}
 	part, err := from.open(name)
@@ -156,6 +169,9 @@ func (p *Pipeline) Part(name string) (*Part, error) {
 		return nil, fmt.Errorf("pipeline %s: %s: %w", p.Name, name, err)
 	}
 	part.Name, part.Class = name, p.layout.classes()[name]
+	if foreign && p.layout.openCLIP(name) {
+		part.FS = padded{part.FS, openCLIPPad}
+	}
 	if p.parts == nil {
 		p.parts = map[string]*Part{}
 	}
@@ -173,7 +189,10 @@ func (p *Pipeline) Close() error {
 			errs = append(errs, part.close())
 		}
 	}
-	p.parts = nil
+	for _, c := range p.closers {
+		errs = append(errs, c())
+	}
+	p.parts, p.closers = nil, nil
 	return errors.Join(errs...)
 }
 

@@ -1,9 +1,14 @@
 package checkpoint
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"saccade/weights"
 )
@@ -28,3 +33,46 @@ func (t tokenizers) open(name string) (*Part, error) {
 	}
 	return t.folder.open(name)
 }
+
+// openCLIPPad is the token that fills the prompts of OpenCLIP's encoders, whose
+// id is 0; those of OpenAI's have the end token.
+const openCLIPPad = "!"
+
+// padded is a tokenizer's files with another pad_token.
+type padded struct {
+	fs.FS
+	token string
+}
+
+const tokenizerConfig = "tokenizer_config.json"
+
+// Open implements [fs.FS].
+func (p padded) Open(name string) (fs.File, error) {
+	if name != tokenizerConfig {
+		return p.FS.Open(name)
+	}
+	config := map[string]json.RawMessage{}
+	text, err := fs.ReadFile(p.FS, name)
+	if err == nil {
+		err = json.Unmarshal(text, &config)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	config["pad_token"] = json.RawMessage(fmt.Sprintf("%q", p.token))
+	if text, err = json.Marshal(config); err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return &configFile{*bytes.NewReader(text)}, nil
+}
+
+// configFile is a tokenizer_config.json in memory.
+type configFile struct{ bytes.Reader }
+
+func (f *configFile) Stat() (fs.FileInfo, error) { return f, nil }
+func (f *configFile) Close() error               { return nil }
+func (f *configFile) Name() string               { return tokenizerConfig }
+func (f *configFile) Mode() fs.FileMode          { return 0o444 }
+func (f *configFile) ModTime() time.Time         { return time.Time{} }
+func (f *configFile) IsDir() bool                { return false }
+func (f *configFile) Sys() any                   { return nil }

@@ -1,0 +1,86 @@
+package checkpoint
+
+import (
+	"encoding/binary"
+	"math"
+	"strings"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas32"
+
+	"saccade/weights"
+)
+
+// delta is what a LoRA adds to a weight: factor·up·down.
+type delta struct {
+	key      string
+	up, down *weights.Tensor
+	factor   float32
+}
+
+// merged shows a source with the deltas of a LoRA added to weights, as F32. What
+// else a module with such a weight has is F32 too: the projections of q, k and v
+// are joined where they are read, which takes one data type.
+type merged struct {
+	src    weights.Source
+	deltas map[string]*delta
+	wide   map[string]bool // modules with a delta in them
+}
+
+func newMerged(src weights.Source, deltas map[string]*delta) *merged {
+	m := &merged{src: src, deltas: deltas, wide: map[string]bool{}}
+	for name := range deltas {
+		m.wide[moduleOf(name)] = true
+	}
+	return m
+}
+
+// moduleOf is the module that holds a layer's weight or bias: attn1 of
+// attn1.to_q.weight.
+func moduleOf(name string) string {
+	for range 2 {
+		name = name[:max(0, strings.LastIndexByte(name, '.'))]
+	}
+	return name
+}
+
+// Names implements [weights.Source].
+func (m *merged) Names() []string { return m.src.Names() }
+
+// Tensor implements [weights.Source].
+func (m *merged) Tensor(name string) (*weights.Tensor, bool) {
+	t, ok := m.src.Tensor(name)
+	if !ok || !m.wide[moduleOf(name)] {
+		return t, ok
+	}
+	d := m.deltas[name]
+	return weights.Computed(t, weights.F32, func() []byte {
+		values := make([]float32, t.Len())
+		if t.Float32s(values) != nil || d != nil && !d.add(values) {
+			return nil // whoever reads the tensor reports that bytes are missing
+		}
+		data := make([]byte, 0, 4*len(values))
+		for _, v := range values {
+			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
+		}
+		return data
+	}), true
+}
+
+// add adds the delta to a weight's values; false where a factor can't be read.
+func (d *delta) add(values []float32) bool {
+	up, down := make([]float32, d.up.Len()), make([]float32, d.down.Len())
+	if d.up.Float32s(up) != nil || d.down.Float32s(down) != nil {
+		return false
+	}
+	rank, rows := d.down.Shape[0], d.up.Shape[0]
+	columns := len(down) / rank
+	if len(values) != rows*columns || len(values) == 0 {
+		return len(values) == rows*columns
+	}
+	blas32.Gemm(blas.NoTrans, blas.NoTrans, d.factor,
+		blas32.General{Rows: rows, Cols: rank, Stride: rank, Data: up},
+		blas32.General{Rows: rank, Cols: columns, Stride: columns, Data: down},
+		1, blas32.General{Rows: rows, Cols: columns, Stride: columns, Data: values})
+	return true
+}

@@ -1,0 +1,186 @@
+package checkpoint
+
+import (
+	"fmt"
+	"strings"
+
+	"saccade/models/internal/checkpoint"
+	"saccade/weights"
+)
+
+// vaeRules bring an autoencoder to diffusers' names but for the decoder's sizes,
+// which are counted from the other end.
+var vaeRules = []weights.Rule{
+	{From: "encoder.down.*.block.*.**", To: "encoder.down_blocks.*.resnets.*.**"},
+	{From: "encoder.down.*.downsample.conv.*", To: "encoder.down_blocks.*.downsamplers.0.conv.*"},
+	{From: "*.mid.block_1.**", To: "*.mid_block.resnets.0.**"},
+	{From: "*.mid.block_2.**", To: "*.mid_block.resnets.1.**"},
+	{From: "*.mid.attn_1.norm.*", To: "*.mid_block.attentions.0.group_norm.*"},
+	{From: "*.mid.attn_1.q.*", To: "*.mid_block.attentions.0.to_q.*"},
+	{From: "*.mid.attn_1.k.*", To: "*.mid_block.attentions.0.to_k.*"},
+	{From: "*.mid.attn_1.v.*", To: "*.mid_block.attentions.0.to_v.*"},
+	{From: "*.mid.attn_1.proj_out.*", To: "*.mid_block.attentions.0.to_out.0.*"},
+	{From: "*.norm_out.*", To: "*.conv_norm_out.*"},
+	{From: "loss.**", To: ""}, // the discriminator of the training
+	{From: "model_ema.**", To: ""},
+}
+
+// openVAE shows an autoencoder under diffusers' names, its attention as the
+// matrices that its 1×1 convolutions are, with config.json.
+func openVAE(src weights.Source, side int, scale float64) (weights.Source, map[string]any, error) {
+	of := below(src, vaePrefix)
+	for _, name := range []string{"encoder.conv_in.weight", "decoder.conv_in.weight", "encoder.down.0.block.0.conv1.weight"} {
+		if !checkpoint.Has(of, name) {
+			return nil, nil, fmt.Errorf("there is no %s%s; the file is damaged or its autoencoder is of another kind", vaePrefix, name)
+		}
+	}
+	var widths []int
+	for {
+		w := checkpoint.Rows(of, fmt.Sprintf("encoder.down.%d.block.0.conv1.weight", len(widths)))
+		if w == 0 {
+			break
+		}
+		widths = append(widths, w)
+	}
+	layers := 0
+	for checkpoint.Has(of, fmt.Sprintf("encoder.down.0.block.%d.conv1.weight", layers)) {
+		layers++
+	}
+	rules := vaeRules
+	var down, up []string
+	for i := range widths {
+		to := fmt.Sprintf("decoder.up_blocks.%d.", len(widths)-1-i)
+		rules = append(rules[:len(rules):len(rules)],
+			weights.Rule{From: fmt.Sprintf("decoder.up.%d.block.*.**", i), To: to + "resnets.*.**"},
+			weights.Rule{From: fmt.Sprintf("decoder.up.%d.upsample.conv.*", i), To: to + "upsamplers.0.conv.*"})
+		down, up = append(down, "DownEncoderBlock2D"), append(up, "UpDecoderBlock2D")
+	}
+	named := weights.Rename(weights.Rename(of, []weights.Rule{{From: "**.nin_shortcut.*", To: "**.conv_shortcut.*"}}), rules)
+	config := map[string]any{
+		"_class_name": "AutoencoderKL", "sample_size": side, "in_channels": checkpoint.Dim(of, "encoder.conv_in.weight", 1),
+		"out_channels": checkpoint.Rows(of, "decoder.conv_out.weight"), "latent_channels": checkpoint.Dim(of, "decoder.conv_in.weight", 1),
+		"down_block_types": down, "up_block_types": up, "block_out_channels": widths, "layers_per_block": layers,
+		"act_fn": "silu", "norm_num_groups": 32, "scaling_factor": scale,
+		"use_quant_conv": checkpoint.Has(of, "quant_conv.weight"), "use_post_quant_conv": checkpoint.Has(of, "post_quant_conv.weight"),
+	}
+	return matrices(named), config, nil
+}
+
+// matrices shows an autoencoder's attention as matrices. Nothing is copied.
+func matrices(src weights.Source) weights.Source {
+	var flat []*weights.Tensor
+	for _, name := range src.Names() {
+		if !strings.Contains(name, ".attentions.0.to_") || !strings.HasSuffix(name, ".weight") {
+			continue
+		}
+		if t, ok := src.Tensor(name); ok && len(t.Shape) > 2 && t.Len() == t.Shape[0]*t.Shape[1] {
+			t.Shape = t.Shape[:2]
+			flat = append(flat, t)
+		}
+	}
+	return weights.With(src, flat...)
+}
+
+// openCLIPRules bring a text encoder of OpenCLIP to transformers' names.
+var openCLIPRules = []weights.Rule{
+	{From: "token_embedding.weight", To: "text_model.embeddings.token_embedding.weight"},
+	{From: "positional_embedding", To: "text_model.embeddings.position_embedding.weight"},
+	{From: "ln_final.*", To: "text_model.final_layer_norm.*"},
+	{From: "transformer.resblocks.*.ln_1.*", To: "text_model.encoder.layers.*.layer_norm1.*"},
+	{From: "transformer.resblocks.*.ln_2.*", To: "text_model.encoder.layers.*.layer_norm2.*"},
+	{From: "transformer.resblocks.*.mlp.c_fc.*", To: "text_model.encoder.layers.*.mlp.fc1.*"},
+	{From: "transformer.resblocks.*.mlp.c_proj.*", To: "text_model.encoder.layers.*.mlp.fc2.*"},
+	{From: "transformer.resblocks.*.attn.in_proj_weight", To: ""}, // shown as three
+	{From: "transformer.resblocks.*.attn.in_proj_bias", To: ""},
+	{From: "transformer.resblocks.*.attn.*.*", To: "text_model.encoder.layers.*.self_attn.*.*"},
+	{From: "text_projection", To: ""}, // shown turned
+	{From: "logit_scale", To: ""},
+	{From: "attn_mask", To: ""},
+	{From: "visual.**", To: ""},
+}
+
+// openTower shows a text encoder under transformers' names, with config.json.
+func openTower(src weights.Source, t tower) (weights.Source, map[string]any, error) {
+	of := below(src, t.prefix)
+	if !t.openCLIP {
+		src := weights.StripPrefix(of, "text_model")
+		return of, towerConfig(t, src, "embeddings.token_embedding.weight", "embeddings.position_embedding.weight", "encoder.layers.%d.mlp.fc1.weight"),
+			lacking(src, t.prefix, "embeddings.token_embedding.weight")
+	}
+	if err := lacking(of, t.prefix, "token_embedding.weight"); err != nil {
+		return nil, nil, err
+	}
+	config := towerConfig(t, of, "token_embedding.weight", "positional_embedding", "transformer.resblocks.%d.mlp.c_fc.weight")
+	shown, err := splitAttention(of, t.prefix)
+	if err != nil {
+		return nil, nil, err
+	}
+	rules := openCLIPRules
+	if t.penultimate {
+		last := config["num_hidden_layers"].(int) - 1
+		config["num_hidden_layers"] = last
+		rules = append([]weights.Rule{{From: fmt.Sprintf("transformer.resblocks.%d.**", last), To: ""}}, rules...)
+	} else if turned, ok := weights.Transposed(of, "text_projection", "text_projection.weight"); ok {
+		shown = append(shown, turned)
+		config["projection_dim"] = turned.Shape[0]
+	} else {
+		return nil, nil, fmt.Errorf("there is no matrix %stext_projection", t.prefix)
+	}
+	return weights.Rename(weights.With(of, shown...), rules), config, nil
+}
+
+func lacking(of weights.Source, prefix, name string) error {
+	if checkpoint.Has(of, name) {
+		return nil
+	}
+	return fmt.Errorf("there is no %s…%s; the file is damaged or its text encoder is of another kind", prefix, name)
+}
+
+// towerConfig is config.json by the names of the tokens, the positions and a
+// layer's first perceptron. Heads have 64 channels, as those of all CLIPs. The
+// end token's id is that of configurations of 2023, which makes the library pool
+// at the greatest id.
+func towerConfig(t tower, of weights.Source, tokens, positions, layer string) map[string]any {
+	depth := 0
+	for checkpoint.Has(of, fmt.Sprintf(layer, depth)) {
+		depth++
+	}
+	act := "quick_gelu"
+	if t.openCLIP {
+		act = "gelu"
+	}
+	width := checkpoint.Dim(of, tokens, 1)
+	return map[string]any{
+		"architectures": []string{t.class}, "model_type": "clip_text_model", "hidden_size": width, "intermediate_size": checkpoint.Rows(of, fmt.Sprintf(layer, 0)),
+		"num_hidden_layers": depth, "num_attention_heads": max(1, width/64), "hidden_act": act, "layer_norm_eps": 1e-5,
+		"vocab_size": checkpoint.Rows(of, tokens), "max_position_embeddings": checkpoint.Rows(of, positions), "projection_dim": width,
+		"bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1,
+	}
+}
+
+// splitAttention shows the rows of OpenCLIP's in_proj as the projections of q, k
+// and v. Nothing is copied.
+func splitAttention(of weights.Source, prefix string) ([]*weights.Tensor, error) {
+	var parts []*weights.Tensor
+	for _, name := range of.Names() {
+		base, kind, ok := strings.Cut(name, ".in_proj_")
+		t, there := of.Tensor(name)
+		if !ok || !there {
+			continue
+		}
+		if len(t.Shape) == 0 || t.Shape[0]%3 != 0 {
+			return nil, fmt.Errorf("%s%s has the shape %v; expected the rows of three projections", prefix, name, t.Shape)
+		}
+		n := t.Shape[0] / 3
+		for i, which := range []string{"q", "k", "v"} {
+			part, err := t.Rows(i*n, (i+1)*n)
+			if err != nil {
+				return nil, err
+			}
+			part.Name = base + "." + which + "_proj." + kind
+			part.Origin = fmt.Sprintf("%s (%s)", t.Origin, which)
+			parts = append(parts, part)
+		}
+	}
+	return parts, nil
+}
