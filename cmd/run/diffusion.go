@@ -69,12 +69,18 @@ func (a *app) paint(ctx context.Context) error {
 	hub := weights.HubFromEnv()
 	bar := a.progress()
 	hub.Progress = bar.download(hub)
-	w.p, err = diffusion.Open(ctx, a.dev, a.model, a.weights, diffusion.Options{Precision: a.precision, Hub: hub, Tokenizer: a.tokenizer, LoRA: a.loras, LowMemory: a.lowMemory})
+	w.p, err = diffusion.Open(ctx, a.dev, a.model, a.weights, diffusion.Options{Precision: a.precision, Hub: hub, Tokenizer: a.tokenizer,
+		PredictionType: a.prediction, LoRA: a.loras, LowMemory: a.lowMemory})
 	bar.clear()
 	if err != nil {
 		return err
 	}
 	defer w.p.Close()
+	for _, l := range w.p.LoRAs() {
+		if n := len(l.Unmatched); n > 0 {
+			fmt.Fprintf(a.stderr, "LoRA %s: %s changed; %s of it the pipeline does not have, such as %s\n", l.File, count(l.Layers, "layer"), count(n, "layer"), l.Unmatched[0])
+		}
+	}
 	q, err := w.request(in)
 	if err == nil {
 		err = w.do(ctx, q)

@@ -28,6 +28,7 @@ type painting struct {
 	initImage, mask      string
 	loras                []diffusion.Delta
 	tokenizer            string
+	prediction           string
 	frames               int
 	toSeed               int64
 	forward              bool
@@ -36,7 +37,7 @@ type painting struct {
 
 // paintingFlags are the names of those flags.
 var paintingFlags = []string{"prompt", "negative-prompt", "steps", "width", "height", "guidance", "strength", "seed", "scheduler", "clip-skip",
-	"init-image", "mask", "lora", "tokenizer", "frames", "to-seed", "forward", "partial", "low-memory"}
+	"init-image", "mask", "lora", "tokenizer", "prediction", "frames", "to-seed", "forward", "partial", "low-memory"}
 
 func (g *painting) flags(f *flag.FlagSet) {
 	g.guidance, g.strength = math.NaN(), math.NaN()
@@ -61,6 +62,12 @@ func (g *painting) flags(f *flag.FlagSet) {
 		return err
 	})
 	f.StringVar(&g.tokenizer, "tokenizer", "", "`FOLDER|ID`: the tokenizer of a checkpoint that is a single file")
+	f.Func("prediction", "`epsilon|v_prediction|sample`: what the network of a single file predicts, where its kind's usual is wrong", func(s string) error {
+		if g.prediction = s; !slices.Contains([]string{"epsilon", "v_prediction", "sample"}, s) {
+			return errors.New("expected epsilon, v_prediction or sample")
+		}
+		return nil
+	})
 	f.Func("frames", "`N`: pictures on the way from one seed or prompt to another, to a folder, a .gif or in one picture", cli.Whole(&g.frames, 2, 1000))
 	f.Int64Var(&g.toSeed, "to-seed", 0, "`N`: with -frames, the seed of the last frame")
 	f.BoolVar(&g.forward, "forward", false, "with -init-image: shows how noise takes the picture, -steps levels of it")

@@ -156,8 +156,8 @@ func (p *Pipeline) scheduler(name string) (*scheduler.Config, error) {
 		return nil, requestErrorf("scheduler %q is unknown; expected one of %s", name, strings.Join(Schedulers(), ", "))
 	}
 	c, err := scheduler.Parse(config, class)
-	if err != nil {
+	if err != nil && name != "" {
 		return nil, &RequestError{err.Error()}
 	}
-	return c, nil
+	return c, err
 }
