@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -60,6 +61,16 @@ func readConfig(fsys fs.FS) (c config, err error) {
 		return c, err
 	}
 	return c, readJSON(fsys, "special_tokens_map.json", &c)
+}
+
+// withPad adds the padding token to those that are taken from a text as they
+// stand, as transformers does with every special token.
+func (c config) withPad(tokens []added, ids map[string]uint32) []added {
+	id, ok := ids[string(c.Pad)]
+	if !ok || c.Pad == "" || slices.ContainsFunc(tokens, func(a added) bool { return a.text == string(c.Pad) }) {
+		return tokens
+	}
+	return append(tokens, added{text: string(c.Pad), id: id})
 }
 
 // readJSON reads a file into what it says of v, if the file is there.

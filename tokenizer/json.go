@@ -156,7 +156,7 @@ func openJSON(data []byte, c config) (*Tokenizer, error) {
 	case f.Model.Type == "BPE" && f.Model.ByteFallback:
 		return f.gemma(c)
 	}
-	return f.clip()
+	return f.clip(c)
 }
 
 // fast is a tokenizer of the file with the tokens around a text and its padding.
@@ -175,7 +175,7 @@ func (f *file) fast(v *vocabulary, s scheme, c config, pad string) (*Tokenizer, 
 }
 
 // clip reads a file that must describe CLIP's clean-up.
-func (f *file) clip() (*Tokenizer, error) {
+func (f *file) clip(c config) (*Tokenizer, error) {
 	if err := expect("of CLIP's tokenizers", []field{
 		{"model", f.Model.Type, "BPE"},
 		{"end_of_word_suffix", f.Model.Suffix, wordEnd},
@@ -197,7 +197,7 @@ func (f *file) clip() (*Tokenizer, error) {
 			return nil, fmt.Errorf("added token %q has lstrip or rstrip, which CLIP's have not", a.text)
 		}
 	}
-	return newCLIP(v, f.pairs(), tokens)
+	return newCLIP(v, f.pairs(), c.withPad(tokens, ids))
 }
 
 // field is something that a file must have as expected.

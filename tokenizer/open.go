@@ -53,7 +53,7 @@ func open(fsys fs.FS, c config) (*Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("vocab.json is there, but merges.txt is not: %w", err)
 	}
-	return openVocab(vocab, merges)
+	return openVocab(vocab, merges, c)
 }
 
 // openFile reads a file by its reader; nil if it is not there.
@@ -73,7 +73,7 @@ func openFile(fsys fs.FS, name string, c config, read func([]byte, config) (*Tok
 }
 
 // openVocab reads CLIP's two older files.
-func openVocab(vocab, merges []byte) (*Tokenizer, error) {
+func openVocab(vocab, merges []byte, c config) (*Tokenizer, error) {
 	ids := map[string]uint32{}
 	if err := json.Unmarshal(vocab, &ids); err != nil {
 		return nil, fmt.Errorf("vocab.json: %w", err)
@@ -98,7 +98,7 @@ func openVocab(vocab, merges []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("vocab.json: %w", err)
 	}
-	t, err := newCLIP(v, pairs, tokens)
+	t, err := newCLIP(v, pairs, c.withPad(tokens, ids))
 	if err != nil {
 		return nil, fmt.Errorf("vocab.json and merges.txt: %w", err)
 	}

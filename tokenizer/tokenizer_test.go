@@ -189,3 +189,34 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// Stable Diffusion's second vocabulary is padded with "!", which is then taken
+// from texts before words are. Configurations of before 2023 have the token in
+// another file. The ids are transformers 5.23.0's.
+func TestPadIsSpecial(t *testing.T) {
+	const other = `{"pad_token": "<|endoftext|>", "tokenizer_class": "CLIPTokenizer"`
+	for name, c := range map[string]struct {
+		config, special string
+		pad             uint32
+		ids             []uint32
+	}{
+		"named":          {`{"pad_token": "!"}`, "", 0, []uint32{2, 1, 0, 1, 0, 0, 3}},
+		"in another":     {other + `}`, `{"pad_token": "!"}`, 0, []uint32{2, 1, 0, 1, 0, 0, 3}},
+		"as a token":     {other + `}`, `{"pad_token": {"content": "!", "lstrip": false}}`, 0, []uint32{2, 1, 0, 1, 0, 0, 3}},
+		"no longer read": {other + `, "added_tokens_decoder": {"3": {"content": "<|endoftext|>", "special": true}}}`, `{"pad_token": "!"}`, 3, []uint32{2, 1, 4, 1, 0, 4, 3}},
+	} {
+		fsys := fstest.MapFS{
+			"vocab.json":            &fstest.MapFile{Data: []byte(`{"!": 0, "!</w>": 4, "a</w>": 1, "<|startoftext|>": 2, "<|endoftext|>": 3}`)},
+			"merges.txt":            &fstest.MapFile{Data: []byte("#version: 0.2\n")},
+			"tokenizer_config.json": &fstest.MapFile{Data: []byte(c.config)},
+		}
+		if c.special != "" {
+			fsys["special_tokens_map.json"] = &fstest.MapFile{Data: []byte(c.special)}
+		}
+		tok, err := Open(fsys)
+		require.NoError(t, err)
+		assert.Equal(t, c.pad, tok.Pad(), name)
+		ids, _ := tok.Encode("a!a!!", 77)
+		assert.Equal(t, c.ids, ids, name)
+	}
+}

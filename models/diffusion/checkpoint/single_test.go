@@ -16,10 +16,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"saccade/gpu"
 	"saccade/models/clip"
 	"saccade/models/diffusion/scheduler"
 	"saccade/models/unet"
 	"saccade/models/vae"
+	"saccade/ops"
 	"saccade/tokenizer"
 	"saccade/weights"
 )
@@ -102,6 +104,7 @@ func TestPublished(t *testing.T) {
 					}
 				}
 				sameConfig(t, part, got.Source, want.Config, got.Config)
+				require.NoError(t, fits(part, got))
 			}
 		})
 	}
@@ -126,6 +129,35 @@ func sameConfig(t *testing.T, part string, src weights.Source, want, got []byte)
 		return c
 	}
 	assert.Equal(t, describe(want), describe(got), part)
+}
+
+// fits says whether a network takes all of a part's tensors, by name and shape.
+func fits(name string, p *Part) error {
+	b := ops.NewBuilder(nil, gpu.F16)
+	var model any
+	var src weights.Source
+	var err error
+	switch name {
+	case UNet:
+		var c unet.Config
+		if c, src, err = unet.Describe(p.Source, p.Config); err == nil {
+			model, err = unet.New(b, c)
+		}
+	case VAE:
+		var c vae.Config
+		if c, src, err = vae.Describe(p.Source, p.Config); err == nil {
+			model, err = vae.New(b, c)
+		}
+	default:
+		var c clip.TextConfig
+		if c, src, err = clip.DescribeText(p.Source, p.Config); err == nil {
+			model, err = clip.NewText(b, c)
+		}
+	}
+	if err == nil {
+		_, err = weights.Bind(model, src)
+	}
+	return err
 }
 
 // writeSingle writes a golden's single file and gives its path.
@@ -207,6 +239,8 @@ func smallTokenizer() map[string][]byte {
 		"vocab.json":            []byte(`{"!": 0, "a</w>": 1, "<|startoftext|>": 2, "<|endoftext|>": 3}`),
 		"merges.txt":            []byte("#version: 0.2\n"),
 		"tokenizer_config.json": []byte(`{"pad_token": "<|endoftext|>", "tokenizer_class": "CLIPTokenizer"}`),
+		// openai/clip-vit-large-patch14 has one too
+		"special_tokens_map.json": []byte(`{"pad_token": "<|endoftext|>"}`),
 	}
 }
 

@@ -46,32 +46,39 @@ type padded struct {
 
 const tokenizerConfig = "tokenizer_config.json"
 
-// Open implements [fs.FS].
+// Open implements [fs.FS]. Both files that name tokens name the other, of which
+// special_tokens_map.json need not be there.
 func (p padded) Open(name string) (fs.File, error) {
-	if name != tokenizerConfig {
+	if name != tokenizerConfig && name != "special_tokens_map.json" {
 		return p.FS.Open(name)
 	}
 	config := map[string]json.RawMessage{}
 	text, err := fs.ReadFile(p.FS, name)
-	if err == nil {
-		err = json.Unmarshal(text, &config)
+	if name == tokenizerConfig && errors.Is(err, fs.ErrNotExist) {
+		text, err = []byte("{}"), nil
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, &config); err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	config["pad_token"] = json.RawMessage(fmt.Sprintf("%q", p.token))
 	if text, err = json.Marshal(config); err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	return &configFile{*bytes.NewReader(text)}, nil
+	return &configFile{*bytes.NewReader(text), name}, nil
 }
 
-// configFile is a tokenizer_config.json in memory.
-type configFile struct{ bytes.Reader }
+// configFile is a JSON file in memory.
+type configFile struct {
+	bytes.Reader
+	name string
+}
 
 func (f *configFile) Stat() (fs.FileInfo, error) { return f, nil }
 func (f *configFile) Close() error               { return nil }
-func (f *configFile) Name() string               { return tokenizerConfig }
+func (f *configFile) Name() string               { return f.name }
 func (f *configFile) Mode() fs.FileMode          { return 0o444 }
 func (f *configFile) ModTime() time.Time         { return time.Time{} }
 func (f *configFile) IsDir() bool                { return false }
