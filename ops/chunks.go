@@ -31,10 +31,9 @@ func itemChunks(d *gpu.Device, n int, tensors ...*gpu.Tensor) ([][2]int, error) 
 	most, step, align := n, 1, max(1, d.Info().Limits.OffsetAlignment)
 	for _, t := range tensors {
 		item := itemBytes(t, n)
-		if item > d.Info().Limits.MaxBinding {
+		if most = min(most, mostOf(d, t, n)); most == 0 {
 			return nil, fmt.Errorf("one item of %s takes %s, more than the adapter's largest binding", t, gpu.MiB(item))
 		}
-		most = min(most, int(d.Info().Limits.MaxBinding/item))
 		step = alignedLines(step, item, align)
 	}
 	if most >= n {
@@ -77,17 +76,16 @@ func itemWindows(chunks [][2]int, lines int) []window {
 // lineWindows are windows of lines of one item each, at most most and a multiple
 // of step but for an item's last.
 func lineWindows(d *gpu.Device, n, lines, step, most int, tensors ...*gpu.Tensor) ([]window, error) {
-	limit, align := d.Info().Limits.MaxBinding, max(1, d.Info().Limits.OffsetAlignment)
+	align := max(1, d.Info().Limits.OffsetAlignment)
 	for _, t := range tensors {
 		if n > 1 && itemBytes(t, n)%align != 0 {
 			return nil, fmt.Errorf("the items of %s, which exceed the adapter's largest binding, do not start aligned; use a batch of one", t)
 		}
-		line := itemBytes(t, n*lines)
-		most = min(most, int(limit/line))
-		step = alignedLines(step, line, align)
+		most = min(most, mostOf(d, t, n*lines))
+		step = alignedLines(step, itemBytes(t, n*lines), align)
 	}
 	if most < step {
-		return nil, fmt.Errorf("%d lines of %d are the fewest whose windows are aligned and %d the most that fit the adapter's largest binding, %s; use a smaller picture", step, lines, most, gpu.MiB(limit))
+		return nil, fmt.Errorf("%d lines of %d are the fewest whose windows are aligned and %d the most that fit the adapter's largest binding, %s; use a smaller picture", step, lines, most, gpu.MiB(d.Info().Limits.MaxBinding))
 	}
 	var windows []window
 	for item := range n {
@@ -96,6 +94,16 @@ func lineWindows(d *gpu.Device, n, lines, step, most int, tensors ...*gpu.Tensor
 		}
 	}
 	return windows, nil
+}
+
+// mostOf is how many of t's n items a binding holds: all where it holds t, which
+// has rows to spare at its end.
+func mostOf(d *gpu.Device, t *gpu.Tensor, n int) int {
+	limit := d.Info().Limits.MaxBinding
+	if t.Bytes() <= limit {
+		return n
+	}
+	return min(n-1, int(limit/itemBytes(t, n)))
 }
 
 // alignedLines is the least multiple of step, by a power of two, of which so

@@ -53,17 +53,16 @@ func (call *convCall) pieces(d *gpu.Device, step int) ([]convPiece, error) {
 // inputRows is the most rows of the output whose input fits a binding, and the
 // number of which stored rows of the input begin aligned at each multiple.
 func (call *convCall) inputRows(d *gpu.Device) (most, aligned int, err error) {
-	c, limits := call.c, d.Info().Limits
-	item := itemBytes(call.x, call.n)
-	row := item / int64(call.storedHeight())
-	if call.n > 1 && item%max(1, limits.OffsetAlignment) != 0 {
+	c, align := call.c, max(1, d.Info().Limits.OffsetAlignment)
+	if call.n > 1 && itemBytes(call.x, call.n)%align != 0 {
 		return 0, 0, fmt.Errorf("the pictures of %s do not start aligned and exceed the adapter's largest binding; use a batch of one", call.x)
 	}
-	aligned = alignedLines(1, row, max(1, limits.OffsetAlignment))
-	rows := int(limits.MaxBinding/row) - (aligned - 1) // that are needed
+	aligned = alignedLines(1, itemBytes(call.x, call.n*call.storedHeight()), align)
+	rows := mostOf(d, call.x, call.n*call.storedHeight())
 	if rows >= call.storedHeight() {
 		return call.oh, aligned, nil
 	}
+	rows -= aligned - 1 // of which the first may not be needed
 	if call.up == 1 {
 		rows = 2*rows - 1 // of the magnified map, which may begin with the second of a stored row
 	}

@@ -66,20 +66,35 @@ func TestWindowsOfMaps(t *testing.T) {
 	}
 }
 
-// Windows of convolutions whose sizes are drawn at random.
+// Windows of convolutions whose sizes are drawn at random: their input, their
+// output or both exceed 64 KiB, or 512 KiB where Winograd's weights are larger.
 func TestRandomWindows(t *testing.T) {
-	d := device(t, smallDevice)
-	rapid.Check(t, func(t *rapid.T) {
-		c := Conv{Stride: [2]int{rapid.IntRange(1, 3).Draw(t, "sy"), 1}, Kernel: [2]int{rapid.IntRange(1, 5).Draw(t, "kh"), rapid.SampledFrom([]int{1, 3}).Draw(t, "kw")},
-			Dilation: [2]int{rapid.IntRange(1, 2).Draw(t, "dy"), 1}, In: rapid.IntRange(9, 24).Draw(t, "in"), Out: rapid.IntRange(9, 24).Draw(t, "out")}
-		pad := rapid.IntRange(0, 6)
-		c.Pad = Padding{Top: pad.Draw(t, "top"), Left: 1, Bottom: pad.Draw(t, "bottom")}
-		x := convCase{n: 1, h: rapid.IntRange(20, 70).Draw(t, "h"), w: rapid.IntRange(20, 60).Draw(t, "w"), conv: c, residual: rapid.Bool().Draw(t, "residual")}
-		if c.Kernel != Square(1) && rapid.Bool().Draw(t, "up") {
-			x.up = [2]int{2*x.h - rapid.IntRange(0, 1).Draw(t, "odd h"), 2*x.w - rapid.IntRange(0, 1).Draw(t, "odd w")}
-		}
-		verified(t, d, gpu.F16, x.newCase())
+	t.Run("direct", func(t *testing.T) {
+		d := device(t, smallDevice)
+		rapid.Check(t, func(t *rapid.T) {
+			size := func(most int, name string) int { return rapid.IntRange(1, most).Draw(t, name) }
+			c := Conv{In: size(8, "in"), Out: size(8, "out"), Kernel: [2]int{size(5, "kh"), size(3, "kw")}, Stride: [2]int{size(3, "sy"), size(2, "sx")},
+				Dilation: [2]int{size(2, "dy"), 1}, Pad: Padding{Top: size(7, "top") - 1, Left: 1, Bottom: size(7, "bottom") - 1}}
+			drawnWindows(t, d, convCase{n: 1, h: 20 + size(50, "h"), w: 20 + size(30, "w"), conv: c})
+		})
 	})
+	t.Run("winograd", func(t *testing.T) {
+		d := device(t, mapDevices["own"])
+		rapid.Check(t, func(t *rapid.T) {
+			c := Conv{In: 17, Out: 16, Kernel: Square(3), Pad: Padding{Top: rapid.IntRange(0, 4).Draw(t, "top"), Left: 1, Bottom: rapid.IntRange(0, 4).Draw(t, "bottom"), Right: 1}}
+			drawnWindows(t, d, convCase{n: 1, h: rapid.IntRange(60, 100).Draw(t, "h"), w: rapid.IntRange(60, 80).Draw(t, "w"), conv: c})
+		})
+	})
+}
+
+// drawnWindows verifies a convolution of f32, perhaps of half the map magnified.
+func drawnWindows(t *rapid.T, d *gpu.Device, c convCase) {
+	c.residual = rapid.Bool().Draw(t, "residual")
+	if c.conv.Kernel != Square(1) && rapid.Bool().Draw(t, "up") {
+		c.up = [2]int{c.h, c.w}
+		c.h, c.w = ceilDiv(c.h, 2), ceilDiv(c.w, 2)
+	}
+	verified(t, d, gpu.F32, c.newCase())
 }
 
 // A window is refused with what to do where none can be had.
