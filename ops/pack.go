@@ -14,8 +14,7 @@ func Pack(r *gpu.Recorder, x *gpu.Tensor, groups int) *gpu.Tensor {
 	if r.Err() != nil {
 		return y
 	}
-	rows := itemWindows(rowChunks(r.Device(), x.Rows(), x, y), 1)
-	packing{x: x, y: y, pixels: 1}.record(r, wholeInputs(x, x.Rows(), rows))
+	packing{x: x, y: y, pixels: 1}.record(r)
 	return y
 }
 
@@ -30,49 +29,37 @@ func PackNCHW(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	}
 	n, c, h, w := x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3]
 	y := r.New("pack", 1, n, h, w, c)
-	windows, err := inputWindows(r.Device(), x, y, h*w)
-	if err != nil {
-		r.Fail(fmt.Errorf("pack: %w", err))
-		return y
-	}
-	packing{x: x, y: y, pixels: h * w}.record(r, windows)
+	packing{x: x, y: y, pixels: h * w}.record(r)
 	return y
 }
 
-// inputWindow is a window of an activation and what of a dense input it is made of.
+// inputWindow is lines of an activation and what of a dense input they are made of.
 type inputWindow struct {
-	window
-	x    gpu.View
-	from int // line of x's items, counted through, that is the window's first
+	x, y  gpu.View
+	lines int
+	from  int // line of x that is y's first, counted through all items
 }
 
-// inputWindows are windows of y, items of so many lines each, which are made of
-// dense pictures x whose channels lie apart: whole pictures where one fits a
-// binding, else lines of y with all of x.
-func inputWindows(d *gpu.Device, x, y *gpu.Tensor, lines int) ([]inputWindow, error) {
-	n := y.Shape[0]
+// inputWindows are windows of y, n items of so many lines each, which are made
+// of items of the dense x whose channels lie apart: whole ones where one fits a
+// binding, else lines of y from all of x.
+func inputWindows(d *gpu.Device, x, y *gpu.Tensor, n, lines int) ([]inputWindow, error) {
+	var windows []inputWindow
 	chunks, err := itemChunks(d, n, x, y)
 	if err == nil {
-		return wholeInputs(x, n, itemWindows(chunks, lines)), nil
+		for _, c := range chunks {
+			windows = append(windows, inputWindow{x: itemView(x, n, c[0], c[1]), y: itemView(y, n, c[0], c[1]), lines: (c[1] - c[0]) * lines})
+		}
+		return windows, nil
 	}
 	if x.Bytes() > d.Info().Limits.MaxBinding {
 		return nil, err
 	}
-	cut, err := mapWindows(d, n, lines, 1, y)
-	windows := make([]inputWindow, len(cut))
-	for i, w := range cut {
-		windows[i] = inputWindow{window: w, x: gpu.All(x), from: w.first*lines + w.lo}
+	cut, err := itemChunks(d, n*lines, y)
+	for _, c := range cut {
+		windows = append(windows, inputWindow{x: gpu.All(x), y: itemView(y, n*lines, c[0], c[1]), lines: c[1] - c[0], from: c[0]})
 	}
 	return windows, err
-}
-
-// wholeInputs are windows of whole items of n.
-func wholeInputs(x *gpu.Tensor, n int, items []window) []inputWindow {
-	windows := make([]inputWindow, len(items))
-	for i, w := range items {
-		windows[i] = inputWindow{window: w, x: itemView(x, n, w.first, w.end)}
-	}
-	return windows
 }
 
 // packing is one use of the kernel.
@@ -81,9 +68,13 @@ type packing struct {
 	pixels int // of a picture [C, pixels] in x, or 1 where x has y's order
 }
 
-// record takes down windows of y's pixels.
-func (p packing) record(r *gpu.Recorder, windows []inputWindow) {
+func (p packing) record(r *gpu.Recorder) {
 	x, y := p.x, p.y
+	windows, err := inputWindows(r.Device(), x, y, y.Rows()/p.pixels, p.pixels)
+	if err != nil {
+		r.Fail(fmt.Errorf("pack: %w", err))
+		return
+	}
 	k, err := kernel("pack", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed", "pack")})
 	if err != nil {
 		r.Fail(err)
@@ -92,15 +83,13 @@ func (p packing) record(r *gpu.Recorder, windows []inputWindow) {
 	width := y.Width()
 	op := gpu.Op{Kind: "pack", Label: r.Label("pack"), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
 		Twin: func(in [][]float32) [][]float64 { return [][]float64{p.twin(in[0])} }}
-	n := y.Rows() / p.pixels
 	for _, w := range windows {
-		rows := w.items() * (w.hi - w.lo)
-		count := rows * y.Stride() / 4
+		count := w.lines * y.Stride() / 4
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k,
 			Params: gpu.Params{"count": count, "stride": y.Stride(), "columns": width, "group": y.Stride() / y.Groups, "width": width / y.Groups, "pixels": p.pixels, "first": w.from},
-			Bind:   []gpu.View{w.x, w.view(y, n, p.pixels)}, Groups: elementwise(count),
-			Bytes: 4*float64(rows*width) + 4*float64(count)*float64(y.Type.Size()),
+			Bind:   []gpu.View{w.x, w.y}, Groups: elementwise(count),
+			Bytes: 4*float64(w.lines*width) + 4*float64(count)*float64(y.Type.Size()),
 		})
 	}
 	r.Do(op)

@@ -15,7 +15,7 @@ func (c *Conv2d) unfoldedWidth() int { return ceilDiv(c.Kernel[1], 4) * 4 }
 func (call *convCall) unfold(r *gpu.Recorder) (*gpu.Tensor, error) {
 	c, x := call.c, call.x
 	y := r.New(call.c.name+".unfold", 1, call.n, call.oh, call.ow, c.In*c.Kernel[0]*c.unfoldedWidth())
-	windows, err := inputWindows(r.Device(), x, y, call.oh)
+	windows, err := inputWindows(r.Device(), x, y, call.n, call.oh)
 	if err != nil {
 		return y, err
 	}
@@ -26,8 +26,7 @@ func (call *convCall) unfold(r *gpu.Recorder) (*gpu.Tensor, error) {
 	op := gpu.Op{Kind: "unfold", Label: c.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
 		Twin: func(in [][]float32) [][]float64 { return [][]float64{call.unfoldTwin(in[0])} }}
 	for _, w := range windows {
-		lines := w.items() * (w.hi - w.lo)
-		count := lines * call.ow * y.Stride() / 4
+		count := w.lines * call.ow * y.Stride() / 4
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k,
 			Params: gpu.Params{
@@ -36,8 +35,8 @@ func (call *convCall) unfold(r *gpu.Recorder) (*gpu.Tensor, error) {
 				"stride_y": c.Stride[0], "stride_x": c.Stride[1], "dilation_y": c.Dilation[0], "dilation_x": c.Dilation[1],
 				"pad_y": call.top, "pad_x": call.left,
 			},
-			Bind: []gpu.View{w.x, w.view(y, call.n, call.oh)}, Groups: elementwise(count),
-			Bytes: 4*float64(c.In*call.h*call.w)*float64(lines)/float64(call.oh) + 4*float64(count)*float64(y.Type.Size()),
+			Bind: []gpu.View{w.x, w.y}, Groups: elementwise(count),
+			Bytes: 4*float64(c.In*call.h*call.w)*float64(w.lines)/float64(call.oh) + 4*float64(count)*float64(y.Type.Size()),
 		})
 	}
 	r.Do(op)
