@@ -16,19 +16,20 @@ import (
 // paintingJSON is the document of what a pipeline drew.
 type paintingJSON struct {
 	head
-	Prompt      string         `json:"prompt,omitempty"`
-	Negative    string         `json:"negative_prompt,omitempty"`
-	Steps       int            `json:"steps"`
-	Guidance    float64        `json:"guidance"`
-	Scheduler   string         `json:"scheduler"`
-	Strength    float64        `json:"strength,omitempty"`
-	Width       int            `json:"width"`
-	Height      int            `json:"height"`
-	Images      []paintedJSON  `json:"images"`
-	Truncated   string         `json:"truncated,omitempty"` // of the prompt
-	Words       []wordJSON     `json:"words,omitempty"`     // with -explain
-	Explanation *writtenJSON   `json:"explanation,omitempty"`
-	MS          paintTimesJSON `json:"ms"`
+	Prompt      string                `json:"prompt,omitempty"`
+	Negative    string                `json:"negative_prompt,omitempty"`
+	Steps       int                   `json:"steps"`
+	Guidance    float64               `json:"guidance"`
+	Scheduler   string                `json:"scheduler"`
+	Strength    float64               `json:"strength,omitempty"`
+	Width       int                   `json:"width"`
+	Height      int                   `json:"height"`
+	Images      []paintedJSON         `json:"images"`
+	Truncated   string                `json:"truncated,omitempty"` // of the prompt
+	Words       []wordJSON            `json:"words,omitempty"`     // with -explain
+	Explanation *writtenJSON          `json:"explanation,omitempty"`
+	Memory      *diffusion.MemoryPlan `json:"memory,omitempty"`
+	MS          paintTimesJSON        `json:"ms"`
 }
 
 // paintedJSON is one picture and where it is.
@@ -70,7 +71,7 @@ func (a *app) paint(ctx context.Context) error {
 	bar := a.progress()
 	hub.Progress = bar.download(hub)
 	w.p, err = diffusion.Open(ctx, a.dev, a.model, a.weights, diffusion.Options{Precision: a.precision, Hub: hub, Tokenizer: a.tokenizer,
-		PredictionType: a.prediction, LoRA: a.loras, LowMemory: a.lowMemory})
+		PredictionType: a.prediction, LoRA: a.loras, LowMemory: a.lowMemory, Tiled: a.tiled})
 	bar.clear()
 	if err != nil {
 		return err
@@ -157,6 +158,9 @@ func seeds(first int64, n int) []uint64 {
 // finish runs a request to its end, with a bar. An interrupt ends it early; with
 // -partial there is a result then too.
 func (w *painter) finish(ctx context.Context, q diffusion.Request) (*diffusion.Run, *diffusion.Result, error) {
+	if err := w.plan(&q); err != nil {
+		return nil, nil, err
+	}
 	run, err := w.p.Start(ctx, q)
 	if err != nil {
 		return nil, nil, err
@@ -179,6 +183,15 @@ func (w *painter) finish(ctx context.Context, q diffusion.Request) (*diffusion.R
 		fmt.Fprintf(w.stderr, "the decoder's halves overflowed; it ran in f32\n")
 	}
 	return run, result, nil
+}
+
+// plan finds out what the request takes on the device, and tells it once.
+func (w *painter) plan(q *diffusion.Request) (err error) {
+	if q.Memory, err = w.p.Plan(*q); err == nil && w.doc.Memory == nil {
+		fmt.Fprintf(w.stderr, "memory: %s\n", q.Memory)
+		w.doc.Memory = q.Memory
+	}
+	return err
 }
 
 // step does all steps.

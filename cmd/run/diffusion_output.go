@@ -251,7 +251,7 @@ func (w *painter) profileStep(ctx context.Context, q diffusion.Request) error {
 	if err != nil {
 		return err
 	}
-	weights, memory := run.Memory()
+	weights, memory := run.StepMemory()
 	return w.showProfile(w.heading(), []int{q.Items, 3, q.Height, q.Width}, timings, weights, memory)
 }
 

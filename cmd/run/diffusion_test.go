@@ -170,6 +170,7 @@ func TestBadPainting(t *testing.T) {
 		{[]string{"-mask", apple}, cli.ExitUsage, []string{"-init-image"}},
 		{[]string{"-init-image", filepath.Join(sd, "model_index.json")}, cli.ExitFailure, []string{"not a picture"}},
 		{[]string{"-clip-skip", "99"}, cli.ExitUsage, []string{"clip-skip 99"}},
+		{[]string{"-width", "65536", "-height", "65536"}, cli.ExitFailure, []string{"65536x65536", "fits"}},
 		{[]string{"-image", apple}, cli.ExitUsage, []string{"-init-image"}},
 		{[]string{"-frames", "3"}, cli.ExitUsage, []string{"-to-seed"}},
 		{[]string{"-o", filepath.Join(out, "x.jpg")}, cli.ExitUsage, []string{".png"}},
@@ -235,7 +236,9 @@ func TestPaintNaN(t *testing.T) {
 	require.NoError(t, c.Close())
 	require.NoError(t, weights.Write(path, all, nil))
 	out := filepath.Join(t.TempDir(), "x.png")
-	requireError(t, call(t, "-model", "ddpm", "-weights", folder, "-steps", "2", "-o", out), cli.ExitFailure, "from step 1 on", "mid_block.resnets.0.conv1")
+	r := call(t, "-model", "ddpm", "-weights", folder, "-steps", "2", "-o", out)
+	require.Equal(t, cli.ExitFailure, r.code)
+	assert.Contains(t, r.stderr, "from step 1 on; the first is made by mid_block.resnets.0.conv1")
 	assert.NoFileExists(t, out)
 }
 

@@ -18,26 +18,26 @@ import (
 // painting are the flags of diffusion models, with which nothing else goes but the
 // common ones.
 type painting struct {
-	prompts              []string
-	negative             string
-	steps, width, height int     // 0: the pipeline's
-	guidance, strength   float64 // NaN: the pipeline's
-	seed                 int64   // less than 0: random
-	scheduler            string
-	clipSkip             int
-	initImage, mask      string
-	loras                []diffusion.Delta
-	tokenizer            string
-	prediction           string
-	frames               int
-	toSeed               int64
-	forward              bool
-	partial, lowMemory   bool
+	prompts                   []string
+	negative                  string
+	steps, width, height      int     // 0: the pipeline's
+	guidance, strength        float64 // NaN: the pipeline's
+	seed                      int64   // less than 0: random
+	scheduler                 string
+	clipSkip                  int
+	initImage, mask           string
+	loras                     []diffusion.Delta
+	tokenizer                 string
+	prediction                string
+	frames                    int
+	toSeed                    int64
+	forward                   bool
+	partial, lowMemory, tiled bool
 }
 
 // paintingFlags are the names of those flags.
 var paintingFlags = []string{"prompt", "negative-prompt", "steps", "width", "height", "guidance", "strength", "seed", "scheduler", "clip-skip",
-	"init-image", "mask", "lora", "tokenizer", "prediction", "frames", "to-seed", "forward", "partial", "low-memory"}
+	"init-image", "mask", "lora", "tokenizer", "prediction", "frames", "to-seed", "forward", "partial", "low-memory", "tiled"}
 
 func (g *painting) flags(f *flag.FlagSet) {
 	g.guidance, g.strength = math.NaN(), math.NaN()
@@ -73,6 +73,7 @@ func (g *painting) flags(f *flag.FlagSet) {
 	f.BoolVar(&g.forward, "forward", false, "with -init-image: shows how noise takes the picture, -steps levels of it")
 	f.BoolVar(&g.partial, "partial", false, "writes what there is if it is interrupted")
 	f.BoolVar(&g.lowMemory, "low-memory", false, "keeps one part of the pipeline at a time on the device")
+	f.BoolVar(&g.tiled, "tiled", false, "has the autoencoder work in tiles, which need less memory; where it must it does so anyway")
 }
 
 // inRange reads a number from least to most.

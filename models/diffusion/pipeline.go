@@ -29,6 +29,7 @@ type Pipeline struct {
 	vae       *autoencoder // nil in pipelines of pixels
 	schedule  []byte       // scheduler_config.json
 	lowMemory bool
+	tiled     bool
 }
 
 // Options say how a pipeline is opened.
@@ -41,6 +42,9 @@ type Options struct {
 	LoRA           []Delta // merged into the weights, in order
 	// LowMemory keeps one part at a time on the device.
 	LowMemory bool
+	// Tiled has the autoencoder work in tiles, which bounds its memory whatever the
+	// picture's size; where that is needed it is done anyway.
+	Tiled bool
 }
 
 var errNoEmbedded = errors.New("no embedded weights")
@@ -58,7 +62,7 @@ func Open(ctx context.Context, dev *gpu.Device, family, src string, o Options) (
 	if err != nil {
 		return nil, err
 	}
-	p := &Pipeline{Name: files.Name, Class: files.Class, Precision: o.Precision, dev: dev, files: files, lowMemory: o.LowMemory}
+	p := &Pipeline{Name: files.Name, Class: files.Class, Precision: o.Precision, dev: dev, files: files, lowMemory: o.LowMemory, tiled: o.Tiled}
 	err = p.describe(o)
 	if err == nil && p.Prompted() != (family == prompted) {
 		err = fmt.Errorf("it is a %s, which -model %s does not take; give -model %s", p.Class, family, other(family))

@@ -30,6 +30,8 @@ type Request struct {
 	Image []float32 // [1 or items, C, Height, Width] in [−1, 1] to begin with, or nil
 	Mask  []float32 // [Height Width]: 1 where the picture is painted anew, 0 where it stays; or nil
 
+	Memory *MemoryPlan // what [Pipeline.Plan] gave for the request; nil: found out by Start
+
 	Watch bool // sum up the attention that the map pays to each word: see [Run.WordMaps]
 }
 

@@ -15,6 +15,7 @@ type Run struct {
 	Request   Request
 	Truncated []string // what the text towers did not see of each prompt, "" for most
 	Words     [][]Word // of each prompt
+	Memory    *MemoryPlan
 
 	p     *Pipeline
 	plan  *scheduler.Plan
@@ -25,9 +26,8 @@ type Run struct {
 	image []float32 // the picture's latents, channels last, or nil
 }
 
-// Start encodes what a request gives, records the loop and puts the first latents
-// on the device. Close frees the run.
-func (p *Pipeline) Start(ctx context.Context, q Request) (*Run, error) {
+// newRun checks a request and plans its steps.
+func (p *Pipeline) newRun(q Request) (*Run, error) {
 	if err := p.validate(&q); err != nil {
 		return nil, err
 	}
@@ -39,9 +39,25 @@ func (p *Pipeline) Start(ctx context.Context, q Request) (*Run, error) {
 	if q.Image != nil {
 		strength = q.Strength
 	}
-	r := &Run{Request: q, p: p, given: map[string][]float32{}}
-	if r.plan, err = config.Plan(q.Steps, strength); err != nil {
+	plan, err := config.Plan(q.Steps, strength)
+	if err != nil {
 		return nil, &RequestError{err.Error()}
+	}
+	return &Run{Request: q, p: p, plan: plan, given: map[string][]float32{}}, nil
+}
+
+// Start encodes what a request gives, records the loop and puts the first latents
+// on the device. It fails with [gpu.ErrOutOfMemory] before it takes any memory if
+// there is not enough. Close frees the run.
+func (p *Pipeline) Start(ctx context.Context, q Request) (*Run, error) {
+	r, err := p.newRun(q)
+	if err != nil {
+		return nil, err
+	}
+	if r.Memory = q.Memory; r.Memory == nil {
+		if r.Memory, err = p.Plan(q); err != nil {
+			return nil, err
+		}
 	}
 	if err := r.encode(ctx); err != nil {
 		return nil, err
@@ -74,7 +90,7 @@ func (r *Run) encode(ctx context.Context) error {
 			return err
 		}
 	}
-	if r.p.lowMemory {
+	if r.Memory.LowMemory {
 		r.p.drop()
 	}
 	return nil
@@ -143,7 +159,7 @@ func (p *Pipeline) negative(ctx context.Context, q *Request) (*Embeds, error) {
 func (r *Run) encodePictures(ctx context.Context) error {
 	q, p := &r.Request, r.p
 	h, w := q.Height/p.Reduction(), q.Width/p.Reduction()
-	latents, err := p.EncodePicture(ctx, q.Image, q.Height, q.Width)
+	latents, err := p.encodePicture(ctx, q.Image, q.Height, q.Width, r.Memory.Tiled)
 	if err != nil {
 		return err
 	}
@@ -158,7 +174,7 @@ func (r *Run) encodePictures(ctx context.Context) error {
 		r.given[givenMask] = repeat(spread(mask, channels), n, h*w*channels)
 		return nil
 	}
-	if latents, err = p.EncodePicture(ctx, masked(q.Image, q.Mask), q.Height, q.Width); err != nil {
+	if latents, err = p.encodePicture(ctx, masked(q.Image, q.Mask), q.Height, q.Width, r.Memory.Tiled); err != nil {
 		return err
 	}
 	kept := channelsLast(repeat(latents, n, channels*h*w), channels, h*w)
@@ -170,15 +186,11 @@ func (r *Run) encodePictures(ctx context.Context) error {
 	return nil
 }
 
-// record makes the loop's program.
-func (r *Run) record() error {
+// shape is what the loop is recorded for.
+func (r *Run) shape() shape {
 	q, p := &r.Request, r.p
-	net, b, err := p.unet.bind()
-	if err != nil {
-		return err
-	}
 	s := shape{items: q.Items, h: q.Height / p.Reduction(), w: q.Width / p.Reduction(), channels: p.latentChannels(), guided: r.guided(),
-		pooled: p.pooled(), blend: r.given[givenMask] != nil, words: q.Watch && p.Prompted()}
+		pooled: p.pooled(), blend: q.Mask != nil && !p.inpaints(), words: q.Watch && p.Prompted()}
 	if p.Prompted() {
 		s.tokens = p.encoders[0].length
 	}
@@ -188,7 +200,16 @@ func (r *Run) record() error {
 	if p.inpaints() {
 		s.extra = p.config.In - p.config.Out
 	}
-	l, rec, err := newLoop(p.dev, p.Precision, net, r.plan, s)
+	return s
+}
+
+// record makes the loop's program.
+func (r *Run) record() error {
+	net, b, err := r.p.unet.bind()
+	if err != nil {
+		return err
+	}
+	l, rec, err := newLoop(r.p.dev, r.p.Precision, net, r.plan, r.shape())
 	if err != nil {
 		return err
 	}
@@ -310,8 +331,8 @@ func (r *Run) Verify(ctx context.Context) ([]gpu.OpCheck, error) {
 	return checks, err
 }
 
-// Memory is what the parts' weights and a step take on the device, in bytes.
-func (r *Run) Memory() (weights int64, step gpu.Memory) {
+// StepMemory is what the parts' weights and a step take on the device, in bytes.
+func (r *Run) StepMemory() (weights int64, step gpu.Memory) {
 	return r.p.weightBytes(), r.loop.program.Memory()
 }
 
@@ -340,12 +361,12 @@ func (r *Run) Result(ctx context.Context) (*Result, error) {
 	if !finite(latents) {
 		return nil, r.diagnose(ctx)
 	}
-	if r.p.lowMemory {
+	if r.Memory.LowMemory {
 		r.Close()
 		r.p.drop()
 	}
 	out := &Result{Latents: latents}
-	out.Image, out.Fallback, err = r.p.DecodeLatents(ctx, latents, r.loop.h, r.loop.w)
+	out.Image, out.Fallback, err = r.p.decodeLatents(ctx, latents, r.loop.h, r.loop.w, r.Memory.Tiled)
 	return out, err
 }
 

@@ -82,26 +82,38 @@ type hidden struct {
 	pooled bool // give the projection of the pooled token too
 }
 
-// encode gives the hidden states [n T D] of prompts, and the pooled ones [n P].
-func (e *encoder) encode(ctx context.Context, prompts []string, h hidden) (states, pooled []float32, err error) {
+// record takes down the tower for n prompts.
+func (e *encoder) record(n int, h hidden) (*gpu.Recorder, *ops.Builder, error) {
 	net, b, err := e.bind()
 	if err != nil {
 		return nil, nil, err
 	}
-	ids, at := e.ids(prompts), make([]uint32, len(prompts))
-	for i := range at {
-		at[i] = uint32(net.Pooled(ids[i*e.length : (i+1)*e.length]))
-	}
-	r := b.Dev.Record(b.Precision)
-	in := map[string]any{"input_ids": ids}
-	x := net.Hidden(r, r.Input("input_ids", gpu.U32, len(prompts), e.length), nil, h.blocks)
+	r := e.dev.Record(e.precision)
+	x := net.Hidden(r, r.Input("input_ids", gpu.U32, n, e.length), nil, h.blocks)
 	if h.normed {
 		x = net.Norm.Forward(r, x)
 	}
 	r.Output("hidden", x)
 	if h.pooled {
+		r.Output("pooled", net.Embed(r, x, r.Input("pooled_at", gpu.U32, n, 1), h.blocks))
+	}
+	return r, b, nil
+}
+
+// encode gives the hidden states [n T D] of prompts, and the pooled ones [n P].
+func (e *encoder) encode(ctx context.Context, prompts []string, h hidden) (states, pooled []float32, err error) {
+	r, b, err := e.record(len(prompts), h)
+	if err != nil {
+		return nil, nil, err
+	}
+	ids := e.ids(prompts)
+	in := map[string]any{"input_ids": ids}
+	if h.pooled {
+		at := make([]uint32, len(prompts))
+		for i := range at {
+			at[i] = uint32(e.net.Pooled(ids[i*e.length : (i+1)*e.length]))
+		}
 		in["pooled_at"] = at
-		r.Output("pooled", net.Embed(r, x, r.Input("pooled_at", gpu.U32, len(prompts), 1), h.blocks))
 	}
 	out, err := runOnce(ctx, r, b, in)
 	if err != nil {
