@@ -49,6 +49,24 @@ func CheckOp(c OpCase, got map[string][]float32, tol Tolerance) *Report {
 	return r
 }
 
+// CheckPipeline compares a run of a diffusion pipeline with its golden: the latents
+// after each step, step.K, then latents and image. tensors are the golden's.
+func CheckPipeline(c PipelineCase, tensors map[string]Tensor, got map[string][]float32, tol Tolerance) *Report {
+	const expected = "expected."
+	r := &Report{Name: c.Folder + "/" + c.Name, got: maps.Clone(got), want: map[string]Tensor{}}
+	var names []string
+	for k := 0; tensors[fmt.Sprintf("%sstep.%d", expected, k)].Data != nil; k++ {
+		names = append(names, fmt.Sprintf("step.%d", k))
+	}
+	names = append(names, "latents", "image")
+	for _, name := range names {
+		r.want[name] = tensors[expected+name]
+		r.compare(name, tol)
+	}
+	r.unknown(names)
+	return r
+}
+
 // FirstDivergence is the first tensor, in the order of computation, that is not
 // within tol; false if there is none.
 func FirstDivergence(g *Golden, got map[string][]float32, tol Tolerance) (Result, bool) {

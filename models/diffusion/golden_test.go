@@ -2,10 +2,8 @@ package diffusion
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,22 +12,23 @@ import (
 	"saccade/gpu"
 )
 
-// Every pipeline from prompt to pixels against diffusers, each step of it, and
-// without a read-back in the loop.
+// Every pipeline from prompt to pixels against diffusers, each step of it.
 func TestGoldens(t *testing.T) {
 	dev := openDevice(t)
 	buffers := dev.Stats().Buffers
 	for _, name := range golden.Pipelines() {
-		folder := copyPipeline(t, name)
 		cases, err := golden.PipelineCases(name)
 		require.NoError(t, err)
-		for _, precision := range []gpu.DType{gpu.F32, gpu.F16} {
-			p, err := Open(context.Background(), dev, familyOf(name), folder, Options{Precision: precision})
-			require.NoError(t, err)
-			for _, c := range cases {
-				t.Run(fmt.Sprintf("%s %s %s", name, c.Name, precision), func(t *testing.T) { compare(t, p, c) })
+		for _, c := range cases {
+			for _, precision := range []gpu.DType{gpu.F32, gpu.F16} {
+				t.Run(fmt.Sprintf("%s %s %s", name, c.Name, precision), func(t *testing.T) {
+					report, err := VerifyGolden(context.Background(), dev, c, precision)
+					require.NoError(t, err)
+					for _, r := range report.Results {
+						require.True(t, r.OK(), "%s", r)
+					}
+				})
 			}
-			p.Close()
 		}
 	}
 	require.Equal(t, buffers, dev.Stats().Buffers, "buffers that nobody freed")
@@ -42,87 +41,76 @@ func openDevice(t *testing.T) *gpu.Device {
 	return dev
 }
 
-// copyPipeline writes a golden pipeline to a folder.
-func copyPipeline(t *testing.T, name string) string {
-	files, err := golden.PipelineFS(name)
+// openCase opens the pipeline of a golden, and gives its request.
+func openCase(t *testing.T, dev *gpu.Device, pipeline, name string, precision gpu.DType) (*Pipeline, Request) {
+	cases, err := golden.PipelineCases(pipeline)
 	require.NoError(t, err)
-	folder := t.TempDir()
-	require.NoError(t, os.CopyFS(folder, files))
-	return folder
+	for _, c := range cases {
+		if c.Name != name {
+			continue
+		}
+		p, err := openGolden(dev, c, precision)
+		require.NoError(t, err)
+		t.Cleanup(p.Close)
+		in, err := c.Load()
+		require.NoError(t, err)
+		return p, goldenRequest(p, c, in)
+	}
+	require.Fail(t, "no such golden", name)
+	return nil, Request{}
 }
 
-func familyOf(pipeline string) string {
-	if strings.HasPrefix(pipeline, "dd") {
-		return unprompted
+// A run reads nothing back between its steps, and its steps take no new buffers.
+func TestNoReadbacks(t *testing.T) {
+	dev, ctx := openDevice(t), context.Background()
+	for _, name := range []string{"text", "euler_ancestral", "inpaint"} {
+		p, q := openCase(t, dev, "sd1_tiny", name, gpu.F16)
+		r, err := p.Start(ctx, q)
+		require.NoError(t, err)
+		before := dev.Stats()
+		for r.Next() {
+			require.NoError(t, r.Step(ctx))
+		}
+		after := dev.Stats()
+		require.Equal(t, before.Readbacks, after.Readbacks)
+		require.Equal(t, before.Created, after.Created)
+		r.Close()
 	}
-	return prompted
 }
 
-// The steps of a model that was never trained amplify what differs; halves are
-// rounded by 2⁻¹¹ some hundred times a step, f32 by 2⁻²⁴.
-var (
-	toleranceF32 = golden.Tolerance{NMSE: 1e-9, MaxAbs: 1e-4}
-	toleranceF16 = golden.Tolerance{NMSE: 2e-4, MaxAbs: 0.05, Why: "several evaluations in a row, each about 1e-5"}
-)
-
-// request is a golden's with its own noise.
-func request(p *Pipeline, c golden.PipelineCase, in map[string]golden.Tensor) Request {
-	q := p.Defaults()
-	q.Items, q.Height, q.Width, q.Steps, q.Guidance, q.ClipSkip, q.Scheduler = c.Batch, c.Height, c.Width, c.Steps, c.Guidance, c.ClipSkip, c.Scheduler
-	if p.Prompted() {
-		q.Prompts = []string{c.Prompt}
-	}
-	if c.NegativePrompt != "" {
-		q.Negative = &c.NegativePrompt
-	}
-	if c.Strength > 0 {
-		q.Strength = c.Strength
-	}
-	q.Latents, q.Image, q.Mask = in["latents"].Data, in["init_image"].Data, in["mask"].Data
-	q.Noise = func(step int) ([]float32, error) { return in[fmt.Sprintf("noise.%d", step)].Data, nil }
-	return q
-}
-
-func compare(t *testing.T, p *Pipeline, c golden.PipelineCase) {
-	in, err := c.Load()
+// A run whose step was cancelled can begin again, and then gives the same.
+func TestCancelled(t *testing.T) {
+	dev := openDevice(t)
+	p, q := openCase(t, dev, "sd1_tiny", "text", gpu.F16)
+	want, err := p.stepByStep(context.Background(), q)
 	require.NoError(t, err)
-	if c.SchedulerConfig != nil {
-		own := p.schedule
-		defer func() { p.schedule = own }()
-		keys, err := json.Marshal(c.SchedulerConfig)
-		require.NoError(t, err)
-		p.schedule, err = patch(own, string(keys))
-		require.NoError(t, err)
-	}
-	tolerance := toleranceF32
-	if p.Precision == gpu.F16 {
-		tolerance = toleranceF16
-	}
-	worst := 0.0
-	check := func(name string, got []float32) {
-		result := golden.Compare(name, got, in["expected."+name].Data, tolerance)
-		require.True(t, result.OK(), "%s", result)
-		worst = max(worst, result.NMSE)
-	}
-	ctx := context.Background()
-	r, err := p.Start(ctx, request(p, c, in))
+	r, err := p.Start(context.Background(), q)
 	require.NoError(t, err)
 	defer r.Close()
-	before := p.dev.Stats().Readbacks
+	require.NoError(t, r.Step(context.Background()))
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.ErrorIs(t, r.Step(cancelled), context.Canceled)
+	require.Equal(t, 1, r.Done())
+	require.NoError(t, r.Restart(context.Background()))
 	for r.Next() {
-		require.NoError(t, r.Step(ctx))
+		require.NoError(t, r.Step(context.Background()))
 	}
-	require.Equal(t, before, p.dev.Stats().Readbacks, "read-backs in the loop")
-	require.NoError(t, r.Restart(ctx))
-	for r.Next() {
-		require.NoError(t, r.Step(ctx))
-		latents, err := r.Latents()
-		require.NoError(t, err)
-		check(fmt.Sprintf("step.%d", r.Done()-1), latents)
-	}
-	result, err := r.Result(ctx)
+	result, err := r.Result(context.Background())
 	require.NoError(t, err)
-	check("latents", result.Latents)
-	check("image", result.Image)
-	t.Logf("NMSE at most %.1e", worst)
+	require.Equal(t, want["image"], result.Image)
+}
+
+// With parts dropped after use the picture is the same.
+func TestLowMemory(t *testing.T) {
+	dev, ctx := openDevice(t), context.Background()
+	p, q := openCase(t, dev, "sd1_tiny", "image_euler", gpu.F16)
+	want, err := p.stepByStep(ctx, q)
+	require.NoError(t, err)
+	all := dev.Stats().BufferBytes
+	p.lowMemory = true
+	got, err := p.stepByStep(ctx, q)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.Less(t, dev.Stats().BufferBytes, all, "only the decoder stays")
 }

@@ -62,8 +62,13 @@ func Open(ctx context.Context, dev *gpu.Device, family, src string, o Options) (
 	if err != nil {
 		return nil, err
 	}
+	return newPipeline(dev, files, family, o)
+}
+
+// newPipeline takes over the files, which it closes on an error.
+func newPipeline(dev *gpu.Device, files *checkpoint.Pipeline, family string, o Options) (*Pipeline, error) {
 	p := &Pipeline{Name: files.Name, Class: files.Class, Precision: o.Precision, dev: dev, files: files, lowMemory: o.LowMemory, tiled: o.Tiled}
-	err = p.describe(o)
+	err := p.describe(o)
 	if err == nil && p.Prompted() != (family == prompted) {
 		err = fmt.Errorf("it is a %s, which -model %s does not take; give -model %s", p.Class, family, other(family))
 	}

@@ -13,9 +13,7 @@ import (
 // steps, items and layers; and it is the prompt's, not the negative one's.
 func TestWordMaps(t *testing.T) {
 	dev := openDevice(t)
-	p, err := Open(context.Background(), dev, prompted, copyPipeline(t, "sd1_tiny"), Options{Precision: gpu.F32})
-	require.NoError(t, err)
-	defer p.Close()
+	p, _ := openCase(t, dev, "sd1_tiny", "text", gpu.F32)
 	q := p.Defaults()
 	q.Items, q.Steps, q.Height, q.Width, q.Watch, q.Seeds = 2, 2, 40, 24, true, []uint64{1, 2}
 	q.Prompts = []string{"a photo of a red apple"}
