@@ -248,7 +248,7 @@ func TestBadHub(t *testing.T) {
 	assert.ErrorContains(t, err, "open pipeline org/name: ")
 	assert.ErrorContains(t, err, "vae/diffusion_pytorch_model.safetensors, ")
 	delete(files, "model_index.json")
-	assert.ErrorContains(t, openAll("org/name", hub), "open pipeline org/name: there is no model_index.json, by which diffusers' pipelines are known: ")
+	assert.ErrorContains(t, openAll("org/name", hub), "open pipeline org/name: there is no model_index.json, by which diffusers' pipelines are known")
 	assert.ErrorContains(t, openAll("none/such.safetensors", hub), "no such file or folder")
 }
 
