@@ -173,6 +173,11 @@ func TestBadFolders(t *testing.T) {
 	}
 }
 
+func TestPredictionTypeOfAFolder(t *testing.T) {
+	_, err := Open(context.Background(), onDisk(t, stableDiffusion(t)), nil, Options{PredictionType: "epsilon"})
+	assert.ErrorContains(t, err, "a prediction type (epsilon) is for single files")
+}
+
 // openAll opens a pipeline and all its parts.
 func openAll(src string, hub *weights.Hub) error {
 	p, err := Open(context.Background(), src, hub, Options{})
