@@ -21,12 +21,15 @@ import io
 import json
 import os
 import re
+import sys
+import types
 import zlib
 from pathlib import Path
 
 os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
 
 import diffusers
+import numpy
 import torch
 import transformers
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -286,11 +289,21 @@ def published(name, case):
     write(HERE / "names" / f"{name}.json.gz", json.dumps(golden, separators=(",", ":"), default=list).encode())
 
 
+def lightning(tensors):
+    """A checkpoint as PyTorch Lightning wrote that of Stable Diffusion 1."""
+    names = ["pytorch_lightning", "pytorch_lightning.callbacks", "pytorch_lightning.callbacks.model_checkpoint"]
+    sys.modules.update({n: types.ModuleType(n) for n in names})
+    callback = type("ModelCheckpoint", (), {"__module__": names[2]})
+    sys.modules[names[2]].ModelCheckpoint = callback
+    score = numpy.float32(0.13)
+    return {"epoch": 3, "global_step": 470000, "state_dict": tensors, "callbacks": {callback: {"monitor": "val/loss", "best_model_score": score}}, "optimizer_states": [{"lr": 1e-4}], "lr_schedulers": []}
+
+
 def tiny(name, case):
     tensors = {n: t.half().contiguous() if t.dtype == torch.float32 else t for n, t in case.original.items()}
     if name == "sd1":  # a .ckpt of training
         buffer = io.BytesIO()
-        torch.save({"epoch": 3, "global_step": 470000, "state_dict": tensors, "optimizer_states": [{}]}, buffer)
+        torch.save(lightning(tensors), buffer)
         write(HERE / "sd1.ckpt.gz", buffer.getvalue())
     else:
         write(HERE / f"{name}.safetensors.gz", save(tensors, {"format": "pt"}))
@@ -343,7 +356,7 @@ def peft(layers, case):
     tensors = {}
     for (part, m), (down, up) in layers.items():
         tensors |= {f"{part}.{m}.lora_A.weight": down, f"{part}.{m}.lora_B.weight": up}
-    config = {f"{part}.{k}": v for part in {p for p, _ in layers} for k, v in {"r": RANK, "lora_alpha": ALPHA, "peft_type": "LORA", "target_modules": [m.removeprefix("text_model.") if part == "text_encoder" else m for p, m in layers if p == part]}.items()}
+    config = {f"{part}.{k}": v for part in sorted({p for p, _ in layers}) for k, v in {"r": RANK, "lora_alpha": ALPHA, "peft_type": "LORA", "target_modules": [m.removeprefix("text_model.") if part == "text_encoder" else m for p, m in layers if p == part]}.items()}
     return tensors, {"format": "pt", "lora_adapter_metadata": json.dumps(config)}
 
 

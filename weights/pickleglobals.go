@@ -60,7 +60,18 @@ var globals = map[string]any{
 	"torch.int64": I64, "torch.int32": I32, "torch.int16": I16, "torch.int8": I8,
 	"torch.uint64": U64, "torch.uint32": U32, "torch.uint16": U16, "torch.uint8": U8,
 	"torch.bool": Bool,
+
+	// What PyTorch Lightning saves beside a state_dict: the class of a callback,
+	// as a key, and numbers of NumPy. They are passed over, not made.
+	"pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint": opaque{},
+	"numpy.core.multiarray.scalar":                                 function(passOver),
+	"numpy._core.multiarray.scalar":                                function(passOver),
+	"numpy.dtype":                                                  function(passOver),
+	"_codecs.encode":                                               function(passOver), // bytes, in protocol 2
 }
+
+// passOver makes nothing of its arguments.
+func passOver(*unpickler, []any) (any, error) { return opaque{}, nil }
 
 // global pushes what two lines of text name.
 func (u *unpickler) global() error {
@@ -126,8 +137,8 @@ func (u *unpickler) call() error {
 	return u.pushIf(v, err)
 }
 
-// build drops an object's further state: a dict's _metadata, or a parameter's
-// requires_grad.
+// build drops an object's further state: a dict's _metadata, a parameter's
+// requires_grad, or a data type's order of bytes.
 func (u *unpickler) build() error {
 	if _, err := u.pop(); err != nil {
 		return err
@@ -137,7 +148,7 @@ func (u *unpickler) build() error {
 		return err
 	}
 	switch v.(type) {
-	case *dict, *view:
+	case *dict, *view, opaque:
 		return nil
 	}
 	return fmt.Errorf("found %s where a dict or a tensor is wanted", kind(v))

@@ -11,7 +11,7 @@ import (
 type (
 	text   []byte             // a str, part of the file
 	long   string             // an int that int64 does not hold, little endian
-	opaque struct{}           // a plain value that is of no use here: float, bytes
+	opaque struct{}           // a value that is of no use here: float, bytes, a number of NumPy
 	array  struct{ of []any } // a list or a tuple
 	dict   struct{ of []any } // key, value, key, value …
 )

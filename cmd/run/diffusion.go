@@ -218,7 +218,7 @@ func (w *painter) drawPictures(ctx context.Context, q diffusion.Request) error {
 		return err
 	}
 	defer run.Close()
-	images := toPictures(result.Image, q.Items, q.Height, q.Width)
+	images := result.Pictures()
 	if err := w.writePictures(images, q); err != nil {
 		return err
 	}

@@ -136,7 +136,7 @@ func (in *paintingInput) fillPicture(w *painter, q *diffusion.Request) error {
 	if err != nil {
 		return err
 	}
-	q.Image = fromPicture(img)
+	q.Image = diffusion.FromPicture(img)
 	if q.Strength = w.strength; w.strength != w.strength { // not given
 		q.Strength = 0.8
 		if in.mask != nil {
@@ -167,34 +167,4 @@ func fit(h, w, most, unit int) (height, width int) {
 	}
 	whole := func(v int) int { return max(1, int(float64(v)*scale+0.5)/unit) * unit }
 	return whole(h), whole(w)
-}
-
-// fromPicture is a picture as [3 H W] in [−1, 1].
-func fromPicture(img *picture.Image) []float32 {
-	area := img.W * img.H
-	out := make([]float32, 3*area)
-	for i := range area {
-		for c := range 3 {
-			out[c*area+i] = float32(img.Pix[3*i+c])/127.5 - 1
-		}
-	}
-	return out
-}
-
-// toPictures are n pictures of [n C h w] in [−1, 1], grey where C is 1. What goes
-// beyond is clipped.
-func toPictures(x []float32, n, h, w int) []*picture.Image {
-	channels := len(x) / (n * h * w)
-	out := make([]*picture.Image, n)
-	for k := range out {
-		img := picture.New(w, h)
-		for i := range h * w {
-			for c := range 3 {
-				v := x[(k*channels+min(c, channels-1))*h*w+i]
-				img.Pix[3*i+c] = uint8(min(max(float64(v)/2+0.5, 0), 1)*255 + 0.5)
-			}
-		}
-		out[k] = img
-	}
-	return out
 }

@@ -198,7 +198,7 @@ func (w *painter) drawFrames(ctx context.Context, q diffusion.Request) error {
 			return err
 		}
 		run.Close()
-		images = append(images, toPictures(result.Image, 1, q.Height, q.Width)...)
+		images = append(images, result.Pictures()...)
 		if ctx.Err() != nil {
 			break
 		}
@@ -221,7 +221,7 @@ func (w *painter) drawForward(ctx context.Context, q diffusion.Request) error {
 		return err
 	}
 	w.after = time.Since(began)
-	if err := w.writeFrames(toPictures(levels, len(levels)/len(q.Image), q.Height, q.Width), q); err != nil {
+	if err := w.writeFrames(diffusion.ToPictures(levels, len(levels)/len(q.Image), q.Height, q.Width), q); err != nil {
 		return err
 	}
 	return w.report(q)

@@ -350,6 +350,8 @@ type Result struct {
 	Latents  []float32 // [items C h w], before division by the autoencoder's scaling factor
 	Image    []float32 // [items C Height Width], in [−1, 1] but for what goes beyond
 	Fallback bool      // the decoder's halves overflowed, so that it ran in f32
+
+	items, h, w int // of Image
 }
 
 // Result decodes the latents as they are: after the last step, or before it.
@@ -365,7 +367,7 @@ func (r *Run) Result(ctx context.Context) (*Result, error) {
 		r.Close()
 		r.p.drop()
 	}
-	out := &Result{Latents: latents}
+	out := &Result{Latents: latents, items: r.Request.Items, h: r.Request.Height, w: r.Request.Width}
 	out.Image, out.Fallback, err = r.p.decodeLatents(ctx, latents, r.loop.h, r.loop.w, r.Memory.Tiled)
 	return out, err
 }

@@ -61,7 +61,7 @@ func openIndex(f folder, name string) (*Pipeline, error) {
 // noIndex says what was looked for where an index is not there.
 func noIndex(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, weights.ErrNotInModel) {
-		return fmt.Errorf("there is no %s, by which diffusers' pipelines are known: %w", indexName, err)
+		return fmt.Errorf("there is no %s, by which diffusers' pipelines are known (a pipeline in a single file is given by the file's own path): %w", indexName, err)
 	}
 	return err
 }

@@ -192,6 +192,19 @@ func TestAdapterMetadata(t *testing.T) {
 	assert.ErrorContains(t, a.apply(newLayer("unet.a")), "as DoRA has")
 }
 
+// Text encoders are saved with and without text_model., LoRAs name them either
+// way.
+func TestTextLayerNames(t *testing.T) {
+	for _, prefix := range []string{"", "text_model."} {
+		name := prefix + "encoder.layers.3.self_attn.q_proj.weight"
+		names := layerNames(TextEncoder, zeros{map[string][]int{name: {2, 2}, "text_projection.weight": {2, 2}}, memory})
+		for _, layer := range []string{"text_model_encoder_layers_3_self_attn_q_proj", "encoder_layers_3_self_attn_q_proj", "text_model_encoder_layers_3_self_attn_to_q"} {
+			assert.Equal(t, name, names[layer], layer)
+		}
+		assert.Equal(t, "text_projection.weight", names["text_projection"])
+	}
+}
+
 // Names of the networks' first publication, by diffusers' own for every layer:
 // the readers of single files give back what originalNames makes.
 func TestOriginalNames(t *testing.T) {

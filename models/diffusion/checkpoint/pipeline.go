@@ -32,7 +32,7 @@ type Options struct {
 
 	// PredictionType takes the place of what a single file's network is taken
 	// for, such as epsilon for Stable Diffusion 2's of 512×512 pixels: it can't
-	// be told from the tensors.
+	// be told from the tensors. Folders say it themselves.
 	PredictionType string
 }
 
@@ -111,6 +111,9 @@ func open(ctx context.Context, src string, hub *weights.Hub, o Options) (*Pipeli
 	}
 	if !info.IsDir() {
 		return openSingle(ctx, path, src, hub, o)
+	}
+	if o.PredictionType != "" {
+		return nil, fmt.Errorf("a prediction type (%s) is for single files; a folder's scheduler_config.json says its own", o.PredictionType)
 	}
 	p, err := openFolder(path, src)
 	if err != nil || path == src {

@@ -173,6 +173,11 @@ func TestBadFolders(t *testing.T) {
 	}
 }
 
+func TestPredictionTypeOfAFolder(t *testing.T) {
+	_, err := Open(context.Background(), onDisk(t, stableDiffusion(t)), nil, Options{PredictionType: "epsilon"})
+	assert.ErrorContains(t, err, "a prediction type (epsilon) is for single files")
+}
+
 // openAll opens a pipeline and all its parts.
 func openAll(src string, hub *weights.Hub) error {
 	p, err := Open(context.Background(), src, hub, Options{})
@@ -248,7 +253,7 @@ func TestBadHub(t *testing.T) {
 	assert.ErrorContains(t, err, "open pipeline org/name: ")
 	assert.ErrorContains(t, err, "vae/diffusion_pytorch_model.safetensors, ")
 	delete(files, "model_index.json")
-	assert.ErrorContains(t, openAll("org/name", hub), "open pipeline org/name: there is no model_index.json, by which diffusers' pipelines are known: ")
+	assert.ErrorContains(t, openAll("org/name", hub), "open pipeline org/name: there is no model_index.json, by which diffusers' pipelines are known")
 	assert.ErrorContains(t, openAll("none/such.safetensors", hub), "no such file or folder")
 }
 

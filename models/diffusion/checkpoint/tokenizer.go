@@ -52,7 +52,7 @@ func (p padded) Open(name string) (fs.File, error) {
 	if name != tokenizerConfig && name != "special_tokens_map.json" {
 		return p.FS.Open(name)
 	}
-	config := map[string]json.RawMessage{}
+	var config map[string]json.RawMessage
 	text, err := fs.ReadFile(p.FS, name)
 	if name == tokenizerConfig && errors.Is(err, fs.ErrNotExist) {
 		text, err = []byte("{}"), nil
@@ -62,6 +62,9 @@ func (p padded) Open(name string) (fs.File, error) {
 	}
 	if err := json.Unmarshal(text, &config); err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	if config == nil { // of null
+		config = map[string]json.RawMessage{}
 	}
 	config["pad_token"] = json.RawMessage(fmt.Sprintf("%q", p.token))
 	if text, err = json.Marshal(config); err != nil {
