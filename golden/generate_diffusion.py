@@ -283,12 +283,34 @@ def vae(root, name, batch, size, config, legacy=(), half=True):
     call = lambda: (model.encode(inputs["pixel_values"]).latent_dist.mean, model.decode(inputs["inputs.latents"]).sample)  # noqa: E731
     (latents, image), layers = hooked(modules, call)
     finish(root, name, "vae", model, inputs, layers, {"latents": latents, "image": image})
+    return model
+
+
+def tiled(root, name, model, latent, overlap, size):
+    """tiled.safetensors: the same model on larger inputs, tile by tile; latent is a
+    tile's side. AutoencoderTiny takes tiles to be reduced by eight and to have four
+    channels, whatever its config says: the first is set right here, and for the
+    second it only decodes."""
+    g = generator(name + "_tiled")
+    c = model.config
+    kl = isinstance(model, diffusers.AutoencoderKL)
+    shrink = 2 ** (len(c.block_out_channels if kl else c.num_encoder_blocks) - 1)
+    model.enable_tiling()
+    model.spatial_scale_factor = shrink
+    model.tile_latent_min_size, model.tile_sample_min_size, model.tile_overlap_factor = latent, latent * shrink, overlap
+    tensors = {"inputs.latents": 2 * torch.randn(2, c.latent_channels, *size, generator=g)}
+    with torch.no_grad():
+        tensors["image"] = model.decode(tensors["inputs.latents"]).sample
+        if kl:
+            tensors["pixel_values"] = torch.rand(2, c.in_channels, *(s * shrink for s in size), generator=g) * 2 - 1
+            tensors["latents"] = model.encode(tensors["pixel_values"]).latent_dist.mean
+    write(root / name / "tiled.safetensors", tensors, {"latent": latent, "overlap": overlap, "source": f"diffusers {diffusers.__version__}"})
 
 
 def vae_kl(root):
     """Stable Diffusion's: three sizes, the old names of the projections in the middle."""
     config = dict(block_out_channels=[10, 10, 15], layers_per_block=1, norm_num_groups=5, latent_channels=4)
-    vae(root, "vae_kl", 2, (3, 4), config, legacy=LEGACY)
+    tiled(root, "vae_kl", vae(root, "vae_kl", 2, (3, 4), config, legacy=LEGACY), 4, 0.25, (9, 7))
 
 
 def vae_plain(root):
@@ -338,6 +360,7 @@ def tiny(root, name, batch, size, config):
     call = lambda: (model.encode(inputs["pixel_values"]).latents, model.decode(inputs["inputs.latents"]).sample)  # noqa: E731
     (latents, image), layers = hooked(modules, call)
     finish(root, name, "vae", model, inputs, layers, {"latents": latents, "image": image})
+    return model
 
 
 def vae_tiny(root):
@@ -349,7 +372,7 @@ def vae_tiny(root):
         num_decoder_blocks=[2, 1, 1],
         latent_channels=5,
     )
-    tiny(root, "vae_tiny", 2, (2, 3), config)
+    tiled(root, "vae_tiny", tiny(root, "vae_tiny", 2, (2, 3), config), 6, 0.5, (11, 8))
 
 
 MODELS = {

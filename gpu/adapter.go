@@ -3,6 +3,7 @@ package gpu
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -56,6 +57,16 @@ type Info struct {
 
 // Software says whether the adapter computes on the CPU.
 func (i Info) Software() bool { return i.Type == "cpu" }
+
+// maxTurns is how many turns an invocation's loops may take, all together: Mesa's
+// llvmpipe leaves them after 65,535 without a word
+// (LP_MAX_TGSI_LOOP_ITERATIONS), as if they had ended.
+func (i Info) maxTurns() int {
+	if strings.Contains(strings.ToLower(i.Name), "llvmpipe") {
+		return 1<<16 - 1
+	}
+	return math.MaxInt
+}
 
 // String is one line: name, driver, backend and type.
 func (i Info) String() string {

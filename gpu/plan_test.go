@@ -1,8 +1,10 @@
 package gpu
 
 import (
+	"math"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -38,4 +40,18 @@ func TestPlanRefuses(t *testing.T) {
 	_, err = r.Plan()
 	require.ErrorContains(t, err, "exceed the adapter's largest buffer")
 	require.Equal(t, before, d.Stats())
+}
+
+// Loops that a driver would leave before their end are refused.
+func TestTurns(t *testing.T) {
+	assert.Equal(t, 65535, Info{Name: "llvmpipe (LLVM 15.0.6, 256 bits)"}.maxTurns())
+	assert.Equal(t, math.MaxInt, Info{Name: "NVIDIA H100"}.maxTurns())
+	d := openTest(t, Options{})
+	d.info.Name = "llvmpipe"
+	k, err := ParseKernel("add", "", addOne)
+	require.NoError(t, err)
+	r := d.Record(F32)
+	x, y := r.New("x", 1, 16, 8), r.New("y", 1, 16, 8)
+	r.Do(Op{Kind: "add", Out: []*Tensor{y}, Dispatches: []Dispatch{{Kernel: k, Params: Params{"n": 1, "bias": 1.0}, Bind: []View{All(x), All(y)}, Turns: 1 << 16}}})
+	require.ErrorContains(t, r.Err(), "65536 turns, of which the driver does 65535")
 }

@@ -14,6 +14,7 @@ type Dispatch struct {
 	FLOPs  float64 // of the operation as it is defined, for rates that compare
 	Saved  float64 // of which the kernel does without, as by Winograd's transforms
 	Bytes  float64 // read and written once, for bandwidth figures
+	Turns  int     // of all loops of an invocation, where they may be as many as drivers do; 0: never
 }
 
 // Op is one operation of a model: its dispatches and what they should compute.
@@ -156,6 +157,9 @@ func (r *Recorder) Do(op Op) {
 // check validates a dispatch so that nothing invalid is ever submitted.
 func (r *Recorder) check(x *Dispatch) error {
 	l := r.dev.info.Limits
+	if most := r.dev.info.maxTurns(); x.Turns > most {
+		return fmt.Errorf("kernel %s: its loops take %d turns, of which the driver does %d; use a smaller picture", x.Kernel, x.Turns, most)
+	}
 	if len(x.Bind) != len(x.Kernel.Bindings) {
 		return fmt.Errorf("kernel %s takes %d buffers, got %d", x.Kernel, len(x.Kernel.Bindings), len(x.Bind))
 	}

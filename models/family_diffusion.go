@@ -225,6 +225,7 @@ type vaePart struct {
 type autoencoder interface {
 	Encode(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor
 	Decode(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor
+	Tiling() vae.Tiling
 }
 
 // Takes implements [PartNetwork].

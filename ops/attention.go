@@ -186,6 +186,7 @@ func (c *attentionCall) record(r *gpu.Recorder) *gpu.Tensor {
 			Bind:  []gpu.View{itemView(c.q, n, lo, hi), itemView(c.k, n, lo, hi), itemView(c.v, n, lo, hi), itemView(y, n, lo, hi), c.mask.view(r)},
 			FLOPs: 4 * float64((hi-lo)*c.heads) * float64(tq) * float64(tk) * float64(c.head),
 			Bytes: float64(hi-lo) * float64(itemBytes(c.q, n)+itemBytes(y, n)),
+			Turns: v.turns(tk),
 		})
 	}
 	r.Do(op)
@@ -305,6 +306,19 @@ func (v attentionVariant) blocks(tq int) int {
 		queries = 64
 	}
 	return (tq + queries - 1) / queries * v.Chunks
+}
+
+// turns of the kernel's loops over so many keys: for each block of four the keys
+// twice, with several chunks those and the queries for each.
+func (v attentionVariant) turns(keys int) int {
+	if v.Family == "attention_flash" { // blocks of 16, which threads stage together
+		return ceilDiv(keys, 16) * (v.Chunks*(1+16+v.TD/4+1) + 3*16 + v.TD/4 + 2)
+	}
+	queries := v.TR
+	if v.Chunks == 1 {
+		queries = 0
+	}
+	return ceilDiv(keys, 4)*(v.Chunks*(1+queries+4)+4+1) + 2*v.TR
 }
 
 func (v attentionVariant) kernel(precision gpu.DType, mask Mask) (*gpu.Kernel, error) {

@@ -64,7 +64,7 @@ func (g *GroupNorm) forward(r *gpu.Recorder, x, shift *gpu.Tensor, a Activation)
 	}
 	n := x.Shape[0]
 	call := groupNormCall{g: g, a: a, x: x, shift: shift, y: y, n: n, pixels: x.Rows() / n}
-	call.strip = min(stripPixels, call.pixels)
+	call.strip = min(max(stripPixels, ceilDiv(call.pixels*(g.Width/g.Groups), mostSummed)), call.pixels)
 	var err error
 	if call.windows, err = mapWindows(r.Device(), n, call.pixels, call.strip, x, y); err != nil {
 		r.Fail(fmt.Errorf("%s: %w", g.name, err))
@@ -99,8 +99,13 @@ func (g *GroupNorm) check(x, shift *gpu.Tensor, a Activation) error {
 	return nil
 }
 
-// stripPixels is how many pixels one thread of the first pass sums.
-const stripPixels = 64
+// stripPixels is how many pixels one thread of the first pass sums, at least:
+// more where a thread of the second, which goes twice over a group's channels of
+// all strips, would have more than mostSummed to go over; see [gpu.Dispatch]'s Turns.
+const (
+	stripPixels = 64
+	mostSummed  = 16 << 10
+)
 
 // groupNormCall is one use of a group norm: a pass for the sums of strips, one
 // for what each channel is multiplied by and added, one that does so.
@@ -188,6 +193,7 @@ func (c *groupNormCall) stats(k *gpu.Kernel, perGroup int) gpu.Dispatch {
 			"pixels": c.pixels, "strip": c.strip, "strips": ceilDiv(c.pixels, c.strip), "eps": c.g.Eps},
 		Bind:   []gpu.View{gpu.All(c.sums), gpu.All(c.g.gamma), gpu.All(c.g.beta), shift, gpu.All(c.factors)},
 		Groups: grid(ceilDiv(rows, perGroup)), Bytes: float64(c.sums.Bytes()),
+		Turns: 2*ceilDiv(c.pixels, c.strip)*c.g.Width/c.g.Groups + 2*c.x.Stride(), // of a thread that has a group for itself
 	}
 }
 

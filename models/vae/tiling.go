@@ -51,7 +51,7 @@ func (t Tiling) Plan(h, w int) (*Tiles, error) {
 	p := &Tiles{H: h, W: w, over: t.Over, overlap: int(float64(t.Latent) * t.Overlap)}
 	p.step = t.Latent - p.overlap
 	if h <= t.Latent && w <= t.Latent {
-		p.All, p.columns = []Tile{{H: h, W: w}}, 1
+		p.All, p.columns, p.step = []Tile{{H: h, W: w}}, 1, t.Latent // of which nothing is cut off
 		return p, nil
 	}
 	for y := 0; y < h; y += p.step {
