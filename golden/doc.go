@@ -2,12 +2,14 @@
 // computes?
 //
 // It embeds the reference tensors that generate.py made with torch,
-// transformers, timm and torchvision, and compares with them. There are
-// goldens of single operations ([OpCases]: inputs and outputs) and of whole
+// transformers, diffusers, timm and torchvision, and compares with them. There
+// are goldens of single operations ([OpCases]: inputs and outputs), of whole
 // models ([Cases]: the checkpoint as its library saves it, the input, the named
-// intermediates, the outputs). [Compare] measures two tensors; [Check] compares
-// a model's tensors in the order of computation, so that a failure names the
-// first one that diverges, and its [Report] can write what was got and wanted.
+// intermediates, the outputs) and of whole diffusion pipelines ([Pipelines]:
+// the folder, what each run drew and gave). [Compare] measures two tensors;
+// [Check] compares a model's tensors in the order of computation, so that a
+// failure names the first one that diverges, and its [Report] can write what
+// was got and wanted.
 //
 // Names of intermediates of a ViT: "embeddings" (after the position
 // embeddings), "layer.0" … (each block's output), "attentions.0" …

@@ -39,7 +39,7 @@ func (d *Device) newBuffer(label string, size int64, usage wgpu.BufferUsage) (*b
 }
 
 func (d *Device) createBuffer(label string, size int64, usage wgpu.BufferUsage, mapped bool) (*buffer, error) {
-	size = max(16, (size+15)&^15)
+	size = bufferSize(size)
 	if size > d.info.Limits.MaxBuffer {
 		return nil, fmt.Errorf("%s: a buffer of %d bytes exceeds the adapter's largest, %d", label, size, d.info.Limits.MaxBuffer)
 	}

@@ -35,8 +35,16 @@ func openTest(t *testing.T, o Options) *Device {
 	return d
 }
 
-// chain records n additions of one on a [rows 8] input and gives the program.
+// chain is the program of recordChain.
 func chain(t *testing.T, d *Device, rows, n int) *Program {
+	t.Helper()
+	p, err := recordChain(t, d, rows, n).Finish()
+	require.NoError(t, err)
+	return p
+}
+
+// recordChain records n additions of one on a [rows 8] input.
+func recordChain(t *testing.T, d *Device, rows, n int) *Recorder {
 	t.Helper()
 	k, err := ParseKernel("add", "", addOne)
 	require.NoError(t, err)
@@ -58,9 +66,7 @@ func chain(t *testing.T, d *Device, rows, n int) *Program {
 		x = y
 	}
 	r.Output("y", x)
-	p, err := r.Finish()
-	require.NoError(t, err)
-	return p
+	return r
 }
 
 func ramp(n int) []float32 {

@@ -18,6 +18,7 @@ type Program struct {
 	inputs  []*Tensor
 	outputs []output
 	arena   *arena
+	memory  Memory
 
 	mu      sync.Mutex // one run at a time: the arena is shared
 	slabs   []*buffer
@@ -110,7 +111,7 @@ func (r *Recorder) Finish() (*Program, error) {
 	}
 	p := &Program{dev: r.dev, ops: r.ops, inputs: r.inputs, outputs: r.outputs}
 	var err error
-	if p.arena, err = planArena(r.ops, r.outputs, r.dev.info.Limits.MaxBuffer-UniformWindow); err != nil {
+	if p.arena, p.memory, err = r.plan(); err != nil {
 		return nil, err
 	}
 	r.dev.mu.Lock()
@@ -156,10 +157,7 @@ func (p *Program) allocate() error {
 		p.inBufs = append(p.inBufs, b)
 	}
 	var total int64
-	for _, o := range p.outputs {
-		p.stageAt = append(p.stageAt, total)
-		total += (o.tensor.bytes + 7) &^ 7
-	}
+	p.stageAt, total = stagingPlan(p.outputs)
 	var err error
 	p.staging, err = d.newBuffer("outputs", total, wgpu.BufferUsage_MapRead|wgpu.BufferUsage_CopyDst)
 	return err
@@ -196,7 +194,7 @@ func (p *Program) bind() error {
 const paramStride = 256
 
 func (p *Program) uploadParams() error {
-	b, err := p.dev.createBuffer("params", int64(max(1, len(p.steps)))*paramStride, wgpu.BufferUsage_Uniform, true)
+	b, err := p.dev.createBuffer("params", paramBytes(len(p.steps)), wgpu.BufferUsage_Uniform, true)
 	if err != nil {
 		return err
 	}
@@ -247,22 +245,8 @@ func (p *Program) closeLocked() {
 	}
 }
 
-// Memory is what a program takes on the device, in bytes.
-type Memory struct {
-	Arena int64 // all activations as planned
-	Live  int64 // the largest sum of activations alive at once: a lower bound
-	Sum   int64 // of all activations, were none to share a place
-	IO    int64 // inputs, parameters and read-back
-}
-
 // Memory reports the plan.
-func (p *Program) Memory() Memory {
-	m := Memory{Arena: p.arena.bytes(), Live: p.arena.live, Sum: p.arena.sum, IO: p.params.size + p.staging.size}
-	for _, b := range p.inBufs {
-		m.IO += b.size
-	}
-	return m
-}
+func (p *Program) Memory() Memory { return p.memory }
 
 // FLOPs is the arithmetic of one run, counting a multiply-add as two: of the
 // operations as they are defined, and what the kernels do without.
@@ -390,12 +374,12 @@ func (p *Program) readOutputs() (map[string][]float32, error) {
 	return out, err
 }
 
-// readTensor reads one tensor by a staging buffer of its own: for checks, not for forward passes.
-func (p *Program) readTensor(t *Tensor) ([]byte, error) {
-	d := p.dev
+// read copies a tensor's memory to the host by a staging buffer of its own: for
+// checks and states, not for forward passes.
+func (d *Device) read(t *Tensor) ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s, err := d.newBuffer("check", t.bytes, wgpu.BufferUsage_MapRead|wgpu.BufferUsage_CopyDst)
+	s, err := d.newBuffer("read-back", t.bytes, wgpu.BufferUsage_MapRead|wgpu.BufferUsage_CopyDst)
 	if err != nil {
 		return nil, err
 	}

@@ -43,6 +43,7 @@ const (
 	inConstant place = iota // device memory of its own
 	inInput                 // program memory, uploaded each run
 	inArena                 // program memory, shared by liveness
+	inState                 // device memory of its own, written by programs
 )
 
 // Tensor is a named array on the device.
@@ -65,7 +66,7 @@ type Tensor struct {
 	off   int64 // within buf, for inArena
 	first int   // the dispatches between which the tensor is alive
 	last  int
-	dev   *Device // of a constant
+	dev   *Device // of a constant and a state
 }
 
 // Rows is the product of the leading dimensions.
@@ -173,9 +174,9 @@ func (t *Tensor) Upload(fill func(dst []byte) error) error {
 // Uploaded says whether a constant has its memory.
 func (t *Tensor) Uploaded() bool { return t.buf != nil }
 
-// Release frees a constant's memory.
+// Release frees the memory of a constant or a state.
 func (t *Tensor) Release() {
-	if t != nil && t.place == inConstant {
+	if t != nil && (t.place == inConstant || t.place == inState) {
 		t.buf.release()
 		t.buf = nil
 	}

@@ -59,7 +59,7 @@ func (p *Program) verifyOp(ctx context.Context, i, lo, hi int) (OpCheck, error) 
 	values := make([][]float32, len(op.In))
 	var err error
 	for k, t := range op.In {
-		if before[k], err = p.readTensor(t); err != nil {
+		if before[k], err = p.dev.read(t); err != nil {
 			return c, err
 		}
 		values[k] = t.decode(before[k])
@@ -71,7 +71,7 @@ func (p *Program) verifyOp(ctx context.Context, i, lo, hi int) (OpCheck, error) 
 		return c, err
 	}
 	for k, t := range op.In {
-		after, err := p.readTensor(t)
+		after, err := p.dev.read(t)
 		if err != nil {
 			return c, err
 		}
@@ -93,7 +93,7 @@ func (p *Program) compareOp(c *OpCheck, op *Op, in [][]float32) error {
 	}
 	c.Allowed = op.Tolerance
 	for k, t := range op.Out {
-		raw, err := p.readTensor(t)
+		raw, err := p.dev.read(t)
 		if err != nil {
 			return err
 		}
@@ -148,7 +148,7 @@ func (p *Program) FindNonFinite(ctx context.Context, in map[string]any) (label s
 			return "", err
 		}
 		for _, t := range p.ops[i].Out {
-			raw, err := p.readTensor(t)
+			raw, err := p.dev.read(t)
 			if err != nil {
 				return "", err
 			}
@@ -175,7 +175,7 @@ func (p *Program) runWatched(ctx context.Context) error {
 			continue
 		}
 		for _, t := range op.Out {
-			raw, err := p.readTensor(t)
+			raw, err := p.dev.read(t)
 			if err != nil {
 				return err
 			}

@@ -28,6 +28,8 @@ type Family struct {
 	Name    string
 	About   string // what it is
 	Weights string // what -weights it takes
+	// Pipeline says that it is made of several networks: package diffusion opens it, not Load.
+	Pipeline bool
 
 	// architectures are names that imply sizes which checkpoints do not tell.
 	architectures []string
@@ -83,7 +85,7 @@ func (o opened) bound() any {
 
 // families in the order in which they are listed.
 var families = []Family{vitFamily, resnetFamily, vggFamily, alexnetFamily, efficientnetFamily, dinoFamily, dinov2Family, clipFamily, siglipFamily, textEncoderFamily,
-	unetFamily, vaeFamily}
+	sdFamily, ddpmFamily, unetFamily, vaeFamily}
 
 // Families lists what can be loaded.
 func Families() []Family { return slices.Clone(families) }

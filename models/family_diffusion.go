@@ -10,6 +10,20 @@ import (
 	"saccade/weights"
 )
 
+var sdFamily = Family{
+	Name:     "sd",
+	About:    "pictures of a prompt: Stable Diffusion 1, 2 and XL",
+	Weights:  "a folder or hub id of diffusers (StableDiffusionPipeline, StableDiffusionXLPipeline, inpainting, LCM), or a single .safetensors or .ckpt file",
+	Pipeline: true,
+}
+
+var ddpmFamily = Family{
+	Name:     "ddpm",
+	About:    "pictures without a prompt: DDPM, DDIM",
+	Weights:  "a folder or hub id of diffusers (DDPMPipeline, DDIMPipeline)",
+	Pipeline: true,
+}
+
 var unetFamily = Family{
 	Name:    "unet",
 	About:   "the denoising network of DDPM and Stable Diffusion, a part of diffusion models",
@@ -93,6 +107,7 @@ const (
 	inputSample     = "sample" // a UNet's output too
 	inputTime       = "timestep"
 	inputContext    = "encoder_hidden_states"
+	inputTimeCond   = "timestep_cond"
 	inputClass      = "class_labels"
 	inputTextEmbeds = "text_embeds"
 	inputTimeIDs    = "time_ids"
@@ -121,6 +136,9 @@ func (u unetPart) Takes(in map[string]Array) (map[string]Array, error) {
 	}
 	if u.Context > 0 {
 		err = take(inputContext, n, 0, u.Context)
+	}
+	if err == nil && u.TimeCond > 0 {
+		err = take(inputTimeCond, n, u.TimeCond)
 	}
 	switch {
 	case err != nil:
@@ -158,7 +176,7 @@ func (u unetPart) ForwardPart(r *gpu.Recorder, shapes map[string][]int) {
 		}
 		return nil
 	}
-	in := unet.Inputs{Sample: input(inputSample), Time: input(inputTime), Context: packed(inputContext), TextEmbeds: packed(inputTextEmbeds), TimeIDs: input(inputTimeIDs)}
+	in := unet.Inputs{Sample: input(inputSample), Time: input(inputTime), Context: packed(inputContext), TimeCond: packed(inputTimeCond), TextEmbeds: packed(inputTextEmbeds), TimeIDs: input(inputTimeIDs)}
 	if in.Class = input(inputClass); in.Class != nil && !u.ClassTime {
 		in.Class = ops.Pack(r, in.Class, 1)
 	}
@@ -175,6 +193,9 @@ func (u unetPart) Example(n int) map[string][]int {
 	shapes := map[string][]int{inputSample: {n, u.In, h, w}, inputTime: {n, 1}}
 	if u.Context > 0 {
 		shapes[inputContext] = []int{n, 77, u.Context}
+	}
+	if u.TimeCond > 0 {
+		shapes[inputTimeCond] = []int{n, u.TimeCond}
 	}
 	switch {
 	case u.ClassTime:

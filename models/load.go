@@ -49,6 +49,9 @@ func Load(ctx context.Context, dev *gpu.Device, name, src string, o Options) (*M
 	if err != nil {
 		return nil, err
 	}
+	if f.Pipeline {
+		return nil, fmt.Errorf("%s is a pipeline of several networks, which package diffusion opens", name)
+	}
 	if o.Attentions && !f.attention {
 		return nil, fmt.Errorf("attention probabilities of %s: %w; ask for none", name, ErrNoAttention)
 	}

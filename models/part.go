@@ -53,7 +53,7 @@ func (s partShape) shapes() map[string][]int {
 
 // PartInputs are the names of the inputs of parts of diffusion models, but for
 // pixel_values.
-var PartInputs = []string{inputSample, inputTime, inputContext, inputClass, inputTextEmbeds, inputTimeIDs, inputLatents}
+var PartInputs = []string{inputSample, inputTime, inputContext, inputTimeCond, inputClass, inputTextEmbeds, inputTimeIDs, inputLatents}
 
 // IsPart says that the model is a part of a diffusion model, which takes raw
 // tensors alone.

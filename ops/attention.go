@@ -69,22 +69,39 @@ func AttentionProbs(r *gpu.Recorder, qkv *gpu.Tensor, heads int, mask Mask) *gpu
 	return c.recordProbs(r)
 }
 
+// CrossAttentionProbs are the probabilities of [CrossAttention] of q over k, without
+// a mask: [N, heads, Tq, Tk].
+func CrossAttentionProbs(r *gpu.Recorder, q, k *gpu.Tensor) *gpu.Tensor {
+	c, ok := crossCall(r, q, k, k, Mask{})
+	if !ok {
+		return q
+	}
+	return c.recordProbs(r)
+}
+
 // CrossAttention is attention of q [N, …, D] over k and v [N, …, D], all with the heads as groups.
 func CrossAttention(r *gpu.Recorder, q, k, v *gpu.Tensor, mask Mask) *gpu.Tensor {
-	if r.Err() != nil {
+	c, ok := crossCall(r, q, k, v, mask)
+	if !ok {
 		return q
+	}
+	return c.record(r)
+}
+
+func crossCall(r *gpu.Recorder, q, k, v *gpu.Tensor, mask Mask) (*attentionCall, bool) {
+	if r.Err() != nil {
+		return nil, false
 	}
 	if q.Groups != k.Groups || k.Groups != v.Groups || q.Width() != k.Width() || k.Width() != v.Width() ||
 		k.Rows() != v.Rows() || q.Shape[0] != k.Shape[0] {
 		r.Fail(fmt.Errorf("attention: q %v in %d heads, k %v in %d and v %v in %d do not match", q.Shape, q.Groups, k.Shape, k.Groups, v.Shape, v.Groups))
-		return q
+		return nil, false
 	}
 	if err := mask.check(q.Shape[0]); err != nil {
 		r.Fail(err)
-		return q
+		return nil, false
 	}
-	c := attentionCall{q: q, k: k, v: v, heads: q.Groups, head: q.Width() / q.Groups, mask: mask}
-	return c.record(r)
+	return &attentionCall{q: q, k: k, v: v, heads: q.Groups, head: q.Width() / q.Groups, mask: mask}, true
 }
 
 // attentionCall names the operands of an attention: windows of head columns of

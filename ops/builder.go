@@ -22,6 +22,7 @@ type Builder struct {
 	bindings  []weights.Binding
 	hosts     map[string]*weights.Tensor
 	pending   []func() error // uploads that recordings asked for
+	uploaded  bool
 }
 
 // NewBuilder starts a model.
@@ -34,6 +35,15 @@ func (b *Builder) reserve(name string, shape []int, typ gpu.DType, bytes int64) 
 	t := b.Dev.Reserve(name, shape, typ, bytes)
 	b.constants = append(b.constants, t)
 	return t
+}
+
+// State makes a state of the device that the builder owns: see [gpu.Device.State].
+func (b *Builder) State(name string, typ gpu.DType, groups int, shape ...int) (*gpu.Tensor, error) {
+	t, err := b.Dev.State(name, typ, groups, shape...)
+	if err == nil {
+		b.constants = append(b.constants, t)
+	}
+	return t, err
 }
 
 // named is a layer that is told where in the model it stands.
@@ -59,8 +69,12 @@ func (b *Builder) Bind(model any, src weights.Source) error {
 }
 
 // Upload converts, packs and uploads all that was bound, on all cores, after
-// checking that the device has room for it; then what recordings asked for.
+// checking that the device has room for it; then what recordings asked for. That
+// alone is done if it is called again.
 func (b *Builder) Upload() error {
+	if b.uploaded {
+		return b.Prepare()
+	}
 	if free := b.Bytes(); free > 0 {
 		if err := b.Dev.Fits(free); err != nil {
 			return fmt.Errorf("weights: %w", err)
@@ -78,7 +92,11 @@ func (b *Builder) Upload() error {
 	if err := b.Prepare(); err != nil {
 		return err
 	}
-	return b.fillDefaults()
+	if err := b.fillDefaults(); err != nil {
+		return err
+	}
+	b.uploaded = true
+	return nil
 }
 
 // Later has f, which uploads a constant that a recording asked for, run once

@@ -43,7 +43,7 @@ var families = []family{
 	matmulFamily, convFamily, attentionFamily, attentionProbsFamily, layerNormFamily, softmaxFamily, activationFamily,
 	addFamily, packFamily, unfoldFamily, tokensFamily, embeddingFamily, meanFamily, flattenFamily,
 	poolFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily, groupNormFamily, combineFamily,
-	concatFamily, sinusoidFamily,
+	concatFamily, sinusoidFamily, keepFamily, blendFamily,
 }
 
 // Cases is the registry: for every operation its test shapes, then those of real models.

@@ -84,6 +84,10 @@ func probsCase(a attentionCase) Case {
 		if a.padded {
 			mask.Lengths = o.lengths(max(1, a.batch), a.tq)
 		}
+		if a.tk > 0 {
+			batch := max(1, a.batch)
+			return CrossAttentionProbs(o.r, o.activation("q", a.heads, batch, a.tq, a.heads*a.size), o.activation("k", a.heads, batch, a.tk, a.heads*a.size))
+		}
 		return AttentionProbs(o.r, o.activation("qkv", 3*a.heads, max(1, a.batch), a.tq, 3*a.heads*a.size), a.heads, mask)
 	})
 }
@@ -94,7 +98,8 @@ var attentionProbsFamily = family{
 	bench: [][]int{{3, 64, 65}},
 	test: func() []Case {
 		var cases []Case
-		for _, a := range append(slices.Clone(attentionShapes), attentionCase{heads: 3, size: 5, tq: 19, causal: true, batch: 3, padded: true}) {
+		for _, a := range append(slices.Clone(attentionShapes), attentionCase{heads: 3, size: 5, tq: 19, causal: true, batch: 3, padded: true},
+			attentionCase{heads: 3, size: 5, tq: 7, tk: 65, batch: 2}, attentionCase{heads: 2, size: 16, tq: 30, tk: 9}) {
 			cases = append(cases, probsCase(a))
 		}
 		return cases

@@ -136,3 +136,39 @@ func combineCase(n int, clip float32, d []int) Case {
 		return Combine(o.r, o.r.Precision, d[0], f, 1, xs...)
 	})
 }
+
+var keepFamily = family{
+	op: "keep", dims: "ROWSxWIDTH", at: keepCase,
+	bench: [][]int{{4096, 4}},
+	test:  func() []Case { return casesOf(keepCase, []int{1, 1}, []int{7, 15}, []int{67, 9}, []int{33, 70}) },
+}
+
+func keepCase(d []int) Case {
+	return newCase("keep", shapeName(d...), func(o *operands) *gpu.Tensor {
+		x := o.activation("x", 1, d...)
+		state, err := o.b.State("state", x.Type, 1, d...)
+		if err != nil {
+			o.err = err
+			return x
+		}
+		Keep(o.r, state, x)
+		return state
+	})
+}
+
+var blendFamily = family{
+	op: "blend", dims: "BATCHxHEIGHTxWIDTHxCHANNELS", at: blendCase,
+	bench: [][]int{{1, 64, 64, 4}},
+	test:  func() []Case { return casesOf(blendCase, []int{1, 1, 1, 1}, []int{3, 5, 7, 3}, []int{2, 13, 9, 9}) },
+}
+
+func blendCase(d []int) Case {
+	return newCase("blend", shapeName(d...), func(o *operands) *gpu.Tensor {
+		o.in["one"] = []float32{1, 0, 0, 0, 0, 0, 0}
+		one := o.r.Input("one", gpu.F32, 1, CombineFactors)
+		f32 := func(name string) *gpu.Tensor {
+			return Combine(o.r, gpu.F32, d[0], one, 0, Operand{X: o.dense(name, d...)})
+		}
+		return Blend(o.r, f32("a"), f32("b"), f32("mask"))
+	})
+}

@@ -200,6 +200,12 @@ func TestRandomShapes(t *testing.T) {
 			return combineCase(size(MostCombined).Draw(t, "operands"), rapid.SampledFrom([]float32{0, 0.5}).Draw(t, "clip"),
 				[]int{size(5).Draw(t, "n"), size(9).Draw(t, "h"), size(9).Draw(t, "w"), rapid.IntRange(17, 40).Draw(t, "c")})
 		},
+		"keep": func(t *rapid.T) Case {
+			return keepCase([]int{size(40).Draw(t, "rows"), rapid.IntRange(17, 70).Draw(t, "width")})
+		},
+		"blend": func(t *rapid.T) Case {
+			return blendCase([]int{size(3).Draw(t, "n"), size(9).Draw(t, "h"), size(9).Draw(t, "w"), rapid.IntRange(17, 40).Draw(t, "c")})
+		},
 		"concat": func(t *rapid.T) Case {
 			return concatCase([]int{size(40).Draw(t, "rows"), size(70).Draw(t, "a"), rapid.IntRange(17, 70).Draw(t, "b")})
 		},

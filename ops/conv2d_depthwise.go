@@ -34,7 +34,7 @@ func (c *Conv2d) depthwiseLayout() (bytes int64, fill func(dst []byte, w []float
 // recordDepthwise is a convolution of every channel on its own.
 func (call *convCall) recordDepthwise(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	c := call.c
-	chunks, err := call.chunks(r.Device())
+	pieces, err := call.pieces(r.Device(), 1)
 	if err != nil {
 		return nil, err
 	}
@@ -56,24 +56,19 @@ func (call *convCall) recordDepthwise(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 		return nil, err
 	}
 	var dispatches []gpu.Dispatch
-	for _, part := range chunks {
-		items := part[1] - part[0]
-		count := items * call.oh * ceilDiv(call.ow, tx) * call.y.Stride() / 4
+	for _, p := range pieces {
+		count := p.n * p.oh * ceilDiv(p.ow, tx) * call.y.Stride() / 4
 		x := gpu.Dispatch{
 			Kernel: k,
 			Params: gpu.Params{
-				"count": count, "stride": call.y.Stride() / 4, "height": call.h, "width": call.w, "out_height": call.oh, "out_width": call.ow,
-				"stride_y": c.Stride[0], "dilation_y": c.Dilation[0], "pad_y": call.top, "pad_x": call.left, "real": c.Out, "residual_height": 0,
+				"count": count, "stride": call.y.Stride() / 4, "height": p.h, "width": p.w, "out_height": p.oh, "out_width": p.ow,
+				"stride_y": c.Stride[0], "dilation_y": c.Dilation[0], "pad_y": p.padY(), "pad_x": p.left, "real": c.Out, "residual_height": 0,
 			},
-			Bind: []gpu.View{itemView(call.x, call.n, part[0], part[1]), gpu.All(c.form(formDepthwise)), gpu.All(c.biasForm()),
-				gpu.All(r.Device().Dummy()), itemView(call.y, call.n, part[0], part[1])},
-			Groups: elementwise(count),
-			FLOPs:  call.flops() * float64(items) / float64(call.n),
-			Bytes:  float64(items) * float64(itemBytes(call.x, call.n)+itemBytes(call.y, call.n)),
+			Bind:   []gpu.View{p.x, gpu.All(c.form(formDepthwise)), gpu.All(c.biasForm()), gpu.All(r.Device().Dummy()), p.y},
+			Groups: elementwise(count), FLOPs: p.flops(c), Bytes: p.bytes(call),
 		}
 		if call.e.residual != nil {
-			x.Params["residual_height"] = call.oh
-			x.Bind[3] = itemView(call.e.residual, call.n, part[0], part[1])
+			x.Params["residual_height"], x.Bind[3] = p.oh, p.residual
 		}
 		dispatches = append(dispatches, x)
 	}

@@ -63,13 +63,13 @@ func (g *GroupNorm) forward(r *gpu.Recorder, x, shift *gpu.Tensor, a Activation)
 		return y
 	}
 	n := x.Shape[0]
-	chunks, err := itemChunks(r.Device(), n, x, y)
-	if err != nil {
+	call := groupNormCall{g: g, a: a, x: x, shift: shift, y: y, n: n, pixels: x.Rows() / n}
+	call.strip = min(stripPixels, call.pixels)
+	var err error
+	if call.windows, err = mapWindows(r.Device(), n, call.pixels, call.strip, x, y); err != nil {
 		r.Fail(fmt.Errorf("%s: %w", g.name, err))
 		return y
 	}
-	call := groupNormCall{g: g, a: a, x: x, shift: shift, y: y, n: n, chunks: chunks, pixels: x.Rows() / n}
-	call.strip = min(stripPixels, call.pixels)
 	call.sums = r.NewTyped(g.name+".sums", gpu.F32, 1, n, ceilDiv(call.pixels, call.strip), 2*x.Stride())
 	call.factors = r.NewTyped(g.name+".factors", gpu.F32, 1, n, 2*x.Stride())
 	op := gpu.Op{Kind: "groupnorm", Label: g.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
@@ -111,8 +111,8 @@ type groupNormCall struct {
 	shift         *gpu.Tensor // or nil
 	sums, factors *gpu.Tensor
 	n             int
-	pixels, strip int // of an item, of a strip
-	chunks        [][2]int
+	pixels, strip int      // of an item, of a strip
+	windows       []window // of pixels, whole strips
 }
 
 func (c *groupNormCall) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
@@ -129,12 +129,12 @@ func (c *groupNormCall) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 		return nil, err
 	}
 	var dispatches []gpu.Dispatch
-	for _, part := range c.chunks {
-		dispatches = append(dispatches, c.sumUp(sums, part[0], part[1]))
+	for _, w := range c.windows {
+		dispatches = append(dispatches, c.sumUp(sums, w))
 	}
 	dispatches = append(dispatches, c.stats(stats, perGroup))
-	for _, part := range c.chunks {
-		dispatches = append(dispatches, c.apply(r, apply, part[0], part[1]))
+	for _, w := range c.windows {
+		dispatches = append(dispatches, c.apply(r, apply, w))
 	}
 	return dispatches, nil
 }
@@ -164,14 +164,16 @@ func (c *groupNormCall) applyKernel(r *gpu.Recorder) (*gpu.Kernel, error) {
 	return kernel("groupnorm", r.Precision.String()+c.a.suffix(), spec)
 }
 
-// sumUp is the first pass over items lo to hi.
-func (c *groupNormCall) sumUp(k *gpu.Kernel, lo, hi int) gpu.Dispatch {
-	vectors, strips := c.x.Stride()/4, ceilDiv(c.pixels, c.strip)
-	count := (hi - lo) * strips * vectors
+// sumUp is the first pass over a window.
+func (c *groupNormCall) sumUp(k *gpu.Kernel, w window) gpu.Dispatch {
+	pixels, vectors := w.hi-w.lo, c.x.Stride()/4
+	strips := ceilDiv(pixels, c.strip) // of each item in the window
+	count := w.items() * strips * vectors
+	first := w.first*ceilDiv(c.pixels, c.strip) + w.lo/c.strip
 	return gpu.Dispatch{
-		Kernel: k, Params: gpu.Params{"count": count, "vectors": vectors, "pixels": c.pixels, "strip": c.strip, "strips": strips, "first": lo},
-		Bind: []gpu.View{itemView(c.x, c.n, lo, hi), gpu.All(c.sums)}, Groups: elementwise(count),
-		FLOPs: 4 * float64((hi-lo)*c.pixels*c.x.Stride()), Bytes: float64(hi-lo) * float64(itemBytes(c.x, c.n)),
+		Kernel: k, Params: gpu.Params{"count": count, "vectors": vectors, "pixels": pixels, "strip": c.strip, "strips": strips, "first": first},
+		Bind: []gpu.View{w.view(c.x, c.n, c.pixels), gpu.All(c.sums)}, Groups: elementwise(count),
+		FLOPs: 4 * float64(w.items()*pixels*c.x.Stride()), Bytes: float64(w.items()*pixels) * float64(itemBytes(c.x, c.n*c.pixels)),
 	}
 }
 
@@ -189,15 +191,15 @@ func (c *groupNormCall) stats(k *gpu.Kernel, perGroup int) gpu.Dispatch {
 	}
 }
 
-// apply is the last pass over items lo to hi.
-func (c *groupNormCall) apply(r *gpu.Recorder, k *gpu.Kernel, lo, hi int) gpu.Dispatch {
-	vectors := c.x.Stride() / 4
-	step := ceilDiv(c.pixels, pixelsOfThread(r)) * vectors
+// apply is the last pass over a window.
+func (c *groupNormCall) apply(r *gpu.Recorder, k *gpu.Kernel, w window) gpu.Dispatch {
+	pixels, vectors := w.hi-w.lo, c.x.Stride()/4
+	step := ceilDiv(pixels, pixelsOfThread(r)) * vectors
 	return gpu.Dispatch{
-		Kernel: k, Params: gpu.Params{"count": (hi - lo) * step, "step": step, "item": c.pixels * vectors, "vectors": vectors, "first": lo},
-		Bind:   []gpu.View{itemView(c.x, c.n, lo, hi), gpu.All(c.factors), itemView(c.y, c.n, lo, hi)},
-		Groups: elementwise((hi - lo) * step),
-		FLOPs:  4 * float64((hi-lo)*c.pixels*c.x.Stride()), Bytes: 2 * float64(hi-lo) * float64(itemBytes(c.x, c.n)),
+		Kernel: k, Params: gpu.Params{"count": w.items() * step, "step": step, "item": pixels * vectors, "vectors": vectors, "first": w.first},
+		Bind:   []gpu.View{w.view(c.x, c.n, c.pixels), gpu.All(c.factors), w.view(c.y, c.n, c.pixels)},
+		Groups: elementwise(w.items() * step),
+		FLOPs:  4 * float64(w.items()*pixels*c.x.Stride()), Bytes: 2 * float64(w.items()*pixels) * float64(itemBytes(c.x, c.n*c.pixels)),
 	}
 }
 

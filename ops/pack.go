@@ -14,7 +14,7 @@ func Pack(r *gpu.Recorder, x *gpu.Tensor, groups int) *gpu.Tensor {
 	if r.Err() != nil {
 		return y
 	}
-	packing{x: x, y: y, pixels: 1}.record(r, rowChunks(r.Device(), x.Rows(), x, y))
+	packing{x: x, y: y, pixels: 1}.record(r)
 	return y
 }
 
@@ -29,17 +29,37 @@ func PackNCHW(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	}
 	n, c, h, w := x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3]
 	y := r.New("pack", 1, n, h, w, c)
-	chunks, err := itemChunks(r.Device(), n, x, y)
-	if err != nil {
-		r.Fail(fmt.Errorf("pack: %w", err))
-		return y
-	}
-	for i := range chunks { // of pictures, to rows
-		chunks[i][0] *= h * w
-		chunks[i][1] *= h * w
-	}
-	packing{x: x, y: y, pixels: h * w}.record(r, chunks)
+	packing{x: x, y: y, pixels: h * w}.record(r)
 	return y
+}
+
+// inputWindow is lines of an activation and what of a dense input they are made of.
+type inputWindow struct {
+	x, y  gpu.View
+	lines int
+	from  int // line of x that is y's first, counted through all items
+}
+
+// inputWindows are windows of y, n items of so many lines each, which are made
+// of items of the dense x whose channels lie apart: whole ones where one fits a
+// binding, else lines of y from all of x.
+func inputWindows(d *gpu.Device, x, y *gpu.Tensor, n, lines int) ([]inputWindow, error) {
+	var windows []inputWindow
+	chunks, err := itemChunks(d, n, x, y)
+	if err == nil {
+		for _, c := range chunks {
+			windows = append(windows, inputWindow{x: itemView(x, n, c[0], c[1]), y: itemView(y, n, c[0], c[1]), lines: (c[1] - c[0]) * lines})
+		}
+		return windows, nil
+	}
+	if x.Bytes() > d.Info().Limits.MaxBinding {
+		return nil, err
+	}
+	cut, err := itemChunks(d, n*lines, y)
+	for _, c := range cut {
+		windows = append(windows, inputWindow{x: gpu.All(x), y: itemView(y, n*lines, c[0], c[1]), lines: c[1] - c[0], from: c[0]})
+	}
+	return windows, err
 }
 
 // packing is one use of the kernel.
@@ -48,9 +68,13 @@ type packing struct {
 	pixels int // of a picture [C, pixels] in x, or 1 where x has y's order
 }
 
-// record takes down ranges of rows of y, each of whole pictures.
-func (p packing) record(r *gpu.Recorder, chunks [][2]int) {
+func (p packing) record(r *gpu.Recorder) {
 	x, y := p.x, p.y
+	windows, err := inputWindows(r.Device(), x, y, y.Rows()/p.pixels, p.pixels)
+	if err != nil {
+		r.Fail(fmt.Errorf("pack: %w", err))
+		return
+	}
 	k, err := kernel("pack", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed", "pack")})
 	if err != nil {
 		r.Fail(err)
@@ -59,14 +83,13 @@ func (p packing) record(r *gpu.Recorder, chunks [][2]int) {
 	width := y.Width()
 	op := gpu.Op{Kind: "pack", Label: r.Label("pack"), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
 		Twin: func(in [][]float32) [][]float64 { return [][]float64{p.twin(in[0])} }}
-	for _, c := range chunks {
-		rows := c[1] - c[0]
-		count := rows * y.Stride() / 4
+	for _, w := range windows {
+		count := w.lines * y.Stride() / 4
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k,
-			Params: gpu.Params{"count": count, "stride": y.Stride(), "columns": width, "group": y.Stride() / y.Groups, "width": width / y.Groups, "pixels": p.pixels},
-			Bind:   []gpu.View{itemView(x, y.Rows(), c[0], c[1]), rowView(y, c[0], c[1])}, Groups: elementwise(count),
-			Bytes: 4*float64(rows*width) + 4*float64(count)*float64(y.Type.Size()),
+			Params: gpu.Params{"count": count, "stride": y.Stride(), "columns": width, "group": y.Stride() / y.Groups, "width": width / y.Groups, "pixels": p.pixels, "first": w.from},
+			Bind:   []gpu.View{w.x, w.y}, Groups: elementwise(count),
+			Bytes: 4*float64(w.lines*width) + 4*float64(count)*float64(y.Type.Size()),
 		})
 	}
 	r.Do(op)

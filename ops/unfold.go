@@ -15,7 +15,7 @@ func (c *Conv2d) unfoldedWidth() int { return ceilDiv(c.Kernel[1], 4) * 4 }
 func (call *convCall) unfold(r *gpu.Recorder) (*gpu.Tensor, error) {
 	c, x := call.c, call.x
 	y := r.New(call.c.name+".unfold", 1, call.n, call.oh, call.ow, c.In*c.Kernel[0]*c.unfoldedWidth())
-	chunks, err := itemChunks(r.Device(), call.n, x, y)
+	windows, err := inputWindows(r.Device(), x, y, call.n, call.oh)
 	if err != nil {
 		return y, err
 	}
@@ -25,19 +25,18 @@ func (call *convCall) unfold(r *gpu.Recorder) (*gpu.Tensor, error) {
 	}
 	op := gpu.Op{Kind: "unfold", Label: c.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
 		Twin: func(in [][]float32) [][]float64 { return [][]float64{call.unfoldTwin(in[0])} }}
-	for _, part := range chunks {
-		items := part[1] - part[0]
-		count := items * call.oh * call.ow * y.Stride() / 4
+	for _, w := range windows {
+		count := w.lines * call.ow * y.Stride() / 4
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k,
 			Params: gpu.Params{
-				"count": count, "stride": y.Stride() / 4, "channels": c.In, "height": call.h, "width": call.w,
+				"count": count, "first": w.from, "stride": y.Stride() / 4, "channels": c.In, "height": call.h, "width": call.w,
 				"kernel_height": c.Kernel[0], "kernel_width": c.Kernel[1], "quads": c.unfoldedWidth() / 4, "out_height": call.oh, "out_width": call.ow,
 				"stride_y": c.Stride[0], "stride_x": c.Stride[1], "dilation_y": c.Dilation[0], "dilation_x": c.Dilation[1],
 				"pad_y": call.top, "pad_x": call.left,
 			},
-			Bind: []gpu.View{itemView(x, call.n, part[0], part[1]), itemView(y, call.n, part[0], part[1])}, Groups: elementwise(count),
-			Bytes: 4*float64(items*c.In*call.h*call.w) + 4*float64(count)*float64(y.Type.Size()),
+			Bind: []gpu.View{w.x, w.y}, Groups: elementwise(count),
+			Bytes: 4*float64(c.In*call.h*call.w)*float64(w.lines)/float64(call.oh) + 4*float64(count)*float64(y.Type.Size()),
 		})
 	}
 	r.Do(op)

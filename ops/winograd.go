@@ -97,26 +97,26 @@ const (
 // tilesATurn is the tiles that are computed at once.
 func (call *convCall) tilesATurn(d *gpu.Device, w winograd) int {
 	c := call.c
-	tile := w.matrices() * (gpu.Pad8(c.In)*int(c.b.Precision.Size()) + gpu.Pad8(c.Out)*4)
+	pictures, products := w.matrices()*gpu.Pad8(c.In)*int(c.b.Precision.Size()), w.matrices()*gpu.Pad8(c.Out)*4
 	most := winogradScratch
 	if d.Info().Class == gpu.ClassCPU {
 		most = winogradScratchSoft
 	}
-	return max(16, most/tile/16*16)
+	most = min(most/(pictures+products), int(d.Info().Limits.MaxBinding)/max(pictures, products))
+	return max(16, most/16*16)
 }
 
 // recordWinograd is the convolution by transforms and a batch of matmuls.
 func (call *convCall) recordWinograd(r *gpu.Recorder, w winograd) ([]gpu.Dispatch, error) {
-	chunks, err := call.chunks(r.Device())
+	pieces, err := call.pieces(r.Device(), w.t)
 	if err != nil {
 		return nil, err
 	}
 	turn := call.tilesATurn(r.Device(), w)
 	var dispatches []gpu.Dispatch
-	for _, part := range chunks {
-		tiles := (part[1] - part[0]) * ceilDiv(call.oh, w.t) * ceilDiv(call.ow, w.t)
-		for _, some := range ranges(tiles, turn) {
-			step := winogradTurn{call: call, w: w, part: part, first: some[0], tiles: some[1] - some[0]}
+	for _, p := range pieces {
+		for _, some := range ranges(p.n*ceilDiv(p.oh, w.t)*ceilDiv(p.ow, w.t), turn) {
+			step := winogradTurn{call: call, w: w, piece: p, first: some[0], tiles: some[1] - some[0]}
 			three, err := step.record(r)
 			if err != nil {
 				return nil, err
@@ -127,16 +127,16 @@ func (call *convCall) recordWinograd(r *gpu.Recorder, w winograd) ([]gpu.Dispatc
 	return dispatches, nil
 }
 
-// winogradTurn is some tiles of some pictures.
+// winogradTurn is some tiles of a piece.
 type winogradTurn struct {
 	call         *convCall
 	w            winograd
-	part         [2]int // pictures
+	piece        convPiece
 	first, tiles int
 }
 
 func (t winogradTurn) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
-	call, w, c := t.call, t.w, t.call.c
+	w, c := t.w, t.call.c
 	in, out := gpu.Pad8(c.In), gpu.Pad8(c.Out)
 	v := r.New(c.name+".transformed", 1, w.matrices(), t.tiles, c.In)
 	m := r.NewTyped(c.name+".products", gpu.F32, 1, w.matrices(), t.tiles, c.Out)
@@ -151,7 +151,7 @@ func (t winogradTurn) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 		stepA:  t.tiles * in * int(r.Precision.Size()) / 16, stepB: in * panelColumns(out) * int(r.Precision.Size()) / 16, stepC: t.tiles * out,
 		isPlain: true,
 		// The convolution's own work, so that rates compare with a direct one's.
-		flops: call.flops() * float64(t.tiles) / float64(call.n*ceilDiv(call.oh, w.t)*ceilDiv(call.ow, w.t)),
+		flops: t.piece.flops(c) * float64(t.tiles) / float64(t.piece.n*ceilDiv(t.piece.oh, w.t)*ceilDiv(t.piece.ow, w.t)),
 		bytes: float64(v.Bytes() + m.Bytes()),
 	}
 	g.saved = g.flops - 2*float64(t.tiles*w.matrices()*c.In*c.Out)
@@ -167,7 +167,7 @@ func (t winogradTurn) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 func (t winogradTurn) params(stride, height, width int) gpu.Params {
 	return gpu.Params{
 		"tiles": t.tiles, "first": t.first, "stride": stride / 4, "height": height, "width": width,
-		"rows": ceilDiv(t.call.oh, t.w.t), "columns": ceilDiv(t.call.ow, t.w.t),
+		"rows": ceilDiv(t.piece.oh, t.w.t), "columns": ceilDiv(t.piece.ow, t.w.t),
 	}
 }
 
@@ -177,12 +177,12 @@ func (t winogradTurn) input(r *gpu.Recorder, v *gpu.Tensor) (gpu.Dispatch, error
 	spec.Decl["transform"] = fmt.Sprintf("fn transform(d: Line) -> Line { return Line(%s); }", t.w.input)
 	looped(r.Device().Info(), &spec)
 	k, err := kernel("winograd_input", fmt.Sprintf("%s %s", r.Precision, t.w), spec)
-	params := t.params(call.x.Stride(), call.h, call.w)
-	params["pad_y"], params["pad_x"], params["up"] = call.top, call.left, call.up
+	params := t.params(call.x.Stride(), t.piece.h, t.piece.w)
+	params["pad_y"], params["pad_x"], params["up"] = t.piece.padY(), t.piece.left, t.piece.up
 	count := t.tiles * call.x.Stride() / 4
 	return gpu.Dispatch{
 		Kernel: k, Params: params, Groups: elementwise(count),
-		Bind:  []gpu.View{itemView(call.x, call.n, t.part[0], t.part[1]), gpu.All(v)},
+		Bind:  []gpu.View{t.piece.x, gpu.All(v)},
 		Bytes: float64(2*count*t.w.matrices()*4) * float64(v.Type.Size()),
 	}, err
 }
@@ -196,16 +196,16 @@ func (t winogradTurn) output(r *gpu.Recorder, m *gpu.Tensor) (gpu.Dispatch, erro
 		return gpu.Dispatch{}, err
 	}
 	k, err := kernel("winograd_output", fmt.Sprintf("%s %s%s", r.Precision, t.w, call.e.suffix()), spec)
-	params := t.params(call.y.Stride(), call.oh, call.ow)
+	params := t.params(call.y.Stride(), t.piece.oh, t.piece.ow)
 	params["real"], params["residual_tiles"] = call.c.Out, 0
 	residual := gpu.All(r.Device().Dummy())
 	if call.e.residual != nil {
-		params["residual_tiles"], residual = t.tiles, itemView(call.e.residual, call.n, t.part[0], t.part[1])
+		params["residual_tiles"], residual = t.tiles, t.piece.residual
 	}
 	count := t.tiles * call.y.Stride() / 4
 	return gpu.Dispatch{
 		Kernel: k, Params: params, Groups: elementwise(count),
-		Bind:  []gpu.View{gpu.All(m), gpu.All(call.c.biasForm()), residual, itemView(call.y, call.n, t.part[0], t.part[1])},
+		Bind:  []gpu.View{gpu.All(m), gpu.All(call.c.biasForm()), residual, t.piece.y},
 		Bytes: float64(count*4) * (float64(t.w.matrices())*float64(m.Type.Size()) + float64(t.w.t*t.w.t)*float64(call.y.Type.Size())),
 	}, err
 }

@@ -1,7 +1,7 @@
 // The mean and the sum of squared differences from it of strips of pixels,
 // channel by channel: the first pass of a group norm.
 //
-// x: [N, T, stride], four channels in a Packed; sums: f32 [N, strips, 2·stride],
+// x: [N, T, stride], four channels in a Packed, or a part of one item; sums: f32 [N, strips, 2·stride],
 // of each strip the means, then the squared differences.
 // A thread does four channels of a strip, of which neighbours read neighbours. A
 // strip's first pixel is taken off all its pixels before they are squared, so
@@ -17,7 +17,7 @@ struct Params {
   pixels: u32,  // T
   strip: u32,   // pixels of a strip, but for an item's last
   strips: u32,  // of an item
-  first: u32,   // item of sums that belongs to the first of x
+  first: u32,   // strip of sums that belongs to the first of x
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -43,7 +43,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
       squares = squares + d * d;
     }
     let mean = sum / f32(n);
-    let to = (p.first * p.strips + strip) * 2u * p.vectors + v;
+    let to = (p.first + strip) * 2u * p.vectors + v;
     sums[to] = origin + mean;
     sums[to + p.vectors] = max(squares - sum * mean, vec4<f32>(0.0));
   }

@@ -15,6 +15,7 @@ struct Params {
   group: u32,   // elements a group of y
   width: u32,   // of which hold values
   pixels: u32,  // of a picture whose channels lie one after the other, or 1
+  first: u32,   // the pixel of x that is y's first
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -33,7 +34,7 @@ fn value(row: u32, column: u32) -> f32 {
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let i = id.x + id.y * groups.x * 64u;
   if (i < p.count) {
-    let row = i * 4u / p.stride;
+    let row = p.first + i * 4u / p.stride;
     let c = i * 4u % p.stride;
     y[i] = pack(vec4<f32>(value(row, c), value(row, c + 1u), value(row, c + 2u), value(row, c + 3u)));
   }

@@ -13,6 +13,7 @@ fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16
 
 struct Params {
   count: u32,    // Packed in all
+  first: u32,    // line of windows, of all pictures of x, that is y's first
   stride: u32,   // Packed a row of y
   channels: u32,
   height: u32,   // of the picture
@@ -53,7 +54,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let line = quad / p.quads; // of all channels
   let v = quad % p.quads * 4u;
   let c = line / p.kernel_height;
-  let down = window / p.out_width;
+  let down = p.first + window / p.out_width;
   let n = down / p.out_height;
   let top = down % p.out_height * p.stride_y + line % p.kernel_height * p.dilation_y - p.pad_y;
   let left = window % p.out_width * p.stride_x - p.pad_x;

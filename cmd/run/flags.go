@@ -29,6 +29,7 @@ type options struct {
 	attention, json        bool
 	queries
 	figures
+	painting
 
 	profile, verify         bool
 	listModels, listDevices bool
@@ -53,7 +54,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.StringVar(&o.labels, "labels", "", "`FILE`: one label a line, or a config.json with id2label")
 	o.top = 5
 	f.Func("top", "`N`: how many of the best classes of each picture (default 5; 0 = all)", cli.Whole(&o.top, 0, math.MaxInt))
-	f.Func("batch", "`N`: pictures in one forward pass (default: chosen from memory; results do not depend on it)", cli.Whole(&o.batch, 1, math.MaxInt))
+	f.Func("batch", "`N`: pictures in one forward pass (default: chosen from memory; results do not depend on it); of a diffusion model, pictures to make, of one seed after the other", cli.Whole(&o.batch, 1, math.MaxInt))
 	o.precision = gpu.F16
 	f.Func("precision", "`f16|f32`: of weights and activations (default f16; sums are always f32)", func(s string) (err error) {
 		if o.precision, err = models.ParsePrecision(s); err != nil {
@@ -68,6 +69,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.BoolVar(&o.listDevices, "list-devices", false, "print the adapters with their limits")
 	o.queries.flags(f)
 	o.figures.flags(f)
+	o.painting.flags(f)
 	o.choice.Flags(f)
 	o.preprocessing(f)
 	f.BoolVar(&o.version, "version", false, "print the version")
@@ -133,6 +135,8 @@ func (o *options) check() error {
 		return cli.Usagef("no model: give -model NAME (-list-models prints the names, -h all flags)")
 	case len(o.compare) == 0 && !slices.Contains(models.Names(), o.model):
 		return &models.UnknownModelError{Name: o.model, Nearest: models.Nearest(o.model, models.Names())}
+	case isPipeline(o.model):
+		return o.checkPainting()
 	case inputs > 1:
 		return cli.Usagef("-image, -input and -eval exclude each other")
 	case inputs == 0 && !o.verify && !o.profile && (o.index == "" || len(o.texts) == 0):
@@ -143,6 +147,9 @@ func (o *options) check() error {
 		return cli.Usagef("-save goes with -image or -input alone")
 	case o.eval != "" && (o.verify || o.profile):
 		return cli.Usagef("-eval does not go with -verify or -profile")
+	}
+	if err := o.notPainting(); err != nil {
+		return err
 	}
 	if err := o.figures.check(o); err != nil {
 		return err

@@ -25,9 +25,9 @@ type figures struct {
 type compared struct{ model, weights string }
 
 func (g *figures) flags(f *flag.FlagSet) {
-	f.StringVar(&g.out, "o", "", "`FILE.png`: the picture that -attention, -pca or -compare draws")
+	f.StringVar(&g.out, "o", "", "`FILE.png`: the picture that a diffusion model makes (or a folder, or a .gif of frames), or that -attention, -pca or -compare draws")
 	f.BoolVar(&g.pca, "pca", false, "with -o: the first three principal components of the patches' features as colours, of all pictures together")
-	f.StringVar(&g.explain, "explain", "", "`FILE.png`: draws where a classifier looks, by all methods that it has")
+	f.StringVar(&g.explain, "explain", "", "`FILE.png`: draws where a classifier looks, by all methods that it has, or which word of a prompt drew what")
 	f.Func("explain-method", "`LIST`: of rollout, heads (attention), cam (class activation map), occlusion; with commas (default all)", func(s string) error {
 		g.methods = nil
 		for _, name := range strings.Split(s, ",") {

@@ -74,9 +74,14 @@ func (a *app) printProfile(ctx context.Context, m *models.Model) error {
 		return err
 	}
 	weights, _ := m.Memory()
+	return a.showProfile(a.head(m), shapeOf(in), timings, weights, plan)
+}
+
+// showProfile prints the dispatches of a forward pass on an input of a shape.
+func (a *app) showProfile(h head, shape []int, timings []gpu.Timing, weights int64, plan gpu.Memory) error {
 	memory := memoryJSON{weights, plan.Arena, plan.Live, plan.Sum, plan.IO}
 	if a.json {
-		return a.documentProfile(m, shapeOf(in), timings, memory)
+		return a.documentProfile(h, shape, timings, memory)
 	}
 	var rows [][]string
 	for _, t := range timings {
@@ -94,11 +99,11 @@ func (a *app) printProfile(ctx context.Context, m *models.Model) error {
 	a.stdout.table([]string{"op", ">dispatches", ">µs", ">of all", ">GFLOP/s", ">GB/s"}, rows)
 	a.stdout.printf("\nmemory: weights %s; activations %s at their peak (alive at once %s, without sharing places %s); inputs, outputs and parameters %s\n",
 		gpu.MiB(memory.Weights), gpu.MiB(memory.Activations), gpu.MiB(memory.Live), gpu.MiB(memory.Unshared), gpu.MiB(memory.IO))
-	fmt.Fprintf(a.stderr, "%s (%s), %s, batch of %d, on %s\n", m.Name, m.Source, m.Precision, shapeOf(in)[0], a.dev.Info())
+	fmt.Fprintf(a.stderr, "%s (%s), %s, batch of %d, on %s\n", h.Model, h.Weights, h.Precision, shape[0], a.dev.Info())
 	return nil
 }
 
-func (a *app) documentProfile(m *models.Model, shape []int, timings []gpu.Timing, memory memoryJSON) error {
+func (a *app) documentProfile(h head, shape []int, timings []gpu.Timing, memory memoryJSON) error {
 	doc := struct {
 		head
 		Input      []int          `json:"input"` // N, C, H, W
@@ -106,7 +111,7 @@ func (a *app) documentProfile(m *models.Model, shape []int, timings []gpu.Timing
 		Memory     memoryJSON     `json:"memory"`
 		Dispatches []dispatchJSON `json:"dispatches"`
 		Totals     []totalJSON    `json:"totals"`
-	}{head: a.head(m), Input: shape, US: sumOf(timings).US, Memory: memory, Totals: totals(timings)}
+	}{head: h, Input: shape, US: sumOf(timings).US, Memory: memory, Totals: totals(timings)}
 	for _, t := range timings {
 		doc.Dispatches = append(doc.Dispatches, dispatchJSON{t.Op, t.Label, t.Shape, t.Kernel, micro(t.Took), giga(t.FLOPs, t.Took), giga(t.Bytes, t.Took)})
 	}

@@ -71,6 +71,16 @@ func (p *progress) rated(done, total int, took time.Duration) {
 	p.draw("pictures", int64(done), int64(total), fmt.Sprintf("%d/%d, %.1f a second, %s left", done, total, rate, left))
 }
 
+// steps is a bar of a scheduler's steps, with how fast.
+func (p *progress) steps(done, total int, took time.Duration) {
+	each := took / time.Duration(max(1, done))
+	rate := fmt.Sprintf("%.2f it/s", 1/max(each.Seconds(), 1e-9))
+	if each > time.Second {
+		rate = fmt.Sprintf("%.2f s/it", each.Seconds())
+	}
+	p.draw("steps", int64(done), int64(total), fmt.Sprintf("%d/%d, %s", done, total, rate))
+}
+
 // download is a bar of a file's bytes, nil where none is wanted.
 func (p *progress) download(h *weights.Hub) func(file string, done, total int64) {
 	if p.w == nil || h.NoBars {

@@ -74,6 +74,8 @@ func (a *app) do(ctx context.Context) error {
 		return a.verifyGoldens(ctx)
 	case len(a.compare) > 0:
 		return a.compareModels(ctx)
+	case isPipeline(a.model):
+		return a.paint(ctx)
 	}
 	m, err := a.load(ctx)
 	if err != nil {

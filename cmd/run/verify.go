@@ -172,29 +172,31 @@ func (a *app) verifyModel(ctx context.Context, m *models.Model) error {
 	if err != nil {
 		return err
 	}
+	return a.showChecks(a.head(m), checks)
+}
+
+// showChecks prints the operations of a model and how they compare with the CPU.
+func (a *app) showChecks(h head, checks []gpu.OpCheck) error {
 	var failed []error
 	for _, c := range checks {
 		if c.Err != nil {
-			failed = append(failed, fmt.Errorf("%w: %s (%s): %w", cli.ErrMismatch, m.Name, m.Precision, c.Err))
+			failed = append(failed, fmt.Errorf("%w: %s (%s): %w", cli.ErrMismatch, h.Model, h.Precision, c.Err))
 		}
 	}
-	if a.json {
-		err = a.documentChecks(m, checks, len(failed) == 0)
-	} else {
+	if !a.json {
 		a.printChecks(checks)
-	}
-	if err != nil {
+	} else if err := a.documentChecks(h, checks, len(failed) == 0); err != nil {
 		return err
 	}
-	return a.verified(failed, fmt.Sprintf("%s (%s), %s: all %d operations agree with the CPU", m.Name, m.Source, m.Precision, len(checks)))
+	return a.verified(failed, fmt.Sprintf("%s (%s), %s: all %d operations agree with the CPU", h.Model, h.Weights, h.Precision, len(checks)))
 }
 
-func (a *app) documentChecks(m *models.Model, checks []gpu.OpCheck, ok bool) error {
+func (a *app) documentChecks(h head, checks []gpu.OpCheck, ok bool) error {
 	doc := struct {
 		head
 		OK  bool     `json:"ok"`
 		Ops []opJSON `json:"ops"`
-	}{head: a.head(m), OK: ok}
+	}{head: h, OK: ok}
 	for _, c := range checks {
 		o := opJSON{Op: c.Op, Label: c.Label, Kernel: c.Kernel, NMSE: number(c.NMSE), Allowed: c.Allowed}
 		if c.Err != nil {

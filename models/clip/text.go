@@ -49,6 +49,13 @@ func (t *Text) Hidden(r *gpu.Recorder, ids, lengths *gpu.Tensor, blocks int) *gp
 	return transformer.Encode(r, "text.", t.Blocks[:blocks], x, lengths, transformer.None)
 }
 
+// Embed is the projection [N, P] of the token at [N, 1] of each text, whose hidden
+// states x [N, T, D] have gone through the first blocks of them: SDXL's pooled prompt.
+func (t *Text) Embed(r *gpu.Recorder, x, at *gpu.Tensor, blocks int) *gpu.Tensor {
+	x = transformer.Encode(r, "text.rest.", t.Blocks[blocks:], x, nil, transformer.None)
+	return t.Projection.Forward(r, t.Norm.Forward(r, ops.Take(r, x, at)))
+}
+
 // ForwardText records the tower on token ids [N, T], of which lengths [N] are no
 // padding (nil: all); the token that is pooled of each text is named by at [N], as
 // [Text.Pooled] gives it. A tower of a dual encoder has the output text_embeds [N, D], of unit length; one on its own

@@ -136,7 +136,7 @@ func (j *jsonConfig) refuse() error {
 		"center_input_sample": j.Center, "resnet_skip_time_act": j.SkipTimeAct, "dual_cross_attention": j.DualCross, "class_embeddings_concat": j.ClassConcat,
 		"only_cross_attention": strings.Contains(string(j.OnlyCross), "true"), "mid_block_only_cross_attention": j.MidOnlyCross != nil && *j.MidOnlyCross,
 		"encoder_hid_dim": j.ContextDim != nil || set(j.ContextType), "time_embedding_act_fn": set(j.TimeAct), "timestep_post_act": set(j.TimePost),
-		"time_cond_proj_dim": j.TimeCond != nil, "cross_attention_norm": set(j.CrossNorm), "num_class_embeds": j.Classes != nil && !set(j.ClassType),
+		"cross_attention_norm": set(j.CrossNorm), "num_class_embeds": j.Classes != nil && !set(j.ClassType),
 		"reverse_transformer_layers_per_block": len(j.DepthUp) > 0 && string(j.DepthUp) != "null",
 		"norm_num_groups: null":                j.Groups == nil, "mid_block_scale_factor": j.MidScale != 1, "resnet_out_scale_factor": j.OutScale != 1,
 		"attn_norm_num_groups": j.AttnGroups != nil && (j.Groups == nil || *j.AttnGroups != *j.Groups),
@@ -270,6 +270,12 @@ func (j *jsonConfig) heads(i int) (int, error) {
 
 // embeddings reads what is added to the time.
 func (j *jsonConfig) embeddings(c *Config) error {
+	if j.TimeCond != nil {
+		c.TimeCond = *j.TimeCond
+		if err := diffusion.Positive(map[string]int{"time_cond_proj_dim": c.TimeCond}); err != nil {
+			return err
+		}
+	}
 	if j.ClassType != nil {
 		if err := diffusion.OneOf("class_embed_type", *j.ClassType, "timestep", "projection"); err != nil {
 			return err

@@ -26,6 +26,7 @@ type Config struct {
 	CosFirst  bool    // the cosines of a time precede its sines
 	FreqShift float64 // of the frequencies; see [ops.Builder.Sinusoid]
 
+	TimeCond  int  // width of what is told beside the time, the guidance of distilled models; 0: nothing
 	Class     int  // width of the class's embedding, 0: none
 	ClassTime bool // the class is a number, embedded as the time is
 	Added     int  // width of SDXL's pooled prompt and sizes together, 0: none

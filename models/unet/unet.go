@@ -29,8 +29,9 @@ type Model struct {
 
 // MLP brings an embedding to the width that the blocks take.
 type MLP struct {
-	Linear1 ops.Linear `w:"linear_1"`
-	Linear2 ops.Linear `w:"linear_2"`
+	Cond    *ops.Linear `w:"cond_proj"` // of what is told beside the embedding, or nil
+	Linear1 ops.Linear  `w:"linear_1"`
+	Linear2 ops.Linear  `w:"linear_2"`
 
 	act ops.Activation
 }
@@ -41,6 +42,10 @@ type Inputs struct {
 	Time    *gpu.Tensor // f32 [N, 1] dense
 	Context *gpu.Tensor // the prompt, an activation [N, T, Context], where the network takes one
 
+	// Watch is given the attention to the prompt, if it is not nil: see [diffusion.Prompt].
+	Watch func(probs *gpu.Tensor, h, w int)
+
+	TimeCond   *gpu.Tensor // an activation [N, TimeCond], where the network takes one
 	Class      *gpu.Tensor // [N, Class] activation, or with ClassTime f32 [N, 1] dense
 	TextEmbeds *gpu.Tensor // SDXL's pooled prompt, an activation [N, P]
 	TimeIDs    *gpu.Tensor // SDXL's sizes of pictures, f32 [N, S] dense
@@ -55,6 +60,10 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 	var err error
 	if m.times, err = b.Sinusoid(c.Widths()[0], c.CosFirst, c.FreqShift); err != nil {
 		return nil, err
+	}
+	if c.TimeCond > 0 {
+		cond := b.Linear(c.TimeCond, c.Widths()[0], false)
+		m.Time.Cond = &cond
 	}
 	if c.Class > 0 {
 		class := newMLP(b, c.Class, c.Block)
@@ -141,14 +150,15 @@ func (m *MLP) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...ops.Epilogue) *
 
 // Forward records one estimate, [N, H, W, Out].
 func (m *Model) Forward(r *gpu.Recorder, in Inputs) *gpu.Tensor {
-	time := m.embed(r, in)              // [N E]
+	time := m.embed(r, in) // [N E]
+	prompt := &diffusion.Prompt{States: in.Context, Watch: in.Watch}
 	x := m.ConvIn.Forward(r, in.Sample) // [N H W C]
 	r.TapNCHW("conv_in", x)
 	skips := []*gpu.Tensor{x}
 	for i := range m.Down {
 		s, name := &m.Down[i], fmt.Sprintf("down_blocks.%d", i)
 		for j := range s.Blocks {
-			x = s.Step(r, name, j, x, time, in.Context)
+			x = s.Step(r, name, j, x, time, prompt)
 			skips = append(skips, x)
 		}
 		if s.Down != nil {
@@ -157,13 +167,13 @@ func (m *Model) Forward(r *gpu.Recorder, in Inputs) *gpu.Tensor {
 		}
 	}
 	if m.Middle != nil {
-		x = m.Middle.Forward(r, "mid_block", x, time, in.Context)
+		x = m.Middle.Forward(r, "mid_block", x, time, prompt)
 	}
 	for i := range m.Up {
 		s, name := &m.Up[i], fmt.Sprintf("up_blocks.%d", i)
 		for j := range s.Blocks {
 			last := len(skips) - 1
-			x = s.Step(r, name, j, ops.Concat(r, x, skips[last]), time, in.Context)
+			x = s.Step(r, name, j, ops.Concat(r, x, skips[last]), time, prompt)
 			skips = skips[:last]
 		}
 		if s.Up != nil { // to the size of what comes next, which is odd where half of it was rounded up
@@ -177,7 +187,11 @@ func (m *Model) Forward(r *gpu.Recorder, in Inputs) *gpu.Tensor {
 // embed is the time with all else that is no map or prompt, [N, E], as the
 // blocks take it: behind their activation.
 func (m *Model) embed(r *gpu.Recorder, in Inputs) *gpu.Tensor {
-	t := m.Time.Forward(r, m.times.Forward(r, in.Time))
+	t := m.times.Forward(r, in.Time)
+	if m.Time.Cond != nil {
+		t = m.Time.Cond.Forward(r, in.TimeCond, ops.Residual(t))
+	}
+	t = m.Time.Forward(r, t)
 	r.Tap("time_embedding", t)
 	if m.Class != nil {
 		class := in.Class

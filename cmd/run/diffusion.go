@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"saccade/cmd/internal/cli"
+	"saccade/models/diffusion"
+	"saccade/weights"
+)
+
+// paintingJSON is the document of what a pipeline drew.
+type paintingJSON struct {
+	head
+	Prompt      string                `json:"prompt,omitempty"`
+	Negative    string                `json:"negative_prompt,omitempty"`
+	Steps       int                   `json:"steps"`
+	Guidance    float64               `json:"guidance"`
+	Scheduler   string                `json:"scheduler"`
+	Strength    float64               `json:"strength,omitempty"`
+	Width       int                   `json:"width"`
+	Height      int                   `json:"height"`
+	Images      []paintedJSON         `json:"images"`
+	Truncated   string                `json:"truncated,omitempty"` // of the prompt
+	Words       []wordJSON            `json:"words,omitempty"`     // with -explain
+	Explanation *writtenJSON          `json:"explanation,omitempty"`
+	Memory      *diffusion.MemoryPlan `json:"memory,omitempty"`
+	MS          paintTimesJSON        `json:"ms"`
+}
+
+// paintedJSON is one picture and where it is.
+type paintedJSON struct {
+	Path string `json:"path,omitempty"`
+	Seed uint64 `json:"seed"`
+}
+
+// paintTimesJSON is what the parts of a call took, in milliseconds.
+type paintTimesJSON struct {
+	Load   float64 `json:"load"`   // configurations, prompt, weights, compilation
+	Step   float64 `json:"step"`   // the mean of one
+	Decode float64 `json:"decode"` // of all pictures
+}
+
+// painter is one call with a diffusion pipeline.
+type painter struct {
+	*app
+	p     *diffusion.Pipeline
+	began time.Time
+	load  time.Duration // to the first step
+	steps time.Duration // of all steps
+	after time.Duration // decoding
+	done  int           // steps of all runs
+	doc   paintingJSON
+}
+
+// paint is what the flags ask for of a pipeline.
+func (a *app) paint(ctx context.Context) error {
+	w := &painter{app: a, began: time.Now()}
+	in, err := a.readPainting()
+	if err != nil {
+		return err
+	}
+	if err := a.open(); err != nil {
+		return err
+	}
+	hub := weights.HubFromEnv()
+	bar := a.progress()
+	hub.Progress = bar.download(hub)
+	w.p, err = diffusion.Open(ctx, a.dev, a.model, a.weights, diffusion.Options{Precision: a.precision, Hub: hub, Tokenizer: a.tokenizer,
+		PredictionType: a.prediction, LoRA: a.loras, LowMemory: a.lowMemory, Tiled: a.tiled})
+	bar.clear()
+	if err != nil {
+		return err
+	}
+	defer w.p.Close()
+	for _, l := range w.p.LoRAs() {
+		if n := len(l.Unmatched); n > 0 {
+			fmt.Fprintf(a.stderr, "LoRA %s: %s changed; %s of it the pipeline does not have, such as %s\n", l.File, count(l.Layers, "layer"), count(n, "layer"), l.Unmatched[0])
+		}
+	}
+	q, err := w.request(in)
+	if err == nil {
+		err = w.do(ctx, q)
+	}
+	var bad *diffusion.RequestError
+	if errors.As(err, &bad) {
+		return cli.Usage(err)
+	}
+	return err
+}
+
+// do is one of what there is to do with a request.
+func (w *painter) do(ctx context.Context, q diffusion.Request) error {
+	switch {
+	case w.verify:
+		return w.verifyStep(ctx, q)
+	case w.profile:
+		return w.profileStep(ctx, q)
+	case w.forward:
+		return w.drawForward(ctx, q)
+	case w.frames > 0:
+		return w.drawFrames(ctx, q)
+	}
+	return w.drawPictures(ctx, q)
+}
+
+// request makes the flags' request to the pipeline.
+func (w *painter) request(in *paintingInput) (diffusion.Request, error) {
+	q := w.p.Defaults()
+	if w.batch > 0 {
+		q.Items = w.batch
+	}
+	for _, set := range []struct {
+		to    *int
+		value int
+	}{{&q.Height, w.height}, {&q.Width, w.width}, {&q.Steps, w.painting.steps}} {
+		if set.value > 0 {
+			*set.to = set.value
+		}
+	}
+	if !math.IsNaN(w.guidance) {
+		q.Guidance = w.guidance
+	}
+	q.Prompts, q.Scheduler, q.ClipSkip, q.Watch = w.prompts, w.scheduler, w.clipSkip, w.explain != ""
+	if len(q.Prompts) > 1 {
+		q.Prompts = q.Prompts[:1]
+	}
+	if w.given["negative-prompt"] {
+		q.Negative = &w.negative
+	}
+	if err := in.fill(w, &q); err != nil {
+		return q, err
+	}
+	q.Seeds = seeds(w.seed, q.Items)
+	if w.seed < 0 {
+		fmt.Fprintf(w.stderr, "seed %d\n", q.Seeds[0])
+	}
+	return q, nil
+}
+
+// seeds counts up from one, or from a random one that people can type.
+func seeds(first int64, n int) []uint64 {
+	begin := uint64(first)
+	if first < 0 {
+		begin = uint64(rand.Uint32())
+	}
+	out := make([]uint64, n)
+	for i := range out {
+		out[i] = begin + uint64(i)
+	}
+	return out
+}
+
+// finish runs a request to its end, with a bar. An interrupt ends it early; with
+// -partial there is a result then too.
+func (w *painter) finish(ctx context.Context, q diffusion.Request) (*diffusion.Run, *diffusion.Result, error) {
+	if err := w.plan(&q); err != nil {
+		return nil, nil, err
+	}
+	run, err := w.p.Start(ctx, q)
+	if err != nil {
+		return nil, nil, err
+	}
+	w.load += time.Since(w.began)
+	w.warn(q, run)
+	if err := w.step(ctx, run); err != nil && !(w.partial && ctx.Err() != nil && run.Done() > 0) {
+		run.Close()
+		return nil, nil, err
+	}
+	began := time.Now()
+	result, err := run.Result(context.WithoutCancel(ctx))
+	w.after += time.Since(began)
+	w.began = time.Now()
+	if err != nil {
+		run.Close()
+		return nil, nil, err
+	}
+	if result.Fallback {
+		fmt.Fprintf(w.stderr, "the decoder's halves overflowed; it ran in f32\n")
+	}
+	return run, result, nil
+}
+
+// plan finds out what the request takes on the device, and tells it once.
+func (w *painter) plan(q *diffusion.Request) (err error) {
+	if q.Memory, err = w.p.Plan(*q); err == nil && w.doc.Memory == nil {
+		fmt.Fprintf(w.stderr, "memory: %s\n", q.Memory)
+		w.doc.Memory = q.Memory
+	}
+	return err
+}
+
+// step does all steps.
+func (w *painter) step(ctx context.Context, run *diffusion.Run) error {
+	bar, began := w.progress(), time.Now()
+	defer func() {
+		bar.clear()
+		w.steps += time.Since(began)
+		w.done += run.Done()
+	}()
+	for run.Next() {
+		if err := run.Step(ctx); err != nil {
+			return err
+		}
+		bar.steps(run.Done(), run.Steps(), time.Since(began))
+	}
+	return nil
+}
+
+// drawPictures makes the request's pictures, and writes them.
+func (w *painter) drawPictures(ctx context.Context, q diffusion.Request) error {
+	run, result, err := w.finish(ctx, q)
+	if err != nil {
+		return err
+	}
+	defer run.Close()
+	images := toPictures(result.Image, q.Items, q.Height, q.Width)
+	if err := w.writePictures(images, q); err != nil {
+		return err
+	}
+	if w.explain != "" {
+		if err := w.explainPrompt(run, images[0]); err != nil {
+			return err
+		}
+	}
+	if w.save != "" {
+		if err := w.saveResult(q, result); err != nil {
+			return err
+		}
+	}
+	if err := w.report(q); err != nil || ctx.Err() == nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// warn tells what the text towers did not see of the prompts.
+func (w *painter) warn(q diffusion.Request, run *diffusion.Run) {
+	for i, rest := range run.Truncated {
+		if rest != "" {
+			fmt.Fprintf(w.stderr, "the prompt is too long: its end was left out: %q\n", rest)
+			if w.doc.Truncated == "" && i == 0 {
+				w.doc.Truncated = rest
+			}
+		}
+	}
+}

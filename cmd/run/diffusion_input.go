@@ -1,0 +1,200 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"saccade/models"
+	"saccade/models/diffusion"
+	"saccade/picture"
+	"saccade/weights"
+)
+
+// paintingInput is what files give to a pipeline.
+type paintingInput struct {
+	image, mask *picture.Image           // or nil
+	raw         map[string]*models.Array // of -input, or nil
+}
+
+// The raw inputs of a pipeline. Noise of step N is noise.N.
+const (
+	rawLatents = "latents"
+	rawContext = "encoder_hidden_states"
+	rawPooled  = "text_embeds"
+	rawNoise   = "noise."
+)
+
+// readPainting reads the files that flags name, before anything is loaded.
+func (a *app) readPainting() (*paintingInput, error) {
+	in := &paintingInput{}
+	var err error
+	if a.initImage != "" {
+		if in.image, err = a.decode(a.initImage); err != nil {
+			return nil, err
+		}
+	}
+	if a.mask != "" {
+		if in.mask, err = a.decode(a.mask); err != nil {
+			return nil, err
+		}
+		if in.mask.W != in.image.W || in.mask.H != in.image.H {
+			return nil, fmt.Errorf("mask %s: it is %dx%d and the picture %s %dx%d (width x height); give one of the picture's size", a.mask, in.mask.W, in.mask.H, a.initImage, in.image.W, in.image.H)
+		}
+	}
+	if a.input != "" {
+		if in.raw, err = readTensors(a.input); err != nil {
+			return nil, err
+		}
+	}
+	for _, path := range []string{a.save, a.explain} {
+		if path != "" {
+			if err := checkWritable(path); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return in, a.checkPaintingPath()
+}
+
+// readTensors reads all tensors of a file.
+func readTensors(path string) (map[string]*models.Array, error) {
+	file, err := weights.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("input: %w", err)
+	}
+	defer file.Close()
+	all := map[string]*models.Array{}
+	for _, name := range file.Names() {
+		if known := name == rawLatents || name == rawContext || name == rawPooled || strings.HasPrefix(name, rawNoise); !known {
+			return nil, fmt.Errorf("input %s: a pipeline has no input %s; it takes %s, %sN, %s and %s", path, name, rawLatents, rawNoise, rawContext, rawPooled)
+		}
+		t, _ := file.Tensor(name)
+		v := &models.Array{Shape: t.Shape, Data: make([]float32, t.Len())}
+		if err := t.Float32s(v.Data); err != nil {
+			return nil, fmt.Errorf("input %s: %w", path, err)
+		}
+		all[name] = v
+	}
+	return all, nil
+}
+
+// fill puts what files give into a request.
+func (in *paintingInput) fill(w *painter, q *diffusion.Request) error {
+	if in.image != nil {
+		if err := in.fillPicture(w, q); err != nil {
+			return err
+		}
+	}
+	if latents := in.raw[rawLatents]; latents != nil {
+		if len(latents.Shape) != 4 {
+			return fmt.Errorf("input %s: %s has shape %v, expected [N C H W]", w.input, rawLatents, latents.Shape)
+		}
+		q.Latents, q.Items = latents.Data, latents.Shape[0]
+		q.Height, q.Width = latents.Shape[2]*w.p.Reduction(), latents.Shape[3]*w.p.Reduction()
+	}
+	if context := in.raw[rawContext]; context != nil {
+		if len(context.Shape) != 3 {
+			return fmt.Errorf("input %s: %s has shape %v, expected [N T D]", w.input, rawContext, context.Shape)
+		}
+		q.Embeds = &diffusion.Embeds{Hidden: context.Data, Tokens: context.Shape[1]}
+		if pooled := in.raw[rawPooled]; pooled != nil {
+			q.Embeds.Pooled = pooled.Data
+		}
+	}
+	for name := range in.raw {
+		if strings.HasPrefix(name, rawNoise) {
+			q.Noise = in.noise
+		}
+	}
+	return nil
+}
+
+// noise is the raw input of a step.
+func (in *paintingInput) noise(step int) ([]float32, error) {
+	name := fmt.Sprintf("%s%d", rawNoise, step)
+	if x := in.raw[name]; x != nil {
+		return x.Data, nil
+	}
+	return nil, fmt.Errorf("input: the scheduler takes noise at step %d and there is no %s", step, name)
+}
+
+// fillPicture brings picture and mask to the size that is asked for: with -width
+// or -height that, else the picture's own as far as the pipeline was trained for as
+// many pixels, down to whole latents.
+func (in *paintingInput) fillPicture(w *painter, q *diffusion.Request) error {
+	if w.height == 0 && w.width == 0 {
+		q.Height, q.Width = fit(in.image.H, in.image.W, q.Height*q.Width, w.p.Reduction())
+	}
+	if q.Height%w.p.Reduction() != 0 || q.Width%w.p.Reduction() != 0 {
+		return nil // refused by the pipeline, with the nearest sizes
+	}
+	if in.image.W != q.Width || in.image.H != q.Height {
+		fmt.Fprintf(w.stderr, "the picture of %dx%d is brought to %dx%d (width x height)\n", in.image.W, in.image.H, q.Width, q.Height)
+	}
+	img, err := in.image.Resize(q.Width, q.Height, picture.Lanczos)
+	if err != nil {
+		return err
+	}
+	q.Image = fromPicture(img)
+	if q.Strength = w.strength; w.strength != w.strength { // not given
+		q.Strength = 0.8
+		if in.mask != nil {
+			q.Strength = 1
+		}
+	}
+	if in.mask == nil {
+		return nil
+	}
+	if img, err = in.mask.Resize(q.Width, q.Height, picture.Lanczos); err != nil {
+		return err
+	}
+	q.Mask = make([]float32, img.W*img.H)
+	for i := range q.Mask {
+		if luma := 299*int(img.Pix[3*i]) + 587*int(img.Pix[3*i+1]) + 114*int(img.Pix[3*i+2]); luma >= 127500 {
+			q.Mask[i] = 1
+		}
+	}
+	return nil
+}
+
+// fit is the size of a picture, made smaller where it has more pixels than most,
+// in multiples of unit.
+func fit(h, w, most, unit int) (height, width int) {
+	scale := 1.0
+	if area := float64(h) * float64(w); area > float64(most) {
+		scale = math.Sqrt(float64(most) / area)
+	}
+	whole := func(v int) int { return max(1, int(float64(v)*scale+0.5)/unit) * unit }
+	return whole(h), whole(w)
+}
+
+// fromPicture is a picture as [3 H W] in [−1, 1].
+func fromPicture(img *picture.Image) []float32 {
+	area := img.W * img.H
+	out := make([]float32, 3*area)
+	for i := range area {
+		for c := range 3 {
+			out[c*area+i] = float32(img.Pix[3*i+c])/127.5 - 1
+		}
+	}
+	return out
+}
+
+// toPictures are n pictures of [n C h w] in [−1, 1], grey where C is 1. What goes
+// beyond is clipped.
+func toPictures(x []float32, n, h, w int) []*picture.Image {
+	channels := len(x) / (n * h * w)
+	out := make([]*picture.Image, n)
+	for k := range out {
+		img := picture.New(w, h)
+		for i := range h * w {
+			for c := range 3 {
+				v := x[(k*channels+min(c, channels-1))*h*w+i]
+				img.Pix[3*i+c] = uint8(min(max(float64(v)/2+0.5, 0), 1)*255 + 0.5)
+			}
+		}
+		out[k] = img
+	}
+	return out
+}

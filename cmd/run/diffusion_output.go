@@ -1,0 +1,270 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"image/color/palette"
+	"image/draw"
+	"image/gif"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"saccade/models"
+	"saccade/models/diffusion"
+	"saccade/picture"
+)
+
+// checkPaintingPath finds out before the work whether the pictures can be written.
+func (a *app) checkPaintingPath() error {
+	switch {
+	case a.out == "":
+		return nil
+	case a.toFolder():
+		if err := os.MkdirAll(a.out, 0o755); err != nil {
+			return fmt.Errorf("save %s: %w", a.out, reason(err))
+		}
+		return checkWritable(filepath.Join(a.out, "picture.png"))
+	}
+	return checkWritable(a.out)
+}
+
+// toFolder says that -o names a folder: one that is there, or a name without an
+// extension.
+func (a *app) toFolder() bool {
+	info, err := os.Stat(a.out)
+	return err == nil && info.IsDir() || filepath.Ext(a.out) == ""
+}
+
+// writePictures writes the pictures of a request: one, several in one picture, or
+// each to a folder.
+func (w *painter) writePictures(images []*picture.Image, q diffusion.Request) error {
+	w.doc.Images = nil
+	if w.out == "" {
+		for i := range images {
+			w.doc.Images = append(w.doc.Images, paintedJSON{Seed: q.Seeds[i]})
+		}
+		return nil
+	}
+	if !w.toFolder() {
+		tiled := images[0]
+		if len(images) > 1 {
+			tiled = picture.Tile(images, int(math.Ceil(math.Sqrt(float64(len(images))))), gap)
+		}
+		for i := range images {
+			w.doc.Images = append(w.doc.Images, paintedJSON{w.out, q.Seeds[i]})
+		}
+		return picture.WritePNG(w.out, tiled, w.parameters(q, q.Seeds...))
+	}
+	for i, img := range images {
+		path := filepath.Join(w.out, fmt.Sprintf("seed-%d.png", q.Seeds[i]))
+		if err := picture.WritePNG(path, img, w.parameters(q, q.Seeds[i])); err != nil {
+			return err
+		}
+		w.doc.Images = append(w.doc.Images, paintedJSON{path, q.Seeds[i]})
+	}
+	return nil
+}
+
+// gap is between pictures beside each other, pixels.
+const gap = 2
+
+// parameters is what a picture was made of, as a text chunk of its file under the
+// name and in the form that other programs read.
+func (w *painter) parameters(q diffusion.Request, seeds ...uint64) picture.Text {
+	var s strings.Builder
+	s.WriteString(strings.Join(w.prompts, " → "))
+	if w.negative != "" {
+		fmt.Fprintf(&s, "\nNegative prompt: %s", w.negative)
+	}
+	numbers := strings.Trim(strings.ReplaceAll(fmt.Sprint(seeds), " ", ", "), "[]")
+	fmt.Fprintf(&s, "\nSteps: %d, Sampler: %s, CFG scale: %g, Seed: %s, Size: %dx%d, Model: %s", q.Steps, w.p.SchedulerName(q.Scheduler), q.Guidance, numbers, q.Width, q.Height, w.p.Name)
+	if q.Image != nil {
+		fmt.Fprintf(&s, ", Denoising strength: %g", q.Strength)
+	}
+	for _, l := range w.loras {
+		fmt.Fprintf(&s, ", LoRA: %s:%g", base(l.File), l.Scale)
+	}
+	return picture.Text{Key: "parameters", Value: strings.TrimSpace(s.String())}
+}
+
+// writeFrames writes a sequence: a GIF, one picture, or each to a folder.
+func (w *painter) writeFrames(images []*picture.Image, q diffusion.Request) error {
+	seeds := q.Seeds[:min(1, len(q.Seeds))]
+	switch {
+	case w.toFolder():
+		for i, img := range images {
+			path := filepath.Join(w.out, fmt.Sprintf("frame-%03d.png", i))
+			if err := picture.WritePNG(path, img, w.parameters(q, seeds...)); err != nil {
+				return err
+			}
+			w.doc.Images = append(w.doc.Images, paintedJSON{Path: path, Seed: q.Seeds[0]})
+		}
+		return nil
+	case strings.EqualFold(filepath.Ext(w.out), ".gif"):
+		w.doc.Images = []paintedJSON{{Path: w.out, Seed: q.Seeds[0]}}
+		return writeGIF(w.out, images)
+	}
+	w.doc.Images = []paintedJSON{{Path: w.out, Seed: q.Seeds[0]}}
+	const columns = 10
+	return picture.WritePNG(w.out, picture.Tile(images, min(columns, len(images)), gap), w.parameters(q, seeds...))
+}
+
+// writeGIF writes an endless sequence, ten frames a second, in a fixed palette
+// with dithering. A failure leaves no partial file.
+func writeGIF(path string, images []*picture.Image) error {
+	var g gif.GIF
+	for _, img := range images {
+		src := img.NRGBA()
+		frame := image.NewPaletted(src.Bounds(), palette.Plan9)
+		draw.FloydSteinberg.Draw(frame, src.Bounds(), src, image.Point{})
+		g.Image, g.Delay = append(g.Image, frame), append(g.Delay, 10)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".saccade-*")
+	if err != nil {
+		return fmt.Errorf("save %s: %w", path, reason(err))
+	}
+	err = gif.EncodeAll(f, &g)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Chmod(f.Name(), 0o644)
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("save %s: %w", path, reason(err))
+	}
+	return nil
+}
+
+// saveResult writes the raw outputs.
+func (w *painter) saveResult(q diffusion.Request, r *diffusion.Result) error {
+	outputs := map[string]models.Array{"image": {Shape: []int{q.Items, len(r.Image) / (q.Items * q.Height * q.Width), q.Height, q.Width}, Data: r.Image}}
+	if w.p.Latent() {
+		h, width := q.Height/w.p.Reduction(), q.Width/w.p.Reduction()
+		outputs["latents"] = models.Array{Shape: []int{q.Items, len(r.Latents) / (q.Items * h * width), h, width}, Data: r.Latents}
+	}
+	s := newSaver()
+	s.set(w.input, outputs)
+	return s.write(w.save)
+}
+
+// report prints what was made, or the document, and the summary.
+func (w *painter) report(q diffusion.Request) error {
+	d := &w.doc
+	d.head = w.heading()
+	d.Prompt, d.Negative = strings.Join(w.prompts, " → "), w.negative
+	d.Steps, d.Guidance, d.Scheduler, d.Width, d.Height = q.Steps, q.Guidance, w.p.SchedulerName(q.Scheduler), q.Width, q.Height
+	if q.Image != nil {
+		d.Strength = q.Strength
+	}
+	each := w.steps / time.Duration(max(1, w.done))
+	d.MS = paintTimesJSON{milliseconds(w.load), milliseconds(each), milliseconds(w.after)}
+	if w.json {
+		return w.stdout.document(d)
+	}
+	seen := map[string]bool{}
+	for _, img := range d.Images {
+		if img.Path != "" && !seen[img.Path] {
+			w.stdout.printf("%s\n", img.Path)
+			seen[img.Path] = true
+		}
+	}
+	if d.Explanation != nil {
+		d.Explanation.print(w.stdout)
+	}
+	fmt.Fprintf(w.stderr, "%s (%s), %s, on %s\n", w.model, w.p.Name, w.precision, w.dev.Info())
+	fmt.Fprintf(w.stderr, "load %s, %s of %s, decode %s\n", short(w.load), count(w.done, "step"), short(each), short(w.after))
+	return nil
+}
+
+// drawFrames makes the frames on the way from one seed or prompt to another.
+func (w *painter) drawFrames(ctx context.Context, q diffusion.Request) error {
+	ways, err := w.p.Between(ctx, q, w.prompts, uint64(w.toSeed), w.given["to-seed"], w.frames)
+	if err != nil {
+		return err
+	}
+	var images []*picture.Image
+	for _, way := range ways {
+		run, result, err := w.finish(ctx, way)
+		if err != nil {
+			return err
+		}
+		run.Close()
+		images = append(images, toPictures(result.Image, 1, q.Height, q.Width)...)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if err := w.writeFrames(images, q); err != nil {
+		return err
+	}
+	if err := w.report(q); err != nil || ctx.Err() == nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// drawForward shows how noise takes a picture.
+func (w *painter) drawForward(ctx context.Context, q diffusion.Request) error {
+	w.load = time.Since(w.began)
+	began := time.Now()
+	levels, err := w.p.Forward(ctx, q)
+	if err != nil {
+		return err
+	}
+	w.after = time.Since(began)
+	if err := w.writeFrames(toPictures(levels, len(levels)/len(q.Image), q.Height, q.Width), q); err != nil {
+		return err
+	}
+	return w.report(q)
+}
+
+// heading is what all documents about a pipeline begin with.
+func (w *painter) heading() head {
+	return head{w.model, w.p.Name, w.precision.String(), w.adapterJSON()}
+}
+
+// profileStep prints the time of every dispatch of a warm step.
+func (w *painter) profileStep(ctx context.Context, q diffusion.Request) error {
+	run, err := w.p.Start(ctx, q)
+	if err != nil {
+		return err
+	}
+	defer run.Close()
+	if err := run.Step(ctx); err != nil { // compiles, fills the caches
+		return err
+	}
+	if !run.Next() {
+		if err := run.Restart(ctx); err != nil {
+			return err
+		}
+	}
+	timings, err := run.Profile(ctx)
+	if err != nil {
+		return err
+	}
+	weights, memory := run.StepMemory()
+	return w.showProfile(w.heading(), []int{q.Items, 3, q.Height, q.Width}, timings, weights, memory)
+}
+
+// verifyStep recomputes every operation of the first step on the CPU.
+func (w *painter) verifyStep(ctx context.Context, q diffusion.Request) error {
+	run, err := w.p.Start(ctx, q)
+	if err != nil {
+		return err
+	}
+	defer run.Close()
+	checks, err := run.Verify(ctx)
+	if err != nil {
+		return err
+	}
+	return w.showChecks(w.heading(), checks)
+}

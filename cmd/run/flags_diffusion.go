@@ -1,0 +1,189 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"saccade/cmd/internal/cli"
+	"saccade/models"
+	"saccade/models/diffusion"
+)
+
+// painting are the flags of diffusion models, with which nothing else goes but the
+// common ones.
+type painting struct {
+	prompts                   []string
+	negative                  string
+	steps, width, height      int     // 0: the pipeline's
+	guidance, strength        float64 // NaN: the pipeline's
+	seed                      int64   // less than 0: random
+	scheduler                 string
+	clipSkip                  int
+	initImage, mask           string
+	loras                     []diffusion.Delta
+	tokenizer                 string
+	prediction                string
+	frames                    int
+	toSeed                    int64
+	forward                   bool
+	partial, lowMemory, tiled bool
+}
+
+// paintingFlags are the names of those flags.
+var paintingFlags = []string{"prompt", "negative-prompt", "steps", "width", "height", "guidance", "strength", "seed", "scheduler", "clip-skip",
+	"init-image", "mask", "lora", "tokenizer", "prediction", "frames", "to-seed", "forward", "partial", "low-memory", "tiled"}
+
+func (g *painting) flags(f *flag.FlagSet) {
+	g.guidance, g.strength = math.NaN(), math.NaN()
+	f.Func("prompt", "`TEXT`: what to draw; twice with -frames: from the first to the second", func(s string) error {
+		g.prompts = append(g.prompts, s)
+		return nil
+	})
+	f.StringVar(&g.negative, "negative-prompt", "", "`TEXT`: what not to draw")
+	f.Func("steps", "`N`: evaluations of the scheduler (default the pipeline's)", cli.Whole(&g.steps, 1, math.MaxInt))
+	f.Func("width", "`N`: of the picture, pixels (default the pipeline's)", cli.Whole(&g.width, 1, 1<<16))
+	f.Func("height", "`N`: of the picture, pixels (default the pipeline's)", cli.Whole(&g.height, 1, 1<<16))
+	f.Func("guidance", "`X`: weight of the prompt, at most 1 for none (default the pipeline's)", inRange(&g.guidance, 0, 1000))
+	f.Func("strength", "`X`: with -init-image, the part of the steps that remain, up to 1 (default 0.8, with -mask 1)", inRange(&g.strength, 0, 1))
+	f.Int64Var(&g.seed, "seed", 0, "`N`: of the noise; less than 0: a random one, which is printed (default 0)")
+	f.StringVar(&g.scheduler, "scheduler", "", "`NAME`: "+strings.Join(diffusion.Schedulers(), ", ")+" (default the checkpoint's)")
+	f.Func("clip-skip", "`N`: blocks of the text tower to leave out at its end", cli.Whole(&g.clipSkip, 0, math.MaxInt))
+	f.StringVar(&g.initImage, "init-image", "", "`FILE`: a picture to begin with")
+	f.StringVar(&g.mask, "mask", "", "`FILE`: with -init-image, a picture of its size: white is painted anew, black stays")
+	f.Func("lora", "`FILE[:SCALE]`: a LoRA to merge into the weights; may be repeated", func(s string) error {
+		d, err := parseLoRA(s)
+		g.loras = append(g.loras, d)
+		return err
+	})
+	f.StringVar(&g.tokenizer, "tokenizer", "", "`FOLDER|ID`: the tokenizer of a checkpoint that is a single file")
+	f.Func("prediction", "`epsilon|v_prediction|sample`: what the network of a single file predicts, where its kind's usual is wrong", func(s string) error {
+		if g.prediction = s; !slices.Contains([]string{"epsilon", "v_prediction", "sample"}, s) {
+			return errors.New("expected epsilon, v_prediction or sample")
+		}
+		return nil
+	})
+	f.Func("frames", "`N`: pictures on the way from one seed or prompt to another, to a folder, a .gif or in one picture", cli.Whole(&g.frames, 2, 1000))
+	f.Int64Var(&g.toSeed, "to-seed", 0, "`N`: with -frames, the seed of the last frame")
+	f.BoolVar(&g.forward, "forward", false, "with -init-image: shows how noise takes the picture, -steps levels of it")
+	f.BoolVar(&g.partial, "partial", false, "writes what there is if it is interrupted")
+	f.BoolVar(&g.lowMemory, "low-memory", false, "keeps one part of the pipeline at a time on the device")
+	f.BoolVar(&g.tiled, "tiled", false, "has the autoencoder work in tiles, which need less memory; where it must it does so anyway")
+}
+
+// inRange reads a number from least to most.
+func inRange(into *float64, least, most float64) func(string) error {
+	return func(s string) error {
+		v, err := strconv.ParseFloat(s, 64)
+		if err != nil || !(v >= least && v <= most) {
+			return fmt.Errorf("expected a number from %g to %g", least, most)
+		}
+		*into = v
+		return nil
+	}
+}
+
+// parseLoRA reads FILE[:SCALE]. A colon whose rest is no number is the file's own.
+func parseLoRA(s string) (diffusion.Delta, error) {
+	if i := strings.LastIndex(s, ":"); i > 0 {
+		if scale, err := strconv.ParseFloat(s[i+1:], 64); err == nil {
+			return diffusion.Delta{File: s[:i], Scale: scale}, nil
+		}
+	}
+	if s == "" {
+		return diffusion.Delta{}, errors.New("expected a file")
+	}
+	return diffusion.Delta{File: s, Scale: 1}, nil
+}
+
+// checkPainting finds flags that do not go together with a pipeline.
+func (o *options) checkPainting() error {
+	g := &o.painting
+	for _, name := range []string{"image", "eval", "labels", "top", "pca", "compare", "explain-method", "explain-class", "text", "template", "similar", "index", "examples", "attention", "size", "crop", "mean", "std"} {
+		if o.given[name] {
+			return cli.Usagef("-%s does not go with -model %s, a diffusion pipeline, which takes -prompt, -init-image or -input", name, o.model)
+		}
+	}
+	noPrompt := o.model == "sd" && len(g.prompts) == 0 && o.input == "" && !g.forward
+	switch {
+	case o.profile || o.verify:
+	case noPrompt:
+		return cli.Usagef("no prompt: give -prompt TEXT")
+	case o.out == "" && o.save == "":
+		return cli.Usagef("no output: give -o FILE.png, the picture, or -save FILE.safetensors")
+	}
+	if known := diffusion.Schedulers(); g.scheduler != "" && !slices.Contains(known, g.scheduler) {
+		return cli.Usagef("scheduler %q is unknown; the nearest is %q (-h lists them)", g.scheduler, models.Nearest(g.scheduler, known))
+	}
+	switch {
+	case g.mask != "" && g.initImage == "":
+		return cli.Usagef("-mask goes with -init-image, the picture that stays where it is black")
+	case g.forward && g.initImage == "":
+		return cli.Usagef("-forward needs -init-image, the picture that noise takes")
+	case o.given["strength"] && g.initImage == "":
+		return cli.Usagef("-strength goes with -init-image")
+	case o.given["strength"] && g.strength == 0:
+		return cli.Usagef("-strength 0 leaves no step; expected more than 0, at most 1")
+	case len(g.prompts) > 2 || len(g.prompts) == 2 && g.frames == 0:
+		return cli.Usagef("%d prompts; expected one, or with -frames two", len(g.prompts))
+	case g.frames > 0 && len(g.prompts) < 2 && !o.given["to-seed"]:
+		return cli.Usagef("-frames goes from one thing to another: give -to-seed N, or -prompt twice")
+	case g.frames == 0 && o.given["to-seed"]:
+		return cli.Usagef("-to-seed goes with -frames")
+	case g.frames > 0 && o.given["batch"]:
+		return cli.Usagef("-frames and -batch exclude each other")
+	case g.frames > 0 && o.input != "":
+		return cli.Usagef("-frames and -input exclude each other")
+	case o.verify && o.profile:
+		return cli.Usagef("-verify and -profile exclude each other")
+	case o.explain != "" && len(g.prompts) != 1:
+		return cli.Usagef("-explain draws which word of a prompt drew what: give one -prompt")
+	}
+	return o.checkPaintingOut()
+}
+
+// checkPaintingOut looks at the names of the files to write.
+func (o *options) checkPaintingOut() error {
+	ext := strings.ToLower(filepath.Ext(o.out))
+	switch {
+	case ext == ".png" || ext == "":
+	case ext == ".gif" && (o.frames > 0 || o.forward):
+	case ext == ".gif":
+		return cli.Usagef("a GIF is written of several frames: with -frames or -forward")
+	default:
+		return cli.Usagef("pictures are written as PNG: %q should end in .png, or be a folder", o.out)
+	}
+	if o.explain != "" && !strings.EqualFold(filepath.Ext(o.explain), ".png") {
+		return cli.Usagef("pictures are written as PNG: %q should end in .png", o.explain)
+	}
+	return nil
+}
+
+// notPainting refuses the flags of diffusion models for others.
+func (o *options) notPainting() error {
+	for _, name := range paintingFlags {
+		if o.given[name] {
+			return cli.Usagef("-%s goes with a diffusion pipeline: -model %s", name, strings.Join(pipelineNames(), " or "))
+		}
+	}
+	return nil
+}
+
+// isPipeline says that a model is a diffusion pipeline.
+func isPipeline(name string) bool { return slices.Contains(pipelineNames(), name) }
+
+// pipelineNames are the models that are pipelines.
+func pipelineNames() []string {
+	var names []string
+	for _, f := range models.Families() {
+		if f.Pipeline {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}

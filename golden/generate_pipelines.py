@@ -1,0 +1,526 @@
+#!/usr/bin/env python3
+"""Makes the goldens of whole diffusion pipelines: golden/pipelines.
+
+    python golden/generate_pipelines.py             all
+    python golden/generate_pipelines.py sd1_tiny    some
+    python golden/generate_pipelines.py --check     run what is stored again, and compare
+
+A pipeline is a folder as diffusers saves it, with random weights: halves, which the
+reference computes with in f32. Its cases are runs of diffusers' pipelines on the folder,
+in which everything that is random is an input: the pipeline's own draw is latents, that
+of the scheduler in step N is noise.N, and a picture's code is the mean of the
+autoencoder's distribution, not a sample of it. The layout is in README.md.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import sys
+import warnings
+from pathlib import Path
+from unittest import mock
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+
+import diffusers
+import torch
+import transformers
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+from safetensors.torch import load_file, save_file
+from tokenizers import pre_tokenizers
+
+from generate_diffusion import calibrate
+from generate_io import generator, write
+from generate_models import redraw
+
+HERE = Path(__file__).resolve().parent
+
+START, END = "<|startoftext|>", "<|endoftext|>"
+WORDS = """a photo of the red apple on table painting lighthouse in storm an old map sea dog that runs beach cat sleeps chair
+blurry dark bad quality house with door three green birds tree street at night rain woman hat snow mountain , ' s 's""".split()
+SD = {"num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+LONG = "a photo of the red lighthouse in the storm, " * 12
+
+
+# ---- folders ----
+
+
+def dump(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def save(model, folder):
+    """The model's weights as halves, in the library's layout."""
+    model.half().save_pretrained(folder)
+
+
+def tokenizer(folder, pad=END):
+    """A tokenizer's folder as those of Stable Diffusion, which have no tokenizer.json: bytes, bytes
+    at a word's end, and WORDS put together from left to right. It returns the number of entries."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = {}
+    for word in WORDS:
+        *head, last = word
+        parts = [*head, last + "</w>"]
+        merges |= {("".join(parts[:i]), parts[i]): None for i in range(1, len(parts))}
+    entries = letters + [c + "</w>" for c in letters] + ["".join(m) for m in merges] + [START, END]
+    folder.mkdir(parents=True)
+    (folder / "vocab.json").write_text(json.dumps({e: i for i, e in enumerate(entries)}, ensure_ascii=False))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{x} {y}\n" for x, y in merges))
+    special = {"bos_token": START, "eos_token": END, "pad_token": pad, "unk_token": END}
+    dump(folder / "tokenizer_config.json", {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "do_lower_case": True} | special)
+    return len(entries)
+
+
+def text_encoder(folder, cls, g, vocabulary, published=False, **config):
+    """A text tower that pools at the largest id, as those of Stable Diffusion do by their
+    eos_token_id 2. published names its tensors as checkpoints do that transformers 4 wrote."""
+    c = transformers.CLIPTextConfig(
+        vocab_size=vocabulary, max_position_embeddings=77, bos_token_id=0, eos_token_id=2, pad_token_id=1, **config
+    )
+    model = redraw(cls(c), g)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if name.endswith(("out_proj.weight", "fc2.weight")):
+                p.mul_(0.5)
+    save(model, folder)
+    file = folder / "model.safetensors"
+    if published and cls is transformers.CLIPTextModel:
+        save_file({f"text_model.{name}": t for name, t in load_file(file).items()}, file, metadata={"format": "pt"})
+
+
+def vae(folder, g, factor):
+    """An autoencoder that halves three times, so that latents can have odd sides. Its codes are
+    made as large as 1/factor, and the scaled ones 1, as those of a trained one are."""
+    types = dict(down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4)
+    model = diffusers.AutoencoderKL(
+        block_out_channels=[6, 6, 9, 12], layers_per_block=1, norm_num_groups=3, latent_channels=4, scaling_factor=factor, sample_size=40, **types
+    )
+    calibrate(redraw(model, g))
+    with torch.no_grad():
+        model.quant_conv.weight.div_(factor)
+        model.post_quant_conv.weight.mul_(factor)
+    save(model, folder)
+
+
+def denoise(model, g, options):
+    """Make an epsilon network guess most of the noise that it is given, by least squares for its
+    last layer: the latents of a random one grow by the signal's inverse, some 15-fold."""
+    n, side, out = 24, 5, model.config.out_channels
+    x = torch.randn(n, model.config.in_channels, side, side + 2, generator=g)
+    times = torch.rand(n, generator=g) * 999
+    seen = []
+    hook = model.conv_out.register_forward_pre_hook(lambda m, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        model(x, times, **options(n))
+        hook.remove()
+        features = torch.nn.functional.unfold(seen[0], 3, padding=1).transpose(1, 2).flatten(0, 1)
+        noise = x[:, :out].flatten(2).transpose(1, 2).flatten(0, 1)
+        ridge = features.T @ features + 1.0 * torch.eye(features.shape[1])
+        fit = torch.linalg.solve(ridge, features.T @ noise).T.reshape(model.conv_out.weight.shape)
+        model.conv_out.weight.mul_(0.2).add_(fit)
+        model.conv_out.bias.mul_(0.2)
+
+
+def unet(folder, g, epsilon=True, **config):
+    """A network whose maps may have odd sides at every size."""
+    model = diffusers.UNet2DConditionModel(sample_size=5, layers_per_block=1, norm_num_groups=4, **config)
+    calibrate(redraw(model, g))
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if ".attn2.to_k." in name or ".attn2.to_v." in name:  # so that the prompt matters
+                p.mul_(2)
+    c = model.config
+
+    def options(n):
+        o = {"encoder_hidden_states": torch.randn(n, 9, c.cross_attention_dim, generator=g)}
+        if c.addition_embed_type:
+            pooled = c.projection_class_embeddings_input_dim - 6 * c.addition_time_embed_dim
+            o["added_cond_kwargs"] = {"text_embeds": torch.randn(n, pooled, generator=g), "time_ids": torch.full((n, 6), 40.0)}
+        if c.time_cond_proj_dim:
+            o["timestep_cond"] = torch.randn(n, c.time_cond_proj_dim, generator=g)
+        return o
+
+    if epsilon:
+        denoise(model, g, options)
+    save(model, folder)
+
+
+def index(folder, cls, parts, **config):
+    """model_index.json; parts are the names of components' classes by folder."""
+    library = {name: "transformers" if name.startswith("te") or name.startswith("to") else "diffusers" for name in parts}
+    components = {name: [library[name], kind] for name, kind in parts.items()}
+    dump(folder / "model_index.json", {"_class_name": cls, "_diffusers_version": diffusers.__version__} | config | dict(sorted(components.items())))
+
+
+def stable_diffusion(folder, g, scheduler, text, network, cls="StableDiffusionPipeline", pad=END, epsilon=True):
+    """The parts of Stable Diffusion 1 and 2. scheduler is the config as published, without what the class adds."""
+    vocabulary = tokenizer(folder / "tokenizer", pad)
+    text_encoder(folder / "text_encoder", transformers.CLIPTextModel, g, vocabulary, **text)
+    vae(folder / "vae", g, 0.18215)
+    unet(folder / "unet", g, epsilon, cross_attention_dim=text["hidden_size"], **network)
+    dump(folder / "scheduler" / "scheduler_config.json", scheduler)
+    parts = {
+        "scheduler": scheduler["_class_name"],
+        "text_encoder": "CLIPTextModel",
+        "tokenizer": "CLIPTokenizer",
+        "unet": "UNet2DConditionModel",
+        "vae": "AutoencoderKL",
+    }
+    none = {"safety_checker": [None, None], "feature_extractor": [None, None], "image_encoder": [None, None]}
+    index(folder, cls, parts, requires_safety_checker=False, **none)
+
+
+PNDM = {"_class_name": "PNDMScheduler", "_diffusers_version": "0.6.0"} | SD
+PNDM |= {"set_alpha_to_one": False, "skip_prk_steps": True, "steps_offset": 1, "trained_betas": None, "clip_sample": False}
+SD1_TEXT = dict(published=True, hidden_size=20, num_attention_heads=4, num_hidden_layers=3, intermediate_size=44, hidden_act="quick_gelu")
+SD1_UNET = dict(
+    block_out_channels=[8, 16, 16],
+    attention_head_dim=4,
+    down_block_types=["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
+    up_block_types=["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
+)
+SHORT_UNET = dict(
+    block_out_channels=[8, 20],
+    down_block_types=["CrossAttnDownBlock2D", "DownBlock2D"],
+    up_block_types=["UpBlock2D", "CrossAttnUpBlock2D"],
+)
+
+
+def sd1_tiny(folder, g):
+    stable_diffusion(folder, g, PNDM, SD1_TEXT, SD1_UNET)
+
+
+def sd2_tiny(folder, g):
+    scheduler = {"_class_name": "DDIMScheduler", "_diffusers_version": "0.8.0"} | SD
+    scheduler |= {"clip_sample": False, "prediction_type": "v_prediction", "set_alpha_to_one": False}
+    scheduler |= {"skip_prk_steps": True, "steps_offset": 1, "trained_betas": None}
+    text = dict(hidden_size=24, num_attention_heads=3, num_hidden_layers=2, intermediate_size=52, hidden_act="gelu")
+    network = SHORT_UNET | dict(attention_head_dim=[2, 5], use_linear_projection=True, upcast_attention=True)
+    stable_diffusion(folder, g, scheduler, text, network, pad="!", epsilon=False)
+
+
+def inpaint_tiny(folder, g):
+    network = SHORT_UNET | dict(attention_head_dim=4, in_channels=9)
+    stable_diffusion(folder, g, PNDM, SD1_TEXT | {"num_hidden_layers": 2, "published": False}, network, "StableDiffusionInpaintPipeline")
+
+
+def lcm_tiny(folder, g):
+    scheduler = {"_class_name": "LCMScheduler", "_diffusers_version": "0.22.0.dev0"} | SD
+    scheduler |= {"clip_sample": False, "original_inference_steps": 50, "prediction_type": "epsilon", "set_alpha_to_one": True}
+    scheduler |= {"steps_offset": 1, "timestep_scaling": 10.0, "timestep_spacing": "leading", "rescale_betas_zero_snr": False}
+    network = SHORT_UNET | dict(attention_head_dim=4, time_cond_proj_dim=14)
+    stable_diffusion(folder, g, scheduler, SD1_TEXT | {"num_hidden_layers": 2}, network, "LatentConsistencyModelPipeline")
+
+
+def sdxl_tiny(folder, g):
+    vocabulary = tokenizer(folder / "tokenizer")
+    tokenizer(folder / "tokenizer_2", "!")
+    first = dict(published=True, hidden_size=12, num_attention_heads=2, num_hidden_layers=2, intermediate_size=30, hidden_act="quick_gelu")
+    second = dict(hidden_size=18, num_attention_heads=3, num_hidden_layers=3, intermediate_size=40, hidden_act="gelu", projection_dim=14)
+    text_encoder(folder / "text_encoder", transformers.CLIPTextModel, g, vocabulary, **first)
+    text_encoder(folder / "text_encoder_2", transformers.CLIPTextModelWithProjection, g, vocabulary, **second)
+    vae(folder / "vae", g, 0.13025)
+    unet(
+        folder / "unet",
+        g,
+        block_out_channels=[8, 20],
+        down_block_types=["DownBlock2D", "CrossAttnDownBlock2D"],
+        up_block_types=["CrossAttnUpBlock2D", "UpBlock2D"],
+        cross_attention_dim=30,
+        attention_head_dim=[2, 4],
+        transformer_layers_per_block=[1, 2],
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=14 + 6 * 8,
+    )
+    scheduler = {"_class_name": "EulerDiscreteScheduler", "_diffusers_version": "0.19.0.dev0"} | SD
+    scheduler |= {"clip_sample": False, "interpolation_type": "linear", "prediction_type": "epsilon", "sample_max_value": 1.0}
+    scheduler |= {"set_alpha_to_one": False, "skip_prk_steps": True, "steps_offset": 1, "timestep_spacing": "leading"}
+    scheduler |= {"trained_betas": None, "use_karras_sigmas": False}
+    dump(folder / "scheduler" / "scheduler_config.json", scheduler)
+    parts = {
+        "scheduler": "EulerDiscreteScheduler",
+        "text_encoder": "CLIPTextModel",
+        "text_encoder_2": "CLIPTextModelWithProjection",
+        "tokenizer": "CLIPTokenizer",
+        "tokenizer_2": "CLIPTokenizer",
+        "unet": "UNet2DConditionModel",
+        "vae": "AutoencoderKL",
+    }
+    none = {"feature_extractor": [None, None], "image_encoder": [None, None]}
+    index(folder, "StableDiffusionXLPipeline", parts, force_zeros_for_empty_prompt=True, **none)
+
+
+def unconditional(folder, g, cls, scheduler):
+    """google/ddpm-cifar10-32's network, whose sample is the picture."""
+    model = diffusers.UNet2DModel(
+        sample_size=[6, 10],
+        block_out_channels=[10, 20],
+        layers_per_block=1,
+        norm_num_groups=2,
+        down_block_types=["DownBlock2D", "AttnDownBlock2D"],
+        up_block_types=["AttnUpBlock2D", "UpBlock2D"],
+        attention_head_dim=None,
+        downsample_padding=0,
+        flip_sin_to_cos=False,
+        freq_shift=1,
+        norm_eps=1e-6,
+    )
+    calibrate(redraw(model, g))
+    save(model, folder / "unet")
+    dump(folder / "scheduler" / "scheduler_config.json", scheduler)
+    index(folder, cls, {"scheduler": scheduler["_class_name"], "unet": "UNet2DModel"})
+
+
+LINEAR = {"num_train_timesteps": 1000, "beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "linear", "trained_betas": None, "clip_sample": True}
+
+
+def ddpm_tiny(folder, g):
+    scheduler = {"_class_name": "DDPMScheduler", "_diffusers_version": "0.1.1"} | LINEAR | {"variance_type": "fixed_large"}
+    unconditional(folder, g, "DDPMPipeline", scheduler)
+
+
+def ddim_tiny(folder, g):
+    unconditional(folder, g, "DDIMPipeline", {"_class_name": "DDIMScheduler", "_diffusers_version": "0.1.1"} | LINEAR)
+
+
+# ---- cases ----
+
+
+def case(name, pipeline, steps, **options):
+    """A run; what is absent takes diffusers' default. The picture is 24 wide and 40 high if nothing else is said."""
+    return {"name": name, "pipeline": pipeline, "steps": steps, "width": 24, "height": 40, "batch": 1} | options
+
+
+def sd(name, steps=4, pipeline="StableDiffusionPipeline", prompt="a photo of a red apple", guidance=7.5, **options):
+    return case(name, pipeline, steps, prompt=prompt, guidance=guidance, **options)
+
+
+NEGATIVE = "blurry, bad quality"
+IMG2IMG = dict(pipeline="StableDiffusionImg2ImgPipeline", init_image=True)
+INPAINT = dict(pipeline="StableDiffusionInpaintPipeline", init_image=True, mask=True)
+XL = dict(pipeline="StableDiffusionXLPipeline", guidance=5.0)
+ANCESTRAL, MULTISTEP = "EulerAncestralDiscreteScheduler", "DPMSolverMultistepScheduler"
+PIPELINES = {
+    sd1_tiny: [
+        sd("text", negative_prompt=NEGATIVE, width=40, height=56),
+        sd("no_guidance", guidance=1.0),
+        sd("batch", batch=2, steps=3),
+        sd("long_prompt", prompt=LONG, steps=2),
+        sd("euler_ancestral", scheduler=ANCESTRAL),
+        sd("dpm_karras", scheduler=MULTISTEP, scheduler_config={"use_karras_sigmas": True}, steps=5),
+        sd("image_ddim", scheduler="DDIMScheduler", strength=0.6, steps=5, **IMG2IMG),
+        sd("image_pndm", strength=0.6, steps=5, negative_prompt=NEGATIVE, **IMG2IMG),
+        sd("image_euler", strength=0.5, scheduler="EulerDiscreteScheduler", **IMG2IMG),
+        sd("image_heun", strength=0.5, scheduler="HeunDiscreteScheduler", **IMG2IMG),
+        sd("inpaint", strength=1.0, **INPAINT),
+        sd("inpaint_strength", strength=0.7, scheduler="DDIMScheduler", width=40, **INPAINT),
+        sd("clip_skip", clip_skip=1, steps=2),
+    ],
+    sd2_tiny: [sd("text", negative_prompt=NEGATIVE, steps=5, width=56), sd("batch", guidance=3.0, batch=3, steps=2)],
+    inpaint_tiny: [
+        sd("inpaint", strength=1.0, negative_prompt=NEGATIVE, **INPAINT),
+        sd("inpaint_strength", strength=0.7, steps=5, **INPAINT),
+        sd("euler_batch", strength=0.8, steps=3, scheduler="EulerDiscreteScheduler", batch=2, **INPAINT),
+    ],
+    sdxl_tiny: [
+        sd("text", width=40, **XL),
+        sd("negative_prompt", negative_prompt=NEGATIVE, **XL),
+        sd("image", strength=0.5, pipeline="StableDiffusionXLImg2ImgPipeline", guidance=5.0, init_image=True),
+        sd("clip_skip", clip_skip=1, steps=2, **XL),
+        sd("turbo", steps=1, scheduler=ANCESTRAL, scheduler_config={"timestep_spacing": "trailing"}, **XL | {"guidance": 0.0}),
+    ],
+    lcm_tiny: [sd("text", pipeline="LatentConsistencyModelPipeline", guidance=8.5)],
+    ddpm_tiny: [case("sample", "DDPMPipeline", 4, width=10, height=6, batch=2)],
+    ddim_tiny: [case("sample", "DDIMPipeline", 5, width=10, height=6, batch=2)],
+}
+
+
+def picture(g, batch, height, width):
+    """Soft spots with some noise, from -1 to 1."""
+    coarse = torch.rand(batch, 3, 3, 3, generator=g)
+    soft = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear", align_corners=True)
+    return (1.6 * soft + 0.4 * torch.rand(soft.shape, generator=g)) - 1
+
+
+def draw_inputs(folder, c, g):
+    """What a case starts from. The mask is no multiple of a latent pixel."""
+    config = json.loads((folder / "unet" / "config.json").read_text())
+    reduction = 8 if (folder / "vae").exists() else 1
+    shape = c["batch"], config["out_channels"], c["height"] // reduction, c["width"] // reduction
+    inputs = {"latents": torch.randn(shape, generator=g)}
+    inputs |= {f"noise.{i}": torch.randn(shape, generator=g) for i in range(c["steps"])}
+    if c.get("init_image"):
+        inputs["init_image"] = picture(g, c["batch"], c["height"], c["width"])
+    if c.get("mask"):
+        mask = torch.zeros(1, 1, c["height"], c["width"])
+        mask[:, :, 11:29, 5 : c["width"] - 4] = 1
+        inputs["mask"] = mask
+    return inputs
+
+
+@contextlib.contextmanager
+def given(inputs, state):
+    """Inputs in place of draws. state["step"] is the scheduler's step, state["drew"] whether it asked for noise."""
+
+    def pipeline_draw(shape, **_):
+        assert inputs["latents"].shape == torch.Size(shape), f"latents of {tuple(shape)} wanted"
+        return inputs["latents"].clone()
+
+    def scheduler_draw(shape, **_):
+        noise = inputs[f"noise.{state['step']}"]
+        assert noise.shape == torch.Size(shape), f"noise of {tuple(shape)} wanted"
+        state["drew"] = True
+        return noise.clone()
+
+    with contextlib.ExitStack() as stack:
+        for name, module in list(sys.modules.items()):
+            if "randn_tensor" in vars(module) and name.startswith(("diffusers.pipelines", "diffusers.schedulers")):
+                draw = pipeline_draw if name.startswith("diffusers.pipelines") else scheduler_draw
+                stack.enter_context(mock.patch.object(module, "randn_tensor", draw))
+        stack.enter_context(mock.patch.object(DiagonalGaussianDistribution, "sample", lambda self, generator=None: self.mode()))
+        yield
+
+
+def open_pipeline(folder, c):
+    pipe = getattr(diffusers, c["pipeline"]).from_pretrained(folder, dtype=torch.float32)
+    pipe.set_progress_bar_config(disable=True)
+    if "scheduler" in c:
+        pipe.scheduler = getattr(diffusers, c["scheduler"]).from_config(pipe.scheduler.config, **c.get("scheduler_config", {}))
+    if "clip_skip" in c:  # diffusers looks for the last norm where transformers 4 had it
+        object.__setattr__(pipe.text_encoder, "text_model", getattr(pipe.text_encoder, "text_model", pipe.text_encoder))
+    for part in pipe.components.values():
+        if isinstance(part, torch.nn.Module):
+            assert part.dtype == torch.float32, f"{type(part).__name__} is {part.dtype}"
+    return pipe
+
+
+def arguments(c, inputs):
+    """A pipeline's arguments for a case."""
+    if "prompt" not in c:
+        return {"batch_size": c["batch"], "num_inference_steps": c["steps"]}
+    a = {"prompt": c["prompt"], "num_inference_steps": c["steps"], "guidance_scale": c["guidance"]}
+    if c["pipeline"] != "StableDiffusionXLImg2ImgPipeline" and c["pipeline"] != "StableDiffusionImg2ImgPipeline":
+        a |= {"width": c["width"], "height": c["height"]}
+    a |= {k: c[k] for k in ("negative_prompt", "strength", "clip_skip") if k in c}
+    if c.get("init_image"):  # a batch of pictures wants one prompt each
+        a |= {"prompt": [c["prompt"]] * c["batch"], "image": inputs["init_image"]}
+        a |= {"negative_prompt": [c["negative_prompt"]] * c["batch"]} if "negative_prompt" in c else {}
+    else:
+        a["num_images_per_prompt"] = c["batch"]
+    if c.get("mask"):
+        a["mask_image"] = inputs["mask"]
+    return a
+
+
+def watch(pipe, state, out):
+    """Count the scheduler's steps, and keep what it, the text towers and the decoder give."""
+    step = pipe.scheduler.step
+
+    def stepped(*args, **kwargs):
+        got = step(*args, **kwargs)
+        out[f"expected.step.{state['step']}"] = got[0].clone() if isinstance(got, tuple) else got.prev_sample.clone()
+        state["step"] += 1
+        return got
+
+    pipe.scheduler.step = stepped
+    if not hasattr(pipe, "vae"):
+        return
+    encode, decode = pipe.encode_prompt, pipe.vae.decode
+
+    def encoded(*args, **kwargs):
+        got = encode(*args, **kwargs)
+        names = ["prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds"]
+        out.update({f"expected.{n}": t[:1].clone() for n, t in zip(names, got) if t is not None})
+        return got
+
+    def decoded(*args, **kwargs):
+        got = decode(*args, **kwargs)
+        out["expected.image"] = got[0].clone()
+        return got
+
+    pipe.encode_prompt, pipe.vae.decode = encoded, decoded
+
+
+def run(folder, c, inputs):
+    """The outputs of a case, in the order of computation, and whether the scheduler drew noise."""
+    pipe, state, out = open_pipeline(folder, c), {"step": 0, "drew": False}, {}
+    watch(pipe, state, out)
+    options = arguments(c, inputs)
+    if hasattr(pipe, "vae"):
+
+        def ended(_, i, t, kept):  # after what inpainting pastes into the step's latents
+            out[f"expected.step.{i}"] = kept["latents"].clone()
+            return kept
+
+        options |= {"callback_on_step_end": ended, "output_type": "pt"}
+    else:
+        options["output_type"] = "np"
+    with given(inputs, state), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        images = torch.as_tensor(pipe(**options).images)
+    out["expected.latents"] = out[f"expected.step.{state['step'] - 1}"]
+    out.setdefault("expected.image", out["expected.latents"])
+    shown = (out["expected.image"] / 2 + 0.5).clamp(0, 1)
+    assert torch.equal(shown, images if hasattr(pipe, "vae") else images.permute(0, 3, 1, 2)), "the image is not the pipeline's"
+    return out, state["drew"]
+
+
+def generate(root, build, cases):
+    name = build.__name__
+    folder = root / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    build(folder, generator(name))
+    dump(folder / "cases.json", cases)
+    for c in cases:
+        inputs = draw_inputs(folder, c, generator(f"{name} {c['name']}"))
+        out, drew = run(folder, c, inputs)
+        if not drew:
+            inputs = {k: t for k, t in inputs.items() if not k.startswith("noise.")}
+        source = f"diffusers {diffusers.__version__} {c['pipeline']}; transformers {transformers.__version__}; torch {torch.__version__.split('+')[0]}"
+        write(folder / "cases" / f"{c['name']}.safetensors", inputs | out, {"source": source})
+        largest = max(out[k].abs().max().item() for k in out if ".step." in k)
+        print(f"    largest latent {largest:.3g}, last {out['expected.latents'].std():.3g}, image {out['expected.image'].std():.3g}")
+
+
+def check(root, build):
+    """Run the stored cases again from the stored inputs."""
+    folder = root / build.__name__
+    for c in json.loads((folder / "cases.json").read_text()):
+        stored = load_file(folder / "cases" / f"{c['name']}.safetensors")
+        want = {k: t for k, t in stored.items() if k.startswith("expected.")}
+        got, _ = run(folder, c, {k: t for k, t in stored.items() if k not in want})
+        assert got.keys() == want.keys(), f"{folder.name} {c['name']}: {sorted(got.keys() ^ want.keys())}"
+        furthest = max((got[k] - want[k]).abs().max().item() for k in want)
+        print(f"{folder.name} {c['name']}: {len(want)} outputs, furthest {furthest:.3g}")
+
+
+def main():
+    known = {f.__name__: f for f in PIPELINES}
+    parser = argparse.ArgumentParser(description="Makes the goldens of diffusion pipelines; without names, all.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=" ".join(known))
+    parser.add_argument("--out", type=Path, default=HERE / "pipelines")
+    parser.add_argument("--check", action="store_true", help="write nothing: run what is stored again, and compare")
+    args = parser.parse_args()
+    if unknown := set(args.names) - set(known):
+        parser.error(f"unknown: {' '.join(sorted(unknown))}; known: {' '.join(known)}")
+    torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    diffusers.utils.logging.disable_progress_bar()
+    for name in args.names or known:
+        if args.check:
+            check(args.out, known[name])
+        else:
+            generate(args.out, known[name], PIPELINES[known[name]])
+
+
+if __name__ == "__main__":
+    main()

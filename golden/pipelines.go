@@ -1,0 +1,117 @@
+package golden
+
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"saccade/weights"
+)
+
+//go:embed pipelines
+var pipelineFiles embed.FS
+
+// PipelineCase is one run of a diffusion pipeline. A field that is zero was not
+// given, and has diffusers' default; but a Guidance of 0 is 0.
+type PipelineCase struct {
+	Folder          string         `json:"-"`                // the pipeline, one of [Pipelines]
+	Name            string         `json:"name"`             // such as "inpaint_strength"
+	Pipeline        string         `json:"pipeline"`         // diffusers' class, such as "StableDiffusionInpaintPipeline"
+	Prompt          string         `json:"prompt"`           // "" for unconditional ones
+	NegativePrompt  string         `json:"negative_prompt"`  // "" for none
+	Steps           int            `json:"steps"`            // before Strength leaves some out
+	Guidance        float64        `json:"guidance"`         // diffusers' guidance_scale
+	Strength        float64        `json:"strength"`         // above 0 with an InitImage, and else 0
+	Width           int            `json:"width"`            // of the picture, in pixels
+	Height          int            `json:"height"`           // of the picture, in pixels
+	Batch           int            `json:"batch"`            // pictures of the one prompt
+	InitImage       bool           `json:"init_image"`       // whether it begins with a picture
+	Mask            bool           `json:"mask"`             // whether it repaints a part of it
+	ClipSkip        int            `json:"clip_skip"`        // last layers of the text towers that are left out
+	Scheduler       string         `json:"scheduler"`        // class in place of the folder's, whose config it takes; "" for the folder's
+	SchedulerConfig map[string]any `json:"scheduler_config"` // overrides of that config
+}
+
+// Pipelines names the goldens of diffusion pipelines, sorted, such as
+// "sd1_tiny".
+func Pipelines() []string {
+	dirs, err := fs.ReadDir(pipelineFiles, "pipelines")
+	if err != nil {
+		return nil // the folder is embedded
+	}
+	var names []string
+	for _, d := range dirs {
+		names = append(names, d.Name())
+	}
+	return names
+}
+
+// PipelineFS is the folder of a pipeline as diffusers has it: model_index.json
+// and a folder for each part (os.CopyFS writes it to a disk). The goldens lie
+// there too, in cases.json and cases.
+func PipelineFS(name string) (fs.FS, error) {
+	dir := path.Join("pipelines", name)
+	if _, err := fs.Stat(pipelineFiles, path.Join(dir, "model_index.json")); err != nil {
+		return nil, fmt.Errorf("open golden pipeline %s: there is none; there are %s", name, strings.Join(Pipelines(), ", "))
+	}
+	return fs.Sub(pipelineFiles, dir)
+}
+
+// PipelineCases lists the runs of a pipeline.
+func PipelineCases(name string) ([]PipelineCase, error) {
+	folder, err := PipelineFS(name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := fs.ReadFile(folder, "cases.json")
+	if err != nil {
+		return nil, fmt.Errorf("read golden pipeline %s: %w", name, err)
+	}
+	var cases []PipelineCase
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&cases); err != nil {
+		return nil, fmt.Errorf("read golden pipeline %s: cases.json: %w", name, err)
+	}
+	for i := range cases {
+		cases[i].Folder = name
+	}
+	return cases, nil
+}
+
+// Load reads the tensors of a case by name. Inputs:
+//
+//   - latents [N,C,h,w]: the first draw, of variance 1; with a picture, what is
+//     added to it as noise
+//   - noise.K: what the scheduler draws in step K of those that are done; absent
+//     if it never draws
+//   - init_image [N,3,H,W], from -1 to 1, and mask [1,1,H,W], 1 where to repaint
+//
+// Outputs:
+//
+//   - expected.prompt_embeds [1,77,D] and expected.negative_prompt_embeds (with
+//     guidance); of SDXL expected.pooled_prompt_embeds [1,D] and
+//     expected.negative_pooled_prompt_embeds too
+//   - expected.step.K: the latents after step K, one for each time that the
+//     scheduler has
+//   - expected.latents: those after the last, not yet divided by the
+//     autoencoder's scaling factor
+//   - expected.image [N,3,H,W]: what the decoder gives, about -1 to 1, not
+//     clamped; of unconditional pipelines the latents
+func (c PipelineCase) Load() (map[string]Tensor, error) {
+	ckpt, err := weights.OpenFS(pipelineFiles, path.Join("pipelines", c.Folder, "cases", c.Name+".safetensors"))
+	if err != nil {
+		return nil, fmt.Errorf("read golden pipeline %s, case %s: %w", c.Folder, c.Name, err)
+	}
+	tensors := map[string]Tensor{}
+	for _, name := range ckpt.Names() {
+		if tensors[name], err = tensor(ckpt, name); err != nil {
+			return nil, fmt.Errorf("read golden pipeline %s, case %s: %w", c.Folder, c.Name, err)
+		}
+	}
+	return tensors, nil
+}

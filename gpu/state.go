@@ -1,0 +1,33 @@
+package gpu
+
+import "github.com/rajveermalviya/go-webgpu/wgpu"
+
+// State makes a tensor in the layout of activations that keeps its values
+// between the runs of programs, all of which may read and write it: what a loop
+// carries from step to step. It holds zeros at first. Release frees it, after
+// the programs that use it are closed.
+func (d *Device) State(name string, typ DType, groups int, shape ...int) (*Tensor, error) {
+	r := d.Record(typ)
+	t := r.New(name, groups, shape...)
+	if r.err != nil {
+		return nil, r.err
+	}
+	t.place, t.dev = inState, d
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.Fits(t.bytes); err != nil {
+		return nil, err
+	}
+	var err error
+	t.buf, err = d.newBuffer(name, t.bytes+UniformWindow, wgpu.BufferUsage_Storage|wgpu.BufferUsage_Uniform|wgpu.BufferUsage_CopySrc|wgpu.BufferUsage_CopyDst)
+	return t, err
+}
+
+// Read gives the values of a state, padding left out.
+func (t *Tensor) Read() ([]float32, error) {
+	raw, err := t.dev.read(t)
+	if err != nil {
+		return nil, err
+	}
+	return t.decode(raw), nil
+}

@@ -1,0 +1,310 @@
+package diffusion
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"saccade/gpu"
+	"saccade/models/diffusion/scheduler"
+	"saccade/models/unet"
+	"saccade/ops"
+)
+
+// The rows of a step's factors before those of the updates.
+const (
+	rowInput    = iota // the model's input, of the latents
+	rowGuidance        // the output, of those without and with the prompt
+	rowKnown           // what inpainting keeps, of the picture and the noise
+	rowWords           // the attention to the words so far and of the step
+	rowUpdates
+)
+
+// shape is what a loop is recorded for.
+type shape struct {
+	items         int // pictures made at once
+	h, w          int // of the latents
+	channels      int // of the latents
+	guided        bool
+	tokens        int // of the prompts, 0 without
+	pooled, sizes int // SDXL's: width of the pooled prompt, number of the sizes
+	blend         bool
+	words         bool // sum up the attention to the words
+	extra         int  // channels beside the latents in the model's input: an inpainting model's
+}
+
+// evaluations are the items that the model sees at once: with guidance those
+// without the prompt, then those with it.
+func (s shape) evaluations() int {
+	if s.guided {
+		return 2 * s.items
+	}
+	return s.items
+}
+
+// loop is one step of a plan as a program: an evaluation of the model and the
+// scheduler's updates, on states that stay on the device.
+type loop struct {
+	shape
+	net      *unet.Model
+	plan     *scheduler.Plan
+	operands [][]scheduler.Tensor
+	b        *ops.Builder // owns the states
+
+	latents *gpu.Tensor // f32 [items h w channels]
+	kept    []*gpu.Tensor
+	given   map[string]*gpu.Tensor // what does not change from step to step, by input
+	watched []watched
+	program *gpu.Program
+}
+
+// watched is the attention of a layer to the words, summed over the steps: f32
+// [items heads h·w tokens].
+type watched struct {
+	sum  *gpu.Tensor
+	h, w int
+}
+
+// The inputs of a step's program.
+const (
+	inFactors = "factors"
+	inTime    = "timestep"
+	inNoise   = "noise"
+	inCond    = "timestep_cond"
+)
+
+// What is given before the first step.
+const (
+	givenContext = "encoder_hidden_states"
+	givenPooled  = "text_embeds"
+	givenSizes   = "time_ids"
+	givenExtra   = "mask and masked picture"
+	givenImage   = "picture"
+	givenStart   = "first noise"
+	givenMask    = "mask"
+)
+
+// newLoop makes the states and records the step. Weights need not be there yet.
+func newLoop(dev *gpu.Device, precision gpu.DType, net *unet.Model, plan *scheduler.Plan, s shape) (*loop, *gpu.Recorder, error) {
+	l := &loop{shape: s, net: net, plan: plan, operands: plan.Operands(), b: ops.NewBuilder(dev, precision), given: map[string]*gpu.Tensor{}}
+	if err := l.makeStates(precision); err != nil {
+		l.close()
+		return nil, nil, fmt.Errorf("the latents' memory: %w", err)
+	}
+	r := dev.Record(precision)
+	l.record(r)
+	return l, r, r.Err()
+}
+
+func (l *loop) makeStates(precision gpu.DType) (err error) {
+	state := func(name string, typ gpu.DType, shape ...int) *gpu.Tensor {
+		if err != nil {
+			return nil
+		}
+		var t *gpu.Tensor
+		t, err = l.b.State(name, typ, 1, shape...)
+		return t
+	}
+	like := func(name string) *gpu.Tensor { return state(name, gpu.F32, l.items, l.h, l.w, l.channels) }
+	l.latents = like("latents")
+	for i := range l.plan.Kept {
+		l.kept = append(l.kept, like(fmt.Sprintf("kept.%d", i)))
+	}
+	batch := l.evaluations()
+	if l.tokens > 0 {
+		l.given[givenContext] = state(givenContext, precision, batch, l.tokens, l.net.Context)
+	}
+	if l.pooled > 0 {
+		l.given[givenPooled] = state(givenPooled, precision, batch, l.pooled)
+	}
+	if l.extra > 0 {
+		l.given[givenExtra] = state(givenExtra, precision, batch, l.h, l.w, l.extra)
+	}
+	if l.blend {
+		for _, name := range []string{givenImage, givenStart, givenMask} {
+			l.given[name] = like(name)
+		}
+	}
+	return err
+}
+
+// record takes down one step.
+func (l *loop) record(r *gpu.Recorder) {
+	batch := l.evaluations()
+	factors := r.Input(inFactors, gpu.F32, rowUpdates+len(l.operands), ops.CombineFactors)
+	in := unet.Inputs{Time: r.Input(inTime, gpu.F32, batch, 1), Context: l.given[givenContext], TextEmbeds: l.given[givenPooled]}
+	if l.sizes > 0 {
+		in.TimeIDs = r.Input(givenSizes, gpu.F32, batch, l.sizes)
+	}
+	if l.net.TimeCond > 0 {
+		in.TimeCond = ops.Pack(r, r.Input(inCond, gpu.F32, batch, l.net.TimeCond), 1)
+	}
+	in.Sample = ops.Combine(r, r.Precision, batch, factors, rowInput, ops.Operand{X: l.latents})
+	if l.extra > 0 {
+		in.Sample = ops.Concat(r, in.Sample, l.given[givenExtra])
+	}
+	if l.words {
+		in.Watch = l.watch(r, factors)
+	}
+	r.Enter("unet")
+	out := l.net.Forward(r, in)
+	r.Leave()
+	parts := []ops.Operand{{X: out}}
+	if l.guided {
+		parts = append(parts, ops.Operand{X: out, First: l.items})
+	}
+	l.update(r, factors, ops.Combine(r, gpu.F32, l.items, factors, rowGuidance, parts...))
+}
+
+// watch gives the function that records the sum of the attention of a layer, of
+// the evaluations with the prompt.
+func (l *loop) watch(r *gpu.Recorder, factors *gpu.Tensor) func(probs *gpu.Tensor, h, w int) {
+	return func(probs *gpu.Tensor, h, w int) {
+		shape := append([]int{l.items}, probs.Shape[1:]...)
+		sum, err := l.b.State(probs.Name, gpu.F32, 1, shape...)
+		if err != nil {
+			r.Fail(err)
+			return
+		}
+		l.watched = append(l.watched, watched{sum, h, w})
+		step := ops.Operand{X: probs, First: l.evaluations() - l.items}
+		ops.Keep(r, sum, ops.Combine(r, gpu.F32, l.items, factors, rowWords, ops.Operand{X: sum}, step))
+	}
+}
+
+// update records what follows an evaluation.
+func (l *loop) update(r *gpu.Recorder, factors, output *gpu.Tensor) {
+	r.Enter("scheduler")
+	defer r.Leave()
+	tensors := map[scheduler.Tensor]*gpu.Tensor{scheduler.Latents: l.latents, scheduler.Output: output}
+	for i, t := range l.kept {
+		tensors[scheduler.Kept+scheduler.Tensor(i)] = t
+	}
+	if l.noisy() {
+		tensors[scheduler.Noise] = r.Input(inNoise, gpu.F32, l.items, l.h, l.w, l.channels)
+	}
+	updated := map[scheduler.Tensor]bool{}
+	for k, u := range l.plan.Steps[0].Updates {
+		var xs []ops.Operand
+		for _, of := range l.operands[k] {
+			xs = append(xs, ops.Operand{X: tensors[of]})
+		}
+		tensors[u.To] = ops.Combine(r, gpu.F32, l.items, factors, rowUpdates+k, xs...)
+		updated[u.To] = true
+	}
+	if l.blend {
+		known := ops.Combine(r, gpu.F32, l.items, factors, rowKnown, ops.Operand{X: l.given[givenImage]}, ops.Operand{X: l.given[givenStart]})
+		tensors[scheduler.Latents] = ops.Blend(r, tensors[scheduler.Latents], known, l.given[givenMask])
+	}
+	ops.Keep(r, l.latents, tensors[scheduler.Latents])
+	for i, t := range l.kept {
+		if of := scheduler.Kept + scheduler.Tensor(i); updated[of] {
+			ops.Keep(r, t, tensors[of])
+		}
+	}
+}
+
+// noisy says that some step takes noise.
+func (l *loop) noisy() bool {
+	for _, s := range l.plan.Steps {
+		if s.Noise {
+			return true
+		}
+	}
+	return false
+}
+
+// begin brings to the device what all steps take, by input, and the latents: the
+// sum of first, the noise and with a picture that one, times the factors. What is
+// of an item is [items, …] or of the evaluations, in PyTorch's order but for maps,
+// whose channels are last.
+func (l *loop) begin(ctx context.Context, dev *gpu.Device, precision gpu.DType, given map[string][]float32, noise, image []float32, level scheduler.Level) error {
+	r := dev.Record(precision)
+	in := map[string]any{inNoise: noise, "image": image, inFactors: factorRow(level.Noise, level.Image)}
+	factors := r.Input(inFactors, gpu.F32, 1, ops.CombineFactors)
+	dims := []int{l.items, l.h, l.w, l.channels}
+	first := ops.Operand{X: r.Input(inNoise, gpu.F32, dims...)}
+	ops.Keep(r, l.latents, ops.Combine(r, gpu.F32, l.items, factors, 0, first, ops.Operand{X: r.Input("image", gpu.F32, dims...)}))
+	one := r.Input("one", gpu.F32, 1, ops.CombineFactors)
+	in["one"] = factorRow(1)
+	for name, state := range l.given {
+		x := r.Input(name, gpu.F32, state.Shape...)
+		in[name] = given[name]
+		ops.Keep(r, state, ops.Combine(r, state.Type, state.Shape[0], one, 0, ops.Operand{X: x}))
+	}
+	p, err := r.Finish()
+	if err != nil {
+		return fmt.Errorf("preparing the latents: %w", err)
+	}
+	defer p.Close()
+	_, err = p.Run(ctx, in)
+	return err
+}
+
+// factorRow is the factors of one combination.
+func factorRow(f ...float64) []float32 {
+	row := make([]float32, ops.CombineFactors)
+	for i, v := range f {
+		row[i] = float32(v)
+	}
+	return row
+}
+
+// inputs are those of step i; noise [items h w channels] is unread where no step
+// takes any.
+func (l *loop) inputs(i int, guidance float64, sizes, noise []float32) map[string]any {
+	s := l.plan.Steps[i]
+	next := scheduler.Level{Image: 1}
+	if i+1 < len(l.plan.Steps) {
+		next = l.plan.Steps[i+1].Level
+	}
+	output := factorRow(1)
+	if l.guided {
+		output = factorRow(scheduler.Guidance(guidance))
+	}
+	words := factorRow(1, 1)
+	if i == 0 {
+		words = factorRow(0, 1)
+	}
+	factors := slices.Concat(factorRow(s.InputScale), output, factorRow(next.Image, next.Noise), words)
+	for k, u := range s.Updates {
+		row := factorRow(u.Factors(l.operands[k])...)
+		row[ops.MostCombined] = float32(u.Clip)
+		factors = append(factors, row...)
+	}
+	times := make([]float32, l.evaluations())
+	for k := range times {
+		times[k] = float32(s.Timestep)
+	}
+	in := map[string]any{inFactors: factors, inTime: times}
+	if l.sizes > 0 {
+		in[givenSizes] = sizes
+	}
+	if l.net.TimeCond > 0 {
+		in[inCond] = repeat(guidanceEmbedding(guidance, l.net.TimeCond), l.evaluations(), l.net.TimeCond)
+	}
+	if l.noisy() {
+		in[inNoise] = noise
+	}
+	return in
+}
+
+// guidanceEmbedding is how models distilled with guidance are told its weight
+// (Meng et al. 2023; get_guidance_scale_embedding of diffusers): sines, then
+// cosines, of a thousand times it less 1.
+func guidanceEmbedding(guidance float64, width int) []float32 {
+	out, half := make([]float32, width), width/2
+	for i := range half {
+		angle := 1000 * (guidance - 1) * math.Exp(-math.Log(10000)*float64(i)/float64(half-1))
+		out[i], out[half+i] = float32(math.Sin(angle)), float32(math.Cos(angle))
+	}
+	return out
+}
+
+func (l *loop) close() {
+	if l.program != nil {
+		l.program.Close()
+	}
+	l.b.Close()
+}

@@ -1,0 +1,172 @@
+package diffusion
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"saccade/gpu"
+)
+
+// Stage is what a part of a run takes on the device, in bytes.
+type Stage struct {
+	Name        string `json:"name"`
+	Weights     int64  `json:"weights"`
+	Activations int64  `json:"activations"` // with inputs and outputs
+	Binding     int64  `json:"binding"`     // the largest window that a dispatch has of a tensor
+}
+
+// MemoryPlan is what a run takes, part by part in the order of use.
+type MemoryPlan struct {
+	Stages []Stage `json:"stages"`
+	// LowMemory says that parts are dropped after use, Tiled that the autoencoder
+	// works in tiles.
+	LowMemory bool  `json:"low_memory"`
+	Tiled     bool  `json:"tiled"`
+	Peak      int64 `json:"peak"`
+}
+
+// String is the plan in one line.
+func (m *MemoryPlan) String() string {
+	var s strings.Builder
+	var binding int64
+	for _, stage := range m.Stages {
+		fmt.Fprintf(&s, "%s %s + %s, ", stage.Name, gpu.MiB(stage.Weights), gpu.MiB(stage.Activations))
+		binding = max(binding, stage.Binding)
+	}
+	fmt.Fprintf(&s, "peak %s, largest binding %s", gpu.MiB(m.Peak), gpu.MiB(binding))
+	if m.LowMemory {
+		s.WriteString("; parts are dropped after use")
+	}
+	if m.Tiled {
+		s.WriteString("; the autoencoder works in tiles")
+	}
+	return s.String()
+}
+
+// Plan finds out what a request takes, without taking it, and how it can be done:
+// with all parts on the device, else dropping each after its use, else with the
+// autoencoder in tiles. It refuses what does not fit, and says what would.
+func (p *Pipeline) Plan(q Request) (*MemoryPlan, error) {
+	plan, err := p.plan(q)
+	var bad *RequestError
+	if err == nil || errors.As(err, &bad) {
+		return plan, err
+	}
+	if fits := p.fitting(q); fits != "" {
+		err = fmt.Errorf("a picture of %dx%d (width x height): %w; %s", q.Width, q.Height, err, fits)
+	}
+	return nil, err
+}
+
+func (p *Pipeline) plan(q Request) (*MemoryPlan, error) {
+	r, err := p.newRun(q)
+	if err != nil {
+		return nil, err
+	}
+	var last error
+	for _, way := range [][2]bool{{false, false}, {true, false}, {true, true}} {
+		m := &MemoryPlan{LowMemory: way[0] || p.lowMemory, Tiled: way[1] || p.tiled}
+		if m.Stages, err = r.stages(m.Tiled); err != nil {
+			last = err
+			continue
+		}
+		var weights, most int64
+		for _, s := range m.Stages {
+			weights += s.Weights
+			m.Peak, most = max(m.Peak, s.Weights+s.Activations), max(most, s.Activations)
+		}
+		if !m.LowMemory {
+			m.Peak = weights + most
+		}
+		if last = p.dev.Fits(m.Peak - p.weightBytes()); last == nil {
+			return m, nil
+		}
+	}
+	return nil, last
+}
+
+// stages plans the parts of a run.
+func (r *Run) stages(tiled bool) ([]Stage, error) {
+	var all []Stage
+	add := func(name string, weights int64, rec *gpu.Recorder) error {
+		m, err := rec.Plan()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		all = append(all, Stage{name, weights, m.Arena + m.IO, m.Binding})
+		return nil
+	}
+	p, q := r.p, &r.Request
+	for i, e := range p.encoders {
+		h, err := p.hidden(e, i, q.ClipSkip)
+		if err != nil {
+			return nil, err
+		}
+		rec, b, err := e.record(1, h)
+		if err == nil {
+			err = add(e.name, b.Bytes(), rec)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	coders := func(name string, c coding) error {
+		net, _, err := p.vae.bind()
+		if err != nil {
+			return err
+		}
+		c.tiled = tiled
+		tiles, err := c.tiles(net)
+		if err != nil {
+			return err
+		}
+		rec, b, err := p.vae.record(&p.vae.part, c, tiles.All[0])
+		if err != nil {
+			return err
+		}
+		return add(name, b.Bytes(), rec)
+	}
+	if p.vae != nil && q.Image != nil {
+		if err := coders("encoder", p.vae.encoding(q.Height, q.Width)); err != nil {
+			return nil, err
+		}
+	}
+	net, b, err := p.unet.bind()
+	if err != nil {
+		return nil, err
+	}
+	l, rec, err := newLoop(p.dev, p.Precision, net, r.plan, r.shape())
+	if err != nil {
+		return nil, err
+	}
+	err = add("unet", b.Bytes()+l.b.Bytes(), rec)
+	l.close()
+	if err == nil && p.vae != nil {
+		err = coders("decoder", p.vae.decoding(q.Height/p.Reduction(), q.Width/p.Reduction()))
+	}
+	return all, err
+}
+
+// fitting says what of a request that does not fit would, "" if nothing does.
+func (p *Pipeline) fitting(q Request) string {
+	try := func(change func(*Request)) bool {
+		other := q
+		other.Latents, other.Noise, other.Mask = nil, nil, nil
+		other.Seeds = make([]uint64, max(1, other.Items))
+		change(&other)
+		_, err := p.plan(other)
+		return err == nil
+	}
+	if q.Items > 1 && try(func(o *Request) { o.Items, o.Seeds = 1, o.Seeds[:1] }) {
+		return "one picture at a time fits"
+	}
+	unit := p.Reduction()
+	for h, w := q.Height/2, q.Width/2; h >= unit && w >= unit; h, w = h/2, w/2 {
+		h, w := h/unit*unit, w/unit*unit
+		if q.Image == nil && try(func(o *Request) { o.Height, o.Width, o.Items, o.Seeds = h, w, 1, o.Seeds[:1] }) {
+			return fmt.Sprintf("one picture of %dx%d (width x height) fits", w, h)
+		}
+	}
+	return ""
+}

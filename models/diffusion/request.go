@@ -1,0 +1,165 @@
+package diffusion
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"saccade/models/diffusion/scheduler"
+)
+
+// Request is what a run makes. [Pipeline.Defaults] fills in what a caller leaves.
+type Request struct {
+	Items         int // pictures at once
+	Height, Width int // pixels
+
+	Prompts  []string // one for all items or one for each; unread with Embeds
+	Embeds   *Embeds  // prompts encoded before, or nil
+	Negative *string  // what not to draw; nil is the pipeline's own, an empty text for most
+	ClipSkip int      // blocks of the text towers to leave out at the end
+
+	Steps     int
+	Guidance  float64 // weight of the prompt (Ho and Salimans 2022); at most 1: none
+	Scheduler string  // one of [Schedulers]; "": the checkpoint's
+	Strength  float64 // with a picture: the part of the steps that remain, more than 0, at most 1
+
+	Seeds   []uint64                                  // of each item, for what follows
+	Latents []float32                                 // [items C h w] of variance 1, in place of the seeds' noise
+	Noise   func(step int) (noise []float32, _ error) // [items C h w] in place of the seeds' noise, or nil
+
+	Image []float32 // [1 or items, C, Height, Width] in [−1, 1] to begin with, or nil
+	Mask  []float32 // [Height Width]: 1 where the picture is painted anew, 0 where it stays; or nil
+
+	Memory *MemoryPlan // what [Pipeline.Plan] gave for the request; nil: found out by Start
+
+	Watch bool // sum up the attention that the map pays to each word: see [Run.WordMaps]
+}
+
+// RequestError is a request that the pipeline can't do.
+type RequestError struct{ reason string }
+
+func (e *RequestError) Error() string { return e.reason }
+
+func requestErrorf(format string, args ...any) error {
+	return &RequestError{fmt.Sprintf(format, args...)}
+}
+
+// Defaults is a request of one picture with what diffusers takes by default.
+func (p *Pipeline) Defaults() Request {
+	h, w := p.Size()
+	return Request{Items: 1, Height: h, Width: w, Steps: p.Steps(), Guidance: p.Guidance(), Strength: 1, Seeds: []uint64{0}}
+}
+
+// validate refuses what the pipeline can't do.
+func (p *Pipeline) validate(q *Request) error {
+	reduction := p.Reduction()
+	switch {
+	case q.Items < 1:
+		return requestErrorf("%d pictures at once; expected at least 1", q.Items)
+	case q.Height < reduction || q.Width < reduction || q.Height%reduction != 0 || q.Width%reduction != 0:
+		return requestErrorf("a picture of %dx%d (width x height): both must be multiples of %d; the nearest are %s", q.Width, q.Height, reduction, nearestSizes(q.Width, q.Height, reduction))
+	case q.Steps < 1:
+		return requestErrorf("%d steps; expected at least 1", q.Steps)
+	case !(q.Strength > 0 && q.Strength <= 1):
+		return requestErrorf("strength %v is out of range; expected more than 0, at most 1", q.Strength)
+	case !p.Prompted() && (len(q.Prompts) > 0 || q.Negative != nil || q.Embeds != nil):
+		return requestErrorf("%s takes no prompt", p.Class)
+	case p.Prompted() && q.Embeds == nil && len(q.Prompts) != 1 && len(q.Prompts) != q.Items:
+		return requestErrorf("%d prompts for %d pictures; expected one, or one for each", len(q.Prompts), q.Items)
+	case q.Latents == nil && len(q.Seeds) != q.Items:
+		return requestErrorf("%d seeds for %d pictures; expected one for each", len(q.Seeds), q.Items)
+	}
+	return p.checkPictures(q)
+}
+
+func (p *Pipeline) checkPictures(q *Request) error {
+	channels, area := p.config.In, q.Height*q.Width
+	if p.vae != nil {
+		channels = p.vae.channels
+	}
+	switch n := len(q.Image); {
+	case n != 0 && n != channels*area && n != q.Items*channels*area:
+		return requestErrorf("a picture of %d values; expected [%d %d %d]", n, channels, q.Height, q.Width)
+	case q.Mask != nil && q.Image == nil:
+		return requestErrorf("a mask without a picture to keep where it is black")
+	case q.Mask != nil && len(q.Mask) != area:
+		return requestErrorf("a mask of %d values for a picture of %dx%d (width x height); expected one for each pixel", len(q.Mask), q.Width, q.Height)
+	case q.Mask == nil && p.inpaints():
+		return requestErrorf("the UNet is an inpainting model's, which takes a picture and a mask beside the prompt; give both")
+	}
+	if size := q.Items * p.latentChannels() * area / (p.Reduction() * p.Reduction()); q.Latents != nil && len(q.Latents) != size {
+		return requestErrorf("latents of %d values; expected %d, [%d %d %d %d]", len(q.Latents), size, q.Items, p.latentChannels(), q.Height/p.Reduction(), q.Width/p.Reduction())
+	}
+	return nil
+}
+
+// latentChannels is the channels of what a run works on.
+func (p *Pipeline) latentChannels() int { return p.config.Out }
+
+// nearestSizes are the sizes around w×h that a pipeline makes.
+func nearestSizes(w, h, reduction int) string {
+	around := func(v int) []int {
+		lo := max(1, v/reduction) * reduction
+		if v <= lo {
+			return []int{lo}
+		}
+		return []int{lo, lo + reduction}
+	}
+	var sizes []string
+	for _, x := range around(w) {
+		for _, y := range around(h) {
+			sizes = append(sizes, fmt.Sprintf("%dx%d", x, y))
+		}
+	}
+	return strings.Join(sizes, ", ")
+}
+
+// named is a scheduler by a short name: a class of diffusers with keys of its config.
+type named struct{ name, class, keys string }
+
+// schedulers are the short names that people know.
+var schedulers = []named{
+	{"ddpm", "DDPMScheduler", ""},
+	{"ddim", "DDIMScheduler", ""},
+	{"pndm", "PNDMScheduler", ""},
+	{"euler", "EulerDiscreteScheduler", ""},
+	{"euler-a", "EulerAncestralDiscreteScheduler", ""},
+	{"heun", "HeunDiscreteScheduler", ""},
+	{"dpm++2m", "DPMSolverMultistepScheduler", `{"algorithm_type":"dpmsolver++"}`},
+	{"dpm++2m-karras", "DPMSolverMultistepScheduler", `{"algorithm_type":"dpmsolver++","use_karras_sigmas":true}`},
+	{"dpm++2m-sde", "DPMSolverMultistepScheduler", `{"algorithm_type":"sde-dpmsolver++"}`},
+	{"dpm++2m-sde-karras", "DPMSolverMultistepScheduler", `{"algorithm_type":"sde-dpmsolver++","use_karras_sigmas":true}`},
+	{"unipc", "UniPCMultistepScheduler", ""},
+	{"lcm", "LCMScheduler", ""},
+}
+
+// Schedulers are the names that [Request.Scheduler] takes, short ones and then the
+// classes of diffusers.
+func Schedulers() []string {
+	var names []string
+	for _, s := range schedulers {
+		names = append(names, s.name)
+	}
+	return append(names, scheduler.Classes()...)
+}
+
+// scheduler is the configuration of the request's scheduler.
+func (p *Pipeline) scheduler(name string) (*scheduler.Config, error) {
+	config, class := p.schedule, name
+	if i := slices.IndexFunc(schedulers, func(s named) bool { return s.name == name }); i >= 0 {
+		class = schedulers[i].class
+		if schedulers[i].keys != "" {
+			var err error
+			if config, err = patch(config, schedulers[i].keys); err != nil {
+				return nil, err
+			}
+		}
+	} else if name != "" && !slices.Contains(scheduler.Classes(), name) {
+		return nil, requestErrorf("scheduler %q is unknown; expected one of %s", name, strings.Join(Schedulers(), ", "))
+	}
+	c, err := scheduler.Parse(config, class)
+	if err != nil && name != "" {
+		return nil, &RequestError{err.Error()}
+	}
+	return c, err
+}

@@ -1,0 +1,415 @@
+package diffusion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"saccade/gpu"
+	"saccade/models/diffusion/scheduler"
+)
+
+// Run is a request under way: latents on the device, and how many steps they have
+// gone.
+type Run struct {
+	Request   Request
+	Truncated []string // what the text towers did not see of each prompt, "" for most
+	Words     [][]Word // of each prompt
+	Memory    *MemoryPlan
+
+	p     *Pipeline
+	plan  *scheduler.Plan
+	loop  *loop
+	step  int
+	sizes []float32
+	given map[string][]float32
+	image []float32 // the picture's latents, channels last, or nil
+}
+
+// newRun checks a request and plans its steps.
+func (p *Pipeline) newRun(q Request) (*Run, error) {
+	if err := p.validate(&q); err != nil {
+		return nil, err
+	}
+	config, err := p.scheduler(q.Scheduler)
+	if err != nil {
+		return nil, err
+	}
+	strength := 1.0
+	if q.Image != nil {
+		strength = q.Strength
+	}
+	plan, err := config.Plan(q.Steps, strength)
+	if err != nil {
+		return nil, &RequestError{err.Error()}
+	}
+	return &Run{Request: q, p: p, plan: plan, given: map[string][]float32{}}, nil
+}
+
+// Start encodes what a request gives, records the loop and puts the first latents
+// on the device. It fails with [gpu.ErrOutOfMemory] before it takes any memory if
+// there is not enough. Close frees the run.
+func (p *Pipeline) Start(ctx context.Context, q Request) (*Run, error) {
+	r, err := p.newRun(q)
+	if err != nil {
+		return nil, err
+	}
+	if r.Memory = q.Memory; r.Memory == nil {
+		if r.Memory, err = p.Plan(q); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.encode(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.record(); err != nil {
+		return nil, err
+	}
+	if err := r.Restart(ctx); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// guided says that the model is asked without the prompt too, which one that is
+// told the guidance is not.
+func (r *Run) guided() bool {
+	return r.p.Prompted() && r.Request.Guidance > 1 && r.p.config.TimeCond == 0
+}
+
+// encode makes of prompts and pictures what the loop takes.
+func (r *Run) encode(ctx context.Context) error {
+	if r.p.Prompted() {
+		if err := r.encodePrompts(ctx); err != nil {
+			return err
+		}
+	}
+	if r.Request.Image != nil {
+		if err := r.encodePictures(ctx); err != nil {
+			return err
+		}
+	}
+	if r.Memory.LowMemory {
+		r.p.drop()
+	}
+	return nil
+}
+
+// encodePrompts embeds the prompts, behind the negative one where there is guidance.
+func (r *Run) encodePrompts(ctx context.Context) error {
+	q, n := &r.Request, r.Request.Items
+	with := q.Embeds
+	if with == nil {
+		var err error
+		if with, err = r.p.Encode(ctx, q.Prompts, q.ClipSkip); err != nil {
+			return err
+		}
+	}
+	r.Truncated, r.Words = with.Truncated, with.Words
+	width := with.Tokens * r.p.config.Context
+	hidden, pooled := repeat(with.Hidden, n, width), with.Pooled
+	if pooled != nil {
+		pooled = repeat(pooled, n, r.p.pooled())
+	}
+	if r.guided() {
+		without, err := r.p.negative(ctx, q)
+		if err != nil {
+			return err
+		}
+		hidden = append(repeat(without.Hidden, n, width), hidden...)
+		if pooled != nil {
+			pooled = append(repeat(without.Pooled, n, r.p.pooled()), pooled...)
+		}
+	}
+	r.given[givenContext] = hidden
+	if r.p.xl() {
+		r.given[givenPooled] = pooled
+		h, w := float32(q.Height), float32(q.Width)
+		evaluations := len(hidden) / width
+		r.sizes = repeat([]float32{h, w, 0, 0, h, w}, evaluations, xlSizes)
+	}
+	return nil
+}
+
+// pooled is the width of SDXL's pooled prompt.
+func (p *Pipeline) pooled() int {
+	if !p.xl() {
+		return 0
+	}
+	return p.config.Added - xlSizes*p.config.AddedTime
+}
+
+// negative embeds the negative prompt, for which diffusers leaves out no block.
+// SDXL's absent one is zeros.
+func (p *Pipeline) negative(ctx context.Context, q *Request) (*Embeds, error) {
+	text := ""
+	if q.Negative != nil {
+		text = *q.Negative
+	}
+	e, err := p.Encode(ctx, []string{text}, 0)
+	if err == nil && p.xl() && q.Negative == nil && p.files.ForceZeros {
+		clear(e.Hidden)
+		clear(e.Pooled)
+	}
+	return e, err
+}
+
+// encodePictures makes latents of the picture and of the mask.
+func (r *Run) encodePictures(ctx context.Context) error {
+	q, p := &r.Request, r.p
+	h, w := q.Height/p.Reduction(), q.Width/p.Reduction()
+	latents, err := p.encodePicture(ctx, q.Image, q.Height, q.Width, r.Memory.Tiled)
+	if err != nil {
+		return err
+	}
+	n, channels := q.Items, p.latentChannels()
+	r.image = channelsLast(repeat(latents, n, channels*h*w), channels, h*w)
+	if q.Mask == nil {
+		return nil
+	}
+	mask := nearest(q.Mask, q.Height, q.Width, h, w)
+	if !p.inpaints() {
+		r.given[givenImage] = r.image
+		r.given[givenMask] = repeat(spread(mask, channels), n, h*w*channels)
+		return nil
+	}
+	if latents, err = p.encodePicture(ctx, masked(q.Image, q.Mask), q.Height, q.Width, r.Memory.Tiled); err != nil {
+		return err
+	}
+	kept := channelsLast(repeat(latents, n, channels*h*w), channels, h*w)
+	extra := beside(repeat(mask, n, h*w), kept, channels)
+	if r.guided() {
+		extra = append(extra, extra...)
+	}
+	r.given[givenExtra] = extra
+	return nil
+}
+
+// shape is what the loop is recorded for.
+func (r *Run) shape() shape {
+	q, p := &r.Request, r.p
+	s := shape{items: q.Items, h: q.Height / p.Reduction(), w: q.Width / p.Reduction(), channels: p.latentChannels(), guided: r.guided(),
+		pooled: p.pooled(), blend: q.Mask != nil && !p.inpaints(), words: q.Watch && p.Prompted()}
+	if p.Prompted() {
+		s.tokens = p.encoders[0].length
+	}
+	if p.xl() {
+		s.sizes = xlSizes
+	}
+	if p.inpaints() {
+		s.extra = p.config.In - p.config.Out
+	}
+	return s
+}
+
+// record makes the loop's program.
+func (r *Run) record() error {
+	net, b, err := r.p.unet.bind()
+	if err != nil {
+		return err
+	}
+	l, rec, err := newLoop(r.p.dev, r.p.Precision, net, r.plan, r.shape())
+	if err != nil {
+		return err
+	}
+	if l.program, err = program(rec, b); err != nil {
+		l.close()
+		return fmt.Errorf("unet: %w", err)
+	}
+	r.loop = l
+	return nil
+}
+
+// Restart puts the first latents on the device: those of the request's seeds, or
+// its own.
+func (r *Run) Restart(ctx context.Context) error {
+	noise, err := r.noise(-1)
+	if err != nil {
+		return err
+	}
+	image, level := noise, scheduler.Level{Noise: r.plan.InitSigma}
+	if r.image != nil && (r.Request.Strength < 1 || r.Request.Mask == nil) {
+		image, level = r.image, r.plan.Steps[0].Level
+	}
+	given := map[string][]float32{givenStart: noise}
+	for name, v := range r.given {
+		given[name] = v
+	}
+	r.step = 0
+	return r.loop.begin(ctx, r.p.dev, r.p.Precision, given, noise, image, level)
+}
+
+// noise is that of a step, or before the first of step −1, channels last.
+func (r *Run) noise(step int) ([]float32, error) {
+	q, l := &r.Request, r.loop
+	size := l.channels * l.h * l.w
+	all := make([]float32, q.Items*size)
+	switch {
+	case step < 0 && q.Latents != nil:
+		copy(all, q.Latents)
+	case step >= 0 && q.Noise != nil:
+		given, err := q.Noise(step)
+		if err != nil {
+			return nil, err
+		}
+		if len(given) != len(all) {
+			return nil, requestErrorf("noise of step %d has %d values; expected %d, as many as the latents", step, len(given), len(all))
+		}
+		copy(all, given)
+	default:
+		for i := range q.Items {
+			seed := uint64(i)
+			if i < len(q.Seeds) {
+				seed = q.Seeds[i]
+			}
+			Noise(all[i*size:(i+1)*size], seed, step+1)
+		}
+	}
+	return channelsLast(all, l.channels, l.h*l.w), nil
+}
+
+// Steps is the number of evaluations of the model, Done how many of them are done.
+func (r *Run) Steps() int { return len(r.plan.Steps) }
+
+// Done is the number of steps that are done.
+func (r *Run) Done() int { return r.step }
+
+// Next says that there is a step left.
+func (r *Run) Next() bool { return r.step < len(r.plan.Steps) }
+
+// Timestep is that of the next step, or of the last where none is left.
+func (r *Run) Timestep() float64 { return r.plan.Steps[min(r.step, len(r.plan.Steps)-1)].Timestep }
+
+// Step does the next step. After an error that ends ctx the step can be done
+// again only from [Run.Restart] on.
+func (r *Run) Step(ctx context.Context) error {
+	in, err := r.stepInputs()
+	if err != nil {
+		return err
+	}
+	if _, err := r.loop.program.Run(ctx, in); err != nil {
+		return err
+	}
+	r.step++
+	return nil
+}
+
+func (r *Run) stepInputs() (map[string]any, error) {
+	var noise []float32
+	if r.loop.noisy() {
+		noise = make([]float32, r.Request.Items*r.loop.channels*r.loop.h*r.loop.w)
+		if r.plan.Steps[r.step].Noise {
+			var err error
+			if noise, err = r.noise(r.step); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return r.loop.inputs(r.step, r.Request.Guidance, r.sizes, noise), nil
+}
+
+// Profile times every dispatch of the next step, which it does.
+func (r *Run) Profile(ctx context.Context) ([]gpu.Timing, error) {
+	in, err := r.stepInputs()
+	if err != nil {
+		return nil, err
+	}
+	t, err := r.loop.program.Profile(ctx, in)
+	r.step++
+	return t, err
+}
+
+// Verify does the next step operation by operation and compares each with the CPU.
+func (r *Run) Verify(ctx context.Context) ([]gpu.OpCheck, error) {
+	in, err := r.stepInputs()
+	if err != nil {
+		return nil, err
+	}
+	checks, err := r.loop.program.Verify(ctx, in, false)
+	r.step++
+	return checks, err
+}
+
+// StepMemory is what the parts' weights and a step take on the device, in bytes.
+func (r *Run) StepMemory() (weights int64, step gpu.Memory) {
+	return r.p.weightBytes(), r.loop.program.Memory()
+}
+
+// Latents reads the latents of all items, [items C h w].
+func (r *Run) Latents() ([]float32, error) {
+	x, err := r.loop.latents.Read()
+	if err != nil {
+		return nil, err
+	}
+	return channelsFirst(x, r.loop.channels, r.loop.h*r.loop.w), nil
+}
+
+// Result is what a run made.
+type Result struct {
+	Latents  []float32 // [items C h w], before division by the autoencoder's scaling factor
+	Image    []float32 // [items C Height Width], in [−1, 1] but for what goes beyond
+	Fallback bool      // the decoder's halves overflowed, so that it ran in f32
+}
+
+// Result decodes the latents as they are: after the last step, or before it.
+func (r *Run) Result(ctx context.Context) (*Result, error) {
+	latents, err := r.Latents()
+	if err != nil {
+		return nil, err
+	}
+	if !finite(latents) {
+		return nil, r.diagnose(ctx)
+	}
+	if r.Memory.LowMemory {
+		r.Close()
+		r.p.drop()
+	}
+	out := &Result{Latents: latents}
+	out.Image, out.Fallback, err = r.p.decodeLatents(ctx, latents, r.loop.h, r.loop.w, r.Memory.Tiled)
+	return out, err
+}
+
+// NonFiniteError is a run whose latents became NaN or Inf.
+type NonFiniteError struct {
+	Step int    // the first, counted from 1
+	Op   string // the first operation that made one
+	F16  bool
+}
+
+func (e *NonFiniteError) Error() string {
+	s := fmt.Sprintf("the latents hold NaN or Inf from step %d on; the first is made by %s", e.Step, e.Op)
+	if e.F16 {
+		s += "; halves overflow beyond 65504: try -precision f32"
+	}
+	return s
+}
+
+// diagnose runs again from the beginning, operation by operation, and names the
+// first that makes NaN or Inf.
+func (r *Run) diagnose(ctx context.Context) error {
+	if err := r.Restart(ctx); err != nil {
+		return err
+	}
+	for ; r.Next(); r.step++ {
+		in, err := r.stepInputs()
+		if err != nil {
+			return err
+		}
+		op, err := r.loop.program.FindNonFinite(ctx, in)
+		if err != nil {
+			return err
+		}
+		if op != "" {
+			return &NonFiniteError{Step: r.step + 1, Op: op, F16: r.p.Precision == gpu.F16}
+		}
+	}
+	return errors.New("the latents held NaN or Inf, and did not when the steps were done again")
+}
+
+// Close frees the memory of the loop. The pipeline's weights stay.
+func (r *Run) Close() {
+	if r.loop != nil {
+		r.loop.close()
+	}
+}

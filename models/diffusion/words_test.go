@@ -1,0 +1,66 @@
+package diffusion
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"saccade/gpu"
+)
+
+// The attention that a place pays to all tokens sums to 1, whatever the number of
+// steps, items and layers; and it is the prompt's, not the negative one's.
+func TestWordMaps(t *testing.T) {
+	dev := openDevice(t)
+	p, err := Open(context.Background(), dev, prompted, copyPipeline(t, "sd1_tiny"), Options{Precision: gpu.F32})
+	require.NoError(t, err)
+	defer p.Close()
+	q := p.Defaults()
+	q.Items, q.Steps, q.Height, q.Width, q.Watch, q.Seeds = 2, 2, 40, 24, true, []uint64{1, 2}
+	q.Prompts = []string{"a photo of a red apple"}
+	guided := wordMaps(t, p, q)
+	require.Equal(t, "photo", guided[1].Word)
+	for i := range guided[0].Values {
+		var sum float32
+		for _, m := range guided {
+			require.Positive(t, m.Values[i])
+			sum += m.Values[i]
+		}
+		require.Less(t, sum, float32(1))
+	}
+	q.Prompts = []string{"a"}
+	q.Guidance, q.Steps = 1, 1
+	alone := wordMaps(t, p, q)
+	require.Len(t, alone, 1)
+	q.Guidance = 5
+	require.InDeltaSlice(t, alone[0].Values, wordMaps(t, p, q)[0].Values, 1e-6, "guidance does not change the first evaluation")
+}
+
+// wordMaps are those of the second picture.
+func wordMaps(t *testing.T, p *Pipeline, q Request) []WordMap {
+	ctx := context.Background()
+	r, err := p.Start(ctx, q)
+	require.NoError(t, err)
+	defer r.Close()
+	for r.Next() {
+		require.NoError(t, r.Step(ctx))
+	}
+	l := r.loop
+	mean := make([]float64, l.h*l.w*l.tokens)
+	for _, x := range l.watched {
+		sum, err := x.sum.Read()
+		require.NoError(t, err)
+		addLayer(mean, sum[len(sum)/2:], x.sum.Shape[1], x, l)
+	}
+	for i := range l.h * l.w {
+		var sum float64
+		for _, v := range mean[i*l.tokens : (i+1)*l.tokens] {
+			sum += v / float64(r.Done())
+		}
+		require.InDelta(t, 1, sum, 1e-5)
+	}
+	maps, err := r.WordMaps(1)
+	require.NoError(t, err)
+	return maps
+}
