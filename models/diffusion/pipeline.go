@@ -2,13 +2,13 @@ package diffusion
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
 	"saccade/gpu"
 	"saccade/models/diffusion/checkpoint"
+	"saccade/models/diffusion/scheduler"
 	"saccade/models/unet"
 	"saccade/ops"
 	"saccade/weights"
@@ -143,19 +143,7 @@ func (p *Pipeline) describe(o Options) error {
 // overrule sets what the pipelines of Stable Diffusion 1 and 2 set, whatever the
 // scheduler's config says.
 func overrule(config []byte) ([]byte, error) {
-	return patch(config, `{"steps_offset":1,"clip_sample":false}`)
-}
-
-// patch sets keys of a JSON object.
-func patch(config []byte, keys string) ([]byte, error) {
-	all := map[string]json.RawMessage{}
-	if err := json.Unmarshal(config, &all); err != nil {
-		return nil, fmt.Errorf("scheduler_config.json: %w", err)
-	}
-	if err := json.Unmarshal([]byte(keys), &all); err != nil {
-		return nil, err
-	}
-	return json.Marshal(all)
+	return scheduler.Set(config, `{"steps_offset":1,"clip_sample":false}`)
 }
 
 func (p *Pipeline) describeUNet() error {

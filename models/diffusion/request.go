@@ -150,7 +150,7 @@ func (p *Pipeline) scheduler(name string) (*scheduler.Config, error) {
 		class = schedulers[i].class
 		if schedulers[i].keys != "" {
 			var err error
-			if config, err = patch(config, schedulers[i].keys); err != nil {
+			if config, err = scheduler.Set(config, schedulers[i].keys); err != nil {
 				return nil, err
 			}
 		}

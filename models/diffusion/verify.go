@@ -9,6 +9,7 @@ import (
 	"saccade/golden"
 	"saccade/gpu"
 	"saccade/models/diffusion/checkpoint"
+	"saccade/models/diffusion/scheduler"
 )
 
 // goldenF16 is for whole runs: several evaluations follow each other, each of whose
@@ -62,7 +63,7 @@ func openGolden(dev *gpu.Device, c golden.PipelineCase, precision gpu.DType) (*P
 	}
 	keys, err := json.Marshal(c.SchedulerConfig)
 	if err == nil {
-		p.schedule, err = patch(p.schedule, string(keys))
+		p.schedule, err = scheduler.Set(p.schedule, string(keys))
 	}
 	return p, err
 }

@@ -161,6 +161,17 @@ func parse(config []byte, class string) (*Config, error) {
 	return c, c.check()
 }
 
+// Set gives a scheduler_config.json in which keys, a JSON object, are set.
+func Set(config []byte, keys string) ([]byte, error) {
+	all := map[string]json.RawMessage{}
+	for _, text := range [][]byte{nullNonFinite(config), []byte(keys)} {
+		if err := json.Unmarshal(text, &all); err != nil {
+			return nil, fmt.Errorf("read scheduler config: %w", err)
+		}
+	}
+	return json.Marshal(all)
+}
+
 // nullNonFinite replaces the numbers that Python writes into JSON against its
 // rules, such as -Infinity for lambda_min_clipped, by null.
 func nullNonFinite(text []byte) []byte {

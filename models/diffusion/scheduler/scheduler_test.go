@@ -192,3 +192,14 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Keys are set in a config that has the numbers of Python's JSON.
+func TestSet(t *testing.T) {
+	config, err := Set([]byte(`{"_class_name": "DDIMScheduler", "lambda_min_clipped": -Infinity, "steps_offset": 0}`), `{"steps_offset": 1}`)
+	require.NoError(t, err)
+	c, err := Parse(config, "")
+	require.NoError(t, err)
+	require.Equal(t, 1, c.StepsOffset)
+	_, err = Set([]byte(`{`), `{}`)
+	require.ErrorContains(t, err, "read scheduler config")
+}
