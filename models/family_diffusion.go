@@ -27,7 +27,8 @@ var ddpmFamily = Family{
 var unetFamily = Family{
 	Name:    "unet",
 	About:   "the denoising network of DDPM and Stable Diffusion, a part of diffusion models",
-	Weights: "a folder or hub id of diffusers (UNet2DModel, UNet2DConditionModel)",
+	Weights: "a folder or hub id of diffusers (UNet2DModel, UNet2DConditionModel), or that of a whole pipeline, or its single file",
+	part:    true,
 
 	architectures: unet.StandardNames(),
 	standard: func(b *ops.Builder, name string) (opened, error) {
@@ -54,7 +55,8 @@ var unetFamily = Family{
 var vaeFamily = Family{
 	Name:    "vae",
 	About:   "the autoencoder of Stable Diffusion, a part of diffusion models",
-	Weights: "a folder or hub id of diffusers (AutoencoderKL, AutoencoderTiny)",
+	Weights: "a folder or hub id of diffusers (AutoencoderKL, AutoencoderTiny), or that of a whole pipeline, or its single file",
+	part:    true,
 
 	architectures: vae.StandardNames(),
 	standard: func(b *ops.Builder, name string) (opened, error) {

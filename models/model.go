@@ -10,7 +10,6 @@ import (
 	"saccade/ops"
 	"saccade/picture"
 	"saccade/tokenizer"
-	"saccade/weights"
 )
 
 // Model is a loaded network.
@@ -27,7 +26,7 @@ type Model struct {
 	dev        *gpu.Device
 	b          *ops.Builder
 	net        Network // nil in a text encoder alone and in a part of a diffusion model
-	checkpoint *weights.Checkpoint
+	checkpoint tensors // or nil
 	attentions bool
 	taps       bool
 
