@@ -73,7 +73,7 @@ func (g *painting) flags(f *flag.FlagSet) {
 	f.BoolVar(&g.forward, "forward", false, "with -init-image: shows how noise takes the picture, -steps levels of it")
 	f.BoolVar(&g.partial, "partial", false, "writes what there is if it is interrupted")
 	f.BoolVar(&g.lowMemory, "low-memory", false, "keeps one part of the pipeline at a time on the device")
-	f.BoolVar(&g.tiled, "tiled", false, "has the autoencoder work in tiles, which need less memory; where it must it does so anyway")
+	f.BoolVar(&g.tiled, "tiled", false, "has the autoencoder work in tiles, which need less memory; that of a pipeline does so anyway where it must")
 }
 
 // inRange reads a number from least to most.
@@ -167,11 +167,24 @@ func (o *options) checkPaintingOut() error {
 // notPainting refuses the flags of diffusion models for others.
 func (o *options) notPainting() error {
 	for _, name := range paintingFlags {
-		if o.given[name] {
+		switch {
+		case !o.given[name]:
+		case name != "tiled":
 			return cli.Usagef("-%s goes with a diffusion pipeline: -model %s", name, strings.Join(pipelineNames(), " or "))
+		case !isAutoencoder(o.model):
+			return cli.Usagef("-tiled goes with a diffusion pipeline or its autoencoder: -model %s or vae", strings.Join(pipelineNames(), ", "))
+		case o.verify || o.profile:
+			return cli.Usagef("-tiled does not go with -verify or -profile of an autoencoder alone, which are of one map")
 		}
 	}
 	return nil
+}
+
+// isAutoencoder says that a model is the autoencoder of diffusion pipelines alone.
+func isAutoencoder(name string) bool {
+	return slices.ContainsFunc(models.Families(), func(f models.Family) bool {
+		return f.Name == "vae" && (name == f.Name || slices.Contains(f.Architectures(), name))
+	})
 }
 
 // isPipeline says that a model is a diffusion pipeline.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"saccade/gpu"
 	"saccade/models/diffusion/checkpoint"
@@ -156,56 +157,41 @@ func (v *autoencoder) run(ctx context.Context, in *part[coder], c coding, x []fl
 	if err != nil {
 		return nil, err
 	}
-	one := c.in * c.h * c.w * c.unitIn * c.unitIn
-	parts := make([][][]float32, len(x)/one) // of each map by tile
-	for i := range parts {
-		parts[i] = make([][]float32, len(tiles.All))
-	}
-	done := map[vae.Tile]bool{}
-	for _, t := range tiles.All {
-		shape := vae.Tile{H: t.H, W: t.W}
-		if done[shape] {
-			continue
-		}
-		done[shape] = true
-		if err := v.runShape(ctx, in, c, tiles, shape, x, parts); err != nil {
-			return nil, err
+	n := max(1, len(x)/(c.in*c.h*c.w*c.unitIn*c.unitIn))
+	var prog *gpu.Program
+	var of vae.Tile // whose shape it is for
+	drop := func() {
+		if prog != nil {
+			prog.Close()
+			prog = nil
 		}
 	}
+	defer drop()
+	return tiles.Run(x, vae.Planes{N: n * c.in, Unit: c.unitIn}, vae.Planes{N: n * c.out, Unit: c.unitOut}, func(t vae.Tile, x []float32) ([]float32, error) {
+		if prog == nil || t.H != of.H || t.W != of.W {
+			drop()
+			r, b, err := v.record(in, c, t)
+			if err != nil {
+				return nil, err
+			}
+			if prog, err = program(r, b); err != nil {
+				return nil, err
+			}
+			of = t
+		}
+		return eachMap(ctx, prog, x, n)
+	})
+}
+
+// eachMap runs a program on n maps, one by one.
+func eachMap(ctx context.Context, prog *gpu.Program, x []float32, n int) ([]float32, error) {
 	var all []float32
-	for _, p := range parts {
-		joined, err := tiles.Join(p, c.out, c.unitOut)
+	for one := range slices.Chunk(x, len(x)/n) {
+		out, err := prog.Run(ctx, map[string]any{"x": one})
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, joined...)
+		all = append(all, out["y"]...)
 	}
 	return all, nil
-}
-
-// runShape does the tiles of a shape, by one program, of all maps.
-func (v *autoencoder) runShape(ctx context.Context, in *part[coder], c coding, tiles *vae.Tiles, shape vae.Tile, x []float32, parts [][][]float32) error {
-	r, b, err := v.record(in, c, shape)
-	if err != nil {
-		return err
-	}
-	prog, err := program(r, b)
-	if err != nil {
-		return err
-	}
-	defer prog.Close()
-	one := len(x) / len(parts)
-	for i := range parts {
-		for k, t := range tiles.All {
-			if t.H != shape.H || t.W != shape.W {
-				continue
-			}
-			out, err := prog.Run(ctx, map[string]any{"x": tiles.Cut(x[i*one:(i+1)*one], c.in, c.unitIn, t)})
-			if err != nil {
-				return err
-			}
-			parts[i][k] = out["y"]
-		}
-	}
-	return nil
 }
