@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"saccade/models"
@@ -22,8 +23,11 @@ const (
 	rawLatents = "latents"
 	rawContext = "encoder_hidden_states"
 	rawPooled  = "text_embeds"
+	rawSizes   = "time_ids"
 	rawNoise   = "noise."
 )
+
+var rawInputs = []string{rawLatents, rawContext, rawPooled, rawSizes}
 
 // readPainting reads the files that flags name, before anything is loaded.
 func (a *app) readPainting() (*paintingInput, error) {
@@ -66,8 +70,8 @@ func readTensors(path string) (map[string]*models.Array, error) {
 	defer file.Close()
 	all := map[string]*models.Array{}
 	for _, name := range file.Names() {
-		if known := name == rawLatents || name == rawContext || name == rawPooled || strings.HasPrefix(name, rawNoise); !known {
-			return nil, fmt.Errorf("input %s: a pipeline has no input %s; it takes %s, %sN, %s and %s", path, name, rawLatents, rawNoise, rawContext, rawPooled)
+		if known := slices.Contains(rawInputs, name) || strings.HasPrefix(name, rawNoise); !known {
+			return nil, fmt.Errorf("input %s: a pipeline has no input %s; it takes %s and %sN", path, name, strings.Join(rawInputs, ", "), rawNoise)
 		}
 		t, _ := file.Tensor(name)
 		v := &models.Array{Shape: t.Shape, Data: make([]float32, t.Len())}
@@ -101,6 +105,9 @@ func (in *paintingInput) fill(w *painter, q *diffusion.Request) error {
 		if pooled := in.raw[rawPooled]; pooled != nil {
 			q.Embeds.Pooled = pooled.Data
 		}
+	}
+	if sizes := in.raw[rawSizes]; sizes != nil {
+		q.TimeIDs = sizes.Data
 	}
 	for name := range in.raw {
 		if strings.HasPrefix(name, rawNoise) {

@@ -176,13 +176,13 @@ func number(v float64) *float64 {
 func (a *app) printGolden(g goldenJSON) {
 	switch {
 	case g.Error != "":
-		a.stdout.printf("%-20s %s  FAIL  %s\n", g.Name, g.Precision, g.Error)
+		a.stdout.printf("%-31s %s  FAIL  %s\n", g.Name, g.Precision, g.Error)
 	case g.NMSE == nil || g.Used == nil:
-		a.stdout.printf("%-20s %s  FAIL  NMSE is no number; %s diverges first\n", g.Name, g.Precision, g.First)
+		a.stdout.printf("%-31s %s  FAIL  NMSE is no number; %s diverges first\n", g.Name, g.Precision, g.First)
 	case !g.OK:
-		a.stdout.printf("%-20s %s  FAIL  NMSE %8.2e  %s diverges first\n", g.Name, g.Precision, *g.NMSE, g.First)
+		a.stdout.printf("%-31s %s  FAIL  NMSE %8.2e  %s diverges first\n", g.Name, g.Precision, *g.NMSE, g.First)
 	default:
-		a.stdout.printf("%-20s %s  ok    NMSE %8.2e  %5.1f %% of the tolerance used\n", g.Name, g.Precision, *g.NMSE, 100**g.Used)
+		a.stdout.printf("%-31s %s  ok    NMSE %8.2e  %5.1f %% of the tolerance used\n", g.Name, g.Precision, *g.NMSE, 100**g.Used)
 	}
 	_ = a.stdout.flush() // its error shows at the end
 }

@@ -20,12 +20,18 @@ import (
 )
 
 func TestVerifyGoldens(t *testing.T) {
+	goldens := len(golden.Cases())
+	for _, name := range golden.Pipelines() {
+		cases, err := golden.PipelineCases(name)
+		require.NoError(t, err)
+		goldens += len(cases)
+	}
 	r := call(t, "-verify")
 	requireFine(t, r)
 	lines := strings.Split(strings.TrimSpace(r.stdout), "\n")
-	assert.Len(t, lines, 2*len(golden.Cases()))
+	assert.Len(t, lines, 2*goldens)
 	for _, line := range lines {
-		assert.Regexp(t, `^\w+ +f(16|32)  ok +NMSE +\d\.\d\de[-+]\d+ +\d+\.\d % of the tolerance used$`, line)
+		assert.Regexp(t, `^[\w/]+ +f(16|32)  ok +NMSE +\d\.\d\de[-+]\d+ +\d+\.\d % of the tolerance used$`, line)
 	}
 	assert.Contains(t, r.stderr, "hold, on ")
 
@@ -39,7 +45,7 @@ func TestVerifyGoldens(t *testing.T) {
 	}
 	requireJSON(t, r, &doc)
 	assert.True(t, doc.OK)
-	assert.Len(t, doc.Goldens, len(golden.Cases()))
+	assert.Len(t, doc.Goldens, goldens)
 }
 
 func TestVerifyModel(t *testing.T) {

@@ -18,6 +18,8 @@ type Request struct {
 	Negative *string  // what not to draw; nil is the pipeline's own, an empty text for most
 	ClipSkip int      // blocks of the text towers to leave out at the end
 
+	TimeIDs []float32 // SDXL's sizes [6] in place of the picture's: original, corner of the crop, target, each height and width; or nil
+
 	Steps     int
 	Guidance  float64 // weight of the prompt (Ho and Salimans 2022); at most 1: none
 	Scheduler string  // one of [Schedulers]; "": the checkpoint's
@@ -66,11 +68,18 @@ func (p *Pipeline) validate(q *Request) error {
 		return requestErrorf("%s takes no prompt", p.Class)
 	case p.Prompted() && q.Embeds == nil && len(q.Prompts) != 1 && len(q.Prompts) != q.Items:
 		return requestErrorf("%d prompts for %d pictures; expected one, or one for each", len(q.Prompts), q.Items)
+	case q.TimeIDs != nil && (!p.xl() || len(q.TimeIDs) != xlSizes):
+		return requestErrorf("%d sizes of pictures (time_ids); expected %d, of SDXL alone", len(q.TimeIDs), xlSizes)
+	case q.Embeds != nil && (q.Embeds.Tokens != p.encoders[0].length || !whole(q.Embeds.Hidden, q.Items, q.Embeds.Tokens*p.config.Context) || !whole(q.Embeds.Pooled, q.Items, p.pooled())):
+		return requestErrorf("encoded prompts of %d tokens with %d values, and %d pooled ones; expected one or %d of [%d %d] and [%d]", q.Embeds.Tokens, len(q.Embeds.Hidden), len(q.Embeds.Pooled), q.Items, p.encoders[0].length, p.config.Context, p.pooled())
 	case q.Latents == nil && len(q.Seeds) != q.Items:
 		return requestErrorf("%d seeds for %d pictures; expected one for each", len(q.Seeds), q.Items)
 	}
 	return p.checkPictures(q)
 }
+
+// whole says that x is of one item or of n, each of size values.
+func whole(x []float32, n, size int) bool { return len(x) == size || len(x) == n*size }
 
 func (p *Pipeline) checkPictures(q *Request) error {
 	channels, area := p.config.In, q.Height*q.Width

@@ -125,9 +125,11 @@ func (r *Run) encodePrompts(ctx context.Context) error {
 	r.given[givenContext] = hidden
 	if r.p.xl() {
 		r.given[givenPooled] = pooled
-		h, w := float32(q.Height), float32(q.Width)
-		evaluations := len(hidden) / width
-		r.sizes = repeat([]float32{h, w, 0, 0, h, w}, evaluations, xlSizes)
+		if r.sizes = q.TimeIDs; r.sizes == nil {
+			h, w := float32(q.Height), float32(q.Width)
+			r.sizes = []float32{h, w, 0, 0, h, w}
+		}
+		r.sizes = repeat(r.sizes, len(hidden)/width, xlSizes)
 	}
 	return nil
 }
