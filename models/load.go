@@ -247,7 +247,7 @@ func (m *Model) upload(channels int) error {
 	}
 	began := time.Now()
 	r := m.record(shape{1, channels, h, w})
-	p, err := ready(r, m.b)
+	p, err := m.b.Program(r)
 	if err != nil {
 		return err
 	}
@@ -258,18 +258,6 @@ func (m *Model) upload(channels int) error {
 		return fmt.Errorf("there are %d labels and the network has %d classes", len(m.Labels), m.classes)
 	}
 	return nil
-}
-
-// ready makes the first program of a network: the driver compiles its pipelines
-// while the weights are uploaded.
-func ready(r *gpu.Recorder, b *ops.Builder) (*gpu.Program, error) {
-	if err := r.Warm(); err != nil {
-		return nil, err
-	}
-	if err := b.Upload(); err != nil {
-		return nil, err
-	}
-	return r.Finish()
 }
 
 // keepFirst keeps the program of a batch of one, and what it tells of others.

@@ -70,7 +70,7 @@ func (m *Model) recordPart(s partShape) *gpu.Recorder {
 // uploadPart brings a part to the device, as upload does a network for pictures.
 func (m *Model) uploadPart() error {
 	s, began := partShapeOf(m.part.Example(1)), time.Now()
-	p, err := ready(m.recordPart(s), m.b)
+	p, err := m.b.Program(m.recordPart(s))
 	if err != nil {
 		return err
 	}

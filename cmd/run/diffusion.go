@@ -232,10 +232,7 @@ func (w *painter) drawPictures(ctx context.Context, q diffusion.Request) error {
 			return err
 		}
 	}
-	if err := w.report(q); err != nil || ctx.Err() == nil {
-		return err
-	}
-	return ctx.Err()
+	return w.end(ctx, q)
 }
 
 // warn tells what the text towers did not see of the prompts.

@@ -73,12 +73,9 @@ func readTensors(path string) (map[string]*models.Array, error) {
 		if known := slices.Contains(rawInputs, name) || strings.HasPrefix(name, rawNoise); !known {
 			return nil, fmt.Errorf("input %s: a pipeline has no input %s; it takes %s and %sN", path, name, strings.Join(rawInputs, ", "), rawNoise)
 		}
-		t, _ := file.Tensor(name)
-		v := &models.Array{Shape: t.Shape, Data: make([]float32, t.Len())}
-		if err := t.Float32s(v.Data); err != nil {
-			return nil, fmt.Errorf("input %s: %w", path, err)
+		if all[name], err = readArray(file, path, name); err != nil {
+			return nil, err
 		}
-		all[name] = v
 	}
 	return all, nil
 }

@@ -3,10 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"image"
-	"image/color/palette"
-	"image/draw"
-	"image/gif"
 	"math"
 	"os"
 	"path/filepath"
@@ -106,42 +102,11 @@ func (w *painter) writeFrames(images []*picture.Image, q diffusion.Request) erro
 		return nil
 	case strings.EqualFold(filepath.Ext(w.out), ".gif"):
 		w.doc.Images = []paintedJSON{{Path: w.out, Seed: q.Seeds[0]}}
-		return writeGIF(w.out, images)
+		return picture.WriteGIF(w.out, images)
 	}
 	w.doc.Images = []paintedJSON{{Path: w.out, Seed: q.Seeds[0]}}
 	const columns = 10
 	return picture.WritePNG(w.out, picture.Tile(images, min(columns, len(images)), gap), w.parameters(q, seeds...))
-}
-
-// writeGIF writes an endless sequence, ten frames a second, in a fixed palette
-// with dithering. A failure leaves no partial file.
-func writeGIF(path string, images []*picture.Image) error {
-	var g gif.GIF
-	for _, img := range images {
-		src := img.NRGBA()
-		frame := image.NewPaletted(src.Bounds(), palette.Plan9)
-		draw.FloydSteinberg.Draw(frame, src.Bounds(), src, image.Point{})
-		g.Image, g.Delay = append(g.Image, frame), append(g.Delay, 10)
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".saccade-*")
-	if err != nil {
-		return fmt.Errorf("save %s: %w", path, reason(err))
-	}
-	err = gif.EncodeAll(f, &g)
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Chmod(f.Name(), 0o644)
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return fmt.Errorf("save %s: %w", path, reason(err))
-	}
-	return nil
 }
 
 // saveResult writes the raw outputs.
@@ -154,6 +119,14 @@ func (w *painter) saveResult(q diffusion.Request, r *diffusion.Result) error {
 	s := newSaver()
 	s.set(w.input, outputs)
 	return s.write(w.save)
+}
+
+// end reports what there is, of which an interrupt left out some.
+func (w *painter) end(ctx context.Context, q diffusion.Request) error {
+	if err := w.report(q); err != nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 // report prints what was made, or the document, and the summary.
@@ -206,10 +179,7 @@ func (w *painter) drawFrames(ctx context.Context, q diffusion.Request) error {
 	if err := w.writeFrames(images, q); err != nil {
 		return err
 	}
-	if err := w.report(q); err != nil || ctx.Err() == nil {
-		return err
-	}
-	return ctx.Err()
+	return w.end(ctx, q)
 }
 
 // drawForward shows how noise takes a picture.

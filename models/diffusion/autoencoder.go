@@ -90,14 +90,14 @@ func (p *Pipeline) decodeLatents(ctx context.Context, latents []float32, h, w in
 	c.tiled = tiled
 	unscaled := scaled(scaled(latents, 1/v.scale, 0), 1, -v.shift)
 	pictures, err = v.run(ctx, &v.part, c, unscaled)
-	if err == nil && !finite(pictures) && v.precision == gpu.F16 {
+	if err == nil && !gpu.Finite(pictures) && v.precision == gpu.F16 {
 		fallback = true
 		full := v.part
 		full.precision, full.b = gpu.F32, nil
 		defer full.drop()
 		pictures, err = v.run(ctx, &full, c, unscaled)
 	}
-	if err == nil && !finite(pictures) {
+	if err == nil && !gpu.Finite(pictures) {
 		err = errors.New("the picture holds NaN or Inf; the autoencoder's weights may be damaged")
 	}
 	if err != nil {
@@ -174,7 +174,7 @@ func (v *autoencoder) run(ctx context.Context, in *part[coder], c coding, x []fl
 			if err != nil {
 				return nil, err
 			}
-			if prog, err = program(r, b); err != nil {
+			if prog, err = b.Program(r); err != nil {
 				return nil, err
 			}
 			of = t

@@ -215,7 +215,7 @@ func (r *Run) record() error {
 	if err != nil {
 		return err
 	}
-	if l.program, err = program(rec, b); err != nil {
+	if l.program, err = b.Program(rec); err != nil {
 		l.close()
 		return fmt.Errorf("unet: %w", err)
 	}
@@ -362,7 +362,7 @@ func (r *Run) Result(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !finite(latents) {
+	if !gpu.Finite(latents) {
 		return nil, r.diagnose(ctx)
 	}
 	if r.Memory.LowMemory {
