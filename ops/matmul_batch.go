@@ -94,7 +94,8 @@ func (b *matmulBatch) choose(info gpu.Info, precision gpu.DType) (matmulVariant,
 	if info.Class != gpu.ClassCPU {
 		v := gpuMatmul(info.Class, b.m*b.count, b.n, b.k)
 		v.Split = 0
-		return v, []batchPart{{0, b.m, 0, b.count}}, true
+		whole := b.parts(info, b.m, b.count, 1)
+		return v, whole, whole != nil
 	}
 	v, most, fixed := softwareTile(precision, b.n)
 	v.Window = true
