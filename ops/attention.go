@@ -342,11 +342,15 @@ func chooseAttention(info gpu.Info, precision gpu.DType, tq, hd int) attentionVa
 	return attentionVariant{Family: "attention", TR: queriesPerLane(tq), TD: td, Chunks: vectors / td}
 }
 
-// queriesPerLane takes, of 1 to 5, the number that wastes fewest of the eight
-// lanes, the larger of equals.
+// queriesPerLane takes, of 1 to 5 and for many of 8, the number that wastes
+// fewest of the eight lanes, the larger of equals.
 func queriesPerLane(tq int) int {
+	counts := []int{1, 2, 3, 4, 5}
+	if tq >= 512 {
+		counts = append(counts, 8) // takes the driver longer to compile
+	}
 	best, waste := 1, math.Inf(1)
-	for n := 1; n <= 5; n++ {
+	for _, n := range counts {
 		rows := (tq + 8*n - 1) / (8 * n) * 8 * n
 		w := float64(rows) / float64(tq) * (1 + 0.5/float64(n)) // few queries a lane load each key more often
 		if w <= waste {

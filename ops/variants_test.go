@@ -65,7 +65,7 @@ func choices() map[string]choice {
 // eachAttention goes through tokens at one head size and head sizes at one
 // number of tokens: all pairs would be a minute of compilation.
 func eachAttention(f func(tq, size int)) {
-	for _, tq := range []int{1, 7, 9, 17, 25, 33, 50, 65, 77, 130, 197} {
+	for _, tq := range []int{1, 7, 9, 17, 25, 33, 50, 65, 77, 130, 197, 512} {
 		f(tq, 16)
 	}
 	for _, size := range []int{5, 16, 32, 64, 72, 80, 128, 160} {

@@ -1,12 +1,13 @@
 // panels: the columns of heads of an activation in panels, as matmul takes its
-// second operand.
+// second operand, or in rows of a head each, for its first.
 //
 // Bindings
 //   x  rows of tokens, head h at element p.offset + h·p.width
 //   b  of each head b[(panel·K + k)·8 + lane], vectors of E columns at row k
 //
 // TURNED = 0: k counts tokens and the columns are the head's (values, which
-// probabilities are multiplied by). TURNED = 1: k counts the head's columns and
+// probabilities are multiplied by); were there not 8 but p.lanes = p.vectors
+// lanes, a panel would be the rows of a head (queries). TURNED = 1: k counts the head's columns and
 // the columns are tokens (keys, which queries are multiplied by). Tokens from T
 // on are zero.
 //
@@ -28,6 +29,7 @@ struct Params {
     offset: u32,  // elements to head 0, a multiple of 8
     K: u32,       // rows of a panel
     step: u32,    // vectors of b from head to head
+    lanes: u32,   // vectors of a row of a panel (TURNED = 0 only)
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -61,9 +63,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         b[at + 0u /*t*/ * 8u] = turn(rows, 0u /*t*/);
         // end
     } else {
-        let at = head * p.step + (v / 8u * p.K + block * E) * 8u + v % 8u;
+        let at = head * p.step + (v / p.lanes * p.K + block * E) * p.lanes + v % p.lanes;
         // unroll t E
-        b[at + 0u /*t*/ * 8u] = rows[0u /*t*/];
+        b[at + 0u /*t*/ * p.lanes] = rows[0u /*t*/];
         // end
     }
 }
