@@ -153,7 +153,7 @@ func (a *attentionProducts) packHeads(r *gpu.Recorder, view gpu.View, h packedHe
 
 // step is the vectors of a head of packed operands.
 func (a *attentionProducts) step(packed *gpu.Tensor) int {
-	return int(packed.Bytes()) / 16 / a.heads
+	return packed.Rows() / a.heads * packed.Stride() * int(packed.Type.Size()) / 16
 }
 
 // some is the attention of queries lo to hi of an item.
