@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"strings"
 
@@ -15,6 +17,7 @@ import (
 // paintingInput is what files give to a pipeline.
 type paintingInput struct {
 	image, mask *picture.Image           // or nil
+	prompts     []string                 // of -prompts
 	raw         map[string]*models.Array // of -input, or nil
 }
 
@@ -58,7 +61,30 @@ func (a *app) readPainting() (*paintingInput, error) {
 			}
 		}
 	}
-	return in, a.checkPaintingPath()
+	if a.promptFile != "" {
+		if in.prompts, err = readLines(a.promptFile); err != nil {
+			return nil, err
+		}
+	}
+	return in, errors.Join(checkPictures(a.out), checkPictures(a.record))
+}
+
+// readLines reads the lines of a file that are not empty.
+func readLines(path string) ([]string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("prompts %s: %w", path, reason(err))
+	}
+	var lines []string
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) == 0 {
+		return nil, fmt.Errorf("prompts %s: there is no line in it", path)
+	}
+	return lines, nil
 }
 
 // readTensors reads all tensors of a file.

@@ -99,6 +99,17 @@ func TestPaint(t *testing.T) {
 	assert.Equal(t, [2]int{24, 40}, size(t, at("folder/seed-5.png")))
 	size(t, at("folder/seed-6.png"))
 
+	prompts := at("prompts.txt")
+	require.NoError(t, os.WriteFile(prompts, []byte("a red apple\n\nblue\na\n"), 0o644))
+	paint("-prompts", prompts, "-batch", "2", "-o", at("prompts"))
+	data, err = os.ReadFile(at("prompts/seed-1.png"))
+	require.NoError(t, err)
+	assert.Contains(t, string(data), "parameters\x00blue\nSteps")
+	assert.NoFileExists(t, at("prompts/seed-3.png"))
+
+	paint("-prompt", "a", "-record", at("record.png"))
+	assert.Equal(t, [2]int{3*(24+gap) - gap, 40}, size(t, at("record.png")), "the three evaluations of two steps of PNDM")
+
 	paint("-prompt", "a", "-prompt", "b", "-frames", "3", "-o", at("frames.gif"))
 	f, err := os.Open(at("frames.gif"))
 	require.NoError(t, err)
