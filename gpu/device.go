@@ -64,6 +64,9 @@ type Stats struct {
 	Uploads     int // uploads after creation: the inputs
 	UploadBytes int64
 	Readbacks   int
+
+	// The work of all dispatches that ran, as in Dispatch; Profile's are not counted.
+	FLOPs, Saved, Bytes float64
 }
 
 // Open opens an adapter and asks for all of its limits. The error wraps

@@ -124,6 +124,11 @@ func (p *Program) executeChunk(lo, hi int) (next int, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	next, work := p.chunk(lo, hi)
+	for _, s := range p.steps[lo:next] {
+		d.stats.FLOPs += s.x.FLOPs
+		d.stats.Saved += s.x.Saved
+		d.stats.Bytes += s.x.Bytes
+	}
 	cold := slices.ContainsFunc(p.steps[lo:next], func(s step) bool { return !s.pipe.warm })
 	began := time.Now()
 	if err := d.submit(func(e *wgpu.CommandEncoder) error { return p.encode(e, lo, next) }); err != nil {

@@ -29,6 +29,17 @@ const (
 // the operation changed and padding that is not zero are errors too. With
 // stopAtFirst it ends at the first wrong one.
 func (p *Program) Verify(ctx context.Context, in map[string]any, stopAtFirst bool) ([]OpCheck, error) {
+	return p.verify(ctx, in, stopAtFirst, mostFLOPs)
+}
+
+// VerifySample is Verify that compares a sample of the rows of smaller operations
+// too: programs that grow from row to row can be verified at every size.
+func (p *Program) VerifySample(ctx context.Context, in map[string]any) ([]OpCheck, error) {
+	return p.verify(ctx, in, false, sampleFLOPs)
+}
+
+// verify compares a sample of operations of more arithmetic than most.
+func (p *Program) verify(ctx context.Context, in map[string]any, stopAtFirst bool, most float64) ([]OpCheck, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.start(in); err != nil {
@@ -37,7 +48,7 @@ func (p *Program) Verify(ctx context.Context, in map[string]any, stopAtFirst boo
 	var checks []OpCheck
 	for i, lo := 0, 0; i < len(p.ops); i++ {
 		hi := lo + len(p.ops[i].Dispatches)
-		c, err := p.verifyOp(ctx, i, lo, hi)
+		c, err := p.verifyOp(ctx, i, lo, hi, most)
 		if err != nil {
 			return checks, err
 		}
@@ -50,7 +61,7 @@ func (p *Program) Verify(ctx context.Context, in map[string]any, stopAtFirst boo
 	return checks, nil
 }
 
-func (p *Program) verifyOp(ctx context.Context, i, lo, hi int) (OpCheck, error) {
+func (p *Program) verifyOp(ctx context.Context, i, lo, hi int, most float64) (OpCheck, error) {
 	op := &p.ops[i]
 	c := OpCheck{Op: op.Kind, Label: op.Label}
 	if lo < hi {
@@ -68,7 +79,7 @@ func (p *Program) verifyOp(ctx context.Context, i, lo, hi int) (OpCheck, error) 
 	if err := p.execute(ctx, lo, hi); err != nil {
 		return c, err
 	}
-	if err := p.compareOp(&c, op, values); err != nil {
+	if err := p.compareOp(&c, op, values, op.sample(most)); err != nil {
 		return c, err
 	}
 	for k, t := range op.In {
@@ -83,13 +94,14 @@ func (p *Program) verifyOp(ctx context.Context, i, lo, hi int) (OpCheck, error) 
 	return c, nil
 }
 
-func (p *Program) compareOp(c *OpCheck, op *Op, in [][]float32) error {
+// compareOp compares the outputs with the twin's, of an operation that has Rows
+// those rows.
+func (p *Program) compareOp(c *OpCheck, op *Op, in [][]float32, rows []int) error {
 	if op.Twin == nil && op.Rows == nil {
 		c.Err = fmt.Errorf("%s (%s) has no CPU twin", op.Label, op.Kind)
 		return nil
 	}
 	var want [][]float64
-	rows := op.sample()
 	if op.Rows != nil {
 		want = [][]float64{op.Rows(in, rows)}
 		if len(rows) < op.Out[0].Rows() {
@@ -141,8 +153,8 @@ const (
 )
 
 // sample are the rows of the output to compare: all, or some that are spread over
-// it, the first and the last among them.
-func (o *Op) sample() []int {
+// it, the first and the last among them, of more arithmetic than most.
+func (o *Op) sample(most float64) []int {
 	if o.Rows == nil {
 		return nil
 	}
@@ -152,7 +164,7 @@ func (o *Op) sample() []int {
 	}
 	n := o.Out[0].Rows()
 	count := n
-	if work > mostFLOPs {
+	if work > most {
 		count = min(n, max(leastRows, int(float64(n)*sampleFLOPs/work)))
 	}
 	rows := make([]int, count)

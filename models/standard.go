@@ -25,9 +25,15 @@ type Standard struct {
 	b *ops.Builder
 }
 
-// NewStandard makes the architecture called name, one of [StandardNames], for
-// batch pictures of the size that it was published with, or for as many texts.
-func NewStandard(dev *gpu.Device, name string, precision gpu.DType, batch int, seed uint64) (*Standard, error) {
+// StandardSize is what a standard architecture is recorded for.
+type StandardSize struct {
+	Batch int // pictures or texts
+	Side  int // of square pictures, in pixels, 0: the size that it was published with
+}
+
+// NewStandard makes the architecture called name, one of [StandardNames]. Of a
+// text tower or a part of diffusion models, the side can't be chosen.
+func NewStandard(dev *gpu.Device, name string, precision gpu.DType, size StandardSize, seed uint64) (*Standard, error) {
 	f, err := familyOf(name)
 	if err != nil {
 		return nil, err
@@ -36,7 +42,7 @@ func NewStandard(dev *gpu.Device, name string, precision gpu.DType, batch int, s
 		return nil, fmt.Errorf("%s is a family without a size of its own; name one of %s", name, strings.Join(StandardNames(), ", "))
 	}
 	s := &Standard{Name: name, b: ops.NewBuilder(dev, precision)}
-	if err := s.make(f, batch, seed); err != nil {
+	if err := s.make(f, size, seed); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("making %s: %w", name, err)
 	}
@@ -45,12 +51,15 @@ func NewStandard(dev *gpu.Device, name string, precision gpu.DType, batch int, s
 
 // make draws the weights, then does what loading a checkpoint does: the driver
 // compiles while weights are uploaded.
-func (s *Standard) make(f Family, batch int, seed uint64) error {
+func (s *Standard) make(f Family, size StandardSize, seed uint64) error {
 	made, err := f.standard(s.b, s.Name)
 	if err != nil {
 		return err
 	}
-	began := time.Now()
+	if size.Side > 0 && made.net == nil {
+		return fmt.Errorf("it takes no pictures, so that their side can't be %d", size.Side)
+	}
+	batch, began := size.Batch, time.Now()
 	src, err := ops.RandomWeights(made.bound(), seed)
 	if err != nil {
 		return err
@@ -70,6 +79,12 @@ func (s *Standard) make(f Family, batch int, seed uint64) error {
 		made.part.ForwardPart(r, shapes)
 	case made.net != nil:
 		c, h, w := made.net.Input()
+		if size.Side > 0 {
+			h, w = size.Side, size.Side
+		}
+		if leastH, leastW := made.net.Smallest(); h < leastH || w < leastW {
+			return fmt.Errorf("pictures of %dx%d are too small, the network takes at least %dx%d", h, w, leastH, leastW)
+		}
 		s.Shape = []int{batch, c, h, w}
 		s.Input = map[string]any{"pixel_values": normals(batch*c*h*w, seed)}
 		s.Drawn = time.Since(began)

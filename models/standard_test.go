@@ -15,7 +15,7 @@ func TestStandard(t *testing.T) {
 	d := openDevice(t)
 	var first []float32
 	for range 2 {
-		s, err := NewStandard(d, "vit_ti_16", gpu.F16, 1, 7)
+		s, err := NewStandard(d, "vit_ti_16", gpu.F16, StandardSize{Batch: 1}, 7)
 		require.NoError(t, err)
 		assert.Equal(t, []int{1, 3, 224, 224}, s.Shape)
 		assert.Greater(t, s.WeightBytes(), int64(10<<20))
@@ -30,10 +30,19 @@ func TestStandard(t *testing.T) {
 	}
 	assert.Contains(t, StandardNames(), "vit_l_16")
 
-	_, err := NewStandard(d, "vit", gpu.F16, 1, 7)
+	s, err := NewStandard(d, "vit_ti_16", gpu.F16, StandardSize{Batch: 2, Side: 64}, 7)
+	require.NoError(t, err)
+	assert.Equal(t, []int{2, 3, 64, 64}, s.Shape)
+	s.Close()
+	for name, side := range map[string]int{"vit_ti_16": 8, "unet_ddpm_cifar10": 64} {
+		_, err = NewStandard(d, name, gpu.F16, StandardSize{Batch: 1, Side: side}, 7)
+		assert.Error(t, err, name)
+	}
+
+	_, err = NewStandard(d, "vit", gpu.F16, StandardSize{Batch: 1}, 7)
 	assert.ErrorContains(t, err, "name one of vit_ti_16")
 	var unknown *UnknownModelError
-	_, err = NewStandard(d, "vit_b_61", gpu.F16, 1, 7)
+	_, err = NewStandard(d, "vit_b_61", gpu.F16, StandardSize{Batch: 1}, 7)
 	require.ErrorAs(t, err, &unknown)
 	assert.Equal(t, "vit_b_16", unknown.Nearest)
 }

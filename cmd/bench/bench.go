@@ -46,8 +46,12 @@ func (b *bench) do(ctx context.Context) error {
 		return b.printHelp()
 	case b.list:
 		return b.printList()
-	case b.compare != "":
+	case len(b.compare) > 0:
 		return b.printComparison()
+	case b.read != "":
+		return b.printAgain()
+	case b.leaderboard != "":
+		return b.writeLeaderboard()
 	}
 	if err := b.open(); err != nil {
 		return err
@@ -62,22 +66,39 @@ func (b *bench) do(ctx context.Context) error {
 	if len(mismatches) > 0 {
 		return fmt.Errorf("%w: %w", cli.ErrMismatch, errors.Join(mismatches...))
 	}
-	return report.plausible()
+	if err := report.plausible(); err != nil || b.keep == "" {
+		return err
+	}
+	return report.keep(b.keep)
+}
+
+// printAgain prints a report that -o json wrote.
+func (b *bench) printAgain() error {
+	report, err := readReport(b.read)
+	if err != nil {
+		return err
+	}
+	return report.write(b.stdout, b.format)
 }
 
 // specs are the rows that the flags ask for.
 func (b *bench) specs() []spec {
 	all := slices.Clone(b.extra)
 	for _, name := range b.models {
-		all = append(all, spec{Kind: "model", Name: name, Precision: b.precision, Batch: b.batch})
+		all = append(all, spec{Kind: kindModel, Name: name, Precision: b.precision, Batch: b.batch})
+	}
+	for _, name := range b.pipelines {
+		for _, kind := range []string{kindStep, kindPipeline} {
+			all = append(all, spec{Kind: kind, Name: name, Precision: b.precision, Batch: 1})
+		}
 	}
 	switch {
 	case b.shape != "":
-		all = append(all, spec{Kind: "op", Name: b.op, Precision: b.precision, Batch: 1, Shape: b.shape})
+		all = append(all, spec{Kind: kindOp, Name: b.op, Precision: b.precision, Batch: 1, Shape: b.shape})
 	case b.op != "":
 		for _, c := range ops.Cases() {
 			if c.Bench && (b.op == "all" || b.op == c.Op) {
-				all = append(all, spec{Kind: "op", Name: c.Op, Precision: b.precision, Batch: 1, Shape: c.Name})
+				all = append(all, spec{Kind: kindOp, Name: c.Op, Precision: b.precision, Batch: 1, Shape: c.Name})
 			}
 		}
 	}
@@ -106,7 +127,7 @@ func (b *bench) measure(ctx context.Context) (*Report, []error, error) {
 	if err := m.survey(ctx); err != nil {
 		return nil, nil, err
 	}
-	report.Peak = m.peak
+	report.finish(m.peak)
 	return report, mismatches, nil
 }
 
@@ -114,11 +135,14 @@ func (b *bench) measure(ctx context.Context) (*Report, []error, error) {
 func (b *bench) row(ctx context.Context, m *meter, s spec) (row Row, mismatch, err error) {
 	b.say("verifying and timing " + s.String())
 	defer b.say("")
-	x, err := s.open(b.dev)
+	x, err := s.open(ctx, b.dev)
 	if err != nil {
 		return row, nil, err
 	}
-	row, mismatch, err = measure(ctx, m, x, b.repetitions)
+	row, mismatch, err = measure(ctx, m, x, b.repetitions, false)
+	if err == nil && (b.layers || b.format == "html") && s.Kind != kindOp {
+		row.Layers, err = x.layers(ctx)
+	}
 	x.close()
 	if err != nil || !b.cold || s.build != nil {
 		return row, mismatch, err

@@ -53,8 +53,11 @@ func TestUsage(t *testing.T) {
 		{[]string{"-op", "add", "-o", "xml"}, "expected one of table, md, csv, json, html"},
 		{[]string{"-op", "add", "-backend", "vulcan"}, "the nearest is vulkan"},
 		{[]string{"-op", "add", "extra"}, `unexpected argument "extra"`},
-		{[]string{"-compare", "a.json"}, "takes two reports"},
-		{[]string{"-compare", "a.json", "b.json", "-op", "add"}, "times nothing"},
+		{[]string{"-compare", "a.json"}, "takes two reports or more"},
+		{[]string{"-compare", "a.json", "b.json", "-op", "add"}, "time nothing"},
+		{[]string{"-read", "a.json", "-compare", "b.json", "c.json"}, "give one"},
+		{[]string{"-leaderboard", "README.md"}, "-leaderboard takes reports"},
+		{[]string{"-pipelines", "sd1_tiny/txt"}, `the nearest is "sd1_tiny/text"`},
 	} {
 		code, stdout, stderr := call(nil, c.args...)
 		assert.Equal(t, cli.ExitUsage, code, c.args)
@@ -83,7 +86,7 @@ func TestJSON(t *testing.T) {
 	assert.Empty(t, stderr)
 	var report map[string]any
 	require.NoError(t, json.Unmarshal([]byte(stdout), &report))
-	assert.ElementsMatch(t, []string{"adapter", "versions", "peak", "rows"}, keys(report))
+	assert.ElementsMatch(t, []string{"adapter", "software", "versions", "peak", "rows"}, keys(report))
 	peak := report["peak"].(map[string]any)
 	assert.ElementsMatch(t, []string{"gflops", "gbps"}, keys(peak))
 	assert.Greater(t, peak["gflops"], 0.1)
@@ -95,7 +98,7 @@ func TestJSON(t *testing.T) {
 	require.Len(t, rows, 1)
 	row := rows[0].(map[string]any)
 	assert.ElementsMatch(t, []string{"name", "kind", "precision", "batch", "shape", "ms_mean", "ms_sd", "ms_min", "cold_ms",
-		"gflops", "peak_fraction", "mem_mib", "verified", "nmse"}, keys(row))
+		"gflops", "peak_fraction", "gbps", "copy_fraction", "mem_mib", "weights_mib", "verified", "sampled", "nmse"}, keys(row))
 	assert.Equal(t, "activation", row["name"])
 	assert.Equal(t, "op", row["kind"])
 	assert.Equal(t, "f16", row["precision"])
@@ -105,6 +108,9 @@ func TestJSON(t *testing.T) {
 	assert.GreaterOrEqual(t, row["ms_mean"], row["ms_min"])
 	assert.Greater(t, row["cold_ms"], row["ms_mean"], "a cold start compiles")
 	assert.Less(t, row["nmse"], 1e-6)
+	assert.Greater(t, row["gbps"], 0.0)
+	assert.Greater(t, row["copy_fraction"], 0.0)
+	assert.Equal(t, report["adapter"].(map[string]any)["type"] == "cpu", report["software"])
 }
 
 func keys(m map[string]any) []string {
@@ -205,12 +211,13 @@ func TestFasterThanThePeakFails(t *testing.T) {
 func TestFormats(t *testing.T) {
 	nmse, cold := 4e-8, 1234.5
 	report := newReport(gpu.Info{Name: "llvm<pipe>", Driver: "d", Backend: "vulkan", Type: "cpu"})
-	report.Rows = []Row{{Name: "matmul", Kind: "op", Precision: "f16", Batch: 1, Shape: "512x768x768", MSMean: 12.5, GFLOPS: 50, PeakFraction: 0.5,
+	report.Rows = []Row{{Name: "matmul", Kind: "op", Precision: "f16", Batch: 1, Shape: "512x768x768", MSMean: 12.5, GFLOPS: 50, GBPS: 25, PeakFraction: 0.5, Sampled: 3,
 		ColdMS: &cold, Verified: true, NMSE: &nmse}, {Name: "vit_b_16", Kind: "model", Precision: "f16", Batch: 1, Shape: "1x3x224x224", MSMean: 900}}
+	report.finish(Peak{GFLOPS: 100, GBPS: 12.5})
 	for format, want := range map[string]string{
 		"table": "matmul    op     f16            1  512x768x768",
 		"md":    "| matmul   | op    | f16       |     1 | 512x768x768 |",
-		"csv":   "matmul,op,f16,1,512x768x768,12.5,0,0,1234,50,0.5,0.0,true,4.0e-08,0,",
+		"csv":   "matmul,op,f16,1,512x768x768,12.5,0,0,1234,50,0.5,25,2,0.0,true,4.0e-08,3,100,12.5,",
 		"html":  "<td>512x768x768</td>",
 	} {
 		var out bytes.Buffer
@@ -256,10 +263,10 @@ func TestCompare(t *testing.T) {
 		}
 		return ""
 	}
-	assert.Contains(t, find("0"), "only in a")
+	assert.Contains(t, find("0"), "not in b")
 	assert.Contains(t, find("1"), "2.00")
 	assert.Contains(t, find("1"), "b is WRONG")
-	assert.Contains(t, find("2"), "only in b")
+	assert.Contains(t, find("2"), "not in a")
 	for _, format := range []string{"table", "csv", "json", "html"} {
 		code, stdout, stderr = call(nil, "-compare", a, b, "-o", format)
 		assert.Equal(t, cli.ExitFine, code, stderr)

@@ -71,12 +71,12 @@ func (b *bench) runCold(ctx context.Context, r coldRequest) error {
 		return err
 	}
 	defer b.dev.Close()
-	s, err := r.Spec.open(b.dev)
+	s, err := r.Spec.open(ctx, b.dev)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	if _, err := s.program.Run(ctx, s.in); err != nil {
+	if err := s.run(ctx); err != nil {
 		return err
 	}
 	took := time.Since(time.Unix(0, r.Started)) - s.drawn

@@ -5,18 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
+
+	"saccade/gpu"
 )
 
-// pair is a row of one report beside the same row of another.
-type pair struct {
-	Name      string   `json:"name"`
-	Precision string   `json:"precision"`
-	Batch     int      `json:"batch"`
-	Shape     string   `json:"shape"`
-	A         *Row     `json:"a"` // null: only in B
-	B         *Row     `json:"b"`
-	Time      *float64 `json:"time_ratio"`     // b / a of ms_mean
-	Fraction  *float64 `json:"fraction_ratio"` // b / a of peak_fraction
+// match is one subject in several reports.
+type match struct {
+	Name      string     `json:"name"`
+	Kind      string     `json:"kind"`
+	Precision string     `json:"precision"`
+	Batch     int        `json:"batch"`
+	Shape     string     `json:"shape"`
+	Rows      []*Row     `json:"rows"`           // by report; null where it has none
+	Time      []*float64 `json:"time_ratio"`     // of ms_mean, to the first report's
+	Fraction  []*float64 `json:"fraction_ratio"` // of peak_fraction, to the first report's
 }
 
 // readReport reads a report that -o json wrote.
@@ -36,33 +39,34 @@ func readReport(path string) (*Report, error) {
 	if r.Rows == nil || r.Adapter.Name == "" {
 		return nil, fmt.Errorf("reading report %s: found no adapter or rows; expected what bench -o json writes", path)
 	}
+	r.Software = r.Adapter.Software()
 	return &r, nil
 }
 
-// pairs matches rows by what they time, in a's order, then what only b has.
-func pairs(a, b *Report) []pair {
+// matches finds the rows that time the same, in the order of the first report that
+// has them.
+func matches(reports []*Report) []match {
 	type key struct {
 		kind, name, precision, shape string
 		batch                        int
 	}
-	keyOf := func(r Row) key { return key{r.Kind, r.Name, r.Precision, r.Shape, r.Batch} }
-	other := map[key]*Row{}
-	for i := range b.Rows {
-		other[keyOf(b.Rows[i])] = &b.Rows[i]
-	}
-	var all []pair
-	for i := range a.Rows {
-		row := &a.Rows[i]
-		p := pair{Name: row.Name, Precision: row.Precision, Batch: row.Batch, Shape: row.Shape, A: row, B: other[keyOf(*row)]}
-		if p.B != nil {
-			p.Time, p.Fraction = ratio(p.B.MSMean, row.MSMean), ratio(p.B.PeakFraction, row.PeakFraction)
-			delete(other, keyOf(*row))
-		}
-		all = append(all, p)
-	}
-	for i := range b.Rows {
-		if row := &b.Rows[i]; other[keyOf(*row)] == row {
-			all = append(all, pair{Name: row.Name, Precision: row.Precision, Batch: row.Batch, Shape: row.Shape, B: row})
+	at := map[key]int{}
+	var all []match
+	for k, r := range reports {
+		for i := range r.Rows {
+			row := &r.Rows[i]
+			id := key{row.Kind, row.Name, row.Precision, row.Shape, row.Batch}
+			j, ok := at[id]
+			if !ok {
+				j, at[id] = len(all), len(all)
+				all = append(all, match{Name: row.Name, Kind: row.Kind, Precision: row.Precision, Batch: row.Batch, Shape: row.Shape,
+					Rows: make([]*Row, len(reports)), Time: make([]*float64, len(reports)), Fraction: make([]*float64, len(reports))})
+			}
+			m := &all[j]
+			m.Rows[k] = row
+			if first := m.Rows[0]; first != nil {
+				m.Time[k], m.Fraction[k] = ratio(row.MSMean, first.MSMean), ratio(row.PeakFraction, first.PeakFraction)
+			}
 		}
 	}
 	return all
@@ -78,66 +82,98 @@ func ratio(b, a float64) *float64 {
 
 // printComparison compares the reports of -compare.
 func (b *bench) printComparison() error {
-	first, err := readReport(b.compare)
+	reports, err := readReports(b.compare)
 	if err != nil {
 		return err
 	}
-	second, err := readReport(b.files[0])
-	if err != nil {
-		return err
-	}
-	all := pairs(first, second)
+	all := matches(reports)
 	if b.format == "json" {
-		return writeJSON(b.stdout, map[string]any{"a": first.Adapter, "b": second.Adapter, "rows": all})
+		type head struct {
+			Adapter  gpu.Info `json:"adapter"`
+			Software bool     `json:"software"`
+			Peak     Peak     `json:"peak"`
+		}
+		heads := make([]head, len(reports))
+		for i, r := range reports {
+			heads[i] = head{r.Adapter, r.Software, r.Peak}
+		}
+		return writeJSON(b.stdout, map[string]any{"reports": heads, "rows": all})
 	}
-	g := comparison(first, second, all)
+	g := comparison(reports, all)
 	if b.format == "html" {
 		return writePage(b.stdout, page{Title: "bench -compare", Lines: g.title, Header: g.header, Rows: g.rows, Notes: g.notes})
 	}
 	return g.write(b.stdout, b.format)
 }
 
-func comparison(a, b *Report, all []pair) *grid {
-	g := &grid{
-		title: []string{
-			fmt.Sprintf("a: %s; peak %.1f GFLOP/s", a.Adapter, a.Peak.GFLOPS),
-			fmt.Sprintf("b: %s; peak %.1f GFLOP/s", b.Adapter, b.Peak.GFLOPS),
-		},
-		header: []string{"name", "precision", "batch", "shape", "a ms", "b ms", "time b/a", "a of peak", "b of peak", "fraction b/a", "note"},
-		left:   map[int]bool{0: true, 1: true, 3: true, 10: true},
-		notes:  []string{"two runs: where the machine's speed changed between them, compare the fractions of the peak, not the times"},
+// readReports reads several.
+func readReports(paths []string) ([]*Report, error) {
+	reports := make([]*Report, len(paths))
+	for i, path := range paths {
+		var err error
+		if reports[i], err = readReport(path); err != nil {
+			return nil, err
+		}
 	}
-	for _, p := range all {
-		g.rows = append(g.rows, p.cells())
+	return reports, nil
+}
+
+// comparison is the table of several reports, which letters name; ratios are to the
+// first, a.
+func comparison(reports []*Report, all []match) *grid {
+	g := &grid{
+		header: []string{"name", "precision", "batch", "shape"},
+		left:   map[int]bool{0: true, 1: true, 3: true},
+		notes:  []string{"several runs: where the machine's speed changed between them, compare the fractions of the peak, not the times"},
+	}
+	for i, r := range reports {
+		name := letter(i)
+		g.title = append(g.title, fmt.Sprintf("%s: %s; peak %.1f GFLOP/s, %.1f GB/s", name, r.Adapter, r.Peak.GFLOPS, r.Peak.GBPS))
+		if r.Software {
+			name += " (software)"
+		}
+		g.header = append(g.header, name+" ms", name+" of peak")
+		if i > 0 {
+			g.header = append(g.header, "time "+letter(i)+"/a", "fraction "+letter(i)+"/a")
+		}
+	}
+	g.left[len(g.header)] = true
+	g.header = append(g.header, "note")
+	for _, m := range all {
+		g.rows = append(g.rows, m.cells())
 	}
 	return g
 }
 
-func (p pair) cells() []string {
-	cells := []string{p.Name, p.Precision, fmt.Sprint(p.Batch), p.Shape}
-	number := func(format string, v *float64) string {
-		if v == nil {
-			return ""
-		}
-		return fmt.Sprintf(format, *v)
+// letter names report i: a to z, then by number.
+func letter(i int) string {
+	if i < 26 {
+		return string(rune('a' + i))
 	}
-	var aMS, bMS, aFraction, bFraction *float64
-	note := ""
-	for _, side := range []struct {
-		row          *Row
-		ms, fraction **float64
-		absent, bad  string
-	}{{p.A, &aMS, &aFraction, "only in b", "a is WRONG"}, {p.B, &bMS, &bFraction, "only in a", "b is WRONG"}} {
-		if side.row == nil {
-			note = side.absent
-			continue
+	return fmt.Sprint("report ", i+1)
+}
+
+func (m match) cells() []string {
+	cells := []string{m.Name, m.Precision, fmt.Sprint(m.Batch), m.Shape}
+	var absent, notes []string
+	for i, row := range m.Rows {
+		var ms, fraction *float64
+		if row == nil {
+			absent = append(absent, letter(i))
+		} else {
+			percent := 100 * row.PeakFraction
+			ms, fraction = &row.MSMean, &percent
+			if !row.Verified {
+				notes = append(notes, letter(i)+" is WRONG")
+			}
 		}
-		percent := 100 * side.row.PeakFraction
-		*side.ms, *side.fraction = &side.row.MSMean, &percent
-		if !side.row.Verified {
-			note = side.bad
+		cells = append(cells, optional("%.4g", ms), optional("%.1f %%", fraction))
+		if i > 0 {
+			cells = append(cells, optional("%.2f", m.Time[i]), optional("%.2f", m.Fraction[i]))
 		}
 	}
-	return append(cells, number("%.4g", aMS), number("%.4g", bMS), number("%.2f", p.Time),
-		number("%.1f %%", aFraction), number("%.1f %%", bFraction), number("%.2f", p.Fraction), note)
+	if len(absent) > 0 {
+		notes = append(notes, "not in "+strings.Join(absent, ", "))
+	}
+	return append(cells, strings.Join(notes, "; "))
 }

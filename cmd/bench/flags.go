@@ -20,14 +20,19 @@ var formats = []string{"table", "md", "csv", "json", "html"}
 // options are the flags.
 type options struct {
 	models           []string
+	pipelines        []string
 	op, shape        string
 	precision        string
 	batch            int
 	repetitions      int
 	format           string
-	compare          string
-	files            []string // the arguments: what -compare compares with
+	compare          []string // reports: -compare's own and the arguments
+	read             string
+	keep             string
+	leaderboard      string
+	files            []string // the arguments: reports for -compare and -leaderboard
 	choice           cli.Choice
+	layers           bool
 	cold, list, help bool
 }
 
@@ -36,6 +41,10 @@ func (o *options) flagSet() *flag.FlagSet {
 	f := cli.NewFlagSet(command)
 	f.Func("models", "`NAMES`: architectures to time, with commas between them; -list prints them", func(s string) error {
 		o.models = append(o.models, strings.Split(s, ",")...)
+		return nil
+	})
+	f.Func("pipelines", "`NAMES`: small diffusion pipelines, a step and the whole run of each; -list prints them", func(s string) error {
+		o.pipelines = append(o.pipelines, strings.Split(s, ",")...)
 		return nil
 	})
 	f.StringVar(&o.op, "op", "", "`NAME`: an operation to time, at shapes of real models or at -shape; all = every operation")
@@ -48,7 +57,14 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.Func("r", "`N`: repetitions after warming up (default 5)", cli.Whole(&o.repetitions, 1, most))
 	o.format = "table"
 	f.Func("o", "`table|md|csv|json|html`: the report's format (default table)", oneOf(&o.format, formats...))
-	f.StringVar(&o.compare, "compare", "", "`A.json` B.json: compare two reports")
+	f.Func("compare", "`A.json` B.json …: compare reports, of one adapter or of several", func(s string) error {
+		o.compare = append(o.compare, s)
+		return nil
+	})
+	f.StringVar(&o.read, "read", "", "`A.json`: print a report again, in another format")
+	f.StringVar(&o.keep, "keep", "", "`FOLDER`: write the report there too, as JSON that has the adapter's name")
+	f.StringVar(&o.leaderboard, "leaderboard", "", "`README.md` A.json …: write the reports' table between its markers")
+	f.BoolVar(&o.layers, "layers", false, "put the time of every dispatch into the report, as -o html always does")
 	o.choice.Flags(f)
 	f.BoolVar(&o.cold, "cold", true, "measure the first run in a new process too")
 	f.BoolVar(&o.list, "list", false, "print the operations with their shapes, and the models")
@@ -72,23 +88,43 @@ func (o *options) parse(args []string) error {
 	if o.help || o.list {
 		return nil
 	}
+	if len(o.compare) > 0 {
+		o.compare, o.files = append(o.compare, o.files...), nil
+	}
 	return o.check()
 }
 
 // check finds names that there are not and flags that do not go together.
 func (o *options) check() error {
+	timed := o.op != "" || len(o.models) > 0 || len(o.pipelines) > 0
+	reading := 0
+	for _, given := range []bool{len(o.compare) > 0, o.read != "", o.leaderboard != ""} {
+		if given {
+			reading++
+		}
+	}
 	switch {
-	case o.compare != "" && len(o.files) != 1:
-		return cli.Usagef("-compare takes two reports: bench -compare a.json b.json")
-	case o.compare != "" && (o.op != "" || len(o.models) > 0):
-		return cli.Usagef("-compare reads reports and times nothing; it does not go with -op or -models")
-	case o.compare != "":
-		return nil
-	case len(o.files) > 0:
+	case reading > 1:
+		return cli.Usagef("-compare, -read and -leaderboard are three things to do with reports; give one")
+	case reading == 1 && timed:
+		return cli.Usagef("-compare, -read and -leaderboard take reports and time nothing; they do not go with -op, -models or -pipelines")
+	case len(o.compare) == 1:
+		return cli.Usagef("-compare takes two reports or more: bench -compare a.json b.json")
+	case o.leaderboard != "" && len(o.files) == 0:
+		return cli.Usagef("-leaderboard takes reports: bench -leaderboard README.md a.json b.json")
+	case len(o.files) > 0 && o.leaderboard == "":
 		return cli.Usagef("unexpected argument %q", o.files[0])
-	case o.op == "" && len(o.models) == 0:
-		return cli.Usagef("nothing to time: give -models or -op (-list prints the names, -h all flags)")
-	case o.shape != "" && (o.op == "" || o.op == "all"):
+	case reading == 1:
+		return nil
+	case !timed:
+		return cli.Usagef("nothing to time: give -models, -pipelines or -op (-list prints the names, -h all flags)")
+	}
+	return o.checkNames()
+}
+
+// checkNames finds operations, models and pipelines that there are not.
+func (o *options) checkNames() error {
+	if o.shape != "" && (o.op == "" || o.op == "all") {
 		return cli.Usagef("-shape needs -op with the operation that it is for")
 	}
 	if known := append(ops.CaseNames(), "all"); o.op != "" && !slices.Contains(known, o.op) {
@@ -102,6 +138,11 @@ func (o *options) check() error {
 	for _, name := range o.models {
 		if known := models.StandardNames(); !slices.Contains(known, name) {
 			return cli.Usagef("model %q is unknown to bench; the nearest is %q (-list prints all)", name, models.Nearest(name, known))
+		}
+	}
+	for _, name := range o.pipelines {
+		if _, err := pipelineCase(name); err != nil {
+			return cli.Usage(err)
 		}
 	}
 	return nil

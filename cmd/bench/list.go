@@ -23,6 +23,7 @@ func (b *bench) printList() error {
 		fmt.Fprintf(&out, "  %-16s %s\n  %-16s   %s\n", op, ops.CaseDims(op), "", strings.Join(shapes, " "))
 	}
 	fmt.Fprintf(&out, "\nmodels (-models), with random weights:\n  %s\n", strings.Join(models.StandardNames(), " "))
+	fmt.Fprintf(&out, "\npipelines (-pipelines), each a step and a whole run:\n  %s\n", strings.Join(pipelineNames(), " "))
 	_, err := b.stdout.Write(out.Bytes())
 	return err
 }
@@ -30,12 +31,14 @@ func (b *bench) printList() error {
 // printHelp prints the usage.
 func (b *bench) printHelp() error {
 	var out bytes.Buffer
-	fmt.Fprint(&out, `bench times operations and whole models on the GPU, verified in the same run.
+	fmt.Fprint(&out, `bench times operations, whole models and pipelines on the GPU, verified in the same run.
 
   bench -models vit_ti_16,vit_b_16 -r 5 -o md
   bench -op matmul -shape 512x768x768 -precision f16
   bench -op all -o html > report.html
-  bench -compare a.json b.json
+  bench -pipelines sd1_tiny -o md
+  bench -compare a.json b.json c.json
+  bench -read a.json -o html > report.html
 
 Flags:
 `)

@@ -17,13 +17,22 @@ import (
 // Report is what a run measured; its JSON is read by scripts.
 type Report struct {
 	Adapter  gpu.Info          `json:"adapter"`
+	Software bool              `json:"software"` // the adapter computes on the CPU
 	Versions map[string]string `json:"versions"`
 	Peak     Peak              `json:"peak"`
 	Rows     []Row             `json:"rows"`
 }
 
 func newReport(adapter gpu.Info) *Report {
-	return &Report{Adapter: adapter, Versions: versions(), Rows: []Row{}}
+	return &Report{Adapter: adapter, Software: adapter.Software(), Versions: versions(), Rows: []Row{}}
+}
+
+// finish takes over the peaks of the whole run.
+func (r *Report) finish(peak Peak) {
+	r.Peak = peak
+	for i := range r.Rows {
+		r.Rows[i].CopyFraction = r.Rows[i].GBPS / peak.GBPS
+	}
 }
 
 // versions tells what ran: the program, Go, the binding, and a hash of the shaders.
@@ -89,35 +98,42 @@ func writeJSON(w io.Writer, v any) error {
 // notes say what the numbers are, below every table.
 func (r *Report) notes() []string {
 	notes := []string{
-		"verified: every dispatch recomputed on the CPU in f64 from the GPU's own inputs, all elements; nmse is the largest of any dispatch",
-		"GFLOP/s: the operations as they are defined; of peak: the arithmetic really done (Winograd's convolutions do less), the median over the repetitions, of the peak measured right before and after each",
-		"cold: a new process without the driver's shader cache, to the first read-back, less drawing random weights",
+		"verified: every dispatch recomputed on the CPU in f64 from the GPU's own inputs; nmse is the largest of any dispatch. Of operations so large that it would take minutes, a sample of the rows is compared: sampled counts those. Whole pipelines are compared with their goldens",
+		"ms: warm, from the upload to the read-back; of operations, their dispatches alone. cold: a new process without the driver's shader cache, to the first read-back, less drawing random weights",
+		"GFLOP/s: the operations as they are defined; of peak: the arithmetic really done (Winograd's convolutions do less), the median over the repetitions, of the peak measured right before and after each. Halves and floats have one peak: both are summed in f32",
+		"GB/s: what the dispatches read and write, each tensor once, by the mean time; of copy: of a copy of 64 MiB in this run, which what stays in caches can exceed",
 	}
-	if r.Adapter.Software() {
+	if r.Software {
 		notes = append(notes, "a software adapter: these are times of the CPU, not of a GPU")
 	}
 	return notes
 }
 
+// title is the adapter and its peaks.
+func (r *Report) title() []string {
+	return []string{
+		"adapter: " + r.Adapter.String(),
+		fmt.Sprintf("peak in this run: %.1f GFLOP/s (fma), %.1f GB/s (copy)", r.Peak.GFLOPS, r.Peak.GBPS),
+	}
+}
+
 // grid lays the report out for the table, md and csv.
 func (r *Report) grid(format string) *grid {
 	g := &grid{
-		title: []string{
-			"adapter: " + r.Adapter.String(),
-			fmt.Sprintf("peak in this run: %.1f GFLOP/s (fma), %.1f GB/s (copy)", r.Peak.GFLOPS, r.Peak.GBPS),
-		},
-		header: []string{"name", "kind", "precision", "batch", "shape", "ms", "± sd", "min", "cold ms", "GFLOP/s", "of peak", "MiB", "verified", "nmse"},
-		left:   map[int]bool{0: true, 1: true, 2: true, 4: true, 12: true},
+		title:  r.title(),
+		header: []string{"name", "kind", "precision", "batch", "shape", "ms", "± sd", "min", "cold ms", "GFLOP/s", "of peak", "GB/s", "of copy", "MiB", "verified", "nmse"},
+		left:   map[int]bool{0: true, 1: true, 2: true, 4: true, 14: true},
 		notes:  r.notes(),
 	}
 	if format == "csv" { // plain names and numbers, and no line that is not a row
 		g.title, g.notes = nil, nil
-		g.header = []string{"name", "kind", "precision", "batch", "shape", "ms_mean", "ms_sd", "ms_min", "cold_ms", "gflops", "peak_fraction", "mem_mib", "verified", "nmse", "peak_gflops", "adapter"}
+		g.header = []string{"name", "kind", "precision", "batch", "shape", "ms_mean", "ms_sd", "ms_min", "cold_ms", "gflops", "peak_fraction", "gbps", "copy_fraction", "mem_mib",
+			"verified", "nmse", "sampled", "peak_gflops", "peak_gbps", "adapter"}
 	}
 	for _, row := range r.Rows {
 		cells := row.cells(format == "csv")
 		if format == "csv" {
-			cells = append(cells, fmt.Sprintf("%.4g", r.Peak.GFLOPS), r.Adapter.String())
+			cells = append(cells, fmt.Sprint(row.Sampled), fmt.Sprintf("%.4g", r.Peak.GFLOPS), fmt.Sprintf("%.4g", r.Peak.GBPS), r.Adapter.String())
 		}
 		g.rows = append(g.rows, cells)
 	}
@@ -125,20 +141,33 @@ func (r *Report) grid(format string) *grid {
 }
 
 func (row Row) cells(plain bool) []string {
-	verified, fraction := "yes", fmt.Sprintf("%.1f %%", 100*row.PeakFraction)
-	if !row.Verified {
-		verified = "NO: WRONG"
-	}
+	percent := func(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }
+	verified := row.verdict()
 	if plain {
-		verified, fraction = fmt.Sprint(row.Verified), fmt.Sprintf("%.4g", row.PeakFraction)
-	}
-	number := func(v *float64, format string) string {
-		if v == nil {
-			return ""
-		}
-		return fmt.Sprintf(format, *v)
+		percent = func(v float64) string { return fmt.Sprintf("%.4g", v) }
+		verified = fmt.Sprint(row.Verified)
 	}
 	ms := func(v float64) string { return fmt.Sprintf("%.4g", v) }
 	return []string{row.Name, row.Kind, row.Precision, fmt.Sprint(row.Batch), row.Shape, ms(row.MSMean), fmt.Sprintf("%.2g", row.MSSD), ms(row.MSMin),
-		number(row.ColdMS, "%.4g"), fmt.Sprintf("%.4g", row.GFLOPS), fraction, fmt.Sprintf("%.1f", row.MemMiB), verified, number(row.NMSE, "%.1e")}
+		optional("%.4g", row.ColdMS), fmt.Sprintf("%.4g", row.GFLOPS), percent(row.PeakFraction), fmt.Sprintf("%.4g", row.GBPS), percent(row.CopyFraction),
+		fmt.Sprintf("%.1f", row.MemMiB), verified, optional("%.1e", row.NMSE)}
+}
+
+// verdict is whether the row computed what it should, in words.
+func (row Row) verdict() string {
+	switch {
+	case !row.Verified:
+		return "NO: WRONG"
+	case row.Sampled > 0:
+		return fmt.Sprintf("yes, %d sampled", row.Sampled)
+	}
+	return "yes"
+}
+
+// optional formats a number that may be absent.
+func optional(format string, v *float64) string {
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprintf(format, *v)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -13,53 +14,77 @@ import (
 // seed of all random weights and inputs.
 const seed = 1
 
+// The kinds of rows.
+const (
+	kindModel    = "model"
+	kindOp       = "op"
+	kindStep     = "step"     // one evaluation of a diffusion pipeline's network, with its scheduler
+	kindPipeline = "pipeline" // a whole run of one, from prompt to picture
+)
+
 // spec names what a row times. It is handed to a new process for the cold time.
 type spec struct {
-	Kind      string // "model" or "op"
+	Kind      string
 	Name      string
 	Precision string
 	Batch     int
+	Side      int    // of a model's pictures, 0: its own
 	Shape     string // of an operation, as -shape has it
 
 	build *ops.Case // of an operation that is no shape of the registry: in tests
 }
 
 func (s spec) String() string {
-	if s.Kind == "op" {
+	switch {
+	case s.Kind == kindOp:
 		return fmt.Sprintf("%s %s %s", s.Name, s.Shape, s.Precision)
+	case s.Side > 0:
+		return fmt.Sprintf("%s batch %d of %dx%d %s", s.Name, s.Batch, s.Side, s.Side, s.Precision)
+	case s.Kind == kindModel:
+		return fmt.Sprintf("%s batch %d %s", s.Name, s.Batch, s.Precision)
 	}
-	return fmt.Sprintf("%s batch %d %s", s.Name, s.Batch, s.Precision)
+	return fmt.Sprintf("%s %s %s", s.Kind, s.Name, s.Precision)
 }
 
 // subject is what a row times, ready to run.
 type subject struct {
 	spec
-	program     *gpu.Program
-	in          map[string]any
-	weightBytes int64
-	drawn       time.Duration // that random operands took
-	close       func()
+	dev *gpu.Device
+	// ready prepares a run that is not timed with it; nil: nothing to do.
+	ready func(context.Context) error
+	run   func(context.Context) error // once, from the upload to the read-back
+	// profile times the dispatches of a run; nil of what has several programs.
+	profile func(context.Context) ([]gpu.Timing, error)
+	// verify compares a run with the CPU or a golden, in samples of the rows of all
+	// but small operations if that is asked for.
+	verify               func(ctx context.Context, sample bool) (verdict, error)
+	weights, activations int64 // device memory in bytes; activations with inputs and outputs
+	drawn                time.Duration
+	close                func()
 }
 
 // open makes the subject of a row.
-func (s spec) open(dev *gpu.Device) (*subject, error) {
+func (s spec) open(ctx context.Context, dev *gpu.Device) (*subject, error) {
 	precision, err := models.ParsePrecision(s.Precision)
 	if err != nil {
 		return nil, err
 	}
-	if s.Kind == "model" {
+	switch s.Kind {
+	case kindModel:
 		return s.openModel(dev, precision)
+	case kindOp:
+		return s.openOp(dev, precision)
 	}
-	return s.openOp(dev, precision)
+	return s.openPipeline(ctx, dev, precision)
 }
 
 func (s spec) openModel(dev *gpu.Device, precision gpu.DType) (*subject, error) {
-	m, err := models.NewStandard(dev, s.Name, precision, s.Batch, seed)
+	m, err := models.NewStandard(dev, s.Name, precision, models.StandardSize{Batch: s.Batch, Side: s.Side}, seed)
 	if err != nil {
 		return nil, err
 	}
 	s.Shape = sizes(m.Shape)
-	return &subject{spec: s, program: m.Program, in: m.Input, weightBytes: m.WeightBytes(), drawn: m.Drawn, close: m.Close}, nil
+	return s.programmed(dev, m.Program, m.Input, m.WeightBytes(), m.Drawn, m.Close), nil
 }
 
 func (s spec) openOp(dev *gpu.Device, precision gpu.DType) (*subject, error) {
@@ -85,18 +110,32 @@ func (s spec) openOp(dev *gpu.Device, precision gpu.DType) (*subject, error) {
 		b.Close()
 		return nil, fmt.Errorf("%s: %w", s, err)
 	}
-	return &subject{spec: s, program: p, in: in, weightBytes: b.Bytes(), drawn: drawn, close: func() { p.Close(); b.Close() }}, nil
+	return s.programmed(dev, p, in, b.Bytes(), drawn, func() { p.Close(); b.Close() }), nil
 }
 
-// mine says whether a dispatch belongs to the row: all of a model's, and of an
-// operation's program not those that only bring its inputs into their layout.
-func (s *subject) mine(op string) bool { return s.Kind == "model" || op == s.Name }
-
-// memMiB is the device memory of weights, activations, inputs and outputs.
-func (s *subject) memMiB() float64 {
-	m := s.program.Memory()
-	return float64(s.weightBytes+m.Arena+m.IO) / (1 << 20)
+// programmed is the subject of one program.
+func (s spec) programmed(dev *gpu.Device, p *gpu.Program, in map[string]any, weights int64, drawn time.Duration, end func()) *subject {
+	m := p.Memory()
+	x := &subject{spec: s, dev: dev, weights: weights, activations: m.Arena + m.IO, drawn: drawn, close: end}
+	x.run = func(ctx context.Context) error {
+		_, err := p.Run(ctx, in)
+		return err
+	}
+	x.profile = func(ctx context.Context) ([]gpu.Timing, error) { return p.Profile(ctx, in) }
+	x.verify = func(ctx context.Context, sample bool) (verdict, error) {
+		verify := func() ([]gpu.OpCheck, error) { return p.Verify(ctx, in, false) }
+		if sample {
+			verify = func() ([]gpu.OpCheck, error) { return p.VerifySample(ctx, in) }
+		}
+		checks, err := verify()
+		return x.judge(checks), err
+	}
+	return x
 }
+
+// mine says whether a dispatch belongs to the row: of an operation's program not
+// those that only bring its inputs into their layout.
+func (s *subject) mine(op string) bool { return s.Kind != kindOp || op == s.Name }
 
 func sizes(shape []int) string {
 	text := ""

@@ -27,20 +27,33 @@ func GoldenTolerance(precision gpu.DType) golden.Tolerance {
 // VerifyGolden makes a golden's run on a device and compares the latents after each
 // step, and the picture, with diffusers'.
 func VerifyGolden(ctx context.Context, dev *gpu.Device, c golden.PipelineCase, precision gpu.DType) (*golden.Report, error) {
+	p, q, err := OpenGolden(dev, c, precision)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
 	tensors, err := c.Load()
 	if err != nil {
 		return nil, err
 	}
-	p, err := openGolden(dev, c, precision)
-	if err != nil {
-		return nil, fmt.Errorf("golden %s/%s: %w", c.Folder, c.Name, err)
-	}
-	defer p.Close()
-	got, err := p.stepByStep(ctx, goldenRequest(p, c, tensors))
+	got, err := p.stepByStep(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("golden %s/%s: %w", c.Folder, c.Name, err)
 	}
 	return golden.CheckPipeline(c, tensors, got, GoldenTolerance(precision)), nil
+}
+
+// OpenGolden opens a golden's pipeline with its request, which has the golden's noise.
+func OpenGolden(dev *gpu.Device, c golden.PipelineCase, precision gpu.DType) (*Pipeline, Request, error) {
+	tensors, err := c.Load()
+	if err != nil {
+		return nil, Request{}, err
+	}
+	p, err := openGolden(dev, c, precision)
+	if err != nil {
+		return nil, Request{}, fmt.Errorf("golden %s/%s: %w", c.Folder, c.Name, err)
+	}
+	return p, goldenRequest(p, c, tensors), nil
 }
 
 // openGolden opens a golden's pipeline with its case's scheduler.

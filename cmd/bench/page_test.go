@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"saccade/cmd/internal/cli"
+	"saccade/gpu"
+)
+
+// example is a report with a row of every kind, one of them wrong.
+func example() *Report {
+	nmse, cold := 4e-8, 1234.5
+	r := newReport(gpu.Info{Name: "llvm<pipe>", Driver: "Mesa", Backend: "vulkan", Type: "cpu"})
+	r.Rows = []Row{
+		{Name: "vit_ti_16", Kind: kindModel, Precision: "f16", Batch: 1, Shape: "1x3x224x224", MSMean: 60, MSSD: 2, MSMin: 58, ColdMS: &cold, GFLOPS: 42, GBPS: 3,
+			PeakFraction: 0.5, MemMiB: 30, Verified: true, NMSE: &nmse, Layers: []Layer{
+				{Label: "patches<0>", Op: "pack", Kernel: "pack", MS: 1, GBPS: 6},
+				{Label: "blocks.0.attn.qkv", Op: "matmul", Kernel: "matmul", MS: 12, GFLOPS: 60, GBPS: 2},
+				{Label: "blocks.0.attn", Op: "attention", Kernel: "attention", MS: 4, GFLOPS: 20, GBPS: 2}}},
+		{Name: "matmul", Kind: kindOp, Precision: "f16", Batch: 1, Shape: "5x7x9", MSMean: 0.5, MSMin: 0.4, GFLOPS: 50, GBPS: 1, PeakFraction: 0.6},
+		{Name: "pack", Kind: kindOp, Precision: "f16", Batch: 1, Shape: "5x7", MSMean: 0.5, MSMin: 0.4, GBPS: 1, Verified: true},
+		{Name: "sd1_tiny/text", Kind: kindStep, Precision: "f16", Batch: 1, Shape: "16x16", MSMean: 20, MSMin: 19, GFLOPS: 1, GBPS: 1, Verified: true, Sampled: 2},
+	}
+	r.finish(Peak{GFLOPS: 84, GBPS: 9})
+	return r
+}
+
+// The page is made of the report's JSON alone.
+func TestPageFromJSON(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.json")
+	var direct, file bytes.Buffer
+	require.NoError(t, example().write(&direct, "html"))
+	require.NoError(t, example().write(&file, "json"))
+	require.NoError(t, os.WriteFile(path, file.Bytes(), 0o600))
+	code, page, stderr := call(nil, "-read", path, "-o", "html")
+	require.Equal(t, cli.ExitFine, code, stderr)
+	assert.Equal(t, direct.String(), page)
+
+	assert.Equal(t, 4, strings.Count(page, "<svg"), "roofline, fractions, times, one time-line")
+	assert.Equal(t, 4, strings.Count(page, "</svg>"))
+	for _, want := range []string{"software adapter", "Roofline", "vit_ti_16", "NO: WRONG", "WRONG</text>", "yes, 2 sampled", "attention 23.5 %", "sd1_tiny/text step"} {
+		assert.Contains(t, page, want)
+	}
+	for _, never := range []string{"llvm<pipe>", "patches<0>", "src=", "href=", "url(", "<?xml", "NaN", "Inf"} {
+		assert.NotContains(t, page, never, "the page needs nothing else")
+	}
+}
+
+// A page is written whatever the numbers are.
+func TestPageOfOddNumbers(t *testing.T) {
+	for name, change := range map[string]func(*Report){
+		"no rows": func(r *Report) { r.Rows = []Row{} },
+		"zeros":   func(r *Report) { r.Rows, r.Peak = []Row{{Name: "a", Kind: kindModel, Layers: make([]Layer, 2)}}, Peak{} },
+		"fast":    func(r *Report) { r.Rows[0].PeakFraction, r.Rows[0].GFLOPS = 3, 1e9 },
+		"many": func(r *Report) {
+			for range 300 {
+				r.Rows = append(r.Rows, r.Rows[0])
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := example()
+			change(r)
+			var out bytes.Buffer
+			require.NoError(t, r.write(&out, "html"))
+			assert.Contains(t, out.String(), "</html>")
+		})
+	}
+}
+
+// make leaderboard replaces what is between the markers and nothing else.
+func TestLeaderboard(t *testing.T) {
+	folder := t.TempDir()
+	readme := filepath.Join(folder, "README.md")
+	require.NoError(t, os.WriteFile(readme, []byte("before\n"+leaderboardBegin+"\nold\n"+leaderboardEnd+"\nafter\n"), 0o600))
+	software, discrete := example(), example()
+	for _, r := range []*Report{software, discrete} {
+		r.Rows = r.Rows[:1]
+	}
+	discrete.Adapter.Name, discrete.Adapter.Type, discrete.Software = "GeForce RTX 4090", "discrete", false
+	discrete.Rows[0].MSMin = 0.75
+	require.NoError(t, software.keep(folder))
+	require.NoError(t, discrete.keep(folder))
+	a, b := filepath.Join(folder, "llvm-pipe-vulkan.json"), filepath.Join(folder, "geforce-rtx-4090-vulkan.json")
+	for range 2 {
+		code, stdout, stderr := call(nil, "-leaderboard", readme, a, b)
+		require.Equal(t, cli.ExitFine, code, stderr)
+		assert.Empty(t, stdout)
+		text, err := os.ReadFile(readme)
+		require.NoError(t, err)
+		assert.True(t, strings.HasPrefix(string(text), "before\n"+leaderboardBegin+"\n"))
+		assert.True(t, strings.HasSuffix(string(text), leaderboardEnd+"\nafter\n"))
+		assert.NotContains(t, string(text), "old")
+		assert.Less(t, strings.Index(string(text), "GeForce"), strings.Index(string(text), "software adapter"), "software last")
+		assert.Contains(t, string(text), "0.75 (50 %)")
+	}
+
+	require.NoError(t, os.WriteFile(readme, []byte("no markers\n"), 0o600))
+	code, _, stderr := call(nil, "-leaderboard", readme, a)
+	assert.Equal(t, cli.ExitFailure, code)
+	assert.Contains(t, stderr, "found no line")
+	wrong := example()
+	wrong.Adapter.Name = "wrong"
+	require.NoError(t, wrong.keep(folder))
+	code, _, stderr = call(nil, "-leaderboard", readme, filepath.Join(folder, "wrong-vulkan.json"))
+	assert.Equal(t, cli.ExitFailure, code)
+	assert.Contains(t, stderr, "matmul is not verified")
+}
+
+// Reports of several vendors stand side by side.
+func TestCompareVendors(t *testing.T) {
+	folder := t.TempDir()
+	var paths []string
+	for i, name := range []string{"one", "two", "three"} {
+		r := example()
+		r.Adapter.Name = name
+		r.Rows[0].MSMean = float64(10 * (i + 1))
+		require.NoError(t, r.keep(folder))
+		paths = append(paths, filepath.Join(folder, name+"-vulkan.json"))
+	}
+	code, stdout, stderr := call(nil, append([]string{"-compare"}, paths...)...)
+	require.Equal(t, cli.ExitFine, code, stderr)
+	for _, want := range []string{"a: one", "c: three", "c (software) ms", "time c/a", "3.00", "b is WRONG"} {
+		assert.Contains(t, stdout, want)
+	}
+}
+
+func TestPipelines(t *testing.T) {
+	code, stdout, stderr := call(nil, "-pipelines", "ddpm_tiny", "-r", "1", "-o", "md", "-cold=false")
+	require.Equal(t, cli.ExitFine, code, stderr)
+	assert.Contains(t, stdout, "| ddpm_tiny/sample | step ")
+	assert.Contains(t, stdout, "| ddpm_tiny/sample | pipeline | f16 ")
+	assert.NotContains(t, stdout, "WRONG")
+}
