@@ -84,6 +84,9 @@ func (b *bench) printAgain() error {
 // specs are the rows that the flags ask for.
 func (b *bench) specs() []spec {
 	all := slices.Clone(b.extra)
+	if b.sweep == overSequence {
+		return append(all, spec{Kind: kindOp, Name: "attention", Precision: b.precision, Batch: 1})
+	}
 	for _, name := range b.models {
 		all = append(all, spec{Kind: kindModel, Name: name, Precision: b.precision, Batch: b.batch})
 	}
@@ -115,6 +118,14 @@ func (b *bench) measure(ctx context.Context) (*Report, []error, error) {
 	report := newReport(b.dev.Info())
 	var mismatches []error
 	for _, s := range b.specs() {
+		if b.sweep != "" {
+			wrong, err := b.sweepOne(ctx, m, report, s)
+			if err != nil {
+				return nil, nil, err
+			}
+			mismatches = append(mismatches, wrong...)
+			continue
+		}
 		row, mismatch, err := b.row(ctx, m, s)
 		if err != nil {
 			return nil, nil, err
@@ -133,23 +144,29 @@ func (b *bench) measure(ctx context.Context) (*Report, []error, error) {
 
 // row times one subject, and its cold start.
 func (b *bench) row(ctx context.Context, m *meter, s spec) (row Row, mismatch, err error) {
-	b.say("verifying and timing " + s.String())
 	defer b.say("")
 	x, err := s.open(ctx, b.dev)
 	if err != nil {
 		return row, nil, err
 	}
-	row, mismatch, err = measure(ctx, m, x, b.repetitions, false)
-	if err == nil && (b.layers || b.format == "html") && s.Kind != kindOp {
-		row.Layers, err = x.layers(ctx)
-	}
-	x.close()
+	row, mismatch, err = b.timed(ctx, m, x, false)
 	if err != nil || !b.cold || s.build != nil {
 		return row, mismatch, err
 	}
 	b.say("starting cold: " + s.String())
 	ms, err := b.coldStart(ctx, s)
 	row.ColdMS = &ms
+	return row, mismatch, err
+}
+
+// timed verifies and times a subject, which it closes.
+func (b *bench) timed(ctx context.Context, m *meter, x *subject, sample bool) (row Row, mismatch, err error) {
+	defer x.close()
+	b.say("verifying and timing " + x.String())
+	row, mismatch, err = measure(ctx, m, x, b.repetitions, sample)
+	if err == nil && (b.layers || b.format == "html") && x.Kind != kindOp && b.sweep == "" {
+		row.Layers, err = x.layers(ctx)
+	}
 	return row, mismatch, err
 }
 

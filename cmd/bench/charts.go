@@ -34,18 +34,20 @@ func (r *Report) charts() ([]chart, error) {
 			all = append(all, c)
 		}
 	}
+	for i := range r.Sweeps {
+		c, err := r.Sweeps[i].chart()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
 	return all, nil
 }
 
 // label names a row in a plot.
 func (row Row) label() string {
-	switch {
-	case row.Kind == kindOp:
+	if row.Kind == kindOp || row.Kind == kindModel {
 		return row.Name + " " + row.Shape
-	case row.Batch > 1:
-		return fmt.Sprintf("%s ×%d", row.Name, row.Batch)
-	case row.Kind == kindModel:
-		return row.Name
 	}
 	return row.Name + " " + row.Kind
 }
@@ -103,7 +105,7 @@ func (r *Report) roofline() (chart, error) {
 	if err := words(p, points, labels); err != nil {
 		return chart{}, err
 	}
-	return finished(p, "Roofline: rates below what this adapter can do (dashed: copy bandwidth, then fma rate); small dots are single dispatches", 400)
+	return finished(p, 400, chart{Title: "Roofline.", About: "Rates below what this adapter can do; dashed: the copy's bandwidth, then the fma rate. Small dots are single dispatches."})
 }
 
 // fractions are bars of each row's fraction of the peak.
@@ -131,7 +133,7 @@ func (r *Report) fractions() (chart, error) {
 	}
 	height := subjects(p, labels)
 	p.X.Min, p.X.Max = 0, max(100, most)*1.12
-	return finished(p, "Fraction of the peak", height)
+	return finished(p, height, chart{Title: "Fraction of the peak."})
 }
 
 // times are dots of each row's warm and cold time.
@@ -161,13 +163,14 @@ func (r *Report) times() (chart, error) {
 	}
 	low, high := span(2, all...)
 	logarithmic(&p.X, low, high*2)
+	c := chart{Title: "Times.", About: "Warm, with the deviation, and cold starts in a new process."}
 	for _, s := range []struct {
 		name   string
 		color  color.RGBA
 		points []point
 	}{{"warm", hues[0], warm}, {"cold", hues[1], cold}, {"WRONG", wrong, bad}} {
 		if len(s.points) > 0 {
-			key(p, s.name, s.color)
+			c.Keys = append(c.Keys, newKey(s.name, s.color))
 		}
 		if err := dots(p, s.color, 4, s.points...); err != nil {
 			return chart{}, err
@@ -177,8 +180,7 @@ func (r *Report) times() (chart, error) {
 		return chart{}, err
 	}
 	height := subjects(p, labels)
-	p.Legend.Top = true
-	return finished(p, "Times: warm with their deviation, and cold starts in a new process", height)
+	return finished(p, height, c)
 }
 
 // timeLine shows the dispatches of a row one after the other: as wide as they took,
@@ -199,12 +201,13 @@ func (row *Row) timeLine(peak float64) (chart, error) {
 	ops := slices.SortedFunc(maps.Keys(spent), func(a, b string) int {
 		return cmp.Or(cmp.Compare(spent[b], spent[a]), cmp.Compare(a, b))
 	})
+	c := chart{Title: row.label() + ".", About: fmt.Sprintf("%d dispatches one after the other, as wide as they take, as high as their rate, or at 2 %% if they do no arithmetic; dashed: the fma peak.", len(row.Layers))}
 	for i, op := range ops {
 		if err := boxes(p, hue(i), rings[op]...); err != nil {
 			return chart{}, err
 		}
 		if i < len(hues) {
-			key(p, fmt.Sprintf("%s %.1f %%", op, 100*spent[op]/max(total, 1e-9)), hue(i))
+			c.Keys = append(c.Keys, newKey(fmt.Sprintf("%s %.1f %%", op, 100*spent[op]/max(total, 1e-9)), hue(i)))
 		}
 	}
 	if peak > 0 {
@@ -212,9 +215,8 @@ func (row *Row) timeLine(peak float64) (chart, error) {
 			return chart{}, err
 		}
 	}
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, max(total, 1e-9)*1.25, 0, highest*1.05
-	p.Legend.Top = true
-	return finished(p, fmt.Sprintf("%s: %d dispatches one after the other, as wide as they take, as high as their rate (dashed: the fma peak; at 2 %% of it: no arithmetic)", row.label(), len(row.Layers)), 230)
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, max(total, 1e-9)*1.02, 0, highest*1.05
+	return finished(p, 200, c)
 }
 
 // box is a rectangle.
@@ -235,8 +237,9 @@ func boxes(p *plot.Plot, c color.Color, all ...box) error {
 	return nil
 }
 
-// finished makes a chart of a plot.
-func finished(p *plot.Plot, title string, height vg.Length) (chart, error) {
-	picture, err := svg(p, plotWidth, height)
-	return chart{Title: title, SVG: picture}, err
+// finished draws a plot into its chart.
+func finished(p *plot.Plot, height vg.Length, c chart) (chart, error) {
+	var err error
+	c.SVG, err = svg(p, plotWidth, height)
+	return c, err
 }

@@ -101,7 +101,7 @@ func (b *bench) printComparison() error {
 	}
 	g := comparison(reports, all)
 	if b.format == "html" {
-		return writePage(b.stdout, page{Title: "bench -compare", Lines: g.title, Header: g.header, Rows: g.rows, Notes: g.notes})
+		return writePage(b.stdout, page{Title: "bench -compare", Lines: g.title, Tables: []table{g.table("Rows")}})
 	}
 	return g.write(b.stdout, b.format)
 }

@@ -31,6 +31,7 @@ type options struct {
 	keep             string
 	leaderboard      string
 	files            []string // the arguments: reports for -compare and -leaderboard
+	sweep            string
 	choice           cli.Choice
 	layers           bool
 	cold, list, help bool
@@ -65,6 +66,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.StringVar(&o.keep, "keep", "", "`FOLDER`: write the report there too, as JSON that has the adapter's name")
 	f.StringVar(&o.leaderboard, "leaderboard", "", "`README.md` A.json …: write the reports' table between its markers")
 	f.BoolVar(&o.layers, "layers", false, "put the time of every dispatch into the report, as -o html always does")
+	f.Func("sweep", "`batch|size|sequence`: how -models grow with the batch (1 to 64) or the side of their pictures (224 to 1024), or attention with its tokens (64 to 4096), as far as memory goes", oneOf(&o.sweep, overBatch, overSize, overSequence))
 	o.choice.Flags(f)
 	f.BoolVar(&o.cold, "cold", true, "measure the first run in a new process too")
 	f.BoolVar(&o.list, "list", false, "print the operations with their shapes, and the models")
@@ -114,10 +116,27 @@ func (o *options) check() error {
 		return cli.Usagef("-leaderboard takes reports: bench -leaderboard README.md a.json b.json")
 	case len(o.files) > 0 && o.leaderboard == "":
 		return cli.Usagef("unexpected argument %q", o.files[0])
+	case reading == 1 && o.sweep != "":
+		return cli.Usagef("-sweep times models, reports have it in them: give it alone")
 	case reading == 1:
 		return nil
+	case o.sweep != "":
+		return o.checkSweep()
 	case !timed:
 		return cli.Usagef("nothing to time: give -models, -pipelines or -op (-list prints the names, -h all flags)")
+	}
+	return o.checkNames()
+}
+
+// checkSweep finds what can't be swept.
+func (o *options) checkSweep() error {
+	switch models := len(o.models) > 0; {
+	case o.op != "" || len(o.pipelines) > 0:
+		return cli.Usagef("-sweep goes over -models, or with sequence over the attention of 12 heads of 64")
+	case o.sweep == overSequence && models:
+		return cli.Usagef("-sweep sequence is of attention alone: leave out -models; a ViT's tokens grow with -sweep size")
+	case o.sweep != overSequence && !models:
+		return cli.Usagef("-sweep %s needs -models", o.sweep)
 	}
 	return o.checkNames()
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	_ "embed"
+	"fmt"
 	"html/template"
+	"image/color"
 	"io"
 )
 
@@ -11,20 +13,37 @@ var reportHTML string
 
 var reportTemplate = template.Must(template.New("report").Parse(reportHTML))
 
-// page is one self-contained HTML page: lines, plots, a table, notes.
+// page is one self-contained HTML page: lines, plots, tables with their notes.
 type page struct {
 	Title  string
 	Lines  []string
 	Charts []chart
+	Tables []table
+}
+
+// table is a grid on a page.
+type table struct {
+	Title  string
 	Header []string
 	Rows   [][]string
 	Notes  []string
 }
 
+// table is the grid without its title's lines.
+func (g *grid) table(title string) table { return table{title, g.header, g.rows, g.notes} }
+
 // chart is a plot with what it shows.
 type chart struct {
-	Title string
-	SVG   template.HTML // drawn by [svg], which escapes its texts
+	Title, About string
+	Keys         []key
+	SVG          template.HTML // drawn by [svg], which escapes its texts
+}
+
+// key names a colour of a chart, which CSS writes.
+type key struct{ Name, Color string }
+
+func newKey(name string, c color.RGBA) key {
+	return key{name, fmt.Sprintf("#%02x%02x%02x", c.R, c.G, c.B)}
 }
 
 func (r *Report) writeHTML(w io.Writer) error {
@@ -33,7 +52,11 @@ func (r *Report) writeHTML(w io.Writer) error {
 		return err
 	}
 	g := r.grid("html")
-	return writePage(w, page{Title: "saccade bench", Lines: g.title, Charts: charts, Header: g.header, Rows: g.rows, Notes: g.notes})
+	p := page{Title: "saccade bench", Lines: g.title, Charts: charts, Tables: []table{g.table("Table")}}
+	if len(r.Sweeps) > 0 {
+		p.Tables = append(p.Tables, r.growth().table("Growth"))
+	}
+	return writePage(w, p)
 }
 
 func writePage(w io.Writer, p page) error { return reportTemplate.Execute(w, p) }

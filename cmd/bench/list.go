@@ -37,6 +37,7 @@ func (b *bench) printHelp() error {
   bench -op matmul -shape 512x768x768 -precision f16
   bench -op all -o html > report.html
   bench -pipelines sd1_tiny -o md
+  bench -models resnet18 -sweep batch
   bench -compare a.json b.json c.json
   bench -read a.json -o html > report.html
 

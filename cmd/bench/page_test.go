@@ -57,8 +57,10 @@ func TestPageFromJSON(t *testing.T) {
 func TestPageOfOddNumbers(t *testing.T) {
 	for name, change := range map[string]func(*Report){
 		"no rows": func(r *Report) { r.Rows = []Row{} },
-		"zeros":   func(r *Report) { r.Rows, r.Peak = []Row{{Name: "a", Kind: kindModel, Layers: make([]Layer, 2)}}, Peak{} },
-		"fast":    func(r *Report) { r.Rows[0].PeakFraction, r.Rows[0].GFLOPS = 3, 1e9 },
+		"zeros": func(r *Report) {
+			r.Rows, r.Peak = []Row{{Name: "a", Kind: kindModel, Layers: make([]Layer, 2)}}, Peak{}
+		},
+		"fast": func(r *Report) { r.Rows[0].PeakFraction, r.Rows[0].GFLOPS = 3, 1e9 },
 		"many": func(r *Report) {
 			for range 300 {
 				r.Rows = append(r.Rows, r.Rows[0])

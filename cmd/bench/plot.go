@@ -54,7 +54,6 @@ func newPlot(x, y string) *plot.Plot {
 	sans(&p.Y.Label.TextStyle, 11)
 	sans(&p.X.Tick.Label, 10)
 	sans(&p.Y.Tick.Label, 10)
-	sans(&p.Legend.TextStyle, 10)
 	p.X.Label.Text, p.Y.Label.Text = x, y
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = rgb(0xe4e4e4), rgb(0xe4e4e4)
@@ -138,19 +137,6 @@ func line(p *plot.Plot, c color.Color, dashed bool, points ...point) error {
 	}
 	p.Add(l)
 	return nil
-}
-
-// key adds a line to the legend.
-func key(p *plot.Plot, name string, c color.Color) {
-	p.Legend.Add(name, swatch{c})
-}
-
-// swatch is the square of a colour in a legend.
-type swatch struct{ color color.Color }
-
-// Thumbnail implements [plot.Thumbnailer].
-func (s swatch) Thumbnail(c *draw.Canvas) {
-	c.FillPolygon(s.color, []vg.Point{{X: c.Min.X, Y: c.Min.Y}, {X: c.Max.X, Y: c.Min.Y}, {X: c.Max.X, Y: c.Max.Y}, {X: c.Min.X, Y: c.Max.Y}})
 }
 
 // subjects gives the y axis a line for each label, the first at the top, and tells

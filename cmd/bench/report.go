@@ -21,6 +21,7 @@ type Report struct {
 	Versions map[string]string `json:"versions"`
 	Peak     Peak              `json:"peak"`
 	Rows     []Row             `json:"rows"`
+	Sweeps   []Sweep           `json:"sweeps,omitempty"`
 }
 
 func newReport(adapter gpu.Info) *Report {
@@ -86,7 +87,10 @@ func (r *Report) write(w io.Writer, format string) error {
 	case "html":
 		return r.writeHTML(w)
 	}
-	return r.grid(format).write(w, format)
+	if err := r.grid(format).write(w, format); err != nil || len(r.Sweeps) == 0 || format == "csv" {
+		return err
+	}
+	return r.growth().write(w, format)
 }
 
 func writeJSON(w io.Writer, v any) error {
