@@ -135,6 +135,11 @@ func (b *bench) measure(ctx context.Context) (*Report, []error, error) {
 		}
 		report.Rows = append(report.Rows, row)
 	}
+	if b.peers {
+		if err := b.races(ctx, report); err != nil {
+			return nil, nil, err
+		}
+	}
 	if err := m.survey(ctx); err != nil {
 		return nil, nil, err
 	}

@@ -101,7 +101,7 @@ func (b *bench) printComparison() error {
 	}
 	g := comparison(reports, all)
 	if b.format == "html" {
-		return writePage(b.stdout, page{Title: "bench -compare", Lines: g.title, Tables: []table{g.table("Rows")}})
+		return writePage(b.stdout, page{Title: "bench -compare", Lines: g.title, Tables: []table{g.table("rows")}})
 	}
 	return g.write(b.stdout, b.format)
 }

@@ -32,6 +32,8 @@ type options struct {
 	leaderboard      string
 	files            []string // the arguments: reports for -compare and -leaderboard
 	sweep            string
+	peers            bool
+	python           string
 	choice           cli.Choice
 	layers           bool
 	cold, list, help bool
@@ -67,6 +69,8 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.StringVar(&o.leaderboard, "leaderboard", "", "`README.md` A.json …: write the reports' table between its markers")
 	f.BoolVar(&o.layers, "layers", false, "put the time of every dispatch into the report, as -o html always does")
 	f.Func("sweep", "`batch|size|sequence`: how -models grow with the batch (1 to 64) or the side of their pictures (224 to 1024), or attention with its tokens (64 to 4096), as far as memory goes", oneOf(&o.sweep, overBatch, overSize, overSequence))
+	f.BoolVar(&o.peers, "peers", false, "time -models in other runtimes too, in turn: those of ncnn (Vulkan), onnxruntime and torch (CPU) that Python has")
+	f.StringVar(&o.python, "python", "python3", "`COMMAND`: the Python of -peers")
 	o.choice.Flags(f)
 	f.BoolVar(&o.cold, "cold", true, "measure the first run in a new process too")
 	f.BoolVar(&o.list, "list", false, "print the operations with their shapes, and the models")
@@ -118,6 +122,8 @@ func (o *options) check() error {
 		return cli.Usagef("unexpected argument %q", o.files[0])
 	case reading == 1 && o.sweep != "":
 		return cli.Usagef("-sweep times models, reports have it in them: give it alone")
+	case o.peers && (len(o.models) == 0 || o.sweep != "" || o.batch != 1):
+		return cli.Usagef("-peers times -models of one picture; it does not go with -sweep or -batch")
 	case reading == 1:
 		return nil
 	case o.sweep != "":

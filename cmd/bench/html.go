@@ -52,9 +52,9 @@ func (r *Report) writeHTML(w io.Writer) error {
 		return err
 	}
 	g := r.grid("html")
-	p := page{Title: "saccade bench", Lines: g.title, Charts: charts, Tables: []table{g.table("Table")}}
-	if len(r.Sweeps) > 0 {
-		p.Tables = append(p.Tables, r.growth().table("Growth"))
+	p := page{Title: "saccade bench", Lines: g.title, Charts: charts, Tables: []table{g.table("rows")}}
+	for _, t := range r.further() {
+		p.Tables = append(p.Tables, t.table(t.title[0]))
 	}
 	return writePage(w, p)
 }

@@ -38,6 +38,7 @@ func (b *bench) printHelp() error {
   bench -op all -o html > report.html
   bench -pipelines sd1_tiny -o md
   bench -models resnet18 -sweep batch
+  bench -models resnet18,vit_b_16 -peers
   bench -compare a.json b.json c.json
   bench -read a.json -o html > report.html
 

@@ -22,6 +22,7 @@ type Report struct {
 	Peak     Peak              `json:"peak"`
 	Rows     []Row             `json:"rows"`
 	Sweeps   []Sweep           `json:"sweeps,omitempty"`
+	Peers    []PeerRow         `json:"peers,omitempty"`
 }
 
 func newReport(adapter gpu.Info) *Report {
@@ -87,10 +88,30 @@ func (r *Report) write(w io.Writer, format string) error {
 	case "html":
 		return r.writeHTML(w)
 	}
-	if err := r.grid(format).write(w, format); err != nil || len(r.Sweeps) == 0 || format == "csv" {
+	if err := r.grid(format).write(w, format); err != nil || format == "csv" {
 		return err
 	}
-	return r.growth().write(w, format)
+	for _, t := range r.further() {
+		if _, err := fmt.Fprintln(w); err != nil {
+			return err
+		}
+		if err := t.write(w, format); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// further are the tables besides the rows.
+func (r *Report) further() []*grid {
+	var all []*grid
+	if len(r.Sweeps) > 0 {
+		all = append(all, r.growth())
+	}
+	if len(r.Peers) > 0 {
+		all = append(all, r.peerGrid())
+	}
+	return all
 }
 
 func writeJSON(w io.Writer, v any) error {

@@ -142,6 +142,7 @@ func (w *Sweep) remark() string {
 // growth is the table of the sweeps.
 func (r *Report) growth() *grid {
 	g := &grid{
+		title:  []string{"growth"},
 		header: []string{"name", "precision", "over", "from", "to", "weights MiB", "activations MiB", "time ~", "arithmetic ~", "activations ~", "growth"},
 		left:   map[int]bool{0: true, 1: true, 2: true, 10: true},
 		notes:  []string{"~: the exponent e of x^e that fits all points; 1 is linear, 2 quadratic. Weights are those of the last point, activations of the first and the last"},

@@ -1,0 +1,269 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+//go:embed peers/*.py
+var peerFiles embed.FS
+
+// peerModule is what the scripts have in common.
+const peerModule = "peer.py"
+
+// PeerRow is a model in another runtime, timed in turn with ours.
+type PeerRow struct {
+	Model     string  `json:"model"`
+	Peer      string  `json:"peer"` // with its version
+	Adapter   string  `json:"adapter"`
+	Precision string  `json:"precision"`
+	MSMean    float64 `json:"ms_mean"`
+	MSMin     float64 `json:"ms_min"`
+	OursMean  float64 `json:"ours_ms_mean"` // in the same turns
+	OursMin   float64 `json:"ours_ms_min"`
+	Ratio     float64 `json:"ratio"`              // ms_min / ours_ms_min: above 1, ours is faster
+	LeftOut   string  `json:"left_out,omitempty"` // why there are no times
+}
+
+// peer is a script that waits for requests; peers/peer.py tells which.
+type peer struct {
+	name   string // of the script
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	out    *bufio.Reader
+	stderr bytes.Buffer
+}
+
+// answer is what a script says.
+type answer struct {
+	Peer       string   `json:"peer"`
+	Adapter    string   `json:"adapter"`
+	Precisions []string `json:"precisions"`
+	MS         float64  `json:"ms"`
+	Error      string   `json:"error"`
+}
+
+// peers are all scripts, running.
+type peers struct {
+	folder string
+	all    []*peer
+}
+
+// startPeers writes the scripts to a folder and starts them.
+func startPeers(ctx context.Context, python string) (*peers, error) {
+	if _, err := exec.LookPath(python); err != nil {
+		return nil, fmt.Errorf("-peers needs Python: %w; give -python", err)
+	}
+	folder, err := os.MkdirTemp("", "saccade-peers-")
+	if err != nil {
+		return nil, fmt.Errorf("starting the peers: %w", err)
+	}
+	ps := &peers{folder: folder}
+	files, err := fs.Sub(peerFiles, "peers")
+	if err == nil {
+		err = os.CopyFS(folder, files)
+	}
+	names, globErr := fs.Glob(peerFiles, "peers/*.py")
+	if err = errors.Join(err, globErr); err == nil {
+		for _, name := range names {
+			if name = path.Base(name); name == peerModule {
+				continue
+			}
+			p, err := startPeer(ctx, python, filepath.Join(folder, name))
+			if err != nil {
+				ps.close()
+				return nil, err
+			}
+			ps.all = append(ps.all, p)
+		}
+		return ps, nil
+	}
+	ps.close()
+	return nil, fmt.Errorf("starting the peers: %w", err)
+}
+
+func startPeer(ctx context.Context, python, script string) (*peer, error) {
+	p := &peer{name: strings.TrimSuffix(filepath.Base(script), ".py"), cmd: exec.CommandContext(ctx, python, script, "-serve")}
+	p.cmd.Stderr = &p.stderr
+	in, err := p.cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("starting peer %s: %w", p.name, err)
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("starting peer %s: %w", p.name, err)
+	}
+	p.in, p.out = in, bufio.NewReader(out)
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting peer %s: %w", p.name, err)
+	}
+	return p, nil
+}
+
+// ask sends a request and waits for the answer. The error is one line.
+func (p *peer) ask(request string) (answer, error) {
+	var a answer
+	_, err := fmt.Fprintln(p.in, request)
+	var line []byte
+	if err == nil {
+		line, err = p.out.ReadBytes('\n')
+	}
+	if err != nil { // it has ended, and its last line says why: a runtime that is not installed, most of all
+		return a, fmt.Errorf("ended: %s", p.lastWords())
+	}
+	if err := json.Unmarshal(line, &a); err != nil {
+		return a, fmt.Errorf("answered %q", line)
+	}
+	if a.Error != "" {
+		return a, errors.New(a.Error)
+	}
+	return a, nil
+}
+
+// lastWords waits for the end of a script and gives the last line of its stderr.
+func (p *peer) lastWords() string {
+	p.in.Close()
+	err := p.cmd.Wait()
+	lines := strings.Split(strings.TrimSpace(p.stderr.String()), "\n")
+	if last := lines[len(lines)-1]; last != "" {
+		return last
+	}
+	return fmt.Sprint("exit: ", err)
+}
+
+// close ends the scripts.
+func (ps *peers) close() {
+	for _, p := range ps.all {
+		p.in.Close()
+		if p.cmd.ProcessState == nil {
+			_ = p.cmd.Wait() // how it ended is of no interest any more
+		}
+	}
+	os.RemoveAll(ps.folder)
+}
+
+// contender is a peer at one precision, or ours.
+type contender struct {
+	row  PeerRow
+	run  func() (ms float64, err error)
+	took []float64
+}
+
+// race times a model in turn with all peers that can load it: each once in each
+// turn, so that drift of the machine does not decide.
+func (b *bench) race(ctx context.Context, ps *peers, s spec) ([]PeerRow, error) {
+	x, err := s.open(ctx, b.dev)
+	if err != nil {
+		return nil, err
+	}
+	defer x.close()
+	contenders, rows := b.contenders(ps, s)
+	if len(contenders) == 0 {
+		return rows, nil
+	}
+	ours := &contender{run: func() (float64, error) {
+		took, _, err := x.clock(ctx)
+		return took.Seconds() * 1e3, err
+	}}
+	if _, err := ours.run(); err != nil { // warm
+		return nil, err
+	}
+	for i := range b.repetitions {
+		b.say(fmt.Sprintf("%s: turn %d of %d with its peers", s.Name, i+1, b.repetitions))
+		for _, c := range append([]*contender{ours}, contenders...) {
+			ms, err := c.run()
+			if err != nil {
+				if ctx.Err() != nil || c == ours {
+					return nil, errors.Join(err, ctx.Err())
+				}
+				c.row.LeftOut = err.Error()
+				continue
+			}
+			c.took = append(c.took, ms)
+		}
+	}
+	mean, _, low := statistics(ours.took)
+	for _, c := range contenders {
+		if c.row.LeftOut == "" {
+			c.row.MSMean, _, c.row.MSMin = statistics(c.took)
+			c.row.OursMean, c.row.OursMin, c.row.Ratio = mean, low, c.row.MSMin/low
+		}
+		rows = append(rows, c.row)
+	}
+	return rows, nil
+}
+
+// contenders are the peers that can load a model, and rows of those that can't.
+func (b *bench) contenders(ps *peers, s spec) (can []*contender, cannot []PeerRow) {
+	for _, p := range ps.all {
+		b.say(s.Name + ": loading into " + p.name)
+		a, err := p.ask("load " + s.Name)
+		if err != nil {
+			cannot = append(cannot, PeerRow{Model: s.Name, Peer: p.name, LeftOut: err.Error()})
+			continue
+		}
+		for _, precision := range a.Precisions {
+			can = append(can, &contender{
+				row: PeerRow{Model: s.Name, Peer: a.Peer, Adapter: a.Adapter, Precision: precision},
+				run: func() (float64, error) {
+					a, err := p.ask("run " + precision)
+					return a.MS, err
+				},
+			})
+		}
+	}
+	return can, cannot
+}
+
+// races runs all models against their peers.
+func (b *bench) races(ctx context.Context, report *Report) error {
+	ps, err := startPeers(ctx, b.python)
+	if err != nil {
+		return err
+	}
+	defer ps.close()
+	defer b.say("")
+	for _, s := range b.specs() {
+		if s.Kind != kindModel {
+			continue
+		}
+		rows, err := b.race(ctx, ps, s)
+		if err != nil {
+			return fmt.Errorf("timing %s in turn with its peers: %w", s, err)
+		}
+		report.Peers = append(report.Peers, rows...)
+	}
+	return nil
+}
+
+// peerGrid is the table of the peers.
+func (r *Report) peerGrid() *grid {
+	g := &grid{
+		title:  []string{"other runtimes"},
+		header: []string{"model", "peer", "precision", "on", "ms", "min", "ours, ms", "min", "times as fast", "note"},
+		left:   map[int]bool{0: true, 1: true, 2: true, 3: true, 9: true},
+		notes: []string{"times as fast: the peer's minimum by ours, each run once in every turn of one run; above 1 ours is faster. " +
+			"Peers are compared with PyTorch's output in every pass. One on the CPU itself is a bound that a software adapter can't reach"},
+	}
+	for _, p := range r.Peers {
+		if p.LeftOut != "" {
+			g.rows = append(g.rows, []string{p.Model, p.Peer, p.Precision, p.Adapter, "", "", "", "", "", "left out: " + p.LeftOut})
+			continue
+		}
+		g.rows = append(g.rows, []string{p.Model, p.Peer, p.Precision, p.Adapter, fmt.Sprintf("%.4g", p.MSMean), fmt.Sprintf("%.4g", p.MSMin),
+			fmt.Sprintf("%.4g", p.OursMean), fmt.Sprintf("%.4g", p.OursMin), fmt.Sprintf("%.2f", p.Ratio), ""})
+	}
+	return g
+}

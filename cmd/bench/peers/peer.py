@@ -1,0 +1,220 @@
+"""What the scripts of the peers have in common: architectures with random
+parameters, the comparison with PyTorch, and how they are asked.
+
+A script gives main() a Peer. It is called by people,
+
+    python cmd/bench/peers/ncnn_vulkan.py resnet18 clip_vit_b_32
+    python cmd/bench/peers/ncnn_vulkan.py -precision f16 -r 10 vgg16
+
+and prints one line of JSON for each model and precision,
+    {"peer", "model", "adapter", "precision", "ms_min", "ms_mean"}
+with errors on stderr and bench's exit codes (0 fine, 1 failure, 2 usage, 3 no
+adapter, 4 an output that is wrong); or by bench -peers with -serve, and answers
+each line of its input with one line of JSON:
+
+    load resnet18   {"peer", "adapter", "precisions"}, warm and compared
+    run f16         {"ms"} of one pass
+    anything wrong  {"error"}
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+import numpy as np
+
+SHAPE = (1, 3, 224, 224)  # NCHW
+WARMUP = 2  # passes that are not timed: the first compiles, the second allocates
+
+
+class Failure(Exception):
+    """What a user is told in one line."""
+
+    code = 1
+
+
+class NoAdapter(Failure):
+    code = 3
+
+
+class Wrong(Failure):
+    code = 4
+
+
+@dataclass
+class Peer:
+    name: str  # with its version
+    adapter: Callable[[], str]
+    precisions: list[str]  # of stored weights and activations
+    # The error (relative, L2) that an output may have, and why it is allowed.
+    tolerance: float
+    # load(model, precision) gives a pass from a picture to the output, the picture,
+    # and PyTorch's output.
+    load: Callable[[str, str], tuple[Callable[[np.ndarray], np.ndarray], np.ndarray, np.ndarray]]
+
+
+def main(peer: Peer) -> int:
+    p = argparse.ArgumentParser(description=f"Times architectures in {peer.name}, to stand beside bench.")
+    p.add_argument("models", nargs="*", metavar="MODEL", help="a torchvision architecture, vit_ti_16, clip_vit_b_32 or dinov2_s_14")
+    p.add_argument("-precision", default=",".join(peer.precisions), help="of stored weights and activations, with commas between them (default %(default)s)")
+    p.add_argument("-r", dest="repetitions", type=int, default=5, metavar="N", help="repetitions after warming up (default 5)")
+    p.add_argument("-serve", action="store_true", help="answer requests on stdin: for bench -peers")
+    args = p.parse_args()
+    if args.serve:
+        return serve(peer)
+    precisions = args.precision.split(",")
+    if unknown := set(precisions) - set(peer.precisions):
+        p.error(f"-precision {', '.join(unknown)}: expected of {', '.join(peer.precisions)}")
+    if args.repetitions < 1 or not args.models:
+        p.error("expected at least one MODEL and one repetition")
+    code = 0
+    for name in args.models:
+        for precision in precisions:
+            try:
+                print(json.dumps(measure(peer, name, precision, args.repetitions)), flush=True)
+            except Failure as e:
+                print(f"{peer.name}: {name} {precision}: {e}", file=sys.stderr)
+                code = e.code
+    return code
+
+
+def measure(peer: Peer, name: str, precision: str, repetitions: int) -> dict:
+    run = warm(peer, name, precision)
+    took = [run() for _ in range(repetitions)]
+    return {"peer": peer.name, "model": name, "adapter": peer.adapter(), "precision": precision, "ms_min": min(took), "ms_mean": sum(took) / len(took)}
+
+
+def warm(peer: Peer, name: str, precision: str) -> Callable[[], float]:
+    """Loads a model and runs it until it is warm. Gives what times one pass, from
+    the upload to the read-back, in ms, and compares its output."""
+    forward, x, want = peer.load(name, precision)
+
+    def run() -> float:
+        began = time.perf_counter()
+        y = forward(x)
+        took = (time.perf_counter() - began) * 1e3
+        error = float(np.linalg.norm(np.ravel(y) - want.ravel()) / np.linalg.norm(want))
+        if not error <= peer.tolerance:  # NaN, too
+            raise Wrong(f"the output is {error:.1e} from PyTorch's, expected at most {peer.tolerance}")
+        return took
+
+    for _ in range(WARMUP):
+        run()
+    return run
+
+
+def serve(peer: Peer) -> int:
+    """Answers on what was stdout; what libraries print there goes to stderr."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    loaded: dict[str, Callable[[], float]] = {}
+    for line in sys.stdin:
+        verb, _, what = line.strip().partition(" ")
+        try:
+            if verb == "load":
+                loaded.clear()
+                loaded.update({p: warm(peer, what, p) for p in peer.precisions})
+                answer = {"peer": peer.name, "adapter": peer.adapter(), "precisions": peer.precisions}
+            elif verb == "run" and what in loaded:
+                answer = {"ms": loaded[what]()}
+            else:
+                answer = {"error": f"unknown request {line.strip()!r}"}
+        except Exception as e:  # whatever a runtime throws is told, not fatal
+            answer = {"error": f"{type(e).__name__}: {e}" if not isinstance(e, Failure) else str(e)}
+        print(json.dumps(answer), file=answers, flush=True)
+    return 0
+
+
+def exported(peer: str, name: str, export: Callable[[str, Path], None]) -> Path:
+    """The folder of a peer with a model as export(name, folder) put it there, once,
+    in $XDG_CACHE_HOME/saccade/peers (~/.cache by default)."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "saccade" / "peers"
+    folder = cache / f"{peer}-{name}"
+    if not folder.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as work:
+            export(name, Path(work))
+            keep = Path(work) / "keep"
+            os.rename(keep, folder)  # whole or not at all
+    return folder
+
+
+def example(name: str):
+    """A network with random parameters, a picture [1 3 224 224] as a tensor, and
+    the output for it."""
+    import torch
+
+    model = architecture(name).eval()
+    random = torch.Generator().manual_seed(1)
+    redraw(model, random)
+    x = torch.randn(SHAPE, generator=random)
+    with torch.no_grad():
+        return model, x, model(x)
+
+
+def architecture(name: str):
+    """A network of that name, from a picture to one tensor, with the library's
+    random parameters."""
+    import torch
+    import torchvision
+
+    if name == "vit_ti_16":
+        return torchvision.models.VisionTransformer(image_size=224, patch_size=16, num_layers=12, num_heads=3, hidden_dim=192, mlp_dim=768)
+    if name not in ("clip_vit_b_32", "dinov2_s_14"):
+        try:
+            return torchvision.models.get_model(name, weights=None)
+        except ValueError as e:
+            raise Failure(f"{e}; python -c 'import torchvision; print(torchvision.models.list_models())' prints the names") from None
+    import transformers
+
+    class Output(torch.nn.Module):  # one field of what transformers returns
+        def __init__(self, model, field):
+            super().__init__()
+            self.model, self.field = model, field
+
+        def forward(self, x):
+            return self.model(x)[self.field]
+
+    if name == "clip_vit_b_32":
+        return Output(transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig()), "image_embeds")
+    config = transformers.Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=518, patch_size=14)
+    return Output(transformers.Dinov2Model(config), "pooler_output")
+
+
+def redraw(model, random) -> None:
+    """Draws all parameters and running statistics anew. Some default ones give
+    outputs of 0 or 1e-14, with which every result would agree."""
+    import torch
+
+    def normal(t):
+        return torch.randn(t.shape, generator=random)
+
+    with torch.no_grad():
+        for name, t in [*model.named_parameters(), *model.named_buffers()]:
+            if t.dim() > 1:
+                t.copy_(normal(t) / t[0].numel() ** 0.5)  # variance 1/fan-in
+            elif name.endswith("running_var"):
+                t.copy_(1 + 0.1 * normal(t).abs())
+            elif name.endswith("weight"):  # of a normalisation
+                t.copy_(1 + 0.1 * normal(t))
+            elif t.is_floating_point():
+                t.copy_(0.1 * normal(t))
+
+
+def cpu() -> str:
+    """The CPU by its name, where the system tells."""
+    name = "CPU"
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass
+    return f"{name}, {os.cpu_count()} threads"
