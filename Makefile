@@ -3,8 +3,9 @@
 GO        ?= go
 PACKAGES  := mesa-vulkan-drivers libvulkan1 xorg-dev libgl1-mesa-dev
 TESTDRIVERS := chromium-common
+BENCHMODELS := resnet18,resnet50,efficientnet_b0,vit_ti_16,vit_b_16,clip_vit_b_32,unet_ddpm_cifar10
 
-.PHONY: help run build test check bench eval eval-tokenizer golden-zoo setup clean
+.PHONY: help run build test check bench result leaderboard eval eval-tokenizer golden-zoo setup clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,8 +29,14 @@ check: ## gofmt, go vet and staticcheck
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0 ./...
 
-bench: build ## time the ViT sizes, verified in the same run
-	bin/bench -models vit_ti_16,vit_s_16,vit_b_16
+bench: build ## time models, a diffusion pipeline and matmuls, verified in the same run
+	bin/bench -models $(BENCHMODELS) -pipelines sd1_tiny -op matmul
+
+result: build ## time this machine's GPU and keep the figures for the leaderboard
+	bin/bench -models $(BENCHMODELS) -keep cmd/bench/results
+
+leaderboard: build ## write the figures of cmd/bench/results into README.md
+	bin/bench -leaderboard README.md $(wildcard cmd/bench/results/*.json)
 
 eval: build ## accuracy of the embedded model over a folder with one sub-folder a class: make eval DATA=folder
 	@test -n "$(DATA)" || { echo 'make eval DATA=folder, one sub-folder a class (CIFAR-10 as pictures)'; exit 2; }

@@ -141,3 +141,19 @@ func TestPipelines(t *testing.T) {
 	assert.Contains(t, stdout, "| ddpm_tiny/sample | pipeline | f16 ")
 	assert.NotContains(t, stdout, "WRONG")
 }
+
+// The README's table is that of the results.
+func TestLeaderboardIsCurrent(t *testing.T) {
+	paths, err := filepath.Glob("results/*.json")
+	require.NoError(t, err)
+	if len(paths) == 0 {
+		return
+	}
+	want, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	reports, err := readReports(paths)
+	require.NoError(t, err)
+	got, err := replaceLeaderboard(want, leaderboard(reports))
+	require.NoError(t, err)
+	assert.Equal(t, string(want), string(got), "run make leaderboard")
+}
