@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 
 	"saccade/cmd/internal/cli"
@@ -53,6 +54,11 @@ func (b *bench) do(ctx context.Context) error {
 	case b.leaderboard != "":
 		return b.writeLeaderboard()
 	}
+	if b.keep != "" {
+		if _, err := os.ReadDir(b.keep); err != nil { // now, not after minutes
+			return fmt.Errorf("keeping the report: %w", err)
+		}
+	}
 	if err := b.open(); err != nil {
 		return err
 	}
@@ -69,7 +75,11 @@ func (b *bench) do(ctx context.Context) error {
 	if err := report.plausible(); err != nil || b.keep == "" {
 		return err
 	}
-	return report.keep(b.keep)
+	path, err := report.keep(b.keep)
+	if err == nil {
+		fmt.Fprintf(b.stderr, "kept as %s\n", path)
+	}
+	return err
 }
 
 // printAgain prints a report that -o json wrote.

@@ -18,18 +18,17 @@ const (
 )
 
 // keep writes the report into a folder, under a name of the adapter's, whole or
-// not at all.
-func (r *Report) keep(folder string) error {
-	path := filepath.Join(folder, r.fileName())
+// not at all, and gives its path.
+func (r *Report) keep(folder string) (path string, err error) {
+	path = filepath.Join(folder, r.fileName())
 	var out bytes.Buffer
-	err := writeJSON(&out, r)
-	if err == nil {
+	if err = writeJSON(&out, r); err == nil {
 		err = writeWhole(path, out.Bytes())
 	}
 	if err != nil {
-		return fmt.Errorf("keeping the report: %w", err)
+		return "", fmt.Errorf("keeping the report: %w", err)
 	}
-	return nil
+	return path, nil
 }
 
 // fileName is made of the adapter's name and backend: "nvidia-geforce-rtx-4090-vulkan.json".

@@ -77,6 +77,13 @@ func TestPageOfOddNumbers(t *testing.T) {
 	}
 }
 
+// kept writes a report to a folder.
+func kept(t *testing.T, r *Report, folder string) string {
+	path, err := r.keep(folder)
+	require.NoError(t, err)
+	return path
+}
+
 // make leaderboard replaces what is between the markers and nothing else.
 func TestLeaderboard(t *testing.T) {
 	folder := t.TempDir()
@@ -88,9 +95,9 @@ func TestLeaderboard(t *testing.T) {
 	}
 	discrete.Adapter.Name, discrete.Adapter.Type, discrete.Software = "GeForce RTX 4090", "discrete", false
 	discrete.Rows[0].MSMin = 0.75
-	require.NoError(t, software.keep(folder))
-	require.NoError(t, discrete.keep(folder))
-	a, b := filepath.Join(folder, "llvm-pipe-vulkan.json"), filepath.Join(folder, "geforce-rtx-4090-vulkan.json")
+	a, b := kept(t, software, folder), kept(t, discrete, folder)
+	assert.Equal(t, "llvm-pipe-vulkan.json", filepath.Base(a))
+	assert.Equal(t, "geforce-rtx-4090-vulkan.json", filepath.Base(b))
 	for range 2 {
 		code, stdout, stderr := call(nil, "-leaderboard", readme, a, b)
 		require.Equal(t, cli.ExitFine, code, stderr)
@@ -110,8 +117,7 @@ func TestLeaderboard(t *testing.T) {
 	assert.Contains(t, stderr, "found no line")
 	wrong := example()
 	wrong.Adapter.Name = "wrong"
-	require.NoError(t, wrong.keep(folder))
-	code, _, stderr = call(nil, "-leaderboard", readme, filepath.Join(folder, "wrong-vulkan.json"))
+	code, _, stderr = call(nil, "-leaderboard", readme, kept(t, wrong, folder))
 	assert.Equal(t, cli.ExitFailure, code)
 	assert.Contains(t, stderr, "matmul is not verified")
 }
@@ -124,8 +130,7 @@ func TestCompareVendors(t *testing.T) {
 		r := example()
 		r.Adapter.Name = name
 		r.Rows[0].MSMean = float64(10 * (i + 1))
-		require.NoError(t, r.keep(folder))
-		paths = append(paths, filepath.Join(folder, name+"-vulkan.json"))
+		paths = append(paths, kept(t, r, folder))
 	}
 	code, stdout, stderr := call(nil, append([]string{"-compare"}, paths...)...)
 	require.Equal(t, cli.ExitFine, code, stderr)
@@ -140,6 +145,24 @@ func TestPipelines(t *testing.T) {
 	assert.Contains(t, stdout, "| ddpm_tiny/sample | step ")
 	assert.Contains(t, stdout, "| ddpm_tiny/sample | pipeline | f16 ")
 	assert.NotContains(t, stdout, "WRONG")
+}
+
+// A report is kept where one can be.
+func TestKeep(t *testing.T) {
+	folder := t.TempDir()
+	args := []string{"-op", "add", "-shape", "3x5", "-r", "1", "-cold=false", "-keep"}
+	code, stdout, stderr := call(nil, append(args, folder)...)
+	require.Equal(t, cli.ExitFine, code, stderr)
+	assert.Contains(t, stdout, "add")
+	path := strings.TrimSpace(strings.TrimPrefix(stderr, "kept as "))
+	r, err := readReport(path)
+	require.NoError(t, err)
+	assert.Len(t, r.Rows, 1)
+
+	code, stdout, stderr = call(nil, append(args, folder+"/none")...)
+	assert.Equal(t, cli.ExitFailure, code)
+	assert.Empty(t, stdout)
+	assert.Contains(t, stderr, "no such file")
 }
 
 // The README's table is that of the results.
