@@ -155,10 +155,10 @@ func (r *Report) times() (chart, error) {
 		} else {
 			bad = append(bad, at)
 		}
-		ends, texts = append(ends, at), append(texts, fmt.Sprintf("%.3g ± %.2g", row.MSMean, row.MSSD))
+		ends, texts = append(ends, at), append(texts, fmt.Sprintf("%s ± %.2g", milliseconds(&row.MSMean), row.MSSD))
 		if row.ColdMS != nil && *row.ColdMS > 0 {
 			cold, all = append(cold, point{X: *row.ColdMS, Y: level(i)}), append(all, *row.ColdMS)
-			ends, texts = append(ends, cold[len(cold)-1]), append(texts, fmt.Sprintf("%.4g", *row.ColdMS))
+			ends, texts = append(ends, cold[len(cold)-1]), append(texts, milliseconds(row.ColdMS))
 		}
 	}
 	low, high := span(2, all...)

@@ -167,7 +167,7 @@ func (m match) cells() []string {
 				notes = append(notes, letter(i)+" is WRONG")
 			}
 		}
-		cells = append(cells, optional("%.4g", ms), optional("%.1f %%", fraction))
+		cells = append(cells, milliseconds(ms), optional("%.1f %%", fraction))
 		if i > 0 {
 			cells = append(cells, optional("%.2f", m.Time[i]), optional("%.2f", m.Fraction[i]))
 		}

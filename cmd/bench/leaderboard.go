@@ -138,7 +138,7 @@ func leaderboard(reports []*Report) *grid {
 		for _, m := range all {
 			cell := "–"
 			if row := m.Rows[i]; row != nil {
-				cell = fmt.Sprintf("%.3g (%.0f %%)", row.MSMin, 100*row.PeakFraction)
+				cell = fmt.Sprintf("%s (%.0f %%)", milliseconds(&row.MSMin), 100*row.PeakFraction)
 			}
 			cells = append(cells, cell)
 		}

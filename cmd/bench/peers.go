@@ -12,16 +12,15 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"strings"
 )
 
-//go:embed peers/*.py
+//go:embed peers/*.py peers/*.mjs
 var peerFiles embed.FS
 
-// peerModule is what the scripts have in common.
-const peerModule = "peer.py"
+// peerScripts are those of the runtimes; the other files are what they share.
+var peerScripts = []string{"ncnn_vulkan", "onnxruntime_web", "onnxruntime_cpu", "torch_cpu"}
 
 // PeerRow is a model in another runtime, timed in turn with ours.
 type PeerRow struct {
@@ -75,41 +74,34 @@ func startPeers(ctx context.Context, python string) (*peers, error) {
 	if err == nil {
 		err = os.CopyFS(folder, files)
 	}
-	names, globErr := fs.Glob(peerFiles, "peers/*.py")
-	if err = errors.Join(err, globErr); err == nil {
-		for _, name := range names {
-			if name = path.Base(name); name == peerModule {
-				continue
-			}
-			p, err := startPeer(ctx, python, filepath.Join(folder, name))
-			if err != nil {
-				ps.close()
-				return nil, err
-			}
-			ps.all = append(ps.all, p)
-		}
-		return ps, nil
+	if err != nil {
+		ps.close()
+		return nil, fmt.Errorf("starting the peers: %w", err)
 	}
-	ps.close()
-	return nil, fmt.Errorf("starting the peers: %w", err)
+	for _, name := range peerScripts {
+		p, err := startPeer(ctx, python, folder, name)
+		if err != nil {
+			ps.close()
+			return nil, fmt.Errorf("starting peer %s: %w", name, err)
+		}
+		ps.all = append(ps.all, p)
+	}
+	return ps, nil
 }
 
-func startPeer(ctx context.Context, python, script string) (*peer, error) {
-	p := &peer{name: strings.TrimSuffix(filepath.Base(script), ".py"), cmd: exec.CommandContext(ctx, python, script, "-serve")}
+func startPeer(ctx context.Context, python, folder, name string) (*peer, error) {
+	p := &peer{name: name, cmd: exec.CommandContext(ctx, python, filepath.Join(folder, name+".py"), "-serve")}
 	p.cmd.Stderr = &p.stderr
 	in, err := p.cmd.StdinPipe()
 	if err != nil {
-		return nil, fmt.Errorf("starting peer %s: %w", p.name, err)
+		return nil, err
 	}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
-		return nil, fmt.Errorf("starting peer %s: %w", p.name, err)
+		return nil, err
 	}
 	p.in, p.out = in, bufio.NewReader(out)
-	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting peer %s: %w", p.name, err)
-	}
-	return p, nil
+	return p, p.cmd.Start()
 }
 
 // ask sends a request and waits for the answer. The error is one line.
@@ -262,8 +254,8 @@ func (r *Report) peerGrid() *grid {
 			g.rows = append(g.rows, []string{p.Model, p.Peer, p.Precision, p.Adapter, "", "", "", "", "", "left out: " + p.LeftOut})
 			continue
 		}
-		g.rows = append(g.rows, []string{p.Model, p.Peer, p.Precision, p.Adapter, fmt.Sprintf("%.4g", p.MSMean), fmt.Sprintf("%.4g", p.MSMin),
-			fmt.Sprintf("%.4g", p.OursMean), fmt.Sprintf("%.4g", p.OursMin), fmt.Sprintf("%.2f", p.Ratio), ""})
+		g.rows = append(g.rows, []string{p.Model, p.Peer, p.Precision, p.Adapter, milliseconds(&p.MSMean), milliseconds(&p.MSMin),
+			milliseconds(&p.OursMean), milliseconds(&p.OursMin), fmt.Sprintf("%.2f", p.Ratio), ""})
 	}
 	return g
 }

@@ -172,9 +172,8 @@ func (row Row) cells(plain bool) []string {
 		percent = func(v float64) string { return fmt.Sprintf("%.4g", v) }
 		verified = fmt.Sprint(row.Verified)
 	}
-	ms := func(v float64) string { return fmt.Sprintf("%.4g", v) }
-	return []string{row.Name, row.Kind, row.Precision, fmt.Sprint(row.Batch), row.Shape, ms(row.MSMean), fmt.Sprintf("%.2g", row.MSSD), ms(row.MSMin),
-		optional("%.4g", row.ColdMS), fmt.Sprintf("%.4g", row.GFLOPS), percent(row.PeakFraction), fmt.Sprintf("%.4g", row.GBPS), percent(row.CopyFraction),
+	return []string{row.Name, row.Kind, row.Precision, fmt.Sprint(row.Batch), row.Shape, milliseconds(&row.MSMean), fmt.Sprintf("%.2g", row.MSSD), milliseconds(&row.MSMin),
+		milliseconds(row.ColdMS), fmt.Sprintf("%.4g", row.GFLOPS), percent(row.PeakFraction), fmt.Sprintf("%.4g", row.GBPS), percent(row.CopyFraction),
 		fmt.Sprintf("%.1f", row.MemMiB), verified, optional("%.1e", row.NMSE)}
 }
 
@@ -187,6 +186,14 @@ func (row Row) verdict() string {
 		return fmt.Sprintf("yes, %d sampled", row.Sampled)
 	}
 	return "yes"
+}
+
+// milliseconds formats a time with four digits, or all before the point; "" for none.
+func milliseconds(v *float64) string {
+	if v != nil && *v >= 1000 {
+		return optional("%.0f", v)
+	}
+	return optional("%.4g", v)
 }
 
 // optional formats a number that may be absent.

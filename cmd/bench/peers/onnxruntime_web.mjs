@@ -1,0 +1,50 @@
+// Runs a model in onnxruntime-web on WebGPU (Dawn for Node), for onnxruntime_web.py.
+//
+//     node onnxruntime_web.mjs model.onnx x.f32
+//
+// The packages onnxruntime-web and webgpu are those of the working directory. First
+// it answers {"adapter", "version"}; then each line of its input with {"ms", "y"} of
+// one pass on the picture, from the upload to the read-back.
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
+
+const [model, picture] = process.argv.slice(2);
+const require = createRequire(`${process.cwd()}/`);
+const load = (name) => import(pathToFileURL(require.resolve(name)));
+
+const { create, globals } = await load("webgpu");
+Object.assign(globalThis, globals);
+const gpu = create([]);
+Object.defineProperty(globalThis, "navigator", { value: { gpu, hardwareConcurrency: 1, userAgent: "node" }, configurable: true });
+
+// Dawn for Node takes no views of shared memory, which the WebAssembly heap may be.
+const write = GPUQueue.prototype.writeBuffer;
+GPUQueue.prototype.writeBuffer = function (buffer, at, data, offset = 0, size = undefined) {
+  const bytes = ArrayBuffer.isView(data)
+    ? new Uint8Array(data.buffer, data.byteOffset + offset * data.BYTES_PER_ELEMENT, size === undefined ? data.byteLength - offset * data.BYTES_PER_ELEMENT : size * data.BYTES_PER_ELEMENT)
+    : new Uint8Array(data, offset, size ?? data.byteLength - offset);
+  return write.call(this, buffer, at, Uint8Array.from(bytes));
+};
+
+const adapter = await gpu.requestAdapter();
+if (!adapter) throw new Error("WebGPU shows no adapter; on Mesa Dawn needs 23 or newer");
+const loaded = await load("onnxruntime-web/webgpu");
+const ort = loaded.env ? loaded : loaded.default;
+ort.env.wasm.numThreads = 1;
+ort.env.logLevel = "error";
+const session = await ort.InferenceSession.create(model, { executionProviders: ["webgpu"] });
+const raw = readFileSync(picture);
+const x = new Float32Array(raw.buffer, raw.byteOffset, raw.byteLength / 4);
+
+const say = (answer) => process.stdout.write(`${JSON.stringify(answer)}\n`);
+say({ adapter: `${adapter.info.description || adapter.info.device || adapter.info.vendor}, WebGPU`, version: ort.env.versions.common });
+for await (const _ of createInterface({ input: process.stdin })) {
+  const began = performance.now();
+  const out = await session.run({ [session.inputNames[0]]: new ort.Tensor("float32", x, [1, 3, 224, 224]) });
+  const y = await out[session.outputNames[0]].getData();
+  say({ ms: performance.now() - began, y: Array.from(y) });
+}
+process.exit(0);

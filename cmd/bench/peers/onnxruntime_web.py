@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Times architectures in onnxruntime-web on WebGPU, by Node and Dawn: npm packages
+onnxruntime-web and webgpu in the working directory. peer.py says how it is called."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+import onnx_export
+import peer
+
+SCRIPT = Path(__file__).resolve().with_name("onnxruntime_web.mjs")
+node: subprocess.Popen | None = None  # runs the last model
+about = {"adapter": "WebGPU", "version": ""}
+
+
+def answer() -> dict:
+    line = node.stdout.readline()
+    if not line:
+        node.wait()
+        log = node.log
+        log.seek(0)
+        lines = [s for s in log.read().splitlines() if s.strip()]
+        errors = [s for s in lines if "Error" in s]
+        raise peer.Failure((errors or lines or [f"node ended with {node.returncode}"])[-1].strip())
+    return json.loads(line)
+
+
+def load(name: str, precision: str):
+    global node
+    if node:
+        node.stdin.close()
+        node.wait()
+    folder = peer.exported("onnx", name, onnx_export.export)
+    x, want = onnx_export.reference(folder)
+    picture = folder / "x.f32"
+    if not picture.is_file():
+        x.tofile(picture)
+    log = tempfile.TemporaryFile("w+")
+    node = subprocess.Popen(["node", str(SCRIPT), str(folder / "model.onnx"), str(picture)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+    node.log = log
+    about.update(answer())
+
+    def forward(_):
+        node.stdin.write("\n")
+        node.stdin.flush()
+        return np.array(answer()["y"], dtype=np.float32)
+
+    return forward, x, want
+
+
+def main() -> int:
+    if not shutil.which("node"):
+        print("onnxruntime-web: finding node: it is not installed", file=sys.stderr)
+        return 1
+    # Sums in f32, in another order: over 50 layers less than 1e-4.
+    return peer.main(peer.Peer("onnxruntime-web", lambda: about["adapter"], ["f32"], 1e-3, load))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
