@@ -13,9 +13,9 @@ import { pathToFileURL } from "node:url";
 
 const [model, picture] = process.argv.slice(2);
 const require = createRequire(`${process.cwd()}/`);
-const load = (name) => import(pathToFileURL(require.resolve(name)));
+const place = (name) => pathToFileURL(require.resolve(name));
 
-const { create, globals } = await load("webgpu");
+const { create, globals } = await import(place("webgpu"));
 Object.assign(globalThis, globals);
 const gpu = create([]);
 Object.defineProperty(globalThis, "navigator", { value: { gpu, hardwareConcurrency: 1, userAgent: "node" }, configurable: true });
@@ -31,11 +31,11 @@ GPUQueue.prototype.writeBuffer = function (buffer, at, data, offset = 0, size = 
 
 const adapter = await gpu.requestAdapter();
 if (!adapter) throw new Error("WebGPU shows no adapter; on Mesa Dawn needs 23 or newer");
-const loaded = await load("onnxruntime-web/webgpu");
-const ort = loaded.env ? loaded : loaded.default;
+// What require finds is the build for scripts; the one for modules lies beside it.
+const ort = await import(new URL("ort.webgpu.bundle.min.mjs", place("onnxruntime-web/webgpu")));
 ort.env.wasm.numThreads = 1;
 ort.env.logLevel = "error";
-const session = await ort.InferenceSession.create(model, { executionProviders: ["webgpu"] });
+const session = await ort.InferenceSession.create(new Uint8Array(readFileSync(model)), { executionProviders: ["webgpu"] });
 const raw = readFileSync(picture);
 const x = new Float32Array(raw.buffer, raw.byteOffset, raw.byteLength / 4);
 

@@ -16,7 +16,7 @@ import peer
 
 SCRIPT = Path(__file__).resolve().with_name("onnxruntime_web.mjs")
 node: subprocess.Popen | None = None  # runs the last model
-about = {"adapter": "WebGPU", "version": ""}
+adapter = ""
 
 
 def answer() -> dict:
@@ -32,7 +32,7 @@ def answer() -> dict:
 
 
 def load(name: str, precision: str):
-    global node
+    global node, adapter
     if node:
         node.stdin.close()
         node.wait()
@@ -44,7 +44,8 @@ def load(name: str, precision: str):
     log = tempfile.TemporaryFile("w+")
     node = subprocess.Popen(["node", str(SCRIPT), str(folder / "model.onnx"), str(picture)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
     node.log = log
-    about.update(answer())
+    started = answer()
+    adapter, this.name = started["adapter"], f"onnxruntime-web {started['version']}"
 
     def forward(_):
         node.stdin.write("\n")
@@ -58,9 +59,12 @@ def main() -> int:
     if not shutil.which("node"):
         print("onnxruntime-web: finding node: it is not installed", file=sys.stderr)
         return 1
-    # Sums in f32, in another order: over 50 layers less than 1e-4.
-    return peer.main(peer.Peer("onnxruntime-web", lambda: about["adapter"], ["f32"], 1e-3, load))
+    return peer.main(this)
 
+
+# Sums in f32, in another order: over 50 layers less than 1e-4. The version is known
+# when a model is loaded.
+this = peer.Peer("onnxruntime-web", lambda: adapter, ["f32"], 1e-3, load)
 
 if __name__ == "__main__":
     sys.exit(main())
