@@ -31,11 +31,16 @@ def answer() -> dict:
     return json.loads(line)
 
 
+def stop() -> None:
+    """Ends the last model's process, which Dawn's threads can keep from ending."""
+    if node:
+        node.kill()
+        node.wait()
+
+
 def load(name: str, precision: str):
     global node, adapter
-    if node:
-        node.stdin.close()
-        node.wait()
+    stop()
     folder = peer.exported("onnx", name, onnx_export.export)
     x, want = onnx_export.reference(folder)
     picture = folder / "x.f32"
@@ -59,7 +64,10 @@ def main() -> int:
     if not shutil.which("node"):
         print("onnxruntime-web: finding node: it is not installed", file=sys.stderr)
         return 1
-    return peer.main(this)
+    try:
+        return peer.main(this)
+    finally:
+        stop()
 
 
 # Sums in f32, in another order: over 50 layers less than 1e-4. The version is known
