@@ -2,7 +2,7 @@
 
 GO        ?= go
 PACKAGES  := mesa-vulkan-drivers libvulkan1 xorg-dev libgl1-mesa-dev
-TESTDRIVERS := chromium-common
+TESTDRIVERS := chromium-common xvfb xdotool
 
 .PHONY: help run build test check bench eval eval-tokenizer golden-zoo setup clean
 

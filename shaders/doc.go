@@ -1,4 +1,4 @@
-// Package shaders holds the WGSL kernels and the text transformation that
+// Package shaders holds the WGSL kernels, view.wgsl, which draws windows, and the text transformation that
 // specialises them: constants, one-line declarations and the workgroup size
 // are replaced by name, and marked blocks are repeated.
 //
