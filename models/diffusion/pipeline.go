@@ -28,6 +28,7 @@ type Pipeline struct {
 	config    unet.Config
 	vae       *autoencoder // nil in pipelines of pixels
 	schedule  []byte       // scheduler_config.json
+	colour    []float32    // see colours; nil until it is asked for
 	lowMemory bool
 	tiled     bool
 }

@@ -123,11 +123,11 @@ func nearestSizes(w, h, reduction int) string {
 	return strings.Join(sizes, ", ")
 }
 
-// named is a scheduler by a short name: a class of diffusers with keys of its config.
-type named struct{ name, class, keys string }
+// shortName is a scheduler by a short name: a class of diffusers with keys of its config.
+type shortName struct{ name, class, keys string }
 
 // schedulers are the short names that people know.
-var schedulers = []named{
+var schedulers = []shortName{
 	{"ddpm", "DDPMScheduler", ""},
 	{"ddim", "DDIMScheduler", ""},
 	{"pndm", "PNDMScheduler", ""},
@@ -155,7 +155,7 @@ func Schedulers() []string {
 // scheduler is the configuration of the request's scheduler.
 func (p *Pipeline) scheduler(name string) (*scheduler.Config, error) {
 	config, class := p.schedule, name
-	if i := slices.IndexFunc(schedulers, func(s named) bool { return s.name == name }); i >= 0 {
+	if i := slices.IndexFunc(schedulers, func(s shortName) bool { return s.name == name }); i >= 0 {
 		class = schedulers[i].class
 		if schedulers[i].keys != "" {
 			var err error
