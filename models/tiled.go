@@ -18,7 +18,7 @@ func (m *Model) ForwardTiled(ctx context.Context, in Inputs, t vae.Tiling) (map[
 		return nil, fmt.Errorf("%s: is no autoencoder, which alone works in tiles", m.Name)
 	}
 	if t == (vae.Tiling{}) {
-		t = part.autoencoder.Tiling()
+		t = part.Tiling()
 	}
 	named, err := m.named(in)
 	if err != nil {

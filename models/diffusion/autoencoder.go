@@ -12,19 +12,12 @@ import (
 	"saccade/ops"
 )
 
-// coder is either kind of autoencoder.
-type coder interface {
-	Encode(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor
-	Decode(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor
-	Tiling() vae.Tiling
-}
-
-// direction is one way of a coder.
-type direction func(coder, *gpu.Recorder, *gpu.Tensor) *gpu.Tensor
+// direction is one way of an autoencoder.
+type direction func(vae.Autoencoder, *gpu.Recorder, *gpu.Tensor) *gpu.Tensor
 
 // autoencoder is the part between pictures and latents.
 type autoencoder struct {
-	part[coder]
+	part[vae.Autoencoder]
 	channels, latent, reduction int
 	scale, shift                float64 // a pipeline's latents are (latents − shift)·scale
 }
@@ -34,24 +27,12 @@ func openAutoencoder(dev *gpu.Device, precision gpu.DType, c *checkpoint.Pipelin
 	if err != nil {
 		return nil, err
 	}
-	a := &autoencoder{part: part[coder]{name: checkpoint.VAE, dev: dev, precision: precision}}
-	if vae.IsTiny(in.Config) {
-		var config vae.TinyConfig
-		if config, a.src, err = vae.DescribeTiny(in.Source, in.Config); err != nil {
-			return nil, fmt.Errorf("vae: %w", err)
-		}
-		a.make = func(b *ops.Builder) (coder, error) { return vae.NewTiny(b, config) }
-		a.channels, a.latent, a.reduction, a.scale, a.shift = config.Channels, config.Latent, config.Reduction(), config.Scale, config.Shift
-		return a, nil
-	}
-	config, src, err := vae.Describe(in.Source, in.Config)
+	d, err := vae.DescribeEither(in.Source, in.Config)
 	if err != nil {
 		return nil, fmt.Errorf("vae: %w", err)
 	}
-	a.src = src
-	a.make = func(b *ops.Builder) (coder, error) { return vae.New(b, config) }
-	a.channels, a.latent, a.reduction, a.scale, a.shift = config.Channels, config.Latent, config.Reduction(), config.Scale, config.Shift
-	return a, nil
+	return &autoencoder{part: part[vae.Autoencoder]{name: checkpoint.VAE, dev: dev, precision: precision, src: d.Source, make: d.New},
+		channels: d.Channels, latent: d.Latent, reduction: d.Reduction, scale: d.Scale, shift: d.Shift}, nil
 }
 
 // EncodePicture makes latents [n C h w] of pictures [n C height width] in [−1, 1]:
@@ -118,16 +99,16 @@ type coding struct {
 
 // encoding is the way from pictures of height×width pixels to latents.
 func (v *autoencoder) encoding(height, width int) coding {
-	return coding{way: coder.Encode, in: v.channels, out: v.latent, unitIn: v.reduction, unitOut: 1, h: height / v.reduction, w: width / v.reduction}
+	return coding{way: vae.Autoencoder.Encode, in: v.channels, out: v.latent, unitIn: v.reduction, unitOut: 1, h: height / v.reduction, w: width / v.reduction}
 }
 
 // decoding is the way from latents of h×w to pictures.
 func (v *autoencoder) decoding(h, w int) coding {
-	return coding{way: coder.Decode, in: v.latent, out: v.channels, unitIn: 1, unitOut: v.reduction, h: h, w: w}
+	return coding{way: vae.Autoencoder.Decode, in: v.latent, out: v.channels, unitIn: 1, unitOut: v.reduction, h: h, w: w}
 }
 
 // tiles cuts the map, into one tile if it is not to be tiled.
-func (c coding) tiles(net coder) (*vae.Tiles, error) {
+func (c coding) tiles(net vae.Autoencoder) (*vae.Tiles, error) {
 	t := vae.Tiling{Latent: max(c.h, c.w)}
 	if c.tiled {
 		t = net.Tiling()
@@ -136,7 +117,7 @@ func (c coding) tiles(net coder) (*vae.Tiles, error) {
 }
 
 // record takes down one way for a tile.
-func (v *autoencoder) record(in *part[coder], c coding, t vae.Tile) (*gpu.Recorder, *ops.Builder, error) {
+func (v *autoencoder) record(in *part[vae.Autoencoder], c coding, t vae.Tile) (*gpu.Recorder, *ops.Builder, error) {
 	net, b, err := in.bind()
 	if err != nil {
 		return nil, nil, err
@@ -148,7 +129,7 @@ func (v *autoencoder) record(in *part[coder], c coding, t vae.Tile) (*gpu.Record
 
 // run puts maps [n in …] through one way of the network, one by one and tile by
 // tile: [n out …]. Tiles of one shape share a program.
-func (v *autoencoder) run(ctx context.Context, in *part[coder], c coding, x []float32) ([]float32, error) {
+func (v *autoencoder) run(ctx context.Context, in *part[vae.Autoencoder], c coding, x []float32) ([]float32, error) {
 	net, _, err := in.bind()
 	if err != nil {
 		return nil, err
