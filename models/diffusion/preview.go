@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"saccade/gpu"
+	"saccade/models/vae"
 	"saccade/ops"
 	"saccade/weights"
 )
@@ -66,7 +67,10 @@ func (v *Previewer) make(ctx context.Context, r *Run, tiny *Tiny) (err error) {
 	}
 	switch v.Kind {
 	case PreviewVAE:
-		var net coder
+		if r.Memory.LowMemory {
+			return requestErrorf("the autoencoder does not stay on the device, as memory is short; linear needs none")
+		}
+		var net vae.Autoencoder
 		if net, weights, err = v.p.vae.bind(); err == nil {
 			x = net.Decode(rec, x)
 		}
@@ -74,7 +78,7 @@ func (v *Previewer) make(ctx context.Context, r *Run, tiny *Tiny) (err error) {
 		if tiny == nil {
 			return requestErrorf("there is no tiny autoencoder; give its weights")
 		}
-		var net coder
+		var net vae.Autoencoder
 		if net, weights, err = tiny.part.bind(); err == nil {
 			x = net.Decode(rec, x)
 		}
@@ -98,7 +102,7 @@ func (v *Previewer) make(ctx context.Context, r *Run, tiny *Tiny) (err error) {
 	if err := v.b.Upload(); err != nil {
 		return err
 	}
-	v.program, err = program(rec, weights)
+	v.program, err = weights.Program(rec)
 	return err
 }
 
