@@ -2,7 +2,7 @@
 
 GO        ?= go
 PACKAGES  := mesa-vulkan-drivers libvulkan1 xorg-dev libgl1-mesa-dev
-TESTDRIVERS := chromium-common xvfb xdotool
+TESTDRIVERS := chromium-common xvfb xdotool x11-utils
 
 .PHONY: help run build test check bench eval eval-tokenizer golden-zoo setup clean
 

@@ -8,7 +8,7 @@
 // machines without a display.
 //
 // Three goroutines share the work. The window's own thread waits for events,
-// never longer than 50 ms, and changes nothing but the state of the window; one
+// never longer than 25 ms, and changes nothing but the state of the window; one
 // draws, straight from the device's buffers, when something changed and at most
 // 30 times a second; one passes commands on to the session. So the window
 // answers while a submit occupies the device and while a session is busy.

@@ -3,10 +3,13 @@
 package viewer
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"image"
+	"log"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/go-gl/glfw/v3.3/glfw"
@@ -24,7 +27,7 @@ type window struct {
 }
 
 // waitTime is the longest that the window's thread waits for events.
-const waitTime = 50 * time.Millisecond
+const waitTime = 25 * time.Millisecond
 
 // Run opens a window and shows the session in it until the window is closed or
 // ctx ends, which is no error. The device stays open. On macOS it must be called
@@ -32,13 +35,21 @@ const waitTime = 50 * time.Millisecond
 func (v *Viewer) Run(ctx context.Context, d *gpu.Device) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	// GLFW's binding logs what goes wrong in the window system, instead of
+	// returning it.
+	var said bytes.Buffer
+	defer log.SetOutput(log.Writer())
+	log.SetOutput(&said)
 	if err := glfw.Init(); err != nil {
-		return fmt.Errorf("%w: %v; -record out.gif, out.png or a folder writes the run without one", ErrNoWindow, err)
+		return noWindow(err.Error())
+	}
+	if !started() {
+		return noWindow(said.String())
 	}
 	defer glfw.Terminate()
 	w, err := v.open()
 	if err != nil {
-		return fmt.Errorf("%w: %v; -record out.gif, out.png or a folder writes the run without one", ErrNoWindow, err)
+		return noWindow(err.Error())
 	}
 	defer w.Destroy()
 	text, err := Shader()
@@ -53,10 +64,27 @@ func (v *Viewer) Run(ctx context.Context, d *gpu.Device) error {
 	return w.show(ctx, surface)
 }
 
+// noWindow says why not, and what to do.
+func noWindow(why string) error {
+	if at := strings.Index(why, "PlatformError: "); at >= 0 { // after the log's date
+		why = why[at+len("PlatformError: "):]
+	}
+	return fmt.Errorf("%w: %s; -record out.gif, out.png or a folder writes the run without one", ErrNoWindow, strings.Join(strings.Fields(why), " "))
+}
+
+// started says whether GLFW's initialisation succeeded: what needs it panics if not.
+func started() (ok bool) {
+	defer func() { ok = recover() == nil }()
+	glfw.WindowHint(glfw.ClientAPI, glfw.NoAPI)
+	return true
+}
+
 // open makes the window.
 func (v *Viewer) open() (*window, error) {
 	glfw.WindowHint(glfw.ClientAPI, glfw.NoAPI)
 	glfw.WindowHint(glfw.ScaleToMonitor, glfw.True)
+	glfw.WindowHintString(glfw.X11ClassName, "saccade")
+	glfw.WindowHintString(glfw.X11InstanceName, "saccade")
 	g, err := glfw.CreateWindow(v.options.Width, v.options.Height, "saccade", nil, nil)
 	if err != nil {
 		return nil, err
