@@ -26,7 +26,7 @@ type options struct {
 	precision              gpu.DType
 	override               picture.Override
 	background             color.Color
-	attention, json        bool
+	attention, json, view  bool
 	queries
 	figures
 	painting
@@ -62,6 +62,7 @@ func (o *options) flagSet() *flag.FlagSet {
 		}
 		return nil
 	})
+	f.BoolVar(&o.view, "view", false, "shows it in a window: a diffusion run as it denoises, or what a network attends to under the mouse pointer; ? lists the keys")
 	f.BoolVar(&o.json, "json", false, "print one JSON document on stdout and nothing else there")
 	f.BoolVar(&o.profile, "profile", false, "print the time of every dispatch of a forward pass")
 	f.BoolVar(&o.verify, "verify", false, "compare with PyTorch's embedded goldens; with -model, recompute each dispatch on the CPU")
