@@ -90,6 +90,8 @@ func (a *app) do(ctx context.Context) error {
 	}
 	_, drawing := a.drawing()
 	switch {
+	case a.view:
+		return a.viewAttention(ctx, m)
 	case drawing:
 		return a.draw(ctx, m)
 	case a.verify:
