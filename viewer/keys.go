@@ -62,7 +62,7 @@ func Keys() []Key {
 		{[]rune{'c', 'C'}, "C", NextScheduler, "next scheduler"},
 		{[]rune{'s', 'S'}, "S", Save, "save as PNG"},
 		{[]rune{'h', 'H'}, "H", ToggleHeat, "heat maps on, off"},
-		{[]rune{'w', 'W'}, "W", NextHeat, "next word's heat map"},
+		{[]rune{'w', 'W'}, "W", NextHeat, "next heat map: word, head"},
 		{[]rune{'z', 'Z'}, "Z, wheel", zoomIn, "zoom in; drag to move"},
 		{[]rune{'x', 'X'}, "X", zoomOut, "zoom out"},
 		{[]rune{'0'}, "0", zoomFit, "whole picture"},
