@@ -17,7 +17,7 @@ var (
 	faint  = color.RGBA{150, 150, 160, 255}
 	trough = color.RGBA{52, 52, 60, 255}
 	accent = color.RGBA{94, 201, 98, 255} // of viridis
-	shade  = color.RGBA{8, 8, 10, 224}    // behind text over pictures
+	shade  = color.RGBA{8, 8, 10, 236}    // behind text over pictures
 	cursor = color.RGBA{255, 255, 255, 255}
 )
 
@@ -81,7 +81,6 @@ func (s *scene) pictures(l layout) {
 		return
 	}
 	size := pictures[0].size()
-	cell, over := image.Point{}, false
 	for i, at := range tile(len(pictures), size, l.pictures, l.margin) {
 		var part gpu.Rect
 		if s.ui.zoom > 1 {
@@ -90,7 +89,7 @@ func (s *scene) pictures(l layout) {
 		s.quads = append(s.quads, pictures[i].quad(at, part, s.ui.smooth))
 		s.shown = append(s.shown, placed{at, pictures[i].size()})
 	}
-	if cell, over = s.ui.cellUnder(s.shown, s.view.Grid); over {
+	if cell, over := s.ui.cellUnder(s.shown, s.view.Grid); over {
 		for _, p := range s.shown {
 			s.frame(s.ui.cellAt(p, cell, s.view.Grid), s.unit(2), cursor)
 		}
@@ -137,12 +136,11 @@ func (s *scene) progress(l layout) {
 		s.fill(done, accent)
 	}
 	const hint = "? keys"
-	width := l.line.Dx()
-	if w := s.types.width(plain, hint); width > 4*w {
+	text, width := strings.Join(facts(s.view), "  ·  "), l.line.Dx()
+	if w := s.types.width(plain, hint); s.types.width(plain, text)+l.margin+w <= width {
 		s.text(plain, hint, image.Pt(l.line.Max.X-w, l.line.Min.Y), w, faint)
-		width -= w + l.margin
 	}
-	s.text(plain, strings.Join(facts(s.view), "  ·  "), l.line.Min, width, ink)
+	s.text(plain, text, l.line.Min, width, ink)
 }
 
 // facts are the parts of the progress line, the most important first.
