@@ -39,6 +39,8 @@ type Device struct {
 	info Info
 	opts Options
 
+	turn sync.Mutex // who holds it is the next to lock mu: see lockInTurn
+
 	// mu guards every call of the binding: its error scopes are one stack per device.
 	mu        sync.Mutex
 	inst      *wgpu.Instance

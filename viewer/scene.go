@@ -17,7 +17,7 @@ var (
 	faint  = color.RGBA{150, 150, 160, 255}
 	trough = color.RGBA{52, 52, 60, 255}
 	accent = color.RGBA{94, 201, 98, 255} // of viridis
-	shade  = color.RGBA{8, 8, 10, 224}    // behind text over pictures
+	shade  = color.RGBA{8, 8, 10, 236}    // behind text over pictures
 	cursor = color.RGBA{255, 255, 255, 255}
 )
 
@@ -64,13 +64,12 @@ func (s *scene) frame(at image.Rectangle, width int, c color.RGBA) {
 	s.fill(image.Rect(at.Max.X-width, at.Min.Y+width, at.Max.X, at.Max.Y-width), c)
 }
 
-// text sets a line and says how wide it became.
-func (s *scene) text(st style, text string, at image.Point, width int, c color.RGBA) int {
-	q, ok := s.types.set(st, text, at, width, c)
+// text sets a line in the usual size.
+func (s *scene) text(st style, text string, at image.Point, width int, c color.RGBA) {
+	q, ok := s.types.set(s.types.font(st, 1), text, at, width, c)
 	if ok {
 		s.quads = append(s.quads, q)
 	}
-	return q.At.Dx()
 }
 
 // unit is a length that follows the content scale, at least a pixel.
@@ -82,7 +81,6 @@ func (s *scene) pictures(l layout) {
 		return
 	}
 	size := pictures[0].size()
-	cell, over := image.Point{}, false
 	for i, at := range tile(len(pictures), size, l.pictures, l.margin) {
 		var part gpu.Rect
 		if s.ui.zoom > 1 {
@@ -91,7 +89,7 @@ func (s *scene) pictures(l layout) {
 		s.quads = append(s.quads, pictures[i].quad(at, part, s.ui.smooth))
 		s.shown = append(s.shown, placed{at, pictures[i].size()})
 	}
-	if cell, over = s.ui.cellUnder(s.shown, s.view.Grid); over {
+	if cell, over := s.ui.cellUnder(s.shown, s.view.Grid); over {
 		for _, p := range s.shown {
 			s.frame(s.ui.cellAt(p, cell, s.view.Grid), s.unit(2), cursor)
 		}
@@ -138,12 +136,11 @@ func (s *scene) progress(l layout) {
 		s.fill(done, accent)
 	}
 	const hint = "? keys"
-	width := l.line.Dx()
-	if w := s.types.faces[plain].Width(hint); width > 4*w {
+	text, width := strings.Join(facts(s.view), "  ·  "), l.line.Dx()
+	if w := s.types.width(plain, hint); s.types.width(plain, text)+l.margin+w <= width {
 		s.text(plain, hint, image.Pt(l.line.Max.X-w, l.line.Min.Y), w, faint)
-		width -= w + l.margin
 	}
-	s.text(plain, strings.Join(facts(s.view), "  ·  "), l.line.Min, width, ink)
+	s.text(plain, text, l.line.Min, width, ink)
 }
 
 // facts are the parts of the progress line, the most important first.
@@ -188,7 +185,7 @@ func (s *scene) notice(l layout) {
 	}
 	at := l.pictures.Min.Add(image.Pt(l.margin/2, l.margin/2))
 	width := l.pictures.Dx() - 2*l.margin
-	q, ok := s.types.set(plain, s.view.Notice, at.Add(image.Pt(l.margin/2, l.margin/4)), width, ink)
+	q, ok := s.types.set(s.types.font(plain, 1), s.view.Notice, at.Add(image.Pt(l.margin/2, l.margin/4)), width, ink)
 	if !ok {
 		return
 	}
@@ -196,7 +193,31 @@ func (s *scene) notice(l layout) {
 	s.quads = append(s.quads, q)
 }
 
-// help lists the keys in the middle, in as many columns as it takes.
+// list is how the list of keys is set.
+type list struct {
+	name, does           font
+	nameWidth, doesWidth int
+	gap, step            int // between columns, from line to line
+	columns, rows        int
+	size                 image.Point
+}
+
+// listOf sets keys in a size, in as many columns as the height takes.
+func (s *scene) listOf(keys []Key, times float64) list {
+	l := list{name: s.types.font(bold, times), does: s.types.font(plain, times)}
+	for _, k := range keys {
+		l.nameWidth = max(l.nameWidth, s.types.face(l.name).Width(k.Name))
+		l.doesWidth = max(l.doesWidth, s.types.face(l.does).Width(k.Does))
+	}
+	l.gap, l.step = s.unit(12*times), s.types.face(l.does).Height+s.unit(4*times)
+	most := max(1, (s.ui.size.Y-3*l.gap)/l.step)
+	l.columns = (len(keys) + most - 1) / most
+	l.rows = (len(keys) + l.columns - 1) / l.columns
+	l.size = image.Pt(l.columns*(l.nameWidth+l.doesWidth+2*l.gap)+l.gap, l.rows*l.step+2*l.gap)
+	return l
+}
+
+// help lists the keys in the middle, smaller in a small window, but legible.
 func (s *scene) help() {
 	var keys []Key
 	for _, k := range Keys() {
@@ -204,25 +225,27 @@ func (s *scene) help() {
 			keys = append(keys, k)
 		}
 	}
-	nameWidth, doesWidth := 0, 0
-	for _, k := range keys {
-		nameWidth = max(nameWidth, s.types.faces[bold].Width(k.Name))
-		doesWidth = max(doesWidth, s.types.faces[plain].Width(k.Does))
+	const least = 0.5
+	times := 1.0
+	l := s.listOf(keys, times)
+	for ; times > least && (l.size.X > s.ui.size.X || l.size.Y > s.ui.size.Y); l = s.listOf(keys, times) {
+		times -= 0.1
 	}
-	gap, step := s.unit(12), s.types.height(plain)+s.unit(4)
-	rows := max(1, (s.ui.size.Y-4*gap)/step)
-	columns := (len(keys) + rows - 1) / rows
-	rows = (len(keys) + columns - 1) / columns
-	width := nameWidth + gap + doesWidth
-	panel := image.Rect(0, 0, columns*(width+2*gap), rows*step+2*gap)
-	panel = panel.Add(s.ui.size.Sub(panel.Max).Div(2))
-	if panel.Min.X < 0 { // rather cut at the right than on both sides
-		panel = panel.Sub(image.Pt(panel.Min.X, 0))
-	}
-	s.fill(panel, shade)
+	corner := s.ui.size.Sub(l.size).Div(2)
+	corner = image.Pt(max(0, corner.X), max(0, corner.Y))
+	s.fill(image.Rectangle{corner, corner.Add(l.size)}, shade)
 	for i, k := range keys {
-		at := panel.Min.Add(image.Pt(gap+i/rows*(width+2*gap), gap+i%rows*step))
-		s.text(bold, k.Name, at, nameWidth, accent)
-		s.text(plain, k.Does, at.Add(image.Pt(nameWidth+gap, 0)), doesWidth, ink)
+		at := corner.Add(image.Pt(l.gap+i/l.rows*(l.nameWidth+l.doesWidth+2*l.gap), l.gap+i%l.rows*l.step))
+		for _, part := range []struct {
+			font  font
+			text  string
+			at    image.Point
+			width int
+			color color.RGBA
+		}{{l.name, k.Name, at, l.nameWidth, accent}, {l.does, k.Does, at.Add(image.Pt(l.nameWidth+l.gap, 0)), l.doesWidth, ink}} {
+			if q, ok := s.types.set(part.font, part.text, part.at, part.width, part.color); ok {
+				s.quads = append(s.quads, q)
+			}
+		}
 	}
 }

@@ -144,12 +144,24 @@ func (v *Viewer) state() ui {
 	return v.ui
 }
 
-// rest returns when nothing was drawn for a while.
-func rest(v *Viewer) {
-	for frames := -1; frames != v.Stats().Frames; {
-		frames = v.Stats().Frames
-		time.Sleep(150 * time.Millisecond)
+// shows waits until the display's corner shows what a canvas draws of the
+// viewer at the window's size and content scale: drivers and X show a frame
+// some time after it was drawn.
+func (x *xvfb) shows(v *Viewer, c *gpu.Canvas) {
+	x.t.Helper()
+	var want, got *image.RGBA
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		u := v.state()
+		var err error
+		want, err = v.Picture(c, u.size.X, u.size.Y, u.scale)
+		require.NoError(x.t, err)
+		got = x.screen().SubImage(image.Rectangle{Max: u.size}).(*image.RGBA)
+		if differing(want, got) == 0 || time.Now().After(deadline) {
+			break
+		}
 	}
+	keep(x.t, got)
+	requireSame(x.t, want, got)
 }
 
 // soon waits for something to come true.
@@ -174,13 +186,8 @@ func TestWindowShowsWhatACanvasDraws(t *testing.T) {
 				require.Equal(t, size.Mul(int(scale)), u.size)
 				require.InDelta(t, scale, u.scale, 0.01, "GLFW rounds the display's millimetres")
 				v.press('?')
-				rest(v)
-				c := canvas(t, d)
-				want, err := v.Picture(c, u.size.X, u.size.Y, u.scale)
-				require.NoError(t, err)
-				got := display.screen().SubImage(image.Rectangle{Max: u.size}).(*image.RGBA)
-				keep(t, got)
-				requireSame(t, want, got)
+				display.t = t
+				display.shows(v, canvas(t, d))
 			})
 		}
 	}
@@ -225,8 +232,7 @@ func TestEveryKeyInAWindow(t *testing.T) {
 		}
 	}
 	require.True(t, v.state().help && v.state().full, "the list was opened once, full screen entered thrice and left once")
-	rest(v)
-	keep(t, display.screen())
+	display.shows(v, canvas(t, d))
 	pressed(KeyEscape)
 	soon(t, "no list", func() bool { return !v.state().help && v.state().full })
 	pressed(KeyEscape)
@@ -276,7 +282,7 @@ func TestPointerInAWindow(t *testing.T) {
 			return len(f.points) > 0 && f.points[len(f.points)-1] == point{cell, true}
 		})
 	}
-	rest(v)
+	time.Sleep(200 * time.Millisecond) // for people to look at: the heat map of the cell
 	keep(t, display.screen())
 	display.do("click", "4")
 	soon(t, "zoomed by the wheel", func() bool { return v.state().zoom > 1 })
@@ -329,10 +335,7 @@ func TestResizedAndHidden(t *testing.T) {
 	time.Sleep(200 * time.Millisecond)
 	assert.Equal(t, frames, v.Stats().Frames, "a minimised window is not drawn")
 	v.hide(false)
-	rest(v)
-	want, err := v.Picture(canvas(t, d), 640, 480, v.state().scale)
-	require.NoError(t, err)
-	requireSame(t, want, display.screen().SubImage(image.Rect(0, 0, 640, 480)).(*image.RGBA))
+	display.shows(v, canvas(t, d))
 }
 
 func TestNoDisplay(t *testing.T) {
