@@ -1,7 +1,8 @@
 # saccade's commands. `make` alone lists them.
 
 GO        ?= go
-PACKAGES  := mesa-vulkan-drivers libvulkan1 xorg-dev libgl1-mesa-dev
+PACKAGES  := mesa-vulkan-drivers libvulkan1
+WINDOW    := xorg-dev libgl1-mesa-dev
 TESTDRIVERS := chromium-common xvfb xdotool x11-utils
 
 .PHONY: help run build test check bench eval eval-tokenizer golden-zoo setup clean
@@ -13,11 +14,12 @@ run: setup build ## install what is missing, build, and say what is in a picture
 	bin/run -model vit -image zoo/pictures/cat.jpg
 
 build: ## build bin/run and bin/bench
-	$(GO) build -o bin/run ./cmd/run
-	$(GO) build -o bin/bench ./cmd/bench
+	$(GO) build -tags "$$(scripts/tags)" -o bin/run ./cmd/run
+	$(GO) build -tags "$$(scripts/tags)" -o bin/bench ./cmd/bench
 
 setup: ## install the system packages that are missing (Debian, Ubuntu)
 	@scripts/setup $(PACKAGES)
+	@scripts/setup $(WINDOW) || echo "setup: going on without the window: the programs are built with -tags headless"
 
 test: setup ## run all tests, once poisoned, and those of the GPU on every driver that is there
 	@scripts/setup $(TESTDRIVERS) || echo "test: going on without them"
