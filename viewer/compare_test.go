@@ -15,9 +15,7 @@ import (
 
 func canvas(t *testing.T, d *gpu.Device) *gpu.Canvas {
 	t.Helper()
-	text, err := Shader()
-	require.NoError(t, err)
-	c, err := d.NewCanvas(text)
+	c, err := d.NewCanvas(Source)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c

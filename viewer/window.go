@@ -52,11 +52,7 @@ func (v *Viewer) Run(ctx context.Context, d *gpu.Device) error {
 		return noWindow(err.Error())
 	}
 	defer w.Destroy()
-	text, err := Shader()
-	if err != nil {
-		return err
-	}
-	surface, err := d.NewSurface(native(w.Window), text)
+	surface, err := d.NewSurface(native(w.Window), Source)
 	if err != nil {
 		return err
 	}
