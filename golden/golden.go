@@ -89,11 +89,9 @@ func Load(c Case) (*Golden, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Golden{Case: c, Tensors: map[string]Tensor{}}
-	for _, name := range ckpt.Names() {
-		if g.Tensors[name], err = tensor(ckpt, name); err != nil {
-			return nil, fmt.Errorf("load golden %s: %w", c.Name, err)
-		}
+	g := &Golden{Case: c}
+	if g.Tensors, err = tensors(ckpt); err != nil {
+		return nil, fmt.Errorf("load golden %s: %w", c.Name, err)
 	}
 	return g, nil
 }
@@ -245,6 +243,18 @@ func open(file string) (*weights.Checkpoint, error) {
 		return nil, fmt.Errorf("read golden: %w", err)
 	}
 	return ckpt, nil
+}
+
+// tensors copies all tensors out of a checkpoint.
+func tensors(ckpt *weights.Checkpoint) (map[string]Tensor, error) {
+	all := map[string]Tensor{}
+	for _, name := range ckpt.Names() {
+		var err error
+		if all[name], err = tensor(ckpt, name); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // tensor copies one tensor out of a checkpoint.

@@ -107,11 +107,9 @@ func (c PipelineCase) Load() (map[string]Tensor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read golden pipeline %s, case %s: %w", c.Folder, c.Name, err)
 	}
-	tensors := map[string]Tensor{}
-	for _, name := range ckpt.Names() {
-		if tensors[name], err = tensor(ckpt, name); err != nil {
-			return nil, fmt.Errorf("read golden pipeline %s, case %s: %w", c.Folder, c.Name, err)
-		}
+	all, err := tensors(ckpt)
+	if err != nil {
+		return nil, fmt.Errorf("read golden pipeline %s, case %s: %w", c.Folder, c.Name, err)
 	}
-	return tensors, nil
+	return all, nil
 }

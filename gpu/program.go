@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"math"
 	"sync"
 
 	"github.com/rajveermalviya/go-webgpu/wgpu"
@@ -395,10 +394,13 @@ func (d *Device) read(t *Tensor) ([]byte, error) {
 	return raw, err
 }
 
+// Finite says that no value is NaN or Inf.
+func Finite(values []float32) bool { return firstNonFinite(values) < 0 }
+
 // firstNonFinite is the index of the first NaN or Inf, or -1.
 func firstNonFinite(v []float32) int {
 	for i, x := range v {
-		if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
+		if x-x != 0 { // NaN for NaN and Inf
 			return i
 		}
 	}

@@ -31,6 +31,8 @@ type Family struct {
 	// Pipeline says that it is made of several networks: package diffusion opens it, not Load.
 	Pipeline bool
 
+	// part says that it is the part of that name of diffusion pipelines.
+	part bool
 	// architectures are names that imply sizes which checkpoints do not tell.
 	architectures []string
 	// attention says that the networks have attention layers, whose

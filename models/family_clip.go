@@ -33,8 +33,9 @@ var siglipFamily = Family{
 var textEncoderFamily = Family{
 	Name:    "text_encoder",
 	About:   "CLIP's text tower alone, a part of diffusion models",
-	Weights: "a folder or hub id of transformers (CLIPTextModel, CLIPTextModelWithProjection)",
+	Weights: "a folder or hub id of transformers (CLIPTextModel, CLIPTextModelWithProjection), or that of a whole pipeline of diffusers, or its single file",
 	texts:   true,
+	part:    true,
 	open: func(b *ops.Builder, src weights.Source, config []byte, _ string) (opened, error) {
 		c, named, err := clip.DescribeText(src, config)
 		if err != nil {

@@ -27,7 +27,8 @@ var ddpmFamily = Family{
 var unetFamily = Family{
 	Name:    "unet",
 	About:   "the denoising network of DDPM and Stable Diffusion, a part of diffusion models",
-	Weights: "a folder or hub id of diffusers (UNet2DModel, UNet2DConditionModel)",
+	Weights: "a folder or hub id of diffusers (UNet2DModel, UNet2DConditionModel), or that of a whole pipeline, or its single file",
+	part:    true,
 
 	architectures: unet.StandardNames(),
 	standard: func(b *ops.Builder, name string) (opened, error) {
@@ -54,7 +55,8 @@ var unetFamily = Family{
 var vaeFamily = Family{
 	Name:    "vae",
 	About:   "the autoencoder of Stable Diffusion, a part of diffusion models",
-	Weights: "a folder or hub id of diffusers (AutoencoderKL, AutoencoderTiny)",
+	Weights: "a folder or hub id of diffusers (AutoencoderKL, AutoencoderTiny), or that of a whole pipeline, or its single file",
+	part:    true,
 
 	architectures: vae.StandardNames(),
 	standard: func(b *ops.Builder, name string) (opened, error) {
@@ -63,43 +65,29 @@ var vaeFamily = Family{
 			return opened{}, err
 		}
 		m, err := vae.New(b, c)
-		return opened{part: autoencoderKL(m, c), layers: m}, err
+		if err != nil {
+			return opened{}, err
+		}
+		return opened{part: vaePart{m, c.Channels, c.Latent, c.Reduction(), m.Tiling().Latent}, layers: m}, nil
 	},
 	open: openAutoencoder,
 }
 
 func openAutoencoder(b *ops.Builder, src weights.Source, config []byte, _ string) (opened, error) {
-	if vae.IsTiny(config) {
-		c, named, err := vae.DescribeTiny(src, config)
-		if err != nil {
-			return opened{}, err
-		}
-		m, err := vae.NewTiny(b, c)
-		if err != nil {
-			return opened{}, err
-		}
-		return opened{part: vaePart{m, c.Channels, c.Latent, c.Reduction(), exampleSide}, layers: m, src: named}, nil
-	}
-	c, named, err := vae.Describe(src, config)
+	d, err := vae.DescribeEither(src, config)
 	if err != nil {
 		return opened{}, err
 	}
-	m, err := vae.New(b, c)
+	m, err := d.New(b)
 	if err != nil {
 		return opened{}, err
 	}
-	part := autoencoderKL(m, c)
-	part.side = min(part.side, exampleSide)
-	return opened{part: part, layers: m, src: named}, nil
+	return opened{part: vaePart{m, d.Channels, d.Latent, d.Reduction, min(m.Tiling().Latent, exampleSide)}, layers: m, src: d.Source}, nil
 }
 
 // exampleSide is the most that the side of the latents is for which a loaded
 // autoencoder is made ready: larger pictures may exceed an adapter's binding.
 const exampleSide = 16
-
-func autoencoderKL(m *vae.Model, c vae.Config) vaePart {
-	return vaePart{m, c.Channels, c.Latent, c.Reduction(), max(1, c.Size[0]/c.Reduction())}
-}
 
 // The names of raw inputs and outputs of parts, diffusers'.
 const (
@@ -215,17 +203,10 @@ func (u unetPart) Example(n int) map[string][]int {
 
 // vaePart is an autoencoder by the names of its inputs: it encodes, decodes, or both.
 type vaePart struct {
-	autoencoder
+	vae.Autoencoder
 	channels, latent int
 	reduction        int // pixels of a picture's side for one of the latents'
 	side             int // of the latents of an example
-}
-
-// autoencoder is either kind.
-type autoencoder interface {
-	Encode(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor
-	Decode(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor
-	Tiling() vae.Tiling
 }
 
 // Takes implements [PartNetwork].

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"saccade/gpu"
+	"saccade/models/diffusion/checkpoint"
 	"saccade/ops"
 	"saccade/picture"
 	"saccade/tokenizer"
@@ -73,10 +75,16 @@ func Load(ctx context.Context, dev *gpu.Device, name, src string, o Options) (*M
 type files struct {
 	name         string // for messages
 	file         string // the checkpoint's base name, "" if there is none of its own
-	checkpoint   *weights.Checkpoint
+	checkpoint   tensors
 	fsys         fs.FS  // of the configurations, or nil
 	config       []byte // nil if there is none
 	preprocessor []byte
+}
+
+// tensors are a checkpoint's, until it is closed.
+type tensors interface {
+	weights.Source
+	io.Closer
 }
 
 // find opens the embedded weights, a file, a folder or a hub repository.
@@ -90,11 +98,13 @@ func find(ctx context.Context, f Family, name, src string, hub *weights.Hub) (*f
 	if hub == nil {
 		hub = weights.HubFromEnv()
 	}
+	if f.part && checkpoint.Whole(ctx, src, hub) {
+		return f.ofPipeline(ctx, src, hub)
+	}
 	path, err := weights.Resolve(ctx, src, hub, f.files()...)
 	if err != nil {
 		return nil, err
 	}
-	path = f.within(path)
 	c, err := weights.Open(path)
 	if err != nil {
 		return nil, err
@@ -107,17 +117,23 @@ func find(ctx context.Context, f Family, name, src string, hub *weights.Hub) (*f
 	return found.read(os.DirFS(folder))
 }
 
-// within is the folder of the family's part where path is that of a whole
-// diffusion pipeline, else path.
-func (f Family) within(path string) string {
-	part := filepath.Join(path, f.Name)
-	if _, err := os.Stat(filepath.Join(path, "model_index.json")); err != nil {
-		return path
+// ofPipeline opens the part of a whole diffusion pipeline that the family is.
+func (f Family) ofPipeline(ctx context.Context, src string, hub *weights.Hub) (*files, error) {
+	p, err := checkpoint.Open(ctx, src, hub, checkpoint.Options{Parts: []string{f.Name}})
+	if err != nil {
+		return nil, err
 	}
-	if info, err := os.Stat(part); err != nil || !info.IsDir() {
-		return path
+	part, err := p.Part(f.Name)
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
 	}
-	return part
+	return &files{name: src, checkpoint: ofPipeline{part.Source, p}, config: part.Config}, nil
+}
+
+// ofPipeline is a part's tensors and the pipeline that holds them.
+type ofPipeline struct {
+	weights.Source
+	io.Closer
 }
 
 func fromFS(fsys fs.FS, name string) (*files, error) {
@@ -231,7 +247,7 @@ func (m *Model) upload(channels int) error {
 	}
 	began := time.Now()
 	r := m.record(shape{1, channels, h, w})
-	p, err := ready(r, m.b)
+	p, err := m.b.Program(r)
 	if err != nil {
 		return err
 	}
@@ -242,18 +258,6 @@ func (m *Model) upload(channels int) error {
 		return fmt.Errorf("there are %d labels and the network has %d classes", len(m.Labels), m.classes)
 	}
 	return nil
-}
-
-// ready makes the first program of a network: the driver compiles its pipelines
-// while the weights are uploaded.
-func ready(r *gpu.Recorder, b *ops.Builder) (*gpu.Program, error) {
-	if err := r.Warm(); err != nil {
-		return nil, err
-	}
-	if err := b.Upload(); err != nil {
-		return nil, err
-	}
-	return r.Finish()
 }
 
 // keepFirst keeps the program of a batch of one, and what it tells of others.

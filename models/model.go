@@ -10,7 +10,6 @@ import (
 	"saccade/ops"
 	"saccade/picture"
 	"saccade/tokenizer"
-	"saccade/weights"
 )
 
 // Model is a loaded network.
@@ -27,7 +26,7 @@ type Model struct {
 	dev        *gpu.Device
 	b          *ops.Builder
 	net        Network // nil in a text encoder alone and in a part of a diffusion model
-	checkpoint *weights.Checkpoint
+	checkpoint tensors // or nil
 	attentions bool
 	taps       bool
 
@@ -131,10 +130,10 @@ func (m *Model) run(ctx context.Context, b bound) (map[string]Array, error) {
 	out := map[string]Array{}
 	for name, data := range raw {
 		out[name] = Array{Shape: b.OutputShape(name), Data: data}
-		if finite(data) {
+		if gpu.Finite(data) {
 			continue
 		}
-		if !finite(b.floats) {
+		if !gpu.Finite(b.floats) {
 			return nil, &NonFiniteError{Output: name}
 		}
 		op, err := b.FindNonFinite(ctx, b.in)
@@ -153,16 +152,6 @@ func (m *Model) acquire(s shape) (*cached, error) {
 		return nil, fmt.Errorf("%s: a batch of %d pictures of %dx%d: %w", m.Name, s[0], s[2], s[3], err)
 	}
 	return p, nil
-}
-
-// finite says that no value is NaN or Inf.
-func finite(values []float32) bool {
-	for _, v := range values {
-		if v-v != 0 { // NaN for NaN and Inf
-			return false
-		}
-	}
-	return true
 }
 
 // Classes is the number of classes, 0 for a network without a classifier.

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"sort"
+
+	"saccade/gpu"
 )
 
 // The constants of DINO's evaluation (Caron et al. 2021, section 4.1).
@@ -34,7 +36,7 @@ func NewNeighbours(labels []string, vectors [][]float32) (*Neighbours, error) {
 			return nil, fmt.Errorf("neighbours: example %d has %d values, the first has %d", i, len(v), len(vectors[0]))
 		}
 		u := unit(v)
-		if !finite(u) || slices.Max(u) == 0 && slices.Min(u) == 0 {
+		if !gpu.Finite(u) || slices.Max(u) == 0 && slices.Min(u) == 0 {
 			return nil, fmt.Errorf("neighbours: example %d (%s) is all zeros or not finite", i, labels[i])
 		}
 		class, _ := slices.BinarySearch(n.labels, labels[i])

@@ -70,7 +70,7 @@ func (m *Model) recordPart(s partShape) *gpu.Recorder {
 // uploadPart brings a part to the device, as upload does a network for pictures.
 func (m *Model) uploadPart() error {
 	s, began := partShapeOf(m.part.Example(1)), time.Now()
-	p, err := ready(m.recordPart(s), m.b)
+	p, err := m.b.Program(m.recordPart(s))
 	if err != nil {
 		return err
 	}
@@ -80,8 +80,8 @@ func (m *Model) uploadPart() error {
 	return nil
 }
 
-// bindPart is the program for raw tensors with its inputs.
-func (m *Model) bindPart(in Inputs) (bound, error) {
+// named is the inputs of a part by name.
+func (m *Model) named(in Inputs) (map[string]Array, error) {
 	named := maps.Clone(in.Tensors)
 	if named == nil {
 		named = map[string]Array{}
@@ -90,7 +90,16 @@ func (m *Model) bindPart(in Inputs) (bound, error) {
 		named[inputPixels] = *in.Pixels
 	}
 	if in.IDs != nil {
-		return bound{}, fmt.Errorf("%s: input_ids: %w", m.Name, ErrNoText)
+		return nil, fmt.Errorf("%s: input_ids: %w", m.Name, ErrNoText)
+	}
+	return named, nil
+}
+
+// bindPart is the program for raw tensors with its inputs.
+func (m *Model) bindPart(in Inputs) (bound, error) {
+	named, err := m.named(in)
+	if err != nil {
+		return bound{}, err
 	}
 	taken, err := m.part.Takes(named)
 	if err != nil {

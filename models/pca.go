@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
+
+	"saccade/gpu"
 )
 
 // PCA is the first principal components of vectors.
@@ -26,7 +28,7 @@ func PrincipalComponents(rows []float32, n, d, k int) (*PCA, error) {
 		return nil, fmt.Errorf("principal components: %d values are not two or more rows: %d of %d", len(rows), n, d)
 	case k < 1 || k > min(n, d):
 		return nil, fmt.Errorf("principal components: found %d of %d rows of %d, expected 1 to %d", k, n, d, min(n, d))
-	case !finite(rows):
+	case !gpu.Finite(rows):
 		return nil, fmt.Errorf("principal components: the %d rows of %d hold NaN or Inf", n, d)
 	}
 	p := &PCA{Mean: make([]float64, d)}

@@ -80,7 +80,7 @@ func (s *Standard) make(f Family, batch int, seed uint64) error {
 		s.Drawn = time.Since(began)
 		forwardText(r, made.text, textShape{n: batch, tokens: made.text.Context()})
 	}
-	s.Program, err = ready(r, s.b)
+	s.Program, err = s.b.Program(r)
 	return err
 }
 

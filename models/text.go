@@ -81,7 +81,7 @@ func forwardText(r *gpu.Recorder, text TextNetwork, s textShape) {
 // for pictures.
 func (m *Model) uploadText() error {
 	s, began := textShape{n: 1, tokens: m.text.Context()}, time.Now()
-	p, err := ready(m.recordText(s), m.b)
+	p, err := m.b.Program(m.recordText(s))
 	if err != nil {
 		return err
 	}

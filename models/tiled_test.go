@@ -22,16 +22,16 @@ func TestTiledGoldens(t *testing.T) {
 		for _, precision := range precisionsOfTiles {
 			t.Run(name+" "+precision.String(), func(t *testing.T) {
 				m, tensors := tiledGolden(t, d, name, precision)
-				got := map[string][]float32{}
-				image, err := m.DecodeTiled(t.Context(), tensors["inputs.latents"], tiling)
-				require.NoError(t, err)
-				require.Equal(t, tensors["image"].Shape, image.Shape)
-				got["image"] = image.Data
+				in := Inputs{Tensors: map[string]Array{"latents": tensors["inputs.latents"]}}
 				if pixels, ok := tensors["pixel_values"]; ok {
-					latents, err := m.EncodeTiled(t.Context(), pixels, tiling)
-					require.NoError(t, err)
-					require.Equal(t, tensors["latents"].Shape, latents.Shape)
-					got["latents"] = latents.Data
+					in.Pixels = &pixels
+				}
+				out, err := m.ForwardTiled(t.Context(), in, tiling)
+				require.NoError(t, err)
+				got := map[string][]float32{}
+				for output, a := range out {
+					require.Equal(t, tensors[output].Shape, a.Shape)
+					got[output] = a.Data
 				}
 				g := &golden.Golden{Case: golden.Case{Name: name + " tiled", Model: "vae"}, Tensors: map[string]golden.Tensor{}}
 				for output := range got {
@@ -74,25 +74,27 @@ func tiledGolden(t *testing.T, d *gpu.Device, name string, precision gpu.DType) 
 func TestTiledEdges(t *testing.T) {
 	d := openDevice(t)
 	m, tensors := tiledGolden(t, d, "vae_kl", gpu.F32)
-	latents := tensors["inputs.latents"]
-	whole, err := m.ForwardTensors(t.Context(), map[string]Array{"latents": latents})
+	latents := Inputs{Tensors: map[string]Array{"latents": tensors["inputs.latents"]}}
+	whole, err := m.ForwardInputs(t.Context(), latents)
 	require.NoError(t, err)
-	tiled, err := m.DecodeTiled(t.Context(), latents, vae.Tiling{Latent: 9})
+	tiled, err := m.ForwardTiled(t.Context(), latents, vae.Tiling{Latent: 9})
 	require.NoError(t, err)
-	assert.Equal(t, whole["image"], tiled)
-	_, err = m.DecodeTiled(t.Context(), latents, vae.Tiling{}) // the default: 3 latents, as the config's sample_size
+	assert.Equal(t, whole, tiled)
+	_, err = m.ForwardTiled(t.Context(), latents, vae.Tiling{}) // the default: 3 latents, as the config's sample_size
 	require.NoError(t, err)
 
-	_, err = m.EncodeTiled(t.Context(), Array{Shape: []int{1, 3, 9, 8}, Data: make([]float32, 3*9*8)}, vae.Tiling{Latent: 2})
+	_, err = m.ForwardTiled(t.Context(), Inputs{Pixels: &Array{Shape: []int{1, 3, 9, 8}, Data: make([]float32, 3*9*8)}}, vae.Tiling{Latent: 2})
 	assert.ErrorContains(t, err, "multiples of 4 pixels")
-	_, err = m.DecodeTiled(t.Context(), tensors["pixel_values"], vae.Tiling{})
+	_, err = m.ForwardTiled(t.Context(), Inputs{Tensors: map[string]Array{"latents": tensors["pixel_values"]}}, vae.Tiling{})
 	assert.ErrorContains(t, err, "expected [any 4 any any]")
-	_, err = m.DecodeTiled(t.Context(), latents, vae.Tiling{Latent: 3, Overlap: 1})
+	_, err = m.ForwardTiled(t.Context(), latents, vae.Tiling{Latent: 3, Overlap: 1})
 	assert.ErrorContains(t, err, "overlap by 1")
+	_, err = m.ForwardTiled(t.Context(), Inputs{}, vae.Tiling{})
+	assert.ErrorContains(t, err, "there is no input")
 
 	vit, err := Load(t.Context(), d, "vit", "", Options{Precision: gpu.F16})
 	require.NoError(t, err)
 	defer vit.Close()
-	_, err = vit.DecodeTiled(t.Context(), latents, vae.Tiling{})
+	_, err = vit.ForwardTiled(t.Context(), latents, vae.Tiling{})
 	assert.ErrorContains(t, err, "is no autoencoder")
 }

@@ -162,26 +162,43 @@ func (c *attentionCall) params() gpu.Params {
 }
 
 func (c *attentionCall) record(r *gpu.Recorder) *gpu.Tensor {
-	n, tq, tk := c.tokens()
 	y := r.New("attention", c.heads, reshaped(c.q.Shape, c.heads*c.head)...)
-	v := chooseAttention(r.Device().Info(), r.Precision, tq, gpu.Pad8(c.head))
-	k, err := v.kernel(r.Precision, c.mask)
-	if err != nil {
-		r.Fail(err)
-		return y
+	op := gpu.Op{Kind: "attention", Label: r.Label("attention"), In: c.inputs(c.operands()), Out: []*gpu.Tensor{y},
+		Twin: func(in [][]float32) [][]float64 { _, o := c.twin(in); return [][]float64{o} }}
+	var ok bool
+	var err error
+	if c.products(r.Device().Info(), r.Precision) {
+		op.Dispatches, ok, err = c.recordProducts(r, y)
 	}
-	chunks, err := itemChunks(r.Device(), n, append(c.operands(), y)...)
+	if !ok && err == nil {
+		op.Dispatches, err = c.recordFused(r, y)
+	}
 	if err != nil {
 		r.Fail(fmt.Errorf("attention: %w", err))
 		return y
 	}
-	op := gpu.Op{Kind: "attention", Label: r.Label("attention"), In: c.inputs(c.operands()), Out: []*gpu.Tensor{y},
-		Twin: func(in [][]float32) [][]float64 { _, o := c.twin(in); return [][]float64{o} }}
+	r.Do(op)
+	return y
+}
+
+// recordFused gives the dispatches of a kernel that stores no scores.
+func (c *attentionCall) recordFused(r *gpu.Recorder, y *gpu.Tensor) ([]gpu.Dispatch, error) {
+	n, tq, tk := c.tokens()
+	v := chooseAttention(r.Device().Info(), r.Precision, tq, gpu.Pad8(c.head))
+	k, err := v.kernel(r.Precision, c.mask)
+	if err != nil {
+		return nil, err
+	}
+	chunks, err := itemChunks(r.Device(), n, append(c.operands(), y)...)
+	if err != nil {
+		return nil, err
+	}
+	var dispatches []gpu.Dispatch
 	for _, part := range chunks {
 		lo, hi := part[0], part[1]
 		p := c.params()
 		p["batch"], p["v_stride"], p["o_stride"], p["v_offset"], p["first"] = hi-lo, c.v.Stride(), y.Stride(), c.vAt, lo
-		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
+		dispatches = append(dispatches, gpu.Dispatch{
 			Kernel: k, Params: p, Groups: [3]int{v.blocks(tq), c.heads, hi - lo},
 			Bind:  []gpu.View{itemView(c.q, n, lo, hi), itemView(c.k, n, lo, hi), itemView(c.v, n, lo, hi), itemView(y, n, lo, hi), c.mask.view(r)},
 			FLOPs: 4 * float64((hi-lo)*c.heads) * float64(tq) * float64(tk) * float64(c.head),
@@ -189,8 +206,7 @@ func (c *attentionCall) record(r *gpu.Recorder) *gpu.Tensor {
 			Turns: v.turns(tk),
 		})
 	}
-	r.Do(op)
-	return y
+	return dispatches, nil
 }
 
 func (c *attentionCall) recordProbs(r *gpu.Recorder) *gpu.Tensor {
@@ -357,11 +373,15 @@ func chooseAttention(info gpu.Info, precision gpu.DType, tq, hd int) attentionVa
 	return attentionVariant{Family: "attention", TR: queriesPerLane(tq), TD: td, Chunks: vectors / td}
 }
 
-// queriesPerLane takes, of 1 to 5, the number that wastes fewest of the eight
-// lanes, the larger of equals.
+// queriesPerLane takes, of 1 to 5 and for many of 8, the number that wastes
+// fewest of the eight lanes, the larger of equals.
 func queriesPerLane(tq int) int {
+	counts := []int{1, 2, 3, 4, 5}
+	if tq >= 512 {
+		counts = append(counts, 8) // takes the driver longer to compile
+	}
 	best, waste := 1, math.Inf(1)
-	for n := 1; n <= 5; n++ {
+	for _, n := range counts {
 		rows := (tq + 8*n - 1) / (8 * n) * 8 * n
 		w := float64(rows) / float64(tq) * (1 + 0.5/float64(n)) // few queries a lane load each key more often
 		if w <= waste {

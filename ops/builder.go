@@ -99,6 +99,18 @@ func (b *Builder) Upload() error {
 	return nil
 }
 
+// Program makes a recording of the builder's layers into a program: the driver
+// compiles its pipelines while the weights are uploaded.
+func (b *Builder) Program(r *gpu.Recorder) (*gpu.Program, error) {
+	if err := r.Warm(); err != nil {
+		return nil, err
+	}
+	if err := b.Upload(); err != nil {
+		return nil, err
+	}
+	return r.Finish()
+}
+
 // Later has f, which uploads a constant that a recording asked for, run once
 // the weights are there: by Upload, or by the next Prepare.
 func (b *Builder) Later(f func() error) { b.pending = append(b.pending, f) }

@@ -60,7 +60,7 @@ var attentionShapes = []attentionCase{
 var attentionFamily = family{
 	op: "attention", dims: "HEADSxSIZExTOKENS",
 	at:    func(d []int) Case { return attentionCase{heads: d[0], size: d[1], tq: d[2]}.newCase() },
-	bench: [][]int{{12, 64, 197}, {6, 64, 197}, {3, 64, 197}, {3, 64, 65}},
+	bench: [][]int{{12, 64, 197}, {6, 64, 197}, {3, 64, 197}, {3, 64, 65}, {1, 256, 256}, {8, 80, 1024}},
 	test: func() []Case {
 		all := append([]attentionCase{
 			{heads: 3, size: 5, tq: 7, tk: 65, batch: 2}, {heads: 1, size: 13, tq: 65, tk: 1}, {heads: 1, size: 80, tq: 17, tk: 9},
@@ -68,6 +68,9 @@ var attentionFamily = family{
 			{heads: 3, size: 5, tq: 19, causal: true, batch: 2},
 			{heads: 3, size: 5, tq: 19, causal: true, batch: 3, padded: true}, {heads: 2, size: 16, tq: 33, batch: 5, padded: true},
 			{heads: 1, size: 80, tq: 7, tk: 70, batch: 2, padded: true},
+			// Wide heads, in two products.
+			{heads: 1, size: 256, tq: 128, batch: 2}, {heads: 1, size: 250, tq: 70}, {heads: 3, size: 80, tq: 65}, {heads: 3, size: 72, tq: 77, batch: 3}, {heads: 3, size: 80, tq: 96, tk: 77, batch: 2}, {heads: 2, size: 264, tq: 80, tk: 200},
+			{heads: 2, size: 72, tq: 150, tk: 4100}, // some queries at a time
 		}, attentionShapes...)
 		var cases []Case
 		for _, a := range all {

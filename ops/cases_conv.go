@@ -116,6 +116,7 @@ var convFamily = family{
 			{n: 2, h: 11, w: 13, conv: Conv{In: 17, Out: 23, Kernel: Square(3), Pad: Pad(1), Norm: 1e-3}, residual: true, after: true, act: ReLU},
 			{n: 1, h: 12, w: 9, conv: Conv{In: 32, Out: 40, Kernel: Square(3), Pad: Pad(1), Bias: true, Norm: 1e-5}, act: Sigmoid, residual: true},
 			{n: 1, h: 5, w: 6, conv: Conv{In: 70, Out: 130, Kernel: Square(3), Pad: Pad(1)}},
+			{n: 4, h: 10, w: 12, conv: Conv{In: 1000, Out: 72, Kernel: Square(3), Pad: Pad(1), Bias: true}}, // matrices wider than a window
 			{n: 3, h: 10, w: 7, conv: Conv{In: 9, Out: 20, Kernel: Square(3), Stride: Square(2), Pad: Pad(1), Bias: true}, act: ReLU6},
 			{n: 1, h: 13, w: 10, conv: Conv{In: 12, Out: 11, Kernel: [2]int{5, 3}, Stride: [2]int{1, 2}, Pad: Padding{Top: 3, Left: 0, Bottom: 1, Right: 2}, Bias: true}},
 			{n: 1, h: 14, w: 11, conv: Conv{In: 10, Out: 19, Kernel: Square(3), Dilation: [2]int{2, 3}, Pad: Pad(2)}},

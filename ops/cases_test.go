@@ -131,7 +131,7 @@ func TestRandomShapes(t *testing.T) {
 		},
 		"attention": func(t *rapid.T) Case {
 			a := attentionCase{
-				heads: rapid.IntRange(3, 5).Draw(t, "heads"), size: rapid.SampledFrom([]int{1, 5, 8}).Draw(t, "size"),
+				heads: rapid.IntRange(3, 5).Draw(t, "heads"), size: rapid.SampledFrom([]int{1, 5, 8, 72}).Draw(t, "size"),
 				tq: rapid.SampledFrom([]int{7, 33, 65}).Draw(t, "tq"), batch: size(3).Draw(t, "batch"),
 			}
 			if rapid.Bool().Draw(t, "cross") {

@@ -16,6 +16,11 @@
 // matmul of unfolded windows. Of a magnified map it reads the map itself. The weight is laid out for the one that a
 // recording chose, with the batch norm folded in.
 //
+// What exceeds an adapter's largest binding is done in windows, with a dispatch
+// each: rows of an activation, items of a batch, or rows of a picture with those
+// of the input that they depend on; panels of a weight. A whole tensor must fit
+// one buffer.
+//
 // Layers that own parameters ([Linear], [LayerNorm], …) are made by a
 // [Builder], which binds them to a checkpoint and holds their memory.
 //

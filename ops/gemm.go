@@ -34,8 +34,18 @@ func rowsOf(rows, width int, precision gpu.DType) gpu.Params {
 	}
 }
 
-// record chooses a variant and records it.
+// record chooses a variant and records it. Plain sums of many columns are a
+// batch of matmuls on software adapters, at twice the rate.
 func (g *gemm) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
+	if g.isPlain && r.Device().Info().Class == gpu.ClassCPU && g.n > narrowColumns {
+		batch := matmulBatch{
+			m: g.m, n: g.n, k: g.k, count: g.count, a: g.a, b: g.b, c: g.y, lda: g.k, ldc: g.ldc,
+			stepA: g.m * g.k, stepB: g.stepB, stepC: g.stepC, floats: true, flops: g.flops, saved: g.saved, bytes: g.bytes,
+		}
+		if dispatches, ok, err := batch.record(r); ok || err != nil {
+			return dispatches, err
+		}
+	}
 	return g.recordAs(r, chooseGemm(r.Device().Info(), r.Precision, g.m, g.n, g.k, g.count, g.isPlain))
 }
 

@@ -113,7 +113,8 @@ func (c *matmulCall) params(depth int) gpu.Params {
 	k, _ := c.l.physical()
 	p := gpu.Params{
 		"M": c.hi - c.lo, "N": c.window.end, "K": k, "lda": c.x.Stride(), "ldc": c.y.Stride(), "ldr": c.y.Stride(),
-		"column": c.window.first, "depth": depth, "rows": 0, "real": c.l.Out, "residual_rows": 0, "scale": c.e.scale,
+		"column": c.window.first, "depth": depth, "real": c.l.Out, "residual_rows": 0, "scale": c.e.scale,
+		"step_k": depth, "step_a": depth, "step_b": 8 * depth, "step_c": 0,
 	}
 	if c.e.residual != nil {
 		p["residual_rows"] = c.hi - c.lo
@@ -160,7 +161,7 @@ func (c *matmulCall) recordSplit(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 		return nil, err
 	}
 	params := c.params(depth)
-	params["rows"], params["residual_rows"] = rows, 0
+	params["step_c"], params["residual_rows"] = rows*c.y.Stride(), 0
 	groups := c.v.groups(rows, c.window.end-c.window.first, r.Precision)
 	groups[2] = slices
 	reduceParams := gpu.Params{

@@ -116,19 +116,34 @@ func chooseMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVariant
 // columns, then the rows that take the least time, with A in uniform windows
 // where those hold a tile. The figures behind it stand in shaders/matmul.wgsl.
 func softwareMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVariant {
-	v := matmulVariant{Family: "matmul", TM: m, TG: 1, TK: 16 / int(precision.Size()), WY: 1}
-	if m < 4 {
-		return v
-	}
-	// Rows up to most, and what a tile costs beyond its rows, in rows.
-	most, fixed := 17, 5
 	half := precision == gpu.F16
+	v, most, fixed := softwareTile(precision, n)
 	quick := m <= fewRows && (k*n < 1<<18 || !half) // one tile that compiles in half the time
 	switch {
+	case m < 4:
+		return matmulVariant{Family: "matmul", TM: m, TG: 1, TK: 16 / int(precision.Size()), WY: 1}
 	case quick && half:
-		v.TM, v.TK = min(m, 17), 4
+		v.TM, v.TG, v.TK, most, fixed = min(m, 17), 1, 4, 17, 5
 	case quick:
-		v.TM, v.TG, v.TK = min(m, 17), 2, 4
+		v.TM, v.TG, v.TK, most, fixed = min(m, 17), 2, 4, 17, 5
+	}
+	if !quick || windowRows(info, precision, v.TM, k, n) == 0 {
+		v.TM = v.rows(info, precision, m, n, k, most, fixed)
+	}
+	if v.TM > 0 {
+		v.Window = true
+		return v
+	}
+	v.TM, v.TK = min(8, m), 4
+	return v
+}
+
+// softwareTile is the tile for many rows of n columns, but for its rows: up to
+// most, and what a tile costs beyond its rows, in rows.
+func softwareTile(precision gpu.DType, n int) (v matmulVariant, most, fixed int) {
+	v = matmulVariant{Family: "matmul", WY: 1}
+	half := precision == gpu.F16
+	switch {
 	case n%128 == 0 && half:
 		v.TG, v.TK, most, fixed = 2, 2, 20, 7
 	case n%128 == 0:
@@ -140,17 +155,9 @@ func softwareMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVaria
 	case n > 64:
 		v.TG, v.TK, most, fixed = 3, 2, 20, 7
 	default:
-		v.TK = 4
+		v.TG, v.TK, most, fixed = 1, 4, 17, 5
 	}
-	if !quick || windowRows(info, precision, v.TM, k, n) == 0 {
-		v.TM = v.rows(info, precision, m, n, k, most, fixed)
-	}
-	if v.TM > 0 {
-		v.Window = true
-		return v
-	}
-	v.TM, v.TK = min(8, m), 4
-	return v
+	return v, most, fixed
 }
 
 // fewRows is a sequence, such as CLIP's 50 and 77 tokens, that few tiles cover.

@@ -52,6 +52,7 @@ func choices() map[string]choice {
 				keep(class, p, v.Family+" "+v.String(), a.newCase)
 			})
 			software := class == gpu.ClassCPU
+			keep(class, p, fmt.Sprint("attention in products ", software), attentionCase{heads: 2, size: 264, tq: 65, tk: 70, batch: 2}.newCase)
 			keep(class, p, fmt.Sprint("rows ", software), wideChain)
 			keep(class, p, fmt.Sprint("mean ", software), func() Case { return meanCase(1, 1, 300, []int{2, 300, 77}) })
 			keep(class, p, fmt.Sprint("pool2d ", software), poolCase{name: "avg_pool", n: 2, h: 21, w: 10, c: 19, p: Pool{Kernel: Square(3), Pad: Square(1)}}.newCase)
@@ -64,7 +65,7 @@ func choices() map[string]choice {
 // eachAttention goes through tokens at one head size and head sizes at one
 // number of tokens: all pairs would be a minute of compilation.
 func eachAttention(f func(tq, size int)) {
-	for _, tq := range []int{1, 7, 9, 17, 25, 33, 50, 65, 77, 130, 197} {
+	for _, tq := range []int{1, 7, 9, 17, 25, 33, 50, 65, 77, 130, 197, 512} {
 		f(tq, 16)
 	}
 	for _, size := range []int{5, 16, 32, 64, 72, 80, 128, 160} {

@@ -38,6 +38,7 @@ var largeMaps = []Case{
 	groupNormCase(1, SiLU, []int{3, 151, 125, 15}),
 	groupNormCase(2, Identity, []int{4, 128, 64, 40}),
 	shiftedNormCase(1, SiLU, []int{5, 101, 91, 25}),
+	groupNormCase(1, SiLU, []int{1, 210, 150, 40}), // strips of more than stripPixels
 	packPicturesCase(1, 3, 211, 167),
 	packPicturesCase(2, 1, 256, 144),
 	concatCase([]int{101 * 97, 12, 20}),

@@ -210,8 +210,8 @@ func (t winogradTurn) output(r *gpu.Recorder, m *gpu.Tensor) (gpu.Dispatch, erro
 	}, err
 }
 
-// winograd is the transform with the fewest multiplications, if it saves a
-// third of the direct ones'. Below 16 channels the transforms cost more than
+// winograd is the transform of the least cost, if it saves a third of the
+// direct multiplications. Below 16 channels the transforms cost more than
 // they save (as in ncnn).
 func (call *convCall) winograd(info gpu.Info) (winograd, bool) {
 	c := call.c
@@ -219,7 +219,7 @@ func (call *convCall) winograd(info gpu.Info) (winograd, bool) {
 		return winograd{}, false
 	}
 	best := winograd2
-	if call.multiplications(winograd4) < call.multiplications(winograd2) && winograd4.bytes(c) <= info.Limits.MaxBinding {
+	if call.cost(winograd4) < call.cost(winograd2) && winograd4.bytes(c) <= info.Limits.MaxBinding {
 		best = winograd4
 	}
 	if best.bytes(c) > info.Limits.MaxBinding { // of a thousand channels and more
@@ -234,6 +234,15 @@ func (call *convCall) winograd(info gpu.Info) (winograd, bool) {
 // multiplications is how many a picture takes for each pair of channels.
 func (call *convCall) multiplications(w winograd) int {
 	return ceilDiv(call.oh, w.t) * ceilDiv(call.ow, w.t) * w.matrices()
+}
+
+// cost is multiplications with those that loading a matrix of weights takes the
+// time of. Maps of 4×4 pixels take F(2,3): one tile of F(4,3) would load 36
+// matrices for a row each. It is a picture's, so that results do not depend on
+// the batch.
+func (call *convCall) cost(w winograd) int {
+	const load = 4 // rows, fewer than the kernels' since F(4,3) has the cheaper transforms
+	return call.multiplications(w) + load*w.matrices()
 }
 
 // tolerance is the NMSE that the transforms are allowed: they round transformed

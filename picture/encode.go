@@ -6,6 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"image"
+	"image/color/palette"
+	"image/draw"
+	"image/gif"
 	"image/png"
 	"io"
 	"math/rand/v2"
@@ -83,6 +87,22 @@ func latin1(s string) ([]byte, bool) {
 func WritePNG(path string, m *Image, text ...Text) error {
 	err := replaceFile(path, func(w io.Writer) error { return EncodePNG(w, m, text...) })
 	if err != nil {
+		return fmt.Errorf("write picture %s: %w", path, reason(err))
+	}
+	return nil
+}
+
+// WriteGIF writes pictures to path as WritePNG does, as an endless sequence, ten a
+// second, in a fixed palette with dithering.
+func WriteGIF(path string, frames []*Image) error {
+	var g gif.GIF
+	for _, m := range frames {
+		src := m.NRGBA()
+		frame := image.NewPaletted(src.Bounds(), palette.Plan9)
+		draw.FloydSteinberg.Draw(frame, src.Bounds(), src, image.Point{})
+		g.Image, g.Delay = append(g.Image, frame), append(g.Delay, 10)
+	}
+	if err := replaceFile(path, func(w io.Writer) error { return gif.EncodeAll(w, &g) }); err != nil {
 		return fmt.Errorf("write picture %s: %w", path, reason(err))
 	}
 	return nil

@@ -3,6 +3,7 @@ package picture
 import (
 	"bytes"
 	"errors"
+	"image/gif"
 	"os"
 	"path/filepath"
 	"testing"
@@ -75,6 +76,30 @@ func TestWritePNGRefuses(t *testing.T) {
 type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestWriteGIF(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out.gif")
+	black, white := New(7, 5), New(7, 5)
+	for i := range white.Pix {
+		white.Pix[i] = 255
+	}
+	require.NoError(t, WriteGIF(path, []*Image{black, white}))
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	got, err := gif.DecodeAll(bytes.NewReader(data))
+	require.NoError(t, err)
+	require.Len(t, got.Image, 2)
+	assert.Equal(t, []int{10, 10}, got.Delay)
+	for i, m := range []*Image{black, white} {
+		assert.Equal(t, m, FromImage(got.Image[i], nil))
+	}
+
+	err = WriteGIF(path, nil)
+	assert.ErrorContains(t, err, "write picture "+path)
+	after, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, data, after, "a failure must leave the file as it was")
+}
 
 func TestEncodeFullDisk(t *testing.T) {
 	require.ErrorContains(t, EncodePNG(fullDisk{}, New(2, 2)), "write PNG: no space left on device")

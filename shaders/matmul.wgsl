@@ -13,12 +13,12 @@
 //
 // A workgroup is 8 lanes by WY. Eight lanes compute TM rows of TG panels: lane
 // l owns the l-th vector of each. workgroup_id: x counts blocks of WY·TM rows,
-// y column blocks, z slices of K (0 unless SPLIT).
+// y column blocks, z slices of K or matrices of a batch (0 unless SPLIT).
 //
 // Constants: TM rows; TG panels; TH vec4 in a panel vector (f16 2, f32 1);
 // TK elements of A loaded at once (a divisor of 8, and what Chunk holds); WY;
-// SPLIT = 1 stores plain f32 sums to slice z of [z][rows][ldc] instead, for
-// matmul_reduce (no slice may be empty); BEFORE = 1 has the activation precede
+// SPLIT = 1 stores plain sums instead, those of z p.step_c elements from those
+// of z - 1: f32 for matmul_reduce (no slice may be empty), or a batch; BEFORE = 1 has the activation precede
 // the residual; MASK = 1 stores zero in columns from p.real on, for an
 // activation that is not zero at zero.
 //
@@ -58,7 +58,10 @@ struct Params {
     ldr: u32,
     column: u32, // first column computed: that of b's first panel
     depth: u32,  // elements of K in one slice, a multiple of 8 (K if unsplit)
-    rows: u32,   // rows of a slice of partial sums (SPLIT only)
+    step_k: u32, // from slice to slice of K: depth, 0 in a batch
+    step_a: u32, // elements of A from z to z, a multiple of 8
+    step_b: u32, // vectors of b
+    step_c: u32, // elements of C (SPLIT only)
     real: u32,   // columns that are not padding (MASK only)
     residual_rows: u32, // M, or 0 without residual; a test of a uniform alone
                         // makes lavapipe compile the kernel anew for each value
@@ -85,16 +88,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let lane = local.x;
     let row = (group.x * WY + local.y % WY) * TM;
     let panel = group.y * TG;
-    let first = group.z * p.depth;
-    let last = min(first + p.depth, p.K);
+    let last = min(p.depth, p.K - group.z * p.step_k);
 
     // Rows and panels beyond the end repeat the last one: they are never stored.
     // unroll r TM
-    var at_r = min(row + 0u /*r*/, max(p.M, 1u) - 1u) * (p.lda / TK) + first / TK;
+    var at_r = min(row + 0u /*r*/, max(p.M, 1u) - 1u) * (p.lda / TK) + group.z * p.step_a / TK;
     // end
     let panels = max((p.N - p.column + 32u * TH - 1u) / (32u * TH), 1u);
     // unroll g TG
-    var from_g = (min(panel + 0u /*g*/, panels - 1u) * p.K + first) * 8u + lane;
+    var from_g = min(panel + 0u /*g*/, panels - 1u) * p.K * 8u + group.z * p.step_b + lane;
     // end
     // unroll r TM
     // unroll g TG
@@ -104,7 +106,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // end
     // end
 
-    var k = first;
+    var k = 0u;
     loop {
         // unroll r TM
         let a_r = chunk(at_r);
@@ -169,7 +171,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                     x_g_h = select(x_g_h, vec4<f32>(0.0), vec4<u32>(column_g + 4u * 0u /*h*/) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
                 }
             }
-            c[((group.z * p.rows + row + r) * p.ldc + column_g) / 4u + 0u /*h*/] = pack(x_g_h);
+            c[(group.z * p.step_c + (row + r) * p.ldc + column_g) / 4u + 0u /*h*/] = pack(x_g_h);
             // end
         }
         // end

@@ -15,7 +15,7 @@
 // BK steps of K at a time; a thread TM rows (its number, and every NY-th from
 // there) of two vec4 that lie BN/2 columns apart, so that neighbouring threads
 // read and write neighbouring vectors. workgroup_id: x counts row blocks,
-// y column blocks, z slices of K (0 unless SPLIT).
+// y column blocks, z slices of K or matrices (0 unless SPLIT).
 //
 // Constants: TM rows a thread (4 or 8); NX (a multiple of 8) and NY threads;
 // the workgroup size is NX·NY; BM = NY·TM; SIZE_A = BM·(BK/4 + 1), one vec4 of
@@ -47,7 +47,10 @@ struct Params {
     ldr: u32,
     column: u32, // first column computed: that of b's first panel
     depth: u32,  // elements of K in one slice, a multiple of 8 (K if unsplit)
-    rows: u32,   // rows of a slice of partial sums (SPLIT only)
+    step_k: u32, // from slice to slice of K: depth, 0 in a batch
+    step_a: u32, // elements of A from z to z, a multiple of 8
+    step_b: u32, // vectors of b
+    step_c: u32, // elements of C (SPLIT only)
     real: u32,   // columns that are not padding (MASK only)
     residual_rows: u32, // M, or 0 without residual; a test of a uniform alone
                         // makes lavapipe compile the kernel anew for each value
@@ -75,7 +78,7 @@ fn store(row: u32, column: u32, slice: u32, sum: vec4<f32>) {
         return;
     }
     if SPLIT == 1u {
-        c[((slice * p.rows + row) * p.ldc + column) / 4u] = pack(sum);
+        c[(slice * p.step_c + row * p.ldc + column) / 4u] = pack(sum);
         return;
     }
     var x = fma(sum, vec4<f32>(p.scale), bias[column / 4u]);
@@ -99,8 +102,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let wide = 4u * TH; // elements of a 16-byte vector
     let nx = thread % NX;
     let ny = thread / NX;
-    let first = group.z * p.depth;
-    let last = min(first + p.depth, p.K);
+    let last = min(p.depth, p.K - group.z * p.step_k);
+    let from_a = group.z * p.step_a;
+    let from_b = group.z * p.step_b;
     let panel = group.y * (NX / 4u / TH);
     let panels = max((p.N - p.column + 8u * wide - 1u) / (8u * wide), 1u);
 
@@ -109,7 +113,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var acc_r_1 = vec4<f32>(0.0);
     // end
 
-    for (var k = first; k < last; k += BK) {
+    for (var k = 0u; k < last; k += BK) {
         workgroupBarrier();
         // Rows and panels beyond the end repeat the last one: they are never
         // stored. Steps beyond the end are zero.
@@ -118,7 +122,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let at = i % (BK / wide);
             let row = min(group.x * BM + m, max(p.M, 1u) - 1u);
             let beyond = k + at * wide >= last;
-            let v = a[(row * p.lda + min(k + at * wide, last - 1u)) / wide];
+            let v = a[(from_a + row * p.lda + min(k + at * wide, last - 1u)) / wide];
             // unroll h TH
             tile_a[m * (BK / 4u + 1u) + at * TH + 0u /*h*/] = select(columns(v, 0u /*h*/), vec4<f32>(0.0), beyond);
             // end
@@ -128,7 +132,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let step = i / 8u % BK;
             let block = i / 8u / BK;
             let beyond = k + step >= last;
-            let v = b[(min(panel + block, panels - 1u) * p.K + min(k + step, last - 1u)) * 8u + lane];
+            let v = b[from_b + (min(panel + block, panels - 1u) * p.K + min(k + step, last - 1u)) * 8u + lane];
             // unroll h TH
             tile_b[step * NX * 2u + (block * 8u + lane) * TH + 0u /*h*/] = select(columns(v, 0u /*h*/), vec4<f32>(0.0), beyond);
             // end

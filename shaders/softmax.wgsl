@@ -1,7 +1,7 @@
-// y = exp(x − max x) / Σ exp(x − max x) over each row: torch.softmax over the
-// last dimension. Padding is left out of the sum and stays zero.
+// y = exp(s·(x − max x)) / Σ exp(s·(x − max x)) over each row: torch.softmax over
+// the last dimension of s·x. Padding is left out of the sum and stays zero.
 //
-// x, y: rows of `stride` elements, four in a Packed.
+// x, y: rows of `stride` elements, four in a Loaded and in a Packed.
 // W threads (y) do a row and a workgroup R rows (x); the grid is 2-D. With one thread a
 // row there are no barriers, which software adapters pay dearly for.
 
@@ -9,18 +9,20 @@ const W = 64u;  // threads of a row
 const R = 1u;   // rows of a workgroup
 const WR = 64u; // W·R
 
+alias Loaded = vec2<u32>;
 alias Packed = vec2<u32>;
-fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
+fn unpack(v: Loaded) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
 fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
 
 struct Params {
   rows: u32,
   stride: u32, // elements a row
   width: u32,  // of which hold values
+  scale: f32,  // s, positive
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<Packed>;
+@group(0) @binding(1) var<storage, read> x: array<Loaded>;
 @group(0) @binding(2) var<storage, read_write> y: array<Packed>;
 
 var<workgroup> partial: array<f32, WR>;
@@ -86,10 +88,10 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) i
   let offset = largest(top, lane, first);
   var sum = vec4<f32>(0.0);
   for (var i = lane; i < vectors; i = i + W) {
-    sum = sum + select(vec4<f32>(0.0), exp(unpack(x[start + i]) - offset), inside(i));
+    sum = sum + select(vec4<f32>(0.0), exp((unpack(x[start + i]) - offset) * p.scale), inside(i));
   }
   let scale = 1.0 / total(sum, lane, first);
   for (var i = lane; i < vectors; i = i + W) {
-    y[start + i] = pack(select(vec4<f32>(0.0), exp(unpack(x[start + i]) - offset) * scale, inside(i)));
+    y[start + i] = pack(select(vec4<f32>(0.0), exp((unpack(x[start + i]) - offset) * p.scale) * scale, inside(i)));
   }
 }

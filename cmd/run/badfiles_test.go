@@ -119,15 +119,7 @@ func TestBadCheckpoints(t *testing.T) {
 // setConfig changes a key of config.json.
 func setConfig(t *testing.T, dir, key string, value any) {
 	t.Helper()
-	path := filepath.Join(dir, "config.json")
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	config := map[string]any{}
-	require.NoError(t, json.Unmarshal(data, &config))
-	config[key] = value
-	data, err = json.Marshal(config)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(path, data, 0o644))
+	setKey(t, filepath.Join(dir, "config.json"), key, value)
 }
 
 // A network whose weights take twice the machine's memory is refused before

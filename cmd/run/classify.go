@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"saccade/cmd/internal/cli"
+	"saccade/gpu"
 	"saccade/models"
+	"saccade/models/vae"
 	"saccade/picture"
 )
 
@@ -98,7 +101,7 @@ func (c *computation) towers(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	out, err := c.m.ForwardInputs(ctx, *c.raw)
+	out, err := c.forwardRaw(ctx)
 	if err != nil {
 		return err
 	}
@@ -106,6 +109,18 @@ func (c *computation) towers(ctx context.Context) error {
 	c.doc.Images = append(c.doc.Images, imageJSON{Path: c.input, Top: []models.Prediction{}})
 	c.outputs.set(c.input, out)
 	return c.finish()
+}
+
+// forwardRaw is the outputs of raw inputs.
+func (c *computation) forwardRaw(ctx context.Context) (map[string]models.Array, error) {
+	if c.tiled {
+		return c.m.ForwardTiled(ctx, *c.raw, vae.Tiling{}) // the autoencoder's own
+	}
+	out, err := c.m.ForwardInputs(ctx, *c.raw)
+	if errors.Is(err, gpu.ErrOutOfMemory) && isAutoencoder(c.model) {
+		err = fmt.Errorf("%w, or -tiled", err)
+	}
+	return out, err
 }
 
 // rawNames name the n rows of -input.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"saccade/cmd/internal/cli"
 	"saccade/models/diffusion"
+	"saccade/picture"
 	"saccade/weights"
 )
 
@@ -55,6 +57,8 @@ type painter struct {
 	after time.Duration // decoding
 	done  int           // steps of all runs
 	doc   paintingJSON
+
+	recorded []*picture.Image // with -record, after each step
 }
 
 // paint is what the flags ask for of a pipeline.
@@ -83,7 +87,11 @@ func (a *app) paint(ctx context.Context) error {
 		}
 	}
 	q, err := w.request(in)
-	if err == nil {
+	switch {
+	case err != nil:
+	case in.prompts != nil:
+		err = w.drawEach(ctx, q, in.prompts)
+	default:
 		err = w.do(ctx, q)
 	}
 	var bad *diffusion.RequestError
@@ -207,6 +215,13 @@ func (w *painter) step(ctx context.Context, run *diffusion.Run) error {
 			return err
 		}
 		bar.steps(run.Done(), run.Steps(), time.Since(began))
+		if w.record != "" {
+			img, err := run.Preview(ctx)
+			if err != nil {
+				return err
+			}
+			w.recorded = append(w.recorded, img)
+		}
 	}
 	return nil
 }
@@ -222,6 +237,11 @@ func (w *painter) drawPictures(ctx context.Context, q diffusion.Request) error {
 	if err := w.writePictures(images, q); err != nil {
 		return err
 	}
+	if w.record != "" {
+		if err := w.writeFrames(w.record, w.recorded, q); err != nil {
+			return err
+		}
+	}
 	if w.explain != "" {
 		if err := w.explainPrompt(run, images[0]); err != nil {
 			return err
@@ -232,10 +252,32 @@ func (w *painter) drawPictures(ctx context.Context, q diffusion.Request) error {
 			return err
 		}
 	}
-	if err := w.report(q); err != nil || ctx.Err() == nil {
+	return w.end(ctx, q)
+}
+
+// drawEach draws one picture of each prompt, some of them at once, in one picture or
+// a folder.
+func (w *painter) drawEach(ctx context.Context, q diffusion.Request, prompts []string) error {
+	const atOnce = 8
+	all := seeds(int64(q.Seeds[0]), len(prompts))
+	each := cmp.Or(w.batch, atOnce)
+	var images []*picture.Image
+	for at := 0; at < len(prompts); at += each {
+		some := q
+		some.Items = min(each, len(prompts)-at)
+		some.Prompts, some.Seeds = prompts[at:at+some.Items], all[at:at+some.Items]
+		run, result, err := w.finish(ctx, some)
+		if err != nil {
+			return err
+		}
+		run.Close()
+		images = append(images, result.Pictures()...)
+	}
+	q.Seeds, w.prompts = all, prompts
+	if err := w.writePictures(images, q); err != nil {
 		return err
 	}
-	return ctx.Err()
+	return w.report(q)
 }
 
 // warn tells what the text towers did not see of the prompts.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"strings"
 
@@ -15,6 +17,7 @@ import (
 // paintingInput is what files give to a pipeline.
 type paintingInput struct {
 	image, mask *picture.Image           // or nil
+	prompts     []string                 // of -prompts
 	raw         map[string]*models.Array // of -input, or nil
 }
 
@@ -58,7 +61,30 @@ func (a *app) readPainting() (*paintingInput, error) {
 			}
 		}
 	}
-	return in, a.checkPaintingPath()
+	if a.promptFile != "" {
+		if in.prompts, err = readLines(a.promptFile); err != nil {
+			return nil, err
+		}
+	}
+	return in, errors.Join(checkPictures(a.out), checkPictures(a.record))
+}
+
+// readLines reads the lines of a file that are not empty.
+func readLines(path string) ([]string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("prompts %s: %w", path, reason(err))
+	}
+	var lines []string
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) == 0 {
+		return nil, fmt.Errorf("prompts %s: there is no line in it", path)
+	}
+	return lines, nil
 }
 
 // readTensors reads all tensors of a file.
@@ -73,12 +99,9 @@ func readTensors(path string) (map[string]*models.Array, error) {
 		if known := slices.Contains(rawInputs, name) || strings.HasPrefix(name, rawNoise); !known {
 			return nil, fmt.Errorf("input %s: a pipeline has no input %s; it takes %s and %sN", path, name, strings.Join(rawInputs, ", "), rawNoise)
 		}
-		t, _ := file.Tensor(name)
-		v := &models.Array{Shape: t.Shape, Data: make([]float32, t.Len())}
-		if err := t.Float32s(v.Data); err != nil {
-			return nil, fmt.Errorf("input %s: %w", path, err)
+		if all[name], err = readArray(file, path, name); err != nil {
+			return nil, err
 		}
-		all[name] = v
 	}
 	return all, nil
 }
@@ -127,8 +150,8 @@ func (in *paintingInput) noise(step int) ([]float32, error) {
 }
 
 // fillPicture brings picture and mask to the size that is asked for: with -width
-// or -height that, else the picture's own as far as the pipeline was trained for as
-// many pixels, down to whole latents.
+// or -height that, else the picture's own, down to whole latents; one of many more
+// pixels than the pipeline was trained for comes down to as many.
 func (in *paintingInput) fillPicture(w *painter, q *diffusion.Request) error {
 	if w.height == 0 && w.width == 0 {
 		q.Height, q.Width = fit(in.image.H, in.image.W, q.Height*q.Width, w.p.Reduction())
@@ -165,12 +188,12 @@ func (in *paintingInput) fillPicture(w *painter, q *diffusion.Request) error {
 	return nil
 }
 
-// fit is the size of a picture, made smaller where it has more pixels than most,
-// in multiples of unit.
-func fit(h, w, most, unit int) (height, width int) {
+// fit is the size of a picture in multiples of unit, made smaller to about so many
+// pixels where it has more than four times as many.
+func fit(h, w, pixels, unit int) (height, width int) {
 	scale := 1.0
-	if area := float64(h) * float64(w); area > float64(most) {
-		scale = math.Sqrt(float64(most) / area)
+	if area := float64(h) * float64(w); area > 4*float64(pixels) {
+		scale = math.Sqrt(float64(pixels) / area)
 	}
 	whole := func(v int) int { return max(1, int(float64(v)*scale+0.5)/unit) * unit }
 	return whole(h), whole(w)

@@ -3,10 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"image"
-	"image/color/palette"
-	"image/draw"
-	"image/gif"
 	"math"
 	"os"
 	"path/filepath"
@@ -18,38 +14,38 @@ import (
 	"saccade/picture"
 )
 
-// checkPaintingPath finds out before the work whether the pictures can be written.
-func (a *app) checkPaintingPath() error {
+// checkPictures finds out before the work whether pictures can be written to a
+// file or a folder, which is made.
+func checkPictures(path string) error {
 	switch {
-	case a.out == "":
+	case path == "":
 		return nil
-	case a.toFolder():
-		if err := os.MkdirAll(a.out, 0o755); err != nil {
-			return fmt.Errorf("save %s: %w", a.out, reason(err))
+	case isFolder(path):
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			return fmt.Errorf("save %s: %w", path, reason(err))
 		}
-		return checkWritable(filepath.Join(a.out, "picture.png"))
+		return checkWritable(filepath.Join(path, "picture.png"))
 	}
-	return checkWritable(a.out)
+	return checkWritable(path)
 }
 
-// toFolder says that -o names a folder: one that is there, or a name without an
-// extension.
-func (a *app) toFolder() bool {
-	info, err := os.Stat(a.out)
-	return err == nil && info.IsDir() || filepath.Ext(a.out) == ""
+// isFolder says that pictures go to a folder: one that is there, or a name without
+// an extension.
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir() || filepath.Ext(path) == ""
 }
 
 // writePictures writes the pictures of a request: one, several in one picture, or
 // each to a folder.
 func (w *painter) writePictures(images []*picture.Image, q diffusion.Request) error {
-	w.doc.Images = nil
 	if w.out == "" {
 		for i := range images {
 			w.doc.Images = append(w.doc.Images, paintedJSON{Seed: q.Seeds[i]})
 		}
 		return nil
 	}
-	if !w.toFolder() {
+	if !isFolder(w.out) {
 		tiled := images[0]
 		if len(images) > 1 {
 			tiled = picture.Tile(images, int(math.Ceil(math.Sqrt(float64(len(images))))), gap)
@@ -57,11 +53,15 @@ func (w *painter) writePictures(images []*picture.Image, q diffusion.Request) er
 		for i := range images {
 			w.doc.Images = append(w.doc.Images, paintedJSON{w.out, q.Seeds[i]})
 		}
-		return picture.WritePNG(w.out, tiled, w.parameters(q, q.Seeds...))
+		return picture.WritePNG(w.out, tiled, w.parameters(q, w.prompt(), q.Seeds...))
 	}
 	for i, img := range images {
 		path := filepath.Join(w.out, fmt.Sprintf("seed-%d.png", q.Seeds[i]))
-		if err := picture.WritePNG(path, img, w.parameters(q, q.Seeds[i])); err != nil {
+		prompt := w.prompt()
+		if w.promptFile != "" {
+			prompt = w.prompts[i]
+		}
+		if err := picture.WritePNG(path, img, w.parameters(q, prompt, q.Seeds[i])); err != nil {
 			return err
 		}
 		w.doc.Images = append(w.doc.Images, paintedJSON{path, q.Seeds[i]})
@@ -74,9 +74,9 @@ const gap = 2
 
 // parameters is what a picture was made of, as a text chunk of its file under the
 // name and in the form that other programs read.
-func (w *painter) parameters(q diffusion.Request, seeds ...uint64) picture.Text {
+func (w *painter) parameters(q diffusion.Request, prompt string, seeds ...uint64) picture.Text {
 	var s strings.Builder
-	s.WriteString(strings.Join(w.prompts, " → "))
+	s.WriteString(prompt)
 	if w.negative != "" {
 		fmt.Fprintf(&s, "\nNegative prompt: %s", w.negative)
 	}
@@ -91,57 +91,34 @@ func (w *painter) parameters(q diffusion.Request, seeds ...uint64) picture.Text 
 	return picture.Text{Key: "parameters", Value: strings.TrimSpace(s.String())}
 }
 
-// writeFrames writes a sequence: a GIF, one picture, or each to a folder.
-func (w *painter) writeFrames(images []*picture.Image, q diffusion.Request) error {
-	seeds := q.Seeds[:min(1, len(q.Seeds))]
-	switch {
-	case w.toFolder():
-		for i, img := range images {
-			path := filepath.Join(w.out, fmt.Sprintf("frame-%03d.png", i))
-			if err := picture.WritePNG(path, img, w.parameters(q, seeds...)); err != nil {
-				return err
-			}
-			w.doc.Images = append(w.doc.Images, paintedJSON{Path: path, Seed: q.Seeds[0]})
-		}
-		return nil
-	case strings.EqualFold(filepath.Ext(w.out), ".gif"):
-		w.doc.Images = []paintedJSON{{Path: w.out, Seed: q.Seeds[0]}}
-		return writeGIF(w.out, images)
+// prompt is what all that is drawn is of: one prompt, from one to another, or many.
+func (w *painter) prompt() string {
+	if w.promptFile != "" {
+		return strings.Join(w.prompts, "; ")
 	}
-	w.doc.Images = []paintedJSON{{Path: w.out, Seed: q.Seeds[0]}}
-	const columns = 10
-	return picture.WritePNG(w.out, picture.Tile(images, min(columns, len(images)), gap), w.parameters(q, seeds...))
+	return strings.Join(w.prompts, " → ")
 }
 
-// writeGIF writes an endless sequence, ten frames a second, in a fixed palette
-// with dithering. A failure leaves no partial file.
-func writeGIF(path string, images []*picture.Image) error {
-	var g gif.GIF
-	for _, img := range images {
-		src := img.NRGBA()
-		frame := image.NewPaletted(src.Bounds(), palette.Plan9)
-		draw.FloydSteinberg.Draw(frame, src.Bounds(), src, image.Point{})
-		g.Image, g.Delay = append(g.Image, frame), append(g.Delay, 10)
+// writeFrames writes a sequence: a GIF, one picture, or each to a folder.
+func (w *painter) writeFrames(to string, images []*picture.Image, q diffusion.Request) error {
+	seed := q.Seeds[0]
+	switch {
+	case isFolder(to):
+		for i, img := range images {
+			path := filepath.Join(to, fmt.Sprintf("frame-%03d.png", i))
+			if err := picture.WritePNG(path, img, w.parameters(q, w.prompt(), seed)); err != nil {
+				return err
+			}
+			w.doc.Images = append(w.doc.Images, paintedJSON{path, seed})
+		}
+		return nil
+	case strings.EqualFold(filepath.Ext(to), ".gif"):
+		w.doc.Images = append(w.doc.Images, paintedJSON{to, seed})
+		return picture.WriteGIF(to, images)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".saccade-*")
-	if err != nil {
-		return fmt.Errorf("save %s: %w", path, reason(err))
-	}
-	err = gif.EncodeAll(f, &g)
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Chmod(f.Name(), 0o644)
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return fmt.Errorf("save %s: %w", path, reason(err))
-	}
-	return nil
+	w.doc.Images = append(w.doc.Images, paintedJSON{to, seed})
+	const columns = 11
+	return picture.WritePNG(to, picture.Tile(images, min(columns, len(images)), gap), w.parameters(q, w.prompt(), seed))
 }
 
 // saveResult writes the raw outputs.
@@ -156,11 +133,19 @@ func (w *painter) saveResult(q diffusion.Request, r *diffusion.Result) error {
 	return s.write(w.save)
 }
 
+// end reports what there is, of which an interrupt left out some.
+func (w *painter) end(ctx context.Context, q diffusion.Request) error {
+	if err := w.report(q); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
 // report prints what was made, or the document, and the summary.
 func (w *painter) report(q diffusion.Request) error {
 	d := &w.doc
 	d.head = w.heading()
-	d.Prompt, d.Negative = strings.Join(w.prompts, " → "), w.negative
+	d.Prompt, d.Negative = w.prompt(), w.negative
 	d.Steps, d.Guidance, d.Scheduler, d.Width, d.Height = q.Steps, q.Guidance, w.p.SchedulerName(q.Scheduler), q.Width, q.Height
 	if q.Image != nil {
 		d.Strength = q.Strength
@@ -203,13 +188,10 @@ func (w *painter) drawFrames(ctx context.Context, q diffusion.Request) error {
 			break
 		}
 	}
-	if err := w.writeFrames(images, q); err != nil {
+	if err := w.writeFrames(w.out, images, q); err != nil {
 		return err
 	}
-	if err := w.report(q); err != nil || ctx.Err() == nil {
-		return err
-	}
-	return ctx.Err()
+	return w.end(ctx, q)
 }
 
 // drawForward shows how noise takes a picture.
@@ -221,7 +203,7 @@ func (w *painter) drawForward(ctx context.Context, q diffusion.Request) error {
 		return err
 	}
 	w.after = time.Since(began)
-	if err := w.writeFrames(diffusion.ToPictures(levels, len(levels)/len(q.Image), q.Height, q.Width), q); err != nil {
+	if err := w.writeFrames(w.out, diffusion.ToPictures(levels, len(levels)/len(q.Image), q.Height, q.Width), q); err != nil {
 		return err
 	}
 	return w.report(q)

@@ -20,6 +20,7 @@ import (
 type painting struct {
 	prompts                   []string
 	negative                  string
+	promptFile                string
 	steps, width, height      int     // 0: the pipeline's
 	guidance, strength        float64 // NaN: the pipeline's
 	seed                      int64   // less than 0: random
@@ -32,11 +33,12 @@ type painting struct {
 	frames                    int
 	toSeed                    int64
 	forward                   bool
+	record                    string
 	partial, lowMemory, tiled bool
 }
 
 // paintingFlags are the names of those flags.
-var paintingFlags = []string{"prompt", "negative-prompt", "steps", "width", "height", "guidance", "strength", "seed", "scheduler", "clip-skip",
+var paintingFlags = []string{"prompt", "prompts", "record", "negative-prompt", "steps", "width", "height", "guidance", "strength", "seed", "scheduler", "clip-skip",
 	"init-image", "mask", "lora", "tokenizer", "prediction", "frames", "to-seed", "forward", "partial", "low-memory", "tiled"}
 
 func (g *painting) flags(f *flag.FlagSet) {
@@ -45,6 +47,7 @@ func (g *painting) flags(f *flag.FlagSet) {
 		g.prompts = append(g.prompts, s)
 		return nil
 	})
+	f.StringVar(&g.promptFile, "prompts", "", "`FILE`: prompts, one a line: a picture of each, -batch of them at once")
 	f.StringVar(&g.negative, "negative-prompt", "", "`TEXT`: what not to draw")
 	f.Func("steps", "`N`: evaluations of the scheduler (default the pipeline's)", cli.Whole(&g.steps, 1, math.MaxInt))
 	f.Func("width", "`N`: of the picture, pixels (default the pipeline's)", cli.Whole(&g.width, 1, 1<<16))
@@ -71,9 +74,10 @@ func (g *painting) flags(f *flag.FlagSet) {
 	f.Func("frames", "`N`: pictures on the way from one seed or prompt to another, to a folder, a .gif or in one picture", cli.Whole(&g.frames, 2, 1000))
 	f.Int64Var(&g.toSeed, "to-seed", 0, "`N`: with -frames, the seed of the last frame")
 	f.BoolVar(&g.forward, "forward", false, "with -init-image: shows how noise takes the picture, -steps levels of it")
+	f.StringVar(&g.record, "record", "", "`FILE.gif|FILE.png|FOLDER`: the picture after every step")
 	f.BoolVar(&g.partial, "partial", false, "writes what there is if it is interrupted")
 	f.BoolVar(&g.lowMemory, "low-memory", false, "keeps one part of the pipeline at a time on the device")
-	f.BoolVar(&g.tiled, "tiled", false, "has the autoencoder work in tiles, which need less memory; where it must it does so anyway")
+	f.BoolVar(&g.tiled, "tiled", false, "has the autoencoder work in tiles, which need less memory; that of a pipeline does so anyway where it must")
 }
 
 // inRange reads a number from least to most.
@@ -109,16 +113,16 @@ func (o *options) checkPainting() error {
 			return cli.Usagef("-%s does not go with -model %s, a diffusion pipeline, which takes -prompt, -init-image or -input", name, o.model)
 		}
 	}
-	noPrompt := o.model == "sd" && len(g.prompts) == 0 && o.input == "" && !g.forward
+	noPrompt := o.model == "sd" && len(g.prompts) == 0 && g.promptFile == "" && o.input == "" && !g.forward
 	switch {
 	case o.profile || o.verify:
 	case noPrompt:
 		return cli.Usagef("no prompt: give -prompt TEXT")
-	case o.out == "" && o.save == "":
-		return cli.Usagef("no output: give -o FILE.png, the picture, or -save FILE.safetensors")
+	case o.out == "" && o.save == "" && g.record == "":
+		return cli.Usagef("no output: give -o FILE.png, the picture, -record FILE.gif, its steps, or -save FILE.safetensors")
 	}
-	if known := diffusion.Schedulers(); g.scheduler != "" && !slices.Contains(known, g.scheduler) {
-		return cli.Usagef("scheduler %q is unknown; the nearest is %q (-h lists them)", g.scheduler, models.Nearest(g.scheduler, known))
+	if _, known := diffusion.KnownScheduler(g.scheduler); g.scheduler != "" && !known {
+		return cli.Usagef("scheduler %q is unknown; the nearest is %q (-h lists them)", g.scheduler, models.Nearest(g.scheduler, diffusion.Schedulers()))
 	}
 	switch {
 	case g.mask != "" && g.initImage == "":
@@ -139,6 +143,10 @@ func (o *options) checkPainting() error {
 		return cli.Usagef("-frames and -batch exclude each other")
 	case g.frames > 0 && o.input != "":
 		return cli.Usagef("-frames and -input exclude each other")
+	case g.promptFile != "" && (len(g.prompts) > 0 || g.frames > 0 || g.forward || o.save != "" || o.input != "" || g.record != "" || o.explain != ""):
+		return cli.Usagef("-prompts goes with -o, and with none of -prompt, -frames, -forward, -save, -input, -record and -explain")
+	case g.record != "" && (g.frames > 0 || g.forward || o.batch > 1):
+		return cli.Usagef("-record shows the steps of one picture: leave out -frames, -forward and -batch")
 	case o.verify && o.profile:
 		return cli.Usagef("-verify and -profile exclude each other")
 	case o.explain != "" && len(g.prompts) != 1:
@@ -150,13 +158,13 @@ func (o *options) checkPainting() error {
 // checkPaintingOut looks at the names of the files to write.
 func (o *options) checkPaintingOut() error {
 	ext := strings.ToLower(filepath.Ext(o.out))
-	switch {
-	case ext == ".png" || ext == "":
-	case ext == ".gif" && (o.frames > 0 || o.forward):
-	case ext == ".gif":
-		return cli.Usagef("a GIF is written of several frames: with -frames or -forward")
-	default:
-		return cli.Usagef("pictures are written as PNG: %q should end in .png, or be a folder", o.out)
+	if ext == ".gif" && o.frames == 0 && !o.forward {
+		return cli.Usagef("a GIF is written of several frames: with -frames, -forward or -record")
+	}
+	for path, gif := range map[string]bool{o.out: o.frames > 0 || o.forward, o.record: true} {
+		if ext := strings.ToLower(filepath.Ext(path)); ext != ".png" && ext != "" && !(gif && ext == ".gif") {
+			return cli.Usagef("pictures are written as PNG: %q should end in .png, or be a folder", path)
+		}
 	}
 	if o.explain != "" && !strings.EqualFold(filepath.Ext(o.explain), ".png") {
 		return cli.Usagef("pictures are written as PNG: %q should end in .png", o.explain)
@@ -167,11 +175,24 @@ func (o *options) checkPaintingOut() error {
 // notPainting refuses the flags of diffusion models for others.
 func (o *options) notPainting() error {
 	for _, name := range paintingFlags {
-		if o.given[name] {
+		switch {
+		case !o.given[name]:
+		case name != "tiled":
 			return cli.Usagef("-%s goes with a diffusion pipeline: -model %s", name, strings.Join(pipelineNames(), " or "))
+		case !isAutoencoder(o.model):
+			return cli.Usagef("-tiled goes with a diffusion pipeline or its autoencoder: -model %s or vae", strings.Join(pipelineNames(), ", "))
+		case o.verify || o.profile:
+			return cli.Usagef("-tiled does not go with -verify or -profile of an autoencoder alone, which are of one map")
 		}
 	}
 	return nil
+}
+
+// isAutoencoder says that a model is the autoencoder of diffusion pipelines alone.
+func isAutoencoder(name string) bool {
+	return slices.ContainsFunc(models.Families(), func(f models.Family) bool {
+		return f.Name == "vae" && (name == f.Name || slices.Contains(f.Architectures(), name))
+	})
 }
 
 // isPipeline says that a model is a diffusion pipeline.

@@ -35,10 +35,9 @@ func readInput(path string) (*models.Inputs, error) {
 			unknown = append(unknown, name)
 			continue
 		}
-		t, _ := file.Tensor(name)
-		a := &models.Array{Shape: t.Shape, Data: make([]float32, t.Len())}
-		if err := t.Float32s(a.Data); err != nil {
-			return nil, fmt.Errorf("input %s: %w", path, err)
+		a, err := readArray(file, path, name)
+		if err != nil {
+			return nil, err
 		}
 		if part {
 			if in.Tensors == nil {
@@ -65,6 +64,16 @@ func readInput(path string) (*models.Inputs, error) {
 		return nil, fmt.Errorf("input %s: %s has shape %v, expected [N T]", path, inputIDs, in.IDs.Shape)
 	}
 	return in, nil
+}
+
+// readArray reads a tensor of an input file.
+func readArray(file *weights.Checkpoint, path, name string) (*models.Array, error) {
+	t, _ := file.Tensor(name) // a name of the file's
+	a := &models.Array{Shape: t.Shape, Data: make([]float32, t.Len())}
+	if err := t.Float32s(a.Data); err != nil {
+		return nil, fmt.Errorf("input %s: %w", path, err)
+	}
+	return a, nil
 }
 
 // suits refuses raw inputs that the model has no tower for.

@@ -72,6 +72,48 @@ func TestHalfOfAutoencoder(t *testing.T) {
 	assert.Equal(t, g.Tensors["image"].Shape, image.Shape)
 }
 
+// With -tiled the autoencoder goes tile by tile as diffusers' does, in tiles as
+// large as the pictures of its training, here 4 latents.
+func TestTiledPart(t *testing.T) {
+	dir := checkpoint(t, "vae_kl")
+	setKey(t, filepath.Join(dir, "config.json"), "sample_size", 16)
+	c, err := golden.Find("vae_kl")
+	require.NoError(t, err)
+	folder, err := golden.Folder(c)
+	require.NoError(t, err)
+	want, err := weights.OpenFS(folder, "tiled.safetensors")
+	require.NoError(t, err)
+	values := func(file weights.Source, name string) ([]float32, []int) {
+		x, ok := file.Tensor(name)
+		require.True(t, ok, name)
+		values := make([]float32, x.Len())
+		require.NoError(t, x.Float32s(values))
+		return values, x.Shape
+	}
+	latents, shape := values(want, "inputs.latents")
+	pixels, size := values(want, "pixel_values")
+	in, out := save(t, tensor(t, "latents", latents, shape...), tensor(t, "pixel_values", pixels, size...)), filepath.Join(t.TempDir(), "out.safetensors")
+	requireFine(t, call(t, "-model", "vae", "-weights", dir, "-input", in, "-save", out, "-precision", "f32", "-tiled"))
+	got, err := weights.Open(out)
+	require.NoError(t, err)
+	defer got.Close()
+	for _, output := range []string{"image", "latents"} {
+		a, shapeA := values(got, output)
+		b, shapeB := values(want, output)
+		assert.Equal(t, shapeB, shapeA)
+		assert.True(t, golden.Compare(output, a, b, golden.F32).OK(), output)
+	}
+
+	odd := save(t, tensor(t, "pixel_values", make([]float32, 3*17*16), 1, 3, 17, 16))
+	requireError(t, call(t, "-model", "vae", "-weights", dir, "-input", odd, "-save", out, "-tiled"), cli.ExitFailure, "vae", "17x16", "multiples of 4 pixels")
+	for says, args := range map[string][]string{
+		"-tiled goes with a diffusion pipeline or its autoencoder: -model sd, ddpm or vae": {"-model", "unet", "-weights", dir, "-input", in, "-save", out},
+		"-tiled does not go with -verify or -profile":                                      {"-model", "vae", "-weights", dir, "-verify"},
+	} {
+		requireError(t, call(t, append(args, "-tiled")...), cli.ExitUsage, says)
+	}
+}
+
 func TestVerifyPart(t *testing.T) {
 	requireFine(t, call(t, "-verify", "-model", "unet", "-weights", checkpoint(t, "unet_sd2")))
 }

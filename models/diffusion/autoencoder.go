@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"saccade/gpu"
 	"saccade/models/diffusion/checkpoint"
@@ -11,19 +12,12 @@ import (
 	"saccade/ops"
 )
 
-// coder is either kind of autoencoder.
-type coder interface {
-	Encode(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor
-	Decode(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor
-	Tiling() vae.Tiling
-}
-
-// direction is one way of a coder.
-type direction func(coder, *gpu.Recorder, *gpu.Tensor) *gpu.Tensor
+// direction is one way of an autoencoder.
+type direction func(vae.Autoencoder, *gpu.Recorder, *gpu.Tensor) *gpu.Tensor
 
 // autoencoder is the part between pictures and latents.
 type autoencoder struct {
-	part[coder]
+	part[vae.Autoencoder]
 	channels, latent, reduction int
 	scale, shift                float64 // a pipeline's latents are (latents − shift)·scale
 }
@@ -33,24 +27,12 @@ func openAutoencoder(dev *gpu.Device, precision gpu.DType, c *checkpoint.Pipelin
 	if err != nil {
 		return nil, err
 	}
-	a := &autoencoder{part: part[coder]{name: checkpoint.VAE, dev: dev, precision: precision}}
-	if vae.IsTiny(in.Config) {
-		var config vae.TinyConfig
-		if config, a.src, err = vae.DescribeTiny(in.Source, in.Config); err != nil {
-			return nil, fmt.Errorf("vae: %w", err)
-		}
-		a.make = func(b *ops.Builder) (coder, error) { return vae.NewTiny(b, config) }
-		a.channels, a.latent, a.reduction, a.scale, a.shift = config.Channels, config.Latent, config.Reduction(), config.Scale, config.Shift
-		return a, nil
-	}
-	config, src, err := vae.Describe(in.Source, in.Config)
+	d, err := vae.DescribeEither(in.Source, in.Config)
 	if err != nil {
 		return nil, fmt.Errorf("vae: %w", err)
 	}
-	a.src = src
-	a.make = func(b *ops.Builder) (coder, error) { return vae.New(b, config) }
-	a.channels, a.latent, a.reduction, a.scale, a.shift = config.Channels, config.Latent, config.Reduction(), config.Scale, config.Shift
-	return a, nil
+	return &autoencoder{part: part[vae.Autoencoder]{name: checkpoint.VAE, dev: dev, precision: precision, src: d.Source, make: d.New},
+		channels: d.Channels, latent: d.Latent, reduction: d.Reduction, scale: d.Scale, shift: d.Shift}, nil
 }
 
 // EncodePicture makes latents [n C h w] of pictures [n C height width] in [−1, 1]:
@@ -89,14 +71,14 @@ func (p *Pipeline) decodeLatents(ctx context.Context, latents []float32, h, w in
 	c.tiled = tiled
 	unscaled := scaled(scaled(latents, 1/v.scale, 0), 1, -v.shift)
 	pictures, err = v.run(ctx, &v.part, c, unscaled)
-	if err == nil && !finite(pictures) && v.precision == gpu.F16 {
+	if err == nil && !gpu.Finite(pictures) && v.precision == gpu.F16 {
 		fallback = true
 		full := v.part
 		full.precision, full.b = gpu.F32, nil
 		defer full.drop()
 		pictures, err = v.run(ctx, &full, c, unscaled)
 	}
-	if err == nil && !finite(pictures) {
+	if err == nil && !gpu.Finite(pictures) {
 		err = errors.New("the picture holds NaN or Inf; the autoencoder's weights may be damaged")
 	}
 	if err != nil {
@@ -117,16 +99,16 @@ type coding struct {
 
 // encoding is the way from pictures of height×width pixels to latents.
 func (v *autoencoder) encoding(height, width int) coding {
-	return coding{way: coder.Encode, in: v.channels, out: v.latent, unitIn: v.reduction, unitOut: 1, h: height / v.reduction, w: width / v.reduction}
+	return coding{way: vae.Autoencoder.Encode, in: v.channels, out: v.latent, unitIn: v.reduction, unitOut: 1, h: height / v.reduction, w: width / v.reduction}
 }
 
 // decoding is the way from latents of h×w to pictures.
 func (v *autoencoder) decoding(h, w int) coding {
-	return coding{way: coder.Decode, in: v.latent, out: v.channels, unitIn: 1, unitOut: v.reduction, h: h, w: w}
+	return coding{way: vae.Autoencoder.Decode, in: v.latent, out: v.channels, unitIn: 1, unitOut: v.reduction, h: h, w: w}
 }
 
 // tiles cuts the map, into one tile if it is not to be tiled.
-func (c coding) tiles(net coder) (*vae.Tiles, error) {
+func (c coding) tiles(net vae.Autoencoder) (*vae.Tiles, error) {
 	t := vae.Tiling{Latent: max(c.h, c.w)}
 	if c.tiled {
 		t = net.Tiling()
@@ -135,7 +117,7 @@ func (c coding) tiles(net coder) (*vae.Tiles, error) {
 }
 
 // record takes down one way for a tile.
-func (v *autoencoder) record(in *part[coder], c coding, t vae.Tile) (*gpu.Recorder, *ops.Builder, error) {
+func (v *autoencoder) record(in *part[vae.Autoencoder], c coding, t vae.Tile) (*gpu.Recorder, *ops.Builder, error) {
 	net, b, err := in.bind()
 	if err != nil {
 		return nil, nil, err
@@ -147,7 +129,7 @@ func (v *autoencoder) record(in *part[coder], c coding, t vae.Tile) (*gpu.Record
 
 // run puts maps [n in …] through one way of the network, one by one and tile by
 // tile: [n out …]. Tiles of one shape share a program.
-func (v *autoencoder) run(ctx context.Context, in *part[coder], c coding, x []float32) ([]float32, error) {
+func (v *autoencoder) run(ctx context.Context, in *part[vae.Autoencoder], c coding, x []float32) ([]float32, error) {
 	net, _, err := in.bind()
 	if err != nil {
 		return nil, err
@@ -156,56 +138,41 @@ func (v *autoencoder) run(ctx context.Context, in *part[coder], c coding, x []fl
 	if err != nil {
 		return nil, err
 	}
-	one := c.in * c.h * c.w * c.unitIn * c.unitIn
-	parts := make([][][]float32, len(x)/one) // of each map by tile
-	for i := range parts {
-		parts[i] = make([][]float32, len(tiles.All))
-	}
-	done := map[vae.Tile]bool{}
-	for _, t := range tiles.All {
-		shape := vae.Tile{H: t.H, W: t.W}
-		if done[shape] {
-			continue
-		}
-		done[shape] = true
-		if err := v.runShape(ctx, in, c, tiles, shape, x, parts); err != nil {
-			return nil, err
+	n := max(1, len(x)/(c.in*c.h*c.w*c.unitIn*c.unitIn))
+	var prog *gpu.Program
+	var of vae.Tile // whose shape it is for
+	drop := func() {
+		if prog != nil {
+			prog.Close()
+			prog = nil
 		}
 	}
+	defer drop()
+	return tiles.Run(x, vae.Planes{N: n * c.in, Unit: c.unitIn}, vae.Planes{N: n * c.out, Unit: c.unitOut}, func(t vae.Tile, x []float32) ([]float32, error) {
+		if prog == nil || t.H != of.H || t.W != of.W {
+			drop()
+			r, b, err := v.record(in, c, t)
+			if err != nil {
+				return nil, err
+			}
+			if prog, err = b.Program(r); err != nil {
+				return nil, err
+			}
+			of = t
+		}
+		return eachMap(ctx, prog, x, n)
+	})
+}
+
+// eachMap runs a program on n maps, one by one.
+func eachMap(ctx context.Context, prog *gpu.Program, x []float32, n int) ([]float32, error) {
 	var all []float32
-	for _, p := range parts {
-		joined, err := tiles.Join(p, c.out, c.unitOut)
+	for one := range slices.Chunk(x, len(x)/n) {
+		out, err := prog.Run(ctx, map[string]any{"x": one})
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, joined...)
+		all = append(all, out["y"]...)
 	}
 	return all, nil
-}
-
-// runShape does the tiles of a shape, by one program, of all maps.
-func (v *autoencoder) runShape(ctx context.Context, in *part[coder], c coding, tiles *vae.Tiles, shape vae.Tile, x []float32, parts [][][]float32) error {
-	r, b, err := v.record(in, c, shape)
-	if err != nil {
-		return err
-	}
-	prog, err := program(r, b)
-	if err != nil {
-		return err
-	}
-	defer prog.Close()
-	one := len(x) / len(parts)
-	for i := range parts {
-		for k, t := range tiles.All {
-			if t.H != shape.H || t.W != shape.W {
-				continue
-			}
-			out, err := prog.Run(ctx, map[string]any{"x": tiles.Cut(x[i*one:(i+1)*one], c.in, c.unitIn, t)})
-			if err != nil {
-				return err
-			}
-			parts[i][k] = out["y"]
-		}
-	}
-	return nil
 }

@@ -81,13 +81,3 @@ func masked(pictures, mask []float32) []float32 {
 	}
 	return out
 }
-
-// finite says that no value is NaN or Inf.
-func finite(values []float32) bool {
-	for _, v := range values {
-		if v-v != 0 { // NaN for NaN and Inf
-			return false
-		}
-	}
-	return true
-}

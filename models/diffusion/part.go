@@ -58,21 +58,9 @@ func (p *part[N]) bytes() int64 {
 	return p.b.Bytes()
 }
 
-// program makes a recording into a program, and brings the weights of the network
-// that it is of to the device while the driver compiles.
-func program(r *gpu.Recorder, b *ops.Builder) (*gpu.Program, error) {
-	if err := r.Warm(); err != nil {
-		return nil, err
-	}
-	if err := b.Upload(); err != nil {
-		return nil, err
-	}
-	return r.Finish()
-}
-
 // runOnce runs a recording and forgets it.
 func runOnce(ctx context.Context, r *gpu.Recorder, b *ops.Builder, in map[string]any) (map[string][]float32, error) {
-	p, err := program(r, b)
+	p, err := b.Program(r)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"saccade/gpu"
 	"saccade/models/diffusion/scheduler"
+	"saccade/picture"
 )
 
 // Run is a request under way: latents on the device, and how many steps they have
@@ -215,7 +216,7 @@ func (r *Run) record() error {
 	if err != nil {
 		return err
 	}
-	if l.program, err = program(rec, b); err != nil {
+	if l.program, err = b.Program(rec); err != nil {
 		l.close()
 		return fmt.Errorf("unet: %w", err)
 	}
@@ -362,7 +363,7 @@ func (r *Run) Result(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !finite(latents) {
+	if !gpu.Finite(latents) {
 		return nil, r.diagnose(ctx)
 	}
 	if r.Memory.LowMemory {
@@ -372,6 +373,25 @@ func (r *Run) Result(ctx context.Context) (*Result, error) {
 	out := &Result{Latents: latents, items: r.Request.Items, h: r.Request.Height, w: r.Request.Width}
 	out.Image, out.Fallback, err = r.p.decodeLatents(ctx, latents, r.loop.h, r.loop.w, r.Memory.Tiled)
 	return out, err
+}
+
+// Preview is the first item's picture as it is: of latents with the noise that is
+// left in them. It reads back.
+func (r *Run) Preview(ctx context.Context) (*picture.Image, error) {
+	latents, err := r.Latents()
+	if err != nil {
+		return nil, err
+	}
+	scale := 1.0
+	if r.Next() { // to the variance that the model sees
+		scale = r.plan.Steps[r.step].InputScale
+	}
+	one := scaled(latents[:len(latents)/r.Request.Items], scale, 0)
+	x, _, err := r.p.decodeLatents(ctx, one, r.loop.h, r.loop.w, r.Memory.Tiled)
+	if err != nil {
+		return nil, err
+	}
+	return ToPictures(x, 1, r.Request.Height, r.Request.Width)[0], nil
 }
 
 // NonFiniteError is a run whose latents became NaN or Inf.

@@ -1,15 +1,14 @@
 package efficientnet
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/models/internal/modeltest"
 	"saccade/ops"
-	"saccade/weights"
 )
 
 // The architectures have as many parameters as torchvision's and timm's.
@@ -28,7 +27,7 @@ func TestStandard(t *testing.T) {
 		require.True(t, ok, name)
 		m, err := New(ops.NewBuilder(dev, gpu.F16), c)
 		require.NoError(t, err, name)
-		assert.Equal(t, parameters, learned(t, m), name)
+		assert.Equal(t, parameters, modeltest.Parameters(t, m, "running"), name)
 		found, ok := variantWith(c)
 		assert.True(t, ok && found.name == name, "%s is taken for %q", name, found.name)
 	}
@@ -37,23 +36,6 @@ func TestStandard(t *testing.T) {
 		assert.True(t, ok, name)
 	}
 	assert.Len(t, StandardNames(), 2*len(want))
-}
-
-// learned counts the parameters without the running statistics.
-func learned(t *testing.T, m *Model) int {
-	total := 0
-	require.NoError(t, weights.Walk(m, func(_ string, x weights.Module) {
-		for _, p := range x.Params() {
-			n := 1
-			for _, d := range p.Shape {
-				n *= d
-			}
-			if !strings.Contains(p.Name, "running") {
-				total += n
-			}
-		}
-	}))
-	return total
 }
 
 // Names of timm and efficientnet_pytorch mean torchvision's architectures; tf_

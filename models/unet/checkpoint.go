@@ -18,14 +18,11 @@ func Describe(src weights.Source, config []byte) (Config, weights.Source, error)
 	if !checkpoint.Has(src, "time_embedding.linear_1.weight") || !checkpoint.Has(src, "conv_in.weight") {
 		return Config{}, nil, checkpoint.Unknown(src, "UNet of a diffusion model", "no time_embedding.linear_1.weight beside conv_in.weight (diffusers)")
 	}
-	if config == nil {
-		return Config{}, nil, fmt.Errorf("there is no config.json beside the checkpoint, which tells the blocks; give the folder that holds both")
-	}
-	c, err := Parse(config)
-	if err != nil {
+	if err := diffusion.Configured(config); err != nil {
 		return Config{}, nil, err
 	}
-	return c, diffusion.Renamed(src), nil
+	c, err := Parse(config)
+	return c, diffusion.Renamed(src), err
 }
 
 // Parse reads config.json of diffusers' UNet2DModel or UNet2DConditionModel.

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/models/internal/modeltest"
 	"saccade/ops"
 	"saccade/weights"
 )
@@ -17,17 +18,7 @@ func parameters(t *testing.T, c Config) int {
 	t.Helper()
 	m, err := New(ops.NewBuilder(nil, gpu.F16), c)
 	require.NoError(t, err)
-	total := 0
-	require.NoError(t, weights.Walk(m, func(_ string, module weights.Module) {
-		for _, p := range module.Params() {
-			n := 1
-			for _, d := range p.Shape {
-				n *= d
-			}
-			total += n
-		}
-	}))
-	return total
+	return modeltest.Parameters(t, m)
 }
 
 // The published networks have as many parameters as diffusers says.

@@ -109,8 +109,8 @@ func Describe(src weights.Source, config []byte) (Config, weights.Source, error)
 	if !checkpoint.Has(src, "encoder.conv_in.weight") || !checkpoint.Has(src, "decoder.conv_in.weight") {
 		return Config{}, nil, checkpoint.Unknown(src, "autoencoder", "no encoder.conv_in.weight beside decoder.conv_in.weight (diffusers' AutoencoderKL)")
 	}
-	if config == nil {
-		return Config{}, nil, fmt.Errorf("there is no config.json beside the checkpoint, which tells the blocks; give the folder that holds both")
+	if err := diffusion.Configured(config); err != nil {
+		return Config{}, nil, err
 	}
 	c, err := Parse(config)
 	if err != nil {

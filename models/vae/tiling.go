@@ -1,8 +1,10 @@
 package vae
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Tiling cuts a map into tiles that overlap, so that a picture of any size takes
@@ -64,9 +66,50 @@ func (t Tiling) Plan(h, w int) (*Tiles, error) {
 	return p, nil
 }
 
-// Cut takes a tile out of x, planes [H·unit, W·unit], such as the channels of a
-// batch; unit is the values of a latent's side.
-func (p *Tiles) Cut(x []float32, planes, unit int, t Tile) []float32 {
+// Planes are those of a map, such as the channels of a batch, each of [H·Unit,
+// W·Unit] for latents [H, W].
+type Planes struct {
+	N    int
+	Unit int // values of a latent's side
+}
+
+// Run puts a map x through a network tile by tile: tile is given each as it is cut
+// out of the planes in, with its place, and what it returns is blended to the
+// planes out. Tiles of one shape follow each other, so that one program at a time
+// is enough.
+func (p *Tiles) Run(x []float32, in, out Planes, tile func(t Tile, x []float32) ([]float32, error)) ([]float32, error) {
+	if want := in.N * p.H * p.W * in.Unit * in.Unit; len(x) != want {
+		return nil, fmt.Errorf("tiles: the map has %d values, expected %d", len(x), want)
+	}
+	parts := make([][]float32, len(p.All))
+	for _, i := range p.byShape() {
+		y, err := tile(p.All[i], p.cut(x, in.N, in.Unit, p.All[i]))
+		if err != nil && len(p.All) > 1 {
+			err = fmt.Errorf("tile %d of %d: %w", i+1, len(p.All), err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		parts[i] = y
+	}
+	return p.join(parts, out.N, out.Unit)
+}
+
+// byShape is the tiles' indices, one shape after the other.
+func (p *Tiles) byShape() []int {
+	order := make([]int, len(p.All))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int {
+		a, b := p.All[i], p.All[j]
+		return cmp.Or(b.H-a.H, b.W-a.W)
+	})
+	return order
+}
+
+// cut takes a tile out of x, planes [H·unit, W·unit].
+func (p *Tiles) cut(x []float32, planes, unit int, t Tile) []float32 {
 	height, width := p.H*unit, p.W*unit
 	out := make([]float32, 0, planes*t.H*t.W*unit*unit)
 	for c := range planes {
@@ -78,15 +121,12 @@ func (p *Tiles) Cut(x []float32, planes, unit int, t Tile) []float32 {
 	return out
 }
 
-// Join blends the results of all tiles, planes [tile.H·unit, tile.W·unit] each, to
+// join blends the results of all tiles, planes [tile.H·unit, tile.W·unit] each, to
 // planes [H·unit, W·unit]. It changes them.
-func (p *Tiles) Join(parts [][]float32, planes, unit int) ([]float32, error) {
-	if len(parts) != len(p.All) {
-		return nil, fmt.Errorf("tiles: found %d results of %d tiles", len(parts), len(p.All))
-	}
+func (p *Tiles) join(parts [][]float32, planes, unit int) ([]float32, error) {
 	for i, t := range p.All {
 		if want := planes * t.H * t.W * unit * unit; len(parts[i]) != want {
-			return nil, fmt.Errorf("tiles: the result of tile %d has %d values, expected %d", i, len(parts[i]), want)
+			return nil, fmt.Errorf("tiles: the result of tile %d of %d has %d values, expected %d", i+1, len(p.All), len(parts[i]), want)
 		}
 	}
 	out := make([]float32, planes*p.H*p.W*unit*unit)

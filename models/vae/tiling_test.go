@@ -1,6 +1,7 @@
 package vae
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -19,12 +20,17 @@ func TestTilesGiveBack(t *testing.T) {
 		for i := range x {
 			x[i] = float32(i%101) / 7
 		}
-		var parts [][]float32
-		for _, tile := range plan.All {
+		shapes := map[Tile]bool{}
+		var last Tile
+		got, err := plan.Run(x, Planes{planes, unit}, Planes{planes, unit}, func(tile Tile, x []float32) ([]float32, error) {
 			require.LessOrEqual(t, max(tile.H, tile.W), tiling.Latent)
-			parts = append(parts, plan.Cut(x, planes, unit, tile))
-		}
-		got, err := plan.Join(parts, planes, unit)
+			require.Len(t, x, planes*tile.H*tile.W*unit*unit)
+			if shape := (Tile{H: tile.H, W: tile.W}); shape != last {
+				require.False(t, shapes[shape], "tiles of one shape follow each other")
+				shapes[shape], last = true, shape
+			}
+			return x, nil
+		})
 		require.NoError(t, err)
 		require.InDeltaSlice(t, x, got, 1e-5) // shares of a value add up to it but for rounding
 	})
@@ -57,8 +63,16 @@ func TestTilesRefuse(t *testing.T) {
 	assert.ErrorContains(t, err, "0x9")
 	plan, err := Tiling{Latent: 4}.Plan(5, 3)
 	require.NoError(t, err)
-	_, err = plan.Join([][]float32{nil}, 1, 1)
-	assert.ErrorContains(t, err, "1 results of 2 tiles")
-	_, err = plan.Join([][]float32{make([]float32, 12), nil}, 1, 1)
-	assert.ErrorContains(t, err, "tile 1 has 0 values, expected 3")
+	one := Planes{N: 1, Unit: 1}
+	_, err = plan.Run(make([]float32, 14), one, one, nil)
+	assert.ErrorContains(t, err, "14 values, expected 15")
+	_, err = plan.Run(make([]float32, 15), one, one, func(t Tile, x []float32) ([]float32, error) { return x[:3], nil })
+	assert.ErrorContains(t, err, "tile 1 of 2 has 3 values, expected 12")
+	_, err = plan.Run(make([]float32, 15), one, one, func(t Tile, x []float32) ([]float32, error) {
+		if t.Y > 0 {
+			return nil, errors.New("no")
+		}
+		return x, nil
+	})
+	assert.EqualError(t, err, "tile 2 of 2: no")
 }

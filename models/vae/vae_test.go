@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/models/internal/modeltest"
 	"saccade/ops"
-	"saccade/weights"
 )
 
 // The published autoencoders have as many parameters as diffusers says.
@@ -18,28 +18,13 @@ func TestParameters(t *testing.T) {
 	assert.Equal(t, 8, c.Reduction())
 	m, err := New(ops.NewBuilder(nil, gpu.F16), c)
 	require.NoError(t, err)
-	assert.Equal(t, 83_653_863, parameters(t, m))
+	assert.Equal(t, 83_653_863, modeltest.Parameters(t, m))
 
 	tiny, err := ParseTiny([]byte(`{"_class_name": "AutoencoderTiny"}`)) // madebyollin/taesd
 	require.NoError(t, err)
 	small, err := NewTiny(ops.NewBuilder(nil, gpu.F16), tiny)
 	require.NoError(t, err)
-	assert.Equal(t, 2_445_063, parameters(t, small))
-}
-
-func parameters(t *testing.T, model any) int {
-	t.Helper()
-	total := 0
-	require.NoError(t, weights.Walk(model, func(_ string, module weights.Module) {
-		for _, p := range module.Params() {
-			n := 1
-			for _, d := range p.Shape {
-				n *= d
-			}
-			total += n
-		}
-	}))
-	return total
+	assert.Equal(t, 2_445_063, modeltest.Parameters(t, small))
 }
 
 // What is not supported is refused by its name.

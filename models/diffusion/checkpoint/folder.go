@@ -50,11 +50,13 @@ func variants(safetensors, torch string) []string {
 // tokenizerFiles are those that package tokenizer reads of a CLIP's.
 var tokenizerFiles = []string{"tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"}
 
-// wanted are the files to fetch from the hub, as weights.Resolve takes them.
-func (p *Pipeline) wanted() []string {
+// wanted are the files to fetch from the hub for some parts, nil: all, as
+// weights.Resolve takes them.
+func (p *Pipeline) wanted(parts []string) []string {
 	var files []string
 	for _, name := range p.Parts() {
 		switch {
+		case parts != nil && !slices.Contains(parts, name):
 		case isTokenizer(name):
 			files = append(files, wantedTokenizer(name+"/")...)
 		case name == Scheduler:

@@ -44,14 +44,15 @@ var (
 // Classes are the pipelines that are supported, as diffusers names them.
 func Classes() []string { return slices.Sorted(maps.Keys(pipelines)) }
 
-// openIndex makes a pipeline of a folder's model_index.json.
-func openIndex(f folder, name string) (*Pipeline, error) {
+// openIndex makes a pipeline of a folder's model_index.json, of which nothing
+// but some parts is wanted; nil: all.
+func openIndex(f folder, name string, parts []string) (*Pipeline, error) {
 	text, err := fs.ReadFile(f.fsys, indexName)
 	if err != nil {
 		return nil, noIndex(err)
 	}
 	p := &Pipeline{Name: name, Index: text}
-	if f.of, err = p.parse(); err != nil {
+	if f.of, err = p.parse(parts != nil); err != nil {
 		return nil, fmt.Errorf("%s: %w", indexName, err)
 	}
 	p.layout = f
@@ -66,8 +67,9 @@ func noIndex(err error) error {
 	return err
 }
 
-// parse reads the index: the parts' classes.
-func (p *Pipeline) parse() (map[string]string, error) {
+// parse reads the index: the parts' classes. With some the pipeline may be of any
+// class and lack parts: only some are wanted, which Part finds or not.
+func (p *Pipeline) parse(some bool) (map[string]string, error) {
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(p.Index, &all); err != nil {
 		return nil, err
@@ -76,7 +78,7 @@ func (p *Pipeline) parse() (map[string]string, error) {
 		return nil, fmt.Errorf("it names no _class_name; expected one of %s", strings.Join(Classes(), ", "))
 	}
 	needed, ok := pipelines[p.Class]
-	if !ok {
+	if !ok && !some {
 		return nil, fmt.Errorf("pipelines of class %s are not supported; there are %s", p.Class, strings.Join(Classes(), ", "))
 	}
 	var flags struct {
@@ -99,7 +101,7 @@ func (p *Pipeline) parse() (map[string]string, error) {
 		}
 	}
 	for _, name := range needed {
-		if classes[name] == "" {
+		if classes[name] == "" && !some {
 			return nil, fmt.Errorf("it names no %s, which a %s has to have", name, p.Class)
 		}
 	}

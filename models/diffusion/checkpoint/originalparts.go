@@ -63,22 +63,7 @@ func openVAE(src weights.Source, side int, scale float64) (weights.Source, map[s
 		"act_fn": "silu", "norm_num_groups": 32, "scaling_factor": scale,
 		"use_quant_conv": checkpoint.Has(of, "quant_conv.weight"), "use_post_quant_conv": checkpoint.Has(of, "post_quant_conv.weight"),
 	}
-	return matrices(named), config, nil
-}
-
-// matrices shows an autoencoder's attention as matrices. Nothing is copied.
-func matrices(src weights.Source) weights.Source {
-	var flat []*weights.Tensor
-	for _, name := range src.Names() {
-		if !strings.Contains(name, ".attentions.0.to_") || !strings.HasSuffix(name, ".weight") {
-			continue
-		}
-		if t, ok := src.Tensor(name); ok && len(t.Shape) > 2 && t.Len() == t.Shape[0]*t.Shape[1] {
-			t.Shape = t.Shape[:2]
-			flat = append(flat, t)
-		}
-	}
-	return weights.With(src, flat...)
+	return checkpoint.Matrices(named, "to_q", "to_k", "to_v", "to_out.0"), config, nil
 }
 
 // openCLIPRules bring a text encoder of OpenCLIP to transformers' names.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -34,6 +35,10 @@ type Options struct {
 	// for, such as epsilon for Stable Diffusion 2's of 512×512 pixels: it can't
 	// be told from the tensors. Folders say it themselves.
 	PredictionType string
+
+	// Parts are those that will be asked for; nil: all. The others of a folder are
+	// not fetched and need not be there, nor need its pipeline be a supported one.
+	Parts []string
 }
 
 // Pipeline is an open checkpoint of a diffusion pipeline. Its methods can be
@@ -115,25 +120,49 @@ func open(ctx context.Context, src string, hub *weights.Hub, o Options) (*Pipeli
 	if o.PredictionType != "" {
 		return nil, fmt.Errorf("a prediction type (%s) is for single files; a folder's scheduler_config.json says its own", o.PredictionType)
 	}
-	p, err := openFolder(path, src)
+	p, err := openFolder(path, src, o.Parts)
 	if err != nil || path == src {
 		return p, err
 	}
 	// The index is asked for again, so that all files are of one commit.
-	if path, err = weights.Resolve(ctx, src, hub, append([]string{indexName}, p.wanted()...)...); err != nil {
+	if path, err = weights.Resolve(ctx, src, hub, append([]string{indexName}, p.wanted(o.Parts)...)...); err != nil {
 		return nil, err
 	}
-	return openFolder(path, src)
+	return openFolder(path, src, o.Parts)
 }
 
-func openFolder(path, name string) (*Pipeline, error) {
-	return openIndex(folder{fsys: os.DirFS(path), path: path}, name)
+func openFolder(path, name string, parts []string) (*Pipeline, error) {
+	return openIndex(folder{fsys: os.DirFS(path), path: path}, name, parts)
+}
+
+// Whole says whether src is a whole pipeline as [Open] takes it, and not a part
+// alone: a folder or a model of the hub with model_index.json, or a file that has
+// tensors of a pipeline in a single file. What can't be read is none.
+func Whole(ctx context.Context, src string, hub *weights.Hub) bool {
+	if hub == nil {
+		hub = weights.HubFromEnv()
+	}
+	path, err := weights.Resolve(ctx, src, hub, indexName+"?")
+	if err != nil {
+		return false
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		_, err := os.Stat(filepath.Join(path, indexName))
+		return err == nil
+	}
+	c, err := weights.Open(path)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	prefixes := append(towerPrefixes(), unetPrefix, vaePrefix)
+	return slices.ContainsFunc(prefixes, func(prefix string) bool { return hasPart(c, prefix) })
 }
 
 // OpenFS opens the pipeline whose folder fsys is, such as an embedded one. Its
 // tensors are read into memory. name stands for it in messages.
 func OpenFS(fsys fs.FS, name string) (*Pipeline, error) {
-	p, err := openIndex(folder{fsys: fsys}, name)
+	p, err := openIndex(folder{fsys: fsys}, name, nil)
 	if err != nil {
 		return nil, fmt.Errorf("open pipeline %s: %w", name, err)
 	}

@@ -244,6 +244,48 @@ func TestHub(t *testing.T) {
 	require.NoError(t, openAll("org/name", hub), "the cache has it all")
 }
 
+// Of a pipeline of which a part is wanted that part alone is fetched, whatever the
+// pipeline is.
+func TestSomeParts(t *testing.T) {
+	files := stableDiffusion(t)
+	files["model_index.json"] = []byte(`{"_class_name": "AnyPipeline", "vae": ["diffusers", "AutoencoderKL"], "unet": ["diffusers", "UNet2DConditionModel"]}`)
+	hub, fetched := fakeHub(t, files)
+	p, err := Open(context.Background(), "org/name", hub, Options{Parts: []string{VAE}})
+	require.NoError(t, err)
+	defer p.Close()
+	assert.Equal(t, float32(3), valueOf(t, p, VAE))
+	assert.Equal(t, []string{"model_index.json", "vae/config.json", "vae/diffusion_pytorch_model.fp16.safetensors"}, fetched())
+
+	_, err = Open(context.Background(), "org/name", hub, Options{})
+	assert.ErrorContains(t, err, "pipelines of class AnyPipeline are not supported")
+	p, err = Open(context.Background(), "org/name", hub, Options{Parts: []string{TextEncoder}})
+	require.NoError(t, err)
+	defer p.Close()
+	_, err = p.Part(TextEncoder)
+	assert.EqualError(t, err, "pipeline org/name (AnyPipeline) has no part text_encoder; it has unet, vae")
+}
+
+func TestWhole(t *testing.T) {
+	files := stableDiffusion(t)
+	dir := onDisk(t, files)
+	hub, _ := fakeHub(t, files)
+	alone := oneTensor(t, 1)
+	for src, want := range map[string]bool{
+		dir:                               true,
+		"org/name":                        true,
+		writeSingle(t, "sd1.ckpt"):        true,
+		writeSingle(t, "sd2.safetensors"): true,
+		filepath.Join(dir, "vae"):         false,
+		filepath.Join(dir, "vae", "diffusion_pytorch_model.fp16.safetensors"): false,
+		filepath.Join(dir, "model_index.json"):                                false,
+		filepath.Join(dir, "none"):                                            false,
+	} {
+		assert.Equal(t, want, Whole(context.Background(), src, hub), src)
+	}
+	hub, _ = fakeHub(t, map[string][]byte{"config.json": []byte("{}"), "diffusion_pytorch_model.safetensors": alone})
+	assert.False(t, Whole(context.Background(), "org/name", hub))
+}
+
 func TestBadHub(t *testing.T) {
 	files := stableDiffusion(t)
 	delete(files, "vae/diffusion_pytorch_model.fp16.safetensors")

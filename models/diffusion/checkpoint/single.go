@@ -93,7 +93,7 @@ func openSingle(ctx context.Context, path, name string, hub *weights.Hub, o Opti
 	})
 	p := &Pipeline{Name: name, layout: s, closers: []func() error{c.Close}}
 	if p.Index, err = s.index(); err == nil {
-		_, err = p.parse()
+		_, err = p.parse(false)
 	}
 	if err != nil {
 		c.Close()
@@ -102,17 +102,30 @@ func openSingle(ctx context.Context, path, name string, hub *weights.Hub, o Opti
 	return p, nil
 }
 
+// hasPart says that a file has tensors of a part, by its prefix.
+func hasPart(src weights.Source, prefix string) bool {
+	return slices.ContainsFunc(src.Names(), func(name string) bool { return strings.HasPrefix(name, prefix) })
+}
+
+// towerPrefixes are those of all text encoders.
+func towerPrefixes() []string {
+	var prefixes []string
+	for _, p := range publications {
+		for _, t := range p.towers {
+			prefixes = append(prefixes, t.prefix)
+		}
+	}
+	return prefixes
+}
+
 // describe tells which publication a file is of.
 func describe(src weights.Source) (*single, error) {
 	s := &single{src: src}
-	has := func(prefix string) bool {
-		return slices.ContainsFunc(src.Names(), func(name string) bool { return strings.HasPrefix(name, prefix) })
-	}
 	i := slices.IndexFunc(publications, func(p publication) bool {
-		return !slices.ContainsFunc(p.towers, func(t tower) bool { return !has(t.prefix) })
+		return !slices.ContainsFunc(p.towers, func(t tower) bool { return !hasPart(src, t.prefix) })
 	})
-	if !has(unetPrefix) || i < 0 || !has(vaePrefix) {
-		return nil, unknown(src, has)
+	if !hasPart(src, unetPrefix) || i < 0 || !hasPart(src, vaePrefix) {
+		return nil, unknown(src)
 	}
 	s.publication = publications[i]
 	var err error
@@ -151,7 +164,7 @@ var foreignFiles = []struct{ part, what string }{
 }
 
 // unknown is the error for a file that is no pipeline: what was found in it.
-func unknown(src weights.Source, has func(string) bool) error {
+func unknown(src weights.Source) error {
 	names := src.Names()
 	for _, f := range foreignFiles {
 		for _, name := range names {
@@ -162,18 +175,12 @@ func unknown(src weights.Source, has func(string) bool) error {
 	}
 	var lacks []string
 	for _, part := range []struct{ prefix, what string }{{unetPrefix, "the UNet"}, {vaePrefix, "the autoencoder"}} {
-		if !has(part.prefix) {
+		if !hasPart(src, part.prefix) {
 			lacks = append(lacks, part.prefix+"… ("+part.what+")")
 		}
 	}
 	if len(lacks) == 0 {
-		var prefixes []string
-		for _, p := range publications {
-			for _, t := range p.towers {
-				prefixes = append(prefixes, t.prefix+"…")
-			}
-		}
-		lacks = append(lacks, "text encoder ("+strings.Join(prefixes, ", ")+")")
+		lacks = append(lacks, "text encoder ("+strings.Join(towerPrefixes(), "…, ")+"…)")
 	}
 	return fmt.Errorf("it is no pipeline in a single file: among its %d tensors is no %s; its first are [%s]", len(names), strings.Join(lacks, ", no "), strings.Join(names[:min(3, len(names))], ", "))
 }

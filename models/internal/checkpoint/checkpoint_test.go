@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -52,6 +53,26 @@ func TestPair(t *testing.T) {
 	for _, text := range []string{`"7"`, "[]", "[1,2,3]"} {
 		var p Pair
 		assert.ErrorContains(t, json.Unmarshal([]byte(text), &p), "neither a size nor")
+	}
+}
+
+// square is a checkpoint whose tensors are 2×2 convolutions of 1×1.
+type square []string
+
+func (s square) Names() []string { return s }
+
+func (s square) Tensor(name string) (*weights.Tensor, bool) {
+	t, err := weights.FromFloat32s(name, []float32{1, 2, 3, 4}, 2, 2, 1, 1)
+	return t, err == nil && slices.Contains(s, name)
+}
+
+func TestMatrices(t *testing.T) {
+	src := Matrices(square{"a.to_q.weight", "a.to_out.0.weight", "a.conv.weight", "to_q.weights"}, "to_q", "to_out.0")
+	for name, rank := range map[string]int{"a.to_q.weight": 2, "a.to_out.0.weight": 2, "a.conv.weight": 4, "to_q.weights": 4} {
+		got, ok := src.Tensor(name)
+		require.True(t, ok)
+		assert.Len(t, got.Shape, rank, name)
+		assert.Equal(t, 4, got.Len())
 	}
 }
 

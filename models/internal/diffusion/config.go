@@ -2,6 +2,7 @@ package diffusion
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,6 +40,14 @@ func (l Ints) Of(name string, n int) ([]int, error) {
 		return slices.Clone(l), nil
 	}
 	return nil, fmt.Errorf("config.json: %s has %d values, expected one or one for each of the %d blocks", name, len(l), n)
+}
+
+// Configured refuses a checkpoint without a config.json.
+func Configured(config []byte) error {
+	if config == nil {
+		return errors.New("there is no config.json beside the checkpoint, which tells the blocks; give the folder that holds both")
+	}
+	return nil
 }
 
 // OneOf refuses a value of a key of the config that is not supported.

@@ -1,8 +1,7 @@
 package diffusion
 
 import (
-	"regexp"
-
+	"saccade/models/internal/checkpoint"
 	"saccade/weights"
 )
 
@@ -24,22 +23,8 @@ var Names = []weights.Rule{
 	{From: "**.proj_attn.*", To: "**.to_out.*"},
 }
 
-// projections are the weights that some checkpoints hold as 1×1 convolutions and
-// others as matrices.
-var projections = regexp.MustCompile(`\.(proj_in|proj_out|query|key|value|proj_attn|to_[qkv]|to_out\.0)\.weight$`)
-
 // Renamed shows a checkpoint of diffusers under the names of this package, and
 // projections that are 1×1 convolutions as the matrices that they are.
 func Renamed(src weights.Source) weights.Source {
-	var matrices []*weights.Tensor
-	for _, name := range src.Names() {
-		if !projections.MatchString(name) {
-			continue
-		}
-		if t, ok := src.Tensor(name); ok && len(t.Shape) == 4 && t.Shape[2] == 1 && t.Shape[3] == 1 {
-			t.Shape = t.Shape[:2]
-			matrices = append(matrices, t)
-		}
-	}
-	return weights.Rename(weights.With(src, matrices...), Names)
+	return weights.Rename(checkpoint.Matrices(src, "proj_in", "proj_out", "query", "key", "value", "proj_attn", "to_q", "to_k", "to_v", "to_out.0"), Names)
 }
