@@ -30,6 +30,20 @@ func write(t *testing.T, path string, m image.Image) {
 	require.NoError(t, f.Close())
 }
 
+// read reads a picture; nil if there is none.
+func read(t *testing.T, path string) image.Image {
+	t.Helper()
+	f, err := os.Open(path)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	require.NoError(t, err)
+	defer f.Close()
+	m, err := png.Decode(f)
+	require.NoError(t, err)
+	return m
+}
+
 // keep writes a picture for people to look at, into the folder SCREENSHOTS if it is set.
 func keep(t *testing.T, m image.Image) {
 	if dir := os.Getenv("SCREENSHOTS"); dir != "" {

@@ -54,7 +54,7 @@ func (v *Viewer) Run(ctx context.Context, d *gpu.Device) error {
 	defer w.Destroy()
 	surface, err := d.NewSurface(native(w.Window), Source)
 	if err != nil {
-		return err
+		return noWindow(err.Error())
 	}
 	defer surface.Close()
 	return w.show(ctx, surface)
