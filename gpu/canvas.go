@@ -22,11 +22,11 @@ type Canvas struct {
 
 const canvasFormat = wgpu.TextureFormat_RGBA8Unorm
 
-// NewCanvas makes a canvas; wgsl is shaders' view.wgsl.
-func (d *Device) NewCanvas(wgsl string) (*Canvas, error) {
+// NewCanvas makes a canvas.
+func (d *Device) NewCanvas(source ViewSource) (*Canvas, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	p, err := d.newPainter(wgsl)
+	p, err := d.newPainter(source)
 	if err != nil {
 		return nil, err
 	}

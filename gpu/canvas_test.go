@@ -16,11 +16,8 @@ import (
 	"saccade/shaders"
 )
 
-func viewShader(t *testing.T) string {
-	t.Helper()
-	text, err := shaders.Source("view", shaders.Spec{})
-	require.NoError(t, err)
-	return text
+func viewSource(constants map[string]int) (string, error) {
+	return shaders.Source("view", shaders.Spec{Const: constants})
 }
 
 // picture makes a state of random values, of which some lie beyond -1 to 1.
@@ -208,7 +205,7 @@ func randomImage(w, h int) *image.RGBA {
 
 func TestCanvasDrawsAsItsTwin(t *testing.T) {
 	d := openTest(t, Options{})
-	c, err := d.NewCanvas(viewShader(t))
+	c, err := d.NewCanvas(viewSource)
 	require.NoError(t, err)
 	defer c.Close()
 	halves, hv := picture(t, d, F16, 2, 13, 9, 3)
@@ -239,7 +236,7 @@ func TestCanvasDrawsAsItsTwin(t *testing.T) {
 // A heat map may stand anywhere in a tensor, as a row of attention does.
 func TestCanvasDrawsHeatOfATensor(t *testing.T) {
 	d := openTest(t, Options{})
-	c, err := d.NewCanvas(viewShader(t))
+	c, err := d.NewCanvas(viewSource)
 	require.NoError(t, err)
 	defer c.Close()
 	x, _ := picture(t, d, F16, 1, 8, 8, 3)
@@ -261,7 +258,7 @@ func TestCanvasDrawsHeatOfATensor(t *testing.T) {
 
 func TestCanvasRefusesWhatItCannotDraw(t *testing.T) {
 	d := openTest(t, Options{})
-	c, err := d.NewCanvas(viewShader(t))
+	c, err := d.NewCanvas(viewSource)
 	require.NoError(t, err)
 	defer c.Close()
 	x, _ := picture(t, d, F16, 1, 4, 4, 3)
@@ -291,7 +288,7 @@ func TestCanvasRefusesWhatItCannotDraw(t *testing.T) {
 func TestCanvasLeavesNothing(t *testing.T) {
 	d := openTest(t, Options{})
 	before := d.Stats().Buffers
-	c, err := d.NewCanvas(viewShader(t))
+	c, err := d.NewCanvas(viewSource)
 	require.NoError(t, err)
 	for range 20 { // each with another image: those before it go
 		_, err := c.Draw(50, 50, color.RGBA{}, []Quad{{At: image.Rect(0, 0, 9, 9), Image: randomImage(9, 9)}})

@@ -7,37 +7,45 @@ import (
 	"github.com/rajveermalviya/go-webgpu/wgpu"
 )
 
+// ViewSource is the text of shaders' view.wgsl with constants set.
+type ViewSource func(constants map[string]int) (string, error)
+
 // painter draws quads into textures. Every method is called with d.mu held.
 type painter struct {
 	d      *Device
-	k      *Kernel
-	module *wgpu.ShaderModule
+	source ViewSource
+	k      *Kernel // what all shapes declare
 	layout *wgpu.BindGroupLayout
 	pl     *wgpu.PipelineLayout
-	pipes  map[wgpu.TextureFormat]*wgpu.RenderPipeline
+	pipes  map[painting]*wgpu.RenderPipeline
 	params *buffer         // paramStride bytes a quad
 	hosted map[any]*buffer // what of the latest drawing came from the host, by its owner
 }
 
-// newPainter compiles view.wgsl, whose text the caller has.
-func (d *Device) newPainter(wgsl string) (*painter, error) {
-	k, err := parseBindings("view", "", wgsl)
+// painting is what needs a pipeline of its own.
+type painting struct {
+	shape  shape
+	format wgpu.TextureFormat
+}
+
+func (d *Device) newPainter(source ViewSource) (*painter, error) {
+	text, err := source(nil)
 	if err != nil {
 		return nil, err
 	}
-	p := &painter{d: d, k: k, pipes: map[wgpu.TextureFormat]*wgpu.RenderPipeline{}, hosted: map[any]*buffer{}}
-	if err := p.compile(); err != nil {
+	k, err := parseBindings("view", "", text)
+	if err != nil {
+		return nil, err
+	}
+	p := &painter{d: d, source: source, k: k, pipes: map[painting]*wgpu.RenderPipeline{}, hosted: map[any]*buffer{}}
+	if err := p.makeLayout(); err != nil {
 		p.release()
-		return nil, fmt.Errorf("compiling shader view: %s", oneLine(err))
+		return nil, fmt.Errorf("shader view: %s", oneLine(err))
 	}
 	return p, nil
 }
 
-func (p *painter) compile() (err error) {
-	if p.module, err = p.d.dev.CreateShaderModule(&wgpu.ShaderModuleDescriptor{
-		Label: p.k.Name, WGSLDescriptor: &wgpu.ShaderModuleWGSLDescriptor{Code: p.k.WGSL}}); err != nil {
-		return err
-	}
+func (p *painter) makeLayout() (err error) {
 	entries := []wgpu.BindGroupLayoutEntry{{Binding: 0, Visibility: wgpu.ShaderStage_Vertex | wgpu.ShaderStage_Fragment,
 		Buffer: wgpu.BufferBindingLayout{Type: wgpu.BufferBindingType_Uniform}}}
 	for _, b := range p.k.Bindings {
@@ -51,25 +59,35 @@ func (p *painter) compile() (err error) {
 	return err
 }
 
-// pipeline is that for textures of a format.
-func (p *painter) pipeline(format wgpu.TextureFormat) (*wgpu.RenderPipeline, error) {
-	if pipe, ok := p.pipes[format]; ok {
+// pipeline compiles what a quad needs, or returns what an earlier call compiled.
+func (p *painter) pipeline(of painting) (*wgpu.RenderPipeline, error) {
+	if pipe, ok := p.pipes[of]; ok {
 		return pipe, nil
 	}
+	text, err := p.source(of.shape.constants())
+	if err != nil {
+		return nil, err
+	}
+	module, err := p.d.dev.CreateShaderModule(&wgpu.ShaderModuleDescriptor{
+		Label: p.k.Name, WGSLDescriptor: &wgpu.ShaderModuleWGSLDescriptor{Code: text}})
+	if err != nil {
+		return nil, fmt.Errorf("compiling shader view: %s", oneLine(err))
+	}
+	defer module.Release()
 	over := wgpu.BlendComponent{Operation: wgpu.BlendOperation_Add, SrcFactor: wgpu.BlendFactor_One, DstFactor: wgpu.BlendFactor_OneMinusSrcAlpha}
 	pipe, err := p.d.dev.CreateRenderPipeline(&wgpu.RenderPipelineDescriptor{
 		Label:       p.k.Name,
 		Layout:      p.pl,
-		Vertex:      wgpu.VertexState{Module: p.module, EntryPoint: "corner"},
+		Vertex:      wgpu.VertexState{Module: module, EntryPoint: "corner"},
 		Primitive:   wgpu.PrimitiveState{Topology: wgpu.PrimitiveTopology_TriangleStrip},
 		Multisample: wgpu.MultisampleState{Count: 1, Mask: 0xffffffff},
-		Fragment: &wgpu.FragmentState{Module: p.module, EntryPoint: "paint", Targets: []wgpu.ColorTargetState{
-			{Format: format, Blend: &wgpu.BlendState{Color: over, Alpha: over}, WriteMask: wgpu.ColorWriteMask_All}}},
+		Fragment: &wgpu.FragmentState{Module: module, EntryPoint: "paint", Targets: []wgpu.ColorTargetState{
+			{Format: of.format, Blend: &wgpu.BlendState{Color: over, Alpha: over}, WriteMask: wgpu.ColorWriteMask_All}}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("compiling shader view: %s", oneLine(err))
 	}
-	p.pipes[format] = pipe
+	p.pipes[of] = pipe
 	return pipe, nil
 }
 
@@ -85,9 +103,6 @@ func (p *painter) release() {
 	}
 	if p.layout != nil {
 		p.layout.Release()
-	}
-	if p.module != nil {
-		p.module.Release()
 	}
 }
 
@@ -115,11 +130,8 @@ func (t target) linear() bool {
 
 // draw submits a drawing of quads, the later over the earlier, and then what after encodes.
 func (p *painter) draw(to target, ground color.RGBA, quads []Quad, after func(*wgpu.CommandEncoder) error) error {
-	pipe, err := p.pipeline(to.format)
-	if err != nil {
-		return err
-	}
 	shown := make([]Quad, 0, len(quads))
+	pipes := make([]*wgpu.RenderPipeline, 0, len(quads))
 	for _, q := range quads {
 		if err := q.check(); err != nil {
 			return err
@@ -128,7 +140,11 @@ func (p *painter) draw(to target, ground color.RGBA, quads []Quad, after func(*w
 			if q.Heat != nil && q.Heat.Values == nil && !q.Heat.Tensor.buf.alive() {
 				q.Heat = nil
 			}
-			shown = append(shown, q)
+			pipe, err := p.pipeline(painting{q.shape(to.linear()), to.format})
+			if err != nil {
+				return err
+			}
+			shown, pipes = append(shown, q), append(pipes, pipe)
 		}
 	}
 	if err := p.upload(to, shown); err != nil {
@@ -147,8 +163,8 @@ func (p *painter) draw(to target, ground color.RGBA, quads []Quad, after func(*w
 		pass := e.BeginRenderPass(&wgpu.RenderPassDescriptor{ColorAttachments: []wgpu.RenderPassColorAttachment{
 			{View: to.view, LoadOp: wgpu.LoadOp_Clear, StoreOp: wgpu.StoreOp_Store, ClearValue: clearing(ground, to.linear())}}})
 		defer pass.Release()
-		pass.SetPipeline(pipe)
-		for _, g := range groups {
+		for i, g := range groups {
+			pass.SetPipeline(pipes[i])
 			pass.SetBindGroup(0, g, nil)
 			pass.Draw(4, 1, 0, 0)
 		}
@@ -169,7 +185,7 @@ func (p *painter) upload(to target, quads []Quad) error {
 	all := make([]byte, len(quads)*paramStride)
 	used := map[any]bool{}
 	for i, q := range quads {
-		raw, err := p.k.encode(q.params(to.w, to.h, to.linear()))
+		raw, err := p.k.encode(q.params(to.w, to.h))
 		if err != nil {
 			return err
 		}

@@ -112,35 +112,77 @@ func (h *Heat) check() error {
 	return nil
 }
 
-// params are view.wgsl's, for a drawing of w×h pixels.
-func (q *Quad) params(w, h int, linear bool) Params {
-	columns, rows := q.size()
-	part := q.Part
-	if part == (Rect{}) {
-		part = Rect{0, 0, float32(columns), float32(rows)}
+// shape is the constants of view.wgsl that a quad takes: a pipeline each.
+type shape struct{ kind, channels, smooth, average, heat, linear int }
+
+func (s shape) constants() map[string]int {
+	return map[string]int{"KIND": s.kind, "CHANNELS": s.channels, "SMOOTH": s.smooth, "AVERAGE": s.average, "HEAT": s.heat, "LINEAR": s.linear}
+}
+
+// shape of a quad in a texture that stores linear light, or not.
+func (q *Quad) shape(linear bool) shape {
+	s := shape{kind: kindColor, channels: 3, linear: number(linear)}
+	switch {
+	case q.Picture != nil:
+		s.kind, s.channels = kindOf(q.Picture.Type), q.Picture.Shape[3]
+	case q.Image != nil:
+		s.kind = kindBytes
+	default:
+		return s
 	}
+	part := q.part()
+	s.smooth = number(q.Smooth)
+	s.average = number(part.W > float32(q.At.Dx())*1.001 || part.H > float32(q.At.Dy())*1.001)
+	if q.Heat != nil {
+		s.heat = q.Heat.kind()
+	}
+	return s
+}
+
+func number(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// part is what is shown of the picture.
+func (q *Quad) part() Rect {
+	if q.Part != (Rect{}) {
+		return q.Part
+	}
+	w, h := q.size()
+	return Rect{0, 0, float32(w), float32(h)}
+}
+
+func (h *Heat) kind() int {
+	if h.Values != nil {
+		return kindFloats
+	}
+	return kindOf(h.Tensor.Type)
+}
+
+// params are view.wgsl's, for a drawing of w×h pixels.
+func (q *Quad) params(w, h int) Params {
+	columns, rows := q.size()
+	part := q.part()
 	p := Params{
 		"window_w": w, "window_h": h, "x": q.At.Min.X, "y": q.At.Min.Y, "w": q.At.Dx(), "h": q.At.Dy(),
 		"part_x": part.X, "part_y": part.Y, "part_w": part.W, "part_h": part.H,
 		"red": float32(q.Color.R) / 255, "green": float32(q.Color.G) / 255, "blue": float32(q.Color.B) / 255, "alpha": float32(q.Color.A) / 255,
-		"low": q.Low, "high": q.High, "smoothed": q.Smooth, "linear": linear,
-		"kind": kindColor, "first": 0, "columns": columns, "rows": rows, "stride": 1, "channels": 1,
-		"heat_kind": 0, "heat_first": 0, "heat_step": 1, "heat_columns": 1, "heat_rows": 1, "heat_low": 0, "heat_high": 1,
+		"low": q.Low, "high": q.High, "first": 0, "columns": columns, "rows": rows, "stride": 1,
+		"heat_first": 0, "heat_step": 1, "heat_columns": 1, "heat_rows": 1, "heat_low": 0, "heat_high": 1,
 	}
 	if q.Low == 0 && q.High == 0 {
 		p["low"], p["high"] = -1, 1
 	}
 	if t := q.Picture; t != nil {
-		p["kind"], p["stride"], p["channels"] = kindOf(t.Type), t.Stride(), t.Shape[3]
-		p["first"] = q.Index * rows * columns * t.Stride()
-	} else if q.Image != nil {
-		p["kind"] = kindBytes
+		p["stride"], p["first"] = t.Stride(), q.Index*rows*columns*t.Stride()
 	}
 	if m := q.Heat; m != nil {
-		p["heat_kind"], p["heat_columns"], p["heat_rows"] = kindFloats, m.Columns, m.Rows
-		p["heat_low"], p["heat_high"] = m.Low, m.High
+		p["heat_columns"], p["heat_rows"], p["heat_low"], p["heat_high"] = m.Columns, m.Rows, m.Low, m.High
 		if m.Values == nil {
-			p["heat_kind"], p["heat_first"], p["heat_step"] = kindOf(m.Tensor.Type), m.First, m.Step
+			p["heat_first"], p["heat_step"] = m.First, m.Step
 		}
 	}
 	return p

@@ -46,15 +46,15 @@ type Surface struct {
 	chain  *wgpu.SwapChain
 }
 
-// NewSurface takes a window's handles; wgsl is shaders' view.wgsl.
-func (d *Device) NewSurface(n Native, wgsl string) (*Surface, error) {
+// NewSurface takes a window's handles.
+func (d *Device) NewSurface(n Native, source ViewSource) (*Surface, error) {
 	desc, err := n.descriptor()
 	if err != nil {
 		return nil, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	p, err := d.newPainter(wgsl)
+	p, err := d.newPainter(source)
 	if err != nil {
 		return nil, err
 	}

@@ -3,31 +3,36 @@
 // The rectangle stands at x, y, w, h in the window's pixels, y downwards, and
 // shows the part part_x, part_y, part_w, part_h of a picture, in the picture's
 // pixels. Colours are premultiplied by their alpha and blended over what is
-// there. By kind the picture is
+// there. By KIND the picture is
 //
 //	0  the plain colour red, green, blue, alpha
 //	1  an activation of halves: columns × rows pixels, stride elements apart,
-//	   from element first on; one or three channels from low to high
+//	   from element first on; one or three CHANNELS from low to high
 //	2  the same of floats
 //	3  pixels of four bytes: red, green, blue, alpha
 //
-// A picture that is shown smaller than it is, is averaged. If heat_kind is not 0,
-// heat_columns × heat_rows values of that kind, heat_step elements apart from
-// element heat_first on, are interpolated over the whole picture and laid on it
-// in viridis from heat_low to heat_high; the picture is grey there.
+// If HEAT is not 0, heat_columns × heat_rows values of that kind, heat_step
+// elements apart from element heat_first on, are interpolated over the whole
+// picture and laid on it in viridis from heat_low to heat_high; the picture is
+// grey there.
 //
 // bindings: 1 data, the picture; 2 heat, the values. A draw is four vertices, a
 // triangle strip.
+const KIND = 0u;
+const CHANNELS = 3u;
+const SMOOTH = 0u; // 1: interpolate between pixels
+const AVERAGE = 0u; // 1: the picture is shown smaller than it is
+const HEAT = 0u;
+const LINEAR = 0u; // 1: the window stores linear light, in an sRGB format
+
 struct Params {
   window_w: f32, window_h: f32,
   x: f32, y: f32, w: f32, h: f32,
   part_x: f32, part_y: f32, part_w: f32, part_h: f32,
   red: f32, green: f32, blue: f32, alpha: f32,
   low: f32, high: f32,
-  kind: u32, first: u32, columns: u32, rows: u32, stride: u32, channels: u32,
-  smoothed: u32, // interpolate between pixels
-  linear: u32, // the window stores linear light: an sRGB format
-  heat_kind: u32, heat_first: u32, heat_step: u32, heat_columns: u32, heat_rows: u32,
+  first: u32, columns: u32, rows: u32, stride: u32,
+  heat_first: u32, heat_step: u32, heat_columns: u32, heat_rows: u32,
   heat_low: f32, heat_high: f32,
 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -42,15 +47,19 @@ fn corner(@builtin(vertex_index) i: u32) -> @builtin(position) vec4<f32> {
   return vec4<f32>(2.0 * at.x / p.window_w - 1.0, 1.0 - 2.0 * at.y / p.window_h, 0.0, 1.0);
 }
 
-fn half_of(word: u32, i: u32) -> f32 {
-  let both = unpack2x16float(word);
-  return select(both.x, both.y, (i & 1u) == 1u);
+// halves are the three from element i on.
+fn halves(i: u32) -> vec3<f32> {
+  let a = unpack2x16float(data[i >> 1u]);
+  if (CHANNELS == 1u) { return vec3<f32>(select(a.x, a.y, (i & 1u) == 1u)); }
+  let b = unpack2x16float(data[(i >> 1u) + 1u]);
+  return select(vec3<f32>(a, b.x), vec3<f32>(a.y, b), (i & 1u) == 1u);
 }
 
-// element i of the picture.
-fn element(i: u32) -> f32 {
-  if (p.kind == 1u) { return half_of(data[i >> 1u], i); }
-  return bitcast<f32>(data[i]);
+// floats are the three from element i on.
+fn floats(i: u32) -> vec3<f32> {
+  let a = bitcast<f32>(data[i]);
+  if (CHANNELS == 1u) { return vec3<f32>(a); }
+  return vec3<f32>(a, bitcast<f32>(data[i + 1u]), bitcast<f32>(data[i + 2u]));
 }
 
 // pixel x, y, the outermost beyond the edges.
@@ -58,15 +67,15 @@ fn pixel(x: i32, y: i32) -> vec4<f32> {
   let column = u32(clamp(x, 0, i32(p.columns) - 1));
   let row = u32(clamp(y, 0, i32(p.rows) - 1));
   let at = p.first + (row * p.columns + column) * p.stride;
-  if (p.kind == 3u) { return unpack4x8unorm(data[at]); }
-  var c = vec3<f32>(element(at));
-  if (p.channels == 3u) { c = vec3<f32>(c.x, element(at + 1u), element(at + 2u)); }
+  if (KIND == 3u) { return unpack4x8unorm(data[at]); }
+  var c: vec3<f32>;
+  if (KIND == 1u) { c = halves(at); } else { c = floats(at); }
   return vec4<f32>(clamp((c - vec3<f32>(p.low)) / (p.high - p.low), vec3<f32>(0.0), vec3<f32>(1.0)), 1.0);
 }
 
 // sample is the picture at a place in its pixels.
 fn sample(at: vec2<f32>) -> vec4<f32> {
-  if (p.smoothed == 0u) { return pixel(i32(floor(at.x)), i32(floor(at.y))); }
+  if (SMOOTH == 0u) { return pixel(i32(floor(at.x)), i32(floor(at.y))); }
   let base = floor(at - vec2<f32>(0.5));
   let f = at - vec2<f32>(0.5) - base;
   let x = i32(base.x);
@@ -78,6 +87,7 @@ fn sample(at: vec2<f32>) -> vec4<f32> {
 // average samples the pixels of the picture under one of the window, which is
 // span wide and high, at most 8 a side.
 fn average(at: vec2<f32>, span: vec2<f32>) -> vec4<f32> {
+  if (AVERAGE == 0u) { return sample(at); }
   let n = vec2<i32>(clamp(ceil(span - vec2<f32>(0.001)), vec2<f32>(1.0), vec2<f32>(8.0)));
   var sum = vec4<f32>(0.0);
   for (var y = 0; y < n.y; y++) {
@@ -91,7 +101,10 @@ fn average(at: vec2<f32>, span: vec2<f32>) -> vec4<f32> {
 
 fn cell(x: i32, y: i32) -> f32 {
   let i = p.heat_first + (u32(y) * p.heat_columns + u32(x)) * p.heat_step;
-  if (p.heat_kind == 1u) { return half_of(heat[i >> 1u], i); }
+  if (HEAT == 1u) {
+    let both = unpack2x16float(heat[i >> 1u]);
+    return select(both.x, both.y, (i & 1u) == 1u);
+  }
   return bitcast<f32>(heat[i]);
 }
 
@@ -133,17 +146,17 @@ fn light(c: vec4<f32>) -> vec4<f32> {
 @fragment
 fn paint(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
   var c = vec4<f32>(p.red, p.green, p.blue, p.alpha);
-  if (p.kind != 0u) {
+  if (KIND != 0u) {
     let part = vec2<f32>(p.part_w, p.part_h);
     let span = part / vec2<f32>(p.w, p.h);
     let at = vec2<f32>(p.part_x, p.part_y) + (position.xy - vec2<f32>(p.x, p.y)) * span;
     c = average(at, span);
-    if (p.heat_kind != 0u) {
+    if (HEAT != 0u) {
       let grey = dot(c.rgb, vec3<f32>(0.299, 0.587, 0.114));
       let map = viridis(warmth(at / vec2<f32>(f32(p.columns), f32(p.rows))));
       c = vec4<f32>(mix(vec3<f32>(grey), map, OPACITY), c.a);
     }
   }
-  if (p.linear != 0u) { c = light(c); }
+  if (LINEAR != 0u) { c = light(c); }
   return c;
 }

@@ -15,9 +15,7 @@ import (
 
 func canvas(t *testing.T, d *gpu.Device) *gpu.Canvas {
 	t.Helper()
-	text, err := Shader()
-	require.NoError(t, err)
-	c, err := d.NewCanvas(text)
+	c, err := d.NewCanvas(Source)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c
@@ -30,6 +28,20 @@ func write(t *testing.T, path string, m image.Image) {
 	require.NoError(t, err)
 	require.NoError(t, png.Encode(f, m))
 	require.NoError(t, f.Close())
+}
+
+// read reads a picture; nil if there is none.
+func read(t *testing.T, path string) image.Image {
+	t.Helper()
+	f, err := os.Open(path)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	require.NoError(t, err)
+	defer f.Close()
+	m, err := png.Decode(f)
+	require.NoError(t, err)
+	return m
 }
 
 // keep writes a picture for people to look at, into the folder SCREENSHOTS if it is set.

@@ -62,25 +62,27 @@ func fit(picture image.Point, place image.Rectangle) image.Rectangle {
 	return image.Rectangle{at, at.Add(image.Pt(w, h))}
 }
 
-// tile divides a place among n pictures of a shape, so that they become largest.
+// tile puts n pictures of a shape side by side in the middle of a place, in as
+// many columns as make them largest.
 func tile(n int, picture image.Point, place image.Rectangle, gap int) []image.Rectangle {
-	var best []image.Rectangle
-	bestArea := -1
-	for columns := 1; columns <= n; columns++ {
-		rows := (n + columns - 1) / columns
-		w := (place.Dx() - gap*(columns-1)) / columns
-		h := (place.Dy() - gap*(rows-1)) / rows
-		area := fit(picture, image.Rect(0, 0, max(0, w), max(0, h))).Size()
-		if area.X*area.Y <= bestArea {
-			continue
-		}
-		bestArea, best = area.X*area.Y, nil
-		for i := range n {
-			at := place.Min.Add(image.Pt(i%columns*(w+gap), i/columns*(h+gap)))
-			best = append(best, fit(picture, image.Rectangle{at, at.Add(image.Pt(w, h))}))
+	var size image.Point // of one picture
+	var columns, rows int
+	for c := 1; c <= n; c++ {
+		r := (n + c - 1) / c
+		room := image.Pt(max(0, place.Dx()-gap*(c-1))/c, max(0, place.Dy()-gap*(r-1))/r)
+		if s := fit(picture, image.Rectangle{Max: room}).Size(); c == 1 || s.X*s.Y > size.X*size.Y {
+			size, columns, rows = s, c, r
 		}
 	}
-	return best
+	step := size.Add(image.Pt(gap, gap))
+	all := image.Pt(columns*step.X-gap, rows*step.Y-gap)
+	corner := place.Min.Add(place.Size().Sub(all).Div(2))
+	out := make([]image.Rectangle, n)
+	for i := range out {
+		at := corner.Add(image.Pt(i%columns*step.X, i/columns*step.Y))
+		out[i] = image.Rectangle{at, at.Add(size)}
+	}
+	return out
 }
 
 // stripped chooses which of n thumbnails a strip shows that has room for some:

@@ -141,9 +141,7 @@ func TestTenThousandFramesLeaveNothing(t *testing.T) {
 	w, err := v.open()
 	require.NoError(t, err)
 	defer w.Destroy()
-	text, err := Shader()
-	require.NoError(t, err)
-	s, err := d.NewSurface(native(w.Window), text)
+	s, err := d.NewSurface(native(w.Window), Source)
 	require.NoError(t, err)
 	defer s.Close()
 	var stats gpu.Stats

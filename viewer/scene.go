@@ -136,7 +136,7 @@ func (s *scene) progress(l layout) {
 		s.fill(done, accent)
 	}
 	const hint = "? keys"
-	text, width := strings.Join(facts(s.view), "  ·  "), l.line.Dx()
+	text, width := strings.Join(facts(s.view), " · "), l.line.Dx()
 	if w := s.types.width(plain, hint); s.types.width(plain, text)+l.margin+w <= width {
 		s.text(plain, hint, image.Pt(l.line.Max.X-w, l.line.Min.Y), w, faint)
 	}

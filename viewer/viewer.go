@@ -77,8 +77,10 @@ func (v *Viewer) Stats() Stats {
 	return v.stats
 }
 
-// Shader is the text that [gpu.Device.NewCanvas] and NewSurface take.
-func Shader() (string, error) { return shaders.Source("view", shaders.Spec{}) }
+// Source is what [gpu.Device.NewCanvas] and NewSurface take.
+func Source(constants map[string]int) (string, error) {
+	return shaders.Source("view", shaders.Spec{Const: constants})
+}
 
 // Picture draws what a window of w×h pixels would show at a content scale.
 func (v *Viewer) Picture(c *gpu.Canvas, w, h int, scale float64) (*image.RGBA, error) {

@@ -3,6 +3,8 @@ package viewer
 import (
 	"context"
 	"image"
+	"image/draw"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -187,6 +189,46 @@ func TestEverySizeIsDrawn(t *testing.T) {
 	f.view = View{}
 	_, err = v.Picture(c, 200, 200, 1)
 	require.NoError(t, err, "nothing yet")
+}
+
+// How windows look, as somebody found good: the pictures in testdata. After a
+// change, look at what the failing test wrote, and put it there if it is better.
+func TestLooksAsItDid(t *testing.T) {
+	d := device(t, gpu.Options{})
+	c := canvas(t, d)
+	f := newFake()
+	f.view = middleOfRun(t, d)
+	for i := range f.view.Strip {
+		f.view.Strip[i].Tensor = on(t, d, 16, 16, apple(0))
+	}
+	f.view.Shown = f.view.Strip[3:4]
+	f.view.Notice = "saved apple.png"
+	batch := newFake()
+	batch.view = View{Name: "four apples", Step: 3, Steps: 4, Paused: true, Shown: slices.Repeat(f.view.Shown, 4)}
+	for i := range batch.view.Shown {
+		batch.view.Shown[i].Heat = &gpu.Heat{Rows: 2, Columns: 2, High: 1, Values: []float32{0, 0.3, 0.7, 1}}
+	}
+	for name, look := range map[string]struct {
+		s     Session
+		w, h  int
+		scale float64
+		keys  string
+	}{"window": {f, 480, 400, 1, ""}, "list": {f, 400, 560, 1, "?"}, "fine": {f, 500, 500, 2, "zzl"}, "batch": {batch, 500, 300, 1.25, "l"}} {
+		t.Run(name, func(t *testing.T) {
+			v := New(look.s, Options{})
+			for _, key := range look.keys {
+				v.press(key)
+			}
+			got, err := v.Picture(c, look.w, look.h, look.scale)
+			require.NoError(t, err)
+			want := image.NewRGBA(got.Rect)
+			if m := read(t, filepath.Join("testdata", name+".png")); m != nil {
+				want = image.NewRGBA(m.Bounds())
+				draw.Draw(want, want.Rect, m, image.Point{}, draw.Src)
+			}
+			requireSame(t, want, got)
+		})
+	}
 }
 
 // Text is set in the display's pixels: at twice the scale it has twice as many,

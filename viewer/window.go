@@ -52,13 +52,9 @@ func (v *Viewer) Run(ctx context.Context, d *gpu.Device) error {
 		return noWindow(err.Error())
 	}
 	defer w.Destroy()
-	text, err := Shader()
+	surface, err := d.NewSurface(native(w.Window), Source)
 	if err != nil {
-		return err
-	}
-	surface, err := d.NewSurface(native(w.Window), text)
-	if err != nil {
-		return err
+		return noWindow(err.Error())
 	}
 	defer surface.Close()
 	return w.show(ctx, surface)

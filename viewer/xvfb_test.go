@@ -338,6 +338,37 @@ func TestResizedAndHidden(t *testing.T) {
 	display.shows(v, canvas(t, d))
 }
 
+// What does not change is not drawn, and what changes all the time 30 times a
+// second.
+func TestDrawnWhenSomethingChanged(t *testing.T) {
+	display(t, 640, 480, 96)
+	d := device(t, gpu.Options{})
+	f := newFake()
+	f.view = middleOfRun(t, d)
+	v, _ := opened(t, d, f, Options{Width: 200, Height: 150})
+	time.Sleep(300 * time.Millisecond) // the window system has its say at first
+	frames, began := v.Stats().Frames, time.Now()
+	time.Sleep(500 * time.Millisecond)
+	require.Equal(t, frames, v.Stats().Frames)
+	for time.Since(began) < 1500*time.Millisecond {
+		f.change(func(v *View) { v.Step++ })
+		time.Sleep(time.Millisecond)
+	}
+	t.Logf("%d frames in a second", v.Stats().Frames-frames)
+	require.Less(t, v.Stats().Frames-frames, 32)
+	require.Greater(t, v.Stats().Frames-frames, 5)
+}
+
+func TestFullScreenAtOnce(t *testing.T) {
+	display := display(t, 640, 480, 96)
+	d := device(t, gpu.Options{})
+	f := newFake()
+	f.view = middleOfRun(t, d)
+	v, _ := opened(t, d, f, Options{Width: 200, Height: 150, FullScreen: true})
+	soon(t, "full screen", func() bool { return v.state().size == image.Pt(640, 480) })
+	display.shows(v, canvas(t, d))
+}
+
 func TestNoDisplay(t *testing.T) {
 	d := device(t, gpu.Options{})
 	t.Setenv("DISPLAY", "")

@@ -150,8 +150,8 @@ func (in *paintingInput) noise(step int) ([]float32, error) {
 }
 
 // fillPicture brings picture and mask to the size that is asked for: with -width
-// or -height that, else the picture's own as far as the pipeline was trained for as
-// many pixels, down to whole latents.
+// or -height that, else the picture's own, down to whole latents; one of many more
+// pixels than the pipeline was trained for comes down to as many.
 func (in *paintingInput) fillPicture(w *painter, q *diffusion.Request) error {
 	if w.height == 0 && w.width == 0 {
 		q.Height, q.Width = fit(in.image.H, in.image.W, q.Height*q.Width, w.p.Reduction())
@@ -188,12 +188,12 @@ func (in *paintingInput) fillPicture(w *painter, q *diffusion.Request) error {
 	return nil
 }
 
-// fit is the size of a picture, made smaller where it has more pixels than most,
-// in multiples of unit.
-func fit(h, w, most, unit int) (height, width int) {
+// fit is the size of a picture in multiples of unit, made smaller to about so many
+// pixels where it has more than four times as many.
+func fit(h, w, pixels, unit int) (height, width int) {
 	scale := 1.0
-	if area := float64(h) * float64(w); area > float64(most) {
-		scale = math.Sqrt(float64(most) / area)
+	if area := float64(h) * float64(w); area > 4*float64(pixels) {
+		scale = math.Sqrt(float64(pixels) / area)
 	}
 	whole := func(v int) int { return max(1, int(float64(v)*scale+0.5)/unit) * unit }
 	return whole(h), whole(w)

@@ -226,31 +226,60 @@ func TestPaintInterrupted(t *testing.T) {
 	assert.Equal(t, [2]int{10, 6}, size(t, out))
 }
 
-// Weights that overflow stop the run, and the operation is named.
-func TestPaintNaN(t *testing.T) {
-	folder := pipelineFolder(t, "ddpm_tiny")
-	path := filepath.Join(folder, "unet", "diffusion_pytorch_model.safetensors")
+// multiply scales a tensor of a checkpoint on the disk.
+func multiply(t *testing.T, path, name string, by float32) {
+	t.Helper()
 	c, err := weights.Open(path)
 	require.NoError(t, err)
 	var all []*weights.Tensor
-	for _, name := range c.Names() {
-		x, _ := c.Tensor(name)
+	found := false
+	for _, n := range c.Names() {
+		x, _ := c.Tensor(n)
 		values := make([]float32, x.Len())
 		require.NoError(t, x.Float32s(values))
-		if name == "mid_block.resnets.0.conv1.weight" {
+		if n == name {
+			found = true
 			for i := range values {
-				values[i] *= 1e30
+				values[i] *= by
 			}
 		}
-		all = append(all, tensor(t, name, values, x.Shape...))
+		all = append(all, tensor(t, n, values, x.Shape...))
 	}
 	require.NoError(t, c.Close())
+	require.True(t, found, name)
 	require.NoError(t, weights.Write(path, all, nil))
+}
+
+// Weights that overflow stop the run, and the operation is named.
+func TestPaintNaN(t *testing.T) {
+	folder := pipelineFolder(t, "ddpm_tiny")
+	multiply(t, filepath.Join(folder, "unet", "diffusion_pytorch_model.safetensors"), "mid_block.resnets.0.conv1.weight", 1e30)
 	out := filepath.Join(t.TempDir(), "x.png")
 	r := call(t, "-model", "ddpm", "-weights", folder, "-steps", "2", "-o", out)
 	require.Equal(t, cli.ExitFailure, r.code)
 	assert.Contains(t, r.stderr, "from step 1 on; the first is made by mid_block.resnets.0.conv1")
 	assert.NoFileExists(t, out)
+}
+
+// A decoder whose halves overflow runs again in f32, and gives what f32 gives.
+func TestPaintFallback(t *testing.T) {
+	folder, dir := pipelineFolder(t, "sd1_tiny"), t.TempDir()
+	multiply(t, filepath.Join(folder, "vae", "diffusion_pytorch_model.safetensors"), "decoder.conv_in.weight", 1e6)
+	paint := func(precision string) ([]uint8, result) {
+		out := filepath.Join(dir, precision+".png")
+		r := call(t, "-model", "sd", "-weights", folder, "-prompt", "a", "-steps", "2", "-width", "24", "-height", "40", "-precision", precision, "-o", out)
+		requireFine(t, r)
+		return pixels(t, out), r
+	}
+	half, r := paint("f16")
+	assert.Contains(t, r.stderr, "the decoder's halves overflowed; it ran in f32")
+	full, r := paint("f32")
+	assert.NotContains(t, r.stderr, "overflowed")
+	far := 0
+	for i := range half {
+		far = max(far, max(int(half[i]), int(full[i]))-min(int(half[i]), int(full[i])))
+	}
+	assert.Less(t, far, 32, "the UNet's halves differ from its f32 by little")
 }
 
 // pixels are those of a picture file.

@@ -133,8 +133,8 @@ func (o *options) checkPainting() error {
 	case o.out == "" && o.save == "" && g.record == "" && !o.view:
 		return cli.Usagef("no output: give -o FILE.png, the picture, -view, a window, -record FILE.gif, its steps, or -save FILE.safetensors")
 	}
-	if known := diffusion.Schedulers(); g.scheduler != "" && !slices.Contains(known, g.scheduler) {
-		return cli.Usagef("scheduler %q is unknown; the nearest is %q (-h lists them)", g.scheduler, models.Nearest(g.scheduler, known))
+	if _, known := diffusion.KnownScheduler(g.scheduler); g.scheduler != "" && !known {
+		return cli.Usagef("scheduler %q is unknown; the nearest is %q (-h lists them)", g.scheduler, models.Nearest(g.scheduler, diffusion.Schedulers()))
 	}
 	switch {
 	case g.mask != "" && g.initImage == "":

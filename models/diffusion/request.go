@@ -123,7 +123,12 @@ func nearestSizes(w, h, reduction int) string {
 	return strings.Join(sizes, ", ")
 }
 
+<<<<<<< HEAD
 // shortName is a scheduler by a short name: a class of diffusers with keys of its config.
+=======
+// shortName is a scheduler by a short name: a class of diffusers with keys of its
+// config.
+>>>>>>> v-window
 type shortName struct{ name, class, keys string }
 
 // schedulers are the short names that people know.
@@ -142,6 +147,35 @@ var schedulers = []shortName{
 	{"lcm", "LCMScheduler", ""},
 }
 
+// spellings are other words for the short names, as plain spells them.
+var spellings = map[string]string{"plms": "pndm", "eulerancestral": "eulera", "dpm": "dpmpp2m", "dpmpp": "dpmpp2m", "dpmsolverpp": "dpmpp2m", "dpmsolver": "dpmpp2m"}
+
+// plain is a name without what people write differently: capitals, signs, the word
+// scheduler.
+func plain(name string) string {
+	name = strings.TrimSuffix(strings.ReplaceAll(strings.ToLower(name), "++", "pp"), "scheduler")
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || r == ' ' {
+			return -1
+		}
+		return r
+	}, name)
+}
+
+// KnownScheduler is the name among [Schedulers] of one that is spelled otherwise.
+func KnownScheduler(name string) (known string, ok bool) {
+	wanted := plain(name)
+	if other, ok := spellings[wanted]; ok {
+		wanted = other
+	}
+	for _, s := range Schedulers() {
+		if plain(s) == wanted {
+			return s, true
+		}
+	}
+	return "", false
+}
+
 // Schedulers are the names that [Request.Scheduler] takes, short ones and then the
 // classes of diffusers.
 func Schedulers() []string {
@@ -154,6 +188,9 @@ func Schedulers() []string {
 
 // scheduler is the configuration of the request's scheduler.
 func (p *Pipeline) scheduler(name string) (*scheduler.Config, error) {
+	if known, ok := KnownScheduler(name); ok {
+		name = known
+	}
 	config, class := p.schedule, name
 	if i := slices.IndexFunc(schedulers, func(s shortName) bool { return s.name == name }); i >= 0 {
 		class = schedulers[i].class
