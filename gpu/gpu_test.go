@@ -178,6 +178,47 @@ func TestVerifyNamesTheWrongOperation(t *testing.T) {
 	require.ErrorContains(t, checks[2].Err, "block.2")
 }
 
+// Of an operation of much arithmetic a sample of rows is compared, the first and the
+// last among them; of another all.
+func TestVerifySamples(t *testing.T) {
+	d := openTest(t, Options{})
+	k, err := ParseKernel("add", "", addOne)
+	require.NoError(t, err)
+	const rows = 1000
+	for _, c := range []struct {
+		flops    float64
+		compared int
+	}{{mostFLOPs, rows}, {2 * mostFLOPs, leastRows}, {mostFLOPs * 1.1, leastRows}} {
+		for _, wrong := range []int{-1, 0, rows - 1} {
+			r := d.Record(F32)
+			x, y := r.Input("x", F32, rows, 8), r.New("y", 1, rows, 8)
+			seen := 0
+			r.Do(Op{Kind: "add", Label: "add", In: []*Tensor{x}, Out: []*Tensor{y},
+				Rows: func(in [][]float32, rows []int) []float64 {
+					seen = len(rows)
+					var out []float64
+					for _, row := range rows {
+						for _, v := range in[0][row*8 : (row+1)*8] {
+							if out = append(out, float64(v)+1); row == wrong {
+								out[len(out)-1] = 1e6
+							}
+						}
+					}
+					return out
+				},
+				Dispatches: []Dispatch{{Kernel: k, Params: Params{"n": rows * 8, "bias": 1}, Bind: []View{All(x), All(y)}, Groups: [3]int{rows * 8 / 64}, FLOPs: c.flops}}})
+			p, err := r.Finish()
+			require.NoError(t, err)
+			checks, err := p.Verify(context.Background(), map[string]any{"x": ramp(rows * 8)}, false)
+			require.NoError(t, err)
+			p.Close()
+			require.Equal(t, c.compared, seen)
+			require.Equal(t, wrong < 0, checks[0].Err == nil, "%v", checks[0].Err)
+			require.Equal(t, c.compared < rows, checks[0].Rows > 0)
+		}
+	}
+}
+
 func TestFindNonFinite(t *testing.T) {
 	d := openTest(t, Options{})
 	p := chain(t, d, 3, 4)

@@ -25,6 +25,9 @@ type Op struct {
 	Dispatches []Dispatch
 	// Twin computes the logical outputs from the logical inputs in f64.
 	Twin func(in [][]float32) [][]float64
+	// Rows, in place of Twin, computes some rows of the one output: of an operation
+	// that may be too large for the CPU, of which Verify then takes a sample.
+	Rows func(in [][]float32, rows []int) []float64
 	// Tolerance is the NMSE that Verify allows; zero means the default of the output's type.
 	Tolerance float64
 }

@@ -164,7 +164,7 @@ func (c *attentionCall) params() gpu.Params {
 func (c *attentionCall) record(r *gpu.Recorder) *gpu.Tensor {
 	y := r.New("attention", c.heads, reshaped(c.q.Shape, c.heads*c.head)...)
 	op := gpu.Op{Kind: "attention", Label: r.Label("attention"), In: c.inputs(c.operands()), Out: []*gpu.Tensor{y},
-		Twin: func(in [][]float32) [][]float64 { _, o := c.twin(in); return [][]float64{o} }}
+		Rows: c.twin}
 	var ok bool
 	var err error
 	if c.products(r.Device().Info(), r.Precision) {
@@ -221,7 +221,7 @@ func (c *attentionCall) recordProbs(r *gpu.Recorder) *gpu.Tensor {
 		return y
 	}
 	op := gpu.Op{Kind: "attention_probs", Label: r.Label("attention_probs"), In: c.inputs(c.operands()[:min(2, len(c.operands()))]), Out: []*gpu.Tensor{y},
-		Twin: func(in [][]float32) [][]float64 { probs, _ := c.twin(in); return [][]float64{probs} }}
+		Rows: c.probsTwin}
 	for _, rows := range rowChunks(r.Device(), y.Rows(), y) {
 		p := c.params()
 		p["p_stride"], p["first_row"], p["end_row"] = y.Stride(), rows[0], rows[1]
@@ -236,51 +236,57 @@ func (c *attentionCall) recordProbs(r *gpu.Recorder) *gpu.Tensor {
 	return y
 }
 
-// twin gives the probabilities [N, heads, Tq, Tk] and, unless only q and k are
-// given, the output [N, Tq, D].
-func (c *attentionCall) twin(in [][]float32) (probs, out []float64) {
-	n, tq, tk := c.tokens()
-	q, k, v := in[0], in[0], in[0]
-	var lengths []float32
-	if c.mask.Lengths != nil {
-		lengths, in = in[len(in)-1], in[:len(in)-1]
+// twin is rows of the output, queries of all items, in f64.
+func (c *attentionCall) twin(in [][]float32, rows []int) []float64 {
+	_, tq, tk := c.tokens()
+	d, v := c.heads*c.head, in[0]
+	if c.q != c.k {
+		v = in[2]
 	}
-	switch len(in) {
-	case 2:
-		k, v = in[1], nil
-	case 3:
-		k, v = in[1], in[2]
-	}
-	d := c.heads * c.head
-	probs, out = make([]float64, n*c.heads*tq*tk), make([]float64, n*tq*d)
-	parallel(n*c.heads, func(bh int) {
-		b, h := bh/c.heads, bh%c.heads
-		seen := tk
-		if lengths != nil {
-			seen = min(tk, int(lengths[b]))
-		}
-		for i := range tq {
-			row := probs[(bh*tq+i)*tk : (bh*tq+i+1)*tk]
-			qi := q[(b*tq+i)*c.q.Width()+c.qCol+h*c.head:][:c.head]
-			for j := range row {
-				row[j] = math.Inf(-1)
-				if j < seen && (!c.mask.Causal || j <= i+tk-tq) {
-					row[j] = dot(qi, k[(b*tk+j)*c.k.Width()+c.kCol+h*c.head:][:c.head]) / math.Sqrt(float64(c.head))
-				}
-			}
-			softmaxRow(row)
-			if v == nil {
-				continue
-			}
-			o := out[(b*tq+i)*d+h*c.head:][:c.head]
-			for j, w := range row {
-				for e, x := range v[(b*tk+j)*c.v.Width()+c.vCol+h*c.head:][:c.head] {
-					o[e] += w * float64(x)
-				}
+	out := make([]float64, len(rows)*d)
+	parallel(len(rows)*c.heads, func(i int) {
+		row, h := rows[i/c.heads], i%c.heads
+		o := out[i/c.heads*d+h*c.head:][:c.head]
+		for j, w := range c.twinRow(in, row/tq, h, row%tq) {
+			for e, x := range v[(row/tq*tk+j)*c.v.Width()+c.vCol+h*c.head:][:c.head] {
+				o[e] += w * float64(x)
 			}
 		}
 	})
-	return probs, out
+	return out
+}
+
+// probsTwin is rows of the probabilities [N, heads, Tq, Tk] in f64.
+func (c *attentionCall) probsTwin(in [][]float32, rows []int) []float64 {
+	_, tq, tk := c.tokens()
+	out := make([]float64, len(rows)*tk)
+	parallel(len(rows), func(i int) {
+		bh := rows[i] / tq
+		copy(out[i*tk:], c.twinRow(in, bh/c.heads, bh%c.heads, rows[i]%tq))
+	})
+	return out
+}
+
+// twinRow is the probabilities of query i of item b in head h.
+func (c *attentionCall) twinRow(in [][]float32, b, h, i int) []float64 {
+	_, tq, tk := c.tokens()
+	k, seen := in[0], tk
+	if c.q != c.k {
+		k = in[1]
+	}
+	if c.mask.Lengths != nil {
+		seen = min(tk, int(in[len(in)-1][b]))
+	}
+	row := make([]float64, tk)
+	qi := in[0][(b*tq+i)*c.q.Width()+c.qCol+h*c.head:][:c.head]
+	for j := range row {
+		row[j] = math.Inf(-1)
+		if j < seen && (!c.mask.Causal || j <= i+tk-tq) {
+			row[j] = dot(qi, k[(b*tk+j)*c.k.Width()+c.kCol+h*c.head:][:c.head]) / math.Sqrt(float64(c.head))
+		}
+	}
+	softmaxRow(row)
+	return row
 }
 
 func dot(a, b []float32) float64 {

@@ -232,7 +232,7 @@ func (call *convCall) record(r *gpu.Recorder) (gpu.Op, error) {
 	case c.pointwise():
 		return call.matmul(r, formTaps, call.x)
 	}
-	op := gpu.Op{Kind: "conv2d", Label: c.name, In: []*gpu.Tensor{call.x}, Out: []*gpu.Tensor{call.y}, Twin: call.twin}
+	op := gpu.Op{Kind: "conv2d", Label: c.name, In: []*gpu.Tensor{call.x}, Out: []*gpu.Tensor{call.y}, Rows: call.twin}
 	if call.e.residual != nil {
 		op.In = append(op.In, call.e.residual)
 	}
@@ -258,7 +258,7 @@ func (call *convCall) matmul(r *gpu.Recorder, f convForm, rows *gpu.Tensor) (gpu
 		}
 		return w, bias
 	}
-	op := gpu.Op{Kind: "conv2d", Label: c.name, In: []*gpu.Tensor{rows}, Out: []*gpu.Tensor{call.y}, Twin: l.twin(call.e)}
+	op := gpu.Op{Kind: "conv2d", Label: c.name, In: []*gpu.Tensor{rows}, Out: []*gpu.Tensor{call.y}, Rows: l.twin(call.e)}
 	if call.e.residual != nil {
 		op.In = append(op.In, call.e.residual)
 	}
@@ -319,23 +319,23 @@ func (call *convCall) flops() float64 {
 	return 2 * float64(call.n*call.oh*call.ow*c.Out) * float64(c.In/c.Groups*c.Kernel[0]*c.Kernel[1])
 }
 
-// twin is the convolution in f64 over the folded weights as the device has them.
-func (call *convCall) twin(in [][]float32) [][]float64 {
-	c, x := call.c, in[0]
+// twin is pixels of the convolution in f64 over the folded weights as the device
+// has them; a pixel counts those of all pictures.
+func (call *convCall) twin(in [][]float32, pixels []int) []float64 {
+	c := call.c
 	w, bias := c.stored()
-	y := make([]float64, call.n*call.oh*call.ow*c.Out)
-	if call.e.residual != nil {
-		y = widen(in[1])
-	}
-	parallel(call.n*call.oh, func(row int) {
-		for ox := range call.ow {
-			for o := range c.Out {
-				at := (row*call.ow+ox)*c.Out + o
-				y[at] = call.e.twin(call.twinSum(x, w, row, ox, o)+float64(bias[o]), y[at])
+	y := make([]float64, len(pixels)*c.Out)
+	parallel(len(pixels), func(i int) {
+		row, ox := pixels[i]/call.ow, pixels[i]%call.ow
+		for o := range c.Out {
+			var residual float64
+			if call.e.residual != nil {
+				residual = float64(in[1][pixels[i]*c.Out+o])
 			}
+			y[i*c.Out+o] = call.e.twin(call.twinSum(in[0], w, row, ox, o)+float64(bias[o]), residual)
 		}
 	})
-	return [][]float64{y}
+	return y
 }
 
 // twinSum is output channel o of a pixel; row counts those of all pictures.

@@ -22,7 +22,7 @@ func forcedMatmul(l linearCase, v matmulVariant) Case {
 			e.residual = o.activation("residual", 1, l.m, l.n)
 		}
 		y := o.r.New("y", 1, l.m, l.n)
-		op := gpu.Op{Kind: "matmul", Label: "matmul", In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y}, Twin: model.Linear.twin(e)}
+		op := gpu.Op{Kind: "matmul", Label: "matmul", In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y}, Rows: model.Linear.twin(e)}
 		if l.residual {
 			op.In = append(op.In, e.residual)
 		}
@@ -88,7 +88,7 @@ func forcedConv(c convCase, v gemmVariant) Case {
 			return x
 		}
 		call := convCall{c: &model.Conv, convGeometry: g, x: x, y: o.r.New("y", 1, g.n, g.oh, g.ow, c.conv.Out), e: epilogue{activation: c.act, scale: 1}}
-		op := gpu.Op{Kind: "conv2d", Label: "conv2d", In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{call.y}, Twin: call.twin}
+		op := gpu.Op{Kind: "conv2d", Label: "conv2d", In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{call.y}, Rows: call.twin}
 		parts, err := call.direct(o.r)
 		for i := range parts {
 			var some []gpu.Dispatch

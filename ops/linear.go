@@ -169,22 +169,22 @@ func Residual(x *gpu.Tensor) Epilogue {
 // Scaled multiplies the product, before the bias.
 func Scaled(s float64) Epilogue { return func(e *epilogue) { e.scale = s } }
 
-// twin is Forward in f64.
-func (l *Linear) twin(e epilogue) func(in [][]float32) [][]float64 {
-	return func(in [][]float32) [][]float64 {
+// twin is rows of Forward in f64.
+func (l *Linear) twin(e epilogue) func(in [][]float32, rows []int) []float64 {
+	return func(in [][]float32, rows []int) []float64 {
 		w, bias := l.Values()
-		x := in[0]
-		rows := len(x) / l.In
-		y := make([]float64, rows*l.Out)
-		if e.residual != nil {
-			y = widen(in[1])
-		}
-		parallel(rows, func(m int) {
+		y := make([]float64, len(rows)*l.Out)
+		parallel(len(rows), func(i int) {
+			m := rows[i]
 			for o := range l.Out {
-				y[m*l.Out+o] = e.twin(l.twinSum(e.scale, x[m*l.In:(m+1)*l.In], w, bias, o), y[m*l.Out+o])
+				var residual float64
+				if e.residual != nil {
+					residual = float64(in[1][m*l.Out+o])
+				}
+				y[i*l.Out+o] = e.twin(l.twinSum(e.scale, in[0][m*l.In:(m+1)*l.In], w, bias, o), residual)
 			}
 		})
-		return [][]float64{y}
+		return y
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // Weights larger than a binding are bound in windows of panels, activations in
 // windows of rows, each window with a dispatch of its own.
 func (l *Linear) matmul(r *gpu.Recorder, x, y *gpu.Tensor, e epilogue) gpu.Op {
-	op := gpu.Op{Kind: "matmul", Label: l.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y}, Twin: l.twin(e)}
+	op := gpu.Op{Kind: "matmul", Label: l.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y}, Rows: l.twin(e)}
 	tensors := []*gpu.Tensor{x, y}
 	if e.residual != nil {
 		op.In = append(op.In, e.residual)

@@ -194,6 +194,7 @@ type opJSON struct {
 	Kernel  string   `json:"kernel"`
 	NMSE    *float64 `json:"nmse"`
 	Allowed float64  `json:"allowed"`
+	Rows    int      `json:"rows,omitempty"` // compared, where not all were
 	Error   string   `json:"error,omitempty"`
 }
 
@@ -233,7 +234,7 @@ func (a *app) documentChecks(h head, checks []gpu.OpCheck, ok bool) error {
 		Ops []opJSON `json:"ops"`
 	}{head: h, OK: ok}
 	for _, c := range checks {
-		o := opJSON{Op: c.Op, Label: c.Label, Kernel: c.Kernel, NMSE: number(c.NMSE), Allowed: c.Allowed}
+		o := opJSON{Op: c.Op, Label: c.Label, Kernel: c.Kernel, NMSE: number(c.NMSE), Allowed: c.Allowed, Rows: c.Rows}
 		if c.Err != nil {
 			o.Error = cli.OneLine(c.Err)
 		}
@@ -246,6 +247,7 @@ func (a *app) documentChecks(h head, checks []gpu.OpCheck, ok bool) error {
 func (a *app) printChecks(checks []gpu.OpCheck) {
 	type sum struct {
 		n, wrong       int
+		sampled        int
 		worst, allowed float64
 	}
 	sums := map[string]*sum{}
@@ -261,11 +263,17 @@ func (a *app) printChecks(checks []gpu.OpCheck) {
 		if c.Err != nil {
 			s.wrong++
 		}
+		if c.Rows > 0 {
+			s.sampled++
+		}
 	}
 	var rows [][]string
 	for _, kind := range kinds {
 		s := sums[kind]
 		state := "ok"
+		if s.sampled > 0 {
+			state = fmt.Sprintf("ok (%d in a sample of rows)", s.sampled)
+		}
 		if s.wrong > 0 {
 			state = fmt.Sprintf("FAIL (%d of %d)", s.wrong, s.n)
 		}
