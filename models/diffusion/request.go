@@ -123,12 +123,8 @@ func nearestSizes(w, h, reduction int) string {
 	return strings.Join(sizes, ", ")
 }
 
-<<<<<<< HEAD
-// shortName is a scheduler by a short name: a class of diffusers with keys of its config.
-=======
 // shortName is a scheduler by a short name: a class of diffusers with keys of its
 // config.
->>>>>>> v-window
 type shortName struct{ name, class, keys string }
 
 // schedulers are the short names that people know.
