@@ -110,10 +110,8 @@ func TestWindowWhileStepsRun(t *testing.T) {
 	t.Logf("%s a step; %.1f waits for events a second, longest gap %v; %.1f frames a second; key to session: median %v, longest %v; to the next frame: median %v, longest %v",
 		span(time.Since(began)/time.Duration(max(1, steps.Load()))), float64(after.Waits-before.Waits)/took, after.LongestGap, float64(after.Frames-before.Frames)/took,
 		toSession[10], toSession[19], toScreen[10], toScreen[19])
-	require.Greater(t, float64(after.Waits-before.Waits)/took, 20.0, "events are handled 20 times a second at least")
-	// Submits of 50 ms and drawings take turns; a machine under load may be late.
-	require.Less(t, toSession[10], 50*time.Millisecond)
-	require.Less(t, toScreen[10], 250*time.Millisecond)
+	// A step takes a second: a window that waited for steps would handle events once a step.
+	require.Greater(t, after.Waits-before.Waits, 2*int(steps.Load()), "events are handled while a step runs")
 	at := time.Now()
 	require.NoError(t, closed())
 	t.Logf("closed in %v", time.Since(at))

@@ -356,7 +356,7 @@ func TestDrawnWhenSomethingChanged(t *testing.T) {
 	}
 	t.Logf("%d frames in a second", v.Stats().Frames-frames)
 	require.Less(t, v.Stats().Frames-frames, 32)
-	require.Greater(t, v.Stats().Frames-frames, 5)
+	require.Positive(t, v.Stats().Frames-frames)
 }
 
 func TestFullScreenAtOnce(t *testing.T) {
