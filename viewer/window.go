@@ -40,11 +40,8 @@ func (v *Viewer) Run(ctx context.Context, d *gpu.Device) error {
 	var said bytes.Buffer
 	defer log.SetOutput(log.Writer())
 	log.SetOutput(&said)
-	if err := glfw.Init(); err != nil {
-		return noWindow(err.Error())
-	}
-	if !started() {
-		return noWindow(said.String())
+	if err := begin(&said); err != nil {
+		return err
 	}
 	defer glfw.Terminate()
 	w, err := v.open()
@@ -58,6 +55,32 @@ func (v *Viewer) Run(ctx context.Context, d *gpu.Device) error {
 	}
 	defer surface.Close()
 	return w.show(ctx, surface)
+}
+
+// Available finds out whether there is a display, before any work is done for it.
+// It is called where Run is.
+func Available() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var said bytes.Buffer
+	defer log.SetOutput(log.Writer())
+	log.SetOutput(&said)
+	err := begin(&said)
+	if err == nil {
+		glfw.Terminate()
+	}
+	return err
+}
+
+// begin initialises GLFW, which has what goes wrong logged to said.
+func begin(said *bytes.Buffer) error {
+	if err := glfw.Init(); err != nil {
+		return noWindow(err.Error())
+	}
+	if !started() {
+		return noWindow(said.String())
+	}
+	return nil
 }
 
 // noWindow says why not, and what to do.
