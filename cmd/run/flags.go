@@ -152,6 +152,9 @@ func (o *options) check() error {
 	if err := o.notPainting(); err != nil {
 		return err
 	}
+	if attends, err := models.HasAttention(o.model); o.view && err == nil && !attends {
+		return cli.Usagef("-view of %s: %w, which it would show under the pointer", o.model, models.ErrNoAttention)
+	}
 	if _, drawing := o.drawing(); o.view && (len(o.images) == 0 || drawing || o.save != "" || o.verify || o.profile || o.json || o.asked() || o.attention) {
 		return cli.Usagef("-view of a network shows what it attends to in a picture: give -image, and none of -o, -save, -verify, -profile, -json, -text, -similar, -index, -examples and -attention")
 	}
