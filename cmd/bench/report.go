@@ -89,7 +89,7 @@ func writeJSON(w io.Writer, v any) error {
 // notes say what the numbers are, below every table.
 func (r *Report) notes() []string {
 	notes := []string{
-		"verified: every dispatch recomputed on the CPU in f64 from the GPU's own inputs, all elements; nmse is the largest of any dispatch",
+		"verified: every dispatch recomputed on the CPU in f64 from the GPU's own inputs: all elements, or a sample of rows of operations of more than 6 GFLOP; nmse is the largest of any dispatch",
 		"GFLOP/s: the operations as they are defined; of peak: the arithmetic really done (Winograd's convolutions do less), the median over the repetitions, of the peak measured right before and after each",
 		"cold: a new process without the driver's shader cache, to the first read-back, less drawing random weights",
 	}
