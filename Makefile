@@ -1,8 +1,9 @@
 # saccade's commands. `make` alone lists them.
 
 GO        ?= go
-PACKAGES  := mesa-vulkan-drivers libvulkan1 xorg-dev libgl1-mesa-dev
-TESTDRIVERS := chromium-common
+PACKAGES  := mesa-vulkan-drivers libvulkan1
+WINDOWS   := xorg-dev libgl1-mesa-dev
+TESTDRIVERS := chromium-common xvfb xdotool x11-utils
 BENCHMODELS := resnet18,resnet50,efficientnet_b0,vit_ti_16,vit_b_16,clip_vit_b_32,unet_ddpm_cifar10
 
 .PHONY: help run build test check bench result leaderboard eval eval-tokenizer golden-zoo setup clean
@@ -14,11 +15,12 @@ run: setup build ## install what is missing, build, and say what is in a picture
 	bin/run -model vit -image zoo/pictures/cat.jpg
 
 build: ## build bin/run and bin/bench
-	$(GO) build -o bin/run ./cmd/run
+	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) build -o bin/run ./cmd/run
 	$(GO) build -o bin/bench ./cmd/bench
 
 setup: ## install the system packages that are missing (Debian, Ubuntu)
 	@scripts/setup $(PACKAGES)
+	@scripts/setup $(WINDOWS) || echo "setup: going on without windows: everything else is built, with -tags headless"
 
 test: setup ## run all tests, once poisoned, and those of the GPU on every driver that is there
 	@scripts/setup $(TESTDRIVERS) || echo "test: going on without them"
@@ -26,8 +28,10 @@ test: setup ## run all tests, once poisoned, and those of the GPU on every drive
 
 check: ## gofmt, go vet and staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
-	$(GO) vet ./...
-	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0 ./...
+	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) vet ./...
+	$(GO) vet -tags headless ./viewer
+	@# a build without windows does not use what serves them
+	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0 $$(scripts/tags | sed s/.*/-checks=inherit,-U1000/) ./...
 
 bench: build ## time models, a diffusion pipeline and matmuls, verified in the same run
 	bin/bench -models $(BENCHMODELS) -pipelines sd1_tiny -op matmul

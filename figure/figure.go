@@ -139,7 +139,7 @@ func (l layout) size(f Figure) (w, h int) {
 	columns := 0
 	h = 2 * margin
 	if f.Title != "" {
-		h += l.fonts.heading.height + gap/2
+		h += l.fonts.heading.Height + gap/2
 	}
 	for i, row := range f.Rows {
 		columns = max(columns, len(row.Panels))
@@ -157,7 +157,7 @@ func (l layout) rowHeight(row Row) int {
 		most = max(most, l.panelHeight(row, p))
 	}
 	if row.Title != "" {
-		most += l.fonts.bold.height + gap/2
+		most += l.fonts.bold.Height + gap/2
 	}
 	return most
 }
@@ -168,10 +168,10 @@ func (l layout) head(row Row) int {
 	title, note := 0, 0
 	for _, p := range row.Panels {
 		if p.Title != "" {
-			title = l.fonts.bold.height
+			title = l.fonts.bold.Height
 		}
 		if p.Note != "" {
-			note = l.fonts.small.height
+			note = l.fonts.small.Height
 		}
 	}
 	if title+note == 0 {
@@ -194,7 +194,7 @@ func (l layout) foot(row Row) int {
 func (l layout) legendHeight(row Row) int {
 	for _, p := range row.Panels {
 		if p.Heat != nil {
-			return 6 + barHeight + 2 + 2*l.fonts.small.height
+			return 6 + barHeight + 2 + 2*l.fonts.small.Height
 		}
 	}
 	return 0
@@ -208,7 +208,7 @@ func (l layout) panelHeight(row Row, p Panel) int {
 	return h
 }
 
-func (l layout) lineHeight() int { return l.fonts.regular.height + 2 }
+func (l layout) lineHeight() int { return l.fonts.regular.Height + 2 }
 
 // pictureSize is the size that a picture is drawn in.
 func (l layout) pictureSize(m *picture.Image) (w, h int) {
@@ -225,13 +225,13 @@ func (l layout) figure(f Figure) error {
 	y := margin
 	if f.Title != "" {
 		l.text(l.fonts.heading, f.Title, margin, y, l.on.Rect.Dx()-2*margin, ink, left)
-		y += l.fonts.heading.height + gap/2
+		y += l.fonts.heading.Height + gap/2
 	}
 	for _, row := range f.Rows {
 		top := y
 		if row.Title != "" {
 			l.text(l.fonts.bold, row.Title, margin, top, l.on.Rect.Dx()-2*margin, ink, left)
-			top += l.fonts.bold.height + gap/2
+			top += l.fonts.bold.Height + gap/2
 		}
 		for i, p := range row.Panels {
 			if err := l.panel(row, p, margin+i*(l.side+gap), top); err != nil {
@@ -248,7 +248,7 @@ func (l layout) panel(row Row, p Panel, x, y int) error {
 	above := y
 	if p.Title != "" {
 		l.text(l.fonts.bold, p.Title, x, above, l.side, ink, left)
-		above += l.fonts.bold.height
+		above += l.fonts.bold.Height
 	}
 	if p.Note != "" {
 		l.text(l.fonts.small, p.Note, x, above, l.side, faint, left)

@@ -5,12 +5,10 @@ import (
 	"image/color"
 	"math"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
 	"saccade/figure/figuretest"
 	"saccade/picture"
@@ -153,23 +151,6 @@ func TestErrors(t *testing.T) {
 }
 
 func draw0(f Figure) error { _, err := f.Draw(); return err }
-
-func TestFit(t *testing.T) {
-	bold := loadFonts().bold
-	assert.Equal(t, "short", bold.fit("short", 100))
-	assert.Equal(t, "a b", bold.fit("a\nb", 100))
-	assert.Empty(t, bold.fit("wide", 1))
-	long := bold.fit("a title of many words", 100)
-	assert.True(t, strings.HasSuffix(long, "…") && strings.HasPrefix(long, "a title"), long)
-	rapid.Check(t, func(t *rapid.T) {
-		s, width := rapid.StringMatching(`[ -~äöüα-ω]{0,60}`).Draw(t, "s"), rapid.IntRange(0, 400).Draw(t, "width")
-		got := bold.fit(s, width)
-		assert.LessOrEqual(t, bold.width(got), width)
-		if got != s && got != "" {
-			assert.True(t, strings.HasSuffix(got, "…"))
-		}
-	})
-}
 
 // Values between the centres of cells are the bilinear ones, by hand.
 func TestBilinear(t *testing.T) {

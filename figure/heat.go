@@ -149,12 +149,12 @@ func (l layout) legend(h *Heat, x, y int) {
 	if h.Low < 0 && h.High > 0 {
 		at := int(h.share(0) * float64(l.side))
 		l.fill(x+at, y, 1, barHeight, paper)
-		if w := small.width("0"); at-w/2 > a+4 && at+w/2 < l.side-b-4 {
+		if w := small.Width("0"); at-w/2 > a+4 && at+w/2 < l.side-b-4 {
 			l.fill(x+at, y+barHeight, 1, 3, ink)
 			l.text(small, "0", x+at-w/2, below, w, ink, left)
 		}
 	}
-	l.text(small, h.Legend, x, below+small.height, l.side, faint, left)
+	l.text(small, h.Legend, x, below+small.Height, l.side, faint, left)
 }
 
 // Number writes a value with three digits.

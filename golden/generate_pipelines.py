@@ -293,6 +293,10 @@ def ddim_tiny(folder, g):
 # ---- cases ----
 
 
+def zoo_sd(folder, g):
+    """The embedded model: its weights are not stored again."""
+
+
 def case(name, pipeline, steps, **options):
     """A run; what is absent takes diffusers' default. The picture is 24 wide and 40 high if nothing else is said."""
     return {"name": name, "pipeline": pipeline, "steps": steps, "width": 24, "height": 40, "batch": 1} | options
@@ -339,6 +343,7 @@ PIPELINES = {
     lcm_tiny: [sd("text", pipeline="LatentConsistencyModelPipeline", guidance=8.5)],
     ddpm_tiny: [case("sample", "DDPMPipeline", 4, width=10, height=6, batch=2)],
     ddim_tiny: [case("sample", "DDIMPipeline", 5, width=10, height=6, batch=2)],
+    zoo_sd: [sd("text", prompt="red apple", guidance=4.0, width=64, height=64, weights="zoo/sd")],
 }
 
 
@@ -349,10 +354,16 @@ def picture(g, batch, height, width):
     return (1.6 * soft + 0.4 * torch.rand(soft.shape, generator=g)) - 1
 
 
+def weights(folder, c):
+    """The folder of a case's pipeline."""
+    return HERE.parent / c["weights"] if "weights" in c else folder
+
+
 def draw_inputs(folder, c, g):
     """What a case starts from. The mask is no multiple of a latent pixel."""
-    config = json.loads((folder / "unet" / "config.json").read_text())
-    reduction = 8 if (folder / "vae").exists() else 1
+    config, reduction = json.loads((folder / "unet" / "config.json").read_text()), 1
+    if (folder / "vae").exists():
+        reduction = 2 ** (len(json.loads((folder / "vae" / "config.json").read_text())["block_out_channels"]) - 1)
     shape = c["batch"], config["out_channels"], c["height"] // reduction, c["width"] // reduction
     inputs = {"latents": torch.randn(shape, generator=g)}
     inputs |= {f"noise.{i}": torch.randn(shape, generator=g) for i in range(c["steps"])}
@@ -480,8 +491,8 @@ def generate(root, build, cases):
     build(folder, generator(name))
     dump(folder / "cases.json", cases)
     for c in cases:
-        inputs = draw_inputs(folder, c, generator(f"{name} {c['name']}"))
-        out, drew = run(folder, c, inputs)
+        inputs = draw_inputs(weights(folder, c), c, generator(f"{name} {c['name']}"))
+        out, drew = run(weights(folder, c), c, inputs)
         if not drew:
             inputs = {k: t for k, t in inputs.items() if not k.startswith("noise.")}
         source = f"diffusers {diffusers.__version__} {c['pipeline']}; transformers {transformers.__version__}; torch {torch.__version__.split('+')[0]}"
@@ -496,7 +507,7 @@ def check(root, build):
     for c in json.loads((folder / "cases.json").read_text()):
         stored = load_file(folder / "cases" / f"{c['name']}.safetensors")
         want = {k: t for k, t in stored.items() if k.startswith("expected.")}
-        got, _ = run(folder, c, {k: t for k, t in stored.items() if k not in want})
+        got, _ = run(weights(folder, c), c, {k: t for k, t in stored.items() if k not in want})
         assert got.keys() == want.keys(), f"{folder.name} {c['name']}: {sorted(got.keys() ^ want.keys())}"
         furthest = max((got[k] - want[k]).abs().max().item() for k in want)
         print(f"{folder.name} {c['name']}: {len(want)} outputs, furthest {furthest:.3g}")

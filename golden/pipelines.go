@@ -19,6 +19,7 @@ var pipelineFiles embed.FS
 // given, and has diffusers' default; but a Guidance of 0 is 0.
 type PipelineCase struct {
 	Folder          string         `json:"-"`                // the pipeline, one of [Pipelines]
+	Weights         string         `json:"weights"`          // "zoo/sd" for the embedded pipeline, whose weights are not here
 	Name            string         `json:"name"`             // such as "inpaint_strength"
 	Pipeline        string         `json:"pipeline"`         // diffusers' class, such as "StableDiffusionInpaintPipeline"
 	Prompt          string         `json:"prompt"`           // "" for unconditional ones
@@ -51,11 +52,11 @@ func Pipelines() []string {
 }
 
 // PipelineFS is the folder of a pipeline as diffusers has it: model_index.json
-// and a folder for each part (os.CopyFS writes it to a disk). The goldens lie
-// there too, in cases.json and cases.
+// and a folder for each part (os.CopyFS writes it to a disk), if the weights are
+// here. The goldens lie there too, in cases.json and cases.
 func PipelineFS(name string) (fs.FS, error) {
 	dir := path.Join("pipelines", name)
-	if _, err := fs.Stat(pipelineFiles, path.Join(dir, "model_index.json")); err != nil {
+	if _, err := fs.Stat(pipelineFiles, path.Join(dir, "cases.json")); err != nil {
 		return nil, fmt.Errorf("open golden pipeline %s: there is none; there are %s", name, strings.Join(Pipelines(), ", "))
 	}
 	return fs.Sub(pipelineFiles, dir)

@@ -53,16 +53,8 @@ func (d *Device) createBuffer(label string, size int64, usage wgpu.BufferUsage, 
 	return &buffer{d: d, b: b, size: size}, nil
 }
 
-// release frees the memory; the buffer must not be in use by work under way.
-func (b *buffer) release() {
-	if b == nil {
-		return
-	}
-	b.d.mu.Lock()
-	defer b.d.mu.Unlock()
-	b.releaseLocked()
-}
-
+// releaseLocked frees the memory; the buffer must not be in use by work under
+// way. The caller holds d.mu.
 func (b *buffer) releaseLocked() {
 	if b == nil || b.b == nil {
 		return
@@ -73,6 +65,9 @@ func (b *buffer) releaseLocked() {
 	b.d.stats.Buffers--
 	b.d.stats.BufferBytes -= b.size
 }
+
+// alive says whether the buffer has its memory. The caller holds d.mu.
+func (b *buffer) alive() bool { return b != nil && b.b != nil }
 
 // mapRead maps a staging buffer, calls f with its bytes and unmaps it. The
 // caller holds d.mu and has submitted the copy into it.

@@ -24,7 +24,7 @@ type Options struct {
 	// Class, if set, has operations choose their kernels as for another class
 	// of adapter: to verify and compare those that this one would not get.
 	Class Class
-	// SubmitBudget is the longest time that one submit should take; 100 ms if
+	// SubmitBudget is the longest time that one submit should take; 50 ms if
 	// zero. Drivers reset devices whose submits run for seconds.
 	SubmitBudget time.Duration
 	// Debug are the words of [ParseDebug].
@@ -38,6 +38,8 @@ type Options struct {
 type Device struct {
 	info Info
 	opts Options
+
+	turn sync.Mutex // who holds it is the next to lock mu: see lockInTurn
 
 	// mu guards every call of the binding: its error scopes are one stack per device.
 	mu        sync.Mutex
@@ -97,7 +99,7 @@ func Open(o Options) (*Device, error) {
 
 func (d *Device) open() error {
 	if d.opts.SubmitBudget <= 0 {
-		d.opts.SubmitBudget = 100 * time.Millisecond
+		d.opts.SubmitBudget = 50 * time.Millisecond
 	}
 	limits := d.adapter.GetLimits()
 	desc := &wgpu.DeviceDescriptor{RequiredLimits: &wgpu.RequiredLimits{Limits: limits.Limits}}

@@ -9,6 +9,10 @@
 // A Device may be used from several goroutines; so may a Program, whose runs
 // take turns. Recorders and tensors belong to one goroutine at a time.
 //
+// What a device holds is shown straight from its buffers, without reading it
+// back: a [Surface] draws [Quad]s in a window, a [Canvas] into a picture of the
+// host. Drawings and the submits of programs take turns.
+//
 // The package knows no model and no operation: packages ops and models say
 // what to compute. It is the only importer of the wgpu binding, and no type of
 // that binding leaves it.

@@ -53,6 +53,24 @@ var (
 // ParseKernel reads the interface of a shader whose entry point is main, whose
 // binding 0 is `var<uniform> p: Params` and whose buffers follow from 1.
 func ParseKernel(name, variant, wgsl string) (*Kernel, error) {
+	k, err := parseBindings(name, variant, wgsl)
+	if err != nil {
+		return nil, err
+	}
+	w := reWorkgroup.FindStringSubmatch(reComment.ReplaceAllString(wgsl, ""))
+	if w == nil {
+		return nil, fmt.Errorf("kernel %s: found no @workgroup_size with literal sizes", name)
+	}
+	for i := range k.Workgroup {
+		if w[i+1] != "" {
+			k.Workgroup[i], _ = strconv.Atoi(w[i+1])
+		}
+	}
+	return k, nil
+}
+
+// parseBindings reads what all shaders declare alike, also those that draw.
+func parseBindings(name, variant, wgsl string) (*Kernel, error) {
 	k := &Kernel{Name: name, Variant: variant, WGSL: wgsl, Workgroup: [3]int{1, 1, 1}}
 	code := reComment.ReplaceAllString(wgsl, "")
 	params := reParams.FindStringSubmatch(code)
@@ -78,15 +96,6 @@ func ParseKernel(name, variant, wgsl string) (*Kernel, error) {
 	for i, b := range k.Bindings {
 		if b.Index != uint32(i+1) {
 			return nil, fmt.Errorf("kernel %s: bindings must be numbered 1, 2, …; found %d at place %d", name, b.Index, i+1)
-		}
-	}
-	w := reWorkgroup.FindStringSubmatch(code)
-	if w == nil {
-		return nil, fmt.Errorf("kernel %s: found no @workgroup_size with literal sizes", name)
-	}
-	for i := range k.Workgroup {
-		if w[i+1] != "" {
-			k.Workgroup[i], _ = strconv.Atoi(w[i+1])
 		}
 	}
 	return k, nil

@@ -1,6 +1,10 @@
 package gpu
 
-import "github.com/rajveermalviya/go-webgpu/wgpu"
+import (
+	"fmt"
+
+	"github.com/rajveermalviya/go-webgpu/wgpu"
+)
 
 // State makes a tensor in the layout of activations that keeps its values
 // between the runs of programs, all of which may read and write it: what a loop
@@ -30,4 +34,21 @@ func (t *Tensor) Read() ([]float32, error) {
 		return nil, err
 	}
 	return t.decode(raw), nil
+}
+
+// Copy has a state take the values of another of its shape, type and layout, in
+// the order of submits, without waiting for it.
+func (d *Device) Copy(to, from *Tensor) error {
+	if to.place != inState || from.place != inState || to.bytes != from.bytes || to.Type != from.Type {
+		return fmt.Errorf("copying %s (%s) to %s (%s): expected two states of one layout", from, from.Type, to, to.Type)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	err := d.submit(func(e *wgpu.CommandEncoder) error {
+		return e.CopyBufferToBuffer(from.buf.b, 0, to.buf.b, 0, uint64((from.bytes+3)&^3))
+	})
+	if err != nil {
+		return fmt.Errorf("copying %s: %s", from, oneLine(err))
+	}
+	return nil
 }

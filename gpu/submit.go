@@ -117,11 +117,20 @@ func (p *Program) chunk(lo, hi int) (next int, work float64) {
 	return next, work
 }
 
+// lockInTurn locks d.mu for those who take it time after time: a program's
+// chunks, a window's drawings. Who just had it stands behind who waits, which
+// with the mutex alone would miss another turn, and so another submit.
+func (d *Device) lockInTurn() {
+	d.turn.Lock()
+	d.mu.Lock()
+	d.turn.Unlock()
+}
+
 // executeChunk submits a chunk of steps from lo, waits for it and learns from
 // the time it took.
 func (p *Program) executeChunk(lo, hi int) (next int, err error) {
 	d := p.dev
-	d.mu.Lock()
+	d.lockInTurn()
 	defer d.mu.Unlock()
 	next, work := p.chunk(lo, hi)
 	for _, s := range p.steps[lo:next] {

@@ -174,10 +174,13 @@ func (t *Tensor) Upload(fill func(dst []byte) error) error {
 // Uploaded says whether a constant has its memory.
 func (t *Tensor) Uploaded() bool { return t.buf != nil }
 
-// Release frees the memory of a constant or a state.
+// Release frees the memory of a constant or a state. A window that shows it
+// shows nothing there from then on.
 func (t *Tensor) Release() {
 	if t != nil && (t.place == inConstant || t.place == inState) {
-		t.buf.release()
+		t.dev.mu.Lock()
+		defer t.dev.mu.Unlock()
+		t.buf.releaseLocked()
 		t.buf = nil
 	}
 }

@@ -70,6 +70,26 @@ func rollBack(row []float64, a Array) []float64 {
 // mean over the patches' queries as in [Model.Rollout]. Together with the tokens
 // before the patches a head's sum to 1.
 func (m *Model) Heads(outputs map[string]Array, h, w int) ([]Map, error) {
+	return m.heads(outputs, h, w, m.queries)
+}
+
+// PatchHeads is what each head of the last layer attends to from a patch of the
+// picture, counted from the top left: as [Model.Heads], by that patch's query.
+func (m *Model) PatchHeads(outputs map[string]Array, h, w, row, column int) ([]Map, error) {
+	rows, columns, _, _ := m.PatchGrid(h, w)
+	if row < 0 || row >= rows || column < 0 || column >= columns {
+		return nil, fmt.Errorf("there is no patch at row %d, column %d; there are %dx%d (rows x columns)", row, column, rows, columns)
+	}
+	return m.heads(outputs, h, w, func(tokens, prefix int) []float64 {
+		query := make([]float64, tokens)
+		query[prefix+row*columns+column] = 1
+		return query
+	})
+}
+
+// heads are the maps of the last layer's heads for a query, which is given by the
+// weights of the tokens, prefix of them before the patches.
+func (m *Model) heads(outputs map[string]Array, h, w int, query func(tokens, prefix int) []float64) ([]Map, error) {
 	layers, err := m.layers(outputs)
 	if err != nil {
 		return nil, err
@@ -85,7 +105,7 @@ func (m *Model) Heads(outputs map[string]Array, h, w int) ([]Map, error) {
 	maps := make([]Map, last.Shape[1])
 	for k := range maps {
 		one := Array{Shape: []int{1, 1, t, t}, Data: last.Data[k*t*t : (k+1)*t*t]}
-		row := attended(m.queries(t, at.prefix), one)
+		row := attended(query(t, at.prefix), one)
 		maps[k] = at.Map
 		maps[k].Values = make([]float32, len(at.Values))
 		for i := range maps[k].Values {

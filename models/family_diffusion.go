@@ -8,6 +8,7 @@ import (
 	"saccade/models/vae"
 	"saccade/ops"
 	"saccade/weights"
+	"saccade/zoo"
 )
 
 var sdFamily = Family{
@@ -15,6 +16,7 @@ var sdFamily = Family{
 	About:    "pictures of a prompt: Stable Diffusion 1, 2 and XL",
 	Weights:  "a folder or hub id of diffusers (StableDiffusionPipeline, StableDiffusionXLPipeline, inpainting, LCM), or a single .safetensors or .ckpt file",
 	Pipeline: true,
+	embedded: zoo.SD(),
 }
 
 var ddpmFamily = Family{

@@ -1,6 +1,7 @@
 // Package shaders holds the WGSL kernels and the text transformation that
 // specialises them: constants, one-line declarations and the workgroup size
-// are replaced by name, and marked blocks are repeated.
+// are replaced by name, and marked blocks are repeated. One file, view.wgsl, is
+// no kernel: it draws windows, and is never specialised.
 //
 // Every file is valid WGSL as it stands, with its smallest tile, and says in
 // its header what it computes, from which bindings, and what one workgroup

@@ -26,18 +26,13 @@ DROPPED = 0.1  # of the captions, for guidance
 STYLED = 0.5  # of the captions end with the style's name
 GAMMA = 5.0  # the signal-to-noise ratio above which a step's weight no longer grows (Hang et al. 2023)
 
-SHEET = [p.strip() for p in """red apple; banana; strawberry; pizza; hamburger; birthday cake; ice cream; cup of coffee;
-dog face; cat face; lion; panda; frog; whale; butterfly; octopus;
-sunflower; rose; cactus; palm tree; evergreen tree; mushroom; four leaf clover; maple leaf;
-sun; crescent moon; star; rainbow; cloud; snowflake; fire; volcano;
-car; bus; bicycle; airplane; rocket; sailboat; train; house;
-smiling face; crying face; angry face; sunglasses; robot; ghost; skull; alien;
-heart; broken heart; thumbs up; eyes; crown; ring; key; light bulb;
-soccer ball; basketball; guitar; drum; clock; book; umbrella; gift""".split(";")]
-COMBINATIONS = [p.strip() for p in """a blue apple; a green dog; a yellow car; a purple house;
-a pink frog; a red moon; a blue banana; a green heart;
-a cat with sunglasses; a dog with a crown; a house on fire; an apple with eyes;
-a robot cat; a rainbow whale; a heart pizza; a flower rocket""".split(";")]
+def prompts(name):
+    """The lines of a file beside this one."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), name)) as f:
+        return f.read().splitlines()
+
+
+SHEET, COMBINATIONS = prompts("prompts.txt"), prompts("combinations.txt")
 
 
 def describe(width):

@@ -50,6 +50,7 @@ type paintTimesJSON struct {
 // painter is one call with a diffusion pipeline.
 type painter struct {
 	*app
+	hub   *weights.Hub
 	p     *diffusion.Pipeline
 	began time.Time
 	load  time.Duration // to the first step
@@ -63,7 +64,7 @@ type painter struct {
 
 // paint is what the flags ask for of a pipeline.
 func (a *app) paint(ctx context.Context) error {
-	w := &painter{app: a, began: time.Now()}
+	w := &painter{app: a, began: time.Now(), hub: weights.HubFromEnv()}
 	in, err := a.readPainting()
 	if err != nil {
 		return err
@@ -71,10 +72,9 @@ func (a *app) paint(ctx context.Context) error {
 	if err := a.open(); err != nil {
 		return err
 	}
-	hub := weights.HubFromEnv()
 	bar := a.progress()
-	hub.Progress = bar.download(hub)
-	w.p, err = diffusion.Open(ctx, a.dev, a.model, a.weights, diffusion.Options{Precision: a.precision, Hub: hub, Tokenizer: a.tokenizer,
+	w.hub.Progress = bar.download(w.hub)
+	w.p, err = diffusion.Open(ctx, a.dev, a.model, a.weights, diffusion.Options{Precision: a.precision, Hub: w.hub, Tokenizer: a.tokenizer,
 		PredictionType: a.prediction, LoRA: a.loras, LowMemory: a.lowMemory, Tiled: a.tiled})
 	bar.clear()
 	if err != nil {
@@ -112,6 +112,8 @@ func (w *painter) do(ctx context.Context, q diffusion.Request) error {
 		return w.drawForward(ctx, q)
 	case w.frames > 0:
 		return w.drawFrames(ctx, q)
+	case w.view:
+		return w.viewRun(ctx, q)
 	}
 	return w.drawPictures(ctx, q)
 }
@@ -216,11 +218,11 @@ func (w *painter) step(ctx context.Context, run *diffusion.Run) error {
 		}
 		bar.steps(run.Done(), run.Steps(), time.Since(began))
 		if w.record != "" {
-			img, err := run.Preview(ctx)
+			images, err := run.Preview(ctx, nil)
 			if err != nil {
 				return err
 			}
-			w.recorded = append(w.recorded, img)
+			w.recorded = append(w.recorded, images[0])
 		}
 	}
 	return nil

@@ -26,7 +26,7 @@ type options struct {
 	precision              gpu.DType
 	override               picture.Override
 	background             color.Color
-	attention, json        bool
+	attention, json, view  bool
 	queries
 	figures
 	painting
@@ -62,6 +62,7 @@ func (o *options) flagSet() *flag.FlagSet {
 		}
 		return nil
 	})
+	f.BoolVar(&o.view, "view", false, "shows it in a window: a diffusion run as it denoises, or what a network attends to under the mouse pointer; ? lists the keys")
 	f.BoolVar(&o.json, "json", false, "print one JSON document on stdout and nothing else there")
 	f.BoolVar(&o.profile, "profile", false, "print the time of every dispatch of a forward pass")
 	f.BoolVar(&o.verify, "verify", false, "compare with PyTorch's embedded goldens; with -model, recompute each dispatch on the CPU")
@@ -150,6 +151,12 @@ func (o *options) check() error {
 	}
 	if err := o.notPainting(); err != nil {
 		return err
+	}
+	if attends, err := models.HasAttention(o.model); o.view && err == nil && !attends {
+		return cli.Usagef("-view of %s: %w, which it would show under the pointer", o.model, models.ErrNoAttention)
+	}
+	if _, drawing := o.drawing(); o.view && (len(o.images) == 0 || drawing || o.save != "" || o.verify || o.profile || o.json || o.asked() || o.attention) {
+		return cli.Usagef("-view of a network shows what it attends to in a picture: give -image, and none of -o, -save, -verify, -profile, -json, -text, -similar, -index, -examples and -attention")
 	}
 	if err := o.figures.check(o); err != nil {
 		return err

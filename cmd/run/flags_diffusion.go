@@ -34,12 +34,15 @@ type painting struct {
 	toSeed                    int64
 	forward                   bool
 	record                    string
+	preview                   diffusion.Preview // "": chosen by its cost
+	tinyWeights               string
+	viewEvery                 int
 	partial, lowMemory, tiled bool
 }
 
 // paintingFlags are the names of those flags.
 var paintingFlags = []string{"prompt", "prompts", "record", "negative-prompt", "steps", "width", "height", "guidance", "strength", "seed", "scheduler", "clip-skip",
-	"init-image", "mask", "lora", "tokenizer", "prediction", "frames", "to-seed", "forward", "partial", "low-memory", "tiled"}
+	"init-image", "mask", "lora", "tokenizer", "prediction", "frames", "to-seed", "forward", "partial", "low-memory", "preview", "preview-weights", "view-every", "tiled"}
 
 func (g *painting) flags(f *flag.FlagSet) {
 	g.guidance, g.strength = math.NaN(), math.NaN()
@@ -75,6 +78,15 @@ func (g *painting) flags(f *flag.FlagSet) {
 	f.Int64Var(&g.toSeed, "to-seed", 0, "`N`: with -frames, the seed of the last frame")
 	f.BoolVar(&g.forward, "forward", false, "with -init-image: shows how noise takes the picture, -steps levels of it")
 	f.StringVar(&g.record, "record", "", "`FILE.gif|FILE.png|FOLDER`: the picture after every step")
+	f.Func("preview", "`vae|tiny|linear|latent`: with -view, how steps are shown (default the best that costs less than a tenth of a step)", func(s string) error {
+		if g.preview = diffusion.Preview(s); !slices.Contains(diffusion.Previews(), g.preview) {
+			return errors.New("expected vae, tiny, linear or latent")
+		}
+		return nil
+	})
+	f.StringVar(&g.tinyWeights, "preview-weights", "", "`SOURCE`: of the small autoencoder (AutoencoderTiny) of -preview tiny")
+	g.viewEvery = 1
+	f.Func("view-every", "`N`: with -view, shows every nth step (default 1)", cli.Whole(&g.viewEvery, 1, math.MaxInt))
 	f.BoolVar(&g.partial, "partial", false, "writes what there is if it is interrupted")
 	f.BoolVar(&g.lowMemory, "low-memory", false, "keeps one part of the pipeline at a time on the device")
 	f.BoolVar(&g.tiled, "tiled", false, "has the autoencoder work in tiles, which need less memory; that of a pipeline does so anyway where it must")
@@ -118,8 +130,8 @@ func (o *options) checkPainting() error {
 	case o.profile || o.verify:
 	case noPrompt:
 		return cli.Usagef("no prompt: give -prompt TEXT")
-	case o.out == "" && o.save == "" && g.record == "":
-		return cli.Usagef("no output: give -o FILE.png, the picture, -record FILE.gif, its steps, or -save FILE.safetensors")
+	case o.out == "" && o.save == "" && g.record == "" && !o.view:
+		return cli.Usagef("no output: give -o FILE.png, the picture, -view, a window, -record FILE.gif, its steps, or -save FILE.safetensors")
 	}
 	if _, known := diffusion.KnownScheduler(g.scheduler); g.scheduler != "" && !known {
 		return cli.Usagef("scheduler %q is unknown; the nearest is %q (-h lists them)", g.scheduler, models.Nearest(g.scheduler, diffusion.Schedulers()))
@@ -147,6 +159,12 @@ func (o *options) checkPainting() error {
 		return cli.Usagef("-prompts goes with -o, and with none of -prompt, -frames, -forward, -save, -input, -record and -explain")
 	case g.record != "" && (g.frames > 0 || g.forward || o.batch > 1):
 		return cli.Usagef("-record shows the steps of one picture: leave out -frames, -forward and -batch")
+	case o.view && (g.frames > 0 || g.forward || g.promptFile != "" || o.explain != "" || o.verify || o.profile || o.json):
+		return cli.Usagef("-view shows one run: it goes with none of -frames, -forward, -prompts, -explain, -verify, -profile and -json")
+	case !o.view && (g.preview != "" || g.tinyWeights != "" || o.given["view-every"]):
+		return cli.Usagef("-preview, -preview-weights and -view-every go with -view")
+	case g.preview == diffusion.PreviewTiny && g.tinyWeights == "":
+		return cli.Usagef("-preview tiny needs -preview-weights, a folder or hub id of an AutoencoderTiny for these latents")
 	case o.verify && o.profile:
 		return cli.Usagef("-verify and -profile exclude each other")
 	case o.explain != "" && len(g.prompts) != 1:

@@ -23,8 +23,8 @@ func (a *app) load(ctx context.Context) (*models.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Attentions, o.Features, o.Explain = a.attention, a.pca, a.explain != ""
-	o.LastLayer = a.attention && a.out != ""
+	o.Attentions, o.Features, o.Explain = a.attention || a.view, a.pca, a.explain != ""
+	o.LastLayer = a.attention && a.out != "" || a.view
 	o.Embeddings = a.examples != "" || a.similar != "" || a.index != ""
 	return a.loadModel(ctx, a.model, a.weights, o)
 }

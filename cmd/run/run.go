@@ -9,6 +9,7 @@ import (
 	"saccade/cmd/internal/cli"
 	"saccade/gpu"
 	"saccade/models"
+	"saccade/viewer"
 )
 
 // command is the name that errors begin with.
@@ -61,6 +62,11 @@ func (a *app) complain(err error) { cli.Complain(a.stderr, command, err) }
 
 // do is what the flags ask for.
 func (a *app) do(ctx context.Context) error {
+	if a.view {
+		if err := viewer.Available(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case a.help:
 		return a.printHelp()
@@ -90,6 +96,8 @@ func (a *app) do(ctx context.Context) error {
 	}
 	_, drawing := a.drawing()
 	switch {
+	case a.view:
+		return a.viewAttention(ctx, m)
 	case drawing:
 		return a.draw(ctx, m)
 	case a.verify:

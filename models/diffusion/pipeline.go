@@ -12,6 +12,7 @@ import (
 	"saccade/models/unet"
 	"saccade/ops"
 	"saccade/weights"
+	"saccade/zoo"
 )
 
 // Pipeline is the parts of a checkpoint: text towers, UNet, autoencoder and the
@@ -28,6 +29,7 @@ type Pipeline struct {
 	config    unet.Config
 	vae       *autoencoder // nil in pipelines of pixels
 	schedule  []byte       // scheduler_config.json
+	colour    []float32    // see colours; nil until it is asked for
 	lowMemory bool
 	tiled     bool
 }
@@ -79,6 +81,9 @@ func newPipeline(dev *gpu.Device, files *checkpoint.Pipeline, family string, o O
 	return p, nil
 }
 
+// embedded is the name of the pipeline inside the program.
+const embedded = "zoo/sd"
+
 // The families of pipelines, with and without prompts.
 const (
 	prompted   = "sd"
@@ -93,6 +98,9 @@ func other(family string) string {
 }
 
 func open(ctx context.Context, family, src string, o Options) (*checkpoint.Pipeline, error) {
+	if src == "" && family == prompted {
+		return checkpoint.OpenFS(zoo.SD(), embedded)
+	}
 	if src == "" {
 		return nil, fmt.Errorf("model %s: %w; give -weights, a folder or hub id of diffusers", family, errNoEmbedded)
 	}
@@ -217,9 +225,11 @@ func (p *Pipeline) Size() (h, w int) {
 	return h * p.Reduction(), w * p.Reduction()
 }
 
-// Steps is diffusers' default for the pipeline.
+// Steps is diffusers' default for the pipeline; the embedded one needs fewer.
 func (p *Pipeline) Steps() int {
 	switch {
+	case p.Name == embedded:
+		return 20
 	case p.Class == "DDPMPipeline":
 		return 1000
 	case strings.HasPrefix(p.Class, "LatentConsistencyModel"):
@@ -228,9 +238,11 @@ func (p *Pipeline) Steps() int {
 	return 50
 }
 
-// Guidance is diffusers' default for the pipeline.
+// Guidance is diffusers' default for the pipeline; the embedded one wants less.
 func (p *Pipeline) Guidance() float64 {
 	switch {
+	case p.Name == embedded:
+		return 4
 	case !p.Prompted():
 		return 1
 	case strings.HasPrefix(p.Class, "LatentConsistencyModel"):

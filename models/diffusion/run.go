@@ -375,23 +375,27 @@ func (r *Run) Result(ctx context.Context) (*Result, error) {
 	return out, err
 }
 
-// Preview is the first item's picture as it is: of latents with the noise that is
-// left in them. It reads back.
-func (r *Run) Preview(ctx context.Context) (*picture.Image, error) {
-	latents, err := r.Latents()
+// Preview is the pictures of a snapshot, or with nil of the run as it is: of latents
+// with the noise that is left in them. It reads back.
+func (r *Run) Preview(ctx context.Context, s *Snapshot) ([]*picture.Image, error) {
+	from, done := r.loop.latents, r.step
+	if s != nil {
+		from, done = s.tensors[0], s.Done
+	}
+	x, err := from.Read()
 	if err != nil {
 		return nil, err
 	}
 	scale := 1.0
-	if r.Next() { // to the variance that the model sees
-		scale = r.plan.Steps[r.step].InputScale
+	if done < len(r.plan.Steps) { // to the variance that the model sees
+		scale = r.plan.Steps[done].InputScale
 	}
-	one := scaled(latents[:len(latents)/r.Request.Items], scale, 0)
-	x, _, err := r.p.decodeLatents(ctx, one, r.loop.h, r.loop.w, r.Memory.Tiled)
+	latents := scaled(channelsFirst(x, r.loop.channels, r.loop.h*r.loop.w), scale, 0)
+	pictures, _, err := r.p.decodeLatents(ctx, latents, r.loop.h, r.loop.w, r.Memory.Tiled)
 	if err != nil {
 		return nil, err
 	}
-	return ToPictures(x, 1, r.Request.Height, r.Request.Width)[0], nil
+	return ToPictures(pictures, r.Request.Items, r.Request.Height, r.Request.Width), nil
 }
 
 // NonFiniteError is a run whose latents became NaN or Inf.

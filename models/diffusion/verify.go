@@ -1,6 +1,7 @@
 package diffusion
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"saccade/gpu"
 	"saccade/models/diffusion/checkpoint"
 	"saccade/models/diffusion/scheduler"
+	"saccade/zoo"
 )
 
 // goldenF16 is for whole runs: several evaluations follow each other, each of whose
@@ -59,10 +61,13 @@ func OpenGolden(dev *gpu.Device, c golden.PipelineCase, precision gpu.DType) (*P
 // openGolden opens a golden's pipeline with its case's scheduler.
 func openGolden(dev *gpu.Device, c golden.PipelineCase, precision gpu.DType) (*Pipeline, error) {
 	fsys, err := golden.PipelineFS(c.Folder)
+	if c.Weights == embedded {
+		fsys = zoo.SD()
+	}
 	if err != nil {
 		return nil, err
 	}
-	files, err := checkpoint.OpenFS(fsys, c.Folder)
+	files, err := checkpoint.OpenFS(fsys, cmp.Or(c.Weights, c.Folder))
 	if err != nil {
 		return nil, err
 	}
