@@ -49,7 +49,7 @@ func (a *arena) lifetimes(ops []Op, outputs []output) map[*Tensor]map[*Tensor]bo
 	conflicts := map[*Tensor]map[*Tensor]bool{}
 	step := 0
 	for _, op := range ops {
-		for _, x := range op.Dispatches {
+		for _, x := range op.all() {
 			for i, v := range x.Bind {
 				a.touch(v.Tensor, step)
 				if !x.Kernel.Bindings[i].Write {

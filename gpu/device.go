@@ -27,6 +27,12 @@ type Options struct {
 	// SubmitBudget is the longest time that one submit should take; 50 ms if
 	// zero. Drivers reset devices whose submits run for seconds.
 	SubmitBudget time.Duration
+	// Choices, if not nil, tell which way operations take that can be computed in
+	// several; else they take what ops has for the class of adapter.
+	Choices Choices
+	// Tuner, if not nil, has programs try all ways of their operations when they
+	// run, and the choices are not asked.
+	Tuner *Tuner
 	// Debug are the words of [ParseDebug].
 	Debug Debug
 	// Log receives what Debug asks for; nothing else is ever printed.

@@ -37,8 +37,8 @@ func (r *Recorder) plan() (*arena, Memory, error) {
 	}
 	steps := 0
 	for _, op := range r.ops {
-		steps += len(op.Dispatches)
-		for _, x := range op.Dispatches {
+		for _, x := range op.all() {
+			steps++
 			for _, v := range x.Bind {
 				m.Binding = max(m.Binding, v.size())
 			}

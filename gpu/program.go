@@ -13,7 +13,9 @@ import (
 type Program struct {
 	dev     *Device
 	ops     []Op
-	steps   []step // the dispatches of all ops, in order
+	steps   []step // the dispatches of all ops, in order; then those of other ways
+	count   int    // of steps that a run takes
+	others  []otherWay
 	inputs  []*Tensor
 	outputs []output
 	arena   *arena
@@ -165,19 +167,12 @@ func (p *Program) allocate() error {
 // bind compiles the pipelines, writes the parameters and makes the bind groups.
 func (p *Program) bind() error {
 	for i := range p.ops {
-		for j := range p.ops[i].Dispatches {
-			x := &p.ops[i].Dispatches[j]
-			params, err := x.Kernel.encode(x.Params)
-			if err != nil {
-				return err
-			}
-			pipe, err := p.dev.pipelineFor(x.Kernel)
-			if err != nil {
-				return fmt.Errorf("%s: %w", p.ops[i].Label, err)
-			}
-			p.steps = append(p.steps, step{op: i, x: x, pipe: pipe, params: params})
+		if err := p.addSteps(i, p.ops[i].Dispatches); err != nil {
+			return fmt.Errorf("%s: %w", p.ops[i].Label, err)
 		}
 	}
+	p.count = len(p.steps)
+	p.addOthers()
 	if err := p.uploadParams(); err != nil {
 		return err
 	}
@@ -186,6 +181,25 @@ func (p *Program) bind() error {
 			return fmt.Errorf("%s: %w", p.ops[p.steps[i].op].Label, err)
 		}
 	}
+	return nil
+}
+
+// addSteps appends the dispatches of an operation, all or none.
+func (p *Program) addSteps(op int, dispatches []Dispatch) error {
+	steps := p.steps
+	for j := range dispatches {
+		x := &dispatches[j]
+		params, err := x.Kernel.encode(x.Params)
+		if err != nil {
+			return err
+		}
+		pipe, err := p.dev.pipelineFor(x.Kernel)
+		if err != nil {
+			return err
+		}
+		steps = append(steps, step{op: op, x: x, pipe: pipe, params: params})
+	}
+	p.steps = steps
 	return nil
 }
 
@@ -250,7 +264,7 @@ func (p *Program) Memory() Memory { return p.memory }
 // FLOPs is the arithmetic of one run, counting a multiply-add as two: of the
 // operations as they are defined, and what the kernels do without.
 func (p *Program) FLOPs() (defined, saved float64) {
-	for _, s := range p.steps {
+	for _, s := range p.steps[:p.count] {
 		defined += s.x.FLOPs
 		saved += s.x.Saved
 	}
@@ -268,7 +282,7 @@ func (p *Program) OutputShape(name string) []int {
 }
 
 // Dispatches is the number of kernel runs of one forward pass.
-func (p *Program) Dispatches() int { return len(p.steps) }
+func (p *Program) Dispatches() int { return p.count }
 
 // Run uploads the inputs, []float32 or []uint32 by name, runs everything and
 // reads the outputs back. It stops between submits when ctx ends.
@@ -278,15 +292,23 @@ func (p *Program) Run(ctx context.Context, in map[string]any) (map[string][]floa
 	if err := p.start(in); err != nil {
 		return nil, err
 	}
-	if p.dev.opts.Debug.NaN || p.dev.opts.Debug.Dump != "" {
-		if err := p.runWatched(ctx); err != nil {
-			return nil, err
-		}
-	} else if err := p.execute(ctx, 0, len(p.steps)); err != nil {
+	if err := p.compute(ctx); err != nil {
 		return nil, err
 	}
 	p.warm = true
 	return p.readOutputs()
+}
+
+// compute does all operations, as the device's options say.
+func (p *Program) compute(ctx context.Context) error {
+	o := &p.dev.opts
+	switch {
+	case o.Debug.NaN || o.Debug.Dump != "":
+		return p.runWatched(ctx)
+	case o.Tuner != nil:
+		return p.tune(ctx, o.Tuner)
+	}
+	return p.execute(ctx, 0, p.count)
 }
 
 // start uploads the inputs and poisons the arena if that was asked for.

@@ -30,6 +30,11 @@ type Op struct {
 	Rows func(in [][]float32, rows []int) []float64
 	// Tolerance is the NMSE that Verify allows; zero means the default of the output's type.
 	Tolerance float64
+
+	// An operation that can be computed in several ways has a key, which says what
+	// decides between them, and the name of the way that its dispatches are.
+	Key, Way string
+	Others   []Way // where the recording asked for them: see [Recorder.Tries]
 }
 
 // Recorder takes operations and makes a program of them. It holds the first
@@ -43,6 +48,7 @@ type Recorder struct {
 	inputs  []*Tensor
 	outputs []output
 	scope   []string
+	tries   map[string]bool // keys of operations of which all ways are recorded
 	err     error
 }
 
@@ -153,6 +159,9 @@ func (r *Recorder) Do(op Op) {
 			r.Fail(fmt.Errorf("%s: %w", op.Label, err))
 			return
 		}
+	}
+	for i := range op.Others {
+		r.checkWay(&op.Others[i])
 	}
 	r.ops = append(r.ops, op)
 }

@@ -63,83 +63,98 @@ func (p *Program) verify(ctx context.Context, in map[string]any, stopAtFirst boo
 
 func (p *Program) verifyOp(ctx context.Context, i, lo, hi int, most float64) (OpCheck, error) {
 	op := &p.ops[i]
-	c := OpCheck{Op: op.Kind, Label: op.Label}
+	c := OpCheck{Op: op.Kind, Label: op.Label, Allowed: op.Tolerance}
 	if lo < hi {
 		c.Kernel = p.steps[lo].x.Kernel.String()
 	}
-	before := make([][]byte, len(op.In))
-	values := make([][]float32, len(op.In))
-	var err error
-	for k, t := range op.In {
-		if before[k], err = p.dev.read(t); err != nil {
-			return c, err
-		}
-		values[k] = t.decode(before[k])
+	w, err := p.wanted(op, most)
+	if err != nil {
+		return c, err
 	}
 	if err := p.execute(ctx, lo, hi); err != nil {
 		return c, err
 	}
-	if err := p.compareOp(&c, op, values, op.sample(most)); err != nil {
-		return c, err
+	return c, p.compareOp(&c, op, w)
+}
+
+// wanted is what an operation should compute from what its inputs hold now.
+type wanted struct {
+	in   [][]byte
+	out  [][]float64
+	rows []int // those that out has of an operation that has Rows
+}
+
+// wanted recomputes an operation on the CPU, a sample of one of more arithmetic than most.
+func (p *Program) wanted(op *Op, most float64) (w wanted, err error) {
+	w.in = make([][]byte, len(op.In))
+	values := make([][]float32, len(op.In))
+	for k, t := range op.In {
+		if w.in[k], err = p.dev.read(t); err != nil {
+			return w, err
+		}
+		values[k] = t.decode(w.in[k])
+	}
+	switch {
+	case op.Rows != nil:
+		w.rows = op.sample(most)
+		w.out = [][]float64{op.Rows(values, w.rows)}
+	case op.Twin != nil:
+		w.out = op.Twin(values)
+	}
+	return w, nil
+}
+
+// compareOp compares the outputs with what is wanted, and the inputs with what they were.
+func (p *Program) compareOp(c *OpCheck, op *Op, w wanted) error {
+	if w.out == nil {
+		c.Err = fmt.Errorf("%s (%s) has no CPU twin", op.Label, op.Kind)
+		return nil
+	}
+	if len(w.out) != len(op.Out) {
+		return fmt.Errorf("%s: the twin gives %d outputs, the operation %d", op.Label, len(w.out), len(op.Out))
+	}
+	for k, t := range op.Out {
+		if err := p.compareOutput(c, op, t, w.out[k], w.rows); err != nil {
+			return err
+		}
 	}
 	for k, t := range op.In {
 		after, err := p.dev.read(t)
 		if err != nil {
-			return c, err
+			return err
 		}
-		if c.Err == nil && !bytes.Equal(before[k], after) {
+		if c.Err == nil && !bytes.Equal(w.in[k], after) {
 			c.Err = fmt.Errorf("%s (%s, kernel %s) changed its input %s", op.Label, op.Kind, c.Kernel, t)
 		}
 	}
-	return c, nil
+	return nil
 }
 
-// compareOp compares the outputs with the twin's, of an operation that has Rows
-// those rows.
-func (p *Program) compareOp(c *OpCheck, op *Op, in [][]float32, rows []int) error {
-	if op.Twin == nil && op.Rows == nil {
-		c.Err = fmt.Errorf("%s (%s) has no CPU twin", op.Label, op.Kind)
-		return nil
+func (p *Program) compareOutput(c *OpCheck, op *Op, t *Tensor, want []float64, rows []int) error {
+	raw, err := p.dev.read(t)
+	if err != nil {
+		return err
 	}
-	var want [][]float64
-	if op.Rows != nil {
-		want = [][]float64{op.Rows(in, rows)}
-		if len(rows) < op.Out[0].Rows() {
-			c.Rows = len(rows)
+	if c.Allowed == 0 {
+		c.Allowed = ToleranceF32
+		if t.Type == F16 {
+			c.Allowed = ToleranceF16
 		}
-	} else {
-		want = op.Twin(in)
 	}
-	if len(want) != len(op.Out) {
-		return fmt.Errorf("%s: the twin gives %d outputs, the operation %d", op.Label, len(want), len(op.Out))
+	got := t.decode(raw)
+	if len(rows) > 0 && len(rows) < t.Rows() {
+		c.Rows, got = len(rows), pick(got, rows, t.Width())
 	}
-	c.Allowed = op.Tolerance
-	for k, t := range op.Out {
-		raw, err := p.dev.read(t)
-		if err != nil {
-			return err
-		}
-		if c.Allowed == 0 {
-			c.Allowed = ToleranceF32
-			if t.Type == F16 {
-				c.Allowed = ToleranceF16
-			}
-		}
-		got := t.decode(raw)
-		if c.Rows > 0 {
-			got = pick(got, rows, t.Width())
-		}
-		if len(want[k]) != len(got) {
-			return fmt.Errorf("%s: the twin gives %d values for %s", op.Label, len(want[k]), t)
-		}
-		nmse, maxAbs := difference(got, want[k])
-		c.NMSE, c.MaxAbs = math.Max(c.NMSE, nmse), math.Max(c.MaxAbs, maxAbs)
-		switch {
-		case !(nmse <= c.Allowed):
-			c.Err = fmt.Errorf("%s (%s, kernel %s): %s differs from the CPU by NMSE %.3g, allowed %.3g", op.Label, op.Kind, c.Kernel, t, nmse, c.Allowed)
-		case !t.paddingClean(raw):
-			c.Err = fmt.Errorf("%s (%s, kernel %s): %s has padding that is not zero", op.Label, op.Kind, c.Kernel, t)
-		}
+	if len(want) != len(got) {
+		return fmt.Errorf("%s: the twin gives %d values for %s", op.Label, len(want), t)
+	}
+	nmse, maxAbs := difference(got, want)
+	c.NMSE, c.MaxAbs = math.Max(c.NMSE, nmse), math.Max(c.MaxAbs, maxAbs)
+	switch {
+	case !(nmse <= c.Allowed):
+		c.Err = fmt.Errorf("%s (%s, kernel %s): %s differs from the CPU by NMSE %.3g, allowed %.3g", op.Label, op.Kind, c.Kernel, t, nmse, c.Allowed)
+	case !t.paddingClean(raw):
+		c.Err = fmt.Errorf("%s (%s, kernel %s): %s has padding that is not zero", op.Label, op.Kind, c.Kernel, t)
 	}
 	return nil
 }

@@ -165,26 +165,45 @@ func (c *attentionCall) record(r *gpu.Recorder) *gpu.Tensor {
 	y := r.New("attention", c.heads, reshaped(c.q.Shape, c.heads*c.head)...)
 	op := gpu.Op{Kind: "attention", Label: r.Label("attention"), In: c.inputs(c.operands()), Out: []*gpu.Tensor{y},
 		Rows: c.twin}
-	var ok bool
-	var err error
-	if c.products(r.Device().Info(), r.Precision) {
-		op.Dispatches, ok, err = c.recordProducts(r, y)
+	info := r.Device().Info()
+	_, tq, _ := c.tokens()
+	fused := c.fusedWay(r, y, chooseAttention(info, r.Precision, tq, gpu.Pad8(c.head)))
+	products := c.productsWay(r, y)
+	standard := fused
+	if c.products(info, r.Precision) {
+		standard = products.or(fused)
 	}
-	if !ok && err == nil {
-		op.Dispatches, err = c.recordFused(r, y)
-	}
-	if err != nil {
-		r.Fail(fmt.Errorf("attention: %w", err))
-		return y
-	}
-	r.Do(op)
+	do(r, op, c.shape(), standard, func() []way {
+		all := []way{fused}
+		for _, v := range attentionCandidates(info, r.Precision, tq, gpu.Pad8(c.head)) {
+			all = append(all, c.fusedWay(r, y, v))
+		}
+		if c.productsFit() {
+			all = append(all, products)
+		}
+		return all
+	})
 	return y
 }
 
-// recordFused gives the dispatches of a kernel that stores no scores.
-func (c *attentionCall) recordFused(r *gpu.Recorder, y *gpu.Tensor) ([]gpu.Dispatch, error) {
+// shape is what decides between the ways: items, queries × keys, heads × width, the mask.
+func (c *attentionCall) shape() string {
 	n, tq, tk := c.tokens()
-	v := chooseAttention(r.Device().Info(), r.Precision, tq, gpu.Pad8(c.head))
+	s := fmt.Sprintf("%dx%dx%d %dx%d%s", n, tq, tk, c.heads, c.head, c.mask.suffix())
+	if c.mask.Causal {
+		s += " causal"
+	}
+	return s
+}
+
+// fusedWay is attention by a kernel that stores no scores.
+func (c *attentionCall) fusedWay(r *gpu.Recorder, y *gpu.Tensor, v attentionVariant) way {
+	return way{name: v.Family + " " + v.String(), record: func() ([]gpu.Dispatch, error) { return c.recordFused(r, y, v) }}
+}
+
+// recordFused gives the dispatches of a kernel that stores no scores.
+func (c *attentionCall) recordFused(r *gpu.Recorder, y *gpu.Tensor, v attentionVariant) ([]gpu.Dispatch, error) {
+	n, tq, tk := c.tokens()
 	k, err := v.kernel(r.Precision, c.mask)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"errors"
 	"math"
 
 	"saccade/gpu"
@@ -45,9 +46,28 @@ func wideHead(info gpu.Info, precision gpu.DType) int {
 
 // products says whether the form applies. Few tokens are not worth its dispatches.
 func (c *attentionCall) products(info gpu.Info, precision gpu.DType) bool {
-	_, tq, tk := c.tokens()
-	return c.mask == Mask{} && gpu.Pad8(c.head) >= wideHead(info, precision) && min(tq, tk) >= 64
+	return c.productsFit() && gpu.Pad8(c.head) >= wideHead(info, precision)
 }
+
+// productsFit says whether the form is possible at all.
+func (c *attentionCall) productsFit() bool {
+	_, tq, tk := c.tokens()
+	return c.mask == Mask{} && min(tq, tk) >= 64
+}
+
+// productsWay is attention in that form.
+func (c *attentionCall) productsWay(r *gpu.Recorder, y *gpu.Tensor) way {
+	return way{name: "products", record: func() ([]gpu.Dispatch, error) {
+		dispatches, ok, err := c.recordProducts(r, y)
+		if !ok && err == nil {
+			err = errNoWindow
+		}
+		return dispatches, err
+	}}
+}
+
+// errNoWindow says that a matmul of a batch fits no windows of the adapter.
+var errNoWindow = errors.New("the matrices of the heads fit no windows of this adapter")
 
 // recordProducts gives the dispatches; ok is false where no matmul fits.
 func (c *attentionCall) recordProducts(r *gpu.Recorder, y *gpu.Tensor) (dispatches []gpu.Dispatch, ok bool, err error) {

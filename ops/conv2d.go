@@ -109,12 +109,7 @@ func (c *Conv2d) forward(r *gpu.Recorder, x *gpu.Tensor, g convGeometry, err err
 		return y
 	}
 	call := convCall{c: c, convGeometry: g, x: x, y: y, e: e}
-	op, err := call.record(r)
-	if err != nil {
-		r.Fail(fmt.Errorf("%s: %w", c.name, err))
-		return y
-	}
-	r.Do(op)
+	call.do(r)
 	return y
 }
 
@@ -219,37 +214,84 @@ type convCall struct {
 	e    epilogue
 }
 
-// record chooses how to compute the convolution.
-func (call *convCall) record(r *gpu.Recorder) (gpu.Op, error) {
+// do records the convolution.
+func (call *convCall) do(r *gpu.Recorder) {
 	c := call.c
 	switch {
 	case call.x.Dense() && c.Groups == 1:
 		rows, err := call.unfold(r)
 		if err != nil {
-			return gpu.Op{}, err
+			r.Fail(fmt.Errorf("%s: %w", c.name, err))
+			return
 		}
-		return call.matmul(r, formStem, rows)
+		call.matmul(r, formStem, rows)
 	case c.pointwise():
-		return call.matmul(r, formTaps, call.x)
+		call.matmul(r, formTaps, call.x)
+	default:
+		standard, others := call.ways(r)
+		do(r, call.op(call.x, call.twin), call.shape(), standard, others)
 	}
-	op := gpu.Op{Kind: "conv2d", Label: c.name, In: []*gpu.Tensor{call.x}, Out: []*gpu.Tensor{call.y}, Rows: call.twin}
+}
+
+// op is the operation without its dispatches.
+func (call *convCall) op(x *gpu.Tensor, twin func(in [][]float32, rows []int) []float64) gpu.Op {
+	op := gpu.Op{Kind: "conv2d", Label: call.c.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{call.y}, Rows: twin}
 	if call.e.residual != nil {
 		op.In = append(op.In, call.e.residual)
 	}
-	var err error
-	if w, ok := call.winograd(r.Device().Info()); ok {
-		op.Tolerance = w.tolerance(r.Precision)
-		op.Dispatches, err = call.recordWinograd(r, w)
-	} else if c.depthwise() {
-		op.Dispatches, err = call.recordDepthwise(r)
-	} else {
-		op.Dispatches, err = call.recordDirect(r)
+	return op
+}
+
+// shape is what decides between the ways of a convolution: the input N×H×W×C,
+// the filters, stride and what is fused. Padding hardly does.
+func (call *convCall) shape() string {
+	c := call.c
+	s := fmt.Sprintf("%dx%dx%dx%d %dx%dx%d", call.n, call.h, call.w, c.In, c.Out, c.Kernel[0], c.Kernel[1])
+	for _, more := range []struct {
+		name     string
+		is, none any
+	}{{"/", c.Stride, Square(1)}, {"d", c.Dilation, Square(1)}, {"g", c.Groups, 1}, {"up", call.up, 0}} {
+		if more.is != more.none {
+			s += fmt.Sprintf(" %s%v", more.name, more.is)
+		}
 	}
-	return op, err
+	return s + call.e.describe()
+}
+
+// ways are those of a convolution that is no matmul as it stands.
+func (call *convCall) ways(r *gpu.Recorder) (standard way, others func() []way) {
+	if call.c.depthwise() {
+		return call.depthwiseWay(r, depthwiseWidth), func() (all []way) {
+			for _, width := range []int{1, 2, 8} {
+				all = append(all, call.depthwiseWay(r, width))
+			}
+			return all
+		}
+	}
+	info := r.Device().Info()
+	if w, ok := call.winograd(info); ok {
+		standard = call.winogradWay(r, w)
+	} else {
+		standard = call.directWay(r, nil)
+	}
+	return standard, func() (all []way) {
+		for _, w := range []winograd{winograd2, winograd4} {
+			if call.winogradFits(info, w) {
+				all = append(all, call.winogradWay(r, w))
+			}
+		}
+		all = append(all, call.directWay(r, nil))
+		s := call.c.supergroups()
+		m, n, k := call.n*call.oh*call.ow, gpu.Pad8(s.out), call.c.Kernel[0]*call.c.Kernel[1]*gpu.Pad8(s.in)
+		for _, v := range gemmCandidates(info, r.Precision, m, n, k, s.count) {
+			all = append(all, call.directWay(r, &v))
+		}
+		return all
+	}
 }
 
 // matmul is the convolution as a matmul of rows, one an output pixel.
-func (call *convCall) matmul(r *gpu.Recorder, f convForm, rows *gpu.Tensor) (gpu.Op, error) {
+func (call *convCall) matmul(r *gpu.Recorder, f convForm, rows *gpu.Tensor) {
 	c := call.c
 	l := &Linear{In: rows.Width(), Out: c.Out, InGroups: 1, OutGroups: 1, b: c.b, name: c.name, weight: c.form(f), bias: c.biasForm()}
 	l.folded = func() (w, bias []float32) {
@@ -258,17 +300,19 @@ func (call *convCall) matmul(r *gpu.Recorder, f convForm, rows *gpu.Tensor) (gpu
 		}
 		return w, bias
 	}
-	op := gpu.Op{Kind: "conv2d", Label: c.name, In: []*gpu.Tensor{rows}, Out: []*gpu.Tensor{call.y}, Rows: l.twin(call.e)}
-	if call.e.residual != nil {
-		op.In = append(op.In, call.e.residual)
+	standard, others := l.ways(r, rows, call.y, call.e)
+	narrow := way{name: "narrow", record: func() ([]gpu.Dispatch, error) { return call.narrowMatmul(r, l, rows) }}
+	software := r.Device().Info().Class == gpu.ClassCPU
+	all := func() []way { return append(others(), standard) }
+	switch wide := standard; {
+	case software && c.Out <= narrowColumns && rows.Rows() > 80:
+		standard = narrow
+	case software && c.Out <= 4*narrowColumns:
+		all = func() []way { return append(others(), narrow) }
+	default:
+		standard, all = wide, others
 	}
-	if r.Device().Info().Class == gpu.ClassCPU && c.Out <= narrowColumns && rows.Rows() > 80 {
-		var err error
-		op.Dispatches, err = call.narrowMatmul(r, l, rows)
-		return op, err
-	}
-	op.Dispatches = l.matmul(r, rows, call.y, call.e).Dispatches
-	return op, nil
+	do(r, call.op(rows, l.twin(call.e)), l.shape(rows, call.e), standard, all)
 }
 
 // narrowColumns is the most columns for which a lane of matmul, whose tile is

@@ -13,8 +13,8 @@ func (c *Conv2d) depthwise() bool {
 	return c.Groups == c.In && c.In == c.Out && c.In > 1 && c.Kernel[0]*c.Kernel[1] <= 49 && c.Kernel[1]*c.Dilation[1] <= 16 && c.Stride[1] <= 4
 }
 
-// depthwiseWidth is the neighbouring outputs of an invocation: they share most
-// of what they read.
+// depthwiseWidth is the neighbouring outputs of an invocation unless a tuner finds
+// better: they share most of what they read.
 const depthwiseWidth = 4
 
 // depthwiseLayout is the size of the filters [KH·KW, channels] and what fills them.
@@ -31,14 +31,20 @@ func (c *Conv2d) depthwiseLayout() (bytes int64, fill func(dst []byte, w []float
 	}
 }
 
-// recordDepthwise is a convolution of every channel on its own.
-func (call *convCall) recordDepthwise(r *gpu.Recorder) ([]gpu.Dispatch, error) {
+// depthwiseWay is the convolution with so many outputs an invocation.
+func (call *convCall) depthwiseWay(r *gpu.Recorder, width int) way {
+	width = min(width, call.ow)
+	return way{name: fmt.Sprintf("depthwise x%d", width), record: func() ([]gpu.Dispatch, error) { return call.recordDepthwise(r, width) }}
+}
+
+// recordDepthwise is a convolution of every channel on its own, with tx
+// neighbouring outputs an invocation.
+func (call *convCall) recordDepthwise(r *gpu.Recorder, tx int) ([]gpu.Dispatch, error) {
 	c := call.c
 	pieces, err := call.pieces(r.Device(), 1)
 	if err != nil {
 		return nil, err
 	}
-	tx := min(depthwiseWidth, call.ow)
 	spec := shaders.Spec{
 		Const: map[string]int{
 			"TX": tx, "KH": c.Kernel[0], "KW": c.Kernel[1], "SX": c.Stride[1], "DX": c.Dilation[1],

@@ -4,21 +4,31 @@ import (
 	"saccade/gpu"
 )
 
-// recordDirect is the convolution as an implicit matmul.
-func (call *convCall) recordDirect(r *gpu.Recorder) ([]gpu.Dispatch, error) {
-	parts, err := call.direct(r)
-	if err != nil {
-		return nil, err
+// directWay is the convolution as an implicit matmul by a variant; nil is what the tables have.
+func (call *convCall) directWay(r *gpu.Recorder, v *gemmVariant) way {
+	name := "direct"
+	if v != nil {
+		name = v.Family + " " + v.sliced()
 	}
-	var dispatches []gpu.Dispatch
-	for i := range parts {
-		some, err := parts[i].record(r)
+	return way{name: name, record: func() ([]gpu.Dispatch, error) {
+		parts, err := call.direct(r)
 		if err != nil {
 			return nil, err
 		}
-		dispatches = append(dispatches, some...)
-	}
-	return dispatches, nil
+		var dispatches []gpu.Dispatch
+		for i := range parts {
+			record := parts[i].record
+			if v != nil {
+				record = func(r *gpu.Recorder) ([]gpu.Dispatch, error) { return parts[i].recordAs(r, *v) }
+			}
+			some, err := record(r)
+			if err != nil {
+				return nil, err
+			}
+			dispatches = append(dispatches, some...)
+		}
+		return dispatches, nil
+	}}
 }
 
 // direct is the implicit matmul of as much of the pictures at a time as fits a binding.

@@ -26,6 +26,14 @@ func (v gemmVariant) String() string {
 	return fmt.Sprintf("%dx%dx%d k%d", v.TM, v.TG, v.LX, v.Tile)
 }
 
+// sliced is the name with the slices.
+func (v gemmVariant) sliced() string {
+	if v.Slices > 1 {
+		return fmt.Sprintf("%s/%d", v, v.Slices)
+	}
+	return v.String()
+}
+
 // depth is the elements of K in a slice, a multiple of 8.
 func (v gemmVariant) depth(k int) int { return ceilDiv(k/8, max(1, v.Slices)) * 8 }
 
@@ -105,21 +113,29 @@ func chooseGemm(info gpu.Info, precision gpu.DType, m, n, k, count int, plain bo
 func softwareGemm(info gpu.Info, precision gpu.DType, m, n, k, count int, plain bool) gemmVariant {
 	var best gemmVariant
 	least := 0.0
+	for _, v := range softwareGemms(info, precision, k, plain) {
+		if cost := v.cost(precision, m, n, k, count); best.TM == 0 || cost < least {
+			best, least = v, cost
+		}
+	}
+	return best
+}
+
+// softwareGemms are the variants that hold so deep a product.
+func softwareGemms(info gpu.Info, precision gpu.DType, k int, plain bool) []gemmVariant {
+	var all []gemmVariant
 	for _, tm := range []int{4, 12} {
 		for _, lx := range []int{8, 4, 1} {
 			v := gemmVariant{Family: "conv2d", TM: tm, TG: 32 / int(precision.Size()) / 8, LX: lx, LK: 8}
 			for v.LK > 1 && v.LK*16/int(precision.Size()) > gpu.Pad8(k) {
 				v.LK /= 2
 			}
-			if !v.fit(info, precision, k, plain) {
-				continue
-			}
-			if cost := v.cost(precision, m, n, k, count); best.TM == 0 || cost < least {
-				best, least = v, cost
+			if v.fit(info, precision, k, plain) {
+				all = append(all, v)
 			}
 		}
 	}
-	return best
+	return all
 }
 
 // The workgroup memory of a variant, in vectors: one size, since each is

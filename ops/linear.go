@@ -109,7 +109,12 @@ func (l *Linear) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...Epilogue) *g
 			return y
 		}
 	}
-	r.Do(l.matmul(r, x, y, e))
+	op := gpu.Op{Kind: "matmul", Label: l.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y}, Rows: l.twin(e)}
+	if e.residual != nil {
+		op.In = append(op.In, e.residual)
+	}
+	standard, others := l.ways(r, x, y, e)
+	do(r, op, l.shape(x, e), standard, others)
 	return y
 }
 
@@ -145,6 +150,14 @@ func (e epilogue) suffix() string {
 		return e.activation.suffix() + " residual"
 	}
 	return e.activation.suffix()
+}
+
+// describe is suffix for keys, which say of the residual always.
+func (e epilogue) describe() string {
+	if e.residual != nil && !e.before {
+		return e.activation.suffix() + " residual"
+	}
+	return e.suffix()
 }
 
 // twin finishes a sum in f64; residual is what is added.

@@ -7,36 +7,55 @@ import (
 	"saccade/shaders"
 )
 
-// matmul records y = act((x·Wᵀ)·scale + b) + residual for a linear layer.
+// shape is what decides between the ways of a matmul: M×N×K and what is fused.
+func (l *Linear) shape(x *gpu.Tensor, e epilogue) string {
+	k, n := l.physical()
+	return fmt.Sprintf("%dx%dx%d%s", x.Rows(), n, k, e.describe())
+}
+
+// ways are those of y = act((x·Wᵀ)·scale + b) + residual: the variant that the
+// tables have for this class of adapters, and the others.
+func (l *Linear) ways(r *gpu.Recorder, x, y *gpu.Tensor, e epilogue) (standard way, others func() []way) {
+	k, n := l.physical()
+	info := r.Device().Info()
+	if x.Constant() {
+		info.Limits.MaxUniform = 0 // constants have no room to spare for windows
+	}
+	by := func(v matmulVariant, choose func(rows int) matmulVariant) way {
+		return way{name: v.Family + " " + v.String(), record: func() ([]gpu.Dispatch, error) { return l.record(r, x, y, e, choose) }}
+	}
+	table := func(rows int) matmulVariant { return chooseMatmul(info, r.Precision, rows, n, k) }
+	return by(table(x.Rows()), table), func() (all []way) {
+		for _, v := range matmulCandidates(info, r.Precision, x.Rows(), n, k) {
+			all = append(all, by(v, func(int) matmulVariant { return v }))
+		}
+		return all
+	}
+}
+
+// record gives the dispatches of a matmul by what choose says for so many rows.
 //
 // Weights larger than a binding are bound in windows of panels, activations in
 // windows of rows, each window with a dispatch of its own.
-func (l *Linear) matmul(r *gpu.Recorder, x, y *gpu.Tensor, e epilogue) gpu.Op {
-	op := gpu.Op{Kind: "matmul", Label: l.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y}, Rows: l.twin(e)}
+func (l *Linear) record(r *gpu.Recorder, x, y *gpu.Tensor, e epilogue, choose func(rows int) matmulVariant) ([]gpu.Dispatch, error) {
 	tensors := []*gpu.Tensor{x, y}
 	if e.residual != nil {
-		op.In = append(op.In, e.residual)
 		tensors = append(tensors, e.residual)
 	}
 	k, n := l.physical()
 	d := r.Device()
+	var dispatches []gpu.Dispatch
 	for _, rows := range rowChunks(d, x.Rows(), tensors...) {
-		info := d.Info()
-		if x.Constant() {
-			info.Limits.MaxUniform = 0 // constants have no room to spare for windows
-		}
-		v := chooseMatmul(info, r.Precision, rows[1]-rows[0], n, k)
 		for _, w := range panelWindows(d, l.weight.Type, k, n) {
-			call := matmulCall{l: l, x: x, y: y, e: e, v: v, lo: rows[0], hi: rows[1], window: w}
-			dispatches, err := call.record(r)
+			call := matmulCall{l: l, x: x, y: y, e: e, v: choose(rows[1] - rows[0]), lo: rows[0], hi: rows[1], window: w}
+			some, err := call.record(r)
 			if err != nil {
-				r.Fail(fmt.Errorf("%s: %w", l.name, err))
-				return op
+				return nil, err
 			}
-			op.Dispatches = append(op.Dispatches, dispatches...)
+			dispatches = append(dispatches, some...)
 		}
 	}
-	return op
+	return dispatches, nil
 }
 
 // panelWindow is a range of a weight's columns that fits a binding.

@@ -214,21 +214,25 @@ func (t winogradTurn) output(r *gpu.Recorder, m *gpu.Tensor) (gpu.Dispatch, erro
 // direct multiplications. Below 16 channels the transforms cost more than
 // they save (as in ncnn).
 func (call *convCall) winograd(info gpu.Info) (winograd, bool) {
-	c := call.c
-	if c.Kernel != Square(3) || c.Stride != Square(1) || c.Dilation != Square(1) || c.Groups != 1 || c.In < 16 || c.Out < 16 {
-		return winograd{}, false
-	}
 	best := winograd2
-	if call.cost(winograd4) < call.cost(winograd2) && winograd4.bytes(c) <= info.Limits.MaxBinding {
+	if call.cost(winograd4) < call.cost(winograd2) && call.winogradFits(info, winograd4) {
 		best = winograd4
 	}
-	if best.bytes(c) > info.Limits.MaxBinding { // of a thousand channels and more
-		return winograd{}, false
-	}
-	if chooseGemm(info, c.b.Precision, 1, gpu.Pad8(c.Out), gpu.Pad8(c.In), best.matrices(), true).TM == 0 {
-		return winograd{}, false // too many channels for the workgroup memory
-	}
-	return best, 3*call.multiplications(best) <= 2*9*call.oh*call.ow
+	return best, call.winogradFits(info, best) && 3*call.multiplications(best) <= 2*9*call.oh*call.ow
+}
+
+// winogradFits says whether the convolution is one that transforms can do: with
+// thousands of channels the matrices exceed a binding, or the workgroup memory.
+func (call *convCall) winogradFits(info gpu.Info, w winograd) bool {
+	c := call.c
+	return c.Kernel == Square(3) && c.Stride == Square(1) && c.Dilation == Square(1) && c.Groups == 1 && c.In >= 16 && c.Out >= 16 &&
+		w.bytes(c) <= info.Limits.MaxBinding &&
+		chooseGemm(info, c.b.Precision, 1, gpu.Pad8(c.Out), gpu.Pad8(c.In), w.matrices(), true).TM > 0
+}
+
+// winogradWay is the convolution by transforms.
+func (call *convCall) winogradWay(r *gpu.Recorder, w winograd) way {
+	return way{name: w.String(), tolerance: w.tolerance(r.Precision), record: func() ([]gpu.Dispatch, error) { return call.recordWinograd(r, w) }}
 }
 
 // multiplications is how many a picture takes for each pair of channels.

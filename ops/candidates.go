@@ -1,0 +1,129 @@
+package ops
+
+import (
+	"saccade/gpu"
+)
+
+// The candidates are what a tuner tries beside what the tables have. They are few,
+// since each is compiled and proved for every shape, and they cover what other
+// kinds of adapters want: see the package's documentation. Those that exceed the
+// adapter's limits are left out.
+
+// sharedTile is a tile of the kernels that stage it in workgroup memory.
+type sharedTile struct{ tm, nx, ny int }
+
+// sharedTiles from the smallest on: rows × columns are 32×64, 64×64, 64×128 and 128×128.
+var sharedTiles = []sharedTile{{4, 8, 8}, {8, 8, 8}, {8, 16, 8}, {8, 16, 16}}
+
+// fits says whether the adapter has the threads and the workgroup memory, of
+// 16-byte vectors.
+func (t sharedTile) fits(info gpu.Info) bool {
+	a, b := t.ny*t.tm*(sharedDepth/4+1), sharedDepth*2*t.nx
+	return t.nx*t.ny <= info.Limits.MaxInvocations && 16*(a+b) <= info.Limits.MaxWorkgroupStorage
+}
+
+// splits are the numbers of slices of k that are worth a trial for so many
+// workgroups: one, and more where those leave most of a large GPU idle.
+func splits(groups, k int) []int {
+	const idle = 256
+	all := []int{1}
+	for n := 2; n <= 16 && groups*n/2 < idle && k/n >= 64; n *= 2 {
+		all = append(all, n)
+	}
+	return all
+}
+
+// matmulCandidates are variants for m rows, n columns and k steps.
+func matmulCandidates(info gpu.Info, precision gpu.DType, m, n, k int) []matmulVariant {
+	if info.Class == gpu.ClassCPU {
+		return softwareMatmuls(info, precision, m, n, k)
+	}
+	var all []matmulVariant
+	if m <= 16 {
+		for _, split := range splits(ceilDiv(n, panelWidth(precision)), k) {
+			all = append(all, matmulVariant{Family: "matmul", TM: min(m, 8), TG: 1, TK: 4, Split: split})
+		}
+	} else {
+		all = append(all, matmulVariant{Family: "matmul", TM: 4, TG: 1, TK: 4}, matmulVariant{Family: "matmul", TM: 8, TG: 1, TK: 4})
+	}
+	for _, t := range sharedTiles {
+		v := matmulVariant{Family: "matmul_shared", TM: t.tm, NX: t.nx, NY: t.ny}
+		if !t.fits(info) || t.tm*t.ny >= 4*m && t.tm > 4 {
+			continue
+		}
+		groups := v.groups(m, n, precision)
+		for _, split := range splits(groups[0]*groups[1], k) {
+			v.Split = split
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// softwareMatmuls are tiles in registers: each width of those in the tables, with
+// the height that its cost says and those next to it; A from storage; and one
+// tile in workgroup memory, for drivers that are not like those known.
+func softwareMatmuls(info gpu.Info, precision gpu.DType, m, n, k int) []matmulVariant {
+	var all []matmulVariant
+	for _, columns := range []int{64, 128, 192, 256} {
+		v, most, fixed := softwareTile(precision, columns)
+		v.Window = true
+		best := v.rows(info, precision, m, n, k, most, fixed)
+		for _, tm := range []int{best, best - 4, best + 4} {
+			if v.TM = tm; tm > 0 && tm <= min(m, most) && windowRows(info, precision, tm, k, n) > 0 {
+				all = append(all, v)
+			}
+		}
+	}
+	return append(all,
+		matmulVariant{Family: "matmul", TM: min(8, m), TG: 1, TK: 4},
+		matmulVariant{Family: "matmul_shared", TM: 4, NX: 8, NY: 8})
+}
+
+// gemmCandidates are variants for count implicit matmuls of m rows, n columns
+// and k steps.
+func gemmCandidates(info gpu.Info, precision gpu.DType, m, n, k, count int) []gemmVariant {
+	var all []gemmVariant
+	if info.Class == gpu.ClassCPU {
+		all = softwareGemms(info, precision, k, false)
+	}
+	for _, t := range sharedTiles {
+		v := gemmVariant{Family: "conv2d_shared", TM: t.tm, NX: t.nx, NY: t.ny}
+		if !t.fits(info) || t.tm*t.ny >= 4*m && t.tm > 4 {
+			continue
+		}
+		groups := v.groups(m, n, count, precision)
+		for _, some := range splits(groups[0]*groups[1]*groups[2], k) {
+			if v.Slices = some; some == 1 {
+				v.Slices = 0 // the kernel itself stores the result
+			}
+			all = append(all, v)
+		}
+		if info.Class == gpu.ClassCPU {
+			break // one will do where barriers are dear
+		}
+	}
+	return all
+}
+
+// attentionCandidates are variants for tq queries of heads of hd elements,
+// padding included.
+func attentionCandidates(info gpu.Info, precision gpu.DType, tq, hd int) []attentionVariant {
+	var all []attentionVariant
+	vectors := hd * int(precision.Size()) / 16
+	for _, td := range []int{8, 4} {
+		if vectors%td != 0 {
+			continue
+		}
+		for _, tr := range []int{1, 2, 4, 5, 8} {
+			if 8*(tr-1) < tq {
+				all = append(all, attentionVariant{Family: "attention", TR: tr, TD: td, Chunks: vectors / td})
+			}
+		}
+	}
+	for _, most := range []int{16, 8} {
+		chunks := ceilDiv(hd/4, most)
+		all = append(all, attentionVariant{Family: "attention_flash", TD: ceilDiv(hd/4, chunks), Chunks: chunks})
+	}
+	return all
+}
