@@ -391,11 +391,17 @@ func chooseAttention(info gpu.Info, precision gpu.DType, tq, hd int) attentionVa
 	if tq <= 80 {
 		most = 4
 	}
-	td := min(vectors, most)
-	for vectors%td != 0 {
-		td--
-	}
+	td := divisor(vectors, most)
 	return attentionVariant{Family: "attention", TR: queriesPerLane(tq), TD: td, Chunks: vectors / td}
+}
+
+// divisor is the largest divisor of n up to most.
+func divisor(n, most int) int {
+	d := min(n, most)
+	for n%d != 0 {
+		d--
+	}
+	return d
 }
 
 // queriesPerLane takes, of 1 to 5 and for many of 8, the number that wastes

@@ -111,10 +111,8 @@ func gemmCandidates(info gpu.Info, precision gpu.DType, m, n, k, count int) []ge
 func attentionCandidates(info gpu.Info, precision gpu.DType, tq, hd int) []attentionVariant {
 	var all []attentionVariant
 	vectors := hd * int(precision.Size()) / 16
-	for _, td := range []int{8, 4} {
-		if vectors%td != 0 {
-			continue
-		}
+	for _, most := range []int{8, 4} {
+		td := divisor(vectors, most)
 		for _, tr := range []int{1, 2, 4, 5, 8} {
 			if 8*(tr-1) < tq {
 				all = append(all, attentionVariant{Family: "attention", TR: tr, TD: td, Chunks: vectors / td})

@@ -1,7 +1,9 @@
 package shaders
 
 import (
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -201,3 +203,16 @@ var (
 	funcPattern = regexp.MustCompile(`(?m)^fn\s+(\w+)\s*\(`)
 	wordPattern = regexp.MustCompile(`[A-Za-z_]\w*`)
 )
+
+// Hash identifies the set of kernels, as they stand: 16 hexadecimal digits.
+func Hash() string {
+	h := sha256.New()
+	for _, name := range Names() {
+		text, err := read(name)
+		if err != nil { // embedded files are there
+			return ""
+		}
+		fmt.Fprintf(h, "%s %d\n%s", name, len(text), text)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
