@@ -412,16 +412,22 @@ func (v attentionVariant) kernel(precision gpu.DType, mask Mask) (*gpu.Kernel, e
 // run a few at once, and spills from 14 on.
 const flashVectors = 10
 
+// flashVariant is attention_flash for heads of hd elements with at most so many
+// vectors a thread, as far as 16 threads share a query.
+func flashVariant(hd, most int) attentionVariant {
+	v := attentionVariant{Family: "attention_flash", Chunks: 1}
+	for v.Chunks < 16 && ceilDiv(hd/4, v.Chunks) > most {
+		v.Chunks *= 2
+	}
+	v.TD = ceilDiv(hd/4, v.Chunks)
+	return v
+}
+
 // chooseAttention picks a variant for tq queries of heads of hd elements,
 // padding included.
 func chooseAttention(info gpu.Info, precision gpu.DType, tq, hd int) attentionVariant {
 	if info.Class != gpu.ClassCPU {
-		v := attentionVariant{Family: "attention_flash", Chunks: 1}
-		for v.Chunks < 16 && ceilDiv(hd/4, v.Chunks) > flashVectors {
-			v.Chunks *= 2
-		}
-		v.TD = ceilDiv(hd/4, v.Chunks)
-		return v
+		return flashVariant(hd, flashVectors)
 	}
 	// A chunk is a divisor of the head, of at most 8 vectors. Few tokens take
 	// half of that, since what counts then is the time to compile.

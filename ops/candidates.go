@@ -109,21 +109,22 @@ func gemmCandidates(info gpu.Info, precision gpu.DType, m, n, k, count int) []ge
 }
 
 // attentionCandidates are variants for tq queries of heads of hd elements,
-// padding included.
+// padding included. On GPUs a lane that holds more than a query and four vectors
+// of the head spills (`make isa`).
 func attentionCandidates(info gpu.Info, precision gpu.DType, tq, hd int) []attentionVariant {
-	var all []attentionVariant
+	chunks, queries := []int{8, 4}, []int{1, 2, 4, 5, 8}
+	if info.Class != gpu.ClassCPU {
+		chunks, queries = []int{4}, []int{1}
+	}
+	all := []attentionVariant{flashVariant(hd, flashVectors), flashVariant(hd, flashVectors/2)}
 	vectors := hd * int(precision.Size()) / 16
-	for _, most := range []int{8, 4} {
+	for _, most := range chunks {
 		td := divisor(vectors, most)
-		for _, tr := range []int{1, 2, 4, 5, 8} {
+		for _, tr := range queries {
 			if 8*(tr-1) < tq {
 				all = append(all, attentionVariant{Family: "attention", TR: tr, TD: td, Chunks: vectors / td})
 			}
 		}
-	}
-	for _, most := range []int{16, 8} {
-		chunks := ceilDiv(hd/4, most)
-		all = append(all, attentionVariant{Family: "attention_flash", TD: ceilDiv(hd/4, chunks), Chunks: chunks})
 	}
 	return all
 }

@@ -250,7 +250,7 @@ func windowAligned(info gpu.Info, precision gpu.DType, rows, k, n int) bool {
 // each, or 32×64 with 4×8 where that leaves compute units idle and on Apple's
 // GPUs, whose registers spill beyond it. A few rows are a product of a matrix
 // and vectors, bound by memory, for which rows stay in registers. K is split
-// until there are enough workgroups to fill a GPU.
+// until there are enough threads to fill a GPU.
 func gpuMatmul(class gpu.Class, m, n, k int) matmulVariant {
 	const busy = 64 // workgroups that keep a mid-sized GPU's compute units at work
 	var v matmulVariant
@@ -263,7 +263,11 @@ func gpuMatmul(class gpu.Class, m, n, k int) matmulVariant {
 		v = matmulVariant{Family: "matmul_shared", TM: 8, NX: 8, NY: 8}
 	}
 	groups := v.groups(m, n, gpu.F16)
-	for split := 2; split <= 8 && groups[0]*groups[1]*split/2 < busy && k/split >= 128; split *= 2 {
+	enough, most := busy, 8
+	if v.Family == "matmul" { // of eight threads each
+		enough, most = 16*busy, 32
+	}
+	for split := 2; split <= most && groups[0]*groups[1]*split/2 < enough && k/split >= 128; split *= 2 {
 		v.Split = split
 	}
 	return v

@@ -78,7 +78,11 @@ func recordCase(dev *gpu.Device, c ops.Case, precision gpu.DType) ([]gpu.Op, err
 // add takes the kernels of recorded operations.
 func (c *collection) add(subject string, precision gpu.DType, recorded []gpu.Op) {
 	for _, op := range recorded {
-		for _, x := range op.Dispatches {
+		dispatches := op.Dispatches
+		for _, other := range op.Others {
+			dispatches = append(dispatches[:len(dispatches):len(dispatches)], other.Dispatches...)
+		}
+		for _, x := range dispatches {
 			u, ok := c.found[x.Kernel.WGSL]
 			if !ok {
 				u = &use{kernel: x.Kernel, precision: precision.String(), example: fmt.Sprintf("%s %s", subject, shapes(op))}

@@ -49,7 +49,7 @@ func (t tools) open(spirv string) (*gpu.Device, error) {
 			return nil, err
 		}
 	}
-	return gpu.Open(gpu.Options{Backend: "vulkan", Class: gpu.ClassAMD})
+	return gpu.Open(gpu.Options{Backend: "vulkan", Class: gpu.ClassAMD, Tuner: &gpu.Tuner{}})
 }
 
 // spirv has wgpu translate the kernels and keeps the result of each in dir, as
