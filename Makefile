@@ -34,7 +34,7 @@ check: ## gofmt, go vet and staticcheck
 	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0 $$(scripts/tags | sed s/.*/-checks=inherit,-U1000/) ./...
 
 bench: build ## time models, a diffusion pipeline and matmuls, verified in the same run
-	bin/bench -models $(BENCHMODELS) -pipelines sd1_tiny -op matmul
+	bin/bench -models $(BENCHMODELS) -pipelines zoo_sd -op matmul
 
 result: build ## time this machine's GPU and keep the figures for the leaderboard
 	bin/bench -models $(BENCHMODELS) -keep cmd/bench/results

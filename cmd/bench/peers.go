@@ -25,7 +25,7 @@ var peerScripts = []string{"ncnn_vulkan", "onnxruntime_web", "onnxruntime_cpu", 
 // PeerRow is a model, or a matmul, in another runtime, timed in turn with ours.
 type PeerRow struct {
 	Model     string  `json:"model"` // or such as "matmul 512x768x768"
-	Peer      string  `json:"peer"` // with its version
+	Peer      string  `json:"peer"`  // with its version
 	Adapter   string  `json:"adapter"`
 	Precision string  `json:"precision"`
 	MSMean    float64 `json:"ms_mean"`
