@@ -17,7 +17,7 @@ def load(name: str, precision: str):
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
     given = [x.name for x in session.get_inputs()]
-    return lambda *inputs: session.run(None, dict(zip(given, inputs)))[0], *peer.reference(folder)
+    return peer.clocked(lambda *inputs: session.run(None, dict(zip(given, inputs)))[0]), *peer.reference(folder)
 
 
 if __name__ == "__main__":

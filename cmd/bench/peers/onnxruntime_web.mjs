@@ -5,7 +5,7 @@
 // The folder has model.onnx and input0.f32 …, of these dimensions.
 // The packages onnxruntime-web and webgpu are those of the working directory. First
 // it answers {"adapter", "version"}; then each line of its input with {"ms", "y"} of
-// one pass on the inputs, from the upload to the read-back.
+// one pass on the inputs, from the upload to the read-back, the output in base64.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -47,6 +47,6 @@ for await (const _ of createInterface({ input: process.stdin })) {
   const began = performance.now();
   const out = await session.run(Object.fromEntries(inputs.map(([name, x, shape]) => [name, new ort.Tensor("float32", x, shape)])));
   const y = await out[session.outputNames[0]].getData();
-  say({ ms: performance.now() - began, y: Array.from(y) });
+  say({ ms: performance.now() - began, y: Buffer.from(y.buffer, y.byteOffset, y.byteLength).toString("base64") });
 }
 process.exit(0);

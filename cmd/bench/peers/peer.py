@@ -53,9 +53,9 @@ class Peer:
     precisions: list[str]  # of stored weights and activations
     # The error (relative, L2) that an output may have, and why it is allowed.
     tolerance: float
-    # load(model, precision) gives a pass from the inputs to the output, the inputs,
-    # and PyTorch's output.
-    load: Callable[[str, str], tuple[Callable[..., np.ndarray], list[np.ndarray], np.ndarray]]
+    # load(model, precision) gives a pass from the inputs to its time in ms and the
+    # output, the inputs, and PyTorch's output.
+    load: Callable[[str, str], tuple[Callable[..., tuple[float, np.ndarray]], list[np.ndarray], np.ndarray]]
 
 
 def main(peer: Peer) -> int:
@@ -90,14 +90,12 @@ def measure(peer: Peer, name: str, precision: str, repetitions: int) -> dict:
 
 
 def warm(peer: Peer, name: str, precision: str) -> Callable[[], float]:
-    """Loads a model and runs it until it is warm. Gives what times one pass, from
-    the upload to the read-back, in ms, and compares its output."""
+    """Loads a model and runs it until it is warm. Gives what takes one pass, tells
+    its time from the upload to the read-back in ms, and compares its output."""
     forward, inputs, want = peer.load(name, precision)
 
     def run() -> float:
-        began = time.perf_counter()
-        y = forward(*inputs)
-        took = (time.perf_counter() - began) * 1e3
+        took, y = forward(*inputs)
         error = float(np.linalg.norm(np.ravel(y) - want.ravel()) / np.linalg.norm(want))
         if not error <= peer.tolerance:  # NaN, too
             raise Wrong(f"the output is {error:.1e} from PyTorch's, expected at most {peer.tolerance}")
@@ -105,6 +103,17 @@ def warm(peer: Peer, name: str, precision: str) -> Callable[[], float]:
 
     for _ in range(WARMUP):
         run()
+    return run
+
+
+def clocked(forward: Callable[..., np.ndarray]) -> Callable[..., tuple[float, np.ndarray]]:
+    """A pass with its time in ms."""
+
+    def run(*inputs):
+        began = time.perf_counter()
+        y = forward(*inputs)
+        return (time.perf_counter() - began) * 1e3, y
+
     return run
 
 

@@ -21,7 +21,7 @@ def load(name: str, precision: str):
         with torch.inference_mode():
             return model(*(torch.from_numpy(x) for x in inputs)).numpy()
 
-    return forward, [x.numpy() for x in inputs], want.numpy()
+    return peer.clocked(forward), [x.numpy() for x in inputs], want.numpy()
 
 
 if __name__ == "__main__":
