@@ -50,7 +50,7 @@ isa-tools:
 	@cp scripts/isa/layer.json bin/isa
 
 bench: build ## time models, a diffusion pipeline and matmuls, verified in the same run
-	bin/bench -models $(BENCHMODELS) -pipelines sd1_tiny -op matmul
+	bin/bench -models $(BENCHMODELS) -pipelines zoo_sd -op matmul
 
 result: build ## time this machine's GPU and keep the figures for the leaderboard
 	bin/bench -models $(BENCHMODELS) -keep cmd/bench/results

@@ -69,7 +69,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.StringVar(&o.leaderboard, "leaderboard", "", "`README.md` A.json …: write the reports' table between its markers")
 	f.BoolVar(&o.layers, "layers", false, "put the time of every dispatch into the report, as -o html always does")
 	f.Func("sweep", "`batch|size|sequence`: how -models grow with the batch (1 to 64) or the side of their pictures (224 to 1024), or attention with its tokens (64 to 4096), as far as memory goes", oneOf(&o.sweep, overBatch, overSize, overSequence))
-	f.BoolVar(&o.peers, "peers", false, "time -models in other runtimes too, in turn: those of ncnn (Vulkan), onnxruntime-web (WebGPU), onnxruntime and torch (CPU) that are installed")
+	f.BoolVar(&o.peers, "peers", false, "time -models and -op matmul in other runtimes too, in turn: those of ncnn (Vulkan), onnxruntime-web (WebGPU), onnxruntime and torch (CPU) that are installed")
 	f.StringVar(&o.python, "python", "python3", "`COMMAND`: the Python of -peers")
 	o.choice.Flags(f)
 	f.BoolVar(&o.cold, "cold", true, "measure the first run in a new process too")
@@ -122,8 +122,8 @@ func (o *options) check() error {
 		return cli.Usagef("unexpected argument %q", o.files[0])
 	case reading == 1 && o.sweep != "":
 		return cli.Usagef("-sweep times models, reports have it in them: give it alone")
-	case o.peers && (len(o.models) == 0 || o.sweep != "" || o.batch != 1):
-		return cli.Usagef("-peers times -models of one picture; it does not go with -sweep or -batch")
+	case o.peers && (len(o.models) == 0 && o.op != racedOp || o.sweep != "" || o.batch != 1):
+		return cli.Usagef("-peers times -models of one picture and -op %s; it does not go with -sweep or -batch", racedOp)
 	case reading == 1:
 		return nil
 	case o.sweep != "":

@@ -36,7 +36,7 @@ func (b *bench) printHelp() error {
   bench -models vit_ti_16,vit_b_16 -r 5 -o md
   bench -op matmul -shape 512x768x768 -precision f16
   bench -op all -o html > report.html
-  bench -pipelines sd1_tiny -o md
+  bench -pipelines zoo_sd -o md
   bench -models resnet18 -sweep batch
   bench -models resnet18,vit_b_16 -peers
   bench -compare a.json b.json c.json

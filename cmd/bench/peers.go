@@ -22,10 +22,10 @@ var peerFiles embed.FS
 // peerScripts are those of the runtimes; the other files are what they share.
 var peerScripts = []string{"ncnn_vulkan", "onnxruntime_web", "onnxruntime_cpu", "torch_cpu"}
 
-// PeerRow is a model in another runtime, timed in turn with ours.
+// PeerRow is a model, or a matmul, in another runtime, timed in turn with ours.
 type PeerRow struct {
-	Model     string  `json:"model"`
-	Peer      string  `json:"peer"` // with its version
+	Model     string  `json:"model"` // or such as "matmul 512x768x768"
+	Peer      string  `json:"peer"`  // with its version
 	Adapter   string  `json:"adapter"`
 	Precision string  `json:"precision"`
 	MSMean    float64 `json:"ms_mean"`
@@ -153,15 +153,26 @@ type contender struct {
 	took []float64
 }
 
-// race times a model in turn with all peers that can load it: each once in each
-// turn, so that drift of the machine does not decide.
+// raced says whether peers have what a row times.
+func (s spec) raced() bool { return s.Kind == kindModel || s.Kind == kindOp && s.Name == racedOp }
+
+// racedOp is the operation that peers have, with a matrix of weights.
+const racedOp = "matmul"
+
+// race times a row in turn with all peers that can load it: each once in each turn,
+// so that drift of the machine does not decide. Times are by the clock, from the
+// upload to the read-back, those of an operation too.
 func (b *bench) race(ctx context.Context, ps *peers, s spec) ([]PeerRow, error) {
 	x, err := s.open(ctx, b.dev)
 	if err != nil {
 		return nil, err
 	}
 	defer x.close()
-	contenders, rows := b.contenders(ps, s)
+	name, request := s.Name, s.Name
+	if s.Kind == kindOp {
+		name, request = s.Name+" "+x.Shape, s.Name+"-"+x.Shape
+	}
+	contenders, rows := b.contenders(ps, name, request)
 	if len(contenders) == 0 {
 		return rows, nil
 	}
@@ -173,7 +184,7 @@ func (b *bench) race(ctx context.Context, ps *peers, s spec) ([]PeerRow, error) 
 		return nil, err
 	}
 	for i := range b.repetitions {
-		b.say(fmt.Sprintf("%s: turn %d of %d with its peers", s.Name, i+1, b.repetitions))
+		b.say(fmt.Sprintf("%s: turn %d of %d with its peers", name, i+1, b.repetitions))
 		for _, c := range append([]*contender{ours}, contenders...) {
 			ms, err := c.run()
 			if err != nil {
@@ -197,18 +208,19 @@ func (b *bench) race(ctx context.Context, ps *peers, s spec) ([]PeerRow, error) 
 	return rows, nil
 }
 
-// contenders are the peers that can load a model, and rows of those that can't.
-func (b *bench) contenders(ps *peers, s spec) (can []*contender, cannot []PeerRow) {
+// contenders are the peers that can load what they know as request, and rows of
+// those that can't.
+func (b *bench) contenders(ps *peers, name, request string) (can []*contender, cannot []PeerRow) {
 	for _, p := range ps.all {
-		b.say(s.Name + ": loading into " + p.name)
-		a, err := p.ask("load " + s.Name)
+		b.say(name + ": loading into " + p.name)
+		a, err := p.ask("load " + request)
 		if err != nil {
-			cannot = append(cannot, PeerRow{Model: s.Name, Peer: p.name, LeftOut: err.Error()})
+			cannot = append(cannot, PeerRow{Model: name, Peer: p.name, LeftOut: err.Error()})
 			continue
 		}
 		for _, precision := range a.Precisions {
 			can = append(can, &contender{
-				row: PeerRow{Model: s.Name, Peer: a.Peer, Adapter: a.Adapter, Precision: precision},
+				row: PeerRow{Model: name, Peer: a.Peer, Adapter: a.Adapter, Precision: precision},
 				run: func() (float64, error) {
 					a, err := p.ask("run " + precision)
 					return a.MS, err
@@ -219,7 +231,7 @@ func (b *bench) contenders(ps *peers, s spec) (can []*contender, cannot []PeerRo
 	return can, cannot
 }
 
-// races runs all models against their peers.
+// races runs all models and matmuls against their peers.
 func (b *bench) races(ctx context.Context, report *Report) error {
 	ps, err := startPeers(ctx, b.python)
 	if err != nil {
@@ -228,7 +240,7 @@ func (b *bench) races(ctx context.Context, report *Report) error {
 	defer ps.close()
 	defer b.say("")
 	for _, s := range b.specs() {
-		if s.Kind != kindModel {
+		if !s.raced() {
 			continue
 		}
 		rows, err := b.race(ctx, ps, s)

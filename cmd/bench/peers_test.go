@@ -30,7 +30,8 @@ case "$1" in
 esac
 while read -r verb what; do
 	case "$verb $name" in
-	load*) echo "{\"peer\": \"$name 1\", \"adapter\": \"here\", \"precisions\": [$precisions]}";;
+	load*) case "$what" in vit_ti_16|matmul-3x5x7) ;; *) echo '{"error": "unknown"}'; continue;; esac
+		echo "{\"peer\": \"$name 1\", \"adapter\": \"here\", \"precisions\": [$precisions]}";;
 	"run torch") echo '{"error": "the output is 1.0e+00 from PyTorch"}';;
 	*) echo '{"ms": 1e9}';;
 	esac
@@ -42,13 +43,14 @@ done
 
 // Every peer is timed in every turn, and what can't be timed says why.
 func TestPeers(t *testing.T) {
-	code, stdout, stderr := call(nil, "-models", "vit_ti_16", "-peers", "-python", fakePython(t), "-r", "2", "-cold=false", "-o", "json")
+	code, stdout, stderr := call(nil, "-models", "vit_ti_16", "-op", "matmul", "-shape", "3X5x7", "-peers", "-python", fakePython(t), "-r", "2", "-cold=false", "-o", "json")
 	require.Equal(t, cli.ExitFine, code, stderr)
 	var r Report
 	require.NoError(t, json.Unmarshal([]byte(stdout), &r))
-	require.Len(t, r.Peers, 5)
+	require.Len(t, r.Peers, 10)
 	found := map[string]PeerRow{}
-	for _, p := range r.Peers {
+	for i, p := range r.Peers {
+		assert.Equal(t, []string{"vit_ti_16", "matmul 3x5x7"}[i/5], p.Model)
 		found[p.Peer+" "+p.Precision] = p
 	}
 	for _, name := range []string{"onnxruntime_cpu ", "onnxruntime_web "} {
@@ -68,6 +70,10 @@ func TestPeers(t *testing.T) {
 		assert.Contains(t, out.String(), "times as fast", format)
 		assert.Contains(t, out.String(), "left out: ", format)
 	}
+
+	code, _, stderr = call(nil, "-op", "softmax", "-peers")
+	assert.Equal(t, cli.ExitUsage, code)
+	assert.Contains(t, stderr, "-op matmul")
 
 	code, _, stderr = call(nil, "-models", "vit_ti_16", "-peers", "-python", "/no/such/python", "-r", "1", "-cold=false")
 	assert.Equal(t, cli.ExitFailure, code)

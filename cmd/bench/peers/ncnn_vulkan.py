@@ -15,20 +15,20 @@ import peer
 def load(name: str, precision: str):
     folder = peer.exported("ncnn", name, export)
     net = network(folder, precision)
-    with np.load(folder / "reference.npz") as reference:
-        x, want = reference["x"], reference["y"]
+    inputs, want = peer.reference(folder)
 
-    def forward(x: np.ndarray) -> np.ndarray:  # extract uploads, runs and reads back
-        picture = x[0]
-        held = ncnn.Mat(picture)  # of picture's memory: a temporary array would be freed under it
+    def forward(*inputs: np.ndarray) -> np.ndarray:  # extract uploads, runs and reads back
         extractor = net.create_extractor()
-        extractor.input("in0", held)
+        items = [x[0] if x.ndim > 2 else x for x in inputs]  # ncnn has no batch
+        held = [ncnn.Mat(x) for x in items]  # of their memory: temporary arrays would be freed under them
+        for i, x in enumerate(held):
+            extractor.input(f"in{i}", x)
         code, y = extractor.extract("out0")
         if code != 0:
             raise peer.Failure(f"running the network failed with {code}")
         return np.array(y)
 
-    return forward, x, want
+    return peer.clocked(forward), inputs, want
 
 
 def export(name: str, work: Path) -> None:
@@ -36,24 +36,25 @@ def export(name: str, work: Path) -> None:
     import pnnx  # these take seconds to load, and only an export needs them
     import torch
 
-    model, x, y = peer.example(name)
+    model, inputs, y = peer.example(name)
     with torch.no_grad():
-        torch.jit.trace(model, x).save(work / "model.pt")
-    converter = [pnnx.EXEC_PATH, "model.pt", "inputshape=" + str(list(peer.SHAPE)).replace(" ", "")]
+        torch.jit.trace(model, tuple(inputs)).save(work / "model.pt")
+    shapes = ",".join(str(list(x.shape)).replace(" ", "") for x in inputs)
+    converter = [pnnx.EXEC_PATH, "model.pt", "inputshape=" + shapes]
     done = subprocess.run(converter, cwd=work, capture_output=True, text=True)
     if done.returncode != 0 or not (work / "model.ncnn.bin").is_file():
         raise peer.Failure(f"exporting {name}: pnnx failed with {done.returncode}: {done.stderr[-1000:].strip()}")
     keep = work / "keep"
     keep.mkdir()
-    np.savez(keep / "reference.npz", x=x.numpy(), y=y.numpy())
+    peer.save_reference(keep, inputs, y)
     for file in "param", "bin":
         os.rename(work / f"model.ncnn.{file}", keep / f"model.{file}")
 
 
 def network(folder: Path, precision: str) -> ncnn.Net:
     """The network on the GPU, all of it: ncnn would run on the CPU what it has
-    no Vulkan for, without a word. A Squeeze of the class token, which computes
-    nothing, may."""
+    no Vulkan for, without a word. Squeeze (of a class token) and ExpandDims (of a
+    timestep, before it is uploaded) may: they compute nothing."""
     net = ncnn.Net()
     net.opt.use_vulkan_compute = True
     half = precision == "f16"
@@ -62,7 +63,7 @@ def network(folder: Path, precision: str) -> ncnn.Net:
     for read, file in (net.load_param, "model.param"), (net.load_model, "model.bin"):
         if read(str(folder / file)) != 0:
             raise peer.Failure(f"loading {folder / file} failed; remove the folder to export anew")
-    on_cpu = sorted({layer.type for layer in net.layers() if layer.type not in ("Input", "Squeeze") and not layer.support_vulkan})
+    on_cpu = sorted({layer.type for layer in net.layers() if layer.type not in ("Input", "Squeeze", "ExpandDims") and not layer.support_vulkan})
     if on_cpu or not net.opt.use_vulkan_compute:
         raise peer.Failure(f"loading {folder}: not all on Vulkan: {', '.join(on_cpu) or 'no device'}")
     return net

@@ -1,17 +1,18 @@
 // Runs a model in onnxruntime-web on WebGPU (Dawn for Node), for onnxruntime_web.py.
 //
-//     node onnxruntime_web.mjs model.onnx x.f32
+//     node onnxruntime_web.mjs FOLDER '[[1,3,224,224]]'
 //
+// The folder has model.onnx and input0.f32 …, of these dimensions.
 // The packages onnxruntime-web and webgpu are those of the working directory. First
 // it answers {"adapter", "version"}; then each line of its input with {"ms", "y"} of
-// one pass on the picture, from the upload to the read-back.
+// one pass on the inputs, from the upload to the read-back, the output in base64.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
-const [model, picture] = process.argv.slice(2);
+const [folder, dims] = process.argv.slice(2);
 const require = createRequire(`${process.cwd()}/`);
 const place = (name) => pathToFileURL(require.resolve(name));
 
@@ -35,16 +36,17 @@ if (!adapter) throw new Error("WebGPU shows no adapter; on Mesa Dawn needs 23 or
 const ort = await import(new URL("ort.webgpu.bundle.min.mjs", place("onnxruntime-web/webgpu")));
 ort.env.wasm.numThreads = 1;
 ort.env.logLevel = "error";
-const session = await ort.InferenceSession.create(new Uint8Array(readFileSync(model)), { executionProviders: ["webgpu"] });
-const raw = readFileSync(picture);
-const x = new Float32Array(raw.buffer, raw.byteOffset, raw.byteLength / 4);
+const session = await ort.InferenceSession.create(new Uint8Array(readFileSync(`${folder}/model.onnx`)), { executionProviders: ["webgpu"] });
+// A copy of what is read begins where floats may.
+const floats = (file) => new Float32Array(new Uint8Array(readFileSync(file)).buffer);
+const inputs = JSON.parse(dims).map((shape, i) => [session.inputNames[i], floats(`${folder}/input${i}.f32`), shape]);
 
 const say = (answer) => process.stdout.write(`${JSON.stringify(answer)}\n`);
 say({ adapter: `${adapter.info.description || adapter.info.device || adapter.info.vendor}, WebGPU`, version: ort.env.versions.common });
 for await (const _ of createInterface({ input: process.stdin })) {
   const began = performance.now();
-  const out = await session.run({ [session.inputNames[0]]: new ort.Tensor("float32", x, [1, 3, 224, 224]) });
+  const out = await session.run(Object.fromEntries(inputs.map(([name, x, shape]) => [name, new ort.Tensor("float32", x, shape)])));
   const y = await out[session.outputNames[0]].getData();
-  say({ ms: performance.now() - began, y: Array.from(y) });
+  say({ ms: performance.now() - began, y: Buffer.from(y.buffer, y.byteOffset, y.byteLength).toString("base64") });
 }
 process.exit(0);

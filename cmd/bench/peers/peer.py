@@ -1,10 +1,10 @@
-"""What the scripts of the peers have in common: architectures with random
-parameters, the comparison with PyTorch, and how they are asked.
+"""What the scripts of the peers have in common: architectures and matmuls with
+random parameters, the comparison with PyTorch, and how they are asked.
 
 A script gives main() a Peer. It is called by people,
 
     python cmd/bench/peers/ncnn_vulkan.py resnet18 clip_vit_b_32
-    python cmd/bench/peers/ncnn_vulkan.py -precision f16 -r 10 vgg16
+    python cmd/bench/peers/ncnn_vulkan.py -precision f16 -r 10 vgg16 matmul-512x768x768
 
 and prints one line of JSON for each model and precision,
     {"peer", "model", "adapter", "precision", "ms_min", "ms_mean"}
@@ -29,7 +29,6 @@ from typing import Callable
 
 import numpy as np
 
-SHAPE = (1, 3, 224, 224)  # NCHW
 WARMUP = 2  # passes that are not timed: the first compiles, the second allocates
 
 
@@ -54,14 +53,14 @@ class Peer:
     precisions: list[str]  # of stored weights and activations
     # The error (relative, L2) that an output may have, and why it is allowed.
     tolerance: float
-    # load(model, precision) gives a pass from a picture to the output, the picture,
-    # and PyTorch's output.
-    load: Callable[[str, str], tuple[Callable[[np.ndarray], np.ndarray], np.ndarray, np.ndarray]]
+    # load(model, precision) gives a pass from the inputs to its time in ms and the
+    # output, the inputs, and PyTorch's output.
+    load: Callable[[str, str], tuple[Callable[..., tuple[float, np.ndarray]], list[np.ndarray], np.ndarray]]
 
 
 def main(peer: Peer) -> int:
     p = argparse.ArgumentParser(description=f"Times architectures in {peer.name}, to stand beside bench.")
-    p.add_argument("models", nargs="*", metavar="MODEL", help="a torchvision architecture, vit_ti_16, clip_vit_b_32 or dinov2_s_14")
+    p.add_argument("models", nargs="*", metavar="MODEL", help=f"a torchvision architecture, {', '.join(OTHERS)}, or matmul-MxNxK")
     p.add_argument("-precision", default=",".join(peer.precisions), help="of stored weights and activations, with commas between them (default %(default)s)")
     p.add_argument("-r", dest="repetitions", type=int, default=5, metavar="N", help="repetitions after warming up (default 5)")
     p.add_argument("-serve", action="store_true", help="answer requests on stdin: for bench -peers")
@@ -91,14 +90,12 @@ def measure(peer: Peer, name: str, precision: str, repetitions: int) -> dict:
 
 
 def warm(peer: Peer, name: str, precision: str) -> Callable[[], float]:
-    """Loads a model and runs it until it is warm. Gives what times one pass, from
-    the upload to the read-back, in ms, and compares its output."""
-    forward, x, want = peer.load(name, precision)
+    """Loads a model and runs it until it is warm. Gives what takes one pass, tells
+    its time from the upload to the read-back in ms, and compares its output."""
+    forward, inputs, want = peer.load(name, precision)
 
     def run() -> float:
-        began = time.perf_counter()
-        y = forward(x)
-        took = (time.perf_counter() - began) * 1e3
+        took, y = forward(*inputs)
         error = float(np.linalg.norm(np.ravel(y) - want.ravel()) / np.linalg.norm(want))
         if not error <= peer.tolerance:  # NaN, too
             raise Wrong(f"the output is {error:.1e} from PyTorch's, expected at most {peer.tolerance}")
@@ -106,6 +103,17 @@ def warm(peer: Peer, name: str, precision: str) -> Callable[[], float]:
 
     for _ in range(WARMUP):
         run()
+    return run
+
+
+def clocked(forward: Callable[..., np.ndarray]) -> Callable[..., tuple[float, np.ndarray]]:
+    """A pass with its time in ms."""
+
+    def run(*inputs):
+        began = time.perf_counter()
+        y = forward(*inputs)
+        return (time.perf_counter() - began) * 1e3, y
+
     return run
 
 
@@ -135,9 +143,9 @@ def exported(peer: str, name: str, export: Callable[[str, Path], None]) -> Path:
     """The folder of a peer with a model as export(name, folder) put it there, once,
     in $XDG_CACHE_HOME/saccade/peers (~/.cache by default)."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "saccade" / "peers"
-    folder = cache / f"{peer}-{name}"
+    folder = cache / peer / name
     if not folder.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as work:
             export(name, Path(work))
             keep = Path(work) / "keep"
@@ -145,46 +153,98 @@ def exported(peer: str, name: str, export: Callable[[str, Path], None]) -> Path:
     return folder
 
 
+def save_reference(folder: Path, inputs, y) -> None:
+    """Writes an example's tensors, for reference()."""
+    np.savez(folder / "reference.npz", *(x.numpy() for x in inputs), y=y.numpy())
+
+
+def reference(folder: Path) -> tuple[list[np.ndarray], np.ndarray]:
+    """The inputs and PyTorch's output."""
+    with np.load(folder / "reference.npz") as saved:
+        return [saved[f"arr_{i}"] for i in range(len(saved.files) - 1)], saved["y"]
+
+
 def example(name: str):
-    """A network with random parameters, a picture [1 3 224 224] as a tensor, and
-    the output for it."""
+    """A network with random parameters, its inputs as tensors, and the output for
+    them."""
     import torch
 
-    model = architecture(name).eval()
+    model, inputs = matmul(name) if name.startswith("matmul-") else architecture(name)
+    model.eval()
     random = torch.Generator().manual_seed(1)
     redraw(model, random)
-    x = torch.randn(SHAPE, generator=random)
+    inputs = [x if isinstance(x, torch.Tensor) else torch.randn(x, generator=random) for x in inputs]
     with torch.no_grad():
-        return model, x, model(x)
+        return model, inputs, model(*inputs)
+
+
+def matmul(name: str):
+    """A layer that maps M rows of K to N: x·Wᵀ + b."""
+    import torch
+
+    try:
+        m, n, k = (int(size) for size in name.removeprefix("matmul-").split("x"))
+        return torch.nn.Linear(k, n), [(m, k)]
+    except (ValueError, RuntimeError):
+        raise Failure(f"{name}: expected sizes MxNxK, such as matmul-512x768x768") from None
+
+
+# The architectures that are not torchvision's.
+OTHERS = ("vit_ti_16", "clip_vit_b_32", "dinov2_s_14", "unet_ddpm_cifar10", "sd15_unet")
 
 
 def architecture(name: str):
-    """A network of that name, from a picture to one tensor, with the library's
-    random parameters."""
+    """A network of that name, to one tensor, with the library's random parameters;
+    and its inputs: shapes of what is drawn, and tensors."""
     import torch
     import torchvision
 
+    picture = [(1, 3, 224, 224)]
     if name == "vit_ti_16":
-        return torchvision.models.VisionTransformer(image_size=224, patch_size=16, num_layers=12, num_heads=3, hidden_dim=192, mlp_dim=768)
-    if name not in ("clip_vit_b_32", "dinov2_s_14"):
+        return torchvision.models.VisionTransformer(image_size=224, patch_size=16, num_layers=12, num_heads=3, hidden_dim=192, mlp_dim=768), picture
+    if name not in OTHERS:
         try:
-            return torchvision.models.get_model(name, weights=None)
+            return torchvision.models.get_model(name, weights=None), picture
         except ValueError as e:
             raise Failure(f"{e}; python -c 'import torchvision; print(torchvision.models.list_models())' prints the names") from None
-    import transformers
 
-    class Output(torch.nn.Module):  # one field of what transformers returns
+    class Output(torch.nn.Module):  # one field of what transformers and diffusers return
         def __init__(self, model, field):
             super().__init__()
             self.model, self.field = model, field
 
-        def forward(self, x):
-            return self.model(x)[self.field]
+        def forward(self, *inputs):
+            return self.model(*inputs)[self.field]
+
+    timestep = torch.tensor([37.0])
+    if name == "unet_ddpm_cifar10":
+        import diffusers
+
+        return Output(diffusers.UNet2DModel(**DDPM_CIFAR10), "sample"), [(1, 3, 32, 32), timestep]
+    if name == "sd15_unet":
+        import diffusers
+
+        return Output(diffusers.UNet2DConditionModel(sample_size=64, cross_attention_dim=768), "sample"), [(1, 4, 64, 64), timestep, (1, 77, 768)]
+    import transformers
 
     if name == "clip_vit_b_32":
-        return Output(transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig()), "image_embeds")
+        return Output(transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig()), "image_embeds"), picture
     config = transformers.Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=518, patch_size=14)
-    return Output(transformers.Dinov2Model(config), "pooler_output")
+    return Output(transformers.Dinov2Model(config), "pooler_output"), picture
+
+
+# google/ddpm-cifar10-32's config.json, but for what is the library's default.
+DDPM_CIFAR10 = {
+    "sample_size": 32,
+    "block_out_channels": (128, 256, 256, 256),
+    "down_block_types": ("DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "DownBlock2D"),
+    "up_block_types": ("UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
+    "attention_head_dim": None,
+    "downsample_padding": 0,
+    "flip_sin_to_cos": False,
+    "freq_shift": 1,
+    "norm_eps": 1e-6,
+}
 
 
 def redraw(model, random) -> None:

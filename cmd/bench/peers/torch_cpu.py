@@ -15,13 +15,13 @@ import peer
 
 
 def load(name: str, precision: str):
-    model, x, want = peer.example(name)
+    model, inputs, want = peer.example(name)
 
-    def forward(x):
+    def forward(*inputs):
         with torch.inference_mode():
-            return model(torch.from_numpy(x)).numpy()
+            return model(*(torch.from_numpy(x) for x in inputs)).numpy()
 
-    return forward, x.numpy(), want.numpy()
+    return peer.clocked(forward), [x.numpy() for x in inputs], want.numpy()
 
 
 if __name__ == "__main__":
