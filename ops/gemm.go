@@ -84,6 +84,7 @@ func (g *gemm) sums(r *gpu.Recorder, v gemmVariant, y gpu.View) (gpu.Dispatch, e
 	bind := []gpu.View{g.a, g.b, y}
 	variant := v.String()
 	if v.Family == "conv2d" {
+		looped(r.Device().Info(), &spec)
 		params["tile"] = v.tileWidth(v.depth(g.k), r.Precision)
 	} else {
 		spec.Const["PLAIN"] = 1
