@@ -55,6 +55,7 @@ type Device struct {
 	dev       *wgpu.Device
 	queue     *wgpu.Queue
 	pipelines map[string]*pipeline
+	chosen    map[string]*Chosen // by key
 	dummy     *buffer
 	pace      pace
 	period    float64 // nanoseconds per timestamp tick, 0 before calibration
@@ -95,7 +96,7 @@ func Open(o Options) (*Device, error) {
 		releaseInstance(inst, flags)
 		return nil, err
 	}
-	d := &Device{opts: o, inst: inst, flags: flags, adapter: adapters[k], info: describe(adapters[k]), pipelines: map[string]*pipeline{}}
+	d := &Device{opts: o, inst: inst, flags: flags, adapter: adapters[k], info: describe(adapters[k]), pipelines: map[string]*pipeline{}, chosen: map[string]*Chosen{}}
 	if err := d.open(); err != nil {
 		d.Close()
 		return nil, fmt.Errorf("%w: opening %s: %v", ErrNoAdapter, d.info.Name, err)

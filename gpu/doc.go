@@ -13,6 +13,9 @@
 // back: a [Surface] draws [Quad]s in a window, a [Canvas] into a picture of the
 // host. Drawings and the submits of programs take turns.
 //
+// An operation may have been recorded in several ways. A [Tuner] proves and times
+// them; [Choices] name the one to take.
+//
 // The package knows no model and no operation: packages ops and models say
 // what to compute. It is the only importer of the wgpu binding, and no type of
 // that binding leaves it.

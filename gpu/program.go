@@ -60,6 +60,7 @@ func (r *Recorder) Finish() (*Program, error) {
 		p.closeLocked()
 		return nil, err
 	}
+	r.dev.choose(p.ops)
 	return p, nil
 }
 

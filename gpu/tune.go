@@ -18,8 +18,8 @@ import (
 // An operation that another of the same key has been tried for is not tried again.
 type Tuner struct {
 	Budget time.Duration // of all trials, after which operations are left; 0: as long as it takes
-	Known  func(key string) bool
-	Report func(Tuned)
+	Known  func(adapter Info, key string) bool
+	Report func(adapter Info, found Tuned)
 
 	mu    sync.Mutex
 	spent time.Duration
@@ -55,10 +55,10 @@ const (
 )
 
 // wants says whether an operation is still to be tried.
-func (t *Tuner) wants(key string) bool {
+func (t *Tuner) wants(adapter Info, key string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return !t.done[key] && (t.Known == nil || !t.Known(key))
+	return !t.done[key] && (t.Known == nil || !t.Known(adapter, key))
 }
 
 // Left is how many operations the budget did not suffice for.
@@ -70,11 +70,11 @@ func (t *Tuner) Left() int {
 
 // take begins the trial of a key, if it is wanted and there is time.
 func (t *Tuner) take(key string) bool {
-	if !t.wants(key) {
-		return false
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.done[key] {
+		return false
+	}
 	if t.Budget > 0 && t.spent >= t.Budget {
 		if t.left == nil {
 			t.left = map[string]bool{}
@@ -86,7 +86,7 @@ func (t *Tuner) take(key string) bool {
 }
 
 // finish takes the outcome of the trial.
-func (t *Tuner) finish(result Tuned, took time.Duration) {
+func (t *Tuner) finish(adapter Info, result Tuned, took time.Duration) {
 	t.mu.Lock()
 	t.spent += took
 	if t.done == nil {
@@ -95,7 +95,7 @@ func (t *Tuner) finish(result Tuned, took time.Duration) {
 	t.done[result.Key] = true
 	t.mu.Unlock()
 	if t.Report != nil {
-		t.Report(result)
+		t.Report(adapter, result)
 	}
 }
 
@@ -116,7 +116,7 @@ func (p *Program) tune(ctx context.Context, t *Tuner) error {
 			if result.Best >= 0 {
 				best = [2]int{trials[result.Best].lo, trials[result.Best].hi}
 			}
-			t.finish(result, time.Since(began))
+			t.finish(p.dev.info, result, time.Since(began))
 		}
 		if err := p.execute(ctx, best[0], best[1]); err != nil {
 			return err
@@ -164,14 +164,20 @@ func (p *Program) try(ctx context.Context, i, lo, hi int) ([]trial, error) {
 		if x.out {
 			continue
 		}
-		once, err := p.timeSteps(ctx, x.lo, x.hi, 1)
-		if err != nil {
-			return nil, err
+		for range 2 { // a first look; what seems hopeless gets another, since noise makes slow
+			once, err := p.timeSteps(ctx, x.lo, x.hi, 1)
+			if err != nil {
+				return nil, err
+			}
+			if x.Took == 0 || once < x.Took {
+				x.Took = once
+			}
+			if x.out = float64(x.Took) > 2*hopeless*float64(least); !x.out {
+				break
+			}
 		}
-		least = min(least, once)
-		x.repeat = max(1, int(tuneSample/max(1, once)))
-		x.Took = once
-		x.out = k > 0 && float64(once) > 2*hopeless*float64(least) // a first look, where noise counts
+		least = min(least, x.Took)
+		x.repeat = max(1, int(tuneSample/max(1, x.Took)))
 	}
 	return trials, p.race(ctx, trials)
 }
@@ -211,8 +217,8 @@ func (p *Program) race(ctx context.Context, trials []trial) error {
 	if first < 0 || !slices.ContainsFunc(trials[first+1:], func(x trial) bool { return !x.out }) {
 		return nil
 	}
+	least := time.Duration(math.MaxInt64)
 	for range tuneRounds {
-		least := time.Duration(math.MaxInt64)
 		for k := range trials {
 			x := &trials[k]
 			if x.out {
@@ -227,8 +233,8 @@ func (p *Program) race(ctx context.Context, trials []trial) error {
 		}
 		for k := range trials {
 			x := &trials[k]
-			if !x.out && k != first && float64(x.times[len(x.times)-1]) > hopeless*float64(least) {
-				x.out = true
+			if !x.out && k != first {
+				x.out = float64(slices.Min(x.times)) > hopeless*float64(least)
 			}
 		}
 	}

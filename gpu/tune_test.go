@@ -29,7 +29,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 func tuned(t *testing.T, tuner *Tuner, ways func(x, y *Tensor) []Way) ([]Tuned, []float32) {
 	t.Helper()
 	var reports []Tuned
-	tuner.Report = func(r Tuned) { reports = append(reports, r) }
+	tuner.Report = func(_ Info, r Tuned) { reports = append(reports, r) }
 	d := openTest(t, Options{Tuner: tuner})
 	const rows = 512
 	r := d.Record(F32)
@@ -119,7 +119,7 @@ func TestTunerBudgetAndWhatIsKnown(t *testing.T) {
 	assert.Equal(t, 1, spent.Left())
 	assert.Equal(t, float32(7), y[6])
 
-	known := openTest(t, Options{Tuner: &Tuner{Known: func(key string) bool { return key == "add 512" }}})
+	known := openTest(t, Options{Tuner: &Tuner{Known: func(_ Info, key string) bool { return key == "add 512" }}})
 	r := known.Record(F32)
 	assert.False(t, r.Tries("add 512"))
 	assert.True(t, r.Tries("add 513"))

@@ -1,5 +1,10 @@
 package gpu
 
+import (
+	"maps"
+	"slices"
+)
+
 // Way is one of several ways to compute an operation: by another kernel, tile
 // or algorithm, from the same inputs into the same output.
 type Way struct {
@@ -27,7 +32,7 @@ func (r *Recorder) Choice(key string) string {
 // a tuner to try them. It says so once: another of the key is like it.
 func (r *Recorder) Tries(key string) bool {
 	t := r.dev.opts.Tuner
-	if t == nil || r.tries[key] || !t.wants(key) {
+	if t == nil || r.tries[key] || !t.wants(r.dev.info, key) {
 		return false
 	}
 	if r.tries == nil {
@@ -77,18 +82,35 @@ func (p *Program) addOthers() {
 	}
 }
 
-// Chosen is the way that an operation of a program takes, of those that it has.
+// Chosen is the way that the operations of a key take.
 type Chosen struct {
-	Label, Key, Way string
+	Key, Way string
+	Count    int // of operations, in all programs
 }
 
-// Chosen lists the operations that have several ways.
-func (p *Program) Chosen() []Chosen {
+// Chosen lists, by key, the operations of all programs that were made, if they
+// can be computed in several ways.
+func (d *Device) Chosen() []Chosen {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	var all []Chosen
-	for _, op := range p.ops {
-		if op.Key != "" {
-			all = append(all, Chosen{Label: op.Label, Key: op.Key, Way: op.Way})
-		}
+	for _, key := range slices.Sorted(maps.Keys(d.chosen)) {
+		all = append(all, *d.chosen[key])
 	}
 	return all
+}
+
+// choose notes the ways of a program's operations. The caller holds d.mu.
+func (d *Device) choose(ops []Op) {
+	for _, op := range ops {
+		if op.Key == "" {
+			continue
+		}
+		c, ok := d.chosen[op.Key]
+		if !ok {
+			c = &Chosen{Key: op.Key, Way: op.Way}
+			d.chosen[op.Key] = c
+		}
+		c.Count++
+	}
 }

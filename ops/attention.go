@@ -337,6 +337,9 @@ type attentionVariant struct {
 }
 
 func (v attentionVariant) String() string {
+	if v.Family == "attention_flash" {
+		return fmt.Sprintf("%dx%d", v.TD, v.Chunks)
+	}
 	return fmt.Sprintf("%dx%dx%d", v.TR, v.TD, v.Chunks)
 }
 

@@ -6,7 +6,7 @@ import (
 
 // The candidates are what a tuner tries beside what the tables have. They are few,
 // since each is compiled and proved for every shape, and they cover what other
-// kinds of adapters want: see the package's documentation. Those that exceed the
+// kinds of adapters want: docs/tuning.md says which. Those that exceed the
 // adapter's limits are left out.
 
 // sharedTile is a tile of the kernels that stage it in workgroup memory.
@@ -66,10 +66,10 @@ func matmulCandidates(info gpu.Info, precision gpu.DType, m, n, k int) []matmulV
 func softwareMatmuls(info gpu.Info, precision gpu.DType, m, n, k int) []matmulVariant {
 	var all []matmulVariant
 	for _, columns := range []int{64, 128, 192, 256} {
-		v, most, fixed := softwareTile(precision, columns)
+		v, most := softwareTile(precision, columns)
 		v.Window = true
-		best := v.rows(info, precision, m, n, k, most, fixed)
-		for _, tm := range []int{best, best - 4, best + 4} {
+		best := v.rows(info, precision, m, n, k, most)
+		for _, tm := range []int{best, best - 2, best + 4} {
 			if v.TM = tm; tm > 0 && tm <= min(m, most) && windowRows(info, precision, tm, k, n) > 0 {
 				all = append(all, v)
 			}

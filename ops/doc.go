@@ -16,6 +16,10 @@
 // matmul of unfolded windows. Of a magnified map it reads the map itself. The weight is laid out for the one that a
 // recording chose, with the batch norm folded in.
 //
+// Matmuls, convolutions and attention can be computed in several ways, of which the
+// tables have one for each class of adapters and shape; [gpu.Tuner] may find another
+// (docs/tuning.md).
+//
 // What exceeds an adapter's largest binding is done in windows, with a dispatch
 // each: rows of an activation, items of a batch, or rows of a picture with those
 // of the input that they depend on; panels of a weight. A whole tensor must fit

@@ -117,7 +117,7 @@ func (c *matmulCall) dispatch(r *gpu.Recorder, kern *gpu.Kernel, a gpu.View) gpu
 // recordWindows is a dispatch for each uniform window of rows of A.
 func (c *matmulCall) recordWindows(r *gpu.Recorder, kern *gpu.Kernel) []gpu.Dispatch {
 	k, n := c.l.physical()
-	step := windowRows(r.Device().Info(), r.Precision, c.v.TM, k, n)
+	step, _ := c.v.windows(r.Device().Info(), r.Precision, c.hi-c.lo, n, k)
 	var dispatches []gpu.Dispatch
 	for lo := c.lo; lo < c.hi; lo += step {
 		part := *c

@@ -97,7 +97,7 @@ func (b *matmulBatch) choose(info gpu.Info, precision gpu.DType) (matmulVariant,
 		whole := b.parts(info, b.m, b.count, 1)
 		return v, whole, whole != nil
 	}
-	v, most, fixed := softwareTile(precision, b.n)
+	v, most := softwareTile(precision, b.n)
 	v.Window = true
 	var best []batchPart
 	least := 0
@@ -108,7 +108,7 @@ func (b *matmulBatch) choose(info gpu.Info, precision gpu.DType) (matmulVariant,
 		}
 		cost := len(parts) * (1_400_000 / (b.k * b.n))
 		for _, p := range parts {
-			cost += ceilDiv(p.hi-p.lo, tm) * (tm + fixed) * (p.end - p.first)
+			cost += ceilDiv(p.hi-p.lo, tm) * (tm + tileCost[precision][v.TG]) * (p.end - p.first)
 		}
 		if best == nil || cost <= least {
 			best, least, v.TM = parts, cost, tm

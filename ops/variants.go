@@ -2,6 +2,8 @@ package ops
 
 import (
 	"fmt"
+	"math"
+	"runtime"
 
 	"saccade/gpu"
 	"saccade/shaders"
@@ -117,18 +119,18 @@ func chooseMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVariant
 // where those hold a tile. The figures behind it stand in shaders/matmul.wgsl.
 func softwareMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVariant {
 	half := precision == gpu.F16
-	v, most, fixed := softwareTile(precision, n)
+	v, most := softwareTile(precision, n)
 	quick := m <= fewRows && (k*n < 1<<18 || !half) // one tile that compiles in half the time
 	switch {
 	case m < 4:
 		return matmulVariant{Family: "matmul", TM: m, TG: 1, TK: 16 / int(precision.Size()), WY: 1}
 	case quick && half:
-		v.TM, v.TG, v.TK, most, fixed = min(m, 17), 1, 4, 17, 5
+		v.TM, v.TG, v.TK, most = min(m, 17), 1, 4, 17
 	case quick:
-		v.TM, v.TG, v.TK, most, fixed = min(m, 17), 2, 4, 17, 5
+		v.TM, v.TG, v.TK, most = min(m, 17), 2, 4, 17
 	}
 	if !quick || windowRows(info, precision, v.TM, k, n) == 0 {
-		v.TM = v.rows(info, precision, m, n, k, most, fixed)
+		v.TM = v.rows(info, precision, m, n, k, most)
 	}
 	if v.TM > 0 {
 		v.Window = true
@@ -138,68 +140,104 @@ func softwareMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVaria
 	return v
 }
 
-// softwareTile is the tile for many rows of n columns, but for its rows: up to
-// most, and what a tile costs beyond its rows, in rows.
-func softwareTile(precision gpu.DType, n int) (v matmulVariant, most, fixed int) {
+// softwareTile is the tile for many rows of n columns, but for its rows: up to most.
+func softwareTile(precision gpu.DType, n int) (v matmulVariant, most int) {
 	v = matmulVariant{Family: "matmul", WY: 1}
 	half := precision == gpu.F16
 	switch {
 	case n%128 == 0 && half:
-		v.TG, v.TK, most, fixed = 2, 2, 20, 7
+		v.TG, v.TK, most = 2, 2, 20
 	case n%128 == 0:
-		v.TG, v.TK, most, fixed = 4, 2, 16, 9
+		v.TG, v.TK, most = 4, 2, 16
 	case n%192 == 0 && half:
-		v.TG, v.TK, most, fixed = 3, 2, 13, 8
+		v.TG, v.TK, most = 3, 2, 13
 	case n > 64 && half:
-		v.TG, v.TK, most, fixed = 2, 2, 20, 7
+		v.TG, v.TK, most = 2, 2, 20
 	case n > 64:
-		v.TG, v.TK, most, fixed = 3, 2, 20, 7
+		v.TG, v.TK, most = 3, 2, 20
 	default:
-		v.TG, v.TK, most, fixed = 1, 4, 17, 5
+		v.TG, v.TK, most = 1, 4, 17
 	}
-	return v, most, fixed
+	return v, most
 }
+
+// tileCost is what a tile in registers costs beyond its rows, in rows, by its
+// panels a lane.
+var tileCost = map[gpu.DType][]int{gpu.F16: {0, 5, 7, 8}, gpu.F32: {0, 5, 5, 7, 9}}
 
 // fewRows is a sequence, such as CLIP's 50 and 77 tokens, that few tiles cover.
 const fewRows = 80
 
+// threads are those among which a software adapter divides the workgroups of a
+// dispatch; it does not begin another before all of them are done.
+var threads = runtime.NumCPU()
+
 // rows is the height of tile up to most that takes the least time for m rows,
 // among those of which a uniform window holds whole tiles; 0 if none. Heights of
-// many rows are multiples of four, to be few, since each is compiled on its own;
-// of few rows, any that leaves less of the last tile empty.
-func (v matmulVariant) rows(info gpu.Info, precision gpu.DType, m, n, k, most, fixed int) int {
-	best, least, step := 0, 0, 4
-	if m <= fewRows {
-		step = 1
-	}
-	for tm := 4; tm <= min(m, most); tm += step {
-		window := windowRows(info, precision, tm, k, n)
-		if window == 0 {
+// many rows are even, and multiples of four unless another gains something, to be
+// few, since each is compiled on its own; of few rows, any that leaves less of the
+// last tile empty.
+func (v matmulVariant) rows(info gpu.Info, precision gpu.DType, m, n, k, most int) int {
+	best, least := 0, math.Inf(1)
+	for tm := 4; tm <= min(m, most); tm++ {
+		if m > fewRows && (tm%2 != 0 || tm < 8 && tm%4 != 0) {
 			continue
 		}
-		dispatch := 1_400_000 / (k * n) // what one costs, 40 µs or so, in rows at 70 GFLOP/s
-		cost := ceilDiv(m, tm)*(tm+fixed) + ceilDiv(m, window)*dispatch
-		if best == 0 || cost <= least {
+		v.TM = tm
+		_, cost := v.windows(info, precision, m, n, k)
+		if m > fewRows && tm%4 != 0 {
+			cost *= 1.05
+		}
+		if cost <= least {
 			best, least = tm, cost
 		}
 	}
 	return best
 }
 
+// windows is how many rows of A a uniform window takes at a time, so that all
+// threads have as much to do in each dispatch, and the cost of that, in rows that
+// all threads multiply at 70 GFLOP/s; 0 if no window fits.
+func (v matmulVariant) windows(info gpu.Info, precision gpu.DType, m, n, k int) (rows int, cost float64) {
+	cost = math.Inf(1)
+	dispatch := 1_400_000 / float64(k*n) // what one costs, 40 µs or so
+	across := v.groups(v.TM, n, precision)[1]
+	round := float64(v.TM+tileCost[precision][v.TG]) / float64(across) * float64(threads)
+	for most := windowRows(info, precision, v.TM, k, n); most > 0; most -= v.TM {
+		if !windowAligned(info, precision, most, k, n) {
+			continue
+		}
+		all := 0.0
+		for _, part := range ranges(m, most) {
+			tiles := ceilDiv(part[1]-part[0], v.TM) * across
+			all += float64(ceilDiv(tiles, threads))*round + dispatch
+		}
+		if all < cost {
+			rows, cost = most, all
+		}
+	}
+	return rows, cost
+}
+
 // windowRows is how many rows of A, a multiple of tm, a uniform window takes
-// at a time so that each begins where bindings may, in A as in C; 0 if none.
+// at most so that each begins where bindings may, in A as in C; 0 if none.
 func windowRows(info gpu.Info, precision gpu.DType, tm, k, n int) int {
-	align := max(1, int(max(info.Limits.OffsetAlignment, info.Limits.UniformAlignment)))
-	size := int(precision.Size())
 	if info.Limits.MaxUniform < gpu.UniformWindow {
 		return 0
 	}
-	for rows := gpu.UniformWindow / (k * size) / tm * tm; rows > 0; rows -= tm {
-		if rows*k*size%align == 0 && rows*n*size%align == 0 {
+	for rows := gpu.UniformWindow / (k * int(precision.Size())) / tm * tm; rows > 0; rows -= tm {
+		if windowAligned(info, precision, rows, k, n) {
 			return rows
 		}
 	}
 	return 0
+}
+
+// windowAligned says whether every window of so many rows begins where bindings may.
+func windowAligned(info gpu.Info, precision gpu.DType, rows, k, n int) bool {
+	align := max(1, int(max(info.Limits.OffsetAlignment, info.Limits.UniformAlignment)))
+	size := int(precision.Size())
+	return rows*k*size%align == 0 && rows*n*size%align == 0
 }
 
 // gpuMatmul stages tiles in workgroup memory: 64×64 by 64 threads with 8×8 sums

@@ -24,7 +24,8 @@ type bench struct {
 	getenv func(string) string
 	extra  []spec // rows besides those of the flags: in tests
 
-	dev *gpu.Device // set by open
+	dev   *gpu.Device // set by open
+	plain *gpu.Device // with -tune: the same adapter, without what it found
 }
 
 // run is the whole command; it returns the exit code.
@@ -34,8 +35,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, getenv fu
 	if err == nil {
 		err = b.do(ctx)
 	}
-	if b.dev != nil {
-		b.dev.Close()
+	if err == nil {
+		err = b.choice.Finish(b.dev, b.stderr)
+	}
+	for _, d := range []*gpu.Device{b.dev, b.plain} {
+		if d != nil {
+			d.Close()
+		}
 	}
 	return cli.Exit(ctx, b.stderr, command, err)
 }
@@ -57,6 +63,14 @@ func (b *bench) do(ctx context.Context) error {
 	if b.keep != "" {
 		if _, err := os.ReadDir(b.keep); err != nil { // now, not after minutes
 			return fmt.Errorf("keeping the report: %w", err)
+		}
+	}
+	if b.choice.Tune {
+		if err := b.tune(ctx); err != nil {
+			return err
+		}
+		if err := b.openPlain(); err != nil {
+			return err
 		}
 	}
 	if err := b.open(); err != nil {
@@ -153,6 +167,7 @@ func (b *bench) measure(ctx context.Context) (*Report, []error, error) {
 	if err := m.survey(ctx); err != nil {
 		return nil, nil, err
 	}
+	report.Tuned = b.choice.Tuned(b.dev)
 	report.finish(m.peak)
 	return report, mismatches, nil
 }
@@ -181,6 +196,11 @@ func (b *bench) timed(ctx context.Context, m *meter, x *subject, sample bool) (r
 	row, mismatch, err = measure(ctx, m, x, b.repetitions, sample)
 	if err == nil && (b.layers || b.format == "html") && x.Kind != kindOp && b.sweep == "" {
 		row.Layers, err = x.layers(ctx)
+	}
+	if err == nil && b.plain != nil && b.sweep == "" {
+		var gain float64
+		gain, err = b.gain(ctx, x, b.repetitions)
+		row.TunedGain = &gain
 	}
 	return row, mismatch, err
 }

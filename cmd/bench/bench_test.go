@@ -86,7 +86,7 @@ func TestJSON(t *testing.T) {
 	assert.Empty(t, stderr)
 	var report map[string]any
 	require.NoError(t, json.Unmarshal([]byte(stdout), &report))
-	assert.ElementsMatch(t, []string{"adapter", "software", "versions", "peak", "rows"}, keys(report))
+	assert.ElementsMatch(t, []string{"adapter", "software", "tuned_operations", "versions", "peak", "rows"}, keys(report))
 	peak := report["peak"].(map[string]any)
 	assert.ElementsMatch(t, []string{"gflops", "gbps"}, keys(peak))
 	assert.Greater(t, peak["gflops"], 0.1)

@@ -21,7 +21,8 @@ const coldVariable = "SACCADE_BENCH_COLD"
 type coldRequest struct {
 	Spec             spec
 	Adapter, Backend string
-	Started          int64 // nanoseconds since 1970 before the process was started
+	Tuning           string // the file of ways
+	Started          int64  // nanoseconds since 1970 before the process was started
 }
 
 // coldStart measures, in a new process without the driver's cache of compiled
@@ -36,7 +37,7 @@ func (b *bench) coldStart(ctx context.Context, s spec) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	request, err := json.Marshal(coldRequest{Spec: s, Adapter: b.choice.AdapterText(b.getenv), Backend: backend, Started: time.Now().UnixNano()})
+	request, err := json.Marshal(coldRequest{Spec: s, Adapter: b.choice.AdapterText(b.getenv), Backend: backend, Tuning: b.choice.File, Started: time.Now().UnixNano()})
 	if err != nil {
 		return 0, fmt.Errorf("timing the cold start: %w", err)
 	}
@@ -60,7 +61,7 @@ func coldChild(ctx context.Context, request string, stdout, stderr io.Writer, ge
 	b := &bench{stdout: stdout, stderr: stderr, getenv: getenv}
 	err := json.Unmarshal([]byte(request), &r)
 	if err == nil {
-		b.choice = cli.Choice{Adapter: r.Adapter, Backend: r.Backend}
+		b.choice = cli.Choice{Adapter: r.Adapter, Backend: r.Backend, Tuning: cli.Tuning{File: r.Tuning}}
 		err = b.runCold(ctx, r)
 	}
 	return cli.Exit(ctx, stderr, command, err)

@@ -28,8 +28,9 @@ type Row struct {
 	MemMiB       float64  `json:"mem_mib"`       // weights and activations
 	WeightsMiB   float64  `json:"weights_mib"`
 	Verified     bool     `json:"verified"`
-	Sampled      int      `json:"sampled"` // operations so large that a sample of their rows was compared
-	NMSE         *float64 `json:"nmse"`    // the largest of any dispatch; null if it is not a number
+	Sampled      int      `json:"sampled"`              // operations so large that a sample of their rows was compared
+	NMSE         *float64 `json:"nmse"`                 // the largest of any dispatch; null if it is not a number
+	TunedGain    *float64 `json:"tuned_gain,omitempty"` // with -tune: how many times as fast as by default, in turn
 	Layers       []Layer  `json:"layers,omitempty"`
 }
 

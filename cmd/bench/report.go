@@ -1,11 +1,9 @@
 package main
 
 import (
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -20,6 +18,7 @@ type Report struct {
 	Software bool              `json:"software"` // the adapter computes on the CPU
 	Versions map[string]string `json:"versions"`
 	Peak     Peak              `json:"peak"`
+	Tuned    int               `json:"tuned_operations"` // that took their way from the tuner's table
 	Rows     []Row             `json:"rows"`
 	Sweeps   []Sweep           `json:"sweeps,omitempty"`
 	Peers    []PeerRow         `json:"peers,omitempty"`
@@ -39,7 +38,7 @@ func (r *Report) finish(peak Peak) {
 
 // versions tells what ran: the program, Go, the binding, and a hash of the shaders.
 func versions() map[string]string {
-	v := map[string]string{"go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "shaders": shaderHash()}
+	v := map[string]string{"go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "shaders": shaders.Hash()}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		v["saccade"] = info.Main.Version
 		for _, d := range info.Deps {
@@ -54,19 +53,6 @@ func versions() map[string]string {
 		}
 	}
 	return v
-}
-
-// shaderHash changes whenever a kernel does.
-func shaderHash() string {
-	h := sha256.New()
-	for _, name := range shaders.Names() {
-		text, err := fs.ReadFile(shaders.Files(), name+".wgsl")
-		if err != nil { // embedded, so it is there
-			return "unknown"
-		}
-		fmt.Fprintf(h, "%s\n%s\n", name, text)
-	}
-	return fmt.Sprintf("%x", h.Sum(nil)[:6])
 }
 
 // plausible fails a run that was faster than the adapter can be.
@@ -111,7 +97,24 @@ func (r *Report) further() []*grid {
 	if len(r.Peers) > 0 {
 		all = append(all, r.peerGrid())
 	}
+	if g := r.gains(); len(g.rows) > 0 {
+		all = append(all, g)
+	}
 	return all
+}
+
+// gains are what tuning gives each row.
+func (r *Report) gains() *grid {
+	g := &grid{
+		title:  []string{"tuned: how many times as fast as by the default ways of this class of adapter, in turn"},
+		header: []string{"name", "shape", "precision", "times as fast"}, left: map[int]bool{0: true, 1: true, 2: true},
+	}
+	for _, row := range r.Rows {
+		if row.TunedGain != nil {
+			g.rows = append(g.rows, []string{row.Name, row.Shape, row.Precision, fmt.Sprintf("%.2f", *row.TunedGain)})
+		}
+	}
+	return g
 }
 
 func writeJSON(w io.Writer, v any) error {
@@ -127,6 +130,9 @@ func (r *Report) notes() []string {
 		"ms: warm, from the upload to the read-back; of operations, their dispatches alone. cold: a new process without the driver's shader cache, to the first read-back, less drawing random weights",
 		"GFLOP/s: the operations as they are defined; of peak: the arithmetic really done (Winograd's convolutions do less), the median over the repetitions, of the peak measured right before and after each. Halves and floats have one peak: both are summed in f32",
 		"GB/s: what the dispatches read and write, each tensor once, by the mean time; of copy: of a copy of 64 MiB in this run, which what stays in caches can exceed",
+	}
+	if r.Tuned > 0 {
+		notes = append(notes, fmt.Sprintf("%d operations take the way that the tuner found on this adapter; -tuning off leaves that out", r.Tuned))
 	}
 	if r.Software {
 		notes = append(notes, "a software adapter: these are times of the CPU, not of a GPU")

@@ -35,7 +35,10 @@ func (a *app) printModels() error {
 		if m.Embedded {
 			without = "without it, the embedded ones"
 		}
-		a.stdout.printf("%s: %s\n  -weights       %s; %s\n  architectures  %s\n", m.Name, m.About, m.Weights, without, strings.Join(m.Architectures, ", "))
+		a.stdout.printf("%s: %s\n  -weights       %s; %s\n", m.Name, m.About, m.Weights, without)
+		if len(m.Architectures) > 0 {
+			a.stdout.printf("  architectures  %s\n", strings.Join(m.Architectures, ", "))
+		}
 	}
 	return nil
 }

@@ -43,6 +43,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, getenv fu
 	if flushErr := a.stdout.flush(); err == nil {
 		err = flushErr
 	}
+	if err == nil {
+		err = a.choice.Finish(a.dev, a.stderr)
+	}
 	if a.dev != nil {
 		a.dev.Close()
 	}

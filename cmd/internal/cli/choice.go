@@ -16,18 +16,20 @@ import (
 type Choice struct {
 	Adapter string // by -adapter; "" if that was not given
 	Backend string // by -backend, one of Backends; "" if that was not given
+	Tuning
 }
 
 // Backends are the names that -backend and WGPU_BACKEND take.
 func Backends() []string { return []string{"vulkan", "metal", "dx12", "gl"} }
 
-// Flags defines -adapter and -backend.
+// Flags defines -adapter and -backend, and those of Tuning.
 func (c *Choice) Flags(f *flag.FlagSet) {
 	f.StringVar(&c.Adapter, "adapter", "", "`TEXT`: a part of the name or driver of the adapter to use (or WGPU_ADAPTER_NAME)")
 	f.Func("backend", "`vulkan|metal|dx12|gl`: which to use (or WGPU_BACKEND); OpenGL only when asked for", func(s string) error {
 		c.Backend = strings.ToLower(s)
 		return check(c.Backend)
 	})
+	c.Tuning.flags(f)
 }
 
 func check(backend string) error {
@@ -76,6 +78,9 @@ func (c *Choice) Open(getenv func(string) string, log io.Writer) (*gpu.Device, e
 	}
 	if o.Debug, err = gpu.ParseDebug(getenv("SACCADE_DEBUG")); err != nil {
 		return nil, Usagef("SACCADE_DEBUG: %w", err)
+	}
+	if err := c.Tuning.open(&o, getenv, log); err != nil {
+		return nil, err
 	}
 	return gpu.Open(o)
 }
