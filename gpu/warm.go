@@ -7,6 +7,20 @@ import (
 	"github.com/rajveermalviya/go-webgpu/wgpu"
 )
 
+// Has says whether an operation recorded before runs the kernel of that name, as
+// [Kernel.String] has it: another that runs it adds nothing to compile.
+func (r *Recorder) Has(kernel string) bool { return r.kernels[kernel] }
+
+// keep notes the kernels of an operation for Has.
+func (r *Recorder) keep(dispatches []Dispatch) {
+	if r.kernels == nil {
+		r.kernels = map[string]bool{}
+	}
+	for _, x := range dispatches {
+		r.kernels[x.Kernel.String()] = true
+	}
+}
+
 // Warm begins to have the driver compile the kernels recorded so far, in the
 // order of their use, while the caller reads and uploads weights. Most drivers
 // compile when a pipeline is made, lavapipe at the first dispatch, so each kernel

@@ -46,7 +46,13 @@ func (g *gemm) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 			return dispatches, err
 		}
 	}
-	return g.recordAs(r, chooseGemm(r.Device().Info(), r.Precision, g.m, g.n, g.k, g.count, g.isPlain))
+	info := r.Device().Info()
+	v := chooseGemm(info, r.Precision, g.m, g.n, g.k, g.count, g.isPlain)
+	kernel := func(v gemmVariant) string { return v.Family + "/" + v.String() }
+	v = reuse(r, v, softwareGemms(info, r.Precision, g.k, g.isPlain), kernel, func(v gemmVariant) float64 {
+		return v.cost(r.Precision, g.m, g.n, g.k, g.count)
+	})
+	return g.recordAs(r, v)
 }
 
 func (g *gemm) recordAs(r *gpu.Recorder, v gemmVariant) ([]gpu.Dispatch, error) {
