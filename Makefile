@@ -4,9 +4,12 @@ GO        ?= go
 PACKAGES  := mesa-vulkan-drivers libvulkan1
 WINDOWS   := xorg-dev libgl1-mesa-dev
 TESTDRIVERS := chromium-common xvfb xdotool x11-utils
+ISAPACKAGES := mesa-vulkan-drivers libvulkan1 libvulkan-dev
 BENCHMODELS := resnet18,resnet50,efficientnet_b0,vit_ti_16,vit_b_16,clip_vit_b_32,unet_ddpm_cifar10
 
-.PHONY: help run build test check bench result leaderboard eval eval-tokenizer golden-zoo setup clean
+ISACC     := cc -O1 -Wall -Wextra
+
+.PHONY: help run build test check isa isa-accept isa-tools bench result leaderboard eval eval-tokenizer golden-zoo setup clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +35,19 @@ check: ## gofmt, go vet and staticcheck
 	$(GO) vet -tags headless ./viewer
 	@# a build without windows does not use what serves them
 	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0 $$(scripts/tags | sed s/.*/-checks=inherit,-U1000/) ./...
+
+isa: isa-tools ## registers, spills and occupancy of every kernel on AMD's GPUs, without one; fails where they got worse
+	$(GO) run ./cmd/isa
+
+isa-accept: isa-tools ## the same, and take the table as the one to compare with
+	$(GO) run ./cmd/isa -accept
+
+isa-tools:
+	@scripts/setup $(ISAPACKAGES)
+	@mkdir -p bin/isa
+	@$(ISACC) -o bin/isa/radv scripts/isa/radv.c -lvulkan
+	@$(ISACC) -shared -fPIC -o bin/isa/liblayer.so scripts/isa/layer.c
+	@cp scripts/isa/layer.json bin/isa
 
 bench: build ## time models, a diffusion pipeline and matmuls, verified in the same run
 	bin/bench -models $(BENCHMODELS) -pipelines sd1_tiny -op matmul

@@ -2,6 +2,7 @@ package gpu
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -106,6 +107,9 @@ func (r *Recorder) Fail(err error) {
 		r.err = err
 	}
 }
+
+// Ops are the operations recorded so far. They may be read, not changed.
+func (r *Recorder) Ops() []Op { return slices.Clone(r.ops) }
 
 // Enter prefixes the labels of the operations until Leave with a part of a path.
 func (r *Recorder) Enter(part string) { r.scope = append(r.scope, part) }

@@ -34,12 +34,9 @@ type StandardSize struct {
 // NewStandard makes the architecture called name, one of [StandardNames]. Of a
 // text tower or a part of diffusion models, the side can't be chosen.
 func NewStandard(dev *gpu.Device, name string, precision gpu.DType, size StandardSize, seed uint64) (*Standard, error) {
-	f, err := familyOf(name)
+	f, err := standardFamily(name)
 	if err != nil {
 		return nil, err
-	}
-	if f.standard == nil || !slices.Contains(f.architectures, name) {
-		return nil, fmt.Errorf("%s is a family without a size of its own; name one of %s", name, strings.Join(StandardNames(), ", "))
 	}
 	s := &Standard{Name: name, b: ops.NewBuilder(dev, precision)}
 	if err := s.make(f, size, seed); err != nil {
@@ -49,6 +46,18 @@ func NewStandard(dev *gpu.Device, name string, precision gpu.DType, size Standar
 	return s, nil
 }
 
+// standardFamily is the family of an architecture that has a size of its own.
+func standardFamily(name string) (Family, error) {
+	f, err := familyOf(name)
+	if err != nil {
+		return Family{}, err
+	}
+	if f.standard == nil || !slices.Contains(f.architectures, name) {
+		return Family{}, fmt.Errorf("%s is a family without a size of its own; name one of %s", name, strings.Join(StandardNames(), ", "))
+	}
+	return f, nil
+}
+
 // make draws the weights, then does what loading a checkpoint does: the driver
 // compiles while weights are uploaded.
 func (s *Standard) make(f Family, size StandardSize, seed uint64) error {
@@ -56,8 +65,8 @@ func (s *Standard) make(f Family, size StandardSize, seed uint64) error {
 	if err != nil {
 		return err
 	}
-	if size.Side > 0 && made.net == nil {
-		return fmt.Errorf("it takes no pictures, so that their side can't be %d", size.Side)
+	if err := made.takes(size); err != nil {
+		return err
 	}
 	batch, began := size.Batch, time.Now()
 	src, err := ops.RandomWeights(made.bound(), seed)
@@ -67,7 +76,6 @@ func (s *Standard) make(f Family, size StandardSize, seed uint64) error {
 	if err := s.b.Bind(made.bound(), src); err != nil {
 		return err
 	}
-	r := s.b.Dev.Record(s.b.Precision)
 	switch {
 	case made.part != nil:
 		shapes := made.part.Example(batch)
@@ -75,28 +83,78 @@ func (s *Standard) make(f Family, size StandardSize, seed uint64) error {
 		for name, a := range noise(shapes, seed) {
 			s.Input[name] = a.Data
 		}
-		s.Drawn = time.Since(began)
-		made.part.ForwardPart(r, shapes)
 	case made.net != nil:
-		c, h, w := made.net.Input()
-		if size.Side > 0 {
-			h, w = size.Side, size.Side
-		}
-		if leastH, leastW := made.net.Smallest(); h < leastH || w < leastW {
-			return fmt.Errorf("pictures of %dx%d are too small, the network takes at least %dx%d", h, w, leastH, leastW)
-		}
-		s.Shape = []int{batch, c, h, w}
-		s.Input = map[string]any{"pixel_values": normals(batch*c*h*w, seed)}
-		s.Drawn = time.Since(began)
-		made.net.Forward(r, r.Input("pixel_values", gpu.F32, s.Shape...), false)
+		s.Shape = made.pictures(size)
+		s.Input = map[string]any{"pixel_values": normals(s.Shape[0]*s.Shape[1]*s.Shape[2]*s.Shape[3], seed)}
 	default:
 		s.Shape = []int{batch, made.text.Context()}
 		s.Input = randomTexts(made.text, batch, seed)
-		s.Drawn = time.Since(began)
-		forwardText(r, made.text, textShape{n: batch, tokens: made.text.Context()})
 	}
+	s.Drawn = time.Since(began)
+	r := s.b.Dev.Record(s.b.Precision)
+	made.record(r, size)
 	s.Program, err = s.b.Program(r)
 	return err
+}
+
+// RecordStandard records what [NewStandard] makes a program of, without weights
+// and their memory: for what the operations tell, such as their kernels.
+func RecordStandard(dev *gpu.Device, name string, precision gpu.DType, size StandardSize) ([]gpu.Op, error) {
+	f, err := standardFamily(name)
+	if err != nil {
+		return nil, err
+	}
+	b := ops.NewBuilder(dev, precision)
+	defer b.Close()
+	made, err := f.standard(b, name)
+	if err == nil {
+		err = made.takes(size)
+	}
+	r := dev.Record(precision)
+	if err == nil {
+		made.record(r, size)
+		err = r.Err()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("recording %s: %w", name, err)
+	}
+	return r.Ops(), nil
+}
+
+// takes checks that an architecture can be recorded for a size.
+func (o opened) takes(size StandardSize) error {
+	if size.Side > 0 && o.net == nil {
+		return fmt.Errorf("it takes no pictures, so that their side can't be %d", size.Side)
+	}
+	if o.net == nil {
+		return nil
+	}
+	s := o.pictures(size)
+	if leastH, leastW := o.net.Smallest(); s[2] < leastH || s[3] < leastW {
+		return fmt.Errorf("pictures of %dx%d are too small, the network takes at least %dx%d", s[2], s[3], leastH, leastW)
+	}
+	return nil
+}
+
+// pictures is the shape of a network's input, [N, C, H, W].
+func (o opened) pictures(size StandardSize) []int {
+	c, h, w := o.net.Input()
+	if size.Side > 0 {
+		h, w = size.Side, size.Side
+	}
+	return []int{size.Batch, c, h, w}
+}
+
+// record takes down the forward pass of an architecture for a size that it takes.
+func (o opened) record(r *gpu.Recorder, size StandardSize) {
+	switch {
+	case o.part != nil:
+		o.part.ForwardPart(r, o.part.Example(size.Batch))
+	case o.net != nil:
+		o.net.Forward(r, r.Input("pixel_values", gpu.F32, o.pictures(size)...), false)
+	default:
+		forwardText(r, o.text, textShape{n: size.Batch, tokens: o.text.Context()})
+	}
 }
 
 // randomTexts are texts of seeded random tokens up to the context.

@@ -333,7 +333,7 @@ type attentionVariant struct {
 	Family string // "attention" (barrier-free) or "attention_flash" (workgroup memory)
 	TR     int    // queries a lane (attention only)
 	TD     int    // vectors in a chunk of the head
-	Chunks int    // of the head; each has workgroups of its own
+	Chunks int    // of the head; each has workgroups of its own, in attention_flash a thread for each query
 }
 
 func (v attentionVariant) String() string {
@@ -345,18 +345,35 @@ func (v attentionVariant) String() string {
 
 // blocks is the workgroups in x for tq queries.
 func (v attentionVariant) blocks(tq int) int {
-	queries := 8 * v.TR
 	if v.Family == "attention_flash" {
-		queries = 64
+		return ceilDiv(tq, v.queries())
 	}
-	return (tq + queries - 1) / queries * v.Chunks
+	return ceilDiv(tq, 8*v.TR) * v.Chunks
 }
 
+// queries of a workgroup of attention_flash, which has 256 threads at most.
+func (v attentionVariant) queries() int { return min(64, 256/v.Chunks) }
+
+// tile is the keys that attention_flash stages at once, as many up to 16 as the
+// 16 KiB of workgroup memory hold that every adapter has, with the scores.
+func (v attentionVariant) tile() int {
+	keys := 16
+	for keys > 1 && keys*v.Chunks*(16*v.TD+4*v.queries()) > 16<<10 {
+		keys /= 2
+	}
+	return keys
+}
+
+// flashKeys is how many keys a turn of attention_flash's loops over a tile takes.
+const flashKeys = 4
+
 // turns of the kernel's loops over so many keys: for each block of four the keys
-// twice, with several chunks those and the queries for each.
+// twice, with several chunks those and the queries for each; for each tile that
+// threads stage together, what they load twice and the keys three times.
 func (v attentionVariant) turns(keys int) int {
-	if v.Family == "attention_flash" { // blocks of 16, which threads stage together
-		return ceilDiv(keys, 16) * (v.Chunks*(1+16+v.TD/4+1) + 3*16 + v.TD/4 + 2)
+	if v.Family == "attention_flash" {
+		tile := v.tile()
+		return ceilDiv(keys, tile) * (1 + 2*(1+ceilDiv(tile*v.TD, v.queries())) + 3*(1+ceilDiv(tile, flashKeys)))
 	}
 	queries := v.TR
 	if v.Chunks == 1 {
@@ -365,27 +382,46 @@ func (v attentionVariant) turns(keys int) int {
 	return ceilDiv(keys, 4)*(v.Chunks*(1+queries+4)+4+1) + 2*v.TR
 }
 
-func (v attentionVariant) kernel(precision gpu.DType, mask Mask) (*gpu.Kernel, error) {
-	spec := shaders.Spec{Const: map[string]int{"TD": v.TD, "CHUNKS": v.Chunks}, Decl: map[string]string{}}
-	if v.Family == "attention_flash" {
-		spec.Const["TILE"] = 16 * v.TD
-		spec.Decl = packed(precision, "Packed", "unpack", "pack")
-		mask.fuse(&spec, "p.first + ")
-		return kernel(v.Family, fmt.Sprintf("%s %s%s", precision, v, mask.suffix()), spec)
+// flash is the specification of attention_flash.
+func (v attentionVariant) flash(precision gpu.DType) shaders.Spec {
+	threads, tile := v.Chunks*v.queries(), v.tile()
+	return shaders.Spec{
+		Const: map[string]int{
+			"TD": v.TD, "PARTS": v.Chunks, "QUERIES": v.queries(), "THREADS": threads,
+			"TB": tile, "AT": min(tile, flashKeys), "TILE": tile * v.Chunks * v.TD, "SCORES": tile * threads,
+		},
+		Decl:      packed(precision, "Packed", "unpack", "pack"),
+		Workgroup: [3]int{threads, 1, 1},
 	}
-	spec.Const["TR"] = v.TR
-	wide(&spec, precision, "pack")
+}
+
+func (v attentionVariant) kernel(precision gpu.DType, mask Mask) (*gpu.Kernel, error) {
+	var spec shaders.Spec
+	if v.Family == "attention_flash" {
+		spec = v.flash(precision)
+	} else {
+		spec = shaders.Spec{Const: map[string]int{"TR": v.TR, "TD": v.TD, "CHUNKS": v.Chunks}, Decl: map[string]string{}}
+		wide(&spec, precision, "pack")
+	}
 	mask.fuse(&spec, "p.first + ")
 	return kernel(v.Family, fmt.Sprintf("%s %s%s", precision, v, mask.suffix()), spec)
 }
+
+// flashVectors is the most of a head that a thread of attention_flash holds: by
+// `make isa`, with more of them a thread takes so many registers that AMD's GPUs
+// run a few at once, and spills from 14 on.
+const flashVectors = 10
 
 // chooseAttention picks a variant for tq queries of heads of hd elements,
 // padding included.
 func chooseAttention(info gpu.Info, precision gpu.DType, tq, hd int) attentionVariant {
 	if info.Class != gpu.ClassCPU {
-		vectors := hd / 4
-		chunks := (vectors + 15) / 16
-		return attentionVariant{Family: "attention_flash", TD: (vectors + chunks - 1) / chunks, Chunks: chunks}
+		v := attentionVariant{Family: "attention_flash", Chunks: 1}
+		for v.Chunks < 16 && ceilDiv(hd/4, v.Chunks) > flashVectors {
+			v.Chunks *= 2
+		}
+		v.TD = ceilDiv(hd/4, v.Chunks)
+		return v
 	}
 	// A chunk is a divisor of the head, of at most 8 vectors. Few tokens take
 	// half of that, since what counts then is the time to compile.

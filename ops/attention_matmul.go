@@ -36,7 +36,7 @@ const (
 // a fused kernel: on lavapipe where that kernel needs several chunks (halves,
 // GFLOP/s, heads × size × tokens: 8×80×1024 from 10 to 20, 8×160×256 from 6 to 20,
 // 1×256×256 from 5 to 28, 1×512×1024 from 3 to 45; f32 12×64×197 from 4 to 12). On
-// GPUs, not yet measured, where it computes the scores four times.
+// GPUs, not yet measured, where a query takes eight threads.
 func wideHead(info gpu.Info, precision gpu.DType) int {
 	if info.Class == gpu.ClassCPU {
 		return 128/int(precision.Size()) + 8

@@ -74,6 +74,8 @@ func softwareMatmuls(info gpu.Info, precision gpu.DType, m, n, k int) []matmulVa
 				all = append(all, v)
 			}
 		}
+		v.TM, v.TK, v.Window = min(m, most/4*4), 4, false // A from storage, in one dispatch
+		all = append(all, v)
 	}
 	return append(all,
 		matmulVariant{Family: "matmul", TM: min(8, m), TG: 1, TK: 4},

@@ -52,6 +52,13 @@ func choices() map[string]choice {
 				keep(class, p, v.Family+" "+v.String(), a.newCase)
 			})
 			software := class == gpu.ClassCPU
+			for i, c := range winogradShapes {
+				keep(class, p, fmt.Sprint("winograd ", i, software), c.newCase)
+			}
+			for _, a := range maskedAttention {
+				v := chooseAttention(info, p, a.tq, gpu.Pad8(a.size))
+				keep(class, p, fmt.Sprint("masked ", v.Family, " ", v, a.name()), a.newCase)
+			}
 			keep(class, p, fmt.Sprint("attention in products ", software), attentionCase{heads: 2, size: 264, tq: 65, tk: 70, batch: 2}.newCase)
 			keep(class, p, fmt.Sprint("rows ", software), wideChain)
 			keep(class, p, fmt.Sprint("mean ", software), func() Case { return meanCase(1, 1, 300, []int{2, 300, 77}) })
@@ -60,6 +67,22 @@ func choices() map[string]choice {
 		}
 	}
 	return found
+}
+
+// winogradShapes have both transforms, with their epilogues and a magnified input.
+var winogradShapes = []convCase{
+	{n: 2, h: 11, w: 13, conv: Conv{In: 17, Out: 23, Kernel: Square(3), Pad: Pad(1), Norm: 1e-3}, residual: true, after: true, act: ReLU},
+	{n: 1, h: 12, w: 9, conv: Conv{In: 32, Out: 40, Kernel: Square(3), Pad: Pad(1), Bias: true}, act: Sigmoid, residual: true},
+	{n: 1, h: 5, w: 6, conv: Conv{In: 70, Out: 130, Kernel: Square(3), Pad: Pad(1)}},
+	{n: 1, h: 6, w: 4, conv: Conv{In: 33, Out: 40, Kernel: Square(3), Pad: Pad(1), Bias: true}, up: [2]int{11, 8}, residual: true, act: SiLU},
+}
+
+// maskedAttention has tiles of keys that some queries of a workgroup see and others
+// don't, or none does.
+var maskedAttention = []attentionCase{
+	{heads: 2, size: 64, tq: 77, batch: 2, causal: true}, {heads: 1, size: 40, tq: 20, tk: 90, batch: 3, padded: true},
+	{heads: 1, size: 160, tq: 70, causal: true}, {heads: 1, size: 512, tq: 9, tk: 37, batch: 2, padded: true},
+	{heads: 1, size: 1024, tq: 5, tk: 6},
 }
 
 // eachAttention goes through tokens at one head size and head sizes at one

@@ -167,50 +167,84 @@ func (t winogradTurn) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	return append(append([]gpu.Dispatch{first}, products...), last), err
 }
 
-// params are those of both transforms.
+// channels is how many an invocation of the transforms does: four on software
+// adapters, which do eight invocations at once, and two on GPUs, where the values
+// of a tile of four take more registers than are free (`make isa`).
+func channels(info gpu.Info) int {
+	if info.Class == gpu.ClassCPU {
+		return 4
+	}
+	return 2
+}
+
+// transformSpec is what the specifications of both transforms have in common.
+func (t winogradTurn) transformSpec(r *gpu.Recorder) shaders.Spec {
+	info := r.Device().Info()
+	spec := shaders.Spec{Const: map[string]int{"T": t.w.t, "A": t.w.a()}, Decl: packed(r.Precision, "Packed", "unpack", "pack")}
+	if channels(info) == 2 {
+		spec.Decl = map[string]string{
+			"Vec":    "alias Vec = vec2<f32>;",
+			"Packed": "alias Packed = u32;",
+			"unpack": "fn unpack(v: Packed) -> Vec { return unpack2x16float(v); }",
+			"pack":   "fn pack(v: Vec) -> Packed { return pack2x16float(v); }",
+		}
+		if r.Precision == gpu.F32 {
+			spec.Decl["Packed"] = "alias Packed = vec2<f32>;"
+			spec.Decl["unpack"] = "fn unpack(v: Packed) -> Vec { return v; }"
+			spec.Decl["pack"] = "fn pack(v: Vec) -> Packed { return v; }"
+		}
+	}
+	looped(info, &spec)
+	return spec
+}
+
+// params are those of both transforms, with that many Packed a pixel.
 func (t winogradTurn) params(stride, height, width int) gpu.Params {
 	return gpu.Params{
-		"tiles": t.tiles, "first": t.first, "stride": stride / 4, "height": height, "width": width,
+		"tiles": t.tiles, "first": t.first, "stride": stride, "height": height, "width": width,
 		"rows": ceilDiv(t.piece.oh, t.w.t), "columns": ceilDiv(t.piece.ow, t.w.t),
 	}
 }
 
 func (t winogradTurn) input(r *gpu.Recorder, v *gpu.Tensor) (gpu.Dispatch, error) {
 	call := t.call
-	spec := shaders.Spec{Const: map[string]int{"T": t.w.t, "A": t.w.a()}, Decl: packed(r.Precision, "Packed", "unpack", "pack")}
+	spec := t.transformSpec(r)
 	spec.Decl["transform"] = fmt.Sprintf("fn transform(d: Line) -> Line { return Line(%s); }", t.w.input)
-	looped(r.Device().Info(), &spec)
 	k, err := kernel("winograd_input", fmt.Sprintf("%s %s", r.Precision, t.w), spec)
-	params := t.params(call.x.Stride(), t.piece.h, t.piece.w)
+	stride := call.x.Stride() / channels(r.Device().Info())
+	params := t.params(stride, t.piece.h, t.piece.w)
 	params["pad_y"], params["pad_x"], params["up"] = t.piece.padY(), t.piece.left, t.piece.up
-	count := t.tiles * call.x.Stride() / 4
+	count := t.tiles * stride
 	return gpu.Dispatch{
 		Kernel: k, Params: params, Groups: elementwise(count),
 		Bind:  []gpu.View{t.piece.x, gpu.All(v)},
-		Bytes: float64(2*count*t.w.matrices()*4) * float64(v.Type.Size()),
+		Bytes: float64(2*t.tiles*call.x.Stride()*t.w.matrices()) * float64(v.Type.Size()),
 	}, err
 }
 
 func (t winogradTurn) output(r *gpu.Recorder, m *gpu.Tensor) (gpu.Dispatch, error) {
-	call := t.call
-	spec := shaders.Spec{Const: map[string]int{"T": t.w.t, "A": t.w.a()}, Decl: packed(r.Precision, "Packed", "unpack", "pack")}
+	call, wide := t.call, channels(r.Device().Info())
+	spec := t.transformSpec(r)
+	if spec.Const["WIDE"] = wide; wide == 2 {
+		spec.Decl["whole"] = "fn whole(v: Vec) -> vec4<f32> { return vec4<f32>(v, v); }"
+		spec.Decl["own"] = "fn own(v: vec4<f32>) -> Vec { return v.xy; }"
+	}
 	spec.Decl["transform"] = fmt.Sprintf("fn transform(m: Line) -> Out { return Out(%s); }", t.w.output)
-	looped(r.Device().Info(), &spec)
 	if err := call.e.fuse(&spec); err != nil {
 		return gpu.Dispatch{}, err
 	}
 	k, err := kernel("winograd_output", fmt.Sprintf("%s %s%s", r.Precision, t.w, call.e.suffix()), spec)
-	params := t.params(call.y.Stride(), t.piece.oh, t.piece.ow)
+	params := t.params(call.y.Stride()/wide, t.piece.oh, t.piece.ow)
 	params["real"], params["residual_tiles"] = call.c.Out, 0
 	residual := gpu.All(r.Device().Dummy())
 	if call.e.residual != nil {
 		params["residual_tiles"], residual = t.tiles, t.piece.residual
 	}
-	count := t.tiles * call.y.Stride() / 4
+	count := t.tiles * call.y.Stride()
 	return gpu.Dispatch{
-		Kernel: k, Params: params, Groups: elementwise(count),
+		Kernel: k, Params: params, Groups: elementwise(count / wide),
 		Bind:  []gpu.View{gpu.All(m), gpu.All(call.c.biasForm()), residual, t.piece.y},
-		Bytes: float64(count*4) * (float64(t.w.matrices())*float64(m.Type.Size()) + float64(t.w.t*t.w.t)*float64(call.y.Type.Size())),
+		Bytes: float64(count) * (float64(t.w.matrices())*float64(m.Type.Size()) + float64(t.w.t*t.w.t)*float64(call.y.Type.Size())),
 	}, err
 }
 

@@ -8,19 +8,25 @@
 //   v  rows [batch·Tk], likewise at p.v_offset
 //   o  rows [batch·Tq], head h at element h·p.width
 //
-// A workgroup is 64 threads, one query each; it stages 16 keys and values at
-// a time, which all threads read at the same address. workgroup_id: x counts
-// blocks of 64 queries for each chunk of the head's output in turn (chunk
-// fastest), y heads, z batch items.
+// PARTS threads share a query: each has TD vec4 of it and of the output, and
+// they add their parts of the scores through workgroup memory, so that wide heads
+// neither spill nor compute a score twice. A workgroup is QUERIES queries; it
+// stages TB keys and then values at a time, which the threads of a part read at the
+// same address. workgroup_id: x counts blocks of QUERIES queries, y heads, z batch
+// items.
 //
-// Constants: TD vec4 in a chunk of the head; CHUNKS chunks: CHUNKS·TD vec4
-// must hold p.width elements; TILE = 16·TD. With several chunks every
-// workgroup computes the scores anew for its own chunk of the output.
+// Constants: TD; PARTS, with PARTS·TD vec4 of at least p.width elements; QUERIES;
+// the workgroup size is THREADS = PARTS·QUERIES; TB keys, a multiple of the AT that
+// a turn of the loops over them takes; TILE = TB·PARTS·TD; SCORES = TB·THREADS.
 
 const TD = 1u;
-const CHUNKS = 16u;
-const TILE = 16u;
-const TB = 16u; // keys of a tile: what the unrolled loops and TILE are made for
+const PARTS = 16u;
+const QUERIES = 4u;
+const THREADS = 64u;
+const TB = 4u;
+const AT = 1u;
+const TILE = 64u;
+const SCORES = 256u;
 
 alias Packed = vec2<u32>;
 
@@ -52,7 +58,18 @@ struct Params {
 fn unpack(x: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(x.x), unpack2x16float(x.y)); }
 fn pack(x: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(x.xy), pack2x16float(x.zw)); }
 
-var<workgroup> tile: array<vec4<f32>, TILE>;
+var<workgroup> tile: array<vec4<f32>, TILE>;   // [TB][PARTS][TD] of keys or values
+var<workgroup> scores: array<f32, SCORES>;     // [TB][PARTS][QUERIES], each a part's share
+
+// score is that of key j of the tile for a query of the workgroup. All parts add in
+// one order, so that they agree to the bit.
+fn score(j: u32, query: u32) -> f32 {
+    var sum = 0.0;
+    // unroll t PARTS
+    sum += scores[j * THREADS + 0u /*t*/ * QUERIES + query];
+    // end
+    return sum;
+}
 
 // limit is how many keys of an item are seen: all, or lengths of it.
 fn limit(item: u32) -> u32 { return p.Tk; }
@@ -61,10 +78,10 @@ fn limit(item: u32) -> u32 { return p.Tk; }
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let vectors = p.width / 4u; // of one head
     let end = max(vectors, 1u) - 1u;
-    // Known at run time only, or drivers would unroll the loops over chunks.
-    let chunks = select(min(CHUNKS, p.width + group.z), 1u, CHUNKS == 1u);
-    let mine = group.x % CHUNKS; // the output's chunk
-    let query = group.x / CHUNKS * 64u + thread;
+    let part = thread / QUERIES;
+    let first = part * TD; // of the head's vectors
+    let lane = thread % QUERIES;
+    let query = group.x * QUERIES + lane;
     let q_row = (group.z * p.Tq + min(query, max(p.Tq, 1u) - 1u)) * (p.q_stride / 4u) + (p.q_offset + group.y * p.width) / 4u;
     let k_head = group.z * p.Tk * (p.k_stride / 4u) + (p.k_offset + group.y * p.width) / 4u;
     let v_head = group.z * p.Tk * (p.v_stride / 4u) + (p.v_offset + group.y * p.width) / 4u;
@@ -72,47 +89,54 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let most = limit(group.z);
     let seen = min(most, select(p.Tk, max(query + 1u + p.Tk, p.Tq) - p.Tq, causal));
     // The same for all threads, since barriers are inside the loop over it.
-    let keys = min(most, select(p.Tk, max((group.x / CHUNKS + 1u) * 64u + p.Tk, p.Tq) - p.Tq, causal));
+    let keys = min(most, select(p.Tk, max((group.x + 1u) * QUERIES + p.Tk, p.Tq) - p.Tq, causal));
 
-    var score: array<f32, TB>;
+    // Known at run time only, or drivers would unroll the loops over a tile.
+    let turns = min(TB, p.Tk + TB);
+
     var best = -1e30;
     var total = 0.0;
     // unroll d TD
-    var q_d = vec4<f32>(0.0);
+    let q_d = select(unpack(q[q_row + min(first + 0u /*d*/, end)]) * p.scale, vec4<f32>(0.0), first + 0u /*d*/ > end);
     var o_d = vec4<f32>(0.0);
     // end
-    if CHUNKS == 1u {
-        // unroll d TD
-        q_d = select(unpack(q[q_row + min(0u /*d*/, end)]) * p.scale, vec4<f32>(0.0), 0u /*d*/ > end);
-        // end
-    }
 
     for (var start = 0u; start < keys; start += TB) {
-        for (var chunk = 0u; chunk < chunks; chunk += 1u) {
-            workgroupBarrier();
-            for (var i = thread; i < TILE; i += 64u) {
-                let row = min(start + i / TD, p.Tk - 1u);
-                tile[i] = unpack(k[k_head + row * (p.k_stride / 4u) + min(chunk * TD + i % TD, end)]);
+        workgroupBarrier();
+        for (var s = 0u; s < TILE; s += THREADS) {
+            let i = s + thread;
+            if TILE % THREADS != 0u && i >= TILE {
+                break;
             }
-            workgroupBarrier();
-            if CHUNKS > 1u {
-                // unroll d TD
-                q_d = select(unpack(q[q_row + min(chunk * TD + 0u /*d*/, end)]) * p.scale, vec4<f32>(0.0), chunk * TD + 0u /*d*/ > end);
-                // end
+            let row = min(start + i / (PARTS * TD), p.Tk - 1u);
+            tile[i] = unpack(k[k_head + row * (p.k_stride / 4u) + min(i % (PARTS * TD), end)]);
+        }
+        workgroupBarrier();
+        for (var j = 0u; j < turns; j += AT) {
+            // unroll u AT
+            var sum_u = vec4<f32>(0.0);
+            // unroll d TD
+            sum_u = fma(q_d, tile[(j + 0u /*u*/) * PARTS * TD + first + 0u /*d*/], sum_u);
+            // end
+            scores[(j + 0u /*u*/) * THREADS + thread] = (sum_u.x + sum_u.y) + (sum_u.z + sum_u.w);
+            // end
+        }
+        workgroupBarrier();
+        for (var s = 0u; s < TILE; s += THREADS) {
+            let i = s + thread;
+            if TILE % THREADS != 0u && i >= TILE {
+                break;
             }
-            for (var j = 0u; j < TB; j += 1u) {
-                var sum = vec4<f32>(0.0);
-                // unroll d TD
-                sum = fma(q_d, tile[j * TD + 0u /*d*/], sum);
-                // end
-                score[j] = select(score[j], 0.0, chunk == 0u) + (sum.x + sum.y) + (sum.z + sum.w);
-            }
+            let row = min(start + i / (PARTS * TD), p.Tk - 1u);
+            tile[i] = unpack(v[v_head + row * (p.v_stride / 4u) + min(i % (PARTS * TD), end)]);
         }
 
         var highest = best;
-        for (var j = 0u; j < TB; j += 1u) {
-            score[j] = select(score[j], -1e30, start + j >= seen);
-            highest = max(highest, score[j]);
+        let left = seen - min(seen, start); // keys of the tile that are seen
+        for (var j = 0u; j < turns; j += AT) {
+            // unroll u AT
+            highest = max(highest, select(-1e30, score(j + 0u /*u*/, lane), j + 0u /*u*/ < left));
+            // end
         }
         let fade = exp2(best - highest);
         best = highest;
@@ -122,25 +146,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         // end
 
         workgroupBarrier();
-        for (var i = thread; i < TILE; i += 64u) {
-            let row = min(start + i / TD, p.Tk - 1u);
-            tile[i] = unpack(v[v_head + row * (p.v_stride / 4u) + min(mine * TD + i % TD, end)]);
-        }
-        workgroupBarrier();
-        for (var j = 0u; j < TB; j += 1u) {
-            let weight = select(exp2(score[j] - best), 0.0, score[j] <= -1e30);
-            total += weight;
+        for (var j = 0u; j < turns; j += AT) {
+            // unroll u AT
+            let weight_u = select(0.0, exp2(score(j + 0u /*u*/, lane) - best), j + 0u /*u*/ < left);
+            total += weight_u;
             // unroll d TD
-            o_d = fma(vec4<f32>(weight), tile[j * TD + 0u /*d*/], o_d);
+            o_d = fma(vec4<f32>(weight_u), tile[(j + 0u /*u*/) * PARTS * TD + first + 0u /*d*/], o_d);
+            // end
             // end
         }
     }
 
     let share = 1.0 / max(total, 1e-30); // a query that sees no key gives 0
-    let at = ((group.z * p.Tq + query) * p.o_stride + group.y * p.width) / 4u + mine * TD;
+    let at = ((group.z * p.Tq + query) * p.o_stride + group.y * p.width) / 4u + first;
     if query < p.Tq {
         // unroll d TD
-        if mine * TD + 0u /*d*/ < vectors {
+        if first + 0u /*d*/ < vectors {
             o[at + 0u /*d*/] = pack(o_d * share);
         }
         // end

@@ -147,7 +147,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var k = first; k < last; k += BK) {
         workgroupBarrier();
         // Steps beyond the end are zero.
-        for (var i = thread; i < BM * BK / wide; i += NX * NY) {
+        for (var s = 0u; s < BM * BK / wide; s += NX * NY) {
+            let i = s + thread;
+            if BM * BK / wide % (NX * NY) != 0u && i >= BM * BK / wide {
+                break;
+            }
             let m = i / (BK / wide);
             let v = i % (BK / wide);
             let at_k = k / wide + v;
@@ -156,19 +160,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let x = u32(origin[m].z + i32(tap % kernel_width * p.dilation_x));
             let inside = at_k * wide < last && y < p.height && x < p.width;
             let at = (u32(origin[m].x) + (y >> p.up) * stored_width + (x >> p.up)) * p.lda + matrix * p.step_a + at_k % pixel;
-            let value = a[select(0u, at, inside)];
+            let value = select(Panel(), a[select(0u, at, inside)], inside);
             // unroll h TH
-            tile_a[m * (BK / 4u + 1u) + v * TH + 0u /*h*/] = select(vec4<f32>(0.0), columns(value, 0u /*h*/), inside);
+            tile_a[m * (BK / 4u + 1u) + v * TH + 0u /*h*/] = columns(value, 0u /*h*/);
             // end
         }
-        for (var i = thread; i < BK * NX * 2u / TH; i += NX * NY) {
+        for (var s = 0u; s < BK * NX * 2u / TH; s += NX * NY) {
+            let i = s + thread;
+            if BK * NX * 2u / TH % (NX * NY) != 0u && i >= BK * NX * 2u / TH {
+                break;
+            }
             let lane = i % 8u;
             let step = i / 8u % BK;
             let block = i / 8u / BK;
-            let beyond = k + step >= last;
             let value = b[(min(panel + block, panels - 1u) * p.K + min(k + step, last - 1u)) * 8u + lane + matrix * p.step_b];
             // unroll h TH
-            tile_b[step * NX * 2u + (block * 8u + lane) * TH + 0u /*h*/] = select(columns(value, 0u /*h*/), vec4<f32>(0.0), beyond);
+            tile_b[step * NX * 2u + (block * 8u + lane) * TH + 0u /*h*/] = columns(value, 0u /*h*/);
             // end
         }
         workgroupBarrier();

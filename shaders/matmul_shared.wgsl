@@ -117,24 +117,31 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         workgroupBarrier();
         // Rows and panels beyond the end repeat the last one: they are never
         // stored. Steps beyond the end are zero.
-        for (var i = thread; i < BM * BK / wide; i += NX * NY) {
+        for (var s = 0u; s < BM * BK / wide; s += NX * NY) {
+            let i = s + thread;
+            if BM * BK / wide % (NX * NY) != 0u && i >= BM * BK / wide {
+                break;
+            }
             let m = i / (BK / wide);
             let at = i % (BK / wide);
             let row = min(group.x * BM + m, max(p.M, 1u) - 1u);
             let beyond = k + at * wide >= last;
-            let v = a[(from_a + row * p.lda + min(k + at * wide, last - 1u)) / wide];
+            let v = select(a[(from_a + row * p.lda + min(k + at * wide, last - 1u)) / wide], Panel(), beyond);
             // unroll h TH
-            tile_a[m * (BK / 4u + 1u) + at * TH + 0u /*h*/] = select(columns(v, 0u /*h*/), vec4<f32>(0.0), beyond);
+            tile_a[m * (BK / 4u + 1u) + at * TH + 0u /*h*/] = columns(v, 0u /*h*/);
             // end
         }
-        for (var i = thread; i < BK * NX * 2u / TH; i += NX * NY) {
+        for (var s = 0u; s < BK * NX * 2u / TH; s += NX * NY) {
+            let i = s + thread;
+            if BK * NX * 2u / TH % (NX * NY) != 0u && i >= BK * NX * 2u / TH {
+                break;
+            }
             let lane = i % 8u;
             let step = i / 8u % BK;
             let block = i / 8u / BK;
-            let beyond = k + step >= last;
             let v = b[from_b + (min(panel + block, panels - 1u) * p.K + min(k + step, last - 1u)) * 8u + lane];
             // unroll h TH
-            tile_b[step * NX * 2u + (block * 8u + lane) * TH + 0u /*h*/] = select(columns(v, 0u /*h*/), vec4<f32>(0.0), beyond);
+            tile_b[step * NX * 2u + (block * 8u + lane) * TH + 0u /*h*/] = columns(v, 0u /*h*/);
             // end
         }
         workgroupBarrier();

@@ -3,13 +3,14 @@
 // T + 2, that the T × T output pixels of a tile depend on, zero outside.
 //
 // Bindings
-//   x  pictures [H, W] of p.stride Packed (four channels each) a pixel
+//   x  pictures [H, W] of p.stride Packed a pixel
 //   v  A·A matrices of p.tiles rows of p.stride Packed, for conv2d to multiply
 //
-// An invocation does four channels of one tile; 64 of them a workgroup; the
-// grid is 2-D.
+// An invocation does the channels of a Packed, four or two, of one tile; 64 of them
+// a workgroup; the grid is 2-D. Its 36 values of F(4,3) take 144 registers with
+// four channels, with which few invocations run at once on a GPU.
 //
-// Constants: T, A. Decl transform is Bᵀ for a line of A values. Loops over lines
+// Constants: T, A. Decl Packed, Vec, unpack and pack, transform is Bᵀ for a line of A values. Loops over lines
 // choose among named values: drivers that unroll them (their bound is A) get
 // straight code, and those that take long to compile it are given another
 // Decl turns, whose value they can't know.
@@ -18,7 +19,8 @@ const T = 2u;
 const A = 4u;
 
 alias Packed = vec2<u32>;
-alias Line = array<vec4<f32>, A>;
+alias Vec = vec4<f32>;
+alias Line = array<Vec, A>;
 
 struct Params {
     tiles: u32,  // tiles computed
@@ -37,16 +39,16 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<Packed>;
 @group(0) @binding(2) var<storage, read_write> v: array<Packed>;
 
-fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
-fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+fn unpack(v: Packed) -> Vec { return Vec(unpack2x16float(v.x), unpack2x16float(v.y)); }
+fn pack(v: Vec) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
 fn transform(d: Line) -> Line { return Line(d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]); }
 fn turns(n: u32, at: u32) -> u32 { return n; }
 
-// pixel is four channels of row y and column x of a picture; what is negative has wrapped.
-fn pixel(picture: u32, y: u32, column: u32, c: u32) -> vec4<f32> {
+// pixel is the channels of row y and column x of a picture; what is negative has wrapped.
+fn pixel(picture: u32, y: u32, column: u32, c: u32) -> Vec {
     let inside = y < p.height && column < p.width;
     let at = ((picture * ((p.height + p.up) >> p.up) + (y >> p.up)) * ((p.width + p.up) >> p.up) + (column >> p.up)) * p.stride + c;
-    return select(vec4<f32>(0.0), unpack(x[select(0u, at, inside)]), inside);
+    return select(Vec(), unpack(x[select(0u, at, inside)]), inside);
 }
 
 @compute @workgroup_size(64, 1, 1)

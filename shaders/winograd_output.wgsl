@@ -2,26 +2,29 @@
 // convolution as F(T×T, 3×3): m are the A × A products of a tile, A = T + 2.
 //
 // Bindings
-//   m         A·A matrices of p.tiles rows of p.stride vec4 (four channels each)
+//   m         A·A matrices of p.tiles rows of p.stride Vec
 //   bias      f32
 //   residual  like y; read if p.residual_tiles is p.tiles
 //   y         pictures [H, W] of p.stride Packed a pixel
 //
-// An invocation does four channels of one tile; 64 of them a workgroup; the
-// grid is 2-D.
+// An invocation does the channels of a Vec, WIDE = 4 or 2, of one tile; 64 of them a
+// workgroup; the grid is 2-D. Fewer channels take fewer registers, as in
+// winograd_input.
 //
-// Constants: T, A; BEFORE = 1 has the activation precede the residual; MASK = 1
+// Constants: T, A; WIDE; BEFORE = 1 has the activation precede the residual; MASK = 1
 // stores zero in columns from p.real on. Decl transform is Aᵀ for a line of A
-// products, turns as in winograd_input.
+// products, whole a Vec as a vec4 and own the inverse, turns as in winograd_input.
 
 const T = 2u;
 const A = 4u;
+const WIDE = 4u;
 const BEFORE = 0u;
 const MASK = 0u;
 
 alias Packed = vec2<u32>;
-alias Line = array<vec4<f32>, A>;
-alias Out = array<vec4<f32>, T>;
+alias Vec = vec4<f32>;
+alias Line = array<Vec, A>;
+alias Out = array<Vec, T>;
 
 struct Params {
     tiles: u32,  // tiles computed
@@ -36,34 +39,36 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> m: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> m: array<Vec>;
+@group(0) @binding(2) var<storage, read> bias: array<Vec>;
 @group(0) @binding(3) var<storage, read> residual: array<Packed>;
 @group(0) @binding(4) var<storage, read_write> y: array<Packed>;
 
-fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
-fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+fn unpack(v: Packed) -> Vec { return Vec(unpack2x16float(v.x), unpack2x16float(v.y)); }
+fn pack(v: Vec) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+fn whole(v: Vec) -> vec4<f32> { return v; }
+fn own(v: vec4<f32>) -> Vec { return v; }
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
 fn transform(m: Line) -> Out { return Out(m[0] + m[1] + m[2], m[1] - m[2] - m[3]); }
 fn turns(n: u32, at: u32) -> u32 { return n; }
 
-fn store(picture: u32, row: u32, column: u32, c: u32, sum: vec4<f32>) {
+fn store(picture: u32, row: u32, column: u32, c: u32, sum: Vec) {
     if row >= p.height || column >= p.width {
         return;
     }
     let to = ((picture * p.height + row) * p.width + column) * p.stride + c;
     var v = sum;
     if BEFORE == 1u {
-        v = activate(v);
+        v = own(activate(whole(v)));
     }
     if row < p.residual_tiles * p.height {
         v += unpack(residual[to]);
     }
     if BEFORE == 0u {
-        v = activate(v);
+        v = own(activate(whole(v)));
     }
     if MASK == 1u {
-        v = select(v, vec4<f32>(0.0), vec4<u32>(c * 4u) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
+        v = own(select(whole(v), vec4<f32>(0.0), vec4<u32>(c * WIDE) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real)));
     }
     y[to] = pack(v);
 }
