@@ -362,3 +362,20 @@ func TestHalf(t *testing.T) {
 		}
 	}
 }
+
+// Four halves in a word are what each is on its own, zeros, subnormals and
+// infinities beside normal ones too.
+func TestHalves(t *testing.T) {
+	values := []float32{0, -1, 6e-8, 65504, 65520, 1e9, 0.1, -6.1e-5, float32(math.Inf(-1)), float32(math.NaN())}
+	for i := range values {
+		at := func(k int) float32 { return values[(i*k+k)%len(values)] }
+		a, b, c, d := at(0), at(1), at(2), at(3)
+		want := uint64(Half(a)) | uint64(Half(b))<<16 | uint64(Half(c))<<32 | uint64(Half(d))<<48
+		assert.Equal(t, want, Halves(a, b, c, d), "%g %g %g %g", a, b, c, d)
+	}
+	for bits := range 1 << 16 {
+		v := float16.Frombits(uint16(bits)).Float32()
+		x := math.Nextafter32(v, 0)
+		require.Equal(t, uint64(Half(v))|uint64(Half(x))<<16|uint64(Half(-v))<<32|0x3c00<<48, Halves(v, x, -v, 1), "%g", v)
+	}
+}

@@ -39,71 +39,6 @@ type step struct {
 	params []byte
 }
 
-// Warm has the driver compile the kernels recorded so far, by one dispatch of
-// each with all parameters zero, which does nothing. It returns before that
-// work is done, so that it goes on while weights are read.
-func (r *Recorder) Warm() error {
-	if r.err != nil {
-		return r.err
-	}
-	r.dev.mu.Lock()
-	defer r.dev.mu.Unlock()
-	seen := map[*pipeline]bool{}
-	for _, op := range r.ops {
-		for _, x := range op.Dispatches {
-			p, err := r.dev.pipelineFor(x.Kernel)
-			if err != nil {
-				return fmt.Errorf("%s: %w", op.Label, err)
-			}
-			if p.warm || seen[p] {
-				continue
-			}
-			seen[p] = true
-			if err := r.dev.warm(p, x.Kernel); err != nil {
-				return fmt.Errorf("%s: warming %s: %w", op.Label, x.Kernel, err)
-			}
-		}
-	}
-	return nil
-}
-
-// warm dispatches one workgroup of k over zero parameters. Each written
-// binding has a buffer of its own: wgpu forbids sharing those.
-func (d *Device) warm(p *pipeline, k *Kernel) error {
-	var scratch []*buffer
-	defer func() {
-		for _, b := range scratch {
-			b.releaseLocked()
-		}
-	}()
-	entries := []wgpu.BindGroupEntry{{Binding: 0, Buffer: d.dummy.b, Size: uint64(k.paramBytes())}}
-	for _, b := range k.Bindings {
-		buf := d.dummy
-		if b.Write {
-			var err error
-			if buf, err = d.newBuffer("warm", 256, wgpu.BufferUsage_Storage); err != nil {
-				return err
-			}
-			scratch = append(scratch, buf)
-		}
-		entries = append(entries, wgpu.BindGroupEntry{Binding: b.Index, Buffer: buf.b, Size: uint64(buf.size)})
-	}
-	group, err := d.dev.CreateBindGroup(&wgpu.BindGroupDescriptor{Layout: p.layout, Entries: entries})
-	if err != nil {
-		return err
-	}
-	defer group.Release()
-	p.warm = true
-	return d.submit(func(e *wgpu.CommandEncoder) error {
-		pass := e.BeginComputePass(nil)
-		defer pass.Release()
-		pass.SetPipeline(p.pipe)
-		pass.SetBindGroup(0, group, nil)
-		pass.DispatchWorkgroups(1, 1, 1)
-		return pass.End()
-	})
-}
-
 // Finish plans the memory, takes it and makes a program. All constants must
 // have been uploaded.
 func (r *Recorder) Finish() (*Program, error) {
@@ -118,6 +53,7 @@ func (r *Recorder) Finish() (*Program, error) {
 	r.dev.mu.Lock()
 	defer r.dev.mu.Unlock()
 	if err = p.allocate(); err == nil {
+
 		err = p.bind()
 	}
 	if err != nil {

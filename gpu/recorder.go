@@ -51,6 +51,7 @@ type Recorder struct {
 	scope   []string
 	tries   map[string]bool // keys of operations of which all ways are recorded
 	err     error
+	kernels map[string]bool // that the operations run, by name
 }
 
 type output struct {
@@ -164,6 +165,7 @@ func (r *Recorder) Do(op Op) {
 			return
 		}
 	}
+	r.keep(op.Dispatches)
 	for i := range op.Others {
 		r.checkWay(&op.Others[i])
 	}

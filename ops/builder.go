@@ -102,10 +102,12 @@ func (b *Builder) Upload() error {
 // Program makes a recording of the builder's layers into a program: the driver
 // compiles its pipelines while the weights are uploaded.
 func (b *Builder) Program(r *gpu.Recorder) (*gpu.Program, error) {
-	if err := r.Warm(); err != nil {
-		return nil, err
+	compiled := r.Warm()
+	err := b.Upload()
+	if warmErr := compiled(); err == nil {
+		err = warmErr
 	}
-	if err := b.Upload(); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return r.Finish()

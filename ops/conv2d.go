@@ -347,11 +347,17 @@ func (call *convCall) narrowMatmul(r *gpu.Recorder, l *Linear, rows *gpu.Tensor)
 
 // stored is the folded weight as the device rounds it, and the folded bias.
 func (c *Conv2d) stored() (w, bias []float32) {
-	w, bias = c.folded()
+	f, err := c.filters()
+	if err == nil {
+		w, err = f.all(c.Out, c.In/c.Groups*c.Kernel[0]*c.Kernel[1])
+	}
+	if err != nil {
+		return nil, nil
+	}
 	for i := range w {
 		w[i] = gpu.Round(c.b.Precision, w[i])
 	}
-	return w, bias
+	return w, c.foldedBias()
 }
 
 // flops counts the convolution's arithmetic as a direct one has it.

@@ -18,16 +18,21 @@ func (c *Conv2d) depthwise() bool {
 const depthwiseWidth = 4
 
 // depthwiseLayout is the size of the filters [KH·KW, channels] and what fills them.
-func (c *Conv2d) depthwiseLayout() (bytes int64, fill func(dst []byte, w []float32)) {
+func (c *Conv2d) depthwiseLayout() (bytes int64, fill func(dst []byte, w filters) error) {
 	typ, taps, stride := c.b.Precision, c.Kernel[0]*c.Kernel[1], gpu.Pad8(c.Out)
-	return int64(taps*stride) * typ.Size(), func(dst []byte, w []float32) {
+	return int64(taps*stride) * typ.Size(), func(dst []byte, w filters) error {
+		all, err := w.all(c.Out, taps)
+		if err != nil {
+			return err
+		}
 		rows := make([]float32, taps*c.Out)
 		for o := range c.Out {
 			for t := range taps {
-				rows[t*c.Out+o] = w[o*taps+t]
+				rows[t*c.Out+o] = all[o*taps+t]
 			}
 		}
 		putRows(dst, typ, rows, taps, c.Out, stride)
+		return nil
 	}
 }
 

@@ -19,28 +19,70 @@ const (
 	// and the transformed weights of winograd2 and winograd4
 )
 
-// folded is the weight and the bias with the batch norm in them, f32:
-// w·γ/√(σ²+ε) and (b − μ)·γ/√(σ²+ε) + β.
-func (c *Conv2d) folded() (w, bias []float32) {
-	w = c.b.host(c.name+".weight", gpu.F32)
-	bias = c.b.host(c.name+".bias", gpu.F32)
+// filters are the weight with the batch norm in it, of each output [In/Groups, KH, KW].
+func (c *Conv2d) filters() (filters, error) {
+	name := c.name + ".weight"
+	bound, ok := c.b.hosts[name]
+	if !ok {
+		return nil, fmt.Errorf("%s is not bound", name)
+	}
+	t := *bound
+	t.Data = bound.Bytes()
+	w := filtersIn(&t, c.In/c.Groups*c.Kernel[0]*c.Kernel[1])
+	scale := c.normScale()
+	if scale == nil {
+		return w, nil
+	}
+	return func(output, from, to int, scratch []float32) ([]float32, error) {
+		v, err := w(output, from, to, scratch)
+		scratch, s := scratch[:len(v)], scale[output]
+		for i, x := range v {
+			scratch[i] = float32(float64(x) * s)
+		}
+		return scratch, err
+	}, nil
+}
+
+// normScale is γ/√(σ²+ε) of each output, nil without a norm.
+func (c *Conv2d) normScale() []float64 {
+	if c.Norm == 0 {
+		return nil
+	}
+	gamma, variance := c.b.host(c.name+".norm.weight", gpu.F32), c.b.host(c.name+".norm.running_var", gpu.F32)
+	scale := make([]float64, c.Out)
+	for o := range scale {
+		scale[o] = float64(gamma[o]) / math.Sqrt(float64(variance[o])+c.Norm)
+	}
+	return scale
+}
+
+// foldedBias is the bias with the batch norm in it: (b − μ)·γ/√(σ²+ε) + β.
+func (c *Conv2d) foldedBias() []float32 {
+	bias := c.b.host(c.name+".bias", gpu.F32)
 	if bias == nil {
 		bias = make([]float32, c.Out)
 	}
-	if c.Norm == 0 {
-		return w, bias
-	}
-	norm := func(name string) []float32 { return c.b.host(c.name+".norm."+name, gpu.F32) }
-	gamma, beta, mean, variance := norm("weight"), norm("bias"), norm("running_mean"), norm("running_var")
-	per := len(w) / c.Out
-	for o := range c.Out {
-		scale := float64(gamma[o]) / math.Sqrt(float64(variance[o])+c.Norm)
-		for i := range per {
-			w[o*per+i] = float32(float64(w[o*per+i]) * scale)
+	if scale := c.normScale(); scale != nil {
+		mean, beta := c.b.host(c.name+".norm.running_mean", gpu.F32), c.b.host(c.name+".norm.bias", gpu.F32)
+		for o, s := range scale {
+			bias[o] = float32((float64(bias[o])-float64(mean[o]))*s + float64(beta[o]))
 		}
-		bias[o] = float32((float64(bias[o])-float64(mean[o]))*scale + float64(beta[o]))
 	}
-	return w, bias
+	return bias
+}
+
+// all are the values of so many outputs of size values each.
+func (f filters) all(outputs, size int) ([]float32, error) {
+	w := make([]float32, outputs*size)
+	for o := range outputs {
+		into := w[o*size:][:size]
+		v, err := f(o, 0, size, into)
+		if err != nil {
+			return nil, err
+		}
+		copy(into, v)
+	}
+	return w, nil
 }
 
 // form reserves a form of the weight and has it made once the weights are there.
@@ -52,8 +94,11 @@ func (c *Conv2d) form(f convForm) *gpu.Tensor {
 	t := c.b.reserve(fmt.Sprintf("%s.weight (%s)", c.name, f), []int{c.Out, c.In / c.Groups, c.Kernel[0], c.Kernel[1]}, c.b.Precision, bytes)
 	c.forms[f] = t
 	c.b.Later(func() error {
-		w, _ := c.folded()
-		return t.Upload(func(dst []byte) error { fill(dst, w); return nil })
+		w, err := c.filters()
+		if err != nil {
+			return err
+		}
+		return t.Upload(func(dst []byte) error { return fill(dst, w) })
 	})
 	return t
 }
@@ -65,20 +110,24 @@ func (c *Conv2d) biasForm() *gpu.Tensor {
 	}
 	c.bias = c.b.reserve(c.name+".bias", []int{c.Out}, gpu.F32, int64(panelColumns(gpu.Pad8(c.Out))+panelAlign)*4)
 	c.b.Later(func() error {
-		_, bias := c.folded()
+		bias := c.foldedBias()
 		return c.bias.Upload(func(dst []byte) error { gpu.PutFloats(dst, gpu.F32, bias); return nil })
 	})
 	return c.bias
 }
 
 // layout is the size of a form in bytes, and what fills it from the folded weight.
-func (c *Conv2d) layout(f convForm) (bytes int64, fill func(dst []byte, w []float32)) {
+func (c *Conv2d) layout(f convForm) (bytes int64, fill func(dst []byte, w filters) error) {
 	typ := c.b.Precision
 	switch f {
 	case formStem:
-		l := &Linear{In: c.In * c.Kernel[0] * c.unfoldedWidth(), Out: c.Out, InGroups: 1, OutGroups: 1}
-		k, n := l.physical()
-		return panelBytes(typ, k, n), func(dst []byte, w []float32) { packPanels(dst, typ, c.unfoldedRows(w), l) }
+		wide := c.unfoldedWidth()
+		p := panelsOf(typ, &Linear{In: c.In * c.Kernel[0] * wide, Out: c.Out, InGroups: 1, OutGroups: 1})
+		p.rows = p.rows[:c.In*c.Kernel[0]*c.Kernel[1]]
+		for i := range p.rows { // zeros follow each row of a window
+			p.rows[i] = i/c.Kernel[1]*wide + i%c.Kernel[1]
+		}
+		return panelBytes(typ, p.k, p.n), p.pack
 	case formDepthwise:
 		return c.depthwiseLayout()
 	case winograd2.form():
@@ -86,17 +135,43 @@ func (c *Conv2d) layout(f convForm) (bytes int64, fill func(dst []byte, w []floa
 	case winograd4.form():
 		return winograd4.layout(c)
 	}
-	// A row of the weight in the order of K: a group of channels for each tap.
 	s := c.supergroups()
 	taps := c.Kernel[0] * c.Kernel[1]
-	l := &Linear{In: taps * s.in, Out: s.out, InGroups: taps, OutGroups: 1}
-	k, n := l.physical()
-	group := panelBytes(typ, k, n)
-	return group * int64(s.count), func(dst []byte, w []float32) {
+	p := panelsOf(typ, &Linear{In: taps * s.in, Out: s.out, InGroups: taps, OutGroups: 1})
+	group := panelBytes(typ, p.k, p.n)
+	return group * int64(s.count), func(dst []byte, w filters) error {
+		if s.merged > 1 {
+			return c.packMerged(dst, p, w)
+		}
+		for i := range p.rows { // along K the channels are innermost
+			p.rows[i] = i%taps*gpu.Pad8(s.in) + i/taps
+		}
 		for g := range s.count {
-			packPanels(dst[int64(g)*group:int64(g+1)*group], typ, c.tapRows(w, s, g), l)
+			own := func(output, from, to int, scratch []float32) ([]float32, error) {
+				return w(g*s.out+output, from, to, scratch)
+			}
+			if err := p.pack(dst[int64(g)*group:int64(g+1)*group], own); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// packMerged packs supergroups of several groups.
+func (c *Conv2d) packMerged(dst []byte, p panels, w filters) error {
+	s := c.supergroups()
+	group := int(panelBytes(p.typ, p.k, p.n))
+	all, err := w.all(c.Out, c.In/c.Groups*c.Kernel[0]*c.Kernel[1])
+	if err != nil {
+		return err
+	}
+	for g := range s.count {
+		if err := p.pack(dst[g*group:(g+1)*group], filtersOf(c.tapRows(all, s, g), len(p.rows))); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // unfoldedRows is the weight as [Out, In·KH, KQ], with zeros where unfold has them.

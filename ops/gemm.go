@@ -47,7 +47,13 @@ func (g *gemm) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 			return dispatches, err
 		}
 	}
-	return g.recordAs(r, chooseGemm(r.Device().Info(), r.Precision, g.m, g.n, g.k, g.count, g.isPlain))
+	info := r.Device().Info()
+	v := chooseGemm(info, r.Precision, g.m, g.n, g.k, g.count, g.isPlain)
+	kernel := func(v gemmVariant) string { return v.Family + "/" + v.String() }
+	v = reuse(r, v, softwareGemms(info, r.Precision, g.k, g.isPlain), kernel, func(v gemmVariant) float64 {
+		return v.cost(r.Precision, g.m, g.n, g.k, g.count)
+	})
+	return g.recordAs(r, v)
 }
 
 func (g *gemm) recordAs(r *gpu.Recorder, v gemmVariant) ([]gpu.Dispatch, error) {
@@ -85,6 +91,7 @@ func (g *gemm) sums(r *gpu.Recorder, v gemmVariant, y gpu.View) (gpu.Dispatch, e
 	bind := []gpu.View{g.a, g.b, y}
 	variant := v.String()
 	if v.Family == "conv2d" {
+		looped(r.Device().Info(), &spec)
 		params["tile"] = v.tileWidth(v.depth(g.k), r.Precision)
 	} else {
 		spec.Const["PLAIN"] = 1

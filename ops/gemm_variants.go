@@ -23,7 +23,11 @@ func (v gemmVariant) String() string {
 	if v.Family == "conv2d_shared" {
 		return fmt.Sprintf("%dx%d", v.NY*v.TM, 8*v.NX)
 	}
-	return fmt.Sprintf("%dx%dx%d k%d", v.TM, v.TG, v.LX, v.Tile)
+	s := fmt.Sprintf("%dx%dx%d k%d", v.TM, v.TG, v.LX, v.Tile)
+	if v.LK != 8 {
+		s += fmt.Sprintf(" l%d", v.LK)
+	}
+	return s
 }
 
 // sliced is the name with the slices.

@@ -58,13 +58,8 @@ func (l *Linear) Params() []weights.Param {
 }
 
 func (l *Linear) setWeight(t *weights.Tensor) error {
-	w, err := floats(t)
-	if err != nil {
-		return err
-	}
 	return l.weight.Upload(func(dst []byte) error {
-		packPanels(dst, l.weight.Type, w, l)
-		return nil
+		return panelsOf(l.weight.Type, l).pack(dst, filtersIn(t, l.In))
 	})
 }
 

@@ -24,7 +24,17 @@ func (l *Linear) ways(r *gpu.Recorder, x, y *gpu.Tensor, e epilogue) (standard w
 	by := func(v matmulVariant, choose func(rows int) matmulVariant) way {
 		return way{name: v.Family + " " + v.String(), record: func() ([]gpu.Dispatch, error) { return l.record(r, x, y, e, choose) }}
 	}
-	table := func(rows int) matmulVariant { return chooseMatmul(info, r.Precision, rows, n, k) }
+	table := func(rows int) matmulVariant {
+		v := chooseMatmul(info, r.Precision, rows, n, k)
+		if !v.Window {
+			return v
+		}
+		kernel := func(v matmulVariant) string { return v.Family + "/" + v.String() + e.suffix() }
+		return reuse(r, v, v.heights(min(rows, tallest)), kernel, func(v matmulVariant) float64 {
+			_, cost := v.windows(info, r.Precision, rows, n, k)
+			return cost
+		})
+	}
 	return by(table(x.Rows()), table), func() (all []way) {
 		for _, v := range matmulCandidates(info, r.Precision, x.Rows(), n, k) {
 			all = append(all, by(v, func(int) matmulVariant { return v }))

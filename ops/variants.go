@@ -167,6 +167,9 @@ func softwareTile(precision gpu.DType, n int) (v matmulVariant, most int) {
 	return v, most
 }
 
+// tallest is the most rows of a tile in registers.
+const tallest = 20
+
 // tileCost is what a tile in registers costs beyond its rows, in rows, by its
 // panels a lane.
 var tileCost = map[gpu.DType][]int{gpu.F16: {0, 5, 7, 8}, gpu.F32: {0, 5, 5, 7, 9}}

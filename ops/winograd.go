@@ -12,21 +12,28 @@ import (
 // are scaled, and those of G inversely, so that halves hold the transformed
 // pictures: the sum of a row's absolute values is at most three.
 type winograd struct {
-	t             int         // output pixels of a tile, each way
-	g             [][]float64 // of the filter, [t + 2][3]
-	input, output string      // the kernels' transform: Bᵀ of a line d, Aᵀ of a line m
+	t             int    // output pixels of a tile, each way
+	input, output string // the kernels' transform: Bᵀ of a line d, Aᵀ of a line m
+	// filter is G of a line of three taps, t + 2 values and zeros.
+	filter func(x, y, z float32) (a, b, c, d, e, f float32)
 }
 
 var (
 	winograd2 = winograd{
-		t:      2,
-		g:      [][]float64{{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}},
+		t: 2,
+		filter: func(x, y, z float32) (a, b, c, d, e, f float32) {
+			return x, (x + y + z) / 2, (x - y + z) / 2, z, 0, 0
+		},
 		input:  "d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]",
 		output: "m[0] + m[1] + m[2], m[1] - m[2] - m[3]",
 	}
 	winograd4 = winograd{
 		t: 4,
-		g: [][]float64{{1, 0, 0}, {-2. / 3, -2. / 3, -2. / 3}, {-2. / 3, 2. / 3, -2. / 3}, {1. / 12, 1. / 6, 1. / 3}, {1. / 12, -1. / 6, 1. / 3}, {0, 0, 4}},
+		filter: func(x, y, z float32) (a, b, c, d, e, f float32) {
+			even, odd := -2./3*(x+z), -2./3*y
+			wide, skew := 1./12*x+1./3*z, 1./6*y
+			return x, even + odd, even - odd, wide + skew, wide - skew, 4 * z
+		},
 		input: "d[0] - 1.25 * d[2] + 0.25 * d[4], 0.25 * (d[3] + d[4]) - d[1] - d[2], 0.25 * (d[4] - d[3]) + d[1] - d[2], " +
 			"0.5 * (d[4] - d[2]) - d[1] + d[3], 0.5 * (d[4] - d[2]) + d[1] - d[3], d[1] - 1.25 * d[3] + 0.25 * d[5]",
 		output: "m[0] + m[1] + m[2] + m[3] + m[4], m[1] - m[2] + 2.0 * (m[3] - m[4]), m[1] + m[2] + 4.0 * (m[3] + m[4]), m[1] - m[2] + 8.0 * (m[3] - m[4]) + m[5]",
@@ -44,17 +51,16 @@ func (w winograd) String() string { return fmt.Sprintf("F(%d,3)", w.t) }
 // form is the transformed weight: panels of K = In for each of the matrices.
 func (w winograd) form() convForm { return convForm(w.String()) }
 
-// filter transforms 3×3 taps: G·g·Gᵀ.
-func (w winograd) filter(taps []float32, out []float64) {
-	a := w.a()
-	for i, g := range w.g {
-		var line [3]float64
-		for v := range line {
-			line[v] = g[0]*float64(taps[v]) + g[1]*float64(taps[3+v]) + g[2]*float64(taps[6+v])
-		}
-		for j, h := range w.g {
-			out[i*a+j] = h[0]*line[0] + h[1]*line[1] + h[2]*line[2]
-		}
+// transform transforms 3×3 taps: G·g·Gᵀ. What stands in out behind the last matrix
+// is undefined.
+func (w winograd) transform(taps []float32, out *[36]float32) {
+	var down [6][3]float32
+	for v := range 3 {
+		down[0][v], down[1][v], down[2][v], down[3][v], down[4][v], down[5][v] = w.filter(taps[v], taps[3+v], taps[6+v])
+	}
+	for i := range w.a() { // a line of fewer than six is overwritten where it ends by the next
+		o := out[i*w.a():][:6]
+		o[0], o[1], o[2], o[3], o[4], o[5] = w.filter(down[i][0], down[i][1], down[i][2])
 	}
 }
 
@@ -64,26 +70,24 @@ func (w winograd) bytes(c *Conv2d) int64 {
 }
 
 // layout is the size of the form and what fills it from the folded weight.
-func (w winograd) layout(c *Conv2d) (bytes int64, fill func(dst []byte, weight []float32)) {
-	typ := c.b.Precision
-	l := &Linear{In: c.In, Out: c.Out, InGroups: 1, OutGroups: 1}
+func (w winograd) layout(c *Conv2d) (bytes int64, fill func(dst []byte, weight filters) error) {
+	p := panelsOf(c.b.Precision, &Linear{In: c.In, Out: c.Out, InGroups: 1, OutGroups: 1})
 	bytes = w.bytes(c)
-	matrix := bytes / int64(w.matrices())
-	return bytes, func(dst []byte, weight []float32) {
-		rows := make([][]float32, w.matrices())
-		for i := range rows {
-			rows[i] = make([]float32, c.In*c.Out)
-		}
-		u := make([]float64, w.matrices())
-		for at := range c.In * c.Out {
-			w.filter(weight[at*9:at*9+9], u)
-			for i, v := range u {
-				rows[i][at] = float32(v)
+	matrix := int(bytes) / w.matrices()
+	return bytes, func(dst []byte, weight filters) error {
+		return p.each(weight, 9, func(at, first int, v *[8][]float32) {
+			var out [8][36]float32
+			for i := range len(v[0]) / 9 {
+				for c := range v {
+					if len(v[c]) > 0 {
+						w.transform(v[c][i*9:], &out[c])
+					}
+				}
+				for m := range w.matrices() {
+					putVector(dst[m*matrix+at+(first+i)*panelRow:], p.typ, m, &out)
+				}
 			}
-		}
-		for i := range rows {
-			packPanels(dst[int64(i)*matrix:int64(i+1)*matrix], typ, rows[i], l)
-		}
+		})
 	}
 }
 

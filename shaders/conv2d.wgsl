@@ -83,10 +83,12 @@ struct Params {
 var<workgroup> origin: array<vec4<i32>, ORIGINS>; // first pixel of the picture, row and column of tap 0
 var<workgroup> tile: array<Panel, TILE>;       // [ROWS][vectors of the slice]
 
-// element is a word's value at k, columns the h-th vec4 of a panel vector, block the lane's block of TM rows.
+// element is a word's value at k, columns the h-th vec4 of a panel vector, block the
+// lane's block of TM rows, turns as in winograd_input.
 fn element(v: Word, k: u32) -> f32 { return unpack2x16float(v)[k]; }
 fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2u * h]), unpack2x16float(v[2u * h + 1u])); }
 fn block(lane: u32) -> u32 { return lane / LX; }
+fn turns(n: u32, at: u32) -> u32 { return n; }
 
 // divide is n / d for n below 2²⁴, without the driver's integer division.
 fn divide(n: u32, d: u32) -> u32 {
@@ -107,7 +109,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let out_width = max(p.out_width, 1u);
     let stored_width = (p.width + p.up) >> p.up;
     let out_area = out_width * max(p.out_height, 1u);
-    for (var i = 0u; i < ORIGINS; i += 8u) {
+    let origins = turns(ORIGINS, group.x);
+    for (var i = 0u; i < origins; i += 8u) {
         let m = p.first + min(first_row + i + lane, max(p.M, 1u) - 1u);
         let picture = divide(m, out_area);
         let y = divide(m - picture * out_area, out_width);
@@ -119,6 +122,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let depth = min(p.depth, p.K - first);
     let pixel = max(p.vectors, 1u);
     let kernel_width = max(p.kernel_width, 1u);
+    let tile_rows = turns(ROWS, group.x);
     let filled = min(p.tile, depth / (4u * TK) + LK - 1u);
     for (var i = 0u; i < filled; i += LK) {
         let v = i + lane % LK;
@@ -129,7 +133,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         let dy = i32(down * p.dilation_y);
         let dx = i32((tap - down * kernel_width) * p.dilation_x);
         let from_a = matrix * p.step_a + at_k - tap * pixel;
-        for (var j = 0u; j < ROWS; j += 8u / LK) {
+        for (var j = 0u; j < tile_rows; j += 8u / LK) {
             let row = j + lane / LK;
             let y = u32(origin[row].y + dy); // what is negative has wrapped
             let x = u32(origin[row].z + dx);

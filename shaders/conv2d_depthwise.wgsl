@@ -92,22 +92,28 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         // end
     }
 
-    // unroll t TX
-    if left + 0u /*t*/ < p.out_width {
-        let to_t = (row * p.out_width + left + 0u /*t*/) * p.stride + c;
-        if BEFORE == 1u {
-            acc_t = activate(acc_t);
+    // One output a turn, so that the code of the epilogue is there once.
+    let outputs = turns(TX, at);
+    for (var n = 0u; n < outputs; n += 1u) {
+        if left + n < p.out_width {
+            var sum = acc_0;
+            // unroll t TX
+            sum = select(sum, acc_t, n == 0u /*t*/);
+            // end
+            let to = (row * p.out_width + left + n) * p.stride + c;
+            if BEFORE == 1u {
+                sum = activate(sum);
+            }
+            if oy < p.residual_height {
+                sum += unpack(residual[to]);
+            }
+            if BEFORE == 0u {
+                sum = activate(sum);
+            }
+            if MASK == 1u {
+                sum = select(sum, vec4<f32>(0.0), vec4<u32>(c * 4u) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
+            }
+            y[to] = pack(sum);
         }
-        if oy < p.residual_height {
-            acc_t += unpack(residual[to_t]);
-        }
-        if BEFORE == 0u {
-            acc_t = activate(acc_t);
-        }
-        if MASK == 1u {
-            acc_t = select(acc_t, vec4<f32>(0.0), vec4<u32>(c * 4u) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
-        }
-        y[to_t] = pack(acc_t);
     }
-    // end
 }

@@ -76,6 +76,22 @@ func (t *Tensor) Float32s(dst []float32) error {
 	return t.float32s(dst, t.Bytes())
 }
 
+// Floats are elements from to to: of the tensor's own memory if they lie there as
+// float32s, else converted into scratch, which must have room for them.
+func (t *Tensor) Floats(from, to int, scratch []float32) ([]float32, error) {
+	size := t.DType.Size()
+	data := t.Bytes()
+	if from < 0 || to < from || to*size > len(data) {
+		return nil, fmt.Errorf("tensor %s %v %v: elements %d to %d are outside its %d bytes", t.Name, t.DType, t.Shape, from, to, len(data))
+	}
+	data = data[from*size : to*size]
+	if first := unsafe.Pointer(unsafe.SliceData(data)); t.DType == F32 && nativeLittle && uintptr(first)%4 == 0 {
+		return unsafe.Slice((*float32)(first), to-from), nil
+	}
+	part := Tensor{Name: t.Name, Shape: []int{to - from}, DType: t.DType}
+	return scratch[:to-from], part.float32s(scratch[:to-from], data)
+}
+
 func (t *Tensor) float32s(dst []float32, src []byte) error {
 	if len(dst) != t.Len() || len(src) != len(dst)*t.DType.Size() {
 		return fmt.Errorf("tensor %s %v %v: %d bytes cannot fill %d values", t.Name, t.DType, t.Shape, len(src), len(dst))

@@ -166,3 +166,26 @@ func BenchmarkCheckFinite(b *testing.B) {
 		})
 	}
 }
+
+// A range is the tensor's own memory where that holds float32s, else converted.
+func TestFloats(t *testing.T) {
+	x, err := FromFloat32s("x", []float32{1, 2, 3, 4}, 2, 2)
+	require.NoError(t, err)
+	scratch := make([]float32, 2)
+	v, err := x.Floats(1, 3, scratch)
+	require.NoError(t, err)
+	assert.Equal(t, []float32{2, 3}, v)
+	assert.Zero(t, scratch[0], "nothing was converted")
+
+	shifted := &Tensor{Name: "x", DType: F32, Shape: []int{2}, Data: append([]byte{0}, x.Data[:8]...)[1:]}
+	v, err = shifted.Floats(0, 2, scratch)
+	require.NoError(t, err)
+	assert.Equal(t, []float32{1, 2}, v, "unaligned, as a mapped file may be")
+
+	halves := &Tensor{Name: "x", DType: F16, Shape: []int{3}, Data: []byte{0x00, 0x3c, 0x00, 0x40, 0x00, 0xc0}}
+	v, err = halves.Floats(1, 3, scratch)
+	require.NoError(t, err)
+	assert.Equal(t, []float32{2, -2}, v)
+	_, err = halves.Floats(2, 4, scratch)
+	assert.ErrorContains(t, err, "elements 2 to 4 are outside its 6 bytes")
+}

@@ -1,0 +1,38 @@
+package ops
+
+import (
+	"math"
+
+	"saccade/gpu"
+)
+
+// reuseCost is what a variant that the recording has already may cost, of the best one:
+// a driver of software adapters takes up to a third of a second to compile another.
+const reuseCost = 1.125
+
+// reuse is best, or where its kernel would be another to compile, the cheapest of
+// others whose kernel the recording has, unless that costs much more.
+func reuse[V any](r *gpu.Recorder, best V, others []V, kernel func(V) string, cost func(V) float64) V {
+	if r.Device().Info().Class != gpu.ClassCPU || r.Has(kernel(best)) {
+		return best
+	}
+	least, found := math.Inf(1), best
+	limit := cost(best) * reuseCost
+	for _, v := range others {
+		if r.Has(kernel(v)) {
+			if c := cost(v); c <= limit && c < least {
+				least, found = c, v
+			}
+		}
+	}
+	return found
+}
+
+// heights are v with every height of tile up to most.
+func (v matmulVariant) heights(most int) []matmulVariant {
+	var all []matmulVariant
+	for v.TM = 4; v.TM <= most; v.TM++ {
+		all = append(all, v)
+	}
+	return all
+}
