@@ -66,7 +66,7 @@ func matmulCandidates(info gpu.Info, precision gpu.DType, m, n, k int) []matmulV
 func softwareMatmuls(info gpu.Info, precision gpu.DType, m, n, k int) []matmulVariant {
 	var all []matmulVariant
 	for _, columns := range []int{64, 128, 192, 256} {
-		v, most := softwareTile(precision, columns)
+		v, most := softwareTile(gpu.Info{}, precision, columns) // whatever the driver
 		v.Window = true
 		best := v.rows(info, precision, m, n, k, most)
 		for _, tm := range []int{best, best - 2, best + 4} {

@@ -97,7 +97,7 @@ func (b *matmulBatch) choose(info gpu.Info, precision gpu.DType) (matmulVariant,
 		whole := b.parts(info, b.m, b.count, 1)
 		return v, whole, whole != nil
 	}
-	v, most := softwareTile(precision, b.n)
+	v, most := softwareTile(info, precision, b.n)
 	v.Window = true
 	var best []batchPart
 	least := 0

@@ -3,7 +3,9 @@ package ops
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"runtime"
+	"strconv"
 
 	"saccade/gpu"
 	"saccade/shaders"
@@ -121,7 +123,7 @@ func chooseMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVariant
 // it stand in shaders/matmul.wgsl.
 func softwareMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVariant {
 	half := precision == gpu.F16
-	v, most := softwareTile(precision, n)
+	v, most := softwareTile(info, precision, n)
 	quick := m <= fewRows && (k*n < 1<<18 || !half) // one tile that compiles in half the time
 	switch {
 	case m < 4:
@@ -147,9 +149,12 @@ func softwareMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVaria
 }
 
 // softwareTile is the tile for many rows of n columns, but for its rows: up to most.
-func softwareTile(precision gpu.DType, n int) (v matmulVariant, most int) {
+func softwareTile(info gpu.Info, precision gpu.DType, n int) (v matmulVariant, most int) {
 	v = matmulVariant{Family: "matmul", WY: 1}
 	half := precision == gpu.F16
+	if half && mesa(info) >= newMesa {
+		n = 64
+	}
 	switch {
 	case n%128 == 0 && half:
 		v.TG, v.TK, most = 2, 2, 20
@@ -169,6 +174,22 @@ func softwareTile(precision gpu.DType, n int) (v matmulVariant, most int) {
 
 // tallest is the most rows of a tile in registers.
 const tallest = 20
+
+// newMesa is a version of which lavapipe takes 0.7 of the time for large matmuls of
+// halves with one panel a lane, where 22 takes 1.3 times as long. Measured are 22.3
+// and 25.0; the line between them is a guess.
+const newMesa = 24
+
+var mesaVersion = regexp.MustCompile(`Mesa (\d+)\.`)
+
+// mesa is the major version of Mesa in a driver's description, 0 for other drivers.
+func mesa(info gpu.Info) int {
+	if m := mesaVersion.FindStringSubmatch(info.Driver); m != nil {
+		n, _ := strconv.Atoi(m[1])
+		return n
+	}
+	return 0
+}
 
 // tileCost is what a tile in registers costs beyond its rows, in rows, by its
 // panels a lane.
