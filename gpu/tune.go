@@ -46,8 +46,9 @@ type Trial struct {
 }
 
 const (
-	tuneRounds = 5
-	tuneSample = 4 * time.Millisecond // of a round, if the way takes less
+	tuneRounds  = 5
+	tuneSample  = 4 * time.Millisecond // of a round, if the way takes less
+	tuneRepeats = 100                  // at most, also of what takes no time that can be measured
 	// hopeless is the ratio to the best from which a way is not timed any further.
 	hopeless = 1.4
 	// worthwhile is what a way's time must be of the default's to replace it: less is noise.
@@ -177,7 +178,7 @@ func (p *Program) try(ctx context.Context, i, lo, hi int) ([]trial, error) {
 			}
 		}
 		least = min(least, x.Took)
-		x.repeat = max(1, int(tuneSample/max(1, x.Took)))
+		x.repeat = max(1, min(tuneRepeats, int(tuneSample/max(1, x.Took))))
 	}
 	return trials, p.race(ctx, trials)
 }
@@ -278,12 +279,13 @@ func outcome(op *Op, trials []trial) Tuned {
 }
 
 // timeSteps is what steps lo to hi take, the mean of so many runs in a row: by
-// timestamps, but by the clock where there are none or where so many dispatches
-// at once could be too long for a driver.
+// timestamps, but by the clock where there are none, where so many dispatches at
+// once could be too long for a driver, and on OpenGL, which may stamp before the work
+// is done.
 func (p *Program) timeSteps(ctx context.Context, lo, hi, runs int) (time.Duration, error) {
 	d := p.dev
 	next, _ := p.chunkLocked(lo, hi)
-	if !d.info.Timestamps || next < hi {
+	if !d.info.Timestamps || d.info.Backend == "gl" || next < hi {
 		began := time.Now()
 		for range runs {
 			if err := p.execute(ctx, lo, hi); err != nil {

@@ -38,6 +38,9 @@ func TestEveryWay(t *testing.T) {
 			d, err := open(gpu.Options{Class: class, Debug: gpu.Debug{Poison: true}, Tuner: &gpu.Tuner{Report: func(_ gpu.Info, r gpu.Tuned) { reports = append(reports, r) }}})
 			require.NoError(t, err)
 			t.Cleanup(d.Close)
+			if info := d.Info(); info.Backend == "gl" && info.Software() && class != gpu.ClassCPU {
+				t.Skip("llvmpipe's OpenGL takes minutes to compile the largest tiles of GPUs")
+			}
 			for _, p := range precisions {
 				for _, c := range tunedCases() {
 					before := len(reports)
