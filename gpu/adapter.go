@@ -165,6 +165,9 @@ func describe(a *wgpu.Adapter) Info {
 			UniformAlignment:    int64(l.MinUniformBufferOffsetAlignment),
 		},
 	}
+	if i.Backend == "gl" {
+		i.Timestamps = false // it may stamp before the work is done
+	}
 	if i.Backend == "gl" && strings.Contains(strings.ToLower(i.Name), "llvmpipe") {
 		i.Type = "cpu" // OpenGL does not tell; the name does
 	}

@@ -279,13 +279,12 @@ func outcome(op *Op, trials []trial) Tuned {
 }
 
 // timeSteps is what steps lo to hi take, the mean of so many runs in a row: by
-// timestamps, but by the clock where there are none, where so many dispatches at
-// once could be too long for a driver, and on OpenGL, which may stamp before the work
-// is done.
+// timestamps, but by the clock where there are none or where so many dispatches at
+// once could be too long for a driver.
 func (p *Program) timeSteps(ctx context.Context, lo, hi, runs int) (time.Duration, error) {
 	d := p.dev
 	next, _ := p.chunkLocked(lo, hi)
-	if !d.info.Timestamps || d.info.Backend == "gl" || next < hi {
+	if !d.info.Timestamps || next < hi {
 		began := time.Now()
 		for range runs {
 			if err := p.execute(ctx, lo, hi); err != nil {

@@ -299,17 +299,14 @@ func (call *convCall) matmul(r *gpu.Recorder, f convForm, rows *gpu.Tensor) {
 	}
 	standard, others := l.ways(r, rows, call.y, call.e)
 	narrow := way{name: "narrow", record: func() ([]gpu.Dispatch, error) { return call.narrowMatmul(r, l, rows) }}
-	software := r.Device().Info().Class == gpu.ClassCPU
-	all := func() []way { return append(others(), standard) }
-	switch wide := standard; {
-	case software && c.Out <= narrowColumns && rows.Rows() > 80:
-		standard = narrow
-	case software && c.Out <= 4*narrowColumns:
-		all = func() []way { return append(others(), narrow) }
-	default:
-		standard, all = wide, others
+	if r.Device().Info().Class == gpu.ClassCPU && c.Out <= 4*narrowColumns {
+		wide, other := others, narrow
+		if c.Out <= narrowColumns && rows.Rows() > 80 {
+			standard, other = narrow, standard
+		}
+		others = func() []way { return append(wide(), other) }
 	}
-	do(r, call.op(rows, l.twin(call.e)), l.shape(rows, call.e), standard, all)
+	do(r, call.op(rows, l.twin(call.e)), l.shape(rows, call.e), standard, others)
 }
 
 // narrowColumns is the most columns for which a lane of matmul, whose tile is
