@@ -78,10 +78,14 @@ func (a Activation) Twin(x float64) float64 {
 	return x
 }
 
-// fuse puts the activation into a kernel that declares `fn activate`.
-func (a Activation) fuse(spec *shaders.Spec) error {
-	if a == Identity {
-		return nil
+// fuse puts the activation into a kernel that declares `fn activate` and has a
+// parameter activates. The identity has the kernel of its usual companion in a
+// model, which that parameter switches off: so a driver compiles one, not two.
+func (a Activation) fuse(spec *shaders.Spec, usual Activation) error {
+	if a == Identity || a == usual {
+		text, err := shaders.Func("activation", string(usual))
+		spec.Decl["activate"] = fmt.Sprintf("%s\nfn activate(x: vec4<f32>) -> vec4<f32> { return select(x, %s(x), p.activates == 1u); }", text, usual)
+		return err
 	}
 	text, err := shaders.FuncAs("activation", string(a), "activate")
 	if err != nil {
@@ -92,6 +96,22 @@ func (a Activation) fuse(spec *shaders.Spec) error {
 		spec.Const["MASK"] = 1 // padding must stay zero
 	}
 	return nil
+}
+
+// activates is the parameter of kernels that fuse went into.
+func (a Activation) activates() int {
+	if a == Identity {
+		return 0
+	}
+	return 1
+}
+
+// fused is suffix for kernels that fuse went into.
+func (a Activation) fused(usual Activation) string {
+	if a == usual {
+		return ""
+	}
+	return a.suffix()
 }
 
 func (a Activation) suffix() string {

@@ -170,7 +170,7 @@ func (c *attentionCall) record(r *gpu.Recorder) *gpu.Tensor {
 	fused := c.fusedWay(r, y, chooseAttention(info, r.Precision, tq, gpu.Pad8(c.head)))
 	products := c.productsWay(r, y)
 	standard := fused
-	if c.products(info, r.Precision) {
+	if c.products(r) {
 		standard = products.or(fused)
 	}
 	do(r, op, c.shape(), standard, func() []way {
@@ -178,7 +178,7 @@ func (c *attentionCall) record(r *gpu.Recorder) *gpu.Tensor {
 		for _, v := range attentionCandidates(info, r.Precision, tq, gpu.Pad8(c.head)) {
 			all = append(all, c.fusedWay(r, y, v))
 		}
-		if c.productsFit() {
+		if c.mask == (Mask{}) && c.manyTokens() {
 			all = append(all, products)
 		}
 		return all

@@ -44,15 +44,20 @@ func wideHead(info gpu.Info, precision gpu.DType) int {
 	return 256
 }
 
-// products says whether the form applies. Few tokens are not worth its dispatches.
-func (c *attentionCall) products(info gpu.Info, precision gpu.DType) bool {
-	return c.productsFit() && gpu.Pad8(c.head) >= wideHead(info, precision)
+// products says whether the form applies. Few tokens are not worth its dispatches,
+// but on a software adapter they are worth less than compiling another kernel.
+func (c *attentionCall) products(r *gpu.Recorder) bool {
+	info := r.Device().Info()
+	if c.mask != (Mask{}) || gpu.Pad8(c.head) < wideHead(info, r.Precision) {
+		return false
+	}
+	return c.manyTokens() || info.Class == gpu.ClassCPU && r.Has("panels/"+r.Precision.String())
 }
 
-// productsFit says whether the form is possible at all.
-func (c *attentionCall) productsFit() bool {
+// manyTokens says whether the form's dispatches have enough to do.
+func (c *attentionCall) manyTokens() bool {
 	_, tq, tk := c.tokens()
-	return c.mask == Mask{} && min(tq, tk) >= 64
+	return min(tq, tk) >= 64
 }
 
 // productsWay is attention in that form.

@@ -50,7 +50,7 @@ func (g *gemm) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	info := r.Device().Info()
 	v := chooseGemm(info, r.Precision, g.m, g.n, g.k, g.count, g.isPlain)
 	kernel := func(v gemmVariant) string { return v.Family + "/" + v.String() }
-	v = reuse(r, v, softwareGemms(info, r.Precision, g.k, g.isPlain), kernel, func(v gemmVariant) float64 {
+	v = reuse(r, v, softwareGemms(info, r.Precision, g.k, g.isPlain), 0, kernel, func(v gemmVariant) float64 {
 		return v.cost(r.Precision, g.m, g.n, g.k, g.count)
 	})
 	return g.recordAs(r, v)
@@ -73,7 +73,7 @@ func (g *gemm) recordAs(r *gpu.Recorder, v gemmVariant) ([]gpu.Dispatch, error) 
 		return nil, err
 	}
 	params := g.params(v)
-	params["real"], params["residual_rows"] = g.real, 0
+	params["real"], params["residual_rows"], params["activates"] = g.real, 0, g.e.activation.activates()
 	residual := gpu.All(r.Device().Dummy())
 	if g.residual.Tensor != nil {
 		params["residual_rows"], residual = g.m, g.residual
@@ -96,7 +96,7 @@ func (g *gemm) sums(r *gpu.Recorder, v gemmVariant, y gpu.View) (gpu.Dispatch, e
 	} else {
 		spec.Const["PLAIN"] = 1
 		storeFloats(&spec)
-		params["real"], params["residual_rows"] = g.real, 0
+		params["real"], params["residual_rows"], params["activates"] = g.real, 0, 0
 		bind = []gpu.View{g.a, g.b, g.bias, gpu.All(r.Device().Dummy()), y}
 		variant += " sums"
 	}
@@ -154,6 +154,7 @@ func (g *gemm) reduce(r *gpu.Recorder, k *gpu.Kernel, sums *gpu.Tensor, slices, 
 	params := gpu.Params{
 		"M": g.m, "N": columns, "rows": g.m, "ldp": g.ldc, "slices": slices, "ldc": g.ldc, "ldr": g.ldc,
 		"real": g.real + (g.count-1)*g.stepC, "residual_rows": 0, "scale": 1,
+		"activates": g.e.activation.activates(),
 	}
 	window := func(v gpu.View) gpu.View {
 		row := int64(g.ldc) * v.Tensor.Type.Size()

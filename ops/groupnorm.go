@@ -146,10 +146,7 @@ func (c *groupNormCall) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 
 func (c *groupNormCall) statsKernel(r *gpu.Recorder) (k *gpu.Kernel, groups int, err error) {
 	decl := map[string]string{}
-	switch {
-	case c.shift == nil:
-		decl["shift"] = "fn shift(n: u32, c: u32) -> f32 { return 0.0; }"
-	case r.Precision == gpu.F32:
+	if r.Precision == gpu.F32 {
 		decl["element"] = "fn element(i: u32) -> f32 { return bitcast<f32>(shifts[i]); }"
 	}
 	return rowKernel(r, "groupnorm_stats", decl)
@@ -159,14 +156,10 @@ func (c *groupNormCall) applyKernel(r *gpu.Recorder) (*gpu.Kernel, error) {
 	spec := shaders.Spec{
 		Const: map[string]int{"PIXELS": pixelsOfThread(r)}, Decl: packed(r.Precision, "Packed", "unpack", "pack"),
 	}
-	if c.a != Identity {
-		text, err := shaders.FuncAs("activation", string(c.a), "activate")
-		if err != nil {
-			return nil, err
-		}
-		spec.Decl["activate"] = text
+	if err := c.a.fuse(&spec, SiLU); err != nil {
+		return nil, err
 	}
-	return kernel("groupnorm", r.Precision.String()+c.a.suffix(), spec)
+	return kernel("groupnorm", r.Precision.String()+c.a.fused(SiLU), spec)
 }
 
 // sumUp is the first pass over a window.
@@ -184,13 +177,13 @@ func (c *groupNormCall) sumUp(k *gpu.Kernel, w window) gpu.Dispatch {
 
 // stats is the second pass, over all items.
 func (c *groupNormCall) stats(k *gpu.Kernel, perGroup int) gpu.Dispatch {
-	rows, shift := c.n*c.g.Groups, gpu.All(c.sums)
+	rows, shift, shifted := c.n*c.g.Groups, gpu.All(c.sums), 0
 	if c.shift != nil {
-		shift = gpu.All(c.shift)
+		shift, shifted = gpu.All(c.shift), 1
 	}
 	return gpu.Dispatch{
 		Kernel: k, Params: gpu.Params{"rows": rows, "groups": c.g.Groups, "size": c.g.Width / c.g.Groups, "stride": c.x.Stride(),
-			"pixels": c.pixels, "strip": c.strip, "strips": ceilDiv(c.pixels, c.strip), "eps": c.g.Eps},
+			"pixels": c.pixels, "strip": c.strip, "strips": ceilDiv(c.pixels, c.strip), "eps": c.g.Eps, "shifted": shifted},
 		Bind:   []gpu.View{gpu.All(c.sums), gpu.All(c.g.gamma), gpu.All(c.g.beta), shift, gpu.All(c.factors)},
 		Groups: grid(ceilDiv(rows, perGroup)), Bytes: float64(c.sums.Bytes()),
 		Turns: 2*ceilDiv(c.pixels, c.strip)*c.g.Width/c.g.Groups + 2*c.x.Stride(), // of a thread that has a group for itself
@@ -202,7 +195,7 @@ func (c *groupNormCall) apply(r *gpu.Recorder, k *gpu.Kernel, w window) gpu.Disp
 	pixels, vectors := w.hi-w.lo, c.x.Stride()/4
 	step := ceilDiv(pixels, pixelsOfThread(r)) * vectors
 	return gpu.Dispatch{
-		Kernel: k, Params: gpu.Params{"count": w.items() * step, "step": step, "item": pixels * vectors, "vectors": vectors, "first": w.first},
+		Kernel: k, Params: gpu.Params{"count": w.items() * step, "step": step, "item": pixels * vectors, "vectors": vectors, "first": w.first, "activates": c.a.activates()},
 		Bind:   []gpu.View{w.view(c.x, c.n, c.pixels), gpu.All(c.factors), w.view(c.y, c.n, c.pixels)},
 		Groups: elementwise(w.items() * step),
 		FLOPs:  4 * float64(w.items()*pixels*c.x.Stride()), Bytes: 2 * float64(w.items()*pixels) * float64(itemBytes(c.x, c.n*c.pixels)),

@@ -136,23 +136,23 @@ func (e epilogue) fuse(spec *shaders.Spec) error {
 	if e.before {
 		spec.Const["BEFORE"] = 1
 	}
-	return e.activation.fuse(spec)
+	return e.activation.fuse(spec, ReLU)
 }
 
 // suffix names what fuse did, for tables.
 func (e epilogue) suffix() string {
 	if e.before {
+		return e.activation.fused(ReLU) + " residual"
+	}
+	return e.activation.fused(ReLU)
+}
+
+// describe says what the epilogue does, for keys.
+func (e epilogue) describe() string {
+	if e.residual != nil {
 		return e.activation.suffix() + " residual"
 	}
 	return e.activation.suffix()
-}
-
-// describe is suffix for keys, which say of the residual always.
-func (e epilogue) describe() string {
-	if e.residual != nil && !e.before {
-		return e.activation.suffix() + " residual"
-	}
-	return e.suffix()
 }
 
 // twin finishes a sum in f64; residual is what is added.

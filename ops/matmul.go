@@ -30,7 +30,12 @@ func (l *Linear) ways(r *gpu.Recorder, x, y *gpu.Tensor, e epilogue) (standard w
 			return v
 		}
 		kernel := func(v matmulVariant) string { return v.Family + "/" + v.String() + e.suffix() }
-		return reuse(r, v, v.heights(min(rows, tallest)), kernel, func(v matmulVariant) float64 {
+		others, slack := v.heights(min(rows, tallest)), 0.0
+		if whole, most := softwareTile(info, r.Precision, n); whole.TG != v.TG { // v is a quick one
+			whole.Window, slack = true, 2*dispatchCost/float64(k*n)
+			others = append(others, whole.heights(most)...)
+		}
+		return reuse(r, v, others, slack, kernel, func(v matmulVariant) float64 {
 			_, cost := v.windows(info, r.Precision, rows, n, k)
 			return cost
 		})
@@ -101,7 +106,7 @@ func (c *matmulCall) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	if c.v.Split > 1 {
 		return c.recordSplit(r)
 	}
-	kern, err := c.v.kernel(r.Precision, c.e)
+	kern, err := c.v.kernel(r, c.e)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +148,7 @@ func (c *matmulCall) params(depth int) gpu.Params {
 	p := gpu.Params{
 		"M": c.hi - c.lo, "N": c.window.end, "K": k, "lda": c.x.Stride(), "ldc": c.y.Stride(), "ldr": c.y.Stride(),
 		"column": c.window.first, "depth": depth, "real": c.l.Out, "residual_rows": 0, "scale": c.e.scale,
-		"step_k": depth, "step_a": depth, "step_b": 8 * depth, "step_c": 0,
+		"activates": c.e.activation.activates(), "step_k": depth, "step_a": depth, "step_b": 8 * depth, "step_c": 0,
 	}
 	if c.e.residual != nil {
 		p["residual_rows"] = c.hi - c.lo
@@ -181,7 +186,7 @@ func (c *matmulCall) recordSplit(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	depth := (k/8 + c.v.Split - 1) / c.v.Split * 8
 	slices := (k + depth - 1) / depth
 	partial := r.NewTyped(c.l.name+".partial", gpu.F32, 1, slices*rows, c.y.Stride())
-	split, err := c.v.splitKernel(r.Precision)
+	split, err := c.v.splitKernel(r)
 	if err != nil {
 		return nil, err
 	}
@@ -196,6 +201,7 @@ func (c *matmulCall) recordSplit(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	reduceParams := gpu.Params{
 		"M": rows, "N": c.window.end, "rows": rows, "ldp": c.y.Stride(), "slices": slices, "ldc": c.y.Stride(),
 		"ldr": c.y.Stride(), "real": c.l.Out, "residual_rows": 0, "scale": c.e.scale,
+		"activates": c.e.activation.activates(),
 	}
 	if c.e.residual != nil {
 		reduceParams["residual_rows"] = rows
@@ -211,10 +217,19 @@ func (c *matmulCall) recordSplit(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	}}, nil
 }
 
+// specFor is the specification without epilogue for the recording's adapter.
+func (v matmulVariant) specFor(r *gpu.Recorder) shaders.Spec {
+	spec := v.spec(r.Precision)
+	if v.Family == "matmul" {
+		looped(r.Device().Info(), &spec)
+	}
+	return spec
+}
+
 // kernel is the variant with its epilogue fused.
-func (v matmulVariant) kernel(precision gpu.DType, e epilogue) (*gpu.Kernel, error) {
-	spec := v.spec(precision)
-	if precision == gpu.F32 {
+func (v matmulVariant) kernel(r *gpu.Recorder, e epilogue) (*gpu.Kernel, error) {
+	spec := v.specFor(r)
+	if r.Precision == gpu.F32 {
 		storeFloats(&spec)
 	}
 	if err := e.fuse(&spec); err != nil {
@@ -224,8 +239,8 @@ func (v matmulVariant) kernel(precision gpu.DType, e epilogue) (*gpu.Kernel, err
 }
 
 // splitKernel stores plain sums of a slice of K.
-func (v matmulVariant) splitKernel(precision gpu.DType) (*gpu.Kernel, error) {
-	spec := v.spec(precision)
+func (v matmulVariant) splitKernel(r *gpu.Recorder) (*gpu.Kernel, error) {
+	spec := v.specFor(r)
 	spec.Const["SPLIT"] = 1
 	storeFloats(&spec)
 	return kernel(v.Family, v.String()+" split", spec)

@@ -4,8 +4,8 @@ import (
 	"saccade/gpu"
 )
 
-// matmulBatch is count matmuls of one size whose plain sums are stored, by the
-// kernels of matmul: of Winograd's matrices, of the heads of an attention.
+// matmulBatch is count matmuls of one size without an epilogue, by the kernels of
+// matmul: of Winograd's matrices, of the heads of an attention.
 type matmulBatch struct {
 	m, n, k, count int // rows, physical columns and depth of each
 
@@ -21,26 +21,35 @@ type batchPart struct{ lo, hi, first, end int }
 
 // record gives the dispatches; ok is false where no variant fits.
 func (b *matmulBatch) record(r *gpu.Recorder) (dispatches []gpu.Dispatch, ok bool, err error) {
-	v, parts, ok := b.choose(r.Device().Info(), r.Precision)
+	t, ok := b.choose(r)
 	if !ok {
 		return nil, false, nil
 	}
-	spec := v.spec(r.Precision)
-	spec.Const["SPLIT"] = 1
-	variant := v.String() + " split"
-	if b.floats || r.Precision == gpu.F32 {
-		storeFloats(&spec)
-	} else {
-		variant = v.String() + " batch"
-	}
-	kern, err := kernel(v.Family, variant, spec)
+	kern, err := b.kernel(r, t.v)
 	if err != nil {
 		return nil, false, err
 	}
-	for _, part := range parts {
-		dispatches = append(dispatches, b.dispatch(r, v, kern, part))
+	for _, part := range t.parts {
+		dispatches = append(dispatches, b.dispatch(r, t.v, kern, part))
 	}
 	return dispatches, true, nil
+}
+
+// kernel is a linear layer's where C has the type of activations: one to compile
+// for both.
+func (b *matmulBatch) kernel(r *gpu.Recorder, v matmulVariant) (*gpu.Kernel, error) {
+	if b.floats {
+		return v.splitKernel(r)
+	}
+	return v.kernel(r, epilogue{})
+}
+
+// named is the name of that kernel.
+func (b *matmulBatch) named(v matmulVariant) string {
+	if b.floats {
+		return v.Family + "/" + v.String() + " split"
+	}
+	return v.Family + "/" + v.String()
 }
 
 // dispatch is one part.
@@ -55,6 +64,7 @@ func (b *matmulBatch) dispatch(r *gpu.Recorder, v matmulVariant, kern *gpu.Kerne
 		Params: gpu.Params{
 			"M": rows, "N": b.n, "K": b.k, "lda": b.lda, "ldc": b.ldc, "ldr": b.ldc, "column": 0, "depth": b.k,
 			"step_k": 0, "step_a": b.stepA, "step_b": b.stepB, "step_c": b.stepC, "real": b.n, "residual_rows": 0, "scale": 1,
+			"activates": 0,
 		},
 		Bind: []gpu.View{
 			b.viewA(v, p), from(b.b, int64(p.first*b.stepB)*16), dummy, dummy,
@@ -89,32 +99,52 @@ func from(v gpu.View, offset int64) gpu.View {
 	return gpu.View{Tensor: v.Tensor, Offset: v.Offset + offset, Size: size}
 }
 
-// choose picks the variant and what each dispatch of it does.
-func (b *matmulBatch) choose(info gpu.Info, precision gpu.DType) (matmulVariant, []batchPart, bool) {
+// batchTile is a variant, what each dispatch of it does, and the cost of all.
+type batchTile struct {
+	v     matmulVariant
+	parts []batchPart
+	cost  float64
+}
+
+// choose picks the variant; ok is false where none fits.
+func (b *matmulBatch) choose(r *gpu.Recorder) (t batchTile, ok bool) {
+	info := r.Device().Info()
 	if info.Class != gpu.ClassCPU {
 		v := gpuMatmul(info.Class, b.m*b.count, b.n, b.k)
 		v.Split = 0
 		whole := b.parts(info, b.m, b.count, 1)
-		return v, whole, whole != nil
+		return batchTile{v: v, parts: whole}, whole != nil
 	}
-	v, most := softwareTile(info, precision, b.n)
+	all := b.tiles(info, r.Precision, b.n)
+	for _, other := range all {
+		if t.parts == nil || other.cost <= t.cost {
+			t = other
+		}
+	}
+	all = append(all, b.tiles(info, r.Precision, 128)...) // those of wide products
+	return reuse(r, t, all, 2*dispatchCost/float64(b.k*b.n), func(t batchTile) string { return b.named(t.v) }, func(t batchTile) float64 { return t.cost }), t.parts != nil
+}
+
+// tiles are those of products n columns wide.
+func (b *matmulBatch) tiles(info gpu.Info, precision gpu.DType, n int) (all []batchTile) {
+	v, most := softwareTile(info, precision, n)
 	v.Window = true
-	var best []batchPart
-	least := 0
-	for tm := 4; tm <= most; tm += 4 {
-		parts := b.windows(info, tm)
-		if parts == nil {
-			continue
-		}
-		cost := len(parts) * (1_400_000 / (b.k * b.n))
-		for _, p := range parts {
-			cost += ceilDiv(p.hi-p.lo, tm) * (tm + tileCost[precision][v.TG]) * (p.end - p.first)
-		}
-		if best == nil || cost <= least {
-			best, least, v.TM = parts, cost, tm
+	for v.TM = 4; v.TM <= most; v.TM += 4 {
+		if parts := b.windows(info, v.TM); parts != nil {
+			all = append(all, batchTile{v, parts, b.cost(v, parts, precision)})
 		}
 	}
-	return v, best, best != nil
+	return all
+}
+
+// cost is of a variant by the model of [matmulVariant.windows].
+func (b *matmulBatch) cost(v matmulVariant, parts []batchPart, precision gpu.DType) float64 {
+	cost := 0.0
+	for _, p := range parts {
+		tiles := ceilDiv(p.hi-p.lo, v.TM) * (p.end - p.first)
+		cost += dispatchCost/float64(b.k*b.n) + float64(tiles)*v.tileRows(precision)*v.beyond(precision, b.n)
+	}
+	return cost
 }
 
 // windows cuts the batch into parts whose rows of A, in tiles of tm, fit a

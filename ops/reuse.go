@@ -11,13 +11,13 @@ import (
 const reuseCost = 1.125
 
 // reuse is best, or where its kernel would be another to compile, the cheapest of
-// others whose kernel the recording has, unless that costs much more.
-func reuse[V any](r *gpu.Recorder, best V, others []V, kernel func(V) string, cost func(V) float64) V {
+// others whose kernel the recording has, unless that costs much more, and more than slack.
+func reuse[V any](r *gpu.Recorder, best V, others []V, slack float64, kernel func(V) string, cost func(V) float64) V {
 	if r.Device().Info().Class != gpu.ClassCPU || r.Has(kernel(best)) {
 		return best
 	}
 	least, found := math.Inf(1), best
-	limit := cost(best) * reuseCost
+	limit := max(cost(best)*reuseCost, cost(best)+slack)
 	for _, v := range others {
 		if r.Has(kernel(v)) {
 			if c := cost(v); c <= limit && c < least {

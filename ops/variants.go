@@ -195,6 +195,19 @@ func mesa(info gpu.Info) int {
 // panels a lane.
 var tileCost = map[gpu.DType][]int{gpu.F16: {0, 5, 7, 8}, gpu.F32: {0, 5, 5, 7, 9}}
 
+// tileRows is what a tile costs, in rows.
+func (v matmulVariant) tileRows(precision gpu.DType) float64 {
+	return float64(v.TM + tileCost[precision][v.TG])
+}
+
+// beyond is the columns that tiles across n compute, of those.
+func (v matmulVariant) beyond(precision gpu.DType, n int) float64 {
+	return float64(v.groups(v.TM, n, precision)[1]*v.TG*panelWidth(precision)) / float64(n)
+}
+
+// dispatchCost is what a dispatch costs, 40 µs or so, in multiply-adds.
+const dispatchCost = 1_400_000
+
 // fewRows is a sequence, such as CLIP's 50 and 77 tokens, that few tiles cover.
 const fewRows = 80
 
@@ -230,9 +243,9 @@ func (v matmulVariant) rows(info gpu.Info, precision gpu.DType, m, n, k, most in
 // all threads multiply at 70 GFLOP/s; 0 if no window fits.
 func (v matmulVariant) windows(info gpu.Info, precision gpu.DType, m, n, k int) (rows int, cost float64) {
 	cost = math.Inf(1)
-	dispatch := 1_400_000 / float64(k*n) // what one costs, 40 µs or so
+	dispatch := dispatchCost / float64(k*n)
 	across := v.groups(v.TM, n, precision)[1]
-	round := float64(v.TM+tileCost[precision][v.TG]) / float64(across) * float64(threads)
+	round := v.tileRows(precision) * v.beyond(precision, n) / float64(across) * float64(threads)
 	for most := windowRows(info, precision, v.TM, k, n); most > 0; most -= v.TM {
 		if !windowAligned(info, precision, most, k, n) {
 			continue

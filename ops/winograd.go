@@ -235,7 +235,7 @@ func (t winogradTurn) output(r *gpu.Recorder, m *gpu.Tensor) (gpu.Dispatch, erro
 	}
 	k, err := kernel("winograd_output", fmt.Sprintf("%s %s%s", r.Precision, t.w, call.e.suffix()), spec)
 	params := t.params(call.y.Stride()/wide, t.piece.oh, t.piece.ow)
-	params["real"], params["residual_tiles"] = call.c.Out, 0
+	params["real"], params["residual_tiles"], params["activates"] = call.c.Out, 0, call.e.activation.activates()
 	residual := gpu.All(r.Device().Dummy())
 	if call.e.residual != nil {
 		params["residual_tiles"], residual = t.tiles, t.piece.residual

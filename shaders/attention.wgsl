@@ -76,6 +76,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // Neither constants, or drivers would unroll the loops, nor of uniforms
     // alone, or lavapipe would compile the kernel anew for each value, nor
     // different from lane to lane, which SwiftShader gets wrong.
+    let vectors = min(TD, TD + group.x);
     let lots = min(TR, p.Tq + group.x);
     let chunks = select(min(CHUNKS, p.width + group.z), 1u, CHUNKS == 1u);
 
@@ -239,9 +240,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             // unroll r TR
             y_d_h = select(y_d_h, o_r_d_h, r == 0u /*r*/);
             // end
-            o[at + 0u /*d*/ * TH + 0u /*h*/] = pack(y_d_h * share);
             // end
             // end
+            var d = 0u;
+            loop {
+                // unroll h TH
+                var y_h = y_0_h;
+                // unroll d TD
+                y_h = select(y_h, y_d_h, d == 0u /*d*/);
+                // end
+                o[at + d * TH + 0u /*h*/] = pack(y_h * share);
+                // end
+                continuing {
+                    d += 1u;
+                    break if d >= vectors;
+                }
+            }
         }
         continuing {
             r += 1u;

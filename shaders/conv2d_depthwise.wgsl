@@ -43,6 +43,7 @@ struct Params {
     pad_x: u32,  // at the left
     real: u32,   // channels that are not padding (MASK only)
     residual_height: u32, // out_height, or 0 without residual
+    activates: u32, // as in matmul
 }
 
 @group(0) @binding(0) var<uniform> p: Params;

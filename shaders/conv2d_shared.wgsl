@@ -69,6 +69,7 @@ struct Params {
     step_a: u32,
     step_b: u32,
     step_c: u32,
+    activates: u32, // as in matmul
 }
 
 @group(0) @binding(0) var<uniform> p: Params;

@@ -18,6 +18,7 @@ struct Params {
   item: u32,    // Packed of an item: T · vectors
   vectors: u32, // Packed of a pixel
   first: u32,   // item of factors that belongs to the first of x
+  activates: u32, // as in matmul
 }
 
 @group(0) @binding(0) var<uniform> p: Params;

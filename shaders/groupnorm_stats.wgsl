@@ -24,6 +24,7 @@ struct Params {
   strip: u32,  // pixels of a strip, but for an item's last
   strips: u32, // of an item
   eps: f32,
+  shifted: u32, // 1; or 0, and shifts are not used
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -55,7 +56,7 @@ fn total(v: f32, lane: u32, first: u32) -> f32 {
 
 // element is number i of shifts, shift what is added to channel c of item n.
 fn element(i: u32) -> f32 { return unpack2x16float(shifts[i / 2u])[i % 2u]; }
-fn shift(n: u32, c: u32) -> f32 { return element(n * p.stride + c); }
+fn shift(n: u32, c: u32) -> f32 { return select(0.0, element((n * p.stride + c) * p.shifted), p.shifted == 1u); }
 
 // Pixels of strip s.
 fn pixels(s: u32) -> f32 { return f32(min(p.strip, p.pixels - s * p.strip)); }

@@ -13,14 +13,15 @@
 //
 // A workgroup is 8 lanes by WY. Eight lanes compute TM rows of TG panels: lane
 // l owns the l-th vector of each. workgroup_id: x counts blocks of WY·TM rows,
-// y column blocks, z slices of K or matrices of a batch (0 unless SPLIT).
+// y column blocks, z slices of K or matrices of a batch, each of them step_a, step_b
+// and step_c behind the one before. A batch has one bias, zero, and no residual.
 //
 // Constants: TM rows; TG panels; TH vec4 in a panel vector (f16 2, f32 1);
 // TK elements of A loaded at once (a divisor of 8, and what Chunk holds); WY;
-// SPLIT = 1 stores plain sums instead, those of z p.step_c elements from those
-// of z - 1: f32 for matmul_reduce (no slice may be empty), or a batch; BEFORE = 1 has the activation precede
-// the residual; MASK = 1 stores zero in columns from p.real on, for an
-// activation that is not zero at zero.
+// SPLIT = 1 stores plain sums instead, f32: slices for matmul_reduce, of which none
+// may be empty, or a batch; BEFORE = 1 has the activation precede the residual;
+// MASK = 1 stores zero in columns from p.real on, for an activation that is not
+// zero at zero.
 //
 // What lavapipe taught (Mesa 22.3 and 25.0, halves, 512×768×768, share of the
 // fma peak). It makes a loop over the lanes of every load from storage in a
@@ -61,11 +62,12 @@ struct Params {
     step_k: u32, // from slice to slice of K: depth, 0 in a batch
     step_a: u32, // elements of A from z to z, a multiple of 8
     step_b: u32, // vectors of b
-    step_c: u32, // elements of C (SPLIT only)
+    step_c: u32, // elements of C
     real: u32,   // columns that are not padding (MASK only)
     residual_rows: u32, // M, or 0 without residual; a test of a uniform alone
                         // makes lavapipe compile the kernel anew for each value
     scale: f32,
+    activates: u32, // 1: the activation is applied, where fuse made it optional
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -82,6 +84,7 @@ fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
 fn pack(v: vec4<f32>) -> Stored { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
+fn turns(n: u32, at: u32) -> u32 { return n; }
 
 @compute @workgroup_size(8, 1, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
@@ -138,43 +141,60 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         }
     }
 
-    // One row a turn, so that the code of the epilogue is there once. The bound
-    // is no constant, or drivers would unroll it, and not of uniforms alone.
+    // One row a turn, on software adapters one vector of it, so that the code of the
+    // epilogue is there once. The bound of rows is neither a constant, which drivers
+    // would unroll, nor of uniforms alone.
     // unroll g TG
-    let column_g = p.column + (panel + 0u /*g*/) * 32u * TH + lane * 4u * TH;
     // unroll h TH
-    let bias_g_h = bias[column_g / 4u + 0u /*h*/];
+    let bias_g_h = bias[(p.column + (panel + 0u /*g*/) * 32u * TH) / 4u + lane * TH + 0u /*h*/];
     // end
     // end
     let rows = min(TM, p.M + group.x);
+    let parts = turns(TG * TH, group.x);
     var r = 0u;
     loop {
         // unroll g TG
-        if row + r < p.M && column_g < p.N {
-            // unroll h TH
-            var x_g_h = acc_0_g_h;
-            // unroll r TM
-            x_g_h = select(x_g_h, acc_r_g_h, r == 0u /*r*/);
-            // end
-            if SPLIT == 0u {
-                x_g_h = fma(x_g_h, vec4<f32>(p.scale), bias_g_h);
-                if BEFORE == 1u {
-                    x_g_h = activate(x_g_h);
-                }
-                if row < p.residual_rows {
-                    x_g_h += unpack(residual[((row + r) * p.ldr + column_g) / 4u + 0u /*h*/]);
-                }
-                if BEFORE == 0u {
-                    x_g_h = activate(x_g_h);
-                }
-                if MASK == 1u {
-                    x_g_h = select(x_g_h, vec4<f32>(0.0), vec4<u32>(column_g + 4u * 0u /*h*/) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
-                }
-            }
-            c[(group.z * p.step_c + (row + r) * p.ldc + column_g) / 4u + 0u /*h*/] = pack(x_g_h);
-            // end
-        }
+        // unroll h TH
+        var x_g_h = acc_0_g_h;
+        // unroll r TM
+        x_g_h = select(x_g_h, acc_r_g_h, r == 0u /*r*/);
         // end
+        // end
+        // end
+        var part = 0u;
+        loop {
+            var x = x_0_0;
+            var shift = bias_0_0;
+            // unroll g TG
+            // unroll h TH
+            x = select(x, x_g_h, part == 0u /*g*/ * TH + 0u /*h*/);
+            shift = select(shift, bias_g_h, part == 0u /*g*/ * TH + 0u /*h*/);
+            // end
+            // end
+            let column = p.column + (panel + part / TH) * 32u * TH + (lane * TH + part % TH) * 4u;
+            if row + r < p.M && column < p.N {
+                if SPLIT == 0u {
+                    x = fma(x, vec4<f32>(p.scale), shift);
+                    if BEFORE == 1u {
+                        x = activate(x);
+                    }
+                    if row < p.residual_rows {
+                        x += unpack(residual[((row + r) * p.ldr + column) / 4u]);
+                    }
+                    if BEFORE == 0u {
+                        x = activate(x);
+                    }
+                    if MASK == 1u {
+                        x = select(x, vec4<f32>(0.0), vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
+                    }
+                }
+                c[(group.z * p.step_c + (row + r) * p.ldc + column) / 4u] = pack(x);
+            }
+            continuing {
+                part += 1u;
+                break if part >= parts;
+            }
+        }
         continuing {
             r += 1u;
             break if r >= rows;

@@ -28,6 +28,7 @@ struct Params {
     residual_rows: u32, // M, or 0 without residual; a test of a uniform alone
                         // makes lavapipe compile the kernel anew for each value
     scale: f32,
+    activates: u32, // 1: the activation is applied, where fuse made it optional
 }
 
 @group(0) @binding(0) var<uniform> p: Params;

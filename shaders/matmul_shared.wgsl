@@ -50,11 +50,12 @@ struct Params {
     step_k: u32, // from slice to slice of K: depth, 0 in a batch
     step_a: u32, // elements of A from z to z, a multiple of 8
     step_b: u32, // vectors of b
-    step_c: u32, // elements of C (SPLIT only)
+    step_c: u32, // elements of C
     real: u32,   // columns that are not padding (MASK only)
     residual_rows: u32, // M, or 0 without residual; a test of a uniform alone
                         // makes lavapipe compile the kernel anew for each value
     scale: f32,
+    activates: u32, // 1: the activation is applied, where fuse made it optional
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -77,24 +78,23 @@ fn store(row: u32, column: u32, slice: u32, sum: vec4<f32>) {
     if row >= p.M || column >= p.N {
         return;
     }
-    if SPLIT == 1u {
-        c[(slice * p.step_c + row * p.ldc + column) / 4u] = pack(sum);
-        return;
+    var x = sum;
+    if SPLIT == 0u {
+        x = fma(x, vec4<f32>(p.scale), bias[column / 4u]);
+        if BEFORE == 1u {
+            x = activate(x);
+        }
+        if row < p.residual_rows {
+            x += unpack(residual[(row * p.ldr + column) / 4u]);
+        }
+        if BEFORE == 0u {
+            x = activate(x);
+        }
+        if MASK == 1u {
+            x = select(x, vec4<f32>(0.0), vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
+        }
     }
-    var x = fma(sum, vec4<f32>(p.scale), bias[column / 4u]);
-    if BEFORE == 1u {
-        x = activate(x);
-    }
-    if row < p.residual_rows {
-        x += unpack(residual[(row * p.ldr + column) / 4u]);
-    }
-    if BEFORE == 0u {
-        x = activate(x);
-    }
-    if MASK == 1u {
-        x = select(x, vec4<f32>(0.0), vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
-    }
-    c[(row * p.ldc + column) / 4u] = pack(x);
+    c[(slice * p.step_c + row * p.ldc + column) / 4u] = pack(x);
 }
 
 @compute @workgroup_size(64, 1, 1)

@@ -36,6 +36,7 @@ struct Params {
     columns: u32,
     real: u32,   // channels that are not padding (MASK only)
     residual_tiles: u32, // tiles, or 0 without residual
+    activates: u32, // as in matmul
 }
 
 @group(0) @binding(0) var<uniform> p: Params;

@@ -143,9 +143,11 @@ func newMLP(b *ops.Builder, in int, c diffusion.Config) MLP {
 	return MLP{Linear1: b.Linear(in, c.Time, true), Linear2: b.Linear(c.Time, c.Time, true), act: c.Act}
 }
 
-// Forward is the two layers on x [N, in]: [N, E].
+// Forward is the two layers on x [N, in]: [N, E]. The activation is not fused: it
+// is recorded on its own behind the embeddings, too, and takes less time there than
+// another kernel of the matmul takes to compile.
 func (m *MLP) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...ops.Epilogue) *gpu.Tensor {
-	return m.Linear2.Forward(r, m.Linear1.Forward(r, x, ops.Then(m.act)), options...)
+	return m.Linear2.Forward(r, ops.Apply(r, m.Linear1.Forward(r, x), m.act), options...)
 }
 
 // Forward records one estimate, [N, H, W, Out].
