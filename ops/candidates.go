@@ -41,7 +41,7 @@ func matmulCandidates(info gpu.Info, precision gpu.DType, m, n, k int) []matmulV
 	var all []matmulVariant
 	if m <= 16 {
 		for _, split := range splits(ceilDiv(n, panelWidth(precision)), k) {
-			all = append(all, matmulVariant{Family: "matmul", TM: min(m, 8), TG: 1, TK: 4, Split: split})
+			all = append(all, matmulVariant{Family: "matmul_few", TM: min(m, 4), TG: 1, TK: 4, Split: split})
 		}
 	} else {
 		all = append(all, matmulVariant{Family: "matmul", TM: 4, TG: 1, TK: 4}, matmulVariant{Family: "matmul", TM: 8, TG: 1, TK: 4})

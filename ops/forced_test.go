@@ -41,7 +41,7 @@ func forcedMatmul(l linearCase, v matmulVariant) Case {
 	})
 }
 
-// Both families, whole and with K in slices, whatever the tables choose from.
+// All families, whole and with K in slices, whatever the tables choose from.
 func TestForcedMatmul(t *testing.T) {
 	d := device(t, poisonDevice)
 	variants := []matmulVariant{
@@ -49,6 +49,9 @@ func TestForcedMatmul(t *testing.T) {
 		{Family: "matmul", TM: 8, TG: 2, TK: 4},
 		{Family: "matmul", TM: 8, TG: 1, TK: 4, Split: 3},
 		{Family: "matmul", TM: 1, TG: 1, TK: 4, Split: 16},
+		{Family: "matmul_few", TM: 1, TG: 1, TK: 4},
+		{Family: "matmul_few", TM: 4, TG: 1, TK: 4, Split: 3},
+		{Family: "matmul_few", TM: 8, TG: 1, TK: 2},
 		{Family: "matmul_shared", TM: 4, NX: 8, NY: 8},
 		{Family: "matmul_shared", TM: 8, NX: 8, NY: 8},
 		{Family: "matmul_shared", TM: 4, NX: 16, NY: 4},

@@ -13,9 +13,9 @@ import (
 
 // matmulVariant is one way to compute a matmul: a kernel file and its constants.
 type matmulVariant struct {
-	Family string // "matmul" (registers only) or "matmul_shared" (workgroup memory)
+	Family string // "matmul" (registers only), "matmul_shared" (tiles in workgroup memory) or "matmul_few" (rows)
 	TM     int    // rows of a thread
-	TG, TK int    // matmul: panels of a lane, elements of K at once
+	TG, TK int    // matmul, matmul_few: panels of a lane (of matmul_few one), elements of K at once
 	Window bool   // matmul: A in uniform windows of gpu.UniformWindow bytes
 	WY     int    // matmul: row blocks of a workgroup; 0 is one
 	NX, NY int    // matmul_shared: threads along columns and rows
@@ -79,8 +79,13 @@ func (v matmulVariant) spec(precision gpu.DType) shaders.Spec {
 		s.Workgroup = [3]int{v.NX * v.NY, 1, 1}
 	} else {
 		chunk := chunkDecls[precision][v.TK]
-		s.Const["TG"], s.Const["TK"], s.Const["WY"] = v.TG, v.TK, max(1, v.WY)
-		s.Workgroup = [3]int{8, max(1, v.WY), 1}
+		s.Const["TK"] = v.TK
+		if v.Family == "matmul_few" {
+			s.Const["SUMS"] = v.sums(precision)
+		} else {
+			s.Const["TG"], s.Const["WY"] = v.TG, max(1, v.WY)
+			s.Workgroup = [3]int{8, max(1, v.WY), 1}
+		}
 		if v.Window {
 			s.Decl["a"] = fmt.Sprintf("@group(0) @binding(1) var<uniform> a: array<vec4<%s>, %d>;", word[precision], gpu.UniformWindow/16)
 			s.Decl["chunk"] = fmt.Sprintf("fn chunk(i: u32) -> Chunk { %s }", windowChunk[chunk[0]])
@@ -95,6 +100,9 @@ func (v matmulVariant) spec(precision gpu.DType) shaders.Spec {
 	}
 	return s
 }
+
+// sums is the workgroup memory of matmul_few in vectors of four: of 64 threads.
+func (v matmulVariant) sums(precision gpu.DType) int { return 64 * v.TM * panelWidth(precision) / 32 }
 
 // groups is the workgroup count for rows × columns of one window.
 func (v matmulVariant) groups(rows, columns int, precision gpu.DType) [3]int {
@@ -286,25 +294,25 @@ func windowAligned(info gpu.Info, precision gpu.DType, rows, k, n int) bool {
 // gpuMatmul stages tiles in workgroup memory: 64×64 by 64 threads with 8×8 sums
 // each, or 32×64 with 4×8 where that leaves compute units idle and on Apple's
 // GPUs, whose registers spill beyond it. A few rows are a product of a matrix
-// and vectors, bound by memory, for which rows stay in registers. K is split
-// until there are enough threads to fill a GPU.
+// and vectors, bound by memory. K is split until there are enough threads to fill
+// a GPU.
 func gpuMatmul(class gpu.Class, m, n, k int) matmulVariant {
 	const busy = 64 // workgroups that keep a mid-sized GPU's compute units at work
 	var v matmulVariant
 	switch {
 	case m <= 4:
-		v = matmulVariant{Family: "matmul", TM: max(1, m), TG: 1, TK: 4}
+		v = matmulVariant{Family: "matmul_few", TM: max(1, m), TG: 1, TK: 4}
 	case class == gpu.ClassApple || ceilDiv(m, 64)*ceilDiv(n, 64) < busy:
 		v = matmulVariant{Family: "matmul_shared", TM: 4, NX: 8, NY: 8}
 	default:
 		v = matmulVariant{Family: "matmul_shared", TM: 8, NX: 8, NY: 8}
 	}
 	groups := v.groups(m, n, gpu.F16)
-	enough, most := busy, 8
-	if v.Family == "matmul" { // of eight threads each
-		enough, most = 16*busy, 32
+	enough := busy
+	if v.Family == "matmul_few" { // whose threads do little beside waiting
+		enough *= 4
 	}
-	for split := 2; split <= most && groups[0]*groups[1]*split/2 < enough && k/split >= 128; split *= 2 {
+	for split := 2; split <= 8 && groups[0]*groups[1]*split/2 < enough && k/split >= 128; split *= 2 {
 		v.Split = split
 	}
 	return v

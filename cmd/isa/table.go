@@ -41,7 +41,7 @@ type table struct {
 var columns = []string{"kernel", "variant", "precision", "chip", "vgprs", "sgprs", "spills", "scratch", "lds", "occupancy", "latency", "throughput", "cycles/fma"}
 
 // arithmetic are the kernels that are made of multiply-adds, for which those score.
-var arithmetic = []string{"matmul", "matmul_shared", "conv2d", "conv2d_shared", "conv2d_depthwise", "attention", "attention_flash"}
+var arithmetic = []string{"matmul", "matmul_few", "matmul_shared", "conv2d", "conv2d_shared", "conv2d_depthwise", "attention", "attention_flash"}
 
 func (r row) cells() []string {
 	score := "-"
