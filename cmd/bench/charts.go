@@ -102,9 +102,7 @@ func (r *Report) roofline() (chart, error) {
 			}
 		}
 	}
-	if err := words(p, points, labels); err != nil {
-		return chart{}, err
-	}
+	p.Add(apart{points, labels})
 	return finished(p, 400, chart{Title: "Roofline.", About: "Rates below what this adapter can do; dashed: the copy's bandwidth, then the fma rate. Small dots are single dispatches."})
 }
 

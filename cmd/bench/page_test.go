@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/recorder"
 
 	"saccade/cmd/internal/cli"
 	"saccade/gpu"
@@ -179,4 +183,28 @@ func TestLeaderboardIsCurrent(t *testing.T) {
 	got, err := replaceLeaderboard(want, leaderboard(reports))
 	require.NoError(t, err)
 	assert.Equal(t, string(want), string(got), "run make leaderboard")
+}
+
+// Texts of points in one place are drawn below each other.
+func TestTextsApart(t *testing.T) {
+	p := newPlot("", "")
+	same := make([]point, 9)
+	for i := range same {
+		same[i] = point{X: 1, Y: 1}
+	}
+	p.Add(apart{same, strings.Fields("a b c d e f g h i")})
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 2, 0, 2
+	var canvas recorder.Canvas
+	p.Draw(draw.NewCanvas(&canvas, 400, 400))
+	var heights []vg.Length
+	for _, a := range canvas.Actions {
+		if s, ok := a.(*recorder.FillString); ok && len(s.String) == 1 && strings.Contains("abcdefghi", s.String) {
+			heights = append(heights, s.Point.Y)
+		}
+	}
+	require.Len(t, heights, 9)
+	slices.Sort(heights)
+	for i := range heights[1:] {
+		assert.GreaterOrEqual(t, heights[i+1]-heights[i], vg.Length(9.9))
+	}
 }

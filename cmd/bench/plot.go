@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"image/color"
 	"math"
+	"slices"
 	"strconv"
 
 	"gonum.org/v1/plot"
@@ -119,10 +120,50 @@ func words(p *plot.Plot, points []point, labels []string) error {
 	}
 	l.Offset = vg.Point{X: 5, Y: -3}
 	for i := range l.TextStyle {
-		l.TextStyle[i].Font = font.Font{Typeface: "Liberation", Variant: "Sans", Size: 9}
+		l.TextStyle[i].Font = wordFont
 	}
 	p.Add(l)
 	return nil
+}
+
+// wordFont is that of texts beside points.
+var wordFont = font.Font{Typeface: "Liberation", Variant: "Sans", Size: 9}
+
+// apart are texts beside points that lie anywhere, so that texts to their right
+// would cover each other: each is moved up or down to where it is free, with a line
+// to its point.
+type apart struct {
+	points []point
+	labels []string
+}
+
+// Plot draws them.
+func (a apart) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	style := text.Style{Font: wordFont, Handler: plot.DefaultTextHandler}
+	const high = 10
+	var taken []vg.Rectangle
+	free := func(r vg.Rectangle) bool {
+		return !slices.ContainsFunc(taken, func(t vg.Rectangle) bool {
+			return r.Min.X < t.Max.X && t.Min.X < r.Max.X && r.Min.Y < t.Max.Y && t.Min.Y < r.Max.Y
+		})
+	}
+	for i, label := range a.labels {
+		at := vg.Point{X: x(a.points[i].X), Y: y(a.points[i].Y)}
+		box := vg.Rectangle{Min: at.Add(vg.Point{X: 5, Y: -3}), Max: at.Add(vg.Point{X: 5 + style.Width(label), Y: high - 3})}
+		for step := 1; !free(box) && step <= 2*len(a.labels); step++ { // up one, down two, up three …
+			move := vg.Length(step * high)
+			if step%2 == 0 {
+				move = -move
+			}
+			box.Min.Y, box.Max.Y = box.Min.Y+move, box.Max.Y+move
+		}
+		taken = append(taken, box)
+		if box.Min.Y != at.Y-3 {
+			c.StrokeLine2(draw.LineStyle{Color: grey, Width: vg.Points(0.5)}, at.X, at.Y, box.Min.X-1, box.Min.Y+3)
+		}
+		c.FillText(style, box.Min, label)
+	}
 }
 
 // line adds a line through points, dashed if that is asked for.

@@ -115,7 +115,9 @@ func TestViewedRun(t *testing.T) {
 	s.until("the end again", func(v viewer.View) bool { return v.Step == 5 && !v.Paused })
 
 	s.do(viewer.NewSeed)
-	s.until("another seed", func(v viewer.View) bool { return !slices.Contains(v.Facts, "seed 3") && v.Step == 5 && len(v.Strip) == 6 })
+	s.until("another seed", func(v viewer.View) bool {
+		return !slices.Contains(v.Facts, "seed 3") && v.Step == 5 && len(v.Strip) == 6
+	})
 	s.do(viewer.ToggleHeat)
 	v = s.until("heat", func(v viewer.View) bool { return v.Step == 5 && len(v.Shown) == 1 && v.Shown[0].Heat != nil })
 	assert.Equal(t, 5, v.Shown[0].Heat.Rows)
