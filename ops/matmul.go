@@ -29,7 +29,7 @@ func (l *Linear) ways(r *gpu.Recorder, x, y *gpu.Tensor, e epilogue) (standard w
 		if !v.Window {
 			return v
 		}
-		kernel := func(v matmulVariant) string { return v.Family + "/" + v.String() + e.suffix() }
+		kernel := func(v matmulVariant) string { return v.named(e.suffix()) }
 		others, slack := v.heights(min(rows, tallest)), 0.0
 		if whole, most := softwareTile(info, r.Precision, n); whole.TG != v.TG { // v is a quick one
 			whole.Window, slack = true, 2*dispatchCost/float64(k*n)

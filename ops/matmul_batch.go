@@ -47,9 +47,9 @@ func (b *matmulBatch) kernel(r *gpu.Recorder, v matmulVariant) (*gpu.Kernel, err
 // named is the name of that kernel.
 func (b *matmulBatch) named(v matmulVariant) string {
 	if b.floats {
-		return v.Family + "/" + v.String() + " split"
+		return v.named(" split")
 	}
-	return v.Family + "/" + v.String()
+	return v.named("")
 }
 
 // dispatch is one part.

@@ -43,6 +43,9 @@ func (v matmulVariant) String() string {
 	return s
 }
 
+// named is a kernel of the variant, as [gpu.Recorder.Has] wants it.
+func (v matmulVariant) named(suffix string) string { return v.Family + "/" + v.String() + suffix }
+
 // chunkDecls are how a kernel loads TK elements of a row of A at once.
 var chunkDecls = map[gpu.DType]map[int][2]string{
 	gpu.F16: {

@@ -15,7 +15,7 @@
 // BK steps of K at a time; a thread TM rows (its number, and every NY-th from
 // there) of two vec4 that lie BN/2 columns apart, so that neighbouring threads
 // read and write neighbouring vectors. workgroup_id: x counts row blocks,
-// y column blocks, z slices of K or matrices (0 unless SPLIT).
+// y column blocks, z slices of K or matrices of a batch, as in matmul.
 //
 // Constants: TM rows a thread (4 or 8); NX (a multiple of 8) and NY threads;
 // the workgroup size is NX·NY; BM = NY·TM; SIZE_A = BM·(BK/4 + 1), one vec4 of
