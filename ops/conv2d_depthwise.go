@@ -73,14 +73,14 @@ func (call *convCall) recordDepthwise(r *gpu.Recorder, tx int) ([]gpu.Dispatch, 
 			Kernel: k,
 			Params: gpu.Params{
 				"count": count, "stride": call.y.Stride() / 4, "height": p.h, "width": p.w, "out_height": p.oh, "out_width": p.ow,
-				"stride_y": c.Stride[0], "dilation_y": c.Dilation[0], "pad_y": p.padY(), "pad_x": p.left, "real": c.Out, "residual_height": 0,
+				"stride_y": c.Stride[0], "dilation_y": c.Dilation[0], "pad_y": p.padY(), "pad_x": p.left, "real": c.Out, "residual_rows": 0,
 				"activates": call.e.activation.activates(),
 			},
 			Bind:   []gpu.View{p.x, gpu.All(c.form(formDepthwise)), gpu.All(c.biasForm()), gpu.All(r.Device().Dummy()), p.y},
 			Groups: elementwise(count), FLOPs: p.flops(c), Bytes: p.bytes(call),
 		}
 		if call.e.residual != nil {
-			x.Params["residual_height"], x.Bind[3] = p.oh, p.residual
+			x.Params["residual_rows"], x.Bind[3] = p.oh, p.residual
 		}
 		dispatches = append(dispatches, x)
 	}

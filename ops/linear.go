@@ -131,8 +131,18 @@ func epilogueOf(options []Epilogue) epilogue {
 	return e
 }
 
-// fuse puts the activation into a kernel with an epilogue.
+// fuse puts the epilogue into a kernel that declares `fn epilogue`.
 func (e epilogue) fuse(spec *shaders.Spec) error {
+	text, err := shaders.Alone("matmul_reduce", "epilogue")
+	if err != nil {
+		return err
+	}
+	spec.Decl["epilogue"] = text
+	return e.specialise(spec)
+}
+
+// specialise sets what the text of the epilogue leaves open.
+func (e epilogue) specialise(spec *shaders.Spec) error {
 	if e.before {
 		spec.Const["BEFORE"] = 1
 	}

@@ -254,7 +254,7 @@ func storeFloats(spec *shaders.Spec) {
 
 func reduceKernel(precision gpu.DType, e epilogue) (*gpu.Kernel, error) {
 	spec := shaders.Spec{Const: map[string]int{}, Decl: packed(precision, "Packed", "unpack", "pack")}
-	if err := e.fuse(&spec); err != nil {
+	if err := e.specialise(&spec); err != nil {
 		return nil, err
 	}
 	return kernel("matmul_reduce", precision.String()+e.suffix(), spec)

@@ -228,6 +228,11 @@ func (t winogradTurn) output(r *gpu.Recorder, m *gpu.Tensor) (gpu.Dispatch, erro
 	if spec.Const["WIDE"] = wide; wide == 2 {
 		spec.Decl["whole"] = "fn whole(v: Vec) -> vec4<f32> { return vec4<f32>(v, v); }"
 		spec.Decl["own"] = "fn own(v: vec4<f32>) -> Vec { return v.xy; }"
+		pair := "unpack2x16float(v)"
+		if r.Precision == gpu.F32 {
+			pair = "v"
+		}
+		spec.Decl["unpack"] = fmt.Sprintf("fn unpack(v: Packed) -> vec4<f32> { return whole(%s); }", pair)
 	}
 	spec.Decl["transform"] = fmt.Sprintf("fn transform(m: Line) -> Out { return Out(%s); }", t.w.output)
 	if err := call.e.fuse(&spec); err != nil {
@@ -235,10 +240,10 @@ func (t winogradTurn) output(r *gpu.Recorder, m *gpu.Tensor) (gpu.Dispatch, erro
 	}
 	k, err := kernel("winograd_output", fmt.Sprintf("%s %s%s", r.Precision, t.w, call.e.suffix()), spec)
 	params := t.params(call.y.Stride()/wide, t.piece.oh, t.piece.ow)
-	params["real"], params["residual_tiles"], params["activates"] = call.c.Out, 0, call.e.activation.activates()
+	params["real"], params["residual_rows"], params["activates"] = call.c.Out, 0, call.e.activation.activates()
 	residual := gpu.All(r.Device().Dummy())
 	if call.e.residual != nil {
-		params["residual_tiles"], residual = t.tiles, t.piece.residual
+		params["residual_rows"], residual = t.piece.oh, t.piece.residual
 	}
 	count := t.tiles * call.y.Stride()
 	return gpu.Dispatch{

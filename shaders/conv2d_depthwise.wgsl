@@ -7,7 +7,7 @@
 //   x         pictures [H, W] of p.stride Packed (four channels each) a pixel
 //   w         filters [KH·KW] of p.stride Packed
 //   bias      f32
-//   residual  like y; read if p.residual_height is p.out_height
+//   residual  like y; added if p.residual_rows is p.out_height
 //   y         pictures [OH, OW] of p.stride Packed a pixel
 //
 // An invocation does four channels of TX neighbouring outputs of a row, so that
@@ -42,7 +42,7 @@ struct Params {
     pad_y: u32,  // at the top
     pad_x: u32,  // at the left
     real: u32,   // channels that are not padding (MASK only)
-    residual_height: u32, // out_height, or 0 without residual
+    residual_rows: u32, // out_height, or 0 without residual
     activates: u32, // as in matmul
 }
 
@@ -56,6 +56,7 @@ struct Params {
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
 fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
+fn epilogue(x: vec4<f32>, row: u32, column: u32, at: u32) -> vec4<f32> { return x; }
 fn turns(n: u32, at: u32) -> u32 { return n; }
 
 @compute @workgroup_size(64, 1, 1)
@@ -102,19 +103,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
             sum = select(sum, acc_t, n == 0u /*t*/);
             // end
             let to = (row * p.out_width + left + n) * p.stride + c;
-            if BEFORE == 1u {
-                sum = activate(sum);
-            }
-            if oy < p.residual_height {
-                sum += unpack(residual[to]);
-            }
-            if BEFORE == 0u {
-                sum = activate(sum);
-            }
-            if MASK == 1u {
-                sum = select(sum, vec4<f32>(0.0), vec4<u32>(c * 4u) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
-            }
-            y[to] = pack(sum);
+            y[to] = pack(epilogue(sum, oy, c * 4u, to));
         }
     }
 }

@@ -88,6 +88,7 @@ fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
 fn pack(v: vec4<f32>) -> Stored { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
+fn epilogue(x: vec4<f32>, row: u32, column: u32, at: u32) -> vec4<f32> { return x; }
 
 // store finishes a vec4 of sums; column and real count within the matrix.
 fn store(row: u32, column: u32, matrix: u32, slice: u32, sum: vec4<f32>) {
@@ -99,20 +100,7 @@ fn store(row: u32, column: u32, matrix: u32, slice: u32, sum: vec4<f32>) {
         c[to] = pack(sum);
         return;
     }
-    var x = sum + bias[(matrix * p.step_c + column) / 4u];
-    if BEFORE == 1u {
-        x = activate(x);
-    }
-    if row < p.residual_rows {
-        x += unpack(residual[to]);
-    }
-    if BEFORE == 0u {
-        x = activate(x);
-    }
-    if MASK == 1u {
-        x = select(x, vec4<f32>(0.0), vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
-    }
-    c[to] = pack(x);
+    c[to] = pack(epilogue(sum + bias[(matrix * p.step_c + column) / 4u], row, column, to));
 }
 
 @compute @workgroup_size(64, 1, 1)

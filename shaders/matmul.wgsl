@@ -84,6 +84,7 @@ fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
 fn pack(v: vec4<f32>) -> Stored { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
+fn epilogue(x: vec4<f32>, row: u32, column: u32, at: u32) -> vec4<f32> { return x; }
 fn turns(n: u32, at: u32) -> u32 { return n; }
 
 @compute @workgroup_size(8, 1, 1)
@@ -175,18 +176,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             if row + r < p.M && column < p.N {
                 if SPLIT == 0u {
                     x = fma(x, vec4<f32>(p.scale), shift);
-                    if BEFORE == 1u {
-                        x = activate(x);
-                    }
-                    if row < p.residual_rows {
-                        x += unpack(residual[((row + r) * p.ldr + column) / 4u]);
-                    }
-                    if BEFORE == 0u {
-                        x = activate(x);
-                    }
-                    if MASK == 1u {
-                        x = select(x, vec4<f32>(0.0), vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
-                    }
+                    x = epilogue(x, row + r, column, ((row + r) * p.ldr + column) / 4u);
                 }
                 c[(group.z * p.step_c + (row + r) * p.ldc + column) / 4u] = pack(x);
             }

@@ -41,6 +41,26 @@ fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpac
 fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
 
+// epilogue finishes 4 columns, from column on, of a scaled and biased row of a matmul
+// or a convolution: the kernels that declare it have this one, with their own unpack
+// and activate. residual[at] is added in the first p.residual_rows rows.
+fn epilogue(x: vec4<f32>, row: u32, column: u32, at: u32) -> vec4<f32> {
+    var y = x;
+    if BEFORE == 1u {
+        y = activate(y);
+    }
+    if row < p.residual_rows {
+        y += unpack(residual[at]);
+    }
+    if BEFORE == 0u {
+        y = activate(y);
+    }
+    if MASK == 1u {
+        y = select(y, vec4<f32>(0.0), vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
+    }
+    return y;
+}
+
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = id.x + id.y * groups.x * 64u;
@@ -54,18 +74,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     for (var s = 0u; s < p.slices; s += 1u) {
         sum += partial[((s * p.rows + row) * p.ldp + column) / 4u];
     }
-    var x = fma(sum, vec4<f32>(p.scale), bias[column / 4u]);
-    if BEFORE == 1u {
-        x = activate(x);
-    }
-    if row < p.residual_rows {
-        x += unpack(residual[(row * p.ldr + column) / 4u]);
-    }
-    if BEFORE == 0u {
-        x = activate(x);
-    }
-    if MASK == 1u {
-        x = select(x, vec4<f32>(0.0), vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
-    }
-    c[(row * p.ldc + column) / 4u] = pack(x);
+    let x = fma(sum, vec4<f32>(p.scale), bias[column / 4u]);
+    c[(row * p.ldc + column) / 4u] = pack(epilogue(x, row, column, (row * p.ldr + column) / 4u));
 }

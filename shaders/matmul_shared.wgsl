@@ -73,6 +73,7 @@ fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
 fn pack(v: vec4<f32>) -> Stored { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
+fn epilogue(x: vec4<f32>, row: u32, column: u32, at: u32) -> vec4<f32> { return x; }
 
 fn store(row: u32, column: u32, slice: u32, sum: vec4<f32>) {
     if row >= p.M || column >= p.N {
@@ -81,18 +82,7 @@ fn store(row: u32, column: u32, slice: u32, sum: vec4<f32>) {
     var x = sum;
     if SPLIT == 0u {
         x = fma(x, vec4<f32>(p.scale), bias[column / 4u]);
-        if BEFORE == 1u {
-            x = activate(x);
-        }
-        if row < p.residual_rows {
-            x += unpack(residual[(row * p.ldr + column) / 4u]);
-        }
-        if BEFORE == 0u {
-            x = activate(x);
-        }
-        if MASK == 1u {
-            x = select(x, vec4<f32>(0.0), vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real));
-        }
+        x = epilogue(x, row, column, (row * p.ldr + column) / 4u);
     }
     c[(slice * p.step_c + row * p.ldc + column) / 4u] = pack(x);
 }

@@ -80,6 +80,23 @@ func FuncAs(file, name, as string) (string, error) {
 	return text, nil
 }
 
+// Alone is Func without the functions that it calls, for a kernel that declares
+// those itself.
+func Alone(file, name string) (string, error) {
+	text, err := read(file)
+	if err != nil {
+		return "", err
+	}
+	bodies, err := functions(text)
+	if err != nil {
+		return "", fmt.Errorf("shader %s: %w", file, err)
+	}
+	if _, ok := bodies[name]; !ok {
+		return "", fmt.Errorf("shader %s: %w", file, undeclared(name, bodies))
+	}
+	return bodies[name], nil
+}
+
 func read(name string) (string, error) {
 	text, err := files.ReadFile(name + ".wgsl")
 	if err != nil {
@@ -161,29 +178,41 @@ func only(text string, pattern *regexp.Regexp, what string) ([]int, error) {
 	return at[0], nil
 }
 
-// takeFunc returns function name of text under the name as, and after it the
-// functions of text that it calls, directly or not.
-func takeFunc(text, name, as string) (string, error) {
+// functions returns the text of each function of text, by name.
+func functions(text string) (map[string]string, error) {
 	bodies := map[string]string{}
 	for _, at := range funcPattern.FindAllStringSubmatchIndex(text, -1) {
 		called := text[at[2]:at[3]]
 		if _, twice := bodies[called]; twice {
-			return "", fmt.Errorf("fn %s is declared twice: want exactly once", called)
+			return nil, fmt.Errorf("fn %s is declared twice: want exactly once", called)
 		}
 		end := strings.Index(text[at[0]:], "\n}")
 		if line, _, _ := strings.Cut(text[at[0]:], "\n"); strings.HasSuffix(strings.TrimSpace(line), "}") {
 			end = len(line)
 		} else if end < 0 {
-			return "", fmt.Errorf("fn %s has no closing brace at the start of a line", called)
+			return nil, fmt.Errorf("fn %s has no closing brace at the start of a line", called)
 		} else {
 			end += len("\n}")
 		}
 		bodies[called] = text[at[0] : at[0]+end]
 	}
-	if _, ok := bodies[name]; !ok {
-		return "", fmt.Errorf("fn %s is not declared (there are %s)", name, strings.Join(slices.Sorted(maps.Keys(bodies)), ", "))
-	}
+	return bodies, nil
+}
 
+func undeclared(name string, bodies map[string]string) error {
+	return fmt.Errorf("fn %s is not declared (there are %s)", name, strings.Join(slices.Sorted(maps.Keys(bodies)), ", "))
+}
+
+// takeFunc returns function name of text under the name as, and after it the
+// functions of text that it calls, directly or not.
+func takeFunc(text, name, as string) (string, error) {
+	bodies, err := functions(text)
+	if err != nil {
+		return "", err
+	}
+	if _, ok := bodies[name]; !ok {
+		return "", undeclared(name, bodies)
+	}
 	order := []string{name}
 	for i := 0; i < len(order); i++ { // grows while it is walked
 		for _, word := range wordPattern.FindAllString(bodies[order[i]], -1) {

@@ -93,6 +93,17 @@ func TestTakeFunc(t *testing.T) {
 	assert.ErrorContains(t, err, "declared twice")
 }
 
+func TestAlone(t *testing.T) {
+	got, err := Alone("matmul_reduce", "epilogue")
+	require.NoError(t, err)
+	assert.True(t, strings.HasPrefix(got, "fn epilogue(") && strings.HasSuffix(got, "\n}"), got)
+	assert.NotContains(t, got, "fn activate")
+	_, err = Alone("matmul_reduce", "prologue")
+	assert.ErrorContains(t, err, "fn prologue is not declared (there are activate, epilogue, main, pack, unpack)")
+	_, err = Alone("nosuch", "x")
+	assert.ErrorContains(t, err, "no such file")
+}
+
 func TestNames(t *testing.T) {
 	names := Names()
 	assert.Contains(t, names, "matmul")

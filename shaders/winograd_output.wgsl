@@ -4,7 +4,7 @@
 // Bindings
 //   m         A·A matrices of p.tiles rows of p.stride Vec
 //   bias      f32
-//   residual  like y; read if p.residual_tiles is p.tiles
+//   residual  like y; added if p.residual_rows is p.height
 //   y         pictures [H, W] of p.stride Packed a pixel
 //
 // An invocation does the channels of a Vec, WIDE = 4 or 2, of one tile; 64 of them a
@@ -35,7 +35,7 @@ struct Params {
     rows: u32,   // of tiles
     columns: u32,
     real: u32,   // channels that are not padding (MASK only)
-    residual_tiles: u32, // tiles, or 0 without residual
+    residual_rows: u32, // height, or 0 without residual
     activates: u32, // as in matmul
 }
 
@@ -45,11 +45,12 @@ struct Params {
 @group(0) @binding(3) var<storage, read> residual: array<Packed>;
 @group(0) @binding(4) var<storage, read_write> y: array<Packed>;
 
-fn unpack(v: Packed) -> Vec { return Vec(unpack2x16float(v.x), unpack2x16float(v.y)); }
+fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
 fn pack(v: Vec) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
 fn whole(v: Vec) -> vec4<f32> { return v; }
 fn own(v: vec4<f32>) -> Vec { return v; }
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
+fn epilogue(x: vec4<f32>, row: u32, column: u32, at: u32) -> vec4<f32> { return x; }
 fn transform(m: Line) -> Out { return Out(m[0] + m[1] + m[2], m[1] - m[2] - m[3]); }
 fn turns(n: u32, at: u32) -> u32 { return n; }
 
@@ -58,20 +59,7 @@ fn store(picture: u32, row: u32, column: u32, c: u32, sum: Vec) {
         return;
     }
     let to = ((picture * p.height + row) * p.width + column) * p.stride + c;
-    var v = sum;
-    if BEFORE == 1u {
-        v = own(activate(whole(v)));
-    }
-    if row < p.residual_tiles * p.height {
-        v += unpack(residual[to]);
-    }
-    if BEFORE == 0u {
-        v = own(activate(whole(v)));
-    }
-    if MASK == 1u {
-        v = own(select(whole(v), vec4<f32>(0.0), vec4<u32>(c * WIDE) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(p.real)));
-    }
-    y[to] = pack(v);
+    y[to] = pack(own(epilogue(whole(sum), row, c * WIDE, to)));
 }
 
 @compute @workgroup_size(64, 1, 1)
