@@ -83,6 +83,7 @@ fn element(v: Chunk, k: u32) -> f32 { return unpack2x16float(v)[k]; }
 fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2u * h]), unpack2x16float(v[2u * h + 1u])); }
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
 fn pack(v: vec4<f32>) -> Stored { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+// activate is replaced by a function of activation.wgsl, epilogue by matmul_reduce's.
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
 fn epilogue(x: vec4<f32>, row: u32, column: u32, at: u32) -> vec4<f32> { return x; }
 fn turns(n: u32, at: u32) -> u32 { return n; }

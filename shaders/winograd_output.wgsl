@@ -49,6 +49,7 @@ fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpac
 fn pack(v: Vec) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
 fn whole(v: Vec) -> vec4<f32> { return v; }
 fn own(v: vec4<f32>) -> Vec { return v; }
+// activate is replaced by a function of activation.wgsl, epilogue by matmul_reduce's.
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
 fn epilogue(x: vec4<f32>, row: u32, column: u32, at: u32) -> vec4<f32> { return x; }
 fn transform(m: Line) -> Out { return Out(m[0] + m[1] + m[2], m[1] - m[2] - m[3]); }
