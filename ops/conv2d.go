@@ -96,7 +96,7 @@ func (c *Conv2d) ForwardUpsampled(r *gpu.Recorder, x *gpu.Tensor, size [2]int, o
 }
 
 func (c *Conv2d) forward(r *gpu.Recorder, x *gpu.Tensor, g convGeometry, err error, options []Epilogue) *gpu.Tensor {
-	e := epilogueOf(options)
+	e := c.b.epilogue(options)
 	y := r.New(c.name, 1, g.n, g.oh, g.ow, c.Out)
 	y.Name = c.name
 	if err == nil {

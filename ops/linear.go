@@ -84,7 +84,7 @@ func padded(c, width, groups int) int {
 
 // Forward is x·Wᵀ + b, followed by what the options say. x: [..., In], the result [..., Out].
 func (l *Linear) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...Epilogue) *gpu.Tensor {
-	e := epilogueOf(options)
+	e := l.b.epilogue(options)
 	y := r.New(l.name, l.OutGroups, reshaped(x.Shape, l.Out)...)
 	y.Name = l.name
 	if r.Err() != nil {
@@ -118,13 +118,20 @@ type Epilogue func(*epilogue)
 
 type epilogue struct {
 	activation Activation
-	before     bool // the activation precedes the residual
+	usual      Activation // whose kernel the identity shares; ReLU if not set
+	before     bool       // the activation precedes the residual
 	residual   *gpu.Tensor
 	scale      float64
 }
 
-func epilogueOf(options []Epilogue) epilogue {
+// epilogue is what the options say. A driver of a software adapter takes a third of a
+// second to compile a kernel, so there the identity has that of the model's usual
+// activation; elsewhere that of ReLU, which costs nothing to compute in vain.
+func (b *Builder) epilogue(options []Epilogue) epilogue {
 	e := epilogue{scale: 1}
+	if b.Dev.Info().Class == gpu.ClassCPU && b.Usual.Twin(0) == 0 {
+		e.usual = b.Usual
+	}
 	for _, o := range options {
 		o(&e)
 	}
@@ -146,15 +153,26 @@ func (e epilogue) specialise(spec *shaders.Spec) error {
 	if e.before {
 		spec.Const["BEFORE"] = 1
 	}
-	return e.activation.fuse(spec, ReLU)
+	return e.activation.fuse(spec, e.companion())
+}
+
+func (e epilogue) companion() Activation {
+	if e.usual == Identity {
+		return ReLU
+	}
+	return e.usual
 }
 
 // suffix names what fuse did, for tables.
 func (e epilogue) suffix() string {
-	if e.before {
-		return e.activation.fused(ReLU) + " residual"
+	a := e.activation
+	if a == Identity {
+		a = e.companion()
 	}
-	return e.activation.fused(ReLU)
+	if e.before {
+		return a.fused(ReLU) + " residual"
+	}
+	return a.fused(ReLU)
 }
 
 // describe says what the epilogue does, for keys.

@@ -222,3 +222,28 @@ func restsAtZero(t *testing.T, d *gpu.Device, k *gpu.Kernel) {
 		}
 	}
 }
+
+// On software adapters a layer without an activation runs the kernel of the usual
+// one, so that there is one to compile; on GPUs, which compute it in vain, its own.
+func TestUsualActivation(t *testing.T) {
+	for class, kernels := range map[gpu.Class]int{gpu.ClassCPU: 1, gpu.ClassNVIDIA: 2} {
+		d, err := open(gpu.Options{Class: class})
+		require.NoError(t, err)
+		defer d.Close()
+		b := NewBuilder(d, gpu.F16)
+		defer b.Close()
+		b.Usual = GELU
+		first, second := b.Linear(24, 24, true), b.Linear(24, 24, true)
+		r := d.Record(gpu.F16)
+		x := Pack(r, r.Input("x", gpu.F32, 9, 24), 1)
+		second.Forward(r, first.Forward(r, x), Then(GELU))
+		require.NoError(t, r.Err())
+		seen := map[string]bool{}
+		for _, op := range r.Ops()[1:] {
+			for _, x := range op.Dispatches {
+				seen[x.Kernel.String()] = true
+			}
+		}
+		assert.Len(t, seen, kernels, class)
+	}
+}
