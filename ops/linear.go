@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"sync"
 
 	"saccade/gpu"
 	"saccade/shaders"
@@ -138,9 +139,13 @@ func (b *Builder) epilogue(options []Epilogue) epilogue {
 	return e
 }
 
-// fuse puts the epilogue into a kernel that declares `fn epilogue`.
+// epilogueText is the function for kernels that declare `fn epilogue`, taken from its
+// file once, not for every layer.
+var epilogueText = sync.OnceValues(func() (string, error) { return shaders.Alone("matmul_reduce", "epilogue") })
+
+// fuse puts the epilogue into such a kernel.
 func (e epilogue) fuse(spec *shaders.Spec) error {
-	text, err := shaders.Alone("matmul_reduce", "epilogue")
+	text, err := epilogueText()
 	if err != nil {
 		return err
 	}

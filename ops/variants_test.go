@@ -224,7 +224,7 @@ func restsAtZero(t *testing.T, d *gpu.Device, k *gpu.Kernel) {
 }
 
 // On software adapters a layer without an activation runs the kernel of the usual
-// one, so that there is one to compile; on GPUs, which compute it in vain, its own.
+// one, so that there is one to compile; on GPUs, where that would be computed in vain, its own.
 func TestUsualActivation(t *testing.T) {
 	for class, kernels := range map[gpu.Class]int{gpu.ClassCPU: 1, gpu.ClassNVIDIA: 2} {
 		d, err := open(gpu.Options{Class: class})

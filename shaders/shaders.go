@@ -68,33 +68,22 @@ func Func(file, name string) (string, error) { return FuncAs(file, name, name) }
 
 // FuncAs is Func with the function itself renamed to as; the functions that
 // it calls keep their names.
-func FuncAs(file, name, as string) (string, error) {
+func FuncAs(file, name, as string) (string, error) { return take(file, name, as, true) }
+
+// Alone is Func without the functions that it calls, for a kernel that declares
+// those itself.
+func Alone(file, name string) (string, error) { return take(file, name, name, false) }
+
+func take(file, name, as string, called bool) (string, error) {
 	text, err := read(file)
 	if err != nil {
 		return "", err
 	}
-	text, err = takeFunc(text, name, as)
+	text, err = takeFunc(text, name, as, called)
 	if err != nil {
 		return "", fmt.Errorf("shader %s: %w", file, err)
 	}
 	return text, nil
-}
-
-// Alone is Func without the functions that it calls, for a kernel that declares
-// those itself.
-func Alone(file, name string) (string, error) {
-	text, err := read(file)
-	if err != nil {
-		return "", err
-	}
-	bodies, err := functions(text)
-	if err != nil {
-		return "", fmt.Errorf("shader %s: %w", file, err)
-	}
-	if _, ok := bodies[name]; !ok {
-		return "", fmt.Errorf("shader %s: %w", file, undeclared(name, bodies))
-	}
-	return bodies[name], nil
 }
 
 func read(name string) (string, error) {
@@ -178,43 +167,31 @@ func only(text string, pattern *regexp.Regexp, what string) ([]int, error) {
 	return at[0], nil
 }
 
-// functions returns the text of each function of text, by name.
-func functions(text string) (map[string]string, error) {
+// takeFunc returns function name of text under the name as, and after it, if called
+// says so, the functions of text that it calls, directly or not.
+func takeFunc(text, name, as string, called bool) (string, error) {
 	bodies := map[string]string{}
 	for _, at := range funcPattern.FindAllStringSubmatchIndex(text, -1) {
-		called := text[at[2]:at[3]]
-		if _, twice := bodies[called]; twice {
-			return nil, fmt.Errorf("fn %s is declared twice: want exactly once", called)
+		declared := text[at[2]:at[3]]
+		if _, twice := bodies[declared]; twice {
+			return "", fmt.Errorf("fn %s is declared twice: want exactly once", declared)
 		}
 		end := strings.Index(text[at[0]:], "\n}")
 		if line, _, _ := strings.Cut(text[at[0]:], "\n"); strings.HasSuffix(strings.TrimSpace(line), "}") {
 			end = len(line)
 		} else if end < 0 {
-			return nil, fmt.Errorf("fn %s has no closing brace at the start of a line", called)
+			return "", fmt.Errorf("fn %s has no closing brace at the start of a line", declared)
 		} else {
 			end += len("\n}")
 		}
-		bodies[called] = text[at[0] : at[0]+end]
-	}
-	return bodies, nil
-}
-
-func undeclared(name string, bodies map[string]string) error {
-	return fmt.Errorf("fn %s is not declared (there are %s)", name, strings.Join(slices.Sorted(maps.Keys(bodies)), ", "))
-}
-
-// takeFunc returns function name of text under the name as, and after it the
-// functions of text that it calls, directly or not.
-func takeFunc(text, name, as string) (string, error) {
-	bodies, err := functions(text)
-	if err != nil {
-		return "", err
+		bodies[declared] = text[at[0] : at[0]+end]
 	}
 	if _, ok := bodies[name]; !ok {
-		return "", undeclared(name, bodies)
+		return "", fmt.Errorf("fn %s is not declared (there are %s)", name, strings.Join(slices.Sorted(maps.Keys(bodies)), ", "))
 	}
+
 	order := []string{name}
-	for i := 0; i < len(order); i++ { // grows while it is walked
+	for i := 0; called && i < len(order); i++ { // grows while it is walked
 		for _, word := range wordPattern.FindAllString(bodies[order[i]], -1) {
 			if _, ok := bodies[word]; ok && !slices.Contains(order, word) {
 				order = append(order, word)
@@ -222,8 +199,8 @@ func takeFunc(text, name, as string) (string, error) {
 		}
 	}
 	out := []string{strings.Replace(bodies[name], "fn "+name, "fn "+as, 1)}
-	for _, called := range order[1:] {
-		out = append(out, bodies[called])
+	for _, other := range order[1:] {
+		out = append(out, bodies[other])
 	}
 	return strings.Join(out, "\n\n") + "\n", nil
 }

@@ -83,20 +83,20 @@ func TestSpecialiseRefuses(t *testing.T) {
 }
 
 func TestTakeFunc(t *testing.T) {
-	got, err := takeFunc(sample, "two", "activate")
+	got, err := takeFunc(sample, "two", "activate", true)
 	require.NoError(t, err)
 	assert.Equal(t, "fn activate(a: f32) -> f32 {\n    return a + three(a);\n}\n\nfn three(a: f32) -> f32 { return a * 3.0; }\n", got)
 
-	_, err = takeFunc(sample, "four", "four")
+	_, err = takeFunc(sample, "four", "four", true)
 	assert.ErrorContains(t, err, "fn four is not declared")
-	_, err = takeFunc(sample+"fn two() {}\n", "two", "two")
+	_, err = takeFunc(sample+"fn two() {}\n", "two", "two", true)
 	assert.ErrorContains(t, err, "declared twice")
 }
 
 func TestAlone(t *testing.T) {
 	got, err := Alone("matmul_reduce", "epilogue")
 	require.NoError(t, err)
-	assert.True(t, strings.HasPrefix(got, "fn epilogue(") && strings.HasSuffix(got, "\n}"), got)
+	assert.True(t, strings.HasPrefix(got, "fn epilogue(") && strings.HasSuffix(got, "\n}\n"), got)
 	assert.NotContains(t, got, "fn activate")
 	_, err = Alone("matmul_reduce", "prologue")
 	assert.ErrorContains(t, err, "fn prologue is not declared (there are activate, epilogue, main, pack, unpack)")
