@@ -43,48 +43,16 @@ type Op struct {
 type Recorder struct {
 	dev       *Device
 	Precision DType // F16 or F32: how activations are stored
-	KeepTaps  bool  // make every tapped tensor an output
 
 	ops     []Op
 	inputs  []*Tensor
 	outputs []output
+	wants   Wants
+	offered []string
 	scope   []string
 	tries   map[string]bool // keys of operations of which all ways are recorded
 	err     error
 	kernels map[string]bool // that the operations run, by name
-}
-
-type output struct {
-	name   string
-	tensor *Tensor
-	nchw   bool // a picture [N, H, W, C], given to the host as [N, C, H, W]
-}
-
-// shape is what the host gets.
-func (o output) shape() []int {
-	if s := o.tensor.Shape; o.nchw {
-		return []int{s[0], s[3], s[1], s[2]}
-	}
-	return o.tensor.Shape
-}
-
-// decode reads what the host gets out of the tensor's memory.
-func (o output) decode(raw []byte) []float32 {
-	v := o.tensor.decode(raw)
-	if !o.nchw {
-		return v
-	}
-	s := o.tensor.Shape
-	n, pixels, channels := s[0], s[1]*s[2], s[3]
-	out := make([]float32, len(v))
-	for i := range n {
-		for p := range pixels {
-			for c := range channels {
-				out[(i*channels+c)*pixels+p] = v[(i*pixels+p)*channels+c]
-			}
-		}
-	}
-	return out
 }
 
 // Record starts a recording.
@@ -214,40 +182,6 @@ func (r *Recorder) check(x *Dispatch) error {
 		}
 	}
 	return nil
-}
-
-// Output names a tensor that every run reads back.
-func (r *Recorder) Output(name string, t *Tensor) {
-	if r.err == nil {
-		r.outputs = append(r.outputs, output{name: name, tensor: t})
-	}
-}
-
-// OutputNCHW is Output for pictures [N, H, W, C], which are read back as PyTorch
-// has them, [N, C, H, W].
-func (r *Recorder) OutputNCHW(name string, t *Tensor) {
-	if r.err != nil {
-		return
-	}
-	if len(t.Shape) != 4 {
-		r.Fail(fmt.Errorf("output %s: %s is no batch of pictures [N H W C]", name, t))
-		return
-	}
-	r.outputs = append(r.outputs, output{name: name, tensor: t, nchw: true})
-}
-
-// Tap names an intermediate for goldens and debugging; it costs nothing unless KeepTaps is set.
-func (r *Recorder) Tap(name string, t *Tensor) {
-	if r.KeepTaps {
-		r.Output(name, t)
-	}
-}
-
-// TapNCHW is Tap for pictures [N, H, W, C]; see OutputNCHW.
-func (r *Recorder) TapNCHW(name string, t *Tensor) {
-	if r.KeepTaps {
-		r.OutputNCHW(name, t)
-	}
 }
 
 // Dummy is a constant of [UniformWindow] bytes to bind where a kernel's optional buffer is not used.

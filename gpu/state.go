@@ -11,20 +11,33 @@ import (
 // carries from step to step. It holds zeros at first. Release frees it, after
 // the programs that use it are closed.
 func (d *Device) State(name string, typ DType, groups int, shape ...int) (*Tensor, error) {
+	t, err := d.ReserveState(name, typ, groups, shape...)
+	if err == nil {
+		err = t.Allocate()
+	}
+	return t, err
+}
+
+// ReserveState is State without its memory, which [Tensor.Allocate] takes: what a
+// recording needs to be planned.
+func (d *Device) ReserveState(name string, typ DType, groups int, shape ...int) (*Tensor, error) {
 	r := d.Record(typ)
 	t := r.New(name, groups, shape...)
-	if r.err != nil {
-		return nil, r.err
-	}
 	t.place, t.dev = inState, d
+	return t, r.err
+}
+
+// Allocate takes the memory of a reserved state.
+func (t *Tensor) Allocate() error {
+	d := t.dev
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.Fits(t.bytes); err != nil {
-		return nil, err
+		return fmt.Errorf("state %s: %w", t, err)
 	}
 	var err error
-	t.buf, err = d.newBuffer(name, t.bytes+UniformWindow, wgpu.BufferUsage_Storage|wgpu.BufferUsage_Uniform|wgpu.BufferUsage_CopySrc|wgpu.BufferUsage_CopyDst)
-	return t, err
+	t.buf, err = d.newBuffer(t.Name, t.bytes+UniformWindow, wgpu.BufferUsage_Storage|wgpu.BufferUsage_Uniform|wgpu.BufferUsage_CopySrc|wgpu.BufferUsage_CopyDst)
+	return err
 }
 
 // Read gives the values of a state, padding left out.

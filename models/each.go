@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"saccade/models/nn"
 	"saccade/picture"
 )
 
@@ -26,18 +27,18 @@ type Result struct {
 // order of the pictures. An error of a picture is reported and the others go
 // on; one of the network, of report or of ctx ends all.
 func (m *Model) Each(ctx context.Context, n, batch int, open func(i int) (*picture.Image, error), report func(Result) error) error {
-	return m.each(ctx, n, batch, false, m.loader(open), report)
+	return m.each(ctx, n, batching{size: batch}, m.loader(open), report)
 }
 
 // EachPixels is [Model.Each] for pictures as PyTorch has them, preprocessed:
 // [N, C, H, W].
 func (m *Model) EachPixels(ctx context.Context, pixels Array, batch int, report func(Result) error) error {
-	s, err := m.shapeOf(pixels)
+	s, err := m.imageShape(pixels)
 	if err != nil {
 		return err
 	}
 	one := s[1] * s[2] * s[3]
-	return m.each(ctx, s[0], batch, false, func(i int) (input, error) {
+	return m.each(ctx, s[0], batching{size: batch}, func(i int) (input, error) {
 		return input{pixels: pixels.Data[i*one : (i+1)*one], size: [3]int(s[1:])}, nil
 	}, report)
 }
@@ -48,15 +49,21 @@ type input struct {
 	size   [3]int // C, H, W
 }
 
+// batching says how images are put into batches.
+type batching struct {
+	size    int      // 0: the default for the images' size
+	whole   bool     // batches are filled up with copies
+	outputs []string // that are wanted; nil: the model's
+}
+
 // each is the pipeline behind Each: readers prepare inputs in order, up to a
-// bounded number ahead; a batcher gathers those of one size and runs them. whole
-// has every forward pass take a full batch.
-func (m *Model) each(ctx context.Context, n, batch int, whole bool, load func(i int) (input, error), report func(Result) error) error {
+// bounded number ahead; a batcher gathers those of one size and runs them.
+func (m *Model) each(ctx context.Context, n int, how batching, load func(i int) (input, error), report func(Result) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var readers sync.WaitGroup
 	defer readers.Wait()
 	defer cancel()
-	b := &batcher{m: m, ctx: ctx, batch: batch, whole: whole, report: report, waiting: map[[3]int][]int{}, inputs: map[int]input{}, done: map[int]Result{}}
+	b := &batcher{m: m, ctx: ctx, batching: how, report: report, waiting: map[[3]int][]int{}, inputs: map[int]input{}, done: map[int]Result{}}
 	for loaded := range readAhead(ctx, &readers, n, load) {
 		select {
 		case <-ctx.Done():
@@ -123,10 +130,9 @@ func readAhead(ctx context.Context, readers *sync.WaitGroup, n int, load func(i 
 // batcher gathers inputs of one size into batches, and puts the results back
 // into order.
 type batcher struct {
+	batching
 	m      *Model
 	ctx    context.Context
-	batch  int  // 0: the default for the size
-	whole  bool // batches are filled up with copies
 	report func(Result) error
 
 	count    int              // inputs so far
@@ -156,8 +162,8 @@ func (b *batcher) add(x loadedInput) error {
 
 // limit is the number of pictures of a size in one forward pass.
 func (b *batcher) limit(size [3]int) int {
-	if b.batch > 0 {
-		return b.batch
+	if b.batching.size > 0 {
+		return b.batching.size
 	}
 	return b.m.DefaultBatch(size[1], size[2])
 }
@@ -191,20 +197,19 @@ func (b *batcher) run(size [3]int) error {
 	delete(b.waiting, size)
 	n := b.limit(size)
 	if !b.whole {
-		n = b.m.padded(len(indices), size)
+		n = b.m.padded(len(indices), size, b.outputs)
 	}
 	one := size[0] * size[1] * size[2]
 	pixels := make([]float32, 0, n*one)
 	for k := range n {
 		pixels = append(pixels, b.inputs[indices[min(k, len(indices)-1)]].pixels...)
 	}
-	p, err := b.m.acquire(shape{n, size[0], size[1], size[2]}) // recorded before the clock starts
-	if err != nil {
+	in := nn.Images(Array{Shape: []int{n, size[0], size[1], size[2]}, Data: pixels})
+	if err := b.m.module.Ready(in, b.m.wants(b.outputs)); err != nil { // before the clock starts
 		return err
 	}
-	defer b.m.pictures.release(p)
 	began := time.Now()
-	out, err := b.m.Forward(b.ctx, Array{Shape: []int{n, size[0], size[1], size[2]}, Data: pixels})
+	out, err := b.m.Forward(b.ctx, in, b.outputs...)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -16,7 +15,7 @@ import (
 // every forward pass take a whole batch, the last filled up with copies: then a
 // vector does not depend on how many pictures there are, not by a bit.
 func (m *Model) EmbedPictures(ctx context.Context, n, batch int, whole bool, open func(i int) (*picture.Image, error), report func(i int, v []float32, err error) error) error {
-	return m.each(ctx, n, batch, whole, m.loader(open), func(r Result) error {
+	return m.each(ctx, n, batching{size: batch, whole: whole}, m.loader(open), func(r Result) error {
 		if r.Err != nil {
 			return report(r.Index, nil, r.Err)
 		}
@@ -49,9 +48,6 @@ const sampled = 4096
 // Fingerprint tells weights from others: a hash of the names and shapes of all
 // tensors and of the bytes at both ends of each.
 func (m *Model) Fingerprint() (string, error) {
-	if m.checkpoint == nil {
-		return "", errors.New("fingerprint: the model was not loaded from a checkpoint")
-	}
 	h := sha256.New()
 	names := m.checkpoint.Names()
 	slices.Sort(names)

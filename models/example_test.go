@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"saccade/golden"
 	"saccade/gpu"
 	"saccade/models"
 	"saccade/picture"
+	"saccade/zoo"
 )
 
 // What is in a picture, by the embedded vision transformer. A folder, a file or
@@ -21,7 +21,7 @@ func Example() {
 		return
 	}
 	defer dev.Close()
-	m, err := models.Load(ctx, dev, "vit", "", models.Options{})
+	m, err := models.Load(ctx, dev, "vit", "", models.Options{Embedded: zoo.ViT()})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -51,7 +51,7 @@ func ExampleModel_Each() {
 		return
 	}
 	defer dev.Close()
-	m, err := models.Load(ctx, dev, "vit", "", models.Options{})
+	m, err := models.Load(ctx, dev, "vit", "", models.Options{Embedded: zoo.ViT()})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -80,32 +80,6 @@ func ExampleModel_Each() {
 	// frog.png frog
 }
 
-// Whether this adapter computes what PyTorch computes.
-func ExampleVerifyGolden() {
-	dev, err := gpu.Open(gpu.Options{})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer dev.Close()
-	c, err := golden.Find("vit_classify")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	report, err := models.VerifyGolden(context.Background(), dev, c, gpu.F16)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	if first, diverges := report.First(); diverges {
-		fmt.Println("wrong from", first.Name)
-	} else {
-		fmt.Println("as PyTorch has it")
-	}
-	// Output: as PyTorch has it
-}
-
 // Every operation of a forward pass, recomputed on the CPU from the GPU's own
 // inputs: no golden is needed.
 func ExampleModel_Verify() {
@@ -116,13 +90,18 @@ func ExampleModel_Verify() {
 		return
 	}
 	defer dev.Close()
-	m, err := models.Load(ctx, dev, "vit", "", models.Options{Precision: gpu.F32})
+	m, err := models.Load(ctx, dev, "vit", "", models.Options{Precision: gpu.F32, Embedded: zoo.ViT()})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer m.Close()
-	checks, err := m.Verify(ctx, m.Noise(1, 1), true)
+	in, err := m.Noise(1, 1)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	checks, err := m.Verify(ctx, in, true)
 	if err != nil {
 		fmt.Println(err)
 		return

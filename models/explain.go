@@ -31,11 +31,11 @@ const (
 // AllMethods are the methods in the order in which they are shown.
 func AllMethods() []Method { return []Method{Rollout, Heads, CAM, Occlusion} }
 
-// Methods are those that the network has; it was loaded with Options.Explain.
+// Methods are those that the network has; it was loaded with [ExplainOutputs].
 func (m *Model) Methods() []Method {
 	has := map[Method]bool{
-		Rollout:   m.attentions && m.net != nil,
-		Heads:     m.attentions && m.net != nil,
+		Rollout:   slices.Contains(m.outputs, Attentions),
+		Heads:     slices.Contains(m.outputs, Attentions),
 		CAM:       m.meanHead() != nil,
 		Occlusion: m.classes > 0,
 	}
@@ -93,16 +93,15 @@ func (m *Model) FindClass(class string) (int, error) {
 
 // HasAttention says whether a model of that name has attention layers.
 func HasAttention(name string) (bool, error) {
-	f, err := familyOf(name)
-	return f.attention, err
+	f, err := FindFamily(name)
+	return f.Attention, err
 }
 
-// plain is the same network without attention probabilities among its outputs,
-// for many forward passes. It shares the weights; closing it frees its programs.
-func (m *Model) plain() *Model {
-	p := &Model{Name: m.Name, Source: m.Source, Precision: m.Precision, Labels: m.Labels, Processor: m.Processor,
-		dev: m.dev, b: m.b, net: m.net, mu: m.mu, classes: m.classes, shared: true}
-	p.pictures = programs[shape]{mu: m.mu, prepare: m.b.Prepare, record: p.record}
-	p.first, p.firstMemory = m.first, m.firstMemory
-	return p
+// ExplainOutputs are the outputs that the methods need of a model of that name, for
+// [Options.Outputs], as far as the network has them.
+func ExplainOutputs(name string) []string {
+	if has, err := HasAttention(name); err == nil && has {
+		return []string{Explanation, Attentions}
+	}
+	return []string{Explanation}
 }

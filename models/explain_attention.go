@@ -6,10 +6,6 @@ import (
 	"strings"
 )
 
-// pooling is a network that tells whether its head takes the patches' mean
-// although there is a class token.
-type pooling interface{ PoolsPatches() bool }
-
 // Rollout is how much of each patch of a picture of h×w pixels (after
 // preprocessing) reaches what the head takes, through all layers (Abnar and
 // Zuidema, 2020): the product over the layers of A/2 + I/2, where A is the mean
@@ -23,7 +19,7 @@ func (m *Model) Rollout(outputs map[string]Array, h, w int) (Map, error) {
 		return Map{}, err
 	}
 	if _, ok := outputs["attentions.0"]; !ok {
-		return Map{}, fmt.Errorf("attention rollout: there are probabilities of the last layer alone; load the model without Options.LastLayer")
+		return Map{}, fmt.Errorf("attention rollout: there are probabilities of the last layer alone; load the model with the output attentions")
 	}
 	at, err := m.patchMap(h, w)
 	if err != nil {
@@ -132,9 +128,8 @@ func attended(row []float64, a Array) []float64 {
 
 // ClassQuery says whether the maps of attention are the class token's.
 func (m *Model) ClassQuery() bool {
-	p, ok := m.net.(pooling)
-	_, _, prefix, patches := m.PatchGrid(m.net.Smallest())
-	return patches && prefix > 0 && !(ok && p.PoolsPatches())
+	i := m.images.Image
+	return i.Patch[0] > 0 && i.Prefix > 0 && !i.PoolsPatches
 }
 
 // queries are the weights of T tokens in what the head takes.
@@ -162,13 +157,17 @@ func (m *Model) patchMap(h, w int) (patches, error) {
 	if !ok {
 		return patches{}, fmt.Errorf("patches of %s: %w", m.Name, ErrNoMap)
 	}
-	patchH, patchW := m.net.Smallest()
-	return patches{Map{Rows: rows, Columns: columns, Height: float64(rows*patchH) / float64(h), Width: float64(columns*patchW) / float64(w),
+	patch := m.images.Image.Patch
+	return patches{Map{Rows: rows, Columns: columns, Height: float64(rows*patch[0]) / float64(h), Width: float64(columns*patch[1]) / float64(w),
 		Values: make([]float32, rows*columns)}, prefix}, nil
 }
 
-// layers are the attention probabilities in the order of the layers.
+// layers are the attention probabilities in the order of the layers, or those of
+// the last alone.
 func (m *Model) layers(outputs map[string]Array) ([]Array, error) {
+	if a, ok := outputs[LastAttention]; ok {
+		return []Array{a}, nil
+	}
 	found := map[int]Array{}
 	var order []int
 	for name, a := range outputs {

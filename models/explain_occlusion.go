@@ -18,7 +18,7 @@ const occlusionMost = 4 * occlusionCells
 // mean drop over the four windows that hide it; negative where hiding helps.
 // batch is as in [Model.Each]; report hears of forward passes done, or is nil.
 func (m *Model) Occlude(ctx context.Context, pixels Array, class, batch int, report func(done, total int)) (Map, error) {
-	s, err := m.shapeOf(pixels)
+	s, err := m.imageShape(pixels)
 	switch {
 	case err != nil:
 		return Map{}, err
@@ -29,10 +29,8 @@ func (m *Model) Occlude(ctx context.Context, pixels Array, class, batch int, rep
 	}
 	o := newOccluder(pixels)
 	total := 1 + o.windows()
-	plain := m.plain()
-	defer plain.Close()
 	scores := make([]float64, 0, total) // the picture's own first
-	err = plain.each(ctx, total, batch, false, func(i int) (input, error) {
+	err = m.each(ctx, total, batching{size: batch, outputs: []string{"logits"}}, func(i int) (input, error) {
 		return input{pixels: o.hidden(i - 1), size: [3]int(s[1:])}, nil
 	}, func(r Result) error {
 		if r.Err != nil {

@@ -12,6 +12,8 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/models/nn"
+	"saccade/zoo"
 )
 
 // explained loads a golden's model with all that explaining takes, and runs it on
@@ -20,13 +22,13 @@ func explained(t *testing.T, d *gpu.Device, c golden.Case) (m *Model, pixels Arr
 	t.Helper()
 	g, err := golden.Load(c)
 	require.NoError(t, err)
-	m, err = loadGolden(context.Background(), d, g, Options{Precision: gpu.F32, Explain: true})
+	m, err = openGolden(d, g, c.Architecture, "", Options{Precision: gpu.F32, Outputs: ExplainOutputs(c.Model)})
 	require.NoError(t, err)
 	t.Cleanup(m.Close)
 	all := g.Tensors["pixel_values"]
 	one := len(all.Data) / all.Shape[0]
 	pixels = Array{Shape: append([]int{1}, all.Shape[1:]...), Data: all.Data[:one]}
-	outputs, err = m.Forward(context.Background(), pixels)
+	outputs, err = m.Forward(context.Background(), nn.Images(pixels))
 	require.NoError(t, err)
 	return m, pixels, outputs
 }
@@ -132,13 +134,17 @@ func TestLastLayer(t *testing.T) {
 	ctx := context.Background()
 	var heads [2][]Map
 	for i, last := range []bool{false, true} {
-		m, err := Load(ctx, d, "vit", "", Options{Precision: gpu.F32, Attentions: true, LastLayer: last})
+		asked := Attentions
+		if last {
+			asked = LastAttention
+		}
+		m, err := Load(ctx, d, "vit", "", Options{Precision: gpu.F32, Outputs: []string{asked}, Embedded: zoo.ViT()})
 		require.NoError(t, err)
-		pixels := *m.Noise(1, 5).Pixels
+		pixels := noisePixels(t, m, 5)
 		h, w := pixels.Shape[2], pixels.Shape[3]
-		outputs, err := m.Forward(ctx, pixels)
+		outputs, err := m.Forward(ctx, nn.Images(pixels))
 		require.NoError(t, err)
-		assert.Equal(t, last, count(outputs) == 1)
+		assert.Equal(t, last, count(outputs) == 0)
 		heads[i], err = m.Heads(outputs, h, w)
 		require.NoError(t, err)
 		_, err = m.Rollout(outputs, h, w)
@@ -214,10 +220,10 @@ func multiplyRow(row, b []float64, n int) []float64 {
 func TestOcclusion(t *testing.T) {
 	d := openDevice(t)
 	ctx := context.Background()
-	m, err := Load(ctx, d, "resnet", "", Options{Precision: gpu.F32, Explain: true})
+	m, err := Load(ctx, d, "resnet", "", Options{Precision: gpu.F32, Outputs: ExplainOutputs("resnet"), Embedded: zoo.ResNet()})
 	require.NoError(t, err)
 	defer m.Close()
-	pixels := *m.Noise(1, 3).Pixels
+	pixels := noisePixels(t, m, 3)
 	h, w := pixels.Shape[2], pixels.Shape[3]
 	calls, last := 0, 0
 	at, err := m.Occlude(ctx, pixels, 4, 0, func(done, total int) { calls, last = calls+1, total })
@@ -238,7 +244,7 @@ func TestOcclusion(t *testing.T) {
 				}
 			}
 		}
-		out, err := m.Forward(ctx, in)
+		out, err := m.Forward(ctx, nn.Images(in))
 		require.NoError(t, err)
 		return m.score(out["logits"].Data, 4)
 	}
@@ -289,10 +295,10 @@ func TestFindClass(t *testing.T) {
 
 func TestCost(t *testing.T) {
 	d := openDevice(t)
-	m, err := Load(context.Background(), d, "vit", "", Options{Explain: true})
+	m, err := Load(context.Background(), d, "vit", "", Options{Outputs: ExplainOutputs("vit"), Embedded: zoo.ViT()})
 	require.NoError(t, err)
 	defer m.Close()
-	pixels := *m.Noise(1, 1).Pixels
+	pixels := noisePixels(t, m, 1)
 	cost, err := m.Cost(pixels.Shape[2], pixels.Shape[3])
 	require.NoError(t, err)
 	var all int64

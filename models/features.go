@@ -12,33 +12,11 @@ import (
 // the vector of outputs without any, are asked for.
 var ErrNoFeatures = errors.New("the network has no features to show")
 
-// featured is a network that can give the features that its head takes as an
-// output beside logits.
-type featured interface{ ShowFeatures() }
-
-// attending is a network that can give the attention probabilities of its last
-// layer alone.
-type attending interface{ ShowLastAttention() }
-
-// patched is a network that cuts its pictures into patches.
-type patched interface {
-	// PatchGrid is the patches in a column and in a row of a picture of h×w
-	// pixels, and the tokens before them.
-	PatchGrid(h, w int) (rows, columns, prefix int)
-}
-
-// averaged is a network that can have a head over the mean of its features.
-type averaged interface {
-	// MeanHead is the layer whose input is the mean over the pixels of features,
-	// or nil.
-	MeanHead() *ops.Linear
-}
-
 // Features gives the outputs that a picture's features are taken from:
 // "last_hidden_state" [N, T, D] of a network with tokens, "features" [N, C, H, W]
 // of a convolutional classifier with a head over their mean, else
-// last_hidden_state [N, C, H, W]. A classifier gives them if Options.Features
-// asked for them.
+// last_hidden_state [N, C, H, W]. A classifier gives them if Options.Outputs has
+// [Features].
 func (m *Model) Features(outputs map[string]Array) (Array, error) {
 	for _, name := range []string{"last_hidden_state", "features"} {
 		if a, ok := outputs[name]; ok {
@@ -48,27 +26,16 @@ func (m *Model) Features(outputs map[string]Array) (Array, error) {
 	return Array{}, fmt.Errorf("features of %s: %w", m.Name, ErrNoFeatures)
 }
 
-// showFeatures has the network give its features too.
-func (m *Model) showFeatures() error {
-	f, ok := m.net.(featured)
-	if !ok {
-		return fmt.Errorf("features of %s: %w", m.Name, ErrNoFeatures)
-	}
-	f.ShowFeatures()
-	return nil
-}
-
 // PatchGrid is the patches in a column and in a row that the network cuts a
 // picture of h×w pixels (after preprocessing) into; prefix is the tokens before
 // them (class, distillation, registers). ok is false for a network without
 // patches.
 func (m *Model) PatchGrid(h, w int) (rows, columns, prefix int, ok bool) {
-	p, ok := m.net.(patched)
-	if !ok {
+	if m.images == nil || m.images.Image.Patch[0] == 0 {
 		return 0, 0, 0, false
 	}
-	rows, columns, prefix = p.PatchGrid(h, w)
-	return rows, columns, prefix, true
+	patch := m.images.Image.Patch
+	return h / patch[0], w / patch[1], m.images.Image.Prefix, true
 }
 
 // HeadWeights is the classifier's weight [classes, width], for class activation
@@ -94,11 +61,10 @@ func (m *Model) HeadBias() []float32 {
 }
 
 func (m *Model) meanHead() *ops.Linear {
-	a, ok := m.net.(averaged)
-	if !ok {
+	if m.images == nil {
 		return nil
 	}
-	return a.MeanHead()
+	return m.images.Image.MeanHead
 }
 
 // Embedding is the vector of unit length that stands for one picture, of its

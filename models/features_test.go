@@ -8,21 +8,19 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/models/nn"
 )
 
 // goldenOutputs runs a golden's pictures, or the first of them alone.
 func goldenOutputs(t *testing.T, m *Model, name string, first bool) (*golden.Golden, map[string]Array) {
 	t.Helper()
-	c, err := golden.Find(name)
-	require.NoError(t, err)
-	g, err := golden.Load(c)
-	require.NoError(t, err)
+	g := findGolden(t, name)
 	x := g.Tensors["pixel_values"]
 	in := Array{Shape: x.Shape, Data: x.Data}
 	if first {
 		in = Array{Shape: append([]int{1}, x.Shape[1:]...), Data: x.Data[:len(x.Data)/x.Shape[0]]}
 	}
-	out, err := m.Forward(t.Context(), in)
+	out, err := m.Forward(t.Context(), nn.Images(in))
 	require.NoError(t, err)
 	return g, out
 }
@@ -30,7 +28,7 @@ func goldenOutputs(t *testing.T, m *Model, name string, first bool) (*golden.Gol
 // A classifier's features are PyTorch's normalised tokens.
 func TestFeaturesOfTransformers(t *testing.T) {
 	for _, name := range []string{"vit_classify", "deit_distilled", "dinov2_registers_classify", "vit_timm"} {
-		m := goldenModel(t, name, Options{Features: true, Precision: gpu.F32})
+		m := goldenModel(t, name, Options{Outputs: []string{Features}, Precision: gpu.F32})
 		g, out := goldenOutputs(t, m, name, false)
 		require.Contains(t, out, "logits")
 		features, err := m.Features(out)
@@ -47,7 +45,7 @@ func TestFeaturesOfTransformers(t *testing.T) {
 // its features.
 func TestFeaturesOfConvolutions(t *testing.T) {
 	for _, name := range []string{"resnet_basic", "resnet_transformers_bottleneck", "resnet_cifar", "efficientnet_transformers", "efficientnet_timm"} {
-		m := goldenModel(t, name, Options{Features: true, Precision: gpu.F32})
+		m := goldenModel(t, name, Options{Outputs: []string{Features}, Precision: gpu.F32})
 		_, out := goldenOutputs(t, m, name, true)
 		w, classes, width, ok := m.HeadWeights()
 		require.True(t, ok, name)
@@ -74,11 +72,7 @@ func TestFeaturesOfConvolutions(t *testing.T) {
 func TestNoFeatures(t *testing.T) {
 	d := openDevice(t)
 	for _, name := range []string{"vgg", "alexnet"} {
-		c, err := golden.Find(name)
-		require.NoError(t, err)
-		g, err := golden.Load(c)
-		require.NoError(t, err)
-		_, err = loadGolden(t.Context(), d, g, Options{Features: true})
+		_, err := openGolden(d, findGolden(t, name), name, "", Options{Outputs: []string{Features}})
 		require.ErrorIs(t, err, ErrNoFeatures)
 	}
 	m := goldenModel(t, "vgg", Options{})
@@ -96,7 +90,7 @@ func TestPatchGrid(t *testing.T) {
 	for name, want := range map[string][3]int{
 		"vit_classify": {5, 7, 1}, "deit_distilled": {3, 5, 2}, "dino": {7, 4, 1}, "dinov2": {3, 6, 1}, "dinov2_registers": {4, 3, 4}, "dinov2_timm": {3, 6, 5},
 	} {
-		m := goldenModel(t, name, Options{Features: true})
+		m := goldenModel(t, name, Options{Outputs: []string{Features}})
 		g, out := goldenOutputs(t, m, name, true)
 		x := g.Tensors["pixel_values"].Shape
 		rows, columns, prefix, ok := m.PatchGrid(x[2], x[3])

@@ -21,10 +21,11 @@ func TestNothingLeaksOfForwards(t *testing.T) {
 	m, err := Load(ctx, d, "vit", goldenFolder(t, "vit_classify"), Options{Precision: gpu.F16})
 	require.NoError(t, err)
 	defer m.Close()
-	in := m.Noise(1, 1)
+	in, err := m.Noise(1, 1)
+	require.NoError(t, err)
 	forward := func(n int) {
 		for range n {
-			_, err := m.ForwardInputs(ctx, in)
+			_, err := m.Forward(ctx, in)
 			require.NoError(t, err)
 		}
 	}
@@ -39,7 +40,7 @@ func TestNothingLeaksOfForwards(t *testing.T) {
 	assert.Equal(t, before.BufferBytes, after.BufferBytes)
 	assert.Equal(t, before.Pipelines, after.Pipelines)
 	assert.Equal(t, passes, after.Readbacks-before.Readbacks)
-	assert.Equal(t, int64(passes*4*len(in.Pixels.Data)), after.UploadBytes-before.UploadBytes, "more than the inputs was uploaded; the weights have %d bytes", weights)
+	assert.Equal(t, int64(passes*4*len(in["pixel_values"].Data)), after.UploadBytes-before.UploadBytes, "more than the inputs was uploaded; the weights have %d bytes", weights)
 	t.Logf("resident before %s, after %s", gpu.MiB(began), gpu.MiB(ended))
 	// Seen: 0.3 MiB up or down. 4 KiB lost in each pass would be this much.
 	assert.Less(t, ended-began, int64(4<<20), "resident memory grows")

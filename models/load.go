@@ -9,73 +9,104 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"saccade/gpu"
 	"saccade/models/diffusion/checkpoint"
-	"saccade/ops"
+	"saccade/models/nn"
 	"saccade/picture"
 	"saccade/tokenizer"
 	"saccade/weights"
 )
 
 // Options say how a model is loaded.
-type Options struct {
-	Precision  gpu.DType // of weights and activations: gpu.F16, the default, or gpu.F32
-	Attentions bool      // compute the attention probabilities too
-	LastLayer  bool      // of the attention probabilities those of the last layer alone
-	Features   bool      // give the features that a classifier's head takes too; see Model.Features
-	Embeddings bool      // give what Model.Embedding takes, which a classifier has to be asked for
-	Explain    bool      // give what the methods of Model.Methods take, as far as the network has it
-	Hub        *weights.Hub
-	Override   picture.Override // of the preprocessing
-	Labels     []string         // in place of the checkpoint's
+type Options = nn.Options
 
-	taps bool // make the intermediates outputs too
-}
+// Array is a dense tensor of float32 in PyTorch's layout.
+type Array = nn.Array
 
-// ErrNoEmbedded is wrapped when a family has no weights inside the program.
-var ErrNoEmbedded = errors.New("no embedded weights")
+// The outputs that [Options.Outputs] takes beside the names that a network's class
+// has for them.
+const (
+	Attentions    = "attentions"     // the attention probabilities of every layer, attentions.i
+	LastAttention = "last_attention" // those of the last layer alone
+	Features      = "features"       // what a classifier's head takes: see [Model.Features]
+	Embedding     = "embedding"      // what [Model.Embedding] takes
+	Explanation   = "explanation"    // features, where the network has some
+)
 
 // ErrNoAttention is wrapped when the attention probabilities of a network
 // without attention are asked for.
 var ErrNoAttention = errors.New("the network has no attention layers")
 
 // Load opens a model by the name of its family or architecture. src is a
-// folder, a file or a hub id; "" means the family's embedded weights.
+// folder, a file or a hub id; "" means the family's among Options.Embedded.
 func Load(ctx context.Context, dev *gpu.Device, name, src string, o Options) (*Model, error) {
 	began := time.Now()
-	f, err := familyOf(name)
+	f, err := FindFamily(name)
 	if err != nil {
 		return nil, err
 	}
-	if f.Pipeline {
-		return nil, fmt.Errorf("%s is a pipeline of several networks, which package diffusion opens", name)
-	}
-	if o.Attentions && !f.attention {
+	if attends := func(n string) bool { return n == Attentions || n == LastAttention }; !f.Attention && slices.ContainsFunc(o.Outputs, attends) {
 		return nil, fmt.Errorf("attention probabilities of %s: %w; ask for none", name, ErrNoAttention)
 	}
-	files, err := find(ctx, f, name, src, o.Hub)
+	if o.Hub == nil {
+		o.Hub = weights.HubFromEnv()
+	}
+	if src == "" && (f.Embedded == "" || name != f.Name || o.Embedded == nil) {
+		return nil, fmt.Errorf("model %s: %w; give -weights, %s", name, nn.ErrNoEmbedded, f.Weights)
+	}
+	m, err := load(ctx, dev, f, name, src, o)
 	if err != nil {
 		return nil, err
 	}
-	m, err := newModel(dev, f, name, files, files.checkpoint, o)
-	if err != nil {
-		files.checkpoint.Close()
-		return nil, fmt.Errorf("loading %s from %s: %w", name, files.name, err)
-	}
-	m.checkpoint = files.checkpoint
 	m.LoadTime = time.Since(began)
 	return m, nil
 }
+
+func load(ctx context.Context, dev *gpu.Device, f nn.Family, name, src string, o Options) (*Model, error) {
+	if f.Open != nil {
+		p, err := f.Open(ctx, dev, src, o)
+		if err != nil {
+			return nil, err
+		}
+		return &Model{Name: name, Source: p.Source(), Precision: o.Precision, Pipeline: p, dev: dev}, nil
+	}
+	in, err := find(ctx, f, src, o)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newModel(dev, f, name, in, o)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("loading %s from %s: %w", name, in.name, err), in.tensors.Close())
+	}
+	return m, nil
+}
+
+// New makes a model of a checkpoint whose tensors and config.json are at hand, and
+// which the caller closes after the model. source names it in messages.
+func New(dev *gpu.Device, family string, in nn.Checkpoint, source string, o Options) (*Model, error) {
+	f, err := FindFamily(family)
+	if err != nil {
+		return nil, err
+	}
+	return newModel(dev, f, in.Name, &files{name: source, config: in.Config, tensors: unclosed{in.Tensors}}, o)
+}
+
+// unclosed is a checkpoint that somebody else closes.
+type unclosed struct{ weights.Source }
+
+// Close implements io.Closer.
+func (unclosed) Close() error { return nil }
 
 // files are the parts of a checkpoint.
 type files struct {
 	name         string // for messages
 	file         string // the checkpoint's base name, "" if there is none of its own
-	checkpoint   tensors
+	tensors      tensors
 	fsys         fs.FS  // of the configurations, or nil
 	config       []byte // nil if there is none
 	preprocessor []byte
@@ -88,20 +119,14 @@ type tensors interface {
 }
 
 // find opens the embedded weights, a file, a folder or a hub repository.
-func find(ctx context.Context, f Family, name, src string, hub *weights.Hub) (*files, error) {
+func find(ctx context.Context, f nn.Family, src string, o Options) (*files, error) {
 	if src == "" {
-		if f.embedded == nil || name != f.Name {
-			return nil, fmt.Errorf("model %s: %w; give -weights, %s", name, ErrNoEmbedded, f.Weights)
-		}
-		return fromFS(f.embedded, "zoo/"+f.Name)
+		return embedded(f, o.Embedded)
 	}
-	if hub == nil {
-		hub = weights.HubFromEnv()
+	if f.Part && checkpoint.Whole(ctx, src, o.Hub) {
+		return ofPipeline(ctx, f.Name, src, o.Hub)
 	}
-	if f.part && checkpoint.Whole(ctx, src, hub) {
-		return f.ofPipeline(ctx, src, hub)
-	}
-	path, err := weights.Resolve(ctx, src, hub, f.files()...)
+	path, err := weights.Resolve(ctx, src, o.Hub, filesOf(f)...)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +134,7 @@ func find(ctx context.Context, f Family, name, src string, hub *weights.Hub) (*f
 	if err != nil {
 		return nil, err
 	}
-	found := &files{name: src, file: filepath.Base(c.Path()), checkpoint: c}
+	found := &files{name: src, file: filepath.Base(c.Path()), tensors: c}
 	folder := path
 	if info, err := os.Stat(path); err == nil && !info.IsDir() {
 		folder = filepath.Dir(path)
@@ -117,31 +142,44 @@ func find(ctx context.Context, f Family, name, src string, hub *weights.Hub) (*f
 	return found.read(os.DirFS(folder))
 }
 
-// ofPipeline opens the part of a whole diffusion pipeline that the family is.
-func (f Family) ofPipeline(ctx context.Context, src string, hub *weights.Hub) (*files, error) {
-	p, err := checkpoint.Open(ctx, src, hub, checkpoint.Options{Parts: []string{f.Name}})
+// filesOf are what to fetch of a hub repository; nil means a network's of images.
+func filesOf(f nn.Family) []string {
+	if !f.Texts {
+		return nil
+	}
+	return append(slices.Clone(weights.ModelFiles), "spiece.model?", "tokenizer.json?", "tokenizer_config.json?", "vocab.json?", "merges.txt?")
+}
+
+// embedded opens the weights that come with the program.
+func embedded(f nn.Family, all fs.FS) (*files, error) {
+	fsys, err := fs.Sub(all, f.Embedded)
 	if err != nil {
 		return nil, err
 	}
-	part, err := p.Part(f.Name)
-	if err != nil {
-		return nil, errors.Join(err, p.Close())
-	}
-	return &files{name: src, checkpoint: ofPipeline{part.Source, p}, config: part.Config}, nil
-}
-
-// ofPipeline is a part's tensors and the pipeline that holds them.
-type ofPipeline struct {
-	weights.Source
-	io.Closer
-}
-
-func fromFS(fsys fs.FS, name string) (*files, error) {
 	c, err := weights.OpenFS(fsys, "model.safetensors")
 	if err != nil {
 		return nil, err
 	}
-	return (&files{name: name, checkpoint: c}).read(fsys)
+	return (&files{name: "zoo/" + f.Embedded, tensors: c}).read(fsys)
+}
+
+// ofPipeline opens a part of a whole diffusion pipeline.
+func ofPipeline(ctx context.Context, name, src string, hub *weights.Hub) (*files, error) {
+	p, err := checkpoint.Open(ctx, src, hub, checkpoint.Options{Parts: []string{name}})
+	if err != nil {
+		return nil, err
+	}
+	part, err := p.Part(name)
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return &files{name: src, tensors: partOf{part.Source, p}, config: part.Config}, nil
+}
+
+// partOf is a part's tensors and the pipeline that holds them.
+type partOf struct {
+	weights.Source
+	io.Closer
 }
 
 // read takes the configurations beside the checkpoint, which it closes on an error.
@@ -152,8 +190,7 @@ func (f *files) read(fsys fs.FS) (*files, error) {
 		f.preprocessor, err = optional(fsys, "preprocessor_config.json")
 	}
 	if err != nil {
-		f.checkpoint.Close()
-		return nil, err
+		return nil, errors.Join(err, f.tensors.Close())
 	}
 	return f, nil
 }
@@ -179,94 +216,95 @@ func optional(fsys fs.FS, name string) ([]byte, error) {
 	return data, err
 }
 
-// newModel makes the network of a checkpoint and brings it to the device.
-func newModel(dev *gpu.Device, f Family, name string, in *files, src weights.Source, o Options) (*Model, error) {
-	o.Attentions = o.Attentions || o.Explain && f.attention
-	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, dev: dev, attentions: o.Attentions, taps: o.taps, mu: &sync.Mutex{},
-		b: ops.NewBuilder(dev, o.Precision)}
-	m.pictures = programs[shape]{mu: m.mu, prepare: m.b.Prepare, record: m.record}
-	m.texts = programs[textShape]{mu: m.mu, prepare: m.b.Prepare, record: m.recordText}
-	m.parts = programs[partShape]{mu: m.mu, prepare: m.b.Prepare, record: m.recordPart}
+// newModel describes the module of a checkpoint and brings it to the device: the
+// driver compiles the first program of its first network while weights are uploaded.
+func newModel(dev *gpu.Device, f nn.Family, name string, in *files, o Options) (*Model, error) {
+	d, err := f.Describe(nn.Checkpoint{Name: name, Tensors: in.tensors, Config: in.config})
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, dev: dev, checkpoint: in.tensors,
+		module: nn.NewModule(dev, name, o.Precision, d)}
 	m.tokenize = sync.OnceValues(in.tokenizer)
-	if err := m.open(f, in, src, o); err != nil {
-		m.Close()
+	if m.Labels == nil {
+		m.Labels = d.Labels
+	}
+	if o.Tiled {
+		if d.Tiled == nil {
+			return nil, errors.New("it is no autoencoder, which alone works in tiles")
+		}
+		m.tiled = d.Tiled
+	}
+	if err := m.open(in, d, o); err != nil {
+		m.module.Drop()
 		return nil, err
 	}
 	return m, nil
 }
 
-// open starts the driver's compilation, and uploads the weights meanwhile.
-func (m *Model) open(f Family, in *files, src weights.Source, o Options) error {
-	got, err := f.open(m.b, src, in.config, m.Name)
+// open makes the layers and brings them to the device.
+func (m *Model) open(in *files, d *nn.Description, o Options) error {
+	l, err := m.module.Layers()
 	if err != nil {
 		return err
 	}
-	m.net, m.text, m.pairing, m.part = got.net, got.text, got.pairing, got.part
-	if _, ok := m.net.(featured); o.Explain && ok {
-		o.Features = true
-	}
-	if n, ok := m.net.(attending); o.LastLayer && ok {
-		n.ShowLastAttention()
-	}
-	if o.Features || o.Embeddings && m.pairing == nil {
-		if err := m.showFeatures(); err != nil {
-			return err
+	m.pairing = l.Pairing
+	for _, n := range l.Networks {
+		if n.Image != nil {
+			m.images = n
+		}
+		if n.Text != nil {
+			m.texts = n
 		}
 	}
-	if m.Labels == nil {
-		m.Labels = got.labels
-	}
-	if err := m.b.Bind(got.bound(), got.src); err != nil {
+	if err := m.ask(o.Outputs); err != nil {
 		return err
 	}
-	name := m.Name
-	if got.architecture != "" {
-		name = got.architecture
+	first, sizes := l.Networks[0], map[string]int{}
+	if m.images != nil {
+		name, usual := m.Name, m.images.Usual
+		if d.Architecture != "" {
+			name = d.Architecture
+		}
+		if m.Processor, err = processorFor(in, d.Processor, name, usual["H"], usual["W"]); err != nil {
+			return err
+		}
+		if err := m.Processor.Override(o.Override); err != nil {
+			return err
+		}
+		if h, w, ok := m.Processor.FixedSize(); ok {
+			sizes["H"], sizes["W"] = h, w
+		}
 	}
-	switch {
-	case m.part != nil:
-		return m.uploadPart()
-	case m.net == nil:
-		return m.uploadText()
-	}
-	c, h, w := m.net.Input()
-	if m.Processor, err = processorFor(in, got.processor, name, h, w); err != nil {
-		return err
-	}
-	if err := m.Processor.Override(o.Override); err != nil {
-		return err
-	}
-	return m.upload(c)
+	return m.ready(first.Example(1, sizes, 1))
 }
 
-// upload warms the pipelines of a batch of one picture while weights are packed.
-func (m *Model) upload(channels int) error {
-	h, w, ok := m.Processor.FixedSize()
-	if !ok {
-		_, h, w = m.net.Input()
-	}
-	began := time.Now()
-	r := m.record(shape{1, channels, h, w})
-	p, err := m.b.Program(r)
-	if err != nil {
+// ready brings the module to the device with the program of an example, and keeps
+// what that tells.
+func (m *Model) ready(example map[string]Array) error {
+	if err := m.module.Ready(example, m.wants(nil)); err != nil {
 		return err
 	}
-	m.dev.Wait()
-	m.CompileTime = time.Since(began)
-	m.keepFirst(shape{1, channels, h, w}, p)
+	m.CompileTime = m.module.CompileTime
+	var err error
+	var shapes map[string][]int
+	if _, shapes, err = m.module.Outputs(example, m.wants(nil)); err != nil {
+		return err
+	}
+	m.example = example
+	if m.images == nil {
+		return nil
+	}
+	if m.one, err = m.module.Plan(example, m.wants(nil)); err != nil {
+		return err
+	}
+	if logits := shapes["logits"]; len(logits) == 2 {
+		m.classes = logits[1]
+	}
 	if m.Labels != nil && m.classes > 0 && len(m.Labels) != m.classes {
 		return fmt.Errorf("there are %d labels and the network has %d classes", len(m.Labels), m.classes)
 	}
 	return nil
-}
-
-// keepFirst keeps the program of a batch of one, and what it tells of others.
-func (m *Model) keepFirst(s shape, p *gpu.Program) {
-	m.pictures.keep(s, p)
-	m.first, m.firstMemory = s, p.Memory()
-	if logits := p.OutputShape("logits"); len(logits) == 2 {
-		m.classes = logits[1]
-	}
 }
 
 // processorFor is the preprocessing that the checkpoint states, or else the

@@ -2,217 +2,222 @@ package models
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"sync"
+	"maps"
+	"slices"
 	"time"
 
 	"saccade/gpu"
-	"saccade/ops"
+	"saccade/models/nn"
 	"saccade/picture"
 	"saccade/tokenizer"
 )
 
-// Model is a loaded network.
+// Model is a loaded network, or a pipeline of several.
 type Model struct {
 	Name      string // as it was asked for
 	Source    string // folder, file, hub id or the embedded zoo
 	Precision gpu.DType
 	Labels    []string // by class, or nil
 	Processor *picture.Processor
+	// Pipeline is the steps of a family that is one, such as *diffusion.Pipeline. The
+	// methods of Model but Close are for the other families, whose is nil.
+	Pipeline nn.Pipeline
 
 	LoadTime    time.Duration // of Load as a whole
 	CompileTime time.Duration // from recording to ready: compilation, with the upload beside it
 
 	dev        *gpu.Device
-	b          *ops.Builder
-	net        Network // nil in a text encoder alone and in a part of a diffusion model
-	checkpoint tensors // or nil
-	attentions bool
-	taps       bool
+	module     *nn.Module
+	images     *nn.Network // that sees images, or nil
+	texts      *nn.Network // that reads texts, or nil
+	pairing    *nn.Pairing // of a dual encoder, or nil
+	checkpoint tensors
+	tokenize   func() (*tokenizer.Tokenizer, error)
+	tiled      func(ctx context.Context, m *nn.Module, in map[string]Array) (map[string]Array, error) // or nil
+	outputs    []string                                                                               // that Load was asked for beside the usual ones
 
-	text     TextNetwork // nil without a text tower
-	pairing  Pairing     // of a dual encoder, or nil
-	part     PartNetwork // a part of a diffusion model, or nil
-	tokenize func() (*tokenizer.Tokenizer, error)
-
-	mu       *sync.Mutex // shared with the Models that share the weights
-	shared   bool        // the weights are another Model's
-	pictures programs[shape]
-	texts    programs[textShape]
-	parts    programs[partShape]
-
-	first       shape      // of the program that Load made
-	firstMemory gpu.Memory // of that
-	classes     int
-}
-
-// shape is a batch of pictures: N, C, H, W.
-type shape [4]int
-
-// Array is a dense tensor of float32 in PyTorch's layout.
-type Array struct {
-	Shape []int
-	Data  []float32
+	example map[string]Array // inputs of the first program
+	one     gpu.Memory       // of that
+	classes int
 }
 
 // Close frees all memory. No call may be under way.
 func (m *Model) Close() {
-	m.pictures.close()
-	m.texts.close()
-	m.parts.close()
-	if m.shared {
+	if m.Pipeline != nil {
+		m.Pipeline.Close()
 		return
 	}
-	if m.b != nil {
-		m.b.Close()
-	}
-	if m.checkpoint != nil {
-		m.checkpoint.Close()
-	}
+	m.module.Drop()
+	m.checkpoint.Close()
 }
 
-// record takes down the forward pass for a batch.
-func (m *Model) record(s shape) *gpu.Recorder {
-	r := m.dev.Record(m.Precision)
-	r.KeepTaps = m.taps
-	if h, w := m.net.Smallest(); s[2] < h || s[3] < w {
-		r.Fail(fmt.Errorf("pictures of %dx%d (height x width) are too small, the network takes at least %dx%d", s[2], s[3], h, w))
-		return r
+// ask takes the names of outputs that are wanted beside the usual ones.
+func (m *Model) ask(names []string) error {
+	for _, name := range names {
+		switch name {
+		case Features, Embedding, Explanation:
+			has := m.images != nil && m.images.Image.Features != ""
+			if name == Embedding && m.pairing != nil || name == Explanation && !has {
+				continue
+			}
+			if !has {
+				return fmt.Errorf("features of %s: %w", m.Name, ErrNoFeatures)
+			}
+			name = m.images.Image.Features
+		}
+		if !slices.Contains(m.outputs, name) {
+			m.outputs = append(m.outputs, name)
+		}
 	}
-	m.net.Forward(r, r.Input("pixel_values", gpu.F32, s[:]...), m.attentions)
-	return r
+	return nil
 }
 
-// NonFiniteError is an output that holds NaN or Inf.
-type NonFiniteError struct {
-	Output string
-	Op     string // the first operation that made one, "" if the input did
-	F16    bool
+// wants are outputs by name, or without names those that Load was asked for beside
+// the usual ones.
+func (m *Model) wants(only []string) gpu.Wants {
+	if len(only) > 0 {
+		return gpu.Wants{Names: only, Only: true}
+	}
+	return gpu.Wants{Names: m.outputs}
 }
 
-func (e *NonFiniteError) Error() string {
-	where := "the first is in the input"
-	if e.Op != "" {
-		where = "the first is made by " + e.Op
+// Forward runs the networks whose inputs are there, in PyTorch's layout and by its
+// names, and gives their outputs: those of the names, or without names the usual
+// ones and what Load was asked for. Of a dual encoder with both inputs
+// logits_per_image [images, texts] is among the usual ones.
+func (m *Model) Forward(ctx context.Context, in map[string]Array, outputs ...string) (map[string]Array, error) {
+	if m.tiled != nil && len(outputs) == 0 {
+		return m.tiled(ctx, m.module, in)
 	}
-	s := fmt.Sprintf("output %s holds NaN or Inf; %s", e.Output, where)
-	if e.F16 {
-		s += "; halves overflow beyond 65504: try -precision f32"
-	}
-	return s
-}
-
-// bindPictures is the program for pictures with its inputs.
-func (m *Model) bindPictures(pixels Array) (bound, error) {
-	s, err := m.shapeOf(pixels)
-	if err != nil {
-		return bound{}, err
-	}
-	p, err := m.acquire(s)
-	if err != nil {
-		return bound{}, err
-	}
-	return bound{Program: p.Program, in: map[string]any{"pixel_values": pixels.Data}, floats: pixels.Data, release: func() { m.pictures.release(p) }}, nil
-}
-
-// Forward runs the network on pictures as PyTorch has them, [N, C, H, W] and
-// preprocessed, and gives its outputs by name.
-func (m *Model) Forward(ctx context.Context, pixels Array) (map[string]Array, error) {
-	return m.ForwardInputs(ctx, Inputs{Pixels: &pixels})
-}
-
-// run runs a program and checks that its outputs are finite.
-func (m *Model) run(ctx context.Context, b bound) (map[string]Array, error) {
-	raw, err := b.Run(ctx, b.in)
+	out, err := m.module.Forward(ctx, in, m.wants(outputs))
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]Array{}
-	for name, data := range raw {
-		out[name] = Array{Shape: b.OutputShape(name), Data: data}
-		if gpu.Finite(data) {
-			continue
-		}
-		if !gpu.Finite(b.floats) {
-			return nil, &NonFiniteError{Output: name}
-		}
-		op, err := b.FindNonFinite(ctx, b.in)
-		if err != nil {
-			return nil, err
-		}
-		return nil, &NonFiniteError{Output: name, Op: op, F16: m.Precision == gpu.F16}
+	images, texts := out["image_embeds"], out["text_embeds"]
+	if m.pairing != nil && len(outputs) == 0 && images.Data != nil && texts.Data != nil {
+		out["logits_per_image"] = m.LogitsPerImage(images, texts)
 	}
 	return out, nil
 }
 
-// acquire gives the program for a batch of pictures, to be released.
-func (m *Model) acquire(s shape) (*cached, error) {
-	p, err := m.pictures.acquire(s)
+// Takes are the inputs of the networks by name, in the order in which they are
+// declared.
+func (m *Model) Takes() ([]nn.Input, error) {
+	l, err := m.module.Layers()
 	if err != nil {
-		return nil, fmt.Errorf("%s: a batch of %d pictures of %dx%d: %w", m.Name, s[0], s[2], s[3], err)
+		return nil, err
 	}
-	return p, nil
+	var all []nn.Input
+	for _, n := range l.Networks {
+		for _, in := range n.Inputs {
+			if in.From == nil {
+				all = append(all, in)
+			}
+		}
+	}
+	return all, nil
+}
+
+// Outputs are the names of all outputs and intermediates that Forward can give of
+// inputs: see [gpu.Recorder.Output] and Tap.
+func (m *Model) Outputs(in map[string]Array) ([]string, error) {
+	names, _, err := m.module.Outputs(in, m.wants(nil))
+	return names, err
+}
+
+// Plan is the memory of a forward pass, of several networks that of the largest,
+// without the weights.
+func (m *Model) Plan(in map[string]Array) (gpu.Memory, error) {
+	return m.module.Plan(in, m.wants(nil))
+}
+
+// Profile times each dispatch of a forward pass.
+func (m *Model) Profile(ctx context.Context, in map[string]Array) ([]gpu.Timing, error) {
+	return m.module.Profile(ctx, in, m.wants(nil))
+}
+
+// Verify recomputes every operation of a forward pass on the CPU from the GPU's
+// own inputs; see [gpu.Program.Verify].
+func (m *Model) Verify(ctx context.Context, in map[string]Array, stopAtFirst bool) ([]gpu.OpCheck, error) {
+	return m.module.Verify(ctx, in, m.wants(nil), stopAtFirst)
+}
+
+// Noise is inputs of seeded random numbers where none are at hand: n images of
+// normal noise, of the size that the model's preprocessing gives, n texts of random
+// tokens up to the context, and what else the networks take.
+func (m *Model) Noise(n int, seed uint64) (map[string]Array, error) {
+	l, err := m.module.Layers()
+	if err != nil {
+		return nil, err
+	}
+	in := map[string]Array{}
+	for _, net := range l.Networks {
+		sizes := map[string]int{}
+		if x, ok := m.example[nn.PixelValues]; ok && net == m.images {
+			sizes["H"], sizes["W"] = x.Shape[2], x.Shape[3]
+		}
+		maps.Copy(in, net.Example(n, sizes, seed))
+	}
+	return in, nil
+}
+
+// Memory is what the model and its programs take on the device.
+func (m *Model) Memory() (weightBytes int64, programs gpu.Memory) {
+	return m.module.Bytes(), m.module.Memory()
 }
 
 // Classes is the number of classes, 0 for a network without a classifier.
 func (m *Model) Classes() int { return m.classes }
 
-// shapeOf checks an input's shape.
-func (m *Model) shapeOf(pixels Array) (shape, error) {
-	if m.net == nil {
-		return shape{}, fmt.Errorf("%s: %w", m.Name, ErrNoPictures)
+// Errors of a network that is not there.
+var (
+	ErrNoText   = errors.New("the model reads no texts")
+	ErrNoImages = errors.New("the model takes no images but raw tensors; give them with -input")
+)
+
+// SeesImages says that the model takes images.
+func (m *Model) SeesImages() bool { return m.images != nil }
+
+// ReadsTexts says that the model takes texts.
+func (m *Model) ReadsTexts() bool { return m.texts != nil }
+
+// Dual says that the model pairs images with texts.
+func (m *Model) Dual() bool { return m.pairing != nil }
+
+// imageShape checks the shape of images, [N, C, H, W].
+func (m *Model) imageShape(pixels Array) ([4]int, error) {
+	if m.images == nil {
+		return [4]int{}, fmt.Errorf("%s: %w", m.Name, ErrNoImages)
 	}
-	c, _, _ := m.net.Input()
-	n := 1
-	for _, d := range pixels.Shape {
-		n *= d
+	f, err := m.images.Prepare(nn.Images(pixels))
+	if err != nil {
+		return [4]int{}, err
 	}
-	if len(pixels.Shape) != 4 || pixels.Shape[1] != c || n < 1 || n != len(pixels.Data) {
-		return shape{}, fmt.Errorf("pixel_values: found shape %v with %d values, expected [N %d H W]", pixels.Shape, len(pixels.Data), c)
-	}
-	return shape(pixels.Shape), nil
+	return [4]int(f.Shape(nn.PixelValues)), nil
 }
 
-// Preprocess turns a picture into the network's input, [C H W].
+// channels is that of the images.
+func (m *Model) channels() int { return m.images.Input(nn.PixelValues).Dims[1].Size }
+
+// Preprocess turns an image into the network's input, [C H W].
 func (m *Model) Preprocess(img *picture.Image) (pixels []float32, h, w int, err error) {
-	if m.net == nil {
-		return nil, 0, 0, fmt.Errorf("%s: %w", m.Name, ErrNoPictures)
+	if m.images == nil {
+		return nil, 0, 0, fmt.Errorf("%s: %w", m.Name, ErrNoImages)
 	}
 	pixels, h, w, err = m.Processor.Apply(img)
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	if c, _, _ := m.net.Input(); c == 1 { // a network of grey pictures: luma as Pillow's convert("L")
+	if c := m.channels(); c == 1 { // a network of grey images: luma as Pillow's convert("L")
 		grey := make([]float32, h*w)
 		for i := range grey {
 			grey[i] = 0.299*pixels[i] + 0.587*pixels[h*w+i] + 0.114*pixels[2*h*w+i]
 		}
 		pixels = grey
 	} else if c != 3 {
-		return nil, 0, 0, fmt.Errorf("the network takes %d channels, pictures have 3; give -input", c)
+		return nil, 0, 0, fmt.Errorf("the network takes %d channels, images have 3; give -input", c)
 	}
 	return pixels, h, w, nil
-}
-
-// Memory is what the model and its programs take on the device.
-func (m *Model) Memory() (weightBytes int64, programs gpu.Memory) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	add := func(p *cached) {
-		x := p.Memory()
-		programs.Arena += x.Arena
-		programs.Live += x.Live
-		programs.Sum += x.Sum
-		programs.IO += x.IO
-	}
-	for _, p := range m.pictures.cached {
-		add(p)
-	}
-	for _, p := range m.texts.cached {
-		add(p)
-	}
-	for _, p := range m.parts.cached {
-		add(p)
-	}
-	return m.b.Bytes(), programs
 }

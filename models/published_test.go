@@ -7,10 +7,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"saccade/gpu"
+	"saccade/models/nn"
 	"saccade/models/resnet"
 	"saccade/models/vgg"
-	"saccade/ops"
 	"saccade/weights"
 )
 
@@ -66,22 +65,19 @@ func TestPublishedSizes(t *testing.T) {
 // A published network is refused under another's name; sizes that nobody
 // published may go under any.
 func TestCheckpointOfAnotherArchitecture(t *testing.T) {
-	d := openDevice(t)
-	open := func(name string, s shapes) (opened, error) {
-		b := ops.NewBuilder(d, gpu.F32)
-		t.Cleanup(b.Close)
-		return resnetFamily.open(b, s, nil, name)
+	open := func(name string, s shapes) (*nn.Description, error) {
+		return resnet.Family.Describe(nn.Checkpoint{Name: name, Tensors: s})
 	}
 	_, err := open("resnet50", resnet18(64))
 	require.EqualError(t, err, "the checkpoint has the sizes of resnet18, not of resnet50; name that, or the family resnet")
 	for _, name := range []string{"resnet", "resnet18"} {
 		got, err := open(name, resnet18(64))
 		require.NoError(t, err)
-		assert.Equal(t, "resnet18", got.architecture)
+		assert.Equal(t, "resnet18", got.Architecture)
 	}
 	got, err := open("resnet50", resnet18(48))
 	require.NoError(t, err)
-	assert.Empty(t, got.architecture)
+	assert.Empty(t, got.Architecture)
 
 	vgg11 := shapes{"features.0.weight": {64, 3, 3, 3}, "features.1.running_mean": {64}}
 	layer := 4 // after a convolution, its batch norm and activation, and a pooling
@@ -93,8 +89,6 @@ func TestCheckpointOfAnotherArchitecture(t *testing.T) {
 		layer++
 	}
 	vgg11["classifier.0.weight"], vgg11["classifier.3.weight"], vgg11["classifier.6.weight"] = []int{4096, 25088}, []int{4096, 4096}, []int{1000, 4096}
-	b := ops.NewBuilder(d, gpu.F32)
-	t.Cleanup(b.Close)
-	_, err = vggFamily.open(b, vgg11, nil, "vgg16")
+	_, err = vgg.Family.Describe(nn.Checkpoint{Name: "vgg16", Tensors: vgg11})
 	require.EqualError(t, err, "the checkpoint has the sizes of vgg11_bn, not of vgg16; name that, or the family vgg")
 }

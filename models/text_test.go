@@ -12,8 +12,10 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/models/nn"
 	"saccade/picture"
 	"saccade/tokenizer"
+	"saccade/zoo"
 )
 
 // withTokenizer gives a golden's model the vocabulary of package tokenizer's goldens,
@@ -39,33 +41,42 @@ func dual(t *testing.T) *Model {
 func TestRawIDs(t *testing.T) {
 	m := goldenModel(t, "clip_heads_of_5", Options{Precision: gpu.F32})
 	ctx := context.Background()
-	ids := func(v ...float32) Inputs { return Inputs{IDs: &Array{Shape: []int{1, len(v)}, Data: v}} }
+	ids := func(v ...float32) map[string]Array {
+		return map[string]Array{nn.InputIDs: {Shape: []int{1, len(v)}, Data: v}}
+	}
+	masked := func(in map[string]Array, mask ...float32) map[string]Array {
+		in[nn.AttentionMask] = Array{Shape: []int{1, len(mask)}, Data: mask}
+		return in
+	}
 	for name, c := range map[string]struct {
-		in   Inputs
+		in   map[string]Array
 		want string
 	}{
-		"beyond the table":   {ids(65, 67), "found the id 67, the table has 67 tokens"},
+		"beyond the table":   {ids(65, 67), "found the id 67 at [0 1], the table has 67 tokens"},
+		"far beyond":         {ids(65, 1<<32), "found 4.2949673e+09 at [0 1]"},
 		"negative":           {ids(65, -1), "found -1"},
 		"not whole":          {ids(65, 1.5), "found 1.5"},
-		"too long":           {ids(make([]float32, 14)...), "at most 13 tokens"},
-		"one dimension":      {Inputs{IDs: &Array{Shape: []int{2}, Data: []float32{1, 2}}}, "expected [N T]"},
-		"mask of other size": {Inputs{IDs: ids(65, 66).IDs, Mask: &Array{Shape: []int{1, 3}, Data: []float32{1, 1, 1}}}, "found shape [1 3]"},
-		"mask with a hole":   {Inputs{IDs: ids(65, 3, 66).IDs, Mask: &Array{Shape: []int{1, 3}, Data: []float32{1, 0, 1}}}, "a one after a zero in text 0"},
+		"no number":          {ids(65, float32(math.NaN())), "found NaN"},
+		"too long":           {ids(make([]float32, 14)...), "T at most 13"},
+		"one dimension":      {map[string]Array{nn.InputIDs: {Shape: []int{2}, Data: []float32{1, 2}}}, "expected [N T]"},
+		"mask of other size": {masked(ids(65, 66), 1, 1, 1), "found shape [1 3]"},
+		"mask with a hole":   {masked(ids(65, 3, 66), 1, 0, 1), "a one after a zero in row 0"},
+		"mask of halves":     {masked(ids(65, 3, 66), 1, 0.5, 0), "found 0.5 at [0 1], expected ones and zeros"},
+		"mask alone":         {masked(map[string]Array{}, 1, 1), "found an input attention_mask"},
+		"unknown":            {map[string]Array{"latents": {Shape: []int{1}, Data: []float32{1}}}, "found an input latents"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := m.ForwardInputs(ctx, c.in)
+			_, err := m.Forward(ctx, c.in)
 			assert.ErrorContains(t, err, c.want)
 		})
 	}
-	out, err := m.ForwardInputs(ctx, ids(65, 5, 6, 66))
+	out, err := m.Forward(ctx, ids(65, 5, 6, 66))
 	require.NoError(t, err)
 	assert.Equal(t, []int{1, 19}, out["text_embeds"].Shape)
 	assert.NotContains(t, out, "image_embeds")
 
 	// Padding, masked or not, changes nothing.
-	padded := ids(65, 5, 6, 66, 66, 66)
-	padded.Mask = &Array{Shape: []int{1, 6}, Data: []float32{1, 1, 1, 1, 0, 0}}
-	more, err := m.ForwardInputs(ctx, padded)
+	more, err := m.Forward(ctx, masked(ids(65, 5, 6, 66, 66, 66), 1, 1, 1, 1, 0, 0))
 	require.NoError(t, err)
 	assert.InDeltaSlice(t, out["text_embeds"].Data, more["text_embeds"].Data, 1e-6)
 }
@@ -74,15 +85,17 @@ func TestTextOfAPictureNetwork(t *testing.T) {
 	m := goldenModel(t, "vit_classify", Options{})
 	_, _, err := m.EmbedTexts(context.Background(), []string{"a cat"})
 	assert.ErrorIs(t, err, ErrNoText)
-	assert.False(t, m.HasText())
+	assert.False(t, m.ReadsTexts())
 	assert.False(t, m.Dual())
 }
 
 func TestPictureOfATextEncoder(t *testing.T) {
 	m := goldenModel(t, "clip_text", Options{})
-	assert.False(t, m.HasPictures())
-	_, err := m.Forward(context.Background(), Array{Shape: []int{1, 3, 4, 4}, Data: make([]float32, 48)})
-	assert.ErrorIs(t, err, ErrNoPictures)
+	assert.False(t, m.SeesImages())
+	_, err := m.Forward(context.Background(), nn.Images(Array{Shape: []int{1, 3, 4, 4}, Data: make([]float32, 48)}))
+	assert.ErrorContains(t, err, "found an input pixel_values")
+	_, _, _, err = m.Preprocess(grey(4, 4, 1))
+	assert.ErrorIs(t, err, ErrNoImages)
 	_, _, err = m.EmbedTexts(context.Background(), []string{"a cat"})
 	assert.ErrorIs(t, err, ErrNoText)
 }
@@ -108,25 +121,20 @@ func TestScores(t *testing.T) {
 
 func TestTokensOfTexts(t *testing.T) {
 	m := dual(t)
-	m.text = lengthy{m.text}
+	in := m.texts.Input(nn.InputIDs) // CLIP's context, and a large table
+	in.Dims[1].Most, in.Below = 77, 49408
 	ids, length, truncated, err := m.tokens([]string{"", strings.Repeat("x ", 5000), "a cat"})
 	require.NoError(t, err)
 	assert.Equal(t, 77, length)
 	assert.Equal(t, []bool{false, true, false}, truncated)
 	assert.Len(t, ids, 3*77)
 	tok := smallTokenizer(t)
-	assert.Equal(t, "<|startoftext|> <|endoftext|>", tok.Token(ids[0])+" "+tok.Token(ids[1]))
-	assert.Equal(t, "<|endoftext|>", tok.Token(ids[2*77-1]))
+	assert.Equal(t, "<|startoftext|> <|endoftext|>", tok.Token(uint32(ids[0]))+" "+tok.Token(uint32(ids[1])))
+	assert.Equal(t, "<|endoftext|>", tok.Token(uint32(ids[2*77-1])))
 	_, length, _, err = m.tokens([]string{"", "a cat"})
 	require.NoError(t, err)
 	assert.Equal(t, 16, length)
 }
-
-// lengthy is a text tower with CLIP's context and a large table.
-type lengthy struct{ TextNetwork }
-
-func (lengthy) Context() int    { return 77 }
-func (lengthy) Vocabulary() int { return 49408 }
 
 // The embedded model, from a text and a file to the embeddings.
 func TestEmbeddedCLIP(t *testing.T) {
@@ -135,7 +143,7 @@ func TestEmbeddedCLIP(t *testing.T) {
 	require.NoError(t, err)
 	g, err := golden.Load(c)
 	require.NoError(t, err)
-	m, err := Load(ctx, openDevice(t), "clip", "", Options{Precision: gpu.F32})
+	m, err := Load(ctx, openDevice(t), "clip", "", Options{Precision: gpu.F32, Embedded: zoo.CLIP()})
 	require.NoError(t, err)
 	defer m.Close()
 	var texts []string

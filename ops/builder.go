@@ -41,10 +41,12 @@ func (b *Builder) reserve(name string, shape []int, typ gpu.DType, bytes int64) 
 }
 
 // State makes a state of the device that the builder owns: see [gpu.Device.State].
+// Its memory is taken by the next Upload or Prepare.
 func (b *Builder) State(name string, typ gpu.DType, groups int, shape ...int) (*gpu.Tensor, error) {
-	t, err := b.Dev.State(name, typ, groups, shape...)
+	t, err := b.Dev.ReserveState(name, typ, groups, shape...)
 	if err == nil {
 		b.constants = append(b.constants, t)
+		b.Later(t.Allocate)
 	}
 	return t, err
 }

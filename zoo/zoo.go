@@ -2,44 +2,61 @@
 // without any download. README.md beside it is their model card, and the
 // Python scripts are what trained them.
 //
-// It holds files only: package models loads them as it loads any folder.
+// It holds files only: package models loads them as it loads any folder, from what
+// a program gives it as Options.Embedded. A program holds those models alone whose
+// functions it calls.
 package zoo
 
 import (
 	"embed"
+	"errors"
 	"io/fs"
 )
 
 //go:embed vit/config.json vit/preprocessor_config.json vit/model.safetensors
+var vit embed.FS
+
 //go:embed resnet/config.json resnet/preprocessor_config.json resnet/model.safetensors
+var resnet embed.FS
+
 //go:embed clip/config.json clip/preprocessor_config.json clip/tokenizer.json clip/tokenizer_config.json clip/model.safetensors
+var clip embed.FS
+
 //go:embed sd/model_index.json sd/scheduler/scheduler_config.json sd/tokenizer/tokenizer.json sd/tokenizer/tokenizer_config.json
 //go:embed sd/text_encoder/config.json sd/text_encoder/model.safetensors
 //go:embed sd/unet/config.json sd/unet/diffusion_pytorch_model.safetensors
 //go:embed sd/vae/config.json sd/vae/diffusion_pytorch_model.safetensors
-var files embed.FS
+var sd embed.FS
 
 // ViT is a vision transformer for the ten classes of CIFAR-10, in
-// transformers' layout.
-func ViT() fs.FS { return sub("vit") }
+// transformers' layout, in the folder vit.
+func ViT() fs.FS { return vit }
 
 // ResNet is a residual network for the ten classes of CIFAR-10, with
-// torchvision's names.
-func ResNet() fs.FS { return sub("resnet") }
+// torchvision's names, in the folder resnet.
+func ResNet() fs.FS { return resnet }
 
-// CLIP compares 64×64 pictures of named things, emoji above all, with short
-// English texts, in transformers' layout.
-func CLIP() fs.FS { return sub("clip") }
+// CLIP compares 64×64 images of named things, emoji above all, with short
+// English texts, in transformers' layout, in the folder clip.
+func CLIP() fs.FS { return clip }
 
-// SD draws 64×64 pictures of prompts in the manner of emoji: a latent diffusion
-// model in diffusers' layout.
-func SD() fs.FS { return sub("sd") }
+// SD draws 64×64 images of prompts in the manner of emoji: a latent diffusion
+// model in diffusers' layout, in the folder sd.
+func SD() fs.FS { return sd }
 
-// sub is a folder of the embedded files, whose names are fixed above.
-func sub(folder string) fs.FS {
-	fsys, err := fs.Sub(files, folder)
-	if err != nil { // only a malformed name can fail
-		return nil
+// All is all of them, a folder each.
+func All() fs.FS { return folders{vit, resnet, clip, sd} }
+
+// folders are file systems whose folders have different names.
+type folders []fs.FS
+
+// Open implements [fs.FS].
+func (all folders) Open(name string) (fs.File, error) {
+	for _, fsys := range all {
+		f, err := fsys.Open(name)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return f, err
+		}
 	}
-	return fsys
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 }

@@ -10,6 +10,8 @@ import (
 	"saccade/gpu"
 	"saccade/models"
 	"saccade/models/diffusion"
+	"saccade/models/nn"
+	"saccade/models/verify"
 )
 
 // pipelineNames are what -pipelines takes: small diffusion pipelines inside the
@@ -50,18 +52,16 @@ func (s spec) openPipeline(ctx context.Context, dev *gpu.Device, precision gpu.D
 	if err != nil {
 		return nil, err
 	}
-	p, q, err := diffusion.OpenGolden(dev, c, precision)
+	p, q, err := verify.OpenPipeline(dev, c, nn.Options{Precision: precision})
 	if err != nil {
 		return nil, err
 	}
 	s.Name, s.Batch = c.Folder+"/"+c.Name, q.Items
 	x := &subject{spec: s, dev: dev, close: p.Close}
-	if q.Memory, err = p.Plan(q); err == nil {
-		if s.Kind == kindStep {
-			err = x.openStep(ctx, p, q)
-		} else {
-			x.openWhole(p, q, c, precision)
-		}
+	if s.Kind == kindStep {
+		err = x.openStep(ctx, p, q)
+	} else {
+		err = x.openWhole(p, q, c, precision)
 	}
 	if err != nil {
 		p.Close()
@@ -104,11 +104,16 @@ func (x *subject) openStep(ctx context.Context, p *diffusion.Pipeline, q diffusi
 }
 
 // openWhole makes the subject of whole runs: the prompt, all steps, the picture.
-func (x *subject) openWhole(p *diffusion.Pipeline, q diffusion.Request, c golden.PipelineCase, precision gpu.DType) {
-	for _, stage := range q.Memory.Stages {
+func (x *subject) openWhole(p *diffusion.Pipeline, q diffusion.Request, c golden.PipelineCase, precision gpu.DType) error {
+	planned, err := p.Plan(q)
+	if err != nil {
+		return err
+	}
+	for _, stage := range planned.Memory.Stages {
 		x.weights += stage.Weights
 	}
-	x.activations = max(0, q.Memory.Peak-x.weights)
+	x.activations = max(0, planned.Memory.Peak-x.weights)
+	planned.Close()
 	x.Shape = fmt.Sprintf("%dx%d, %d steps", q.Height, q.Width, q.Steps)
 	x.run = func(ctx context.Context) error {
 		run, err := p.Start(ctx, q)
@@ -125,12 +130,13 @@ func (x *subject) openWhole(p *diffusion.Pipeline, q diffusion.Request, c golden
 		return err
 	}
 	x.verify = func(ctx context.Context, _ bool) (verdict, error) {
-		report, err := diffusion.VerifyGolden(ctx, x.dev, c, precision)
+		report, err := verify.Pipeline(ctx, x.dev, c, precision)
 		if err != nil {
 			return verdict{}, err
 		}
 		return x.judgeGolden(report), nil
 	}
+	return nil
 }
 
 // judgeGolden is the verdict on a run that has a golden.

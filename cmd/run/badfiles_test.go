@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/cmd/internal/cli"
+	"saccade/models/nn"
 	"saccade/weights"
 )
 
@@ -129,7 +130,7 @@ func TestOutOfMemory(t *testing.T) {
 	layers := int(2*availableMemory(t)/(12*width*width)) + 2
 	dir := hugeCheckpoint(t, width, layers)
 	out := t.TempDir()
-	input := save(t, tensor(t, pixelValues, make([]float32, 4), 1, 1, 2, 2))
+	input := save(t, tensor(t, nn.PixelValues, make([]float32, 4), 1, 1, 2, 2))
 	r := call(t, "-model", "vit", "-weights", dir, "-input", input, "-save", filepath.Join(out, "x.safetensors"), "-json")
 	requireError(t, r, cli.ExitFailure, "out of GPU memory", "weights", "MiB")
 	require.Empty(t, files(t, out))

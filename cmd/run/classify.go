@@ -10,7 +10,6 @@ import (
 	"saccade/cmd/internal/cli"
 	"saccade/gpu"
 	"saccade/models"
-	"saccade/models/vae"
 	"saccade/picture"
 )
 
@@ -69,13 +68,13 @@ func (a *app) compute(ctx context.Context, m *models.Model) error {
 		c.bar = a.progress()
 	}
 	switch {
-	case a.raw != nil && (a.raw.IDs != nil || a.raw.Tensors != nil || m.IsPart()):
-		return c.towers(ctx)
 	case a.raw != nil:
-		if err = suits(a.raw, a.input, m); err == nil {
-			c.names = a.rawNames(a.raw.Pixels.Shape[0])
-			err = m.EachPixels(ctx, *a.raw.Pixels, a.batch, c.add)
+		x, images := a.rawImages(m)
+		if !images || len(x.Shape) != 4 {
+			return c.forwardRaw(ctx)
 		}
+		c.names = a.rawNames(x.Shape[0])
+		err = a.ofInput(m.EachPixels(ctx, x, a.batch, c.add))
 	default:
 		err = m.Each(ctx, len(a.pictures), a.batch, a.openPicture, c.add)
 	}
@@ -94,33 +93,26 @@ func (a *app) decode(path string) (*picture.Image, error) {
 	return picture.Open(path, picture.DecodeOptions{Background: a.background})
 }
 
-// towers runs raw inputs with token ids, and those of a part of a diffusion
-// model, which go to -save all at once.
-func (c *computation) towers(ctx context.Context) error {
-	if err := suits(c.raw, c.input, c.m); err != nil {
-		return err
+// forwardRaw runs raw inputs other than images, which go to -save all at once.
+func (c *computation) forwardRaw(ctx context.Context) error {
+	if c.outputs == nil {
+		if _, err := c.m.Outputs(c.raw); err != nil {
+			return c.ofInput(err)
+		}
+		return cli.Usagef("what comes of raw inputs other than images goes to a file: give -save FILE.safetensors")
 	}
 	began := time.Now()
-	out, err := c.forwardRaw(ctx)
+	out, err := c.m.Forward(ctx, c.raw)
+	if errors.Is(err, gpu.ErrOutOfMemory) && isAutoencoder(c.model) {
+		err = fmt.Errorf("%w, or -tiled", err)
+	}
 	if err != nil {
-		return err
+		return c.ofInput(err)
 	}
 	c.forward, c.names = time.Since(began), []string{c.input}
 	c.doc.Images = append(c.doc.Images, imageJSON{Path: c.input, Top: []models.Prediction{}})
 	c.outputs.set(c.input, out)
 	return c.finish()
-}
-
-// forwardRaw is the outputs of raw inputs.
-func (c *computation) forwardRaw(ctx context.Context) (map[string]models.Array, error) {
-	if c.tiled {
-		return c.m.ForwardTiled(ctx, *c.raw, vae.Tiling{}) // the autoencoder's own
-	}
-	out, err := c.m.ForwardInputs(ctx, *c.raw)
-	if errors.Is(err, gpu.ErrOutOfMemory) && isAutoencoder(c.model) {
-		err = fmt.Errorf("%w, or -tiled", err)
-	}
-	return out, err
 }
 
 // rawNames name the n rows of -input.

@@ -54,7 +54,6 @@ func (a *app) compareModels(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o.Explain = true
 	c := &comparison{app: a, doc: compareJSON{Adapter: a.adapterJSON()}, panels: map[string][]figure.Panel{}}
 	for _, x := range a.options.compare {
 		if len(c.pictures) == 0 { // none could be read
@@ -69,13 +68,14 @@ func (a *app) compareModels(ctx context.Context) error {
 
 // add runs one model.
 func (c *comparison) add(ctx context.Context, x compared, o models.Options) error {
+	o.Outputs = models.ExplainOutputs(x.model)
 	m, err := c.loadModel(ctx, x.model, x.weights, o)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	if !m.HasPictures() {
-		return fmt.Errorf("%s: %w", m.Name, models.ErrNoPictures)
+	if !m.SeesImages() {
+		return fmt.Errorf("%s: %w", m.Name, models.ErrNoImages)
 	}
 	d := &drawing{app: c.app, m: m, bar: c.progress()}
 	method, err := d.firstMethod()

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"saccade/cmd/internal/cli"
+	"saccade/models"
 	"saccade/models/diffusion"
 	"saccade/picture"
 	"saccade/weights"
+	"saccade/zoo"
 )
 
 // paintingJSON is the document of what a pipeline drew.
@@ -74,13 +76,14 @@ func (a *app) paint(ctx context.Context) error {
 	}
 	bar := a.progress()
 	w.hub.Progress = bar.download(w.hub)
-	w.p, err = diffusion.Open(ctx, a.dev, a.model, a.weights, diffusion.Options{Precision: a.precision, Hub: w.hub, Tokenizer: a.tokenizer,
+	m, err := models.Load(ctx, a.dev, a.model, a.weights, models.Options{Precision: a.precision, Hub: w.hub, Embedded: zoo.All(), Tokenizer: a.tokenizer,
 		PredictionType: a.prediction, LoRA: a.loras, LowMemory: a.lowMemory, Tiled: a.tiled})
 	bar.clear()
 	if err != nil {
 		return err
 	}
-	defer w.p.Close()
+	defer m.Close()
+	w.p = m.Pipeline.(*diffusion.Pipeline) // as isPipeline says
 	for _, l := range w.p.LoRAs() {
 		if n := len(l.Unmatched); n > 0 {
 			fmt.Fprintf(a.stderr, "LoRA %s: %s changed; %s of it the pipeline does not have, such as %s\n", l.File, count(l.Layers, "layer"), count(n, "layer"), l.Unmatched[0])
@@ -168,10 +171,7 @@ func seeds(first int64, n int) []uint64 {
 // finish runs a request to its end, with a bar. An interrupt ends it early; with
 // -partial there is a result then too.
 func (w *painter) finish(ctx context.Context, q diffusion.Request) (*diffusion.Run, *diffusion.Result, error) {
-	if err := w.plan(&q); err != nil {
-		return nil, nil, err
-	}
-	run, err := w.p.Start(ctx, q)
+	run, err := w.start(ctx, q)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -195,13 +195,21 @@ func (w *painter) finish(ctx context.Context, q diffusion.Request) (*diffusion.R
 	return run, result, nil
 }
 
-// plan finds out what the request takes on the device, and tells it once.
-func (w *painter) plan(q *diffusion.Request) (err error) {
-	if q.Memory, err = w.p.Plan(*q); err == nil && w.doc.Memory == nil {
-		fmt.Fprintf(w.stderr, "memory: %s\n", q.Memory)
-		w.doc.Memory = q.Memory
+// start plans a run, tells once what it takes on the device, and begins it.
+func (w *painter) start(ctx context.Context, q diffusion.Request) (*diffusion.Run, error) {
+	run, err := w.p.Plan(q)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	if w.doc.Memory == nil {
+		fmt.Fprintf(w.stderr, "memory: %s\n", run.Memory)
+		w.doc.Memory = run.Memory
+	}
+	if err := run.Start(ctx); err != nil {
+		run.Close()
+		return nil, err
+	}
+	return run, nil
 }
 
 // step does all steps.

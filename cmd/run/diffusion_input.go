@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -11,14 +12,13 @@ import (
 	"saccade/models"
 	"saccade/models/diffusion"
 	"saccade/picture"
-	"saccade/weights"
 )
 
 // paintingInput is what files give to a pipeline.
 type paintingInput struct {
-	image, mask *picture.Image           // or nil
-	prompts     []string                 // of -prompts
-	raw         map[string]*models.Array // of -input, or nil
+	image, mask *picture.Image          // or nil
+	prompts     []string                // of -prompts
+	raw         map[string]models.Array // of -input, or nil
 }
 
 // The raw inputs of a pipeline. Noise of step N is noise.N.
@@ -87,23 +87,15 @@ func readLines(path string) ([]string, error) {
 	return lines, nil
 }
 
-// readTensors reads all tensors of a file.
-func readTensors(path string) (map[string]*models.Array, error) {
-	file, err := weights.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("input: %w", err)
-	}
-	defer file.Close()
-	all := map[string]*models.Array{}
-	for _, name := range file.Names() {
+// readTensors reads the raw inputs of a pipeline.
+func readTensors(path string) (map[string]models.Array, error) {
+	all, err := readInput(path)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if known := slices.Contains(rawInputs, name) || strings.HasPrefix(name, rawNoise); !known {
 			return nil, fmt.Errorf("input %s: a pipeline has no input %s; it takes %s and %sN", path, name, strings.Join(rawInputs, ", "), rawNoise)
 		}
-		if all[name], err = readArray(file, path, name); err != nil {
-			return nil, err
-		}
 	}
-	return all, nil
+	return all, err
 }
 
 // fill puts what files give into a request.
@@ -113,23 +105,23 @@ func (in *paintingInput) fill(w *painter, q *diffusion.Request) error {
 			return err
 		}
 	}
-	if latents := in.raw[rawLatents]; latents != nil {
+	if latents, ok := in.raw[rawLatents]; ok {
 		if len(latents.Shape) != 4 {
 			return fmt.Errorf("input %s: %s has shape %v, expected [N C H W]", w.input, rawLatents, latents.Shape)
 		}
 		q.Latents, q.Items = latents.Data, latents.Shape[0]
 		q.Height, q.Width = latents.Shape[2]*w.p.Reduction(), latents.Shape[3]*w.p.Reduction()
 	}
-	if context := in.raw[rawContext]; context != nil {
+	if context, ok := in.raw[rawContext]; ok {
 		if len(context.Shape) != 3 {
 			return fmt.Errorf("input %s: %s has shape %v, expected [N T D]", w.input, rawContext, context.Shape)
 		}
 		q.Embeds = &diffusion.Embeds{Hidden: context.Data, Tokens: context.Shape[1]}
-		if pooled := in.raw[rawPooled]; pooled != nil {
+		if pooled, ok := in.raw[rawPooled]; ok {
 			q.Embeds.Pooled = pooled.Data
 		}
 	}
-	if sizes := in.raw[rawSizes]; sizes != nil {
+	if sizes, ok := in.raw[rawSizes]; ok {
 		q.TimeIDs = sizes.Data
 	}
 	for name := range in.raw {
@@ -143,7 +135,7 @@ func (in *paintingInput) fill(w *painter, q *diffusion.Request) error {
 // noise is the raw input of a step.
 func (in *paintingInput) noise(step int) ([]float32, error) {
 	name := fmt.Sprintf("%s%d", rawNoise, step)
-	if x := in.raw[name]; x != nil {
+	if x, ok := in.raw[name]; ok {
 		return x.Data, nil
 	}
 	return nil, fmt.Errorf("input: the scheduler takes noise at step %d and there is no %s", step, name)

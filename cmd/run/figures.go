@@ -10,6 +10,7 @@ import (
 	"saccade/cmd/internal/cli"
 	"saccade/figure"
 	"saccade/models"
+	"saccade/models/nn"
 	"saccade/picture"
 )
 
@@ -116,7 +117,7 @@ func (d *drawing) look(ctx context.Context, path string) (*seen, error) {
 		return nil, unreadable{err}
 	}
 	began := time.Now()
-	if s.outputs, err = d.m.Forward(ctx, s.pixels); err != nil {
+	if s.outputs, err = d.m.Forward(ctx, nn.Images(s.pixels)); err != nil {
 		return nil, err
 	}
 	d.forward += time.Since(began)

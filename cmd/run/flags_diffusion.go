@@ -13,6 +13,8 @@ import (
 	"saccade/cmd/internal/cli"
 	"saccade/models"
 	"saccade/models/diffusion"
+	"saccade/models/nn"
+	"saccade/models/vae"
 )
 
 // painting are the flags of diffusion models, with which nothing else goes but the
@@ -27,7 +29,7 @@ type painting struct {
 	scheduler                 string
 	clipSkip                  int
 	initImage, mask           string
-	loras                     []diffusion.Delta
+	loras                     []nn.LoRA
 	tokenizer                 string
 	prediction                string
 	frames                    int
@@ -105,16 +107,16 @@ func inRange(into *float64, least, most float64) func(string) error {
 }
 
 // parseLoRA reads FILE[:SCALE]. A colon whose rest is no number is the file's own.
-func parseLoRA(s string) (diffusion.Delta, error) {
+func parseLoRA(s string) (nn.LoRA, error) {
 	if i := strings.LastIndex(s, ":"); i > 0 {
 		if scale, err := strconv.ParseFloat(s[i+1:], 64); err == nil {
-			return diffusion.Delta{File: s[:i], Scale: scale}, nil
+			return nn.LoRA{File: s[:i], Scale: scale}, nil
 		}
 	}
 	if s == "" {
-		return diffusion.Delta{}, errors.New("expected a file")
+		return nn.LoRA{}, errors.New("expected a file")
 	}
-	return diffusion.Delta{File: s, Scale: 1}, nil
+	return nn.LoRA{File: s, Scale: 1}, nil
 }
 
 // checkPainting finds flags that do not go together with a pipeline.
@@ -208,9 +210,7 @@ func (o *options) notPainting() error {
 
 // isAutoencoder says that a model is the autoencoder of diffusion pipelines alone.
 func isAutoencoder(name string) bool {
-	return slices.ContainsFunc(models.Families(), func(f models.Family) bool {
-		return f.Name == "vae" && (name == f.Name || slices.Contains(f.Architectures(), name))
-	})
+	return name == vae.Family.Name || slices.Contains(vae.Family.Architectures, name)
 }
 
 // isPipeline says that a model is a diffusion pipeline.
@@ -220,7 +220,7 @@ func isPipeline(name string) bool { return slices.Contains(pipelineNames(), name
 func pipelineNames() []string {
 	var names []string
 	for _, f := range models.Families() {
-		if f.Pipeline {
+		if f.Open != nil {
 			names = append(names, f.Name)
 		}
 	}

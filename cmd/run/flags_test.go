@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"saccade/cmd/internal/cli"
+
+	"github.com/stretchr/testify/assert"
 )
 
 func TestUsageErrors(t *testing.T) {

@@ -14,7 +14,8 @@ import (
 	"saccade/cmd/internal/cli"
 	"saccade/golden"
 	"saccade/gpu"
-	"saccade/models"
+	"saccade/models/nn"
+	"saccade/models/verify"
 	"saccade/weights"
 )
 
@@ -26,7 +27,9 @@ func TestGoldensByInputAndSave(t *testing.T) {
 		}
 		for _, precision := range []gpu.DType{gpu.F16, gpu.F32} {
 			t.Run(c.Name+"/"+precision.String(), func(t *testing.T) {
-				goldenByCommand(t, c, precision.String(), models.GoldenTolerance(c.Model, precision))
+				tolerance, err := verify.Tolerance(c.Model, precision)
+				require.NoError(t, err)
+				goldenByCommand(t, c, precision.String(), tolerance)
 			})
 		}
 	}
@@ -82,7 +85,7 @@ func TestInputInBatches(t *testing.T) {
 	for i := range values {
 		values[i] = float32(math.Sin(float64(i)))
 	}
-	input := save(t, tensor(t, pixelValues, values, 5, 3, 20, 28))
+	input := save(t, tensor(t, nn.PixelValues, values, 5, 3, 20, 28))
 	out := filepath.Join(t.TempDir(), "out.safetensors")
 	var first []float32
 	for _, batch := range []string{"5", "2", "1"} {
@@ -108,10 +111,10 @@ func TestInputTypes(t *testing.T) {
 		requireJSON(t, call(t, "-model", "vit", "-weights", dir, "-input", save(t, x), "-json"), &doc)
 		return doc.Images[0].Top[0].Logit
 	}
-	f32 := tensor(t, pixelValues, make([]float32, n), 1, 3, 20, 28)
+	f32 := tensor(t, nn.PixelValues, make([]float32, n), 1, 3, 20, 28)
 	want := logit(f32)
 	for _, typ := range []weights.DType{weights.F16, weights.BF16, weights.F64, weights.I32, weights.I64, weights.U8} {
-		x := &weights.Tensor{Name: pixelValues, Shape: []int{1, 3, 20, 28}, DType: typ, Data: make([]byte, n*typ.Size())}
+		x := &weights.Tensor{Name: nn.PixelValues, Shape: []int{1, 3, 20, 28}, DType: typ, Data: make([]byte, n*typ.Size())}
 		assert.Equal(t, want, logit(x), "%s", typ)
 	}
 }
@@ -125,7 +128,7 @@ func TestBadInput(t *testing.T) {
 		}
 		return tensor(t, name, make([]float32, n), shape...)
 	}
-	good := zeros(pixelValues, 1, 3, 20, 28)
+	good := zeros(nn.PixelValues, 1, 3, 20, 28)
 	text := filepath.Join(t.TempDir(), "input.safetensors")
 	require.NoError(t, os.WriteFile(text, []byte("this is not a safetensors file"), 0o644))
 	for _, c := range []struct {
@@ -134,13 +137,13 @@ func TestBadInput(t *testing.T) {
 	}{
 		{"missing", "nowhere.safetensors", []string{"nowhere.safetensors", "no such file"}},
 		{"text", text, []string{text}},
-		{"no tensor", save(t), []string{"no tensor in it", pixelValues}},
-		{"another name", save(t, zeros("pixels", 1, 3, 20, 28)), []string{"no tensor pixel_values", "pixels"}},
-		{"one too many", save(t, good, zeros("input_ids", 1, 3)), []string{"no input input_ids", pixelValues}},
-		{"three dimensions", save(t, zeros(pixelValues, 3, 20, 28)), []string{"[3 20 28]", "[N C H W]"}},
-		{"channels", save(t, zeros(pixelValues, 1, 4, 20, 28)), []string{"[1 4 20 28]", "[N 3 H W]"}},
-		{"no picture", save(t, zeros(pixelValues, 0, 3, 20, 28)), []string{"[0 3 20 28]"}},
-		{"smaller than a patch", save(t, zeros(pixelValues, 1, 3, 2, 2)), []string{"2x2"}},
+		{"no tensor", save(t), []string{"no tensor in it"}},
+		{"another name", save(t, zeros("pixels", 1, 3, 20, 28)), []string{"found an input pixels", nn.PixelValues}},
+		{"one too many", save(t, good, zeros("input_ids", 1, 3)), []string{"found an input input_ids", nn.PixelValues}},
+		{"three dimensions", save(t, zeros(nn.PixelValues, 3, 20, 28)), []string{"[3 20 28]", "[N 3 H W]"}},
+		{"channels", save(t, zeros(nn.PixelValues, 1, 4, 20, 28)), []string{"[1 4 20 28]", "[N 3 H W]"}},
+		{"no picture", save(t, zeros(nn.PixelValues, 0, 3, 20, 28)), []string{"[0 3 20 28]"}},
+		{"smaller than a patch", save(t, zeros(nn.PixelValues, 1, 3, 2, 2)), []string{"[1 3 2 2]", "at least 4"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			requireError(t, call(t, "-model", "vit", "-weights", dir, "-input", c.path, "-json"), cli.ExitFailure, c.parts...)
@@ -155,14 +158,14 @@ func TestOverflow(t *testing.T) {
 	for i := range values {
 		values[i] = 1e6
 	}
-	args := []string{"-model", "vit", "-weights", dir, "-input", save(t, tensor(t, pixelValues, values, 1, 3, 20, 28)),
+	args := []string{"-model", "vit", "-weights", dir, "-input", save(t, tensor(t, nn.PixelValues, values, 1, 3, 20, 28)),
 		"-save", filepath.Join(out, "x.safetensors"), "-json"}
 	requireError(t, call(t, args...), cli.ExitFailure, "NaN or Inf", "patch_embed.proj", "-precision f32")
 	assert.Empty(t, files(t, out))
 	requireFine(t, call(t, append(args, "-precision", "f32")...))
 
 	values[7] = float32(math.NaN())
-	args[5] = save(t, tensor(t, pixelValues, values, 1, 3, 20, 28))
+	args[5] = save(t, tensor(t, nn.PixelValues, values, 1, 3, 20, 28))
 	requireError(t, call(t, append(args, "-precision", "f32")...), cli.ExitFailure, "NaN or Inf", "in the input")
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/cmd/internal/cli"
+	"saccade/models/nn"
 )
 
 // limitFiles bounds the size of files that this process writes, in bytes: a
@@ -34,7 +35,7 @@ func limitFiles(bytes string) {
 func TestSaveOnAFullDisk(t *testing.T) {
 	const pictures = 200 // of 47 KB
 	dir := checkpoint(t, "vit_classify")
-	input := save(t, tensor(t, pixelValues, make([]float32, pictures*3*20*28), pictures, 3, 20, 28))
+	input := save(t, tensor(t, nn.PixelValues, make([]float32, pictures*3*20*28), pictures, 3, 20, 28))
 	out := t.TempDir()
 	path := filepath.Join(out, "x.safetensors")
 	require.NoError(t, os.WriteFile(path, []byte("older"), 0o644))
@@ -48,7 +49,7 @@ func TestSaveOnAFullDisk(t *testing.T) {
 }
 
 func TestSaveIntoAReadOnlyFolder(t *testing.T) {
-	input := save(t, tensor(t, pixelValues, make([]float32, 3*32*32), 1, 3, 32, 32))
+	input := save(t, tensor(t, nn.PixelValues, make([]float32, 3*32*32), 1, 3, 32, 32))
 	dir := t.TempDir()
 	for _, d := range []string{filepath.Dir(dir), filepath.Dir(filepath.Dir(input)), filepath.Dir(input)} {
 		require.NoError(t, os.Chmod(d, 0o755))
@@ -100,7 +101,7 @@ func (b *errBuffer) Write(p []byte) (int, error) { *b = append(*b, p...); return
 // A run that would take minutes ends within seconds of Ctrl-C, with one line.
 func TestInterrupt(t *testing.T) {
 	values := make([]float32, 20000*3*32*32)
-	input := save(t, tensor(t, pixelValues, values, 20000, 3, 32, 32))
+	input := save(t, tensor(t, nn.PixelValues, values, 20000, 3, 32, 32))
 	out := t.TempDir()
 	cmd := subprocess(t, nil, "-model", "vit", "-input", input, "-json", "-save", filepath.Join(out, "x.safetensors"))
 	var stdout, stderr errBuffer
@@ -119,7 +120,7 @@ func TestInterrupt(t *testing.T) {
 // than the binding waits by itself, a run goes on as if nothing had been.
 func TestStoppedAndContinued(t *testing.T) {
 	const pictures = 300
-	input := save(t, tensor(t, pixelValues, make([]float32, pictures*3*32*32), pictures, 3, 32, 32))
+	input := save(t, tensor(t, nn.PixelValues, make([]float32, pictures*3*32*32), pictures, 3, 32, 32))
 	path := filepath.Join(t.TempDir(), "x.safetensors")
 	cmd := subprocess(t, nil, "-model", "vit", "-input", input, "-json", "-save", path)
 	var stdout, stderr errBuffer

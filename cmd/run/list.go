@@ -25,7 +25,7 @@ func (a *app) printModels() error {
 		Models []modelJSON `json:"models"`
 	}
 	for _, f := range models.Families() {
-		doc.Models = append(doc.Models, modelJSON{f.Name, f.Embedded(), f.Architectures(), f.About, f.Weights})
+		doc.Models = append(doc.Models, modelJSON{f.Name, f.Embedded != "", f.Architectures, f.About, f.Weights})
 	}
 	if a.json {
 		return a.stdout.document(doc)

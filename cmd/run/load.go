@@ -9,6 +9,7 @@ import (
 	"saccade/cmd/internal/cli"
 	"saccade/models"
 	"saccade/weights"
+	"saccade/zoo"
 )
 
 // open opens the device that flags and environment ask for.
@@ -23,15 +24,34 @@ func (a *app) load(ctx context.Context) (*models.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Attentions, o.Features, o.Explain = a.attention || a.view, a.pca, a.explain != ""
-	o.LastLayer = a.attention && a.out != "" || a.view
-	o.Embeddings = a.examples != "" || a.similar != "" || a.index != ""
+	o.Outputs = a.outputs()
 	return a.loadModel(ctx, a.model, a.weights, o)
+}
+
+// outputs are those that the flags ask for beside the usual ones.
+func (a *app) outputs() []string {
+	var names []string
+	switch {
+	case a.attention && a.out != "" || a.view:
+		names = append(names, models.LastAttention)
+	case a.attention:
+		names = append(names, models.Attentions)
+	}
+	if a.pca {
+		names = append(names, models.Features)
+	}
+	if a.explain != "" {
+		names = append(names, models.ExplainOutputs(a.model)...)
+	}
+	if a.examples != "" || a.similar != "" || a.index != "" {
+		names = append(names, models.Embedding)
+	}
+	return names
 }
 
 // prepare checks the files that flags name and opens the device.
 func (a *app) prepare() (models.Options, error) {
-	o := models.Options{Precision: a.precision, Override: a.override, Hub: weights.HubFromEnv()}
+	o := models.Options{Precision: a.precision, Override: a.override, Hub: weights.HubFromEnv(), Embedded: zoo.All(), Tiled: a.tiled}
 	if a.labels != "" {
 		data, err := os.ReadFile(a.labels)
 		if err == nil {

@@ -127,10 +127,10 @@ func TestBadPartInputs(t *testing.T) {
 		parts []string
 	}{
 		{[]string{"-model", "unet", "-weights", unet, "-input", input("unet_ddpm", "timestep")}, []string{"timestep", "one value or [3]"}},
-		{[]string{"-model", "unet", "-weights", unet, "-input", input("unet_sd1")}, []string{"sample", "any"}},
-		{[]string{"-model", "unet", "-weights", prompted, "-input", input("unet_sd1", "encoder_hidden_states")}, []string{"encoder_hidden_states", "[2 any 13]"}},
-		{[]string{"-model", "vae", "-weights", checkpoint(t, "vae_kl"), "-input", input("unet_ddpm")}, []string{"sample", "pixel_values, latents"}},
-		{[]string{"-model", "vit", "-input", input("unet_ddpm")}, []string{"sample", "part of a diffusion model"}},
+		{[]string{"-model", "unet", "-weights", unet, "-input", input("unet_sd1", "encoder_hidden_states")}, []string{"sample", "[N 3 H W]"}},
+		{[]string{"-model", "unet", "-weights", prompted, "-input", input("unet_sd1", "encoder_hidden_states")}, []string{"encoder_hidden_states", "[2 T 13]"}},
+		{[]string{"-model", "vae", "-weights", checkpoint(t, "vae_kl"), "-input", input("unet_ddpm")}, []string{"sample", "latents; or pixel_values"}},
+		{[]string{"-model", "vit", "-input", input("unet_ddpm")}, []string{"found an input", "it takes pixel_values"}},
 		{[]string{"-model", "unet", "-weights", unet, "-image", zooPictures + "/cat.jpg"}, []string{"unet", "-input"}},
 		{[]string{"-model", "unet", "-weights", checkpoint(t, "vae_kl"), "-input", input("unet_ddpm")}, []string{"time_embedding.linear_1.weight"}},
 		{[]string{"-model", "vae", "-weights", unet, "-input", input("vae_kl")}, []string{"encoder.conv_in.weight"}},

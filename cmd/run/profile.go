@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -43,17 +44,15 @@ type memoryJSON struct {
 	IO          int64 `json:"io"`
 }
 
-// shapeOf is the shape of the input, the pictures' of two, and of a part's the map's.
-func shapeOf(in models.Inputs) []int {
-	for _, a := range in.Tensors {
-		if len(a.Shape) == 4 {
-			return a.Shape
+// shapeOf is the shape of the input, of several the one of most dimensions.
+func shapeOf(in map[string]models.Array) []int {
+	var largest []int
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		if s := in[name].Shape; len(s) > len(largest) {
+			largest = s
 		}
 	}
-	if in.Pixels != nil {
-		return in.Pixels.Shape
-	}
-	return in.IDs.Shape
+	return largest
 }
 
 // printProfile prints the time of every dispatch of a warm forward pass.
@@ -62,7 +61,7 @@ func (a *app) printProfile(ctx context.Context, m *models.Model) error {
 	if err != nil {
 		return err
 	}
-	if _, err := m.ForwardInputs(ctx, in); err != nil { // compiles, fills the caches
+	if _, err := m.Forward(ctx, in); err != nil { // compiles, fills the caches
 		return err
 	}
 	timings, err := m.Profile(ctx, in)

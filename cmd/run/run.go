@@ -22,12 +22,12 @@ type app struct {
 	stderr io.Writer
 	getenv func(string) string
 
-	dev      *gpu.Device    // set by open
-	pictures []string       // by -image
-	classes  []class        // by -eval
-	shown    []class        // by -examples
-	gallery  []string       // by -similar
-	raw      *models.Inputs // by -input
+	dev      *gpu.Device             // set by open
+	pictures []string                // by -image
+	classes  []class                 // by -eval
+	shown    []class                 // by -examples
+	gallery  []string                // by -similar
+	raw      map[string]models.Array // by -input
 }
 
 // errReported ends the command with exit code 1 after its reasons were printed.
@@ -91,11 +91,8 @@ func (a *app) do(ctx context.Context) error {
 		return err
 	}
 	defer m.Close()
-	if len(a.pictures) > 0 && m.IsPart() {
-		return fmt.Errorf("%s is a part of a diffusion model, which takes no pictures but raw tensors; give them with -input", m.Name)
-	}
-	if len(a.pictures) > 0 && !m.HasPictures() {
-		return fmt.Errorf("%s: %w", m.Name, models.ErrNoPictures)
+	if len(a.pictures) > 0 && !m.SeesImages() {
+		return fmt.Errorf("%s: %w", m.Name, models.ErrNoImages)
 	}
 	_, drawing := a.drawing()
 	switch {

@@ -12,7 +12,7 @@ import (
 	"saccade/golden"
 	"saccade/gpu"
 	"saccade/models"
-	"saccade/models/diffusion"
+	"saccade/models/verify"
 )
 
 // goldenJSON is the comparison of one golden. NMSE is that of its outputs,
@@ -38,7 +38,7 @@ func (a *app) verifyGoldens(ctx context.Context) error {
 	if a.given["precision"] {
 		precisions = []gpu.DType{a.precision}
 	}
-	checks, err := a.goldenChecks()
+	checks, err := verify.Checks()
 	if err != nil {
 		return err
 	}
@@ -72,35 +72,6 @@ func (a *app) verifyGoldens(ctx context.Context) error {
 	return a.verified(failed, fmt.Sprintf("all %d comparisons with PyTorch's goldens hold", len(results)))
 }
 
-// goldenCheck is a golden to compare with.
-type goldenCheck struct {
-	name    string
-	outputs []string
-	verify  func(ctx context.Context, p gpu.DType) (*golden.Report, error)
-}
-
-// goldenChecks are those of networks, then those of whole pipelines.
-func (a *app) goldenChecks() ([]goldenCheck, error) {
-	var all []goldenCheck
-	for _, c := range golden.Cases() {
-		all = append(all, goldenCheck{c.Name, c.Outputs, func(ctx context.Context, p gpu.DType) (*golden.Report, error) {
-			return models.VerifyGolden(ctx, a.dev, c, p)
-		}})
-	}
-	for _, name := range golden.Pipelines() {
-		cases, err := golden.PipelineCases(name)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range cases {
-			all = append(all, goldenCheck{name + "/" + c.Name, []string{"latents", "image"}, func(ctx context.Context, p gpu.DType) (*golden.Report, error) {
-				return diffusion.VerifyGolden(ctx, a.dev, c, p)
-			}})
-		}
-	}
-	return all, nil
-}
-
 // verified sums up: the first mismatch, where it happened, and how many there are.
 func (a *app) verified(failed []error, fine string) error {
 	if len(failed) > 0 {
@@ -118,9 +89,9 @@ func (a *app) verified(failed []error, fine string) error {
 
 // verifyGolden computes and compares one golden. A model that cannot be loaded
 // or gives no numbers fails like one that gives wrong ones.
-func (a *app) verifyGolden(ctx context.Context, c goldenCheck, p gpu.DType) (goldenJSON, error) {
-	g := goldenJSON{Name: c.name, Precision: p.String()}
-	report, err := c.verify(ctx, p)
+func (a *app) verifyGolden(ctx context.Context, c verify.Check, p gpu.DType) (goldenJSON, error) {
+	g := goldenJSON{Name: c.Name, Precision: p.String()}
+	report, err := c.Run(ctx, a.dev, p)
 	if err != nil {
 		if ctx.Err() != nil || errors.Is(err, gpu.ErrOutOfMemory) {
 			return g, err
@@ -128,14 +99,14 @@ func (a *app) verifyGolden(ctx context.Context, c goldenCheck, p gpu.DType) (gol
 		g.Error = cli.OneLine(err)
 		return g, fmt.Errorf("%w: %s: %w", cli.ErrMismatch, g.Precision, err)
 	}
-	g.measure(report, c.outputs)
+	g.measure(report, c.Outputs)
 	first, diverges := report.First()
 	if !diverges {
 		return g, nil
 	}
 	g.OK, g.First = false, first.Name
 	saved := ""
-	if g.Files, err = os.MkdirTemp("", "saccade-"+strings.ReplaceAll(c.name, "/", "-")+"-"); err == nil {
+	if g.Files, err = os.MkdirTemp("", "saccade-"+strings.ReplaceAll(c.Name, "/", "-")+"-"); err == nil {
 		if err = report.Write(g.Files, a.dev.Info().String()); err == nil {
 			saved = "; got and wanted are in " + g.Files
 		}
@@ -147,7 +118,7 @@ func (a *app) verifyGolden(ctx context.Context, c goldenCheck, p gpu.DType) (gol
 	if first.Err != nil {
 		what = cli.OneLine(first.Err)
 	}
-	return g, fmt.Errorf("%w: golden %s (%s): %s diverges first, %s%s", cli.ErrMismatch, c.name, p, first.Name, what, saved)
+	return g, fmt.Errorf("%w: golden %s (%s): %s diverges first, %s%s", cli.ErrMismatch, c.Name, p, first.Name, what, saved)
 }
 
 // measure takes the worst errors out of a report.

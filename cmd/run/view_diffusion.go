@@ -52,12 +52,6 @@ type made struct {
 // viewRun shows a request in a window. What -o, -record and -save name is written
 // when the run ends for the first time.
 func (w *painter) viewRun(ctx context.Context, q diffusion.Request) error {
-	if err := w.plan(&q); err != nil {
-		return err
-	}
-	if q.Memory.LowMemory {
-		return errors.New("a window needs all parts of the pipeline on the device, for which there is not enough memory; -record writes the run without one")
-	}
 	d := &denoising{w: w, kind: w.preview, commands: make(chan viewer.Command, 64), changed: make(chan struct{}, 1)}
 	defer d.close()
 	if w.tinyWeights != "" {
@@ -83,9 +77,13 @@ func (w *painter) viewRun(ctx context.Context, q diffusion.Request) error {
 
 // start begins a request: its run, and what shows it.
 func (d *denoising) start(ctx context.Context, q diffusion.Request) error {
-	run, err := d.w.p.Start(ctx, q)
+	run, err := d.w.start(ctx, q)
 	if err != nil {
 		return err
+	}
+	if run.Memory.LowMemory {
+		run.Close()
+		return errors.New("a window needs all parts of the pipeline on the device, for which there is not enough memory; -record writes the run without one")
 	}
 	d.w.warn(q, run)
 	d.drop()
@@ -489,7 +487,7 @@ func (d *denoising) reschedule(ctx context.Context) error {
 	for range names {
 		i = (i + 1) % len(names)
 		q := d.run.Request
-		q.Scheduler, q.Memory = names[i], nil
+		q.Scheduler = names[i]
 		if d.w.p.SchedulerName(q.Scheduler) == q.Scheduler { // a class, which has a short name too
 			continue
 		}
@@ -521,7 +519,7 @@ func (d *denoising) toggleHeat(ctx context.Context, next bool) error {
 		return d.still(ctx)
 	}
 	q := d.run.Request
-	q.Watch, q.Memory = true, nil
+	q.Watch = true
 	if err := d.start(ctx, q); err != nil {
 		return err
 	}

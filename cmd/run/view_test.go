@@ -18,6 +18,7 @@ import (
 	"saccade/models"
 	"saccade/models/diffusion"
 	"saccade/viewer"
+	"saccade/zoo"
 )
 
 // shownRun is a session of a golden pipeline whose goroutine works, with what it draws.
@@ -38,12 +39,11 @@ func showRun(t *testing.T, pipeline string, flags ...string) *shownRun {
 	t.Cleanup(a.dev.Close)
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &painter{app: a}
-	var err error
-	w.p, err = diffusion.Open(ctx, a.dev, family, a.weights, diffusion.Options{Precision: a.precision})
+	m, err := models.Load(ctx, a.dev, family, a.weights, models.Options{Precision: a.precision, Embedded: zoo.All()})
 	require.NoError(t, err)
+	w.p = m.Pipeline.(*diffusion.Pipeline)
 	q, err := w.request(&paintingInput{})
 	require.NoError(t, err)
-	require.NoError(t, w.plan(&q))
 	buffers := a.dev.Stats().Buffers
 	d := &denoising{w: w, kind: w.preview, commands: make(chan viewer.Command, 64), changed: make(chan struct{}, 1)}
 	require.NoError(t, d.start(ctx, q))

@@ -8,12 +8,13 @@ import (
 	"saccade/gpu"
 	"saccade/models"
 	"saccade/picture"
+	"saccade/zoo"
 )
 
 func main() {
 	dev := must(gpu.Open(gpu.Options{}))
 	defer dev.Close()
-	model := must(models.Load(context.Background(), dev, "vit", "", models.Options{})) // "" or a folder or hub id
+	model := must(models.Load(context.Background(), dev, "vit", "", models.Options{Embedded: zoo.ViT()})) // "" or a folder or hub id
 	defer model.Close()
 	img := must(picture.Open(os.Args[1], picture.DecodeOptions{}))
 	for _, p := range must(model.Classify(context.Background(), []*picture.Image{img}, 3))[0] {

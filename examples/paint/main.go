@@ -6,16 +6,19 @@ import (
 	"fmt"
 	"os"
 	"saccade/gpu"
+	"saccade/models"
 	"saccade/models/diffusion"
 	"saccade/picture"
+	"saccade/zoo"
 )
 
 func main() {
 	ctx := context.Background()
 	dev := must(gpu.Open(gpu.Options{}))
 	defer dev.Close()
-	pipeline := must(diffusion.Open(ctx, dev, "sd", "", diffusion.Options{})) // "" or a folder, file or hub id
-	defer pipeline.Close()
+	model := must(models.Load(ctx, dev, "sd", "", models.Options{Embedded: zoo.SD()})) // "" or a folder, file or hub id
+	defer model.Close()
+	pipeline := model.Pipeline.(*diffusion.Pipeline)
 	request := pipeline.Defaults()
 	request.Prompts = []string{os.Args[1]}
 	run := must(pipeline.Start(ctx, request))

@@ -59,9 +59,9 @@ func New(b *ops.Builder, c Config) *Model {
 // stemKernel is the side of the first convolution's filter.
 const stemKernel = 11
 
-// Forward records the network on pictures [N, C, H, W]; its output is logits
+// Forward records the network on images [N, C, H, W]; its output is logits
 // [N, classes].
-func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, _ bool) {
+func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	pools := 0
 	pool := func(x *gpu.Tensor) *gpu.Tensor {
 		x = ops.MaxPool(r, x, ops.Pool{Kernel: ops.Square(3), Stride: ops.Square(2)})
@@ -78,10 +78,6 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, _ bool) {
 	r.Output("logits", m.Classifier.Forward(r, x))
 }
 
-// Input is the channels, height and width of the pictures it was trained on;
-// it takes others too.
-func (c Config) Input() (channels, h, w int) { return c.Channels, 224, 224 }
-
-// Smallest is the picture of which the last pooling still has a window: three
-// maps of (size − 3) / 2 + 1 pixels behind one of (size + 4 − 11) / 4 + 1.
-func (c Config) Smallest() (h, w int) { return 63, 63 }
+// smallest is the side of the least image of which the last pooling still has a
+// window: three maps of (size − 3) / 2 + 1 pixels behind one of (size + 4 − 11) / 4 + 1.
+const smallest = 63

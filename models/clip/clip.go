@@ -32,19 +32,14 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 	return m, nil
 }
 
-// Match is the logit of a picture and a text by the cosine of their embeddings.
-// The weights must be loaded.
-func (m *Model) Match(cosine float64) float64 {
+// match is the logit of an image and a text by the cosine of their embeddings.
+func (m *Model) match(cosine float64) float64 {
 	logit := cosine * math.Exp(float64(m.LogitScale.Values[0]))
 	if m.LogitBias != nil {
 		logit += float64(m.LogitBias.Values[0])
 	}
 	return logit
 }
-
-// Sigmoid says that each logit is a probability of its own (SigLIP), not one
-// among those of the other texts.
-func (m *Model) Sigmoid() bool { return m.LogitBias != nil }
 
 // embed brings the pooled state [N, D] to the output name: of unit length, f32.
 func embed(r *gpu.Recorder, name string, pooled *gpu.Tensor) {

@@ -55,13 +55,6 @@ func (c VisionConfig) grid(image [2]int) [2]int {
 	return [2]int{image[0] / c.Patch[0], image[1] / c.Patch[1]}
 }
 
-// Smallest is the height and width of one patch.
-func (c VisionConfig) Smallest() (h, w int) { return c.Patch[0], c.Patch[1] }
-
-// Input is the channels, height and width of the pictures that the position
-// embeddings are for; others of at least one patch can be given.
-func (c VisionConfig) Input() (channels, h, w int) { return c.Channels, c.Image[0], c.Image[1] }
-
 // check refuses what no network can be made of.
 func (c Config) check() error {
 	v := c.Vision

@@ -1,10 +1,12 @@
 package clip
 
 import (
+	"fmt"
 	"slices"
 
 	"saccade/gpu"
 	"saccade/models/internal/transformer"
+	"saccade/models/nn"
 	"saccade/ops"
 )
 
@@ -40,29 +42,27 @@ func NewText(b *ops.Builder, c TextConfig) (*Text, error) {
 	return t, nil
 }
 
-// Hidden gives the hidden state [N, T, D] after the first blocks of them on token
-// ids [N, T], of which lengths [N] are no padding (nil: all), without the final
-// norm: diffusion models take the last but one. All of them is [Text.Depth].
-func (t *Text) Hidden(r *gpu.Recorder, ids, lengths *gpu.Tensor, blocks int) *gpu.Tensor {
+// Forward records the tower on token ids [N, T], of which lengths [N, 1] are no
+// padding (nil: all); the token that is pooled of each text is named by at [N, 1]. A
+// tower of a dual encoder gives text_embeds [N, D], of unit length; one on its own
+// last_hidden_state [N, T, D] and pooler_output [N, D], or with a projection
+// text_embeds as they are.
+//
+// The states after the first i blocks, hidden_states.i [N, T, D], can be asked for,
+// as they are or as hidden_states.i.normed behind the final norm: what diffusion
+// models take. Blocks behind all that is asked for are not recorded.
+func (t *Text) Forward(r *gpu.Recorder, ids, at, lengths *gpu.Tensor) {
 	x := t.Tokens.Forward(r, ids, t.table(ids.Shape[1])) // [N T D]
 	r.Tap("text.embeddings", x)
-	return transformer.Encode(r, "text.", t.Blocks[:blocks], x, lengths, transformer.None)
-}
-
-// Embed is the projection [N, P] of the token at [N, 1] of each text, whose hidden
-// states x [N, T, D] have gone through the first blocks of them: SDXL's pooled prompt.
-func (t *Text) Embed(r *gpu.Recorder, x, at *gpu.Tensor, blocks int) *gpu.Tensor {
-	x = transformer.Encode(r, "text.rest.", t.Blocks[blocks:], x, nil, transformer.None)
-	return t.Projection.Forward(r, t.Norm.Forward(r, ops.Take(r, x, at)))
-}
-
-// ForwardText records the tower on token ids [N, T], of which lengths [N] are no
-// padding (nil: all); the token that is pooled of each text is named by at [N], as
-// [Text.Pooled] gives it. A tower of a dual encoder has the output text_embeds [N, D], of unit length; one on its own
-// last_hidden_state [N, T, D] and pooler_output [N, D], and text_embeds as they
-// are where it has a projection.
-func (t *Text) ForwardText(r *gpu.Recorder, ids, at, lengths *gpu.Tensor) {
-	x := t.Hidden(r, ids, lengths, t.Depth)
+	for i := range t.Blocks {
+		if t.show(r, i, x); r.Satisfied() {
+			return
+		}
+		x = transformer.Step(r, "text.", t.Blocks, i, x, lengths)
+	}
+	if t.show(r, t.Depth, x); r.Satisfied() {
+		return
+	}
 	if !t.Alone {
 		pooled := t.Norm.Forward(r, ops.Take(r, x, at)) // [N D]
 		r.Tap("text.pooled", pooled)
@@ -79,28 +79,43 @@ func (t *Text) ForwardText(r *gpu.Recorder, ids, at, lengths *gpu.Tensor) {
 	r.Output("pooler_output", pooled)
 }
 
-// Pooled is the place of the token that a text is pooled at: the first end token,
-// the greatest id in checkpoints whose config names the end 2, and the last token
-// in SigLIP.
-func (t *Text) Pooled(ids []uint32) int {
-	switch {
-	case !t.Block.Causal:
-		return len(ids) - 1
-	case t.End == legacyEnd:
-		return slices.Index(ids, slices.Max(ids))
+// show names the state x after the first i blocks.
+func (t *Text) show(r *gpu.Recorder, i int, x *gpu.Tensor) {
+	name := HiddenState(i, false)
+	r.Tap(name, x)
+	if normed := HiddenState(i, true); r.Wants(normed) {
+		r.Tap(normed, t.Norm.Forward(r, x))
 	}
-	return max(0, slices.Index(ids, uint32(t.End)))
 }
 
-// Context is the most tokens of a text.
-func (t *Text) Context() int { return t.Length }
+// HiddenState is the name of the state after the first i blocks, behind the final
+// norm if that is wanted.
+func HiddenState(i int, normed bool) string {
+	if normed {
+		return fmt.Sprintf("hidden_states.%d.normed", i)
+	}
+	return fmt.Sprintf("hidden_states.%d", i)
+}
 
-// Vocabulary is the number of token ids.
-func (t *Text) Vocabulary() int { return t.Vocab }
-
-// Fixed says that a text's embedding depends on its padding, which must be that
-// of the training: up to the context.
-func (t *Text) Fixed() bool { return !t.Block.Causal }
+// pooledAt are the tokens [N, 1] at which texts of ids [N, T] are pooled: of each the
+// first end token, the greatest id in checkpoints whose config names the end 2, and
+// the last token in SigLIP.
+func (t *Text) pooledAt(in map[string]nn.Array) nn.Array {
+	ids := in[nn.InputIDs]
+	n, tokens := ids.Shape[0], ids.Shape[1]
+	at := nn.Array{Shape: []int{n, 1}}
+	for row := range slices.Chunk(ids.Data, tokens) {
+		place := max(0, slices.Index(row, float32(t.End)))
+		switch {
+		case !t.Block.Causal:
+			place = tokens - 1
+		case t.End == legacyEnd:
+			place = slices.Index(row, slices.Max(row))
+		}
+		at.Data = append(at.Data, float32(place))
+	}
+	return at
+}
 
 // table is the embeddings of the first n positions.
 func (t *Text) table(n int) *ops.Table {

@@ -19,10 +19,8 @@ type Vision struct {
 	Pool       *AttentionPool      `w:"pool"`       // SigLIP's, or nil
 	Projection *ops.Linear         `w:"projection"` // CLIP's, or nil
 
-	b        *ops.Builder
-	tables   map[[2]int]*ops.Table // the sequence's constant part by patch grid
-	features bool                  // last_hidden_state is an output too
-	lastOnly bool                  // of the attention probabilities those of the last layer
+	b      *ops.Builder
+	tables map[[2]int]*ops.Table // the sequence's constant part by patch grid
 }
 
 // NewVision makes a picture tower.
@@ -43,48 +41,27 @@ func NewVision(b *ops.Builder, c VisionConfig) *Vision {
 	return v
 }
 
-// Forward records the tower on pictures [N, C, H, W]. Its output is
-// image_embeds [N, D], of unit length; attentions adds attentions.i
-// [N, heads, T, T] of every layer, [Vision.ShowFeatures] last_hidden_state
-// [N, T, D].
-func (v *Vision) Forward(r *gpu.Recorder, pixels *gpu.Tensor, attentions bool) {
+// Forward records the tower on images [N, C, H, W]. Its output is image_embeds
+// [N, D], of unit length; attentions.i [N, heads, T, T] and last_hidden_state
+// [N, T, D] can be asked for.
+func (v *Vision) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	x := ops.Tokens(r, v.PatchEmbed.Forward(r, pixels), v.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
 	r.Tap("embeddings", x)
 	if v.PreNorm != nil {
 		x = v.PreNorm.Forward(r, x)
 	}
-	x = transformer.Encode(r, "", v.Blocks, x, nil, transformer.Asked(attentions, v.lastOnly))
+	x = transformer.Encode(r, "", v.Blocks, x, nil)
 	if v.Pool != nil {
 		x = v.PostNorm.Forward(r, x)
-		v.show(r, x)
+		r.Tap("last_hidden_state", x)
 		r.Tap("norm", x)
 		embed(r, "image_embeds", v.Pool.Forward(r, x))
 		return
 	}
-	v.show(r, x)
+	r.Tap("last_hidden_state", x)
 	class := v.PostNorm.Forward(r, ops.Mean(r, x, 0, 1)) // [N D]
 	r.Tap("norm", class)
 	embed(r, "image_embeds", v.Projection.Forward(r, class))
-}
-
-// ShowLastAttention leaves out the attention probabilities of all layers but the
-// last: they grow with the square of the patches.
-func (v *Vision) ShowLastAttention() { v.lastOnly = true }
-
-// ShowFeatures has Forward give last_hidden_state too.
-func (v *Vision) ShowFeatures() { v.features = true }
-
-func (v *Vision) show(r *gpu.Recorder, x *gpu.Tensor) {
-	if v.features {
-		r.Output("last_hidden_state", x)
-	}
-}
-
-// PatchGrid is the patches in a column and in a row of a picture of h×w pixels,
-// and the tokens before them.
-func (v *Vision) PatchGrid(h, w int) (rows, columns, prefix int) {
-	grid := v.grid([2]int{h, w})
-	return grid[0], grid[1], v.prefix()
 }
 
 // table is the constant part of the sequence for a picture size.

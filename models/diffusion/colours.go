@@ -15,7 +15,7 @@ func (p *Pipeline) colours(ctx context.Context) ([]float32, error) {
 		return p.colour, nil
 	}
 	const side, patch = 16, 4 // latents
-	channels := p.vae.latent
+	channels := p.vae.Latent
 	latents := make([]float32, channels*side*side)
 	few := make([]float32, channels*(side/patch)*(side/patch))
 	Noise(few, 1, 0)
@@ -27,8 +27,8 @@ func (p *Pipeline) colours(ctx context.Context) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.vae.channels != 3 {
-		return nil, fmt.Errorf("the autoencoder makes %d channels; expected 3", p.vae.channels)
+	if p.vae.Channels != 3 {
+		return nil, fmt.Errorf("the autoencoder makes %d channels; expected 3", p.vae.Channels)
 	}
 	a, b := mat.NewDense(side*side, channels+1, nil), mat.NewDense(side*side, 3, nil)
 	for i := range side * side {
@@ -37,7 +37,7 @@ func (p *Pipeline) colours(ctx context.Context) ([]float32, error) {
 		}
 		a.Set(i, channels, 1)
 		for c := range 3 {
-			b.Set(i, c, pooled(pictures, c, i/side, i%side, side, p.vae.reduction))
+			b.Set(i, c, pooled(pictures, c, i/side, i%side, side, p.vae.Reduction))
 		}
 	}
 	var fit mat.Dense

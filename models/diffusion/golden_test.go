@@ -1,8 +1,7 @@
-package diffusion
+package diffusion_test
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"testing"
 
@@ -10,61 +9,47 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/models/diffusion"
+	"saccade/models/nn"
+	"saccade/models/verify"
 )
 
-// Every pipeline from prompt to pixels against diffusers, each step of it.
-func TestGoldens(t *testing.T) {
-	dev := openDevice(t)
-	buffers := dev.Stats().Buffers
-	for _, name := range golden.Pipelines() {
-		cases, err := golden.PipelineCases(name)
-		require.NoError(t, err)
-		for _, c := range cases {
-			for _, precision := range []gpu.DType{gpu.F32, gpu.F16} {
-				t.Run(fmt.Sprintf("%s %s %s", name, c.Name, precision), func(t *testing.T) {
-					report, err := VerifyGolden(context.Background(), dev, c, precision)
-					require.NoError(t, err)
-					for _, r := range report.Results {
-						require.True(t, r.OK(), "%s", r)
-					}
-				})
-			}
-		}
-	}
-	require.Equal(t, buffers, dev.Stats().Buffers, "buffers that nobody freed")
-}
+// The two precisions.
+var (
+	f16 = nn.Options{Precision: gpu.F16}
+	f32 = nn.Options{Precision: gpu.F32}
+)
 
 func openDevice(t *testing.T) *gpu.Device {
-	dev, err := gpu.Open(gpu.Options{Backend: os.Getenv("WGPU_BACKEND")})
+	debug, err := gpu.ParseDebug(os.Getenv("SACCADE_DEBUG"))
+	require.NoError(t, err)
+	dev, err := gpu.Open(gpu.Options{Backend: os.Getenv("WGPU_BACKEND"), Debug: debug})
 	require.NoError(t, err, "the tests need an adapter; on Debian: mesa-vulkan-drivers")
 	t.Cleanup(dev.Close)
 	return dev
 }
 
 // openCase opens the pipeline of a golden, and gives its request.
-func openCase(t *testing.T, dev *gpu.Device, pipeline, name string, precision gpu.DType) (*Pipeline, Request) {
+func openCase(t *testing.T, dev *gpu.Device, pipeline, name string, o nn.Options) (*diffusion.Pipeline, diffusion.Request) {
 	cases, err := golden.PipelineCases(pipeline)
 	require.NoError(t, err)
 	for _, c := range cases {
-		if c.Name != name {
-			continue
+		if c.Name == name {
+			p, q, err := verify.OpenPipeline(dev, c, o)
+			require.NoError(t, err)
+			t.Cleanup(p.Close)
+			return p, q
 		}
-		p, err := openGolden(dev, c, precision)
-		require.NoError(t, err)
-		t.Cleanup(p.Close)
-		in, err := c.Load()
-		require.NoError(t, err)
-		return p, goldenRequest(p, c, in)
 	}
 	require.Fail(t, "no such golden", name)
-	return nil, Request{}
+	return nil, diffusion.Request{}
 }
 
 // A run reads nothing back between its steps, and its steps take no new buffers.
 func TestNoReadbacks(t *testing.T) {
 	dev, ctx := openDevice(t), context.Background()
 	for _, name := range []string{"text", "euler_ancestral", "inpaint"} {
-		p, q := openCase(t, dev, "sd1_tiny", name, gpu.F16)
+		p, q := openCase(t, dev, "sd1_tiny", name, f16)
 		r, err := p.Start(ctx, q)
 		require.NoError(t, err)
 		before := dev.Stats()
@@ -81,8 +66,8 @@ func TestNoReadbacks(t *testing.T) {
 // A run whose step was cancelled can begin again, and then gives the same.
 func TestCancelled(t *testing.T) {
 	dev := openDevice(t)
-	p, q := openCase(t, dev, "sd1_tiny", "text", gpu.F16)
-	want, err := p.stepByStep(context.Background(), q)
+	p, q := openCase(t, dev, "sd1_tiny", "text", f16)
+	want, err := verify.Steps(context.Background(), p, q)
 	require.NoError(t, err)
 	r, err := p.Start(context.Background(), q)
 	require.NoError(t, err)
@@ -104,12 +89,13 @@ func TestCancelled(t *testing.T) {
 // With parts dropped after use the picture is the same.
 func TestLowMemory(t *testing.T) {
 	dev, ctx := openDevice(t), context.Background()
-	p, q := openCase(t, dev, "sd1_tiny", "image_euler", gpu.F16)
-	want, err := p.stepByStep(ctx, q)
+	p, q := openCase(t, dev, "sd1_tiny", "image_euler", f16)
+	want, err := verify.Steps(ctx, p, q)
 	require.NoError(t, err)
 	all := dev.Stats().BufferBytes
-	p.lowMemory = true
-	got, err := p.stepByStep(ctx, q)
+	p.Close()
+	p, q = openCase(t, dev, "sd1_tiny", "image_euler", nn.Options{LowMemory: true})
+	got, err := verify.Steps(ctx, p, q)
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 	require.Less(t, dev.Stats().BufferBytes, all, "only the decoder stays")

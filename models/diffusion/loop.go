@@ -3,11 +3,13 @@ package diffusion
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
 	"saccade/gpu"
 	"saccade/models/diffusion/scheduler"
+	"saccade/models/nn"
 	"saccade/models/unet"
 	"saccade/ops"
 )
@@ -47,16 +49,19 @@ func (s shape) evaluations() int {
 // scheduler's updates, on states that stay on the device.
 type loop struct {
 	shape
-	net      *unet.Model
+	unet     *nn.Module
+	net      *nn.Network // of unet
+	timeCond int         // width of what a distilled model is told of the guidance, 0: nothing
 	plan     *scheduler.Plan
 	operands [][]scheduler.Tensor
 	b        *ops.Builder // owns the states
 
-	latents *gpu.Tensor // f32 [items h w channels]
-	kept    []*gpu.Tensor
-	given   map[string]*gpu.Tensor // what does not change from step to step, by input
-	watched []watched
-	program *gpu.Program
+	latents  *gpu.Tensor // f32 [items h w channels]
+	kept     []*gpu.Tensor
+	given    map[string]*gpu.Tensor // what does not change from step to step, by input
+	watched  []watched
+	recorder *gpu.Recorder
+	program  *gpu.Program // nil before start
 }
 
 // watched is the attention of a layer to the words, summed over the steps: f32
@@ -66,38 +71,51 @@ type watched struct {
 	h, w int
 }
 
-// The inputs of a step's program.
+// The inputs of a step's program, but for those of the UNet.
 const (
 	inFactors = "factors"
-	inTime    = "timestep"
 	inNoise   = "noise"
-	inCond    = "timestep_cond"
 )
 
 // What is given before the first step.
 const (
-	givenContext = "encoder_hidden_states"
-	givenPooled  = "text_embeds"
-	givenSizes   = "time_ids"
+	givenContext = unet.Context
+	givenPooled  = unet.TextEmbeds
+	givenSizes   = unet.TimeIDs
 	givenExtra   = "mask and masked picture"
 	givenImage   = "picture"
 	givenStart   = "first noise"
 	givenMask    = "mask"
 )
 
-// newLoop makes the states and records the step. Weights need not be there yet.
-func newLoop(dev *gpu.Device, precision gpu.DType, net *unet.Model, plan *scheduler.Plan, s shape) (*loop, *gpu.Recorder, error) {
-	l := &loop{shape: s, net: net, plan: plan, operands: plan.Operands(), b: ops.NewBuilder(dev, precision), given: map[string]*gpu.Tensor{}}
-	if err := l.makeStates(precision); err != nil {
-		l.close()
-		return nil, nil, fmt.Errorf("the latents' memory: %w", err)
+// newLoop names the states and records the step, without taking memory of the
+// device.
+func newLoop(p *Pipeline, plan *scheduler.Plan, s shape) (*loop, error) {
+	net, err := p.unet.Network("")
+	if err != nil {
+		return nil, err
 	}
-	r := dev.Record(precision)
-	l.record(r)
-	return l, r, r.Err()
+	l := &loop{shape: s, unet: p.unet, net: net, timeCond: p.config.TimeCond, plan: plan, operands: plan.Operands(),
+		b: ops.NewBuilder(p.dev, p.Precision), given: map[string]*gpu.Tensor{}, recorder: p.dev.Record(p.Precision)}
+	if err := l.nameStates(p.Precision, p.config.Context); err != nil {
+		return nil, err
+	}
+	l.record(l.recorder)
+	return l, l.recorder.Err()
 }
 
-func (l *loop) makeStates(precision gpu.DType) (err error) {
+// start takes the memory of the states and makes the program.
+func (l *loop) start() (err error) {
+	if err := l.b.Prepare(); err != nil {
+		return err
+	}
+	if l.program, err = l.unet.Program(l.recorder); err != nil {
+		return fmt.Errorf("unet: %w", err)
+	}
+	return nil
+}
+
+func (l *loop) nameStates(precision gpu.DType, width int) (err error) {
 	state := func(name string, typ gpu.DType, shape ...int) *gpu.Tensor {
 		if err != nil {
 			return nil
@@ -113,7 +131,7 @@ func (l *loop) makeStates(precision gpu.DType) (err error) {
 	}
 	batch := l.evaluations()
 	if l.tokens > 0 {
-		l.given[givenContext] = state(givenContext, precision, batch, l.tokens, l.net.Context)
+		l.given[givenContext] = state(givenContext, precision, batch, l.tokens, width)
 	}
 	if l.pooled > 0 {
 		l.given[givenPooled] = state(givenPooled, precision, batch, l.pooled)
@@ -133,23 +151,26 @@ func (l *loop) makeStates(precision gpu.DType) (err error) {
 func (l *loop) record(r *gpu.Recorder) {
 	batch := l.evaluations()
 	factors := r.Input(inFactors, gpu.F32, rowUpdates+len(l.operands), ops.CombineFactors)
-	in := unet.Inputs{Time: r.Input(inTime, gpu.F32, batch, 1), Context: l.given[givenContext], TextEmbeds: l.given[givenPooled]}
+	in := map[string]*gpu.Tensor{unet.Timestep: r.Input(unet.Timestep, gpu.F32, batch, 1)}
+	for _, name := range []string{givenContext, givenPooled} {
+		if x, ok := l.given[name]; ok {
+			in[name] = x
+		}
+	}
 	if l.sizes > 0 {
-		in.TimeIDs = r.Input(givenSizes, gpu.F32, batch, l.sizes)
+		in[givenSizes] = r.Input(givenSizes, gpu.F32, batch, l.sizes)
 	}
-	if l.net.TimeCond > 0 {
-		in.TimeCond = ops.Pack(r, r.Input(inCond, gpu.F32, batch, l.net.TimeCond), 1)
+	if l.timeCond > 0 {
+		in[unet.TimeCond] = r.Input(unet.TimeCond, gpu.F32, batch, l.timeCond)
 	}
-	in.Sample = ops.Combine(r, r.Precision, batch, factors, rowInput, ops.Operand{X: l.latents})
+	in[unet.Sample] = ops.Combine(r, r.Precision, batch, factors, rowInput, ops.Operand{X: l.latents})
 	if l.extra > 0 {
-		in.Sample = ops.Concat(r, in.Sample, l.given[givenExtra])
+		in[unet.Sample] = ops.Concat(r, in[unet.Sample], l.given[givenExtra])
 	}
-	if l.words {
-		in.Watch = l.watch(r, factors)
+	out := l.evaluate(r, in, factors)
+	if r.Err() != nil { // of which nothing was captured
+		return
 	}
-	r.Enter("unet")
-	out := l.net.Forward(r, in)
-	r.Leave()
 	parts := []ops.Operand{{X: out}}
 	if l.guided {
 		parts = append(parts, ops.Operand{X: out, First: l.items})
@@ -157,20 +178,44 @@ func (l *loop) record(r *gpu.Recorder) {
 	l.update(r, factors, ops.Combine(r, gpu.F32, l.items, factors, rowGuidance, parts...))
 }
 
-// watch gives the function that records the sum of the attention of a layer, of
-// the evaluations with the prompt.
-func (l *loop) watch(r *gpu.Recorder, factors *gpu.Tensor) func(probs *gpu.Tensor, h, w int) {
-	return func(probs *gpu.Tensor, h, w int) {
-		shape := append([]int{l.items}, probs.Shape[1:]...)
-		sum, err := l.b.State(probs.Name, gpu.F32, 1, shape...)
-		if err != nil {
-			r.Fail(err)
-			return
-		}
-		l.watched = append(l.watched, watched{sum, h, w})
-		step := ops.Operand{X: probs, First: l.evaluations() - l.items}
-		ops.Keep(r, sum, ops.Combine(r, gpu.F32, l.items, factors, rowWords, ops.Operand{X: sum}, step))
+// evaluate records the UNet, and the sums of its attention to the words where those
+// are watched.
+func (l *loop) evaluate(r *gpu.Recorder, in map[string]*gpu.Tensor, factors *gpu.Tensor) *gpu.Tensor {
+	var wants gpu.Wants
+	if l.words {
+		wants.Names = []string{unet.CrossAttentions}
 	}
+	r.Enter("unet")
+	out := r.Capture(wants, func() { l.net.Record(r, in) })
+	r.Leave()
+	estimate := out[unet.Sample]
+	delete(out, unet.Sample)
+	for _, name := range slices.Sorted(maps.Keys(out)) {
+		l.watch(r, out[name], factors)
+	}
+	return estimate
+}
+
+// watch records the sum of the attention of a layer, of the evaluations with the
+// prompt, over the steps.
+func (l *loop) watch(r *gpu.Recorder, probs, factors *gpu.Tensor) {
+	sum, err := l.b.State(probs.Name, gpu.F32, 1, append([]int{l.items}, probs.Shape[1:]...)...)
+	if err != nil {
+		r.Fail(err)
+		return
+	}
+	h, w := l.level(probs.Shape[2])
+	l.watched = append(l.watched, watched{sum, h, w})
+	step := ops.Operand{X: probs, First: l.evaluations() - l.items}
+	ops.Keep(r, sum, ops.Combine(r, gpu.F32, l.items, factors, rowWords, ops.Operand{X: sum}, step))
+}
+
+// level is the height and width of the map of so many pixels on the way down, each
+// of which has half the sides of the one before, rounded up.
+func (l *loop) level(pixels int) (h, w int) {
+	for h, w = l.h, l.w; h*w > pixels; h, w = (h+1)/2, (w+1)/2 {
+	}
+	return h, w
 }
 
 // update records what follows an evaluation.
@@ -277,12 +322,12 @@ func (l *loop) inputs(i int, guidance float64, sizes, noise []float32) map[strin
 	for k := range times {
 		times[k] = float32(s.Timestep)
 	}
-	in := map[string]any{inFactors: factors, inTime: times}
+	in := map[string]any{inFactors: factors, unet.Timestep: times}
 	if l.sizes > 0 {
 		in[givenSizes] = sizes
 	}
-	if l.net.TimeCond > 0 {
-		in[inCond] = repeat(guidanceEmbedding(guidance, l.net.TimeCond), l.evaluations(), l.net.TimeCond)
+	if l.timeCond > 0 {
+		in[unet.TimeCond] = repeat(guidanceEmbedding(guidance, l.timeCond), l.evaluations(), l.timeCond)
 	}
 	if l.noisy() {
 		in[inNoise] = noise

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"saccade/gpu"
+	"saccade/models/nn"
+	"saccade/models/vae"
 )
 
 // Stage is what a part of a run takes on the device, in bytes.
@@ -44,22 +46,23 @@ func (m *MemoryPlan) String() string {
 	return s.String()
 }
 
-// Plan finds out what a request takes, without taking it, and how it can be done:
-// with all parts on the device, else dropping each after its use, else with the
-// autoencoder in tiles. It refuses what does not fit, and says what would.
-func (p *Pipeline) Plan(q Request) (*MemoryPlan, error) {
-	plan, err := p.plan(q)
+// Plan records a request's step and finds out what the run takes, without taking
+// it, and how it can be done: with all parts on the device, else dropping each after
+// its use, else with the autoencoder in tiles. It refuses what does not fit, and says
+// what would: [gpu.ErrOutOfMemory].
+func (p *Pipeline) Plan(q Request) (*Run, error) {
+	r, err := p.plan(q)
 	var bad *RequestError
 	if err == nil || errors.As(err, &bad) {
-		return plan, err
+		return r, err
 	}
 	if fits := p.fitting(q); fits != "" {
-		err = fmt.Errorf("a picture of %dx%d (width x height): %w; %s", q.Width, q.Height, err, fits)
+		err = fmt.Errorf("an image of %dx%d (width x height): %w; %s", q.Width, q.Height, err, fits)
 	}
 	return nil, err
 }
 
-func (p *Pipeline) plan(q Request) (*MemoryPlan, error) {
+func (p *Pipeline) plan(q Request) (*Run, error) {
 	r, err := p.newRun(q)
 	if err != nil {
 		return nil, err
@@ -80,17 +83,17 @@ func (p *Pipeline) plan(q Request) (*MemoryPlan, error) {
 			m.Peak = weights + most
 		}
 		if last = p.dev.Fits(m.Peak - p.weightBytes()); last == nil {
-			return m, nil
+			r.Memory = m
+			return r, nil
 		}
 	}
 	return nil, last
 }
 
-// stages plans the parts of a run.
+// stages plans the parts of a run in the order of their use.
 func (r *Run) stages(tiled bool) ([]Stage, error) {
 	var all []Stage
-	add := func(name string, weights int64, rec *gpu.Recorder) error {
-		m, err := rec.Plan()
+	add := func(name string, weights int64, m gpu.Memory, err error) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -103,49 +106,25 @@ func (r *Run) stages(tiled bool) ([]Stage, error) {
 		if err != nil {
 			return nil, err
 		}
-		rec, b, err := e.record(1, h)
-		if err == nil {
-			err = add(e.name, b.Bytes(), rec)
-		}
-		if err != nil {
+		m, err := e.Plan(map[string]nn.Array{nn.InputIDs: e.ids([]string{""})}, h.wants())
+		if err := add(e.Name, e.Bytes(), m, err); err != nil {
 			return nil, err
 		}
 	}
-	coders := func(name string, c coding) error {
-		net, _, err := p.vae.bind()
-		if err != nil {
-			return err
-		}
-		c.tiled = tiled
-		tiles, err := c.tiles(net)
-		if err != nil {
-			return err
-		}
-		rec, b, err := p.vae.record(&p.vae.part, c, tiles.All[0])
-		if err != nil {
-			return err
-		}
-		return add(name, b.Bytes(), rec)
+	code := func(name, input string, h, w int) error {
+		m, err := p.vae.Plan(p.vae.module, input, h, w, p.vae.tiles(tiled))
+		return add(name, p.vae.module.Bytes(), m, err)
 	}
 	if p.vae != nil && q.Image != nil {
-		if err := coders("encoder", p.vae.encoding(q.Height, q.Width)); err != nil {
+		if err := code("encoder", nn.PixelValues, q.Height, q.Width); err != nil {
 			return nil, err
 		}
 	}
-	net, b, err := p.unet.bind()
-	if err != nil {
-		return nil, err
+	m, err := r.loop.recorder.Plan()
+	if err := add("unet", p.unet.Bytes()+r.loop.b.Bytes(), m, err); err != nil || p.vae == nil {
+		return all, err
 	}
-	l, rec, err := newLoop(p.dev, p.Precision, net, r.plan, r.shape())
-	if err != nil {
-		return nil, err
-	}
-	err = add("unet", b.Bytes()+l.b.Bytes(), rec)
-	l.close()
-	if err == nil && p.vae != nil {
-		err = coders("decoder", p.vae.decoding(q.Height/p.Reduction(), q.Width/p.Reduction()))
-	}
-	return all, err
+	return all, code("decoder", vae.Latents, q.Height/p.Reduction(), q.Width/p.Reduction())
 }
 
 // fitting says what of a request that does not fit would, "" if nothing does.
@@ -159,13 +138,13 @@ func (p *Pipeline) fitting(q Request) string {
 		return err == nil
 	}
 	if q.Items > 1 && try(func(o *Request) { o.Items, o.Seeds = 1, o.Seeds[:1] }) {
-		return "one picture at a time fits"
+		return "one image at a time fits"
 	}
 	unit := p.Reduction()
 	for h, w := q.Height/2, q.Width/2; h >= unit && w >= unit; h, w = h/2, w/2 {
 		h, w := h/unit*unit, w/unit*unit
 		if q.Image == nil && try(func(o *Request) { o.Height, o.Width, o.Items, o.Seeds = h, w, 1, o.Seeds[:1] }) {
-			return fmt.Sprintf("one picture of %dx%d (width x height) fits", w, h)
+			return fmt.Sprintf("one image of %dx%d (width x height) fits", w, h)
 		}
 	}
 	return ""

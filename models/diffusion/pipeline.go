@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"saccade/gpu"
 	"saccade/models/diffusion/checkpoint"
 	"saccade/models/diffusion/scheduler"
+	"saccade/models/nn"
 	"saccade/models/unet"
-	"saccade/ops"
-	"saccade/weights"
-	"saccade/zoo"
 )
 
 // Pipeline is the parts of a checkpoint: text towers, UNet, autoencoder and the
@@ -25,7 +24,7 @@ type Pipeline struct {
 	dev       *gpu.Device
 	files     *checkpoint.Pipeline
 	encoders  []*encoder // none, one, or SDXL's two
-	unet      part[*unet.Model]
+	unet      *nn.Module
 	config    unet.Config
 	vae       *autoencoder // nil in pipelines of pixels
 	schedule  []byte       // scheduler_config.json
@@ -34,85 +33,97 @@ type Pipeline struct {
 	tiled     bool
 }
 
-// Options say how a pipeline is opened.
-type Options struct {
-	Precision gpu.DType // of weights and activations: gpu.F16, the default, or gpu.F32
-	Hub       *weights.Hub
-	Tokenizer string // folder or hub id of a tokenizer, for single files
-	// PredictionType is what the network of a single file predicts, "" for its kind's.
-	PredictionType string
-	LoRA           []Delta // merged into the weights, in order
-	// LowMemory keeps one part at a time on the device.
-	LowMemory bool
-	// Tiled has the autoencoder work in tiles, which bounds its memory whatever the
-	// picture's size; where that is needed it is done anyway.
-	Tiled bool
+// Family is the pipelines that draw a prompt.
+var Family = nn.Family{
+	Name:     "sd",
+	About:    "images of a prompt: Stable Diffusion 1, 2 and XL",
+	Weights:  "a folder or hub id of diffusers (StableDiffusionPipeline, StableDiffusionXLPipeline, inpainting, LCM), or a single .safetensors or .ckpt file",
+	Embedded: "sd",
+	Open:     opener(true),
 }
 
-var errNoEmbedded = errors.New("no embedded weights")
-
-// Delta is a LoRA file and its scale.
-type Delta struct {
-	File  string
-	Scale float64
-}
-
-// Open opens a pipeline of a family, sd with prompts or ddpm without: a folder of
-// diffusers, a single file, or a hub id; "" is the embedded one.
-func Open(ctx context.Context, dev *gpu.Device, family, src string, o Options) (*Pipeline, error) {
-	files, err := open(ctx, family, src, o)
-	if err != nil {
-		return nil, err
-	}
-	return newPipeline(dev, files, family, o)
-}
-
-// newPipeline takes over the files, which it closes on an error.
-func newPipeline(dev *gpu.Device, files *checkpoint.Pipeline, family string, o Options) (*Pipeline, error) {
-	p := &Pipeline{Name: files.Name, Class: files.Class, Precision: o.Precision, dev: dev, files: files, lowMemory: o.LowMemory, tiled: o.Tiled}
-	err := p.describe(o)
-	if err == nil && p.Prompted() != (family == prompted) {
-		err = fmt.Errorf("it is a %s, which -model %s does not take; give -model %s", p.Class, family, other(family))
-	}
-	if err != nil {
-		files.Close()
-		return nil, fmt.Errorf("loading the pipeline %s: %w", p.Name, err)
-	}
-	return p, nil
+// Unconditional is those that draw without one.
+var Unconditional = nn.Family{
+	Name:    "ddpm",
+	About:   "images without a prompt: DDPM, DDIM",
+	Weights: "a folder or hub id of diffusers (DDPMPipeline, DDIMPipeline)",
+	Open:    opener(false),
 }
 
 // embedded is the name of the pipeline inside the program.
 const embedded = "zoo/sd"
 
-// The families of pipelines, with and without prompts.
-const (
-	prompted   = "sd"
-	unprompted = "ddpm"
-)
-
-func other(family string) string {
-	if family == prompted {
-		return unprompted
+// opener opens a pipeline with prompts or without: a folder of diffusers, a single
+// file, or a hub id; "" is the embedded one.
+func opener(prompted bool) func(context.Context, *gpu.Device, string, nn.Options) (nn.Pipeline, error) {
+	return func(ctx context.Context, dev *gpu.Device, src string, o nn.Options) (nn.Pipeline, error) {
+		files, err := open(ctx, src, o)
+		if err != nil {
+			return nil, err
+		}
+		p, err := New(dev, files, o)
+		if err != nil {
+			return nil, err
+		}
+		if p.Prompted() != prompted {
+			p.Close()
+			return nil, fmt.Errorf("loading the pipeline %s: it is a %s, which -model %s does not take; give -model %s", p.Name, p.Class, family(prompted), family(!prompted))
+		}
+		return p, nil
 	}
-	return prompted
 }
 
-func open(ctx context.Context, family, src string, o Options) (*checkpoint.Pipeline, error) {
-	if src == "" && family == prompted {
-		return checkpoint.OpenFS(zoo.SD(), embedded)
+func family(prompted bool) string {
+	if prompted {
+		return "sd"
 	}
+	return "ddpm"
+}
+
+func open(ctx context.Context, src string, o nn.Options) (*checkpoint.Pipeline, error) {
 	if src == "" {
-		return nil, fmt.Errorf("model %s: %w; give -weights, a folder or hub id of diffusers", family, errNoEmbedded)
+		files, err := fs.Sub(o.Embedded, "sd")
+		if err != nil {
+			return nil, err
+		}
+		return checkpoint.OpenFS(files, embedded)
 	}
-	hub := o.Hub
-	if hub == nil {
-		hub = weights.HubFromEnv()
+	return checkpoint.Open(ctx, src, o.Hub, checkpoint.Options{Tokenizer: o.Tokenizer, PredictionType: o.PredictionType})
+}
+
+// New makes a pipeline of its files, which it takes over; it closes them on an error.
+func New(dev *gpu.Device, files *checkpoint.Pipeline, o nn.Options) (*Pipeline, error) {
+	p := &Pipeline{Name: files.Name, Class: files.Class, Precision: o.Precision, dev: dev, files: files, lowMemory: o.LowMemory, tiled: o.Tiled}
+	if err := p.describe(o); err != nil {
+		return nil, errors.Join(fmt.Errorf("loading the pipeline %s: %w", p.Name, err), files.Close())
 	}
-	return checkpoint.Open(ctx, src, hub, checkpoint.Options{Tokenizer: o.Tokenizer, PredictionType: o.PredictionType})
+	return p, nil
+}
+
+// Source implements [nn.Pipeline].
+func (p *Pipeline) Source() string { return p.Name }
+
+// Modules implements [nn.Pipeline].
+func (p *Pipeline) Modules() []*nn.Module {
+	var all []*nn.Module
+	for _, e := range p.encoders {
+		all = append(all, e.Module)
+	}
+	all = append(all, p.unet)
+	if p.vae != nil {
+		all = append(all, p.vae.module)
+	}
+	return all
+}
+
+// SetScheduler changes keys of the scheduler's configuration, given as JSON.
+func (p *Pipeline) SetScheduler(keys string) (err error) {
+	p.schedule, err = scheduler.Set(p.schedule, keys)
+	return err
 }
 
 // describe reads the configurations of all parts.
-func (p *Pipeline) describe(o Options) error {
+func (p *Pipeline) describe(o nn.Options) error {
 	for _, d := range o.LoRA {
 		if err := p.files.Merge(d.File, d.Scale); err != nil {
 			return err
@@ -164,8 +175,7 @@ func (p *Pipeline) describeUNet() error {
 		return fmt.Errorf("unet: %w", err)
 	}
 	p.config = config
-	p.unet = part[*unet.Model]{name: "unet", dev: p.dev, precision: p.Precision, src: src,
-		make: func(b *ops.Builder) (*unet.Model, error) { return unet.New(b, config) }}
+	p.unet = nn.NewModule(p.dev, checkpoint.UNet, p.Precision, &nn.Description{Tensors: src, Make: config.Layers})
 	return nil
 }
 
@@ -183,8 +193,8 @@ func (p *Pipeline) check() error {
 	case p.xl() && (len(p.encoders) != 2 || p.encoders[1].config.Projection != c.Added-xlSizes*c.AddedTime):
 		return fmt.Errorf("the UNet takes a pooled prompt of width %d beside six sizes, which the text towers do not give; SDXL's base does, its refiner is not supported", c.Added-xlSizes*c.AddedTime)
 	case p.vae == nil:
-	case c.Out != p.vae.latent || c.In != c.Out && !p.inpaints():
-		return fmt.Errorf("the UNet takes %d channels and gives %d, the autoencoder's latents have %d; expected as many, or of an inpainting model %d more to take", c.In, c.Out, p.vae.latent, p.vae.latent+1)
+	case c.Out != p.vae.Latent || c.In != c.Out && !p.inpaints():
+		return fmt.Errorf("the UNet takes %d channels and gives %d, the autoencoder's latents have %d; expected as many, or of an inpainting model %d more to take", c.In, c.Out, p.vae.Latent, p.vae.Latent+1)
 	}
 	return nil
 }
@@ -197,7 +207,7 @@ func (p *Pipeline) xl() bool { return p.config.Added > 0 }
 const xlSizes = 6
 
 // inpaints says that the UNet takes a mask and a masked picture too.
-func (p *Pipeline) inpaints() bool { return p.vae != nil && p.config.In == 2*p.vae.latent+1 }
+func (p *Pipeline) inpaints() bool { return p.vae != nil && p.config.In == 2*p.vae.Latent+1 }
 
 // LoRAs are those that were merged, with what of them the pipeline does not have.
 func (p *Pipeline) LoRAs() []checkpoint.LoRA { return p.files.LoRAs() }
@@ -213,7 +223,7 @@ func (p *Pipeline) Reduction() int {
 	if p.vae == nil {
 		return 1
 	}
-	return p.vae.reduction
+	return p.vae.Reduction
 }
 
 // Size is the height and width of the pictures that it was trained on, in pixels.
@@ -261,23 +271,16 @@ func (p *Pipeline) Close() {
 
 // drop takes all parts from the device.
 func (p *Pipeline) drop() {
-	for _, e := range p.encoders {
-		e.drop()
-	}
-	p.unet.drop()
-	if p.vae != nil {
-		p.vae.drop()
+	for _, m := range p.Modules() {
+		m.Drop()
 	}
 }
 
 // weightBytes is what the weights on the device take.
 func (p *Pipeline) weightBytes() int64 {
-	n := p.unet.bytes()
-	for _, e := range p.encoders {
-		n += e.bytes()
-	}
-	if p.vae != nil {
-		n += p.vae.bytes()
+	var n int64
+	for _, m := range p.Modules() {
+		n += m.Resident()
 	}
 	return n
 }

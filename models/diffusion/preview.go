@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"saccade/gpu"
+	"saccade/models/nn"
 	"saccade/models/vae"
 	"saccade/ops"
 	"saccade/weights"
@@ -59,10 +60,10 @@ func (v *Previewer) make(ctx context.Context, r *Run, tiny *Tiny) (err error) {
 	if v.latents, err = v.b.State("shown", l.Type, 1, l.Shape...); err != nil {
 		return err
 	}
-	rec, weights := v.p.dev.Record(v.p.Precision), v.b
+	rec, decoder := v.p.dev.Record(v.p.Precision), (*nn.Module)(nil)
 	factors := rec.Input(inFactors, gpu.F32, 1, ops.CombineFactors)
 	x := ops.Combine(rec, rec.Precision, l.Shape[0], factors, 0, ops.Operand{X: v.latents})
-	if decodes := v.Kind == PreviewVAE || v.Kind == PreviewTiny; decodes && v.p.vae.shift != 0 {
+	if decodes := v.Kind == PreviewVAE || v.Kind == PreviewTiny; decodes && v.p.vae.Shift != 0 {
 		return requestErrorf("latents with a shift_factor are shown by linear or latent")
 	}
 	switch v.Kind {
@@ -70,18 +71,12 @@ func (v *Previewer) make(ctx context.Context, r *Run, tiny *Tiny) (err error) {
 		if r.Memory.LowMemory {
 			return requestErrorf("the autoencoder does not stay on the device, as memory is short; linear needs none")
 		}
-		var net vae.Autoencoder
-		if net, weights, err = v.p.vae.bind(); err == nil {
-			x = net.Decode(rec, x)
-		}
+		decoder = v.p.vae.module
 	case PreviewTiny:
 		if tiny == nil {
 			return requestErrorf("there is no tiny autoencoder; give its weights")
 		}
-		var net vae.Autoencoder
-		if net, weights, err = tiny.part.bind(); err == nil {
-			x = net.Decode(rec, x)
-		}
+		decoder = tiny.Module
 	case PreviewLinear:
 		var matrix []float32
 		if matrix, err = v.p.colours(ctx); err == nil {
@@ -91,6 +86,9 @@ func (v *Previewer) make(ctx context.Context, r *Run, tiny *Tiny) (err error) {
 		x, err = v.linear(rec, x, firstChannels(l.Width()))
 	default:
 		return requestErrorf("it is unknown; expected one of %s", names(Previews()))
+	}
+	if err == nil && decoder != nil {
+		x, err = decoded(decoder, rec, x)
 	}
 	if err != nil {
 		return err
@@ -102,8 +100,22 @@ func (v *Previewer) make(ctx context.Context, r *Run, tiny *Tiny) (err error) {
 	if err := v.b.Upload(); err != nil {
 		return err
 	}
-	v.program, err = weights.Program(rec)
+	if decoder != nil {
+		v.program, err = decoder.Program(rec)
+	} else {
+		v.program, err = rec.Finish()
+	}
 	return err
+}
+
+// decoded records an autoencoder's images [N H W C] of latents x [N h w C].
+func decoded(m *nn.Module, r *gpu.Recorder, x *gpu.Tensor) (*gpu.Tensor, error) {
+	net, err := m.Network(vae.Decode)
+	if err != nil {
+		return nil, err
+	}
+	out := r.Capture(gpu.Wants{}, func() { net.Record(r, map[string]*gpu.Tensor{vae.Latents: x}) })
+	return out[vae.Image], r.Err()
 }
 
 func names(previews []Preview) string {
@@ -176,7 +188,7 @@ func (v *Previewer) Show(ctx context.Context, r *Run, s *Snapshot) error {
 		scale = r.plan.Steps[done].InputScale
 	}
 	if v.Kind == PreviewVAE || v.Kind == PreviewTiny {
-		scale /= v.p.vae.scale
+		scale /= v.p.vae.Scale
 	}
 	_, err := v.program.Run(ctx, map[string]any{inFactors: factorRow(scale)})
 	return err

@@ -1,4 +1,4 @@
-package diffusion
+package diffusion_test
 
 import (
 	"context"
@@ -8,18 +8,19 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/models/diffusion"
 )
 
 // A preview by the autoencoder is the picture that the run would give, one by a
 // linear function has its size in latents, and neither reads anything back.
 func TestPreview(t *testing.T) {
 	dev, ctx := openDevice(t), context.Background()
-	p, q := openCase(t, dev, "sd1_tiny", "text", gpu.F32)
+	p, q := openCase(t, dev, "sd1_tiny", "text", f32)
 	r, err := p.Start(ctx, q)
 	require.NoError(t, err)
 	defer r.Close()
-	for _, kind := range Previews() {
-		if kind == PreviewTiny {
+	for _, kind := range diffusion.Previews() {
+		if kind == diffusion.PreviewTiny {
 			_, err := r.NewPreviewer(ctx, kind, nil)
 			require.ErrorContains(t, err, "give its weights")
 			continue
@@ -32,40 +33,40 @@ func TestPreview(t *testing.T) {
 		got, err := v.Picture().Read()
 		require.NoError(t, err)
 		require.Positive(t, v.Cost(r))
-		if kind == PreviewVAE {
+		if kind == diffusion.PreviewVAE {
 			require.Equal(t, []int{1, q.Height, q.Width, 3}, v.Picture().Shape)
 			latents, err := r.Latents()
 			require.NoError(t, err)
-			want, _, err := p.DecodeLatents(ctx, scaled(latents, r.plan.Steps[0].InputScale, 0), q.Height/8, q.Width/8)
+			want, _, err := p.DecodeLatents(ctx, r.Scaled(latents), q.Height/8, q.Width/8)
 			require.NoError(t, err)
-			require.True(t, golden.Compare("preview", channelsFirst(got, 3, q.Height*q.Width), want, golden.F32).OK())
+			require.True(t, golden.Compare("preview", diffusion.ChannelsFirst(got, 3, q.Height*q.Width), want, golden.F32).OK())
 		} else {
 			require.Equal(t, []int{1, q.Height / 8, q.Width / 8, 3}, v.Picture().Shape)
 			require.True(t, gpu.Finite(got))
 		}
 		v.Close()
 	}
-	d, q := openCase(t, dev, "ddpm_tiny", "sample", gpu.F32)
+	d, q := openCase(t, dev, "ddpm_tiny", "sample", f32)
 	pixels, err := d.Start(ctx, q)
 	require.NoError(t, err)
 	defer pixels.Close()
-	v, err := pixels.NewPreviewer(ctx, PreviewVAE, nil)
+	v, err := pixels.NewPreviewer(ctx, diffusion.PreviewVAE, nil)
 	require.NoError(t, err)
 	defer v.Close()
 	require.NoError(t, v.Show(ctx, pixels, nil))
 	got, err := v.Picture().Read()
 	require.NoError(t, err)
-	require.True(t, golden.Compare("pixels", got, channelsLast(q.Latents, 3, q.Height*q.Width), golden.F32).OK())
+	require.True(t, golden.Compare("pixels", got, diffusion.ChannelsLast(q.Latents, 3, q.Height*q.Width), golden.F32).OK())
 }
 
 // The colours are the least squares fit: those of the decoder, less the mean, are
 // explained in part.
 func TestColours(t *testing.T) {
-	p, _ := openCase(t, openDevice(t), "sd1_tiny", "text", gpu.F32)
-	m, err := p.colours(context.Background())
+	p, _ := openCase(t, openDevice(t), "sd1_tiny", "text", f32)
+	m, err := p.Colours(context.Background())
 	require.NoError(t, err)
-	require.Len(t, m, 3*(p.vae.latent+1))
-	again, err := p.colours(context.Background())
+	require.Len(t, m, 3*(p.LatentChannels()+1))
+	again, err := p.Colours(context.Background())
 	require.NoError(t, err)
 	require.Equal(t, m, again)
 }
@@ -74,12 +75,12 @@ func TestColours(t *testing.T) {
 // earlier outputs.
 func TestSnapshot(t *testing.T) {
 	dev, ctx := openDevice(t), context.Background()
-	p, q := openCase(t, dev, "sd1_tiny", "dpm_karras", gpu.F16)
+	p, q := openCase(t, dev, "sd1_tiny", "dpm_karras", f16)
 	r, err := p.Start(ctx, q)
 	require.NoError(t, err)
 	defer r.Close()
-	require.NotEmpty(t, r.loop.kept)
-	var s *Snapshot
+	require.NotEmpty(t, r.Kept())
+	var s *diffusion.Snapshot
 	for r.Next() {
 		if r.Done() == 2 {
 			s, err = r.Snapshot()
@@ -99,7 +100,7 @@ func TestSnapshot(t *testing.T) {
 	require.Equal(t, want, got)
 	buffers := dev.Stats().Buffers
 	s.Release()
-	require.Equal(t, buffers-1-len(r.loop.kept), dev.Stats().Buffers)
+	require.Equal(t, buffers-1-len(r.Kept()), dev.Stats().Buffers)
 
 	require.NoError(t, r.SetGuidance(3))
 	require.NoError(t, r.Reseed(ctx, []uint64{5}))

@@ -32,8 +32,6 @@ type Request struct {
 	Image []float32 // [1 or items, C, Height, Width] in [−1, 1] to begin with, or nil
 	Mask  []float32 // [Height Width]: 1 where the picture is painted anew, 0 where it stays; or nil
 
-	Memory *MemoryPlan // what [Pipeline.Plan] gave for the request; nil: found out by Start
-
 	Watch bool // sum up the attention that the map pays to each word: see [Run.WordMaps]
 }
 
@@ -84,7 +82,7 @@ func whole(x []float32, n, size int) bool { return len(x) == size || len(x) == n
 func (p *Pipeline) checkPictures(q *Request) error {
 	channels, area := p.config.In, q.Height*q.Width
 	if p.vae != nil {
-		channels = p.vae.channels
+		channels = p.vae.Channels
 	}
 	switch n := len(q.Image); {
 	case n != 0 && n != channels*area && n != q.Items*channels*area:

@@ -7,6 +7,7 @@ import (
 
 	"saccade/gpu"
 	"saccade/models/diffusion/scheduler"
+	"saccade/models/nn"
 	"saccade/picture"
 )
 
@@ -27,7 +28,7 @@ type Run struct {
 	image []float32 // the picture's latents, channels last, or nil
 }
 
-// newRun checks a request and plans its steps.
+// newRun checks a request, plans its steps and records one, without taking memory.
 func (p *Pipeline) newRun(q Request) (*Run, error) {
 	if err := p.validate(&q); err != nil {
 		return nil, err
@@ -44,33 +45,44 @@ func (p *Pipeline) newRun(q Request) (*Run, error) {
 	if err != nil {
 		return nil, &RequestError{err.Error()}
 	}
-	return &Run{Request: q, p: p, plan: plan, given: map[string][]float32{}}, nil
+	r := &Run{Request: q, p: p, plan: plan, given: map[string][]float32{}}
+	if r.loop, err = newLoop(p, plan, r.shape()); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
-// Start encodes what a request gives, records the loop and puts the first latents
-// on the device. It fails with [gpu.ErrOutOfMemory] before it takes any memory if
-// there is not enough. Close frees the run.
+// Start is [Pipeline.Plan] and [Run.Start].
 func (p *Pipeline) Start(ctx context.Context, q Request) (*Run, error) {
-	r, err := p.newRun(q)
+	r, err := p.Plan(q)
 	if err != nil {
 		return nil, err
 	}
-	if r.Memory = q.Memory; r.Memory == nil {
-		if r.Memory, err = p.Plan(q); err != nil {
-			return nil, err
-		}
-	}
-	if err := r.encode(ctx); err != nil {
-		return nil, err
-	}
-	if err := r.record(); err != nil {
-		return nil, err
-	}
-	if err := r.Restart(ctx); err != nil {
+	if err := r.Start(ctx); err != nil {
 		r.Close()
 		return nil, err
 	}
 	return r, nil
+}
+
+// Start encodes what the request gives and puts the first latents on the device, of
+// a run that was planned. Close frees the run, also after an error.
+func (r *Run) Start(ctx context.Context) error {
+	if err := r.encode(ctx); err != nil {
+		return err
+	}
+	if r.Memory.LowMemory { // what was recorded is gone with the layers
+		r.p.drop()
+		r.loop.close()
+		var err error
+		if r.loop, err = newLoop(r.p, r.plan, r.shape()); err != nil {
+			return err
+		}
+	}
+	if err := r.loop.start(); err != nil {
+		return err
+	}
+	return r.Restart(ctx)
 }
 
 // guided says that the model is asked without the prompt too, which one that is
@@ -90,9 +102,6 @@ func (r *Run) encode(ctx context.Context) error {
 		if err := r.encodePictures(ctx); err != nil {
 			return err
 		}
-	}
-	if r.Memory.LowMemory {
-		r.p.drop()
 	}
 	return nil
 }
@@ -140,7 +149,7 @@ func (p *Pipeline) pooled() int {
 	if !p.xl() {
 		return 0
 	}
-	return p.config.Added - xlSizes*p.config.AddedTime
+	return p.config.Pooled(xlSizes)
 }
 
 // negative embeds the negative prompt, for which diffusers leaves out no block.
@@ -204,24 +213,6 @@ func (r *Run) shape() shape {
 		s.extra = p.config.In - p.config.Out
 	}
 	return s
-}
-
-// record makes the loop's program.
-func (r *Run) record() error {
-	net, b, err := r.p.unet.bind()
-	if err != nil {
-		return err
-	}
-	l, rec, err := newLoop(r.p.dev, r.p.Precision, net, r.plan, r.shape())
-	if err != nil {
-		return err
-	}
-	if l.program, err = b.Program(rec); err != nil {
-		l.close()
-		return fmt.Errorf("unet: %w", err)
-	}
-	r.loop = l
-	return nil
 }
 
 // Restart puts the first latents on the device: those of the request's seeds, or
@@ -398,24 +389,12 @@ func (r *Run) Preview(ctx context.Context, s *Snapshot) ([]*picture.Image, error
 	return ToPictures(pictures, r.Request.Items, r.Request.Height, r.Request.Width), nil
 }
 
-// NonFiniteError is a run whose latents became NaN or Inf.
-type NonFiniteError struct {
-	Step int    // the first, counted from 1
-	Op   string // the first operation that made one
-	F16  bool
-}
-
-func (e *NonFiniteError) Error() string {
-	s := fmt.Sprintf("the latents hold NaN or Inf from step %d on; the first is made by %s", e.Step, e.Op)
-	if e.F16 {
-		s += "; halves overflow beyond 65504: try -precision f32"
-	}
-	return s
-}
-
 // diagnose runs again from the beginning, operation by operation, and names the
 // first that makes NaN or Inf.
 func (r *Run) diagnose(ctx context.Context) error {
+	if !gpu.Finite(r.Request.Latents) {
+		return &nn.NonFiniteError{What: "the latents hold NaN or Inf", Input: "latents"}
+	}
 	if err := r.Restart(ctx); err != nil {
 		return err
 	}
@@ -429,7 +408,7 @@ func (r *Run) diagnose(ctx context.Context) error {
 			return err
 		}
 		if op != "" {
-			return &NonFiniteError{Step: r.step + 1, Op: op, F16: r.p.Precision == gpu.F16}
+			return &nn.NonFiniteError{What: fmt.Sprintf("the latents hold NaN or Inf from step %d on", r.step+1), Op: op, F16: r.p.Precision == gpu.F16}
 		}
 	}
 	return errors.New("the latents held NaN or Inf, and did not when the steps were done again")
@@ -437,7 +416,5 @@ func (r *Run) diagnose(ctx context.Context) error {
 
 // Close frees the memory of the loop. The pipeline's weights stay.
 func (r *Run) Close() {
-	if r.loop != nil {
-		r.loop.close()
-	}
+	r.loop.close()
 }

@@ -10,13 +10,13 @@ import (
 	"saccade/gpu"
 	"saccade/models/clip"
 	"saccade/models/diffusion/checkpoint"
-	"saccade/ops"
+	"saccade/models/nn"
 	"saccade/tokenizer"
 )
 
 // encoder is a text tower with its tokenizer.
 type encoder struct {
-	part[*clip.Text]
+	*nn.Module
 	config clip.TextConfig
 	tokens *tokenizer.Tokenizer
 	length int // tokens that a prompt is padded to
@@ -31,8 +31,7 @@ func openEncoder(dev *gpu.Device, precision gpu.DType, c *checkpoint.Pipeline, n
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	e := &encoder{config: config, part: part[*clip.Text]{name: name, dev: dev, precision: precision, src: src,
-		make: func(b *ops.Builder) (*clip.Text, error) { return clip.NewText(b, config) }}}
+	e := &encoder{config: config, Module: nn.NewModule(dev, name, precision, &nn.Description{Tensors: src, Make: config.Layers})}
 	folder, err := c.Part(tokens)
 	if err != nil {
 		return nil, err
@@ -75,59 +74,43 @@ type Word struct {
 	First, End int // places among the tokens
 }
 
-// hidden is which state of a tower the UNet sees.
+// hidden is which state of a tower the UNet sees, by its output's name, and whether
+// it sees the projection of the pooled token too.
 type hidden struct {
-	blocks int  // the first so many have been gone through
-	normed bool // and the final norm
-	pooled bool // give the projection of the pooled token too
+	state  string
+	pooled bool
 }
 
-// record takes down the tower for n prompts.
-func (e *encoder) record(n int, h hidden) (*gpu.Recorder, *ops.Builder, error) {
-	net, b, err := e.bind()
-	if err != nil {
-		return nil, nil, err
-	}
-	r := e.dev.Record(e.precision)
-	x := net.Hidden(r, r.Input("input_ids", gpu.U32, n, e.length), nil, h.blocks)
-	if h.normed {
-		x = net.Norm.Forward(r, x)
-	}
-	r.Output("hidden", x)
+// wants are the outputs of the tower.
+func (h hidden) wants() gpu.Wants {
+	w := gpu.Wants{Only: true, Names: []string{h.state}}
 	if h.pooled {
-		r.Output("pooled", net.Embed(r, x, r.Input("pooled_at", gpu.U32, n, 1), h.blocks))
+		w.Names = append(w.Names, "text_embeds")
 	}
-	return r, b, nil
+	return w
 }
 
 // encode gives the hidden states [n T D] of prompts, and the pooled ones [n P].
 func (e *encoder) encode(ctx context.Context, prompts []string, h hidden) (states, pooled []float32, err error) {
-	r, b, err := e.record(len(prompts), h)
+	var out map[string]nn.Array
+	_, err = orInF32(e.Module, func(m *nn.Module) (err error) {
+		out, err = m.Forward(ctx, map[string]nn.Array{nn.InputIDs: e.ids(prompts)}, h.wants())
+		return err
+	})
 	if err != nil {
 		return nil, nil, err
 	}
-	ids := e.ids(prompts)
-	in := map[string]any{"input_ids": ids}
-	if h.pooled {
-		at := make([]uint32, len(prompts))
-		for i := range at {
-			at[i] = uint32(e.net.Pooled(ids[i*e.length : (i+1)*e.length]))
-		}
-		in["pooled_at"] = at
-	}
-	out, err := runOnce(ctx, r, b, in)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", e.name, err)
-	}
-	return out["hidden"], out["pooled"], nil
+	return out[h.state].Data, out["text_embeds"].Data, nil
 }
 
-// ids are the tokens of prompts, padded.
-func (e *encoder) ids(prompts []string) []uint32 {
-	var ids []uint32
+// ids are the tokens of prompts, padded: [n T].
+func (e *encoder) ids(prompts []string) nn.Array {
+	ids := nn.Array{Shape: []int{len(prompts), e.length}}
 	for _, p := range prompts {
 		row, _ := e.tokens.Encode(p, e.length)
-		ids = append(append(ids, row...), slices.Repeat([]uint32{e.tokens.Pad()}, e.length-len(row))...)
+		for _, id := range append(row, slices.Repeat([]uint32{e.tokens.Pad()}, e.length-len(row))...) {
+			ids.Data = append(ids.Data, float32(id))
+		}
 	}
 	return ids
 }
@@ -178,7 +161,7 @@ func (p *Pipeline) Encode(ctx context.Context, prompts []string, skip int) (*Emb
 			return nil, err
 		}
 		if e.length != out.Tokens {
-			return nil, fmt.Errorf("%s pads to %d tokens and %s to %d; expected as many", e.name, e.length, p.encoders[0].name, out.Tokens)
+			return nil, fmt.Errorf("%s pads to %d tokens and %s to %d; expected as many", e.Name, e.length, p.encoders[0].Name, out.Tokens)
 		}
 		states, widths = append(states, s), append(widths, len(s)/len(prompts)/e.length)
 		if pooled != nil {
@@ -200,13 +183,12 @@ func (p *Pipeline) Encode(ctx context.Context, prompts []string, skip int) (*Emb
 // hidden is the state of tower i that the UNet sees: with one tower the last,
 // normed; with SDXL's two the last but one as it is.
 func (p *Pipeline) hidden(e *encoder, i, skip int) (hidden, error) {
-	depth := e.config.Depth
-	h := hidden{blocks: depth - skip, normed: true}
+	blocks := e.config.Depth - skip
 	if p.xl() {
-		h = hidden{blocks: depth - 1 - skip, pooled: i == len(p.encoders)-1}
+		blocks--
 	}
-	if skip < 0 || h.blocks < 0 {
-		return h, requestErrorf("clip-skip %d is out of range; %s has %d blocks", skip, e.name, depth)
+	if skip < 0 || blocks < 0 {
+		return hidden{}, requestErrorf("clip-skip %d is out of range; %s has %d blocks", skip, e.Name, e.config.Depth)
 	}
-	return h, nil
+	return hidden{clip.HiddenState(blocks, !p.xl()), p.xl() && i == len(p.encoders)-1}, nil
 }

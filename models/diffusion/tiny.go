@@ -7,13 +7,14 @@ import (
 	"os"
 	"path/filepath"
 
+	"saccade/models/nn"
 	"saccade/models/vae"
 	"saccade/weights"
 )
 
 // Tiny is a small autoencoder beside a pipeline's own, for previews.
 type Tiny struct {
-	part[vae.Autoencoder]
+	*nn.Module
 	file *weights.Checkpoint
 }
 
@@ -44,14 +45,14 @@ func (p *Pipeline) openTiny(file *weights.Checkpoint) (*Tiny, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.vae == nil || d.Latent != p.vae.latent || d.Reduction != p.vae.reduction || d.Channels != p.vae.channels {
+	if p.vae == nil || d.Latent != p.vae.Latent || d.Reduction != p.vae.Reduction || d.Channels != p.vae.Channels {
 		return nil, fmt.Errorf("it is for latents of %d channels, a %dth of the picture's side; the pipeline's are others", d.Latent, d.Reduction)
 	}
-	return &Tiny{part: part[vae.Autoencoder]{name: "tiny", dev: p.dev, precision: p.Precision, src: d.Source, make: d.New}, file: file}, nil
+	return &Tiny{nn.NewModule(p.dev, "tiny", p.Precision, &d.Description), file}, nil
 }
 
 // Close frees the memory. No previewer of it may be open.
 func (t *Tiny) Close() {
-	t.drop()
+	t.Drop()
 	t.file.Close()
 }

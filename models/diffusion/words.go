@@ -13,6 +13,27 @@ type WordMap struct {
 // latents' size first.
 func (r *Run) WordMaps(item int) ([]WordMap, error) {
 	l := r.loop
+	mean, err := r.attention(item)
+	if err != nil {
+		return nil, err
+	}
+	var maps []WordMap
+	for _, word := range r.Words[min(item, len(r.Words)-1)] {
+		m := WordMap{Word: word.Text, Values: make([]float32, l.h*l.w), H: l.h, W: l.w}
+		for i := range m.Values {
+			for t := word.First; t < word.End; t++ {
+				m.Values[i] += float32(mean[i*l.tokens+t] / float64((word.End-word.First)*max(1, r.step)))
+			}
+		}
+		maps = append(maps, m)
+	}
+	return maps, nil
+}
+
+// attention is the sum over the steps of an item's attention to the tokens, [h w
+// tokens], the mean over heads and layers.
+func (r *Run) attention(item int) ([]float64, error) {
+	l := r.loop
 	if len(l.watched) == 0 || len(r.Words) == 0 {
 		return nil, requestErrorf("the run did not watch the words of a prompt")
 	}
@@ -26,17 +47,7 @@ func (r *Run) WordMaps(item int) ([]WordMap, error) {
 		one := sum[item*heads*x.h*x.w*l.tokens:][:heads*x.h*x.w*l.tokens]
 		addLayer(mean, one, heads, x, l)
 	}
-	var maps []WordMap
-	for _, word := range r.Words[min(item, len(r.Words)-1)] {
-		m := WordMap{Word: word.Text, Values: make([]float32, l.h*l.w), H: l.h, W: l.w}
-		for i := range m.Values {
-			for t := word.First; t < word.End; t++ {
-				m.Values[i] += float32(mean[i*l.tokens+t] / float64((word.End-word.First)*max(1, r.step)))
-			}
-		}
-		maps = append(maps, m)
-	}
-	return maps, nil
+	return mean, nil
 }
 
 // addLayer adds a layer's mean over its heads, [heads h·w tokens], interpolated

@@ -1,4 +1,4 @@
-package diffusion
+package diffusion_test
 
 import (
 	"context"
@@ -6,14 +6,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"saccade/gpu"
+	"saccade/models/diffusion"
 )
 
 // The attention that a place pays to all tokens sums to 1, whatever the number of
 // steps, items and layers; and it is the prompt's, not the negative one's.
 func TestWordMaps(t *testing.T) {
 	dev := openDevice(t)
-	p, _ := openCase(t, dev, "sd1_tiny", "text", gpu.F32)
+	p, _ := openCase(t, dev, "sd1_tiny", "text", f32)
 	q := p.Defaults()
 	q.Items, q.Steps, q.Height, q.Width, q.Watch, q.Seeds = 2, 2, 40, 24, true, []uint64{1, 2}
 	q.Prompts = []string{"a photo of a red apple"}
@@ -36,7 +36,7 @@ func TestWordMaps(t *testing.T) {
 }
 
 // wordMaps are those of the second picture.
-func wordMaps(t *testing.T, p *Pipeline, q Request) []WordMap {
+func wordMaps(t *testing.T, p *diffusion.Pipeline, q diffusion.Request) []diffusion.WordMap {
 	ctx := context.Background()
 	r, err := p.Start(ctx, q)
 	require.NoError(t, err)
@@ -44,19 +44,10 @@ func wordMaps(t *testing.T, p *Pipeline, q Request) []WordMap {
 	for r.Next() {
 		require.NoError(t, r.Step(ctx))
 	}
-	l := r.loop
-	mean := make([]float64, l.h*l.w*l.tokens)
-	for _, x := range l.watched {
-		sum, err := x.sum.Read()
-		require.NoError(t, err)
-		addLayer(mean, sum[len(sum)/2:], x.sum.Shape[1], x, l)
-	}
-	for i := range l.h * l.w {
-		var sum float64
-		for _, v := range mean[i*l.tokens : (i+1)*l.tokens] {
-			sum += v / float64(r.Done())
-		}
-		require.InDelta(t, 1, sum, 1e-5)
+	sums, err := r.Watched(1)
+	require.NoError(t, err)
+	for _, sum := range sums {
+		require.InDelta(t, r.Done(), sum, 1e-5)
 	}
 	maps, err := r.WordMaps(1)
 	require.NoError(t, err)

@@ -111,13 +111,9 @@ func positive(of string, sizes map[string]int) error {
 	return nil
 }
 
-// Input is the channels, height and width of the pictures that it was trained
-// on; others can be given.
-func (c Config) Input() (channels, h, w int) { return c.Channels, c.Image[0], c.Image[1] }
-
-// Smallest is the least height and width of a picture that goes through: one
+// least is the height and width of the smallest image that goes through: one
 // pixel, but where a stride of two leaves out the first column.
-func (c Config) Smallest() (h, w int) {
+func (c Config) least() [2]int {
 	n := 1
 	for _, blocks := range c.Stages {
 		for _, b := range blocks {
@@ -129,5 +125,5 @@ func (c Config) Smallest() (h, w int) {
 	if c.Pad == Shifted {
 		n *= 2
 	}
-	return n, n
+	return [2]int{n, n}
 }

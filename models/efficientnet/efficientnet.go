@@ -15,8 +15,6 @@ type Model struct {
 	Blocks     [][]Block   `w:"blocks"` // by stage
 	Last       ops.Conv2d  `w:"conv_head"`
 	Classifier *ops.Linear `w:"classifier"` // nil without classes
-
-	features bool // the last map is an output beside logits
 }
 
 // Block is an MBConv, or a FusedMBConv, whose Expand is as large as the kernel
@@ -92,23 +90,20 @@ func newBlock(b *ops.Builder, c Config, size BlockConfig, in int) Block {
 	return block
 }
 
-// ShowFeatures makes features [N, D, h, w], which the head pools, an output of a
-// classifier too.
-func (m *Model) ShowFeatures() { m.features = true }
-
-// MeanHead is the layer over the mean of the features: nil without classes, and
+// meanHead is the layer over the mean of the features: nil without classes, and
 // where it is over their maximum.
-func (m *Model) MeanHead() *ops.Linear {
+func (m *Model) meanHead() *ops.Linear {
 	if m.MaxPool {
 		return nil
 	}
 	return m.Classifier
 }
 
-// Forward records the network on pictures [N, C, H, W]. Its outputs are logits
-// [N, classes] where there are classes, else last_hidden_state, the last
-// picture of features, and pooler_output [N, features].
-func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, _ bool) {
+// Forward records the network on images [N, C, H, W]. Its outputs are logits
+// [N, classes] where there are classes, else last_hidden_state, the last map of
+// features, and pooler_output [N, features]. A classifier's features [N, D, h, w],
+// which the head pools, can be asked for.
+func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	x := m.Stem.Forward(r, pixels, ops.Then(m.Act)) // [N H/2 W/2 C]
 	r.TapNCHW("stem", x)
 	layer := 0
@@ -128,9 +123,7 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, _ bool) {
 		r.Output("pooler_output", pooled)
 		return
 	}
-	if m.features {
-		r.OutputNCHW("features", x)
-	}
+	r.TapNCHW("features", x)
 	r.Tap("pooled", pooled)
 	r.Output("logits", m.Classifier.Forward(r, pooled))
 }

@@ -60,14 +60,12 @@ func TestStandardAliases(t *testing.T) {
 // that a picture needs a pixel for each halving; elsewhere one is enough.
 func TestSmallest(t *testing.T) {
 	c, _ := Standard("efficientnet_b0")
-	h, w := c.Smallest()
-	assert.Equal(t, [2]int{1, 1}, [2]int{h, w})
+	assert.Equal(t, [2]int{1, 1}, c.least())
 	c.Pad = Shifted
 	for _, stage := range c.Stages {
 		stage[0].Pad = Shifted
 	}
-	h, w = c.Smallest()
-	assert.Equal(t, [2]int{32, 32}, [2]int{h, w})
+	assert.Equal(t, [2]int{32, 32}, c.least())
 }
 
 func TestCheck(t *testing.T) {

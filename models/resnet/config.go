@@ -151,9 +151,3 @@ func (c Config) width(s int) int {
 	}
 	return c.Stages[s].Out
 }
-
-// Input is the channels, height and width of the pictures it was trained on.
-func (c Config) Input() (channels, h, w int) { return c.Channels, c.Image[0], c.Image[1] }
-
-// Smallest is one pixel: padding keeps every map that large.
-func (c Config) Smallest() (h, w int) { return 1, 1 }

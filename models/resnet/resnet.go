@@ -14,8 +14,6 @@ type Model struct {
 	Stem   ops.Conv2d  `w:"stem"`
 	Stages [][]Block   `w:"stages"`
 	Head   *ops.Linear `w:"head"` // nil without classes
-
-	features bool // the last map is an output beside logits
 }
 
 // Block is a residual block: convolutions with batch norms, beside a shortcut.
@@ -91,17 +89,11 @@ func newBlock(b *ops.Builder, c Config, s, i int) Block {
 	return block
 }
 
-// ShowFeatures makes features [N, D, h, w], whose mean the head takes, an output
-// of a classifier too.
-func (m *Model) ShowFeatures() { m.features = true }
-
-// MeanHead is the layer over the mean of the features, nil without classes.
-func (m *Model) MeanHead() *ops.Linear { return m.Head }
-
-// Forward records the network on pictures [N, C, H, W]. Its output is logits
+// Forward records the network on images [N, C, H, W]. Its output is logits
 // [N, classes] where there are classes, else last_hidden_state [N, D, h, w] and
-// its mean, pooler_output [N, D, 1, 1].
-func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, _ bool) {
+// its mean, pooler_output [N, D, 1, 1]. A classifier's features [N, D, h, w], whose
+// mean the head takes, can be asked for.
+func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	x := m.Stem.Forward(r, pixels, ops.Then(m.Act)) // [N h w stem]
 	if !m.Small {
 		x = ops.MaxPool(r, x, ops.Pool{Kernel: ops.Square(3), Stride: ops.Square(2), Pad: ops.Square(1)})
@@ -120,9 +112,7 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, _ bool) {
 		r.OutputNCHW("pooler_output", ops.AdaptiveAvgPool(r, x, 1, 1))
 		return
 	}
-	if m.features {
-		r.OutputNCHW("features", x)
-	}
+	r.TapNCHW("features", x)
 	pooled := ops.Mean(r, x, 0, x.Shape[1]*x.Shape[2]) // [N D]
 	r.Tap("pooled", pooled)
 	r.Output("logits", m.Head.Forward(r, pooled))

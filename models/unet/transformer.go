@@ -65,30 +65,34 @@ func newTransformer(b *ops.Builder, c Config, a Attention, width int) *Transform
 }
 
 // Forward is x + blocks(x). x: [N, H, W, C].
-func (t *Transformer) Forward(r *gpu.Recorder, x *gpu.Tensor, prompt *diffusion.Prompt) *gpu.Tensor {
+func (t *Transformer) Forward(r *gpu.Recorder, x, context *gpu.Tensor) *gpu.Tensor {
 	h := t.ProjIn.Forward(r, t.Norm.Forward(r, x, ops.Identity))
 	for i := range t.Blocks {
 		r.Enter(fmt.Sprintf("transformer_blocks.%d", i))
-		h = t.Blocks[i].Forward(r, h, prompt)
+		h = t.Blocks[i].Forward(r, h, context)
 		r.Leave()
 	}
 	return t.ProjOut.Forward(r, h, ops.Residual(x))
 }
 
 // Forward is the block on pixels x [N, H, W, C].
-func (b *TransformerBlock) Forward(r *gpu.Recorder, x *gpu.Tensor, prompt *diffusion.Prompt) *gpu.Tensor {
+func (b *TransformerBlock) Forward(r *gpu.Recorder, x, context *gpu.Tensor) *gpu.Tensor {
 	x = b.Self.Forward(r, b.Norm1.Forward(r, x), x)
-	x = b.Cross.Forward(r, b.Norm2.Forward(r, x), prompt, x)
+	x = b.Cross.Forward(r, b.Norm2.Forward(r, x), context, x)
 	h := ops.GLU(r, b.FC1.Forward(r, b.Norm3.Forward(r, x)), ops.GELU, ops.GateSecond) // [N H W 4C]
 	return b.FC2.Forward(r, h, ops.Residual(x))
 }
 
+// CrossAttentions begins the names of the attention probabilities
+// [N, heads, H·W, T] of every layer to the prompt, which can be asked for.
+const CrossAttentions = "cross_attentions"
+
 // Forward is the attention of x [N, H, W, C] to the prompt, and residual added.
-func (c *Cross) Forward(r *gpu.Recorder, x *gpu.Tensor, prompt *diffusion.Prompt, residual *gpu.Tensor) *gpu.Tensor {
-	q, k := c.Q.Forward(r, x), c.K.Forward(r, prompt.States)
-	if prompt.Watch != nil {
-		prompt.Watch(ops.CrossAttentionProbs(r, q, k), x.Shape[1], x.Shape[2])
+func (c *Cross) Forward(r *gpu.Recorder, x, context, residual *gpu.Tensor) *gpu.Tensor {
+	q, k := c.Q.Forward(r, x), c.K.Forward(r, context)
+	if name := CrossAttentions + "." + r.Label("attn2"); r.Wants(name) {
+		r.Tap(name, ops.CrossAttentionProbs(r, q, k))
 	}
-	h := ops.CrossAttention(r, q, k, c.V.Forward(r, prompt.States), ops.Mask{})
+	h := ops.CrossAttention(r, q, k, c.V.Forward(r, context), ops.Mask{})
 	return c.Out.Forward(r, h, ops.Residual(residual))
 }

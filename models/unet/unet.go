@@ -42,9 +42,6 @@ type Inputs struct {
 	Time    *gpu.Tensor // f32 [N, 1] dense
 	Context *gpu.Tensor // the prompt, an activation [N, T, Context], where the network takes one
 
-	// Watch is given the attention to the prompt, if it is not nil: see [diffusion.Prompt].
-	Watch func(probs *gpu.Tensor, h, w int)
-
 	TimeCond   *gpu.Tensor // an activation [N, TimeCond], where the network takes one
 	Class      *gpu.Tensor // [N, Class] activation, or with ClassTime f32 [N, 1] dense
 	TextEmbeds *gpu.Tensor // SDXL's pooled prompt, an activation [N, P]
@@ -152,15 +149,14 @@ func (m *MLP) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...ops.Epilogue) *
 
 // Forward records one estimate, [N, H, W, Out].
 func (m *Model) Forward(r *gpu.Recorder, in Inputs) *gpu.Tensor {
-	time := m.embed(r, in) // [N E]
-	prompt := &diffusion.Prompt{States: in.Context, Watch: in.Watch}
+	time := m.embed(r, in)              // [N E]
 	x := m.ConvIn.Forward(r, in.Sample) // [N H W C]
 	r.TapNCHW("conv_in", x)
 	skips := []*gpu.Tensor{x}
 	for i := range m.Down {
 		s, name := &m.Down[i], fmt.Sprintf("down_blocks.%d", i)
 		for j := range s.Blocks {
-			x = s.Step(r, name, j, x, time, prompt)
+			x = s.Step(r, name, j, x, time, in.Context)
 			skips = append(skips, x)
 		}
 		if s.Down != nil {
@@ -169,13 +165,13 @@ func (m *Model) Forward(r *gpu.Recorder, in Inputs) *gpu.Tensor {
 		}
 	}
 	if m.Middle != nil {
-		x = m.Middle.Forward(r, "mid_block", x, time, prompt)
+		x = m.Middle.Forward(r, "mid_block", x, time, in.Context)
 	}
 	for i := range m.Up {
 		s, name := &m.Up[i], fmt.Sprintf("up_blocks.%d", i)
 		for j := range s.Blocks {
 			last := len(skips) - 1
-			x = s.Step(r, name, j, ops.Concat(r, x, skips[last]), time, prompt)
+			x = s.Step(r, name, j, ops.Concat(r, x, skips[last]), time, in.Context)
 			skips = skips[:last]
 		}
 		if s.Up != nil { // to the size of what comes next, which is odd where half of it was rounded up

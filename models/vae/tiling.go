@@ -20,13 +20,13 @@ type Tiling struct {
 
 // Tiling is diffusers' default: tiles as large as the pictures of the training,
 // of which a quarter overlaps.
-func (m *Model) Tiling() Tiling {
-	return Tiling{Latent: max(1, m.Size[0]/m.Reduction()), Overlap: 0.25}
+func (c Config) Tiling() Tiling {
+	return Tiling{Latent: max(1, c.Size[0]/c.Reduction()), Overlap: 0.25}
 }
 
 // Tiling is diffusers' default: tiles of 512 pixels, of which an eighth overlaps.
-func (t *Tiny) Tiling() Tiling {
-	return Tiling{Latent: max(1, 512/t.Reduction()), Overlap: 0.125, Over: true}
+func (c TinyConfig) Tiling() Tiling {
+	return Tiling{Latent: max(1, 512/c.Reduction()), Overlap: 0.125, Over: true}
 }
 
 // Tile is a tile's place in a map of latents.

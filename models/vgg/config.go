@@ -62,13 +62,6 @@ func (c Config) Published() string {
 	return ""
 }
 
-// Input is the channels, height and width of the pictures it was trained on;
-// it takes others too.
-func (c Config) Input() (channels, h, w int) { return c.Channels, 224, 224 }
-
-// Smallest is the picture of which every pooling still has a pair of pixels.
-func (c Config) Smallest() (h, w int) { return 1 << len(c.Stages), 1 << len(c.Stages) }
-
 // largest is the side of the largest picture whose map is no larger than the
 // classifier's.
 func (c Config) largest() int { return (c.Classifier.Side+1)<<len(c.Stages) - 1 }

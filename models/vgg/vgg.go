@@ -41,10 +41,10 @@ func New(b *ops.Builder, c Config) *Model {
 	return m
 }
 
-// Forward records the network on pictures [N, C, H, W]: stages of convolutions,
+// Forward records the network on images [N, C, H, W]: stages of convolutions,
 // each followed by a max pooling, then the classifier. Its output is logits
 // [N, classes].
-func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, _ bool) {
+func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	x := pixels
 	for s, stage := range m.Stages {
 		for i := range stage {

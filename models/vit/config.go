@@ -133,25 +133,11 @@ func (c Config) check() error {
 	return nil
 }
 
-// Smallest is the height and width of one patch.
-func (c Config) Smallest() (h, w int) { return c.Patch[0], c.Patch[1] }
-
-// Input is the channels, height and width of the pictures that the network is
-// usually given; others of at least one patch can be given.
-func (c Config) Input() (channels, h, w int) {
+// usual is the height and width of the images that the network is usually given;
+// others of at least one patch can be given.
+func (c Config) usual() [2]int {
 	if c.Picture != [2]int{} {
-		return c.Channels, c.Picture[0], c.Picture[1]
+		return c.Picture
 	}
-	return c.Channels, c.Image[0], c.Image[1]
+	return c.Image
 }
-
-// PatchGrid is the patches in a column and in a row of a picture of h×w pixels,
-// and the tokens before them.
-func (c Config) PatchGrid(h, w int) (rows, columns, prefix int) {
-	grid := c.grid([2]int{h, w})
-	return grid[0], grid[1], c.prefix()
-}
-
-// PoolsPatches says that the head takes the mean of the patches and not the
-// class token.
-func (c Config) PoolsPatches() bool { return c.AveragePool }

@@ -23,10 +23,8 @@ type Model struct {
 	PatchHead      *ops.Linear         `w:"head_patches"` // what DINOv2's head takes of the patches' mean, or nil
 	Pooler         *ops.Linear         `w:"pooler"`       // ViTModel's, or nil
 
-	b        *ops.Builder
-	features bool                  // last_hidden_state is an output beside logits
-	lastOnly bool                  // of the attention probabilities those of the last layer
-	tables   map[[2]int]*ops.Table // the sequence's constant part by patch grid
+	b      *ops.Builder
+	tables map[[2]int]*ops.Table // the sequence's constant part by patch grid
 }
 
 // New makes the layers that a configuration describes.
@@ -73,23 +71,16 @@ func (m *Model) addHeads() {
 	}
 }
 
-// ShowLastAttention leaves out the attention probabilities of all layers but the
-// last: they grow with the square of the patches.
-func (m *Model) ShowLastAttention() { m.lastOnly = true }
-
-// ShowFeatures makes last_hidden_state [N, T, D], the tokens that the head
-// takes, an output of a classifier too.
-func (m *Model) ShowFeatures() { m.features = true }
-
-// Forward records the network on pictures [N, C, H, W]. Its outputs are logits
+// Forward records the network on images [N, C, H, W]. Its outputs are logits
 // [N, classes] where there are classes (and cls_logits and distillation_logits
 // of DeiT with its teacher's head, whose mean logits is), else
 // last_hidden_state [N, T, D] and, with a pooler or in a DINOv2, pooler_output [N, P].
-// attentions adds attentions.i [N, heads, T, T] of every layer, or of the last.
-func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, attentions bool) {
+// A classifier's last_hidden_state and the attention probabilities attentions.i
+// [N, heads, T, T] can be asked for.
+func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	x := ops.Tokens(r, m.PatchEmbed.Forward(r, pixels), m.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
 	r.Tap("embeddings", x)
-	x = transformer.Encode(r, "", m.Blocks, x, nil, transformer.Asked(attentions, m.lastOnly))
+	x = transformer.Encode(r, "", m.Blocks, x, nil)
 	if m.Norm != nil {
 		x = m.Norm.Forward(r, x)
 		r.Tap("norm", x)
@@ -99,8 +90,10 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor, attentions bool) {
 
 // output pools the tokens x [N, T, D] and records the heads.
 func (m *Model) output(r *gpu.Recorder, x *gpu.Tensor) {
-	if m.Head == nil || m.features {
+	if m.Head == nil {
 		r.Output("last_hidden_state", x)
+	} else {
+		r.Tap("last_hidden_state", x)
 	}
 	if m.Head == nil && m.Pooler == nil && !m.ClassPooled {
 		return

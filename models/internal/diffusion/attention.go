@@ -5,17 +5,10 @@ import (
 	"saccade/ops"
 )
 
-// Attention is what may follow a residual block. prompt is nil where there is none.
+// Attention is what may follow a residual block. context is the prompt, an
+// activation [N, T, D], or nil where there is none.
 type Attention interface {
-	Forward(r *gpu.Recorder, x *gpu.Tensor, prompt *Prompt) *gpu.Tensor
-}
-
-// Prompt is what a network is told in words.
-type Prompt struct {
-	States *gpu.Tensor // an activation [N, T, D]
-	// Watch is given the attention of each layer to the words, [N, heads, pixels, T],
-	// of a map of h×w pixels; nil asks for none.
-	Watch func(probs *gpu.Tensor, h, w int)
+	Forward(r *gpu.Recorder, x, context *gpu.Tensor) *gpu.Tensor
 }
 
 // SelfAttention is attention among tokens, or pixels, whatever their arrangement.
@@ -54,6 +47,6 @@ func NewPixelAttention(b *ops.Builder, c Config, width, heads int) *PixelAttenti
 }
 
 // Forward is x + attention(norm(x)). x: [N, H, W, C].
-func (a *PixelAttention) Forward(r *gpu.Recorder, x *gpu.Tensor, _ *Prompt) *gpu.Tensor {
+func (a *PixelAttention) Forward(r *gpu.Recorder, x, _ *gpu.Tensor) *gpu.Tensor {
 	return a.SelfAttention.Forward(r, a.Norm.Forward(r, x, ops.Identity), x)
 }

@@ -44,12 +44,12 @@ func (s *Stage) AddUp(b *ops.Builder, width int) {
 }
 
 // Step is block i with what follows it. x: [N, H, W, C]; name is the stage's, for taps.
-func (s *Stage) Step(r *gpu.Recorder, name string, i int, x, time *gpu.Tensor, prompt *Prompt) *gpu.Tensor {
+func (s *Stage) Step(r *gpu.Recorder, name string, i int, x, time, context *gpu.Tensor) *gpu.Tensor {
 	x = s.Blocks[i].Forward(r, x, time)
 	r.TapNCHW(fmt.Sprintf("%s.resnets.%d", name, i), x)
 	if i < len(s.Attentions) {
 		r.Enter(fmt.Sprintf("%s.attentions.%d", name, i))
-		x = s.Attentions[i].Forward(r, x, prompt)
+		x = s.Attentions[i].Forward(r, x, context)
 		r.Leave()
 		r.TapNCHW(fmt.Sprintf("%s.attentions.%d", name, i), x)
 	}
@@ -57,9 +57,9 @@ func (s *Stage) Step(r *gpu.Recorder, name string, i int, x, time *gpu.Tensor, p
 }
 
 // Forward is all blocks of a stage without skips, and its end.
-func (s *Stage) Forward(r *gpu.Recorder, name string, x, time *gpu.Tensor, prompt *Prompt) *gpu.Tensor {
+func (s *Stage) Forward(r *gpu.Recorder, name string, x, time, context *gpu.Tensor) *gpu.Tensor {
 	for i := range s.Blocks {
-		x = s.Step(r, name, i, x, time, prompt)
+		x = s.Step(r, name, i, x, time, context)
 	}
 	switch {
 	case s.Down != nil:

@@ -6,6 +6,7 @@ package transformer
 
 import (
 	"fmt"
+	"slices"
 
 	"saccade/gpu"
 	"saccade/ops"
@@ -89,42 +90,31 @@ func (b *Block) hidden(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	return b.FC1.Forward(r, x, ops.Then(b.act))
 }
 
-// Probs are the blocks whose attention probabilities are asked for.
-type Probs int
-
-// Those of no block, of the last one, of all.
-const (
-	None Probs = iota
-	Last
-	All
-)
-
-// Asked are the blocks of a network of which probabilities are asked for, or only
-// the last one's.
-func Asked(any, last bool) Probs {
-	switch {
-	case !any:
-		return None
-	case last:
-		return Last
+// Encode puts x [N, T, D] through the blocks in order; lengths are as in
+// [Block.Forward]. Below prefix each one's output is the intermediate layer.i, and
+// its attention probabilities [N, heads, T, T] are attentions.i, the last one's
+// last_attention too.
+func Encode(r *gpu.Recorder, prefix string, blocks []Block, x, lengths *gpu.Tensor) *gpu.Tensor {
+	for i := range blocks {
+		x = Step(r, prefix, blocks, i, x, lengths)
 	}
-	return All
+	return x
 }
 
-// Encode puts x [N, T, D] through the blocks in order; lengths are as in
-// [Block.Forward]. Each one's output is
-// tapped as layer.i below prefix; the probabilities that are asked for,
-// [N, heads, T, T], are the outputs attentions.i.
-func Encode(r *gpu.Recorder, prefix string, blocks []Block, x, lengths *gpu.Tensor, asked Probs) *gpu.Tensor {
-	for i := range blocks {
-		r.Enter(fmt.Sprintf("%sblocks.%d", prefix, i))
-		var probs *gpu.Tensor
-		wanted := asked == All || asked == Last && i == len(blocks)-1
-		if x, probs = blocks[i].Forward(r, x, lengths, wanted); wanted {
-			r.Output(fmt.Sprintf("attentions.%d", i), probs)
-		}
-		r.Leave()
-		r.Tap(fmt.Sprintf("%slayer.%d", prefix, i), x)
+// Step is block i of [Encode].
+func Step(r *gpu.Recorder, prefix string, blocks []Block, i int, x, lengths *gpu.Tensor) *gpu.Tensor {
+	names := []string{fmt.Sprintf("%sattentions.%d", prefix, i)}
+	if i == len(blocks)-1 {
+		names = append(names, prefix+"last_attention")
 	}
+	r.Enter(fmt.Sprintf("%sblocks.%d", prefix, i))
+	x, probs := blocks[i].Forward(r, x, lengths, slices.ContainsFunc(names, r.Wants))
+	r.Leave()
+	if probs != nil {
+		for _, name := range names {
+			r.Tap(name, probs)
+		}
+	}
+	r.Tap(fmt.Sprintf("%slayer.%d", prefix, i), x)
 	return x
 }

@@ -9,6 +9,7 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/models/nn"
 	"saccade/models/vit"
 	"saccade/ops"
 	"saccade/picture"
@@ -34,11 +35,11 @@ func TestDINOv2PublishedNames(t *testing.T) {
 	config := []byte(`{"architecture":"vit_giant_patch14_reg4_dinov2","model_args":{"num_heads":3}}`)
 	var outputs []map[string]Array
 	for _, x := range []weights.Source{src, published} {
-		m, err := newModel(d, dinov2Family, "dinov2", &files{config: config}, x, Options{Precision: gpu.F32})
+		m, err := New(d, "dinov2", nn.Checkpoint{Name: "dinov2", Tensors: x, Config: config}, "", Options{Precision: gpu.F32})
 		require.NoError(t, err)
 		t.Cleanup(m.Close)
 		assert.Equal(t, picture.ImageNet(20*256/224, 20, picture.Bicubic), m.Processor)
-		out, err := m.Forward(t.Context(), Array{Shape: []int{1, 3, 20, 20}, Data: normals(3*400, 1)})
+		out, err := m.Forward(t.Context(), nn.Images(Array{Shape: []int{1, 3, 20, 20}, Data: nn.Normals(3*400, 1)}))
 		require.NoError(t, err)
 		require.Len(t, out["pooler_output"].Data, 24)
 		outputs = append(outputs, out)
@@ -49,11 +50,13 @@ func TestDINOv2PublishedNames(t *testing.T) {
 // A named architecture's state_dict is described as published.
 func TestDINOStateDicts(t *testing.T) {
 	d := openDevice(t)
-	for name, f := range map[string]Family{"dino_s_16": dinoFamily, "dinov2_s_14": dinov2Family} {
+	for name, f := range map[string]nn.Family{"dino_s_16": vit.DINO, "dinov2_s_14": vit.DINOv2} {
 		b := ops.NewBuilder(d, gpu.F16)
-		net, err := f.standard(b, name)
+		standard, err := f.Standard(name)
 		require.NoError(t, err)
-		src, err := ops.RandomWeights(net.bound(), 1)
+		l, err := standard(b)
+		require.NoError(t, err)
+		src, err := ops.RandomWeights(l.Parameters, 1)
 		require.NoError(t, err)
 		want, ok := vit.Standard(name)
 		require.True(t, ok)
@@ -64,11 +67,10 @@ func TestDINOStateDicts(t *testing.T) {
 		c, _, err := vit.Describe(src, nil, name)
 		require.NoError(t, err)
 		assert.Equal(t, want, c)
-		_, h, w := c.Input()
-		assert.Equal(t, [2]int{224, 224}, [2]int{h, w})
+		assert.Equal(t, map[string]int{"H": 224, "W": 224}, l.Networks[0].Usual)
 
 		other := map[string]string{"dino_s_16": "dino_b_16", "dinov2_s_14": "dinov2_b_14"}[name] // whose 12 heads divide 384 too
-		_, err = f.open(b, src, nil, other)
+		_, err = f.Describe(nn.Checkpoint{Name: other, Tensors: src})
 		assert.ErrorContains(t, err, "the checkpoint has 12 blocks of width 384")
 		_, _, err = vit.Describe(src, nil, f.Name)
 		assert.ErrorContains(t, err, "name the architecture")
@@ -95,20 +97,20 @@ func TestDINORefuses(t *testing.T) {
 	d := openDevice(t)
 	for _, c := range []struct {
 		golden, lacking string
-		family          Family
+		family          string
 		want            string
 	}{
-		{"dino", "", dinov2Family, "no layer scale"},
-		{"vit_classify", "", dinov2Family, "no layer scale"},
-		{"dinov2", "", dinoFamily, "-model dinov2"},
-		{"resnet_basic", "", dinov2Family, "looks like a ResNet"},
-		{"dinov2", "layer.1.layer_scale2", dinov2Family, "encoder.layer.1.layer_scale2.lambda1 is missing"},
-		{"dinov2", "layer.1.mlp.fc1.weight", dinov2Family, "encoder.layer.1.mlp.fc1.weight"},
-		{"dinov2_registers_classify", "register_tokens", dinov2Family, "dinov2_with_registers.embeddings.register_tokens"},
-		{"dinov2_giant", "weights_out.weight", dinov2Family, "encoder.layer.0.mlp"},
-		{"dinov2_timm", "blocks.1.ls1", dinov2Family, "blocks.1.ls1.gamma is missing"},
+		{"dino", "", "dinov2", "no layer scale"},
+		{"vit_classify", "", "dinov2", "no layer scale"},
+		{"dinov2", "", "dino", "-model dinov2"},
+		{"resnet_basic", "", "dinov2", "looks like a ResNet"},
+		{"dinov2", "layer.1.layer_scale2", "dinov2", "encoder.layer.1.layer_scale2.lambda1 is missing"},
+		{"dinov2", "layer.1.mlp.fc1.weight", "dinov2", "encoder.layer.1.mlp.fc1.weight"},
+		{"dinov2_registers_classify", "register_tokens", "dinov2", "dinov2_with_registers.embeddings.register_tokens"},
+		{"dinov2_giant", "weights_out.weight", "dinov2", "encoder.layer.0.mlp"},
+		{"dinov2_timm", "blocks.1.ls1", "dinov2", "blocks.1.ls1.gamma is missing"},
 	} {
-		err := openError(t, d, c.family, c.golden, c.family.Name, c.lacking)
+		err := openError(t, d, c.family, c.golden, c.family, c.lacking)
 		assert.ErrorContains(t, err, c.want, "%s without %s", c.golden, c.lacking)
 	}
 	c, err := golden.Find("dinov2_classify")

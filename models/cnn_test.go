@@ -7,18 +7,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/models/nn"
 	"saccade/picture"
+	"saccade/zoo"
 )
 
 func TestNoAttention(t *testing.T) {
-	_, err := Load(t.Context(), nil, "resnet", "", Options{Attentions: true})
+	_, err := Load(t.Context(), nil, "resnet", "", Options{Outputs: []string{Attentions}})
 	require.ErrorIs(t, err, ErrNoAttention)
 	assert.ErrorContains(t, err, "resnet")
 }
 
 // The embedded ResNet takes pictures of any size, in batches.
 func TestEmbeddedResNet(t *testing.T) {
-	m, err := Load(t.Context(), openDevice(t), "resnet", "", Options{Precision: gpu.F16})
+	m, err := Load(t.Context(), openDevice(t), "resnet", "", Options{Precision: gpu.F16, Embedded: zoo.ResNet()})
 	require.NoError(t, err)
 	defer m.Close()
 	assert.Equal(t, 10, m.Classes())
@@ -26,8 +28,8 @@ func TestEmbeddedResNet(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, top, 2)
 	for _, size := range [][2]int{{1, 1}, {33, 17}} {
-		in := Array{Shape: []int{2, 3, size[0], size[1]}, Data: normals(6*size[0]*size[1], 1)}
-		out, err := m.Forward(t.Context(), in)
+		in := Array{Shape: []int{2, 3, size[0], size[1]}, Data: nn.Normals(6*size[0]*size[1], 1)}
+		out, err := m.Forward(t.Context(), nn.Images(in))
 		require.NoError(t, err)
 		assert.Equal(t, []int{2, 10}, out["logits"].Shape)
 	}
@@ -35,12 +37,13 @@ func TestEmbeddedResNet(t *testing.T) {
 
 // Pictures that a pooling leaves nothing of are refused by name and size.
 func TestTooSmall(t *testing.T) {
-	for name, want := range map[string]string{"alexnet": "63x63", "vgg": "32x32"} {
+	for name, want := range map[string]string{"alexnet": "63", "vgg": "32"} {
 		m := goldenModel(t, name, Options{})
-		h, w := m.net.Smallest()
-		_, err := m.Forward(t.Context(), Array{Shape: []int{1, 3, h, w - 1}, Data: make([]float32, 3*h*(w-1))})
-		require.ErrorContains(t, err, "takes at least "+want)
-		_, err = m.Forward(t.Context(), Array{Shape: []int{1, 3, h, w}, Data: normals(3*h*w, 1)})
+		least := m.images.Input(nn.PixelValues).Dims
+		h, w := max(1, least[2].Least), max(1, least[3].Least)
+		_, err := m.Forward(t.Context(), nn.Images(Array{Shape: []int{1, 3, h, w - 1}, Data: make([]float32, 3*h*(w-1))}))
+		require.ErrorContains(t, err, "H at least "+want)
+		_, err = m.Forward(t.Context(), nn.Images(Array{Shape: []int{1, 3, h, w}, Data: nn.Normals(3*h*w, 1)}))
 		require.NoError(t, err)
 	}
 }

@@ -34,20 +34,11 @@ func (w without) Tensor(name string) (*weights.Tensor, bool) {
 
 // openError opens a golden's checkpoint as the family's model called name, as it
 // is but for the tensors whose names contain a text.
-func openError(t *testing.T, d *gpu.Device, f Family, from, name, lacking string) error {
+func openError(t *testing.T, d *gpu.Device, family, from, name, lacking string) error {
 	t.Helper()
-	c, err := golden.Find(from)
-	require.NoError(t, err)
-	src, err := golden.Checkpoint(c)
-	require.NoError(t, err)
-	folder, err := golden.Folder(c)
-	require.NoError(t, err)
-	config, err := optional(folder, "config.json")
-	require.NoError(t, err)
-	if lacking != "" {
-		src = without{src, lacking}
-	}
-	m, err := newModel(d, f, name, &files{config: config}, src, Options{Precision: gpu.F32})
+	g := findGolden(t, from)
+	g.Model = family
+	m, err := openGolden(d, g, name, lacking, Options{Precision: gpu.F32})
 	if err == nil {
 		m.Close()
 	}
@@ -80,7 +71,7 @@ func TestEfficientNetBadCheckpoints(t *testing.T) {
 		{"resnet_basic", "efficientnet_b0", "", "looks like a ResNet"},
 		{"vit_timm", "efficientnet_b0", "", "looks like a vision transformer"},
 	} {
-		err := openError(t, d, efficientnetFamily, c.golden, c.name, c.lacking)
+		err := openError(t, d, "efficientnet", c.golden, c.name, c.lacking)
 		if c.want == "" {
 			assert.NoError(t, err)
 			continue
@@ -92,9 +83,11 @@ func TestEfficientNetBadCheckpoints(t *testing.T) {
 // A published architecture is known by its sizes, whatever it is called.
 func TestEfficientNetOtherArchitecture(t *testing.T) {
 	d := openDevice(t)
-	net, err := efficientnetFamily.standard(ops.NewBuilder(d, gpu.F32), "efficientnet_b0")
+	standard, err := efficientnet.Family.Standard("efficientnet_b0")
 	require.NoError(t, err)
-	src, err := ops.RandomWeights(net.bound(), 1)
+	l, err := standard(ops.NewBuilder(d, gpu.F32))
+	require.NoError(t, err)
+	src, err := ops.RandomWeights(l.Parameters, 1)
 	require.NoError(t, err)
 	src = weights.Rename(src, []weights.Rule{ // timm's names
 		{From: "conv_stem.norm.*", To: "bn1.*"}, {From: "conv_head.norm.*", To: "bn2.*"},

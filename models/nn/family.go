@@ -1,0 +1,103 @@
+package nn
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"saccade/gpu"
+	"saccade/picture"
+	"saccade/weights"
+)
+
+// Family is a kind of model that -model names.
+type Family struct {
+	Name    string
+	About   string // what it is
+	Weights string // what -weights it takes
+	// Architectures are names that imply sizes which checkpoints do not tell.
+	Architectures []string
+	// Embedded is the folder of its weights among those inside the program, or "".
+	Embedded string
+	// Attention says that the networks can give attention probabilities.
+	Attention bool
+	// Texts says that the networks read texts, so that a checkpoint has a tokenizer.
+	Texts bool
+	// Part says that it is the part of that name of diffusion pipelines, whose
+	// checkpoints it finds its own in.
+	Part bool
+
+	// Describe reads a checkpoint.
+	Describe func(c Checkpoint) (*Description, error)
+	// Standard is one of the architectures without weights; nil: none has sizes.
+	Standard func(name string) (Make, error)
+	// Open opens a pipeline, which finds its files itself; nil of a module.
+	Open func(ctx context.Context, dev *gpu.Device, src string, o Options) (Pipeline, error)
+}
+
+// ErrNoEmbedded is wrapped when a family has no weights inside the program.
+var ErrNoEmbedded = errors.New("no embedded weights")
+
+// Checkpoint is what a user gave.
+type Checkpoint struct {
+	Name    string // of the family or architecture, as it was asked for
+	Tensors weights.Source
+	Config  []byte // config.json, or nil
+}
+
+// Description is what a checkpoint says of its module.
+type Description struct {
+	Tensors weights.Source // under the layers' own names
+	Make    Make
+	Labels  []string // of the classes, or nil
+	// Architecture is the published one that the checkpoint turned out to be of,
+	// whose preprocessing it takes; "" is what the user called it.
+	Architecture string
+	// Processor is what a checkpoint that states no preprocessing gets, or nil: the
+	// published architecture's.
+	Processor *picture.Processor
+	// Tiled runs the module in tiles, which bounds its memory; nil: it can't.
+	Tiled func(ctx context.Context, m *Module, in map[string]Array) (map[string]Array, error)
+}
+
+// Pipeline is several modules and the steps between them on the host.
+type Pipeline interface {
+	// Source is the folder, file, hub id or embedded folder that it was opened from.
+	Source() string
+	// Modules are its parts in the order of their use.
+	Modules() []*Module
+	// Close frees all memory.
+	Close()
+}
+
+// Options say how a model is loaded. The zero value is what most need.
+type Options struct {
+	Precision gpu.DType // of weights and activations: gpu.F16, the default, or gpu.F32
+	// Outputs are names of outputs that are wanted beside the usual ones, as
+	// "attentions" is: see [gpu.Wants].
+	Outputs []string
+	// Embedded are trained weights that come with a program, a folder each: see
+	// package zoo. Without them, Load needs a source.
+	Embedded fs.FS
+	Hub      *weights.Hub
+	Override picture.Override // of the preprocessing
+	Labels   []string         // in place of the checkpoint's
+
+	// What follows is read by diffusion pipelines.
+
+	Tokenizer string // folder or hub id of a tokenizer, for single files
+	// PredictionType is what the network of a single file predicts, "" for its kind's.
+	PredictionType string
+	LoRA           []LoRA // merged into the weights, in order
+	// LowMemory keeps one part at a time on the device.
+	LowMemory bool
+	// Tiled has the autoencoder work in tiles, which bounds its memory whatever the
+	// image's size; where that is needed it is done anyway.
+	Tiled bool
+}
+
+// LoRA is a file of low-rank weights and its scale.
+type LoRA struct {
+	File  string
+	Scale float64
+}

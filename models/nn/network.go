@@ -1,0 +1,132 @@
+package nn
+
+import (
+	"saccade/gpu"
+	"saccade/ops"
+)
+
+// Network is one way through a module's layers: named inputs to named outputs.
+type Network struct {
+	Name   string // among a module's; "" of the only one
+	Inputs []Input
+	// Usual are the sizes by name that it was made for, such as H and W of its
+	// images: what examples have.
+	Usual map[string]int
+	// Check refuses sizes that do not go together; nil: all do.
+	Check func(sizes map[string]int) error
+	// Record records the network on its inputs, which it finds by name; of an
+	// optional one that was not given there is none. What it gives and what can be
+	// looked at it names by the recorder's Output and Tap.
+	Record func(r *gpu.Recorder, in map[string]*gpu.Tensor)
+
+	// Image is set in a network that sees images, Text in one that reads texts.
+	Image *Image
+	Text  *Text
+}
+
+// Image is what more there is to know of a network that sees images.
+type Image struct {
+	// Features is the output that its features are taken from: last_hidden_state
+	// [N, T, D] of tokens, or a map [N, C, H, W]; "": it has none.
+	Features string
+	// Patch is the height and width of a patch, pixels, of which Prefix tokens stand
+	// before the first; zero in a network without patches.
+	Patch  [2]int
+	Prefix int
+	// PoolsPatches says that the head takes the mean of the patches although there
+	// are tokens before them.
+	PoolsPatches bool
+	// MeanHead is a classifier's layer over the mean of its features, or nil.
+	MeanHead *ops.Linear
+}
+
+// Text is what more there is to know of a network that reads texts.
+type Text struct {
+	// Fixed says that texts are padded up to the largest length, on which their
+	// embeddings depend; else to any length.
+	Fixed bool
+}
+
+// OfImages are the layers of a module whose one network takes images [N, channels, H, W]
+// of at least the least height and width, and usually of another.
+func OfImages(parameters any, channels int, usual, least [2]int, image Image, forward func(r *gpu.Recorder, pixels *gpu.Tensor)) *Layers {
+	return &Layers{Parameters: parameters, Networks: []*Network{ImageNetwork("", channels, usual, least, image, forward)}}
+}
+
+// ImageNetwork is such a network among others, by its name.
+func ImageNetwork(name string, channels int, usual, least [2]int, image Image, forward func(r *gpu.Recorder, pixels *gpu.Tensor)) *Network {
+	return &Network{
+		Name:   name,
+		Inputs: []Input{Pixels(channels, least)},
+		Usual:  map[string]int{"H": usual[0], "W": usual[1]},
+		Record: func(r *gpu.Recorder, in map[string]*gpu.Tensor) { forward(r, in[PixelValues]) },
+		Image:  &image,
+	}
+}
+
+// Pixels is the input for images, [N, channels, H, W] of at least the least sizes.
+func Pixels(channels int, least [2]int) Input {
+	return Input{Name: PixelValues, Dims: Dims("N", channels, Dim{Name: "H", Least: least[0]}, Dim{Name: "W", Least: least[1]})}
+}
+
+// Input finds an input, nil if the network has none of that name.
+func (n *Network) Input(name string) *Input {
+	for i := range n.Inputs {
+		if n.Inputs[i].Name == name {
+			return &n.Inputs[i]
+		}
+	}
+	return nil
+}
+
+// has says that all inputs that the network needs are given.
+func (n *Network) has(in map[string]Array) bool {
+	for _, d := range n.Inputs {
+		if _, ok := in[d.Name]; !ok && !d.Optional && d.From == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// record records the network for inputs and outputs.
+func (n *Network) record(dev *gpu.Device, precision gpu.DType, f Feed, w gpu.Wants) *gpu.Recorder {
+	r := dev.Record(precision)
+	r.Want(w)
+	in := map[string]*gpu.Tensor{}
+	for _, x := range f.all {
+		in[x.name] = r.Input(x.name, x.typ, x.shape...)
+	}
+	n.Record(r, in)
+	return r
+}
+
+// Record records a network for an example, for what the operations tell.
+func Record(dev *gpu.Device, precision gpu.DType, n *Network, in map[string]Array) ([]gpu.Op, error) {
+	f, err := n.Prepare(in)
+	if err != nil {
+		return nil, err
+	}
+	r := n.record(dev, precision, f, gpu.Wants{})
+	return r.Ops(), r.Err()
+}
+
+// Layers are what a checkpoint's parameters are bound to, with the networks that
+// they make.
+type Layers struct {
+	Parameters any // a pointer to a struct with `w` tags
+	Networks   []*Network
+	Pairing    *Pairing // of a dual encoder, or nil
+}
+
+// Pairing compares the embeddings of images and texts.
+type Pairing struct {
+	// Match is the logit of a pair by its cosine. The weights must be loaded.
+	Match func(cosine float64) float64
+	// Sigmoid says that each logit is a probability of its own, not one among
+	// those of the other texts.
+	Sigmoid bool
+}
+
+// Make makes the layers that a configuration describes.
+type Make func(b *ops.Builder) (*Layers, error)

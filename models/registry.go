@@ -1,0 +1,91 @@
+package models
+
+import (
+	"fmt"
+	"slices"
+
+	"saccade/models/alexnet"
+	"saccade/models/clip"
+	"saccade/models/diffusion"
+	"saccade/models/efficientnet"
+	"saccade/models/nn"
+	"saccade/models/resnet"
+	"saccade/models/unet"
+	"saccade/models/vae"
+	"saccade/models/vgg"
+	"saccade/models/vit"
+)
+
+// families in the order in which they are listed.
+var families = []nn.Family{
+	vit.Family, resnet.Family, vgg.Family, alexnet.Family, efficientnet.Family, vit.DINO, vit.DINOv2, clip.Family, clip.SigLIP, clip.TextEncoder,
+	diffusion.Family, diffusion.Unconditional, unet.Family, vae.Family,
+}
+
+// Families lists what can be loaded.
+func Families() []nn.Family { return slices.Clone(families) }
+
+// Names are all names of models, families first. One that is the name of both
+// is there once.
+func Names() []string {
+	var names, architectures []string
+	for _, f := range families {
+		names = append(names, f.Name)
+		for _, a := range f.Architectures {
+			if a != f.Name {
+				architectures = append(architectures, a)
+			}
+		}
+	}
+	return append(names, architectures...)
+}
+
+// FindFamily is the family that a name is of, its own or an architecture's.
+func FindFamily(name string) (nn.Family, error) {
+	for _, f := range families {
+		if f.Name == name || slices.Contains(f.Architectures, name) {
+			return f, nil
+		}
+	}
+	return nn.Family{}, &UnknownModelError{Name: name, Nearest: Nearest(name, Names())}
+}
+
+// UnknownModelError is a name that no model has.
+type UnknownModelError struct{ Name, Nearest string }
+
+func (e *UnknownModelError) Error() string {
+	return fmt.Sprintf("model %q is unknown; the nearest is %q (-list-models lists all)", e.Name, e.Nearest)
+}
+
+// Nearest is the one of names with the least edit distance from name, for
+// messages about unknown names.
+func Nearest(name string, names []string) string {
+	best, least := "", 1<<30
+	for _, n := range names {
+		if d := editDistance(name, n); d < least {
+			best, least = n, d
+		}
+	}
+	return best
+}
+
+// editDistance is Levenshtein's, in bytes.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,112 @@
+package unet
+
+import (
+	"fmt"
+
+	"saccade/gpu"
+	"saccade/models/nn"
+	"saccade/ops"
+)
+
+// The names of the inputs, diffusers', and of the output.
+const (
+	Sample     = "sample" // the output's too
+	Timestep   = "timestep"
+	Context    = "encoder_hidden_states"
+	TimeCond   = "timestep_cond"
+	Class      = "class_labels"
+	TextEmbeds = "text_embeds"
+	TimeIDs    = "time_ids"
+)
+
+// Family is the networks that estimate noise.
+var Family = nn.Family{
+	Name:          "unet",
+	About:         "the denoising network of DDPM and Stable Diffusion, a part of diffusion models",
+	Weights:       "a folder or hub id of diffusers (UNet2DModel, UNet2DConditionModel), or that of a whole pipeline, or its single file",
+	Architectures: StandardNames(),
+	Part:          true,
+	Standard: func(name string) (nn.Make, error) {
+		c, err := Standard(name)
+		return c.Layers, err
+	},
+	Describe: func(in nn.Checkpoint) (*nn.Description, error) {
+		c, named, err := Describe(in.Tensors, in.Config)
+		if err != nil {
+			return nil, err
+		}
+		return &nn.Description{Tensors: named, Make: c.Layers}, nil
+	},
+}
+
+// Layers makes the network.
+func (c Config) Layers(b *ops.Builder) (*nn.Layers, error) {
+	m, err := New(b, c)
+	if err != nil {
+		return nil, err
+	}
+	return &nn.Layers{Parameters: m, Networks: []*nn.Network{{Inputs: c.inputs(), Usual: c.usual(), Check: c.checkSizes, Record: m.record}}}, nil
+}
+
+func (c Config) inputs() []nn.Input {
+	all := []nn.Input{
+		{Name: Sample, Dims: nn.Dims("N", c.In, "H", "W")},
+		{Name: Timestep, Dims: nn.Dims("N"), Kind: nn.PerItem},
+	}
+	if c.Context > 0 {
+		all = append(all, nn.Input{Name: Context, Dims: nn.Dims("N", "T", c.Context)})
+	}
+	if c.TimeCond > 0 {
+		all = append(all, nn.Input{Name: TimeCond, Dims: nn.Dims("N", c.TimeCond)})
+	}
+	switch {
+	case c.ClassTime:
+		all = append(all, nn.Input{Name: Class, Dims: nn.Dims("N"), Kind: nn.PerItem})
+	case c.Class > 0:
+		all = append(all, nn.Input{Name: Class, Dims: nn.Dims("N", c.Class)})
+	}
+	if c.Added > 0 {
+		all = append(all, nn.Input{Name: TimeIDs, Dims: nn.Dims("N", "S")}, nn.Input{Name: TextEmbeds, Dims: nn.Dims("N", "P")})
+	}
+	return all
+}
+
+// usual is the size of the training; a prompt has 77 tokens, and SDXL is told two
+// sizes and a corner, its refiner a score in place of one.
+func (c Config) usual() map[string]int {
+	h, w := c.Size[0], c.Size[1]
+	if h < 1 {
+		h = 1 << (len(c.Down) + 2)
+		w = h
+	}
+	sizes := 6
+	for sizes > 1 && c.Pooled(sizes) < 1 {
+		sizes--
+	}
+	return map[string]int{"H": h, "W": w, "T": 77, "S": sizes, "P": c.Pooled(sizes)}
+}
+
+// Pooled is the width of SDXL's pooled prompt beside so many sizes of images.
+func (c Config) Pooled(sizes int) int { return c.Added - sizes*c.AddedTime }
+
+func (c Config) checkSizes(sizes map[string]int) error {
+	if s, p := sizes["S"], sizes["P"]; c.Added > 0 && p != c.Pooled(s) {
+		return fmt.Errorf("%s: found rows of %d beside %d %s, expected %d", TextEmbeds, p, s, TimeIDs, c.Pooled(s))
+	}
+	return nil
+}
+
+// record records the network on inputs by name, each dense or an activation.
+func (m *Model) record(r *gpu.Recorder, in map[string]*gpu.Tensor) {
+	packed := func(name string) *gpu.Tensor {
+		if x := in[name]; x != nil && x.Dense() {
+			return ops.Pack(r, x, 1)
+		}
+		return in[name]
+	}
+	x := Inputs{Sample: in[Sample], Time: in[Timestep], Context: packed(Context), TimeCond: packed(TimeCond), TextEmbeds: packed(TextEmbeds), TimeIDs: in[TimeIDs], Class: in[Class]}
+	if !m.ClassTime {
+		x.Class = packed(Class)
+	}
+	r.OutputNCHW(Sample, m.Forward(r, x))
+}

@@ -1,0 +1,123 @@
+package verify
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+
+	"saccade/golden"
+	"saccade/gpu"
+	"saccade/models/diffusion"
+	"saccade/models/diffusion/checkpoint"
+	"saccade/models/nn"
+	"saccade/zoo"
+)
+
+// Pipeline makes a golden's run on a device and compares the latents after each
+// step, and the image, with diffusers'.
+func Pipeline(ctx context.Context, dev *gpu.Device, c golden.PipelineCase, precision gpu.DType) (*golden.Report, error) {
+	p, q, err := OpenPipeline(dev, c, nn.Options{Precision: precision})
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	tensors, err := c.Load()
+	if err != nil {
+		return nil, err
+	}
+	family := diffusion.Unconditional.Name
+	if p.Prompted() {
+		family = diffusion.Family.Name
+	}
+	tolerance, err := Tolerance(family, precision)
+	if err != nil {
+		return nil, err
+	}
+	got, err := Steps(ctx, p, q)
+	if err != nil {
+		return nil, fmt.Errorf("golden %s/%s: %w", c.Folder, c.Name, err)
+	}
+	return golden.CheckPipeline(c, tensors, got, tolerance), nil
+}
+
+// OpenPipeline opens a golden's pipeline, with its case's scheduler, and gives its
+// request, which has the golden's noise.
+func OpenPipeline(dev *gpu.Device, c golden.PipelineCase, o nn.Options) (*diffusion.Pipeline, diffusion.Request, error) {
+	tensors, err := c.Load()
+	if err != nil {
+		return nil, diffusion.Request{}, err
+	}
+	p, err := open(dev, c, o)
+	if err != nil {
+		return nil, diffusion.Request{}, fmt.Errorf("golden %s/%s: %w", c.Folder, c.Name, err)
+	}
+	return p, request(p, c, tensors), nil
+}
+
+func open(dev *gpu.Device, c golden.PipelineCase, o nn.Options) (*diffusion.Pipeline, error) {
+	fsys, err := golden.PipelineFS(c.Folder)
+	if c.Weights != "" {
+		fsys, err = fs.Sub(zoo.SD(), "sd")
+	}
+	if err != nil {
+		return nil, err
+	}
+	files, err := checkpoint.OpenFS(fsys, cmp.Or(c.Weights, c.Folder))
+	if err != nil {
+		return nil, err
+	}
+	p, err := diffusion.New(dev, files, o)
+	if err != nil || c.SchedulerConfig == nil {
+		return p, err
+	}
+	keys, err := json.Marshal(c.SchedulerConfig)
+	if err == nil {
+		err = p.SetScheduler(string(keys))
+	}
+	return p, err
+}
+
+// request is a golden's with its own noise.
+func request(p *diffusion.Pipeline, c golden.PipelineCase, in map[string]golden.Tensor) diffusion.Request {
+	q := p.Defaults()
+	q.Items, q.Height, q.Width, q.Steps, q.Guidance, q.ClipSkip, q.Scheduler = c.Batch, c.Height, c.Width, c.Steps, c.Guidance, c.ClipSkip, c.Scheduler
+	if p.Prompted() {
+		q.Prompts = []string{c.Prompt}
+	}
+	if c.NegativePrompt != "" {
+		q.Negative = &c.NegativePrompt
+	}
+	if c.Strength > 0 {
+		q.Strength = c.Strength
+	}
+	q.Latents, q.Image, q.Mask = in["latents"].Data, in["init_image"].Data, in["mask"].Data
+	q.Noise = func(step int) ([]float32, error) { return in[fmt.Sprintf("noise.%d", step)].Data, nil }
+	return q
+}
+
+// Steps makes a request: the latents after every step as step.0 and so on, and at
+// the end latents and image.
+func Steps(ctx context.Context, p *diffusion.Pipeline, q diffusion.Request) (map[string][]float32, error) {
+	r, err := p.Start(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	got := map[string][]float32{}
+	for r.Next() {
+		if err := r.Step(ctx); err != nil {
+			return nil, err
+		}
+		if got[fmt.Sprintf("step.%d", r.Done()-1)], err = r.Latents(); err != nil {
+			return nil, err
+		}
+	}
+	result, err := r.Result(ctx)
+	if err != nil {
+		return nil, err
+	}
+	got["latents"], got["image"] = result.Latents, result.Image
+	return got, nil
+}

@@ -1,0 +1,42 @@
+package verify
+
+import (
+	"fmt"
+
+	"saccade/golden"
+	"saccade/gpu"
+)
+
+// cnnF16 is for convolutional networks: nothing brings their activations back
+// to one scale as a transformer's norms do, so that the roundings of all layers
+// add up, and where a rounding tips a ReLU it stays in the sum. Seen: up to
+// 4.1e-5.
+var cnnF16 = golden.Tolerance{NMSE: 1e-4, MaxAbs: 2e-2, Why: "the roundings of all layers add up, as no norm rescales the activations"}
+
+// efficientnetF16 is wider still: some fifty layers, every other of few products a
+// sum. PyTorch in float32 with weights and activations rounded to halves as here
+// is off by 1.3e-4 where 1.8e-4 are seen, in the last block of efficientnet_lite.
+var efficientnetF16 = golden.Tolerance{NMSE: 3e-4, MaxAbs: 2e-2, Why: "fifty layers of few products a sum; PyTorch with the same roundings is as far off"}
+
+// pipelineF16 is for whole runs: several evaluations follow each other, each of whose
+// roundings, about 1e-5, the next take over. Seen: up to 6.7e-5.
+var pipelineF16 = golden.Tolerance{NMSE: 2e-4, MaxAbs: 5e-2, Why: "several evaluations of a network follow each other"}
+
+// f16 is what goldens of a family may differ by in halves.
+var f16 = map[string]golden.Tolerance{
+	"vit": golden.F16, "dino": golden.F16, "dinov2": golden.F16, "clip": golden.F16, "siglip": golden.F16, "text_encoder": golden.F16,
+	"resnet": cnnF16, "vgg": cnnF16, "alexnet": cnnF16, "efficientnet": efficientnetF16,
+	"unet": golden.F16, "vae": golden.F16, "sd": pipelineF16, "ddpm": pipelineF16,
+}
+
+// Tolerance is what goldens of a family may differ by. A family without one is an error.
+func Tolerance(family string, precision gpu.DType) (golden.Tolerance, error) {
+	t, ok := f16[family]
+	switch {
+	case !ok:
+		return golden.Tolerance{}, fmt.Errorf("tolerance of family %s: there is none; add it to package verify's table", family)
+	case precision == gpu.F32:
+		return golden.F32, nil
+	}
+	return t, nil
+}
