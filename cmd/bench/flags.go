@@ -2,7 +2,6 @@ package main
 
 import (
 	"flag"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -53,13 +52,13 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.StringVar(&o.op, "op", "", "`NAME`: an operation to time, at shapes of real models or at -shape; all = every operation")
 	f.StringVar(&o.shape, "shape", "", "`SIZES`: such as 512x768x768, which for matmul is MxNxK; -list says what they are for others")
 	o.precision = "f16"
-	f.Func("precision", "`f16|f32`: of weights and activations (default f16; sums are always f32)", oneOf(&o.precision, "f16", "f32"))
+	f.Func("precision", "`f16|f32`: of weights and activations (default f16; sums are always f32)", cli.OneOf(&o.precision, "f16", "f32"))
 	o.batch = 1
 	f.Func("batch", "`N`: pictures in one forward pass of -models (default 1)", cli.Whole(&o.batch, 1, most))
 	o.repetitions = 5
 	f.Func("r", "`N`: repetitions after warming up (default 5)", cli.Whole(&o.repetitions, 1, most))
 	o.format = "table"
-	f.Func("o", "`table|md|csv|json|html`: the report's format (default table)", oneOf(&o.format, formats...))
+	f.Func("o", "`table|md|csv|json|html`: the report's format (default table)", cli.OneOf(&o.format, formats...))
 	f.Func("compare", "`A.json` B.json …: compare reports, of one adapter or of several", func(s string) error {
 		o.compare = append(o.compare, s)
 		return nil
@@ -68,7 +67,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.StringVar(&o.keep, "keep", "", "`FOLDER`: write the report there too, as JSON that has the adapter's name")
 	f.StringVar(&o.leaderboard, "leaderboard", "", "`README.md` A.json …: write the reports' table between its markers")
 	f.BoolVar(&o.layers, "layers", false, "put the time of every dispatch into the report, as -o html always does")
-	f.Func("sweep", "`batch|size|sequence`: how -models grow with the batch (1 to 64) or the side of their pictures (224 to 1024), or attention with its tokens (64 to 4096), as far as memory goes", oneOf(&o.sweep, overBatch, overSize, overSequence))
+	f.Func("sweep", "`batch|size|sequence`: how -models grow with the batch (1 to 64) or the side of their pictures (224 to 1024), or attention with its tokens (64 to 4096), as far as memory goes", cli.OneOf(&o.sweep, overBatch, overSize, overSequence))
 	f.BoolVar(&o.peers, "peers", false, "time -models and -op matmul in other runtimes too, in turn: those of ncnn (Vulkan), onnxruntime-web (WebGPU), onnxruntime and torch (CPU) that are installed")
 	f.StringVar(&o.python, "python", "python3", "`COMMAND`: the Python of -peers")
 	o.choice.Flags(f)
@@ -171,20 +170,4 @@ func (o *options) checkNames() error {
 		}
 	}
 	return nil
-}
-
-// oneOf accepts one of some words, in any case.
-func oneOf(into *string, words ...string) func(string) error {
-	return func(s string) error {
-		if s = strings.ToLower(s); !slices.Contains(words, s) {
-			return noneOf(s, words)
-		}
-		*into = s
-		return nil
-	}
-}
-
-// noneOf words the error for a word that is none of those expected.
-func noneOf(s string, words []string) error {
-	return fmt.Errorf("expected one of %s; the nearest is %s", strings.Join(words, ", "), models.Nearest(s, words))
 }

@@ -6,8 +6,8 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
-	"strings"
 
+	"saccade/cmd/internal/cli"
 	"saccade/gpu"
 	"saccade/shaders"
 )
@@ -38,17 +38,12 @@ func (r *Report) finish(peak Peak) {
 
 // versions tells what ran: the program, Go, the binding, and a hash of the shaders.
 func versions() map[string]string {
-	v := map[string]string{"go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "shaders": shaders.Hash()}
+	_, binding := cli.Binding()
+	v := map[string]string{"saccade": cli.Version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "shaders": shaders.Hash(), "wgpu": binding}
 	if info, ok := debug.ReadBuildInfo(); ok {
-		v["saccade"] = info.Main.Version
-		for _, d := range info.Deps {
-			if strings.HasSuffix(d.Path, "/wgpu") {
-				v["wgpu"] = d.Version
-			}
-		}
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
-				v["saccade"] = s.Value
+				v["commit"] = s.Value
 			}
 		}
 	}

@@ -33,7 +33,8 @@ type options struct {
 
 	profile, verify         bool
 	listModels, listDevices bool
-	help, version           bool
+	help, helpAll, version  bool
+	completion              string // of which shell
 
 	given map[string]bool // the flags that were typed
 }
@@ -74,7 +75,8 @@ func (o *options) flagSet() *flag.FlagSet {
 	o.choice.Flags(f)
 	o.preprocessing(f)
 	f.BoolVar(&o.version, "version", false, "print the version")
-	f.BoolVar(&o.help, "h", false, "print this")
+	f.Func("completion", "`bash|zsh|fish`: print a script by which that shell completes the flags", cli.OneOf(&o.completion, shells...))
+	f.BoolVar(&o.help, "h", false, "print the flags of the everyday uses, with -model what that takes, as -h all every flag")
 	f.BoolVar(&o.help, "help", false, "print this")
 	return f
 }
@@ -112,10 +114,14 @@ func (o *options) parse(args []string) error {
 	}
 	o.given = map[string]bool{}
 	f.Visit(func(x *flag.Flag) { o.given[x.Name] = true })
+	if o.help && f.NArg() == 1 && f.Arg(0) == "all" {
+		o.helpAll = true
+		return nil
+	}
 	if f.NArg() > 0 {
 		return cli.Usagef("unexpected argument %q; pictures are given with -image", f.Arg(0))
 	}
-	if o.help || o.version {
+	if o.help || o.version || o.completion != "" {
 		return nil
 	}
 	return o.check()

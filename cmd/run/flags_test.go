@@ -2,13 +2,18 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"os"
+	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
 	"saccade/cmd/internal/cli"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestUsageErrors(t *testing.T) {
@@ -73,17 +78,75 @@ func TestEnvironmentErrors(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, flag := range []string{"-h", "--help"} {
-		r := call(t, flag)
+	for _, c := range []struct {
+		args    []string
+		has     []string
+		without []string
+	}{
+		{[]string{"-h"}, []string{"-model NAME", "-prompt TEXT", "run -h all"}, []string{"-clip-skip", "WGPU_ADAPTER_NAME"}},
+		{[]string{"--help"}, []string{"-model NAME"}, []string{"-clip-skip"}},
+		{[]string{"-h", "all"}, []string{"-list-devices", "-precision f16|f32", "-clip-skip", "WGPU_ADAPTER_NAME", "Exit codes"}, nil},
+		{[]string{"-model", "vit", "-h"}, []string{"vision transformers", "-crop"}, []string{"-prompt TEXT", "-text TEXT", "-tiled"}},
+		{[]string{"-model", "clip", "-h"}, []string{"-text TEXT", "-similar"}, []string{"-prompt TEXT"}},
+		{[]string{"-model", "sd", "-h"}, []string{"-prompt TEXT", "-tiled"}, []string{"-crop", "-text TEXT", "-similar"}},
+		{[]string{"-model", "vae", "-h"}, []string{"-tiled", "-input"}, []string{"-prompt TEXT", "-crop"}},
+	} {
+		r := call(t, c.args...)
 		requireFine(t, r)
 		assert.Empty(t, r.stderr)
-		for _, name := range []string{"-model NAME", "-list-devices", "-precision f16|f32", "WGPU_ADAPTER_NAME", "Exit codes"} {
-			assert.Contains(t, r.stdout, name)
+		for _, name := range c.has {
+			assert.Contains(t, r.stdout, name, c.args)
+		}
+		for _, name := range c.without {
+			assert.NotContains(t, r.stdout, name, c.args)
 		}
 	}
+	requireError(t, call(t, "-model", "vti", "-h"), cli.ExitUsage, `"vit"`)
 	r := call(t, "-version")
 	requireFine(t, r)
-	assert.Contains(t, r.stdout, "saccade")
+	assert.Contains(t, r.stdout, "saccade "+cli.Version)
+}
+
+// Every flag stands in the table of tasks once.
+func TestTasks(t *testing.T) {
+	var inTable []string
+	for _, task := range tasks {
+		inTable = append(inTable, slices.Concat(task.everyday, task.more)...)
+	}
+	flags := slices.Collect(maps.Keys(flagTable()))
+	flags = slices.DeleteFunc(flags, func(name string) bool { return name == "help" }) // -h by its other name
+	assert.ElementsMatch(t, flags, inTable)
+}
+
+// What bash offers after some words; the other shells' scripts name every flag.
+func TestCompletion(t *testing.T) {
+	for _, c := range []struct {
+		words []string
+		want  []string
+	}{
+		{[]string{"run", "-mo"}, []string{"-model"}},
+		{[]string{"run", "-model", "siglip"}, []string{"siglip", "siglip_b_16", "siglip_b_16_text"}},
+		{[]string{"run", "--precision", ""}, []string{"f16", "f32"}},
+		{[]string{"run", "-json", "-verif"}, []string{"-verify"}},
+	} {
+		r := call(t, "-completion", "bash")
+		requireFine(t, r)
+		script := fmt.Sprintf("%s\nCOMP_WORDS=(%s \"%s\"); COMP_CWORD=%d; _saccade_run; printf '%%s\\n' \"${COMPREPLY[@]}\"", r.stdout, strings.Join(c.words[:len(c.words)-1], " "), c.words[len(c.words)-1], len(c.words)-1)
+		out, err := exec.Command("bash", "-c", script).CombinedOutput()
+		require.NoError(t, err, string(out))
+		assert.Subset(t, strings.Fields(string(out)), c.want)
+		assert.LessOrEqual(t, len(strings.Fields(string(out))), len(c.want)+1)
+	}
+	for _, shell := range []string{"zsh", "fish"} {
+		r := call(t, "-completion", shell)
+		requireFine(t, r)
+		for name := range flagTable() {
+			if name != "help" {
+				assert.Regexp(t, `(-o |\*-)`+name+`[ \[]`, r.stdout)
+			}
+		}
+	}
+	requireError(t, call(t, "-completion", "bsh"), cli.ExitUsage, "bash")
 }
 
 func TestBothDashes(t *testing.T) {

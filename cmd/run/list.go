@@ -1,10 +1,6 @@
 package main
 
 import (
-	"flag"
-	"fmt"
-	"runtime"
-	"runtime/debug"
 	"strings"
 
 	"saccade/gpu"
@@ -74,60 +70,5 @@ func (a *app) printDevices() error {
 		a.stdout.printf("%s%s\n  vendor   %s\n  driver   %s\n  backend  %s\n  type     %s\n  limits   %s\n",
 			i.Name, software, i.Vendor, i.Driver, i.Backend, i.Type, limits(i.Limits))
 	}
-	return nil
-}
-
-const usage = `Run puts pictures through a network on the GPU.
-
-  run -model vit -image x.png
-  run -model vit -weights google/vit-base-patch16-224 -image folder -json
-  run -model vit -eval folder
-  run -model clip -image x.png -text "a cat" -text "a dog"
-  run -model clip -image folder -text "red shoes" -index pictures.index
-  run -model vit -image x.png -explain where.png
-  run -compare vit,resnet -image x.png -o both.png
-  run -verify
-
-Flags:
-`
-
-const usageEnd = `
-Environment: WGPU_ADAPTER_NAME, WGPU_BACKEND, WGPU_POWER_PREFERENCE (low, high);
-HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE; NO_COLOR (no
-colours are used anyway); SACCADE_DEBUG, words with commas: dispatch, nan,
-poison, wgsl=KERNEL, dump=LABEL.
-Exit codes: 0 fine, 1 failure, 2 usage, 3 no usable adapter, 4 verification
-mismatch, 130 interrupted.
-`
-
-// printHelp prints the flags, in the order of the alphabet.
-func (a *app) printHelp() error {
-	a.stdout.printf("%s", usage)
-	var o options
-	o.flagSet().VisitAll(func(f *flag.Flag) {
-		if f.Name == "help" { // -h stands for both
-			return
-		}
-		value, text := flag.UnquoteUsage(f)
-		a.stdout.printf("  %s\n        %s\n", strings.TrimSpace("-"+f.Name+" "+value), strings.TrimPrefix(text, value+": "))
-	})
-	a.stdout.printf("%s", usageEnd)
-	return nil
-}
-
-// printVersion prints what the program was built from.
-func (a *app) printVersion() error {
-	version := "(devel)"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		if info.Main.Version != "" {
-			version = info.Main.Version
-		}
-		for _, d := range info.Deps {
-			if strings.HasSuffix(d.Path, "/wgpu") {
-				version += fmt.Sprintf(", %s %s", d.Path, d.Version)
-			}
-		}
-	}
-	a.stdout.printf("saccade %s, %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return nil
 }

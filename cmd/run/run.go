@@ -75,6 +75,8 @@ func (a *app) do(ctx context.Context) error {
 		return a.printHelp()
 	case a.version:
 		return a.printVersion()
+	case a.completion != "":
+		return a.printCompletion()
 	case a.listModels:
 		return a.printModels()
 	case a.listDevices:

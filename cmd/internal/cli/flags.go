@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,4 +68,20 @@ func Whole(into *int, least, most int) func(string) error {
 		*into = n
 		return nil
 	}
+}
+
+// OneOf parses one of some words, in any case.
+func OneOf(into *string, words ...string) func(string) error {
+	return func(s string) error {
+		if s = strings.ToLower(s); !slices.Contains(words, s) {
+			return NoneOf(s, words)
+		}
+		*into = s
+		return nil
+	}
+}
+
+// NoneOf words the error for a word that is none of those expected.
+func NoneOf(s string, words []string) error {
+	return fmt.Errorf("expected one of %s; the nearest is %s", strings.Join(words, ", "), models.Nearest(s, words))
 }
