@@ -65,7 +65,6 @@ mismatch, 130 interrupted.
 // printHelp prints the flags of the everyday uses, with -model those that the model
 // takes, or with the word all every one.
 func (a *app) printHelp() error {
-	a.stdout.printf("%s", usage)
 	flags := flagTable()
 	var of *nn.Family
 	if a.model != "" {
@@ -74,7 +73,10 @@ func (a *app) printHelp() error {
 			return err
 		}
 		of = &f
-		a.stdout.printf("\n%s: %s\n", a.model, f.About)
+	}
+	a.stdout.printf("%s", usage)
+	if of != nil {
+		a.stdout.printf("\n%s: %s\n", a.model, of.About)
 	}
 	for _, t := range tasks {
 		names := t.everyday
