@@ -7,7 +7,6 @@ import (
 	"image"
 	"image/color"
 	"image/gif"
-	"image/jpeg"
 	"image/png"
 	"io"
 	"os"
@@ -160,7 +159,7 @@ type format struct {
 
 var (
 	formatPNG  = &format{"PNG", "\x89PNG\r\n\x1a\n", png.DecodeConfig, plain(png.Decode)}
-	formatJPEG = &format{"JPEG", "\xff\xd8\xff", jpeg.DecodeConfig, decodeJPEG}
+	formatJPEG = &format{"JPEG", "\xff\xd8\xff", nil, decodeJPEG}
 	formatGIF  = &format{"GIF", "GIF8?a", gif.DecodeConfig, decodeGIF}
 	formatBMP  = &format{"BMP", "BM????\x00\x00\x00\x00", bmp.DecodeConfig, plain(bmp.Decode)}
 	formatWebP = &format{"WebP", "RIFF????WEBPVP8", webpConfig, decodeWebP}

@@ -36,8 +36,8 @@ func orientation(f *format, data []byte) int {
 // jpegExif returns the body of a JPEG's EXIF segment, nil if there is none.
 func jpegExif(data []byte) []byte {
 	var found []byte
-	jpegSegments(data, func(marker byte, _ int, body []byte) bool {
-		if marker == 0xe1 && bytes.HasPrefix(body, []byte("Exif\x00\x00")) {
+	jpegSegments(data, func(marker byte, body []byte) bool {
+		if marker == markerAPP1 && bytes.HasPrefix(body, []byte("Exif\x00\x00")) {
 			found = body
 		}
 		return found == nil

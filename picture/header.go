@@ -77,6 +77,8 @@ func headerSize(f *format, data []byte) (w, h int, err error) {
 		return pngSize(data)
 	case formatBMP:
 		return bmpSize(data)
+	case formatJPEG:
+		return jpegSize(data)
 	}
 	c, err := f.config(bytes.NewReader(data))
 	return c.Width, c.Height, err

@@ -1,0 +1,164 @@
+package picture
+
+// output upsamples the planes and makes RGB of them, as libjpeg and Pillow do.
+func (d *jpegDecoder) output() (*Image, error) {
+	out := New(d.w, d.h)
+	planes := make([]upsampler, len(d.components))
+	for i, c := range d.components {
+		planes[i] = newUpsampler(c, d.hMax/c.h, d.vMax/c.v)
+	}
+	isRGB, isYCCK := d.isRGB(), d.adobe > 0
+	inks := make([]uint8, 0)
+	if len(planes) == 4 {
+		inks = make([]uint8, 4*d.w)
+	}
+	for y := range d.h {
+		dst := out.row(y)
+		var rows [4][]uint8
+		for i := range planes {
+			rows[i] = planes[i].row(y)
+		}
+		switch {
+		case len(planes) == 1:
+			flattenGray(dst, rows[0])
+		case len(planes) == 4:
+			inverseInks(inks, rows, isYCCK, dst)
+			flattenCMYK(dst, inks)
+		case isRGB:
+			interleave(dst, rows[0], rows[1], rows[2])
+		default:
+			jpegRow(dst, rows[0], rows[1], rows[2])
+		}
+	}
+	return out, nil
+}
+
+// isRGB guesses what three components are, in libjpeg's order (jdapimin.c): JFIF
+// means YCbCr, then Adobe's word counts, then the components' names.
+func (d *jpegDecoder) isRGB() bool {
+	if d.jfif || len(d.components) != 3 {
+		return false
+	}
+	c := d.components
+	return d.adobe == 0 || d.adobe < 0 && c[0].id == 'R' && c[1].id == 'G' && c[2].id == 'B'
+}
+
+// inverseInks writes the CMYK of a row: files hold inks as light, 255 for none.
+// Those of YCCK hold that of the light as YCbCr; scratch is a row of RGB.
+func inverseInks(inks []uint8, rows [4][]uint8, isYCCK bool, scratch []uint8) {
+	if isYCCK {
+		jpegRow(scratch, rows[0], rows[1], rows[2])
+		for i, v := range scratch {
+			inks[i/3*4+i%3] = v
+		}
+	}
+	for x := range len(inks) / 4 {
+		for i, row := range rows {
+			if i == 3 || !isYCCK {
+				inks[4*x+i] = 255 - row[x]
+			}
+		}
+	}
+}
+
+func interleave(dst, r, g, b []uint8) {
+	for x := range len(dst) / 3 {
+		dst[3*x], dst[3*x+1], dst[3*x+2] = r[x], g[x], b[x]
+	}
+}
+
+// upsampler makes a plane's rows as wide as the picture.
+type upsampler struct {
+	c    *jpegComponent
+	h, v int     // pixels a sample, across and down
+	wide []uint8 // a row
+	sums []int32 // of a row of samples
+}
+
+func newUpsampler(c *jpegComponent, h, v int) upsampler {
+	u := upsampler{c: c, h: h, v: v}
+	if h > 1 || v > 1 {
+		u.wide, u.sums = make([]uint8, c.width*h), make([]int32, c.width)
+	}
+	return u
+}
+
+// row returns the plane at pixel row y, valid until the next call. 2:1 across, down
+// or both is libjpeg's "fancy upsampling" (jdsample.c): a triangle filter of 3/4
+// the nearer and 1/4 the farther sample in each direction, its rounding alternating
+// so that no bias builds up. Other ratios, and planes of one or two columns, are
+// repeated, as there.
+func (u *upsampler) row(y int) []uint8 {
+	c, cy := u.c, y/u.v
+	near := c.plane[cy*c.stride:][:c.width]
+	if u.h == 1 && u.v == 1 {
+		return near
+	}
+	far := near // the nearest row on the other side; the edge rows are repeated
+	if u.v == 2 {
+		far = c.plane[min(max(cy-1+2*(y%2), 0), c.height-1)*c.stride:][:c.width]
+	}
+	switch {
+	case u.h == 2 && c.width > 2 && u.v == 1:
+		upsampleH2(u.wide, near)
+	case u.h == 2 && c.width > 2 && u.v == 2:
+		for i, s := range near {
+			u.sums[i] = 3*int32(s) + int32(far[i])
+		}
+		upsampleH2V2(u.wide, u.sums)
+	case u.h == 1 && u.v == 2:
+		bias := int32(1 + y%2)
+		for i, s := range near {
+			u.wide[i] = uint8((3*int32(s) + int32(far[i]) + bias) >> 2)
+		}
+	default:
+		for i := range u.wide {
+			u.wide[i] = near[i/u.h]
+		}
+	}
+	return u.wide
+}
+
+// upsampleH2 doubles a row of at least two samples.
+func upsampleH2(dst, src []uint8) {
+	last := len(src) - 1
+	left := int32(src[0])
+	for i, s := range src {
+		s, right := int32(s), int32(src[min(i+1, last)])
+		pair := dst[2*i : 2*i+2]
+		pair[0], pair[1] = uint8((3*s+left+1)>>2), uint8((3*s+right+2)>>2)
+		left = s
+	}
+}
+
+// upsampleH2V2 doubles a row of column sums (3·near + far row).
+func upsampleH2V2(dst []uint8, sums []int32) {
+	last := len(sums) - 1
+	left := sums[0]
+	for i, s := range sums {
+		right := sums[min(i+1, last)]
+		pair := dst[2*i : 2*i+2]
+		pair[0], pair[1] = uint8((3*s+left+8)>>4), uint8((3*s+right+7)>>4)
+		left = s
+	}
+}
+
+// jpegRow converts a row of full-range BT.601 to RGB with libjpeg's 16-bit
+// fixed-point constants (jdcolor.c).
+func jpegRow(dst, y, cb, cr []uint8) {
+	const half = 1 << 15
+	n := len(dst) / 3
+	y, cb, cr = y[:n], cb[:n], cr[:n]
+	for x := range n {
+		l, b, r := int32(y[x]), int32(cb[x])-128, int32(cr[x])-128
+		pixel := (*[3]uint8)(dst[3*x:])
+		pixel[0] = clip8(l + (91881*r+half)>>16)          // 1.40200
+		pixel[1] = clip8(l + (-22554*b-46802*r+half)>>16) // 0.34414, 0.71414
+		pixel[2] = clip8(l + (116130*b+half)>>16)         // 1.77200
+	}
+}
+
+// clip8 limits v to 0..255.
+func clip8(v int32) uint8 {
+	return uint8(min(max(v, 0), 255))
+}
