@@ -3,11 +3,13 @@ package picture
 // inverseDCT writes the samples of a block of coefficients, of which those behind
 // last (in zigzag order) are zero. It is the integer transform of libjpeg's
 // jidctint.c (after Loeffler, Ligtenberg & Moschytz 1989), which rounds otherwise
-// than Go's: 13 bits of fraction and two more between the passes.
+// than Go's: 13 bits of fraction and two more between the passes. Damaged files
+// have coefficients that overflow; these wrap and saturate at 16 bits where
+// libjpeg-turbo's vector code does.
 func (c *jpegComponent) inverseDCT(x, y int, b *[64]int16, last int) {
 	out := c.plane[8*y*c.stride+8*x:]
 	if last == 0 {
-		v := clip8((int32(b[0]*c.steps[0])+4)>>3 + 128)
+		v := clip8((int32(b[0]*c.steps[0]<<2)+1<<4)>>5 + 128)
 		for range 7 {
 			*(*[8]uint8)(out) = [8]uint8{v, v, v, v, v, v, v, v}
 			out = out[c.stride:]
@@ -15,12 +17,12 @@ func (c *jpegComponent) inverseDCT(x, y int, b *[64]int16, last int) {
 		*(*[8]uint8)(out) = [8]uint8{v, v, v, v, v, v, v, v}
 		return
 	}
-	var columns [64]int32
+	var columns [64]int16
 	for u := range 8 {
-		columnDCT((*[57]int32)(columns[u:]), (*[57]int16)(b[u:]), (*[57]int16)(c.steps[u:]))
+		columnDCT((*[57]int16)(columns[u:]), (*[57]int16)(b[u:]), (*[57]int16)(c.steps[u:]))
 	}
 	for row := range 8 {
-		rowDCT((*[8]uint8)(out[row*c.stride:]), (*[8]int32)(columns[8*row:]))
+		rowDCT((*[8]uint8)(out[row*c.stride:]), (*[8]int16)(columns[8*row:]))
 	}
 }
 
@@ -42,52 +44,59 @@ const (
 
 // columnDCT transforms a column; its values stand at multiples of 8, the results
 // have two bits of fraction.
-func columnDCT(out *[57]int32, in, steps *[57]int16) {
+func columnDCT(out, in, steps *[57]int16) {
 	if in[8]|in[16]|in[24]|in[32]|in[40]|in[48]|in[56] == 0 {
-		v := int32(in[0]*steps[0]) << 2
+		v := saturate(int32(in[0]*steps[0]) << 2)
 		out[0], out[8], out[16], out[24] = v, v, v, v
 		out[32], out[40], out[48], out[56] = v, v, v, v
 		return
 	}
-	in2, in6 := int32(in[16]*steps[16]), int32(in[48]*steps[48])
-	in0, in4 := int32(in[0]*steps[0]), int32(in[32]*steps[32])
-	z := (in2 + in6) * fix0541
-	even2, even3 := z-in6*fix1847, z+in2*fix0765
-	even0, even1 := (in0+in4)<<13+1<<10, (in0-in4)<<13+1<<10
+	in0, in2, in4, in6 := in[0]*steps[0], in[16]*steps[16], in[32]*steps[32], in[48]*steps[48]
+	z := (int32(in2) + int32(in6)) * fix0541
+	even2, even3 := z-int32(in6)*fix1847, z+int32(in2)*fix0765
+	even0, even1 := int32(in0+in4)<<13+1<<10, int32(in0-in4)<<13+1<<10
 	e0, e3 := even0+even3, even0-even3
 	e1, e2 := even1+even2, even1-even2
 
-	in1, in3 := int32(in[8]*steps[8]), int32(in[24]*steps[24])
-	in5, in7 := int32(in[40]*steps[40]), int32(in[56]*steps[56])
-	z5 := (in7 + in3 + in5 + in1) * fix1175
-	z1, z2 := (in7+in1)*-fix0899, (in5+in3)*-fix2562
-	z3, z4 := (in7+in3)*-fix1961+z5, (in5+in1)*-fix0390+z5
-	o0, o1 := in1*fix1501+z1+z4, in3*fix3072+z2+z3
-	o2, o3 := in5*fix2053+z2+z4, in7*fix0298+z1+z3
+	in1, in3, in5, in7 := in[8]*steps[8], in[24]*steps[24], in[40]*steps[40], in[56]*steps[56]
+	o0, o1, o2, o3 := oddDCT(in1, in3, in5, in7)
 
-	out[0], out[56] = (e0+o0)>>11, (e0-o0)>>11
-	out[8], out[48] = (e1+o1)>>11, (e1-o1)>>11
-	out[16], out[40] = (e2+o2)>>11, (e2-o2)>>11
-	out[24], out[32] = (e3+o3)>>11, (e3-o3)>>11
+	out[0], out[56] = saturate((e0+o0)>>11), saturate((e0-o0)>>11)
+	out[8], out[48] = saturate((e1+o1)>>11), saturate((e1-o1)>>11)
+	out[16], out[40] = saturate((e2+o2)>>11), saturate((e2-o2)>>11)
+	out[24], out[32] = saturate((e3+o3)>>11), saturate((e3-o3)>>11)
 }
 
 // rowDCT transforms a row of columnDCT's results to samples.
-func rowDCT(out *[8]uint8, in *[8]int32) {
-	z := (in[2] + in[6]) * fix0541
-	even2, even3 := z-in[6]*fix1847, z+in[2]*fix0765
-	const half = 1<<17 + 128<<18 // rounding, and the middle of the range
-	even0, even1 := (in[0]+in[4])<<13+half, (in[0]-in[4])<<13+half
+func rowDCT(out *[8]uint8, in *[8]int16) {
+	z := (int32(in[2]) + int32(in[6])) * fix0541
+	even2, even3 := z-int32(in[6])*fix1847, z+int32(in[2])*fix0765
+	even0, even1 := int32(in[0]+in[4])<<13+1<<17, int32(in[0]-in[4])<<13+1<<17
 	e0, e3 := even0+even3, even0-even3
 	e1, e2 := even1+even2, even1-even2
+	o0, o1, o2, o3 := oddDCT(in[1], in[3], in[5], in[7])
 
-	z5 := (in[7] + in[3] + in[5] + in[1]) * fix1175
-	z1, z2 := (in[7]+in[1])*-fix0899, (in[5]+in[3])*-fix2562
-	z3, z4 := (in[7]+in[3])*-fix1961+z5, (in[5]+in[1])*-fix0390+z5
-	o0, o1 := in[1]*fix1501+z1+z4, in[3]*fix3072+z2+z3
-	o2, o3 := in[5]*fix2053+z2+z4, in[7]*fix0298+z1+z3
+	const middle = 128
+	out[0], out[7] = clip8((e0+o0)>>18+middle), clip8((e0-o0)>>18+middle)
+	out[1], out[6] = clip8((e1+o1)>>18+middle), clip8((e1-o1)>>18+middle)
+	out[2], out[5] = clip8((e2+o2)>>18+middle), clip8((e2-o2)>>18+middle)
+	out[3], out[4] = clip8((e3+o3)>>18+middle), clip8((e3-o3)>>18+middle)
+}
 
-	out[0], out[7] = clip8((e0+o0)>>18), clip8((e0-o0)>>18)
-	out[1], out[6] = clip8((e1+o1)>>18), clip8((e1-o1)>>18)
-	out[2], out[5] = clip8((e2+o2)>>18), clip8((e2-o2)>>18)
-	out[3], out[4] = clip8((e3+o3)>>18), clip8((e3-o3)>>18)
+// oddDCT is the odd half of eight values' transform.
+func oddDCT(in1, in3, in5, in7 int16) (o0, o1, o2, o3 int32) {
+	z3, z4 := int32(in7+in3), int32(in5+in1)
+	z5 := (z3 + z4) * fix1175
+	z3, z4 = z5-z3*fix1961, z5-z4*fix0390
+	z1, z2 := (int32(in7)+int32(in1))*-fix0899, (int32(in5)+int32(in3))*-fix2562
+	return int32(in1)*fix1501 + z1 + z4, int32(in3)*fix3072 + z2 + z3,
+		int32(in5)*fix2053 + z2 + z4, int32(in7)*fix0298 + z1 + z3
+}
+
+// saturate limits v to 16 bits.
+func saturate(v int32) int16 {
+	if v != int32(int16(v)) {
+		return int16(v>>31) ^ 0x7fff
+	}
+	return int16(v)
 }

@@ -1,18 +1,36 @@
 package picture
 
-// output upsamples the planes and makes RGB of them, as libjpeg and Pillow do.
+import (
+	"runtime"
+	"sync"
+)
+
+// output upsamples the planes and makes RGB of them, as libjpeg and Pillow do, in
+// bands of rows side by side.
 func (d *jpegDecoder) output() (*Image, error) {
 	out := New(d.w, d.h)
+	const least = 64 // rows that are worth a band
+	bands := min(runtime.GOMAXPROCS(0), ceilDiv(d.h, least))
+	var wait sync.WaitGroup
+	for i := range bands {
+		wait.Go(func() { d.outputRows(out, i*d.h/bands, (i+1)*d.h/bands) })
+	}
+	wait.Wait()
+	return out, nil
+}
+
+// outputRows makes the rows from y0 to before y1.
+func (d *jpegDecoder) outputRows(out *Image, y0, y1 int) {
 	planes := make([]upsampler, len(d.components))
 	for i, c := range d.components {
 		planes[i] = newUpsampler(c, d.hMax/c.h, d.vMax/c.v)
 	}
 	isRGB, isYCCK := d.isRGB(), d.adobe > 0
-	inks := make([]uint8, 0)
+	var inks []uint8
 	if len(planes) == 4 {
 		inks = make([]uint8, 4*d.w)
 	}
-	for y := range d.h {
+	for y := y0; y < y1; y++ {
 		dst := out.row(y)
 		var rows [4][]uint8
 		for i := range planes {
@@ -30,7 +48,6 @@ func (d *jpegDecoder) output() (*Image, error) {
 			jpegRow(dst, rows[0], rows[1], rows[2])
 		}
 	}
-	return out, nil
 }
 
 // isRGB guesses what three components are, in libjpeg's order (jdapimin.c): JFIF
@@ -72,13 +89,12 @@ type upsampler struct {
 	c    *jpegComponent
 	h, v int     // pixels a sample, across and down
 	wide []uint8 // a row
-	sums []int32 // of a row of samples
 }
 
 func newUpsampler(c *jpegComponent, h, v int) upsampler {
 	u := upsampler{c: c, h: h, v: v}
 	if h > 1 || v > 1 {
-		u.wide, u.sums = make([]uint8, c.width*h), make([]int32, c.width)
+		u.wide = make([]uint8, c.width*h)
 	}
 	return u
 }
@@ -102,10 +118,7 @@ func (u *upsampler) row(y int) []uint8 {
 	case u.h == 2 && c.width > 2 && u.v == 1:
 		upsampleH2(u.wide, near)
 	case u.h == 2 && c.width > 2 && u.v == 2:
-		for i, s := range near {
-			u.sums[i] = 3*int32(s) + int32(far[i])
-		}
-		upsampleH2V2(u.wide, u.sums)
+		upsampleH2V2(u.wide, near, far)
 	case u.h == 1 && u.v == 2:
 		bias := int32(1 + y%2)
 		for i, s := range near {
@@ -132,15 +145,18 @@ func upsampleH2(dst, src []uint8) {
 }
 
 // upsampleH2V2 doubles a row of column sums (3·near + far row).
-func upsampleH2V2(dst []uint8, sums []int32) {
-	last := len(sums) - 1
-	left := sums[0]
-	for i, s := range sums {
-		right := sums[min(i+1, last)]
-		pair := dst[2*i : 2*i+2]
-		pair[0], pair[1] = uint8((3*s+left+8)>>4), uint8((3*s+right+7)>>4)
-		left = s
+func upsampleH2V2(dst []uint8, near, far []uint8) {
+	last := len(near) - 1
+	far = far[:len(near)]
+	dst = dst[:2*len(near)]
+	s := 3*int32(near[0]) + int32(far[0])
+	left := s
+	for i := range last {
+		right := 3*int32(near[i+1]) + int32(far[i+1])
+		dst[2*i], dst[2*i+1] = uint8((3*s+left+8)>>4), uint8((3*s+right+7)>>4)
+		left, s = s, right
 	}
+	dst[2*last], dst[2*last+1] = uint8((3*s+left+8)>>4), uint8((4*s+7)>>4)
 }
 
 // jpegRow converts a row of full-range BT.601 to RGB with libjpeg's 16-bit
@@ -160,5 +176,8 @@ func jpegRow(dst, y, cb, cr []uint8) {
 
 // clip8 limits v to 0..255.
 func clip8(v int32) uint8 {
-	return uint8(min(max(v, 0), 255))
+	if uint32(v) > 255 {
+		return ^uint8(v >> 31) // seldom: faster than a minimum and a maximum
+	}
+	return uint8(v)
 }
