@@ -146,11 +146,18 @@ type jpegComponent struct {
 	coefficients     []int16    // [rows/8][stride/8][64] in natural order; nil if blocks are transformed as they are read
 	steps            *[64]int16 // quantisation steps as they stood at the component's first scan; nil before it
 
-	dc, ac     int   // numbers of the entropy coder's tables in the current scan
-	last       int32 // DC value of the block before
-	context    int   // of the arithmetic coder's DC statistics
-	bits, prev [64]int8
+	dc, ac     int      // numbers of the entropy coder's tables in the current scan
+	last       int32    // DC value of the block before
+	context    int      // of the arithmetic coder's DC statistics
+	bits, prev [64]int8 // lowest bits sent of the coefficients, now and before the component's last scan; -1: none
 }
+
+var unknownBits = func() (b [64]int8) {
+	for i := range b {
+		b[i] = -1
+	}
+	return b
+}()
 
 // block returns the coefficients of a block.
 func (c *jpegComponent) block(x, y int) *[64]int16 {
@@ -174,7 +181,9 @@ type jpegDecoder struct {
 	conditioning [2][16]uint8        // of arithmetic coding: DC bounds (lower, upper nibble), AC Kx
 	interval     int                 // units between restart markers; 0: none
 	scans        int
+	complete     bool // all pixels are there, after the scan of a file that has one
 	scan         jpegScan
+	scratch      [64]int16
 	huff         huffmanDecoder
 	arith        arithmeticDecoder
 }
@@ -185,52 +194,82 @@ func decodeJPEG(data []byte, _ [3]uint8) (*Image, error) {
 	for i := range 16 {
 		d.conditioning[0][i], d.conditioning[1][i] = 1<<4, 5 // T.81, F.1.4.4: L = 0, U = 1, Kx = 5
 	}
+	err := d.readMarkers()
+	if err != nil && !(d.complete && err == io.ErrUnexpectedEOF) {
+		return nil, err
+	}
+	if !d.complete {
+		d.transform()
+	}
+	return d.output()
+}
+
+// readMarkers acts upon all markers up to the end of the picture.
+func (d *jpegDecoder) readMarkers() error {
 	for {
 		if err := d.nextMarker(); err != nil {
-			return nil, err
+			return err
 		}
 		marker := d.marker
 		d.marker = 0
-		done, err := d.act(marker)
-		if err != nil {
-			return nil, err
-		}
-		if done {
-			return d.output()
+		switch {
+		case bare(marker):
+		case marker == markerEOI && d.scans > 0:
+			return nil
+		case marker == markerEOI:
+			return errors.New("it ends without a scan")
+		default:
+			if err := d.expected(marker); err != nil {
+				return err
+			}
+			body, err := d.segment()
+			if err != nil {
+				return err
+			}
+			if err := d.act(marker, body); err != nil {
+				return err
+			}
 		}
 	}
 }
 
-// act does what a marker says. done is true when the pixels are complete: after
-// the scan of a file that has one, else at the end of the file.
-func (d *jpegDecoder) act(marker byte) (done bool, err error) {
-	if bare(marker) {
-		return false, nil
+// expected refuses markers that can't be acted upon, whatever follows them.
+func (d *jpegDecoder) expected(marker byte) error {
+	switch marker {
+	case markerDHT, markerDAC, markerSOS, markerDQT, markerDNL, markerDRI, markerCOM:
+		return nil
 	}
-	if marker == markerEOI {
-		if d.scans == 0 {
-			return false, errors.New("it ends without a scan")
-		}
-		return true, d.transform()
+	kind := marker - markerSOF0
+	switch {
+	case marker >= markerAPP0 && marker <= markerAPP15:
+		return nil
+	case !startsFrame(marker):
+		return fmt.Errorf("unknown marker 0x%02x", marker)
+	case frameKinds[kind] != "":
+		return fmt.Errorf("%s JPEG (SOF%d) is not read; convert it to a baseline or progressive one", frameKinds[kind], kind)
+	case d.components != nil:
+		return errors.New("it has two frame headers (SOF)")
 	}
-	body, err := d.segment()
-	if err != nil {
-		return false, err
-	}
+	return nil
+}
+
+// act does what a marker segment says; those that say nothing of the pixels are
+// passed over.
+func (d *jpegDecoder) act(marker byte, body []byte) error {
 	switch {
 	case startsFrame(marker):
-		return false, d.readFrame(marker, body)
+		return d.readFrame(marker, body)
 	case marker == markerSOS:
 		return d.readScan(body)
 	case marker == markerDQT:
-		return false, d.readQuantisation(body)
+		return d.readQuantisation(body)
 	case marker == markerDHT:
-		return false, d.readHuffman(body)
+		return d.readHuffman(body)
 	case marker == markerDAC:
-		return false, d.readConditioning(body)
+		return d.readConditioning(body)
 	case marker == markerDRI:
 		if len(body) != 2 {
-			return false, fmt.Errorf("a restart interval (DRI) of %d bytes; expected 2", len(body))
+			return fmt.Errorf("a restart interval (DRI) of %d bytes; expected 2", len(body))
 		}
 		d.interval = int(binary.BigEndian.Uint16(body))
 	case marker == markerAPP0:
@@ -239,11 +278,8 @@ func (d *jpegDecoder) act(marker byte) (done bool, err error) {
 		if len(body) >= 12 && string(body[:5]) == "Adobe" {
 			d.adobe = int(body[11])
 		}
-	case marker > markerAPP0 && marker <= markerAPP15, marker == markerCOM, marker == markerDNL:
-	default:
-		return false, fmt.Errorf("unknown marker 0x%02x", marker)
 	}
-	return false, nil
+	return nil
 }
 
 // frameKinds are the frames that are not read, and what they are called.
@@ -255,13 +291,7 @@ var frameKinds = map[byte]string{
 // readFrame reads the frame header: size and components.
 func (d *jpegDecoder) readFrame(marker byte, body []byte) error {
 	kind := marker - markerSOF0
-	if name := frameKinds[kind]; name != "" {
-		return fmt.Errorf("%s JPEG (SOF%d) is not read; convert it to a baseline or progressive one", name, kind)
-	}
 	d.progressive, d.arithmetic = kind == 2 || kind == 10, kind >= 9
-	if d.components != nil {
-		return errors.New("it has two frame headers (SOF)")
-	}
 	if len(body) < 6 || len(body) != 6+3*int(body[5]) {
 		return fmt.Errorf("a frame header (SOF) of %d bytes", len(body))
 	}
@@ -298,9 +328,7 @@ func (d *jpegDecoder) layOut() error {
 		c.blocksX, c.blocksY = ceilDiv(c.width, 8), ceilDiv(c.height, 8)
 		c.stride, c.rows = 8*c.h*ceilDiv(d.w, 8*d.hMax), 8*c.v*ceilDiv(d.h, 8*d.vMax)
 		blocks += c.blocksX * c.blocksY
-		for i := range c.bits {
-			c.bits[i] = -1
-		}
+		c.bits = unknownBits
 	}
 	// A Huffman code has at least a bit a block: what can't be complete is refused
 	// before memory is taken for it.

@@ -120,12 +120,11 @@ func (m *arithmeticDecoder) decide(st *statistic) int {
 }
 
 // block reads the block's coefficients, or those of the scan's band.
-func (m *arithmeticDecoder) block(c *jpegComponent, b *[64]int16) (last int) {
+func (m *arithmeticDecoder) block(c *jpegComponent, b *[64]int16) {
 	s := &m.d.scan
 	switch {
 	case s.ss == 0 && s.ah > 0:
 		b[0] |= int16(m.decide(&m.fixed) << s.al)
-		return 0
 	case m.bad:
 	case s.ah > 0:
 		m.refine(c, b)
@@ -133,13 +132,12 @@ func (m *arithmeticDecoder) block(c *jpegComponent, b *[64]int16) (last int) {
 		if s.ss == 0 {
 			m.difference(c)
 			if m.bad {
-				return 63
+				return
 			}
 			b[0] = int16(c.last << s.al)
 		}
 		m.band(c, b, max(s.ss, 1))
 	}
-	return 63
 }
 
 // difference reads a DC value.

@@ -1,14 +1,13 @@
 package picture
 
-// inverseDCT writes the samples of a block of coefficients, of which those behind
-// last (in zigzag order) are zero. It is the integer transform of libjpeg's
+// inverseDCT writes the samples of a block of coefficients. It is the integer transform of libjpeg's
 // jidctint.c (after Loeffler, Ligtenberg & Moschytz 1989), which rounds otherwise
 // than Go's: 13 bits of fraction and two more between the passes. Damaged files
 // have coefficients that overflow; these wrap and saturate at 16 bits where
 // libjpeg-turbo's vector code does.
-func (c *jpegComponent) inverseDCT(x, y int, b *[64]int16, last int) {
+func (c *jpegComponent) inverseDCT(x, y int, b *[64]int16) {
 	out := c.plane[8*y*c.stride+8*x:]
-	if last == 0 {
+	if flat(b) {
 		v := clip8((int32(b[0]*c.steps[0]<<2)+1<<4)>>5 + 128)
 		for range 7 {
 			*(*[8]uint8)(out) = [8]uint8{v, v, v, v, v, v, v, v}
@@ -24,6 +23,16 @@ func (c *jpegComponent) inverseDCT(x, y int, b *[64]int16, last int) {
 	for row := range 8 {
 		rowDCT((*[8]uint8)(out[row*c.stride:]), (*[8]int16)(columns[8*row:]))
 	}
+}
+
+// flat reports a block of nothing but its mean.
+func flat(b *[64]int16) bool {
+	for _, v := range b[1:] {
+		if v != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Constants of the transform, with 13 bits of fraction.

@@ -144,35 +144,43 @@ func upsampleH2(dst, src []uint8) {
 	}
 }
 
-// upsampleH2V2 doubles a row of column sums (3·near + far row).
-func upsampleH2V2(dst []uint8, near, far []uint8) {
-	last := len(near) - 1
-	far = far[:len(near)]
-	dst = dst[:2*len(near)]
+// upsampleH2V2 doubles a row of column sums, 3·near + far.
+func upsampleH2V2(dst, near, far []uint8) {
 	s := 3*int32(near[0]) + int32(far[0])
 	left := s
-	for i := range last {
-		right := 3*int32(near[i+1]) + int32(far[i+1])
-		dst[2*i], dst[2*i+1] = uint8((3*s+left+8)>>4), uint8((3*s+right+7)>>4)
-		left, s = s, right
+	far = far[1:len(near)]
+	for i, v := range near[1:] {
+		right := 3*int32(v) + int32(far[i])
+		pair := (*[2]uint8)(dst)
+		pair[0], pair[1] = uint8((3*s+left+8)>>4), uint8((3*s+right+7)>>4)
+		left, s, dst = s, right, dst[2:]
 	}
-	dst[2*last], dst[2*last+1] = uint8((3*s+left+8)>>4), uint8((4*s+7)>>4)
+	dst[0], dst[1] = uint8((3*s+left+8)>>4), uint8((4*s+7)>>4)
 }
 
 // jpegRow converts a row of full-range BT.601 to RGB with libjpeg's 16-bit
 // fixed-point constants (jdcolor.c).
 func jpegRow(dst, y, cb, cr []uint8) {
-	const half = 1 << 15
 	n := len(dst) / 3
 	y, cb, cr = y[:n], cb[:n], cr[:n]
-	for x := range n {
-		l, b, r := int32(y[x]), int32(cb[x])-128, int32(cr[x])-128
-		pixel := (*[3]uint8)(dst[3*x:])
-		pixel[0] = clip8(l + (91881*r+half)>>16)          // 1.40200
-		pixel[1] = clip8(l + (-22554*b-46802*r+half)>>16) // 0.34414, 0.71414
-		pixel[2] = clip8(l + (116130*b+half)>>16)         // 1.77200
+	for x, l := range y {
+		l, b, r := int32(l)<<16+1<<15, int32(cb[x])-128, int32(cr[x])-128
+		pixel := (*[3]uint8)(dst)
+		pixel[0] = clipped[uint32(l+91881*r)>>16%1024]         // 1.40200
+		pixel[1] = clipped[uint32(l-22554*b-46802*r)>>16%1024] // 0.34414, 0.71414
+		pixel[2] = clipped[uint32(l+116130*b)>>16%1024]        // 1.77200
+		dst = dst[3:]
 	}
 }
+
+// clipped holds 0 to 255 and what they are limited to around: 0 for -512 to -1,
+// modulo 1024. Looking up is faster than branches that saturated colours mislead.
+var clipped = func() (t [1024]uint8) {
+	for i := range int32(512) {
+		t[i] = clip8(i)
+	}
+	return t
+}()
 
 // clip8 limits v to 0..255.
 func clip8(v int32) uint8 {

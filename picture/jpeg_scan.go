@@ -18,22 +18,23 @@ type jpegScan struct {
 
 // entropyDecoder reads the coefficients of blocks.
 type entropyDecoder interface {
-	start()                                          // begins a scan or a segment behind a restart marker
-	block(c *jpegComponent, b *[64]int16) (last int) // reads one; last is the last coefficient read, in zigzag order
-	end() error                                      // checks after each unit that there was data
+	start()                               // begins a scan or a segment behind a restart marker
+	block(c *jpegComponent, b *[64]int16) // reads one
+	end() error                           // checks after each unit that there was data
 }
 
-// readScan reads a scan header and the scan. done is true if the file has only
-// this one.
-func (d *jpegDecoder) readScan(body []byte) (done bool, err error) {
-	if d.components == nil {
-		return false, errors.New("a scan (SOS) before the frame header (SOF)")
-	}
-	if d.scans++; d.scans > maxScans {
-		return false, fmt.Errorf("more than %d scans", maxScans)
+// readScan reads a scan header and the scan.
+func (d *jpegDecoder) readScan(body []byte) error {
+	switch d.scans++; {
+	case d.components == nil:
+		return errors.New("a scan (SOS) before the frame header (SOF)")
+	case d.complete:
+		return errors.New("a scan (SOS) behind a complete picture")
+	case d.scans > maxScans:
+		return fmt.Errorf("more than %d scans", maxScans)
 	}
 	if err := d.readScanHeader(body); err != nil {
-		return false, err
+		return err
 	}
 	single := d.scans == 1 && len(d.scan.components) == len(d.components) && !d.progressive
 	for _, c := range d.components {
@@ -48,10 +49,12 @@ func (d *jpegDecoder) readScan(body []byte) (done bool, err error) {
 	if d.arithmetic {
 		e = &d.arith
 	} else if err := d.prepareHuffman(); err != nil {
-		return false, err
+		return err
 	}
 	d.huff.d, d.arith.d = d, d
-	return single, d.walk(e)
+	err := d.walk(e)
+	d.complete = single && err == nil
+	return err
 }
 
 func (d *jpegDecoder) readScanHeader(body []byte) error {
@@ -201,12 +204,12 @@ func (d *jpegDecoder) place(e entropyDecoder, c *jpegComponent, x, y int) {
 		}
 		return
 	}
-	var b [64]int16
-	last := 0
+	b := &d.scratch
+	clear(b[:])
 	if !d.scan.empty {
-		last = e.block(c, &b)
+		e.block(c, b)
 	}
-	c.inverseDCT(x, y, &b, last)
+	c.inverseDCT(x, y, b)
 }
 
 // restart reads the restart marker that is due. If another stands there, it is
@@ -235,8 +238,13 @@ func (d *jpegDecoder) restart() error {
 func restarts(marker byte) bool { return marker >= markerRST0 && marker <= markerRST7 }
 
 // transform makes the samples of a file of several scans.
-func (d *jpegDecoder) transform() error {
+func (d *jpegDecoder) transform() {
 	smooth := d.smoothable()
+	if d.scans == 1 {
+		for _, c := range d.components {
+			c.prev = unknownBits
+		}
+	}
 	for _, c := range d.components {
 		if c.steps == nil {
 			c.steps = new([64]int16) // never sent: grey
@@ -245,13 +253,12 @@ func (d *jpegDecoder) transform() error {
 			for x := range c.blocksX {
 				if smooth {
 					b := d.smoothed(c, x, y)
-					c.inverseDCT(x, y, &b, 63)
+					c.inverseDCT(x, y, &b)
 				} else {
-					c.inverseDCT(x, y, c.block(x, y), 63)
+					c.inverseDCT(x, y, c.block(x, y))
 				}
 			}
 		}
 		c.coefficients = nil
 	}
-	return nil
 }

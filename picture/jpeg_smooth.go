@@ -118,15 +118,17 @@ func (d *jpegDecoder) smoothed(c *jpegComponent, x, y int) [64]int16 {
 }
 
 // means returns the DC coefficients of the 5×5 blocks around one, those past the
-// border repeated. From above the last row of interleaved units, its padding is seen.
+// border repeated. What libjpeg takes for the border is so: from above the last row
+// of interleaved units its padding is seen, and a last row that is not full counts
+// as if all were of its height.
 func (c *jpegComponent) means(x, y int) (m [25]int64) {
-	bottom := c.rows/8 - 1
-	if y >= c.rows/8-c.v {
-		bottom = c.blocksY - 1
-	}
+	unit := y / c.v
+	full := min(c.v, c.blocksY-unit*c.v)
+	above := unit*full + y%c.v
+	below := full*(c.rows/8/c.v) - 1 - above
 	for i := range m {
 		bx := min(max(x+i%5-2, 0), c.blocksX-1)
-		by := min(max(y+i/5-2, 0), bottom)
+		by := y + min(max(i/5-2, -above), below)
 		m[i] = int64(c.block(bx, by)[0])
 	}
 	return m
