@@ -50,8 +50,8 @@ func TestDecodeRefuses(t *testing.T) {
 		data []byte
 		want string
 	}{
-		{"empty", nil, "the file is empty (0 bytes); PNG, JPEG, GIF, BMP and WebP are read"},
-		{"text", []byte("Hello, world"), `not a picture: starts with "Hello, world"; PNG, JPEG, GIF, BMP and WebP are read`},
+		{"empty", nil, "the file is empty (0 bytes); PNG, JPEG, GIF, BMP, WebP and TIFF are read"},
+		{"text", []byte("Hello, world"), `not a picture: starts with "Hello, world"; PNG, JPEG, GIF, BMP, WebP and TIFF are read`},
 		{"zeros", make([]byte, 100), "not a picture: starts with"},
 		{"one byte", []byte("x"), "not a picture"},
 		{"signature cut", []byte("\x89PN"), "truncated: the file ends after 3 bytes, within its signature"},
@@ -158,7 +158,8 @@ func TestOrientationDamaged(t *testing.T) {
 		"MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x04\x00\x00\x00\x01\x00\x00\x00\x03": 3,
 		"MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x09\x00\x00": 1,
 	} {
-		assert.Equal(t, want, tiffOrientation([]byte(tiff)), "%q", tiff)
+		got, _ := tiffOrientation([]byte(tiff))
+		assert.Equal(t, want, got, "%q", tiff)
 	}
 }
 
