@@ -40,7 +40,7 @@ func sniff(data []byte) (*format, error) {
 	}
 	for _, f := range foreign {
 		if len(data) > f.offset && strings.HasPrefix(string(data[f.offset:min(len(data), f.offset+64)]), f.magic) {
-			return nil, fmt.Errorf("not a picture that is read: looks like %s; %s", f.name, formatList)
+			return nil, fmt.Errorf("not a picture that is read: looks like %s; %s: convert it to one of these", f.name, formatList)
 		}
 	}
 	return nil, fmt.Errorf("not a picture: starts with %s; %s", start(data), formatList)

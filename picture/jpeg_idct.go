@@ -7,13 +7,16 @@ package picture
 // libjpeg-turbo's vector code does.
 func (c *jpegComponent) inverseDCT(x, y int, b *[64]int16) {
 	out := c.plane[8*y*c.stride+8*x:]
-	if flat(b) {
-		v := clip8((int32(b[0]*c.steps[0]<<2)+1<<4)>>5 + 128)
-		for range 7 {
-			*(*[8]uint8)(out) = [8]uint8{v, v, v, v, v, v, v, v}
-			out = out[c.stride:]
+	if oneRow(b) {
+		var means [8]int16
+		var samples [8]uint8
+		for u := range means {
+			means[u] = b[u] * c.steps[u] << 2
 		}
-		*(*[8]uint8)(out) = [8]uint8{v, v, v, v, v, v, v, v}
+		rowDCT(&samples, &means)
+		for row := range 8 {
+			copy(out[row*c.stride:][:8], samples[:])
+		}
 		return
 	}
 	var columns [64]int16
@@ -25,9 +28,9 @@ func (c *jpegComponent) inverseDCT(x, y int, b *[64]int16) {
 	}
 }
 
-// flat reports a block of nothing but its mean.
-func flat(b *[64]int16) bool {
-	for _, v := range b[1:] {
+// oneRow reports a block whose rows are all alike.
+func oneRow(b *[64]int16) bool {
+	for _, v := range b[8:] {
 		if v != 0 {
 			return false
 		}

@@ -231,6 +231,11 @@ func (e *tiffEntry) integer() int {
 	if e.count != 1 {
 		return 0
 	}
+	return e.first()
+}
+
+// first reads the first of an entry's whole numbers; 0 if they are none.
+func (e *tiffEntry) first() int {
 	switch e.kind {
 	case 3: // SHORT, the rule for an orientation
 		return int(e.order.Uint16(e.value))

@@ -2,46 +2,86 @@ package picture
 
 import (
 	"bytes"
-	"errors"
-	"image"
+	"fmt"
 
 	"golang.org/x/image/tiff"
 )
 
+// tiffFields are the fields that decide whether Go's reader gives the right pixels,
+// and their values where it does. The first value of a field counts.
+var tiffFields = map[uint16]struct {
+	name   string
+	read   []int
+	others map[int]string
+}{
+	258: {"bits a sample", []int{1, 8, 16}, nil},
+	259: {"compression", []int{1, 3, 4, 5, 8, 32773, 32946}, map[int]string{2: "CCITT 1D", 6: "JPEG", 7: "JPEG", 34925: "LZMA", 50000: "Zstandard", 50001: "WebP"}},
+	262: {"colours", []int{0, 1, 2, 3}, map[int]string{4: "a mask", 5: "CMYK", 6: "YCbCr", 8: "Lab", 9: "Lab", 10: "Lab"}},
+	266: {"order of bits", []int{1}, map[int]string{2: "the lowest first"}},
+	284: {"arrangement", []int{1}, map[int]string{2: "colours in planes of their own"}},
+	339: {"sample format", []int{1, 4}, map[int]string{2: "signed", 3: "floating-point"}},
+}
+
+// checkTIFF refuses by name what is not read.
+func checkTIFF(data []byte) (err error) {
+	fax := false
+	tiffEntries(data, func(e tiffEntry) {
+		field, ok := tiffFields[e.tag]
+		if !ok || err != nil {
+			return
+		}
+		v := e.first()
+		fax = fax || e.tag == 259 && (v == 3 || v == 4)
+		for _, r := range field.read {
+			if r == v {
+				return
+			}
+		}
+		if e.tag == 266 && fax { // Go's reader minds the order of bits there
+			return
+		}
+		name := ""
+		if field.others[v] != "" {
+			name = " (" + field.others[v] + ")"
+		}
+		err = fmt.Errorf("%s %d%s: not read; convert it to PNG", field.name, v, name)
+	})
+	return err
+}
+
+// tiffSize reads a TIFF's size, and refuses those that can't be read.
 func tiffSize(data []byte) (w, h int, err error) {
+	if err := checkTIFF(data); err != nil {
+		return 0, 0, err
+	}
 	c, err := tiff.DecodeConfig(bytes.NewReader(data))
 	return c.Width, c.Height, err
 }
 
-// decodeTIFF decodes the first page with Go's reader. It reads grey, palettes and
-// RGB with and without alpha of 1, 8 and 16 bits, and refuses the rest; planes of
-// their own it does not notice.
+// decodeTIFF decodes the first page with Go's reader: grey, palettes and RGB with and
+// without alpha, uncompressed, LZW, deflate, PackBits or fax.
 func decodeTIFF(data []byte, background [3]uint8) (*Image, error) {
-	const tagCompression, tagFillOrder, tagSamples, tagPlanar = 259, 266, 277, 284
-	compression, fillOrder, samples, planar := 1, 1, 1, 1
-	tiffEntries(data, func(e tiffEntry) {
-		switch e.tag {
-		case tagCompression:
-			compression = e.integer()
-		case tagFillOrder:
-			fillOrder = e.integer()
-		case tagSamples:
-			samples = e.integer()
-		case tagPlanar:
-			planar = e.integer()
-		}
-	})
-	fax := compression >= 2 && compression <= 4
-	switch {
-	case samples > 1 && planar != 1:
-		return nil, errors.New("colours in planes of their own (PlanarConfiguration 2) are not read; convert it to PNG")
-	case fillOrder != 1 && !fax:
-		return nil, errors.New("bits from the lowest on (FillOrder 2) are not read; convert it to PNG")
-	}
-	var m image.Image
 	m, err := tiff.Decode(bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
-	return flatten(m, background), nil
+	out := flatten(m, background)
+	if faxOfLight(data) {
+		for i, v := range out.Pix {
+			out.Pix[i] = 255 - v
+		}
+	}
+	return out, nil
+}
+
+// faxOfLight reports fax compression whose bits 0, the code's white, are to be
+// black. Go's reader makes them white.
+func faxOfLight(data []byte) bool {
+	fax, blackIsZero := false, false
+	tiffEntries(data, func(e tiffEntry) {
+		v := e.first()
+		fax = fax || e.tag == 259 && (v == 3 || v == 4)
+		blackIsZero = blackIsZero || e.tag == 262 && v == 1
+	})
+	return fax && blackIsZero
 }
