@@ -24,7 +24,9 @@ func flatten(m image.Image, bg [3]uint8) *Image {
 		case *image.Gray16:
 			flattenGray16(dst, s.Pix[s.PixOffset(b.Min.X, sy):])
 		case *image.RGBA:
-			flattenRGBA(dst, s.Pix[s.PixOffset(b.Min.X, sy):], bg)
+			if !flattenOpaque(dst, s.Pix[s.PixOffset(b.Min.X, sy):]) {
+				flattenAny(dst, m, b.Min.X, sy, bg)
+			}
 		case *image.NRGBA:
 			flattenNRGBA(dst, s.Pix[s.PixOffset(b.Min.X, sy):], bg)
 		case *image.NRGBA64:
@@ -61,19 +63,15 @@ func round16(p []uint8) uint8 {
 	return uint8((uint32(p[0])<<8 + uint32(p[1]) + 128) / 257)
 }
 
-// flattenRGBA handles colours that alpha has dimmed already; Pillow divides by it,
-// rounding down, before it composites.
-func flattenRGBA(dst, src []uint8, bg [3]uint8) {
+// flattenOpaque copies RGBA pixels; it returns false if one is transparent.
+func flattenOpaque(dst, src []uint8) bool {
 	for x := 0; x < len(dst)/3; x++ {
-		a := uint32(src[4*x+3])
-		for c := range 3 {
-			v := uint32(src[4*x+c])
-			if a != 0 && a != 255 {
-				v = min(255*v/a, 255)
-			}
-			dst[3*x+c] = over(uint8(v), bg[c], a)
+		if src[4*x+3] != 255 {
+			return false
 		}
+		copy(dst[3*x:3*x+3], src[4*x:])
 	}
+	return true
 }
 
 func flattenNRGBA(dst, src []uint8, bg [3]uint8) {

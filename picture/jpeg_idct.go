@@ -15,7 +15,7 @@ func (c *jpegComponent) inverseDCT(x, y int, b *[64]int16) {
 		}
 		rowDCT(&samples, &means)
 		for row := range 8 {
-			copy(out[row*c.stride:][:8], samples[:])
+			*(*[8]uint8)(out[row*c.stride:]) = samples
 		}
 		return
 	}

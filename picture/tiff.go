@@ -3,6 +3,7 @@ package picture
 import (
 	"bytes"
 	"fmt"
+	"image"
 
 	"golang.org/x/image/tiff"
 )
@@ -65,6 +66,9 @@ func decodeTIFF(data []byte, background [3]uint8) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	if dimmed, ok := m.(*image.RGBA); ok {
+		m = brighten(dimmed)
+	}
 	out := flatten(m, background)
 	if faxOfLight(data) {
 		for i, v := range out.Pix {
@@ -72,6 +76,18 @@ func decodeTIFF(data []byte, background [3]uint8) (*Image, error) {
 		}
 	}
 	return out, nil
+}
+
+// brighten undoes what alpha has dimmed, rounding down as Pillow does.
+func brighten(m *image.RGBA) *image.NRGBA {
+	for i := 0; i+3 < len(m.Pix); i += 4 {
+		if a := uint32(m.Pix[i+3]); a != 0 && a != 255 {
+			for c, v := range m.Pix[i : i+3] {
+				m.Pix[i+c] = uint8(min(255*uint32(v)/a, 255))
+			}
+		}
+	}
+	return &image.NRGBA{Pix: m.Pix, Stride: m.Stride, Rect: m.Rect}
 }
 
 // faxOfLight reports fax compression whose bits 0, the code's white, are to be

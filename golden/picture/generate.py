@@ -297,13 +297,16 @@ def decode_tiff():
     for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"):
         decode_case(f"rgb_{compression}.tif", encoded(m, "TIFF", compression=compression))
     decode_case("rgba.tif", encoded(alpha(m), "TIFF"))
+    dimmed = encoded(Image.fromarray(np.asarray(alpha(m).convert("RGBa"))), "TIFF")
+    extra = struct.pack("<HHIH", 338, 3, 1, 2)  # alpha that has not dimmed the colours
+    assert extra in dimmed
+    decode_case("dimmed.tif", dimmed.replace(extra, extra[:-2] + b"\1\0"))
     decode_case("grey.tif", encoded(m.convert("L"), "TIFF"))
     decode_case("palette.tif", encoded(m.quantize(20), "TIFF"))
     decode_case("bilevel.tif", encoded(m.convert("1"), "TIFF"))
     decode_case("fax4.tif", encoded(m.convert("1"), "TIFF", compression="group4"))
     decode_case("turn6.tif", encoded(draw(9, 6), "TIFF", exif=exif(6)))
-    predicted = encoded(m, "TIFF", compression="tiff_lzw", tiffinfo={317: 2})
-    decode_case("predictor.tif", predicted)
+    decode_case("predictor.tif", encoded(m, "TIFF", compression="tiff_lzw", tiffinfo={317: 2}))
 
 
 def xmp(orientation, element=False):
