@@ -23,7 +23,7 @@ const (
 // DecodeOptions says how pictures are read. The zero value is ready to use.
 type DecodeOptions struct {
 	Background        color.Color // what shows through transparent pixels; nil = white
-	IgnoreOrientation bool        // leave the pixels as stored, whatever EXIF says
+	IgnoreOrientation bool        // leave the pixels as stored, whatever EXIF and XMP say
 	MaxSide           int         // largest width and height, pixels; 0 = DefaultMaxSide
 	MaxPixels         int         // largest width×height, pixels; 0 = DefaultMaxPixels
 }

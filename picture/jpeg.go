@@ -33,7 +33,7 @@ const (
 
 // maxScans bounds how often a progressive file of a few bytes a scan can make us
 // walk a large picture; encoders write some ten scans.
-const maxScans = 1000
+const maxScans = 200
 
 // jpegReader reads the marker segments of a JPEG file.
 type jpegReader struct {

@@ -77,58 +77,62 @@ func jpegMetadata(data []byte) (m metadata) {
 }
 
 // pngMetadata reads EXIF from its own chunk, or else from the hexadecimal text that
-// ImageMagick writes, and XMP from text. The last of each counts.
+// ImageMagick writes, and XMP from text. The last of each counts, and only that is
+// decompressed.
 func pngMetadata(data []byte) (m metadata) {
-	profile := ""
+	type chunk struct {
+		kind string
+		rest []byte
+	}
+	texts := map[string]chunk{"exif": {}, "Raw profile type exif": {}, "XML:com.adobe.xmp": {}}
 	pngChunks(data, func(kind string, body []byte) bool {
 		if kind == "eXIf" {
 			m.exif = body
+		}
+		if kind != "tEXt" && kind != "zTXt" && kind != "iTXt" {
 			return true
 		}
-		switch keyword, text := pngText(kind, body); keyword {
-		case "exif":
-			m.exif = text
-		case "Raw profile type exif":
-			profile = string(text)
-		case "XML:com.adobe.xmp":
-			m.xmp = text
+		key, rest, _ := bytes.Cut(body, []byte{0})
+		if _, wanted := texts[string(key)]; wanted {
+			texts[string(key)] = chunk{kind, rest}
 		}
 		return true
 	})
+	text := func(key string) []byte { return pngText(texts[key].kind, texts[key].rest) }
+	m.xmp = text("XML:com.adobe.xmp")
 	if m.exif == nil {
-		m.exif = rawProfile(profile)
+		m.exif = text("exif")
+	}
+	if m.exif == nil {
+		m.exif = rawProfile(string(text("Raw profile type exif")))
 	}
 	return m
 }
 
-// pngText reads a text chunk: tEXt, zTXt (compressed) or iTXt.
-func pngText(kind string, body []byte) (keyword string, text []byte) {
-	key, rest, ok := bytes.Cut(body, []byte{0})
-	if !ok {
-		return "", nil
-	}
+// pngText reads what follows the keyword in a text chunk: tEXt, zTXt (compressed) or
+// iTXt (with a language and a translated keyword).
+func pngText(kind string, rest []byte) []byte {
 	switch kind {
 	case "tEXt":
-		return string(key), rest
+		return rest
 	case "zTXt":
 		if len(rest) > 0 && rest[0] == 0 {
-			return string(key), inflate(rest[1:])
+			return inflate(rest[1:])
 		}
 	case "iTXt":
 		if len(rest) < 2 {
-			break
+			return nil
 		}
-		compressed := rest[0] != 0
-		parts := bytes.SplitN(rest[2:], []byte{0}, 3) // language, translated keyword, text
+		parts := bytes.SplitN(rest[2:], []byte{0}, 3)
 		switch {
 		case len(parts) < 3:
-		case !compressed:
-			return string(key), parts[2]
+		case rest[0] == 0:
+			return parts[2]
 		case rest[1] == 0:
-			return string(key), inflate(parts[2])
+			return inflate(parts[2])
 		}
 	}
-	return "", nil
+	return nil
 }
 
 // inflate decompresses a text, if it is of a text's size.
