@@ -177,76 +177,103 @@ func (f *gifFrame) rowOf(i int) int {
 
 const lzwBits = 12 // of the longest code
 
-// decodeLZW fills out from the blocks of a GIF's frame.
+// lzwReader reads the codes of a GIF's frame and keeps the strings they stand for:
+// each is another string and one more pixel.
+type lzwReader struct {
+	data   []byte // blocks of their length and as many bytes
+	block  int    // bytes left of the block
+	acc, n uint32 // bits read ahead, and how many
+
+	clear, next int    // code that forgets all strings, and the first that is free
+	size        uint32 // bits a code
+	prefix      [1 << lzwBits]uint16
+	suffix      [1 << lzwBits]uint8
+	stack       [1 << lzwBits]uint8
+}
+
+// decodeLZW fills out.
 func decodeLZW(out []uint8, codeBits int, data []byte) error {
-	var prefix [1 << lzwBits]uint16
-	var suffix, stack [1 << lzwBits]uint8
-	clear, end := 1<<codeBits, 1<<codeBits+1
-	next, size := clear+2, codeBits+1
-	last, first := -1, uint8(0)
-	acc, n := uint32(0), 0
-	block := 0 // bytes left of it
-	for at := 0; at < len(out); {
-		for n < size {
-			if len(data) == 0 {
-				return io.ErrUnexpectedEOF
-			}
-			if block == 0 {
-				block = int(data[0])
-				if data = data[1:]; len(data) < block {
-					return io.ErrUnexpectedEOF
-				}
-				continue
-			}
-			acc |= uint32(data[0]) << n
-			n += 8
-			data, block = data[1:], block-1
+	z := &lzwReader{data: data, clear: 1 << codeBits}
+	last, first := -1, uint8(0) // the code before, and its string's first pixel
+	for len(out) > 0 {
+		if last < 0 {
+			z.next, z.size = z.clear+2, uint32(codeBits)+1
 		}
-		code := int(acc & (1<<size - 1))
-		acc, n = acc>>size, n-size
+		code, err := z.code()
 		switch {
-		case code == clear:
-			next, size, last = clear+2, codeBits+1, -1
+		case err != nil:
+			return err
+		case code == z.clear:
+			last = -1
 			continue
-		case code == end:
+		case code == z.clear+1: // the end, before all pixels are there
 			return io.ErrUnexpectedEOF
-		case last < 0 && code > clear || code > next:
-			return fmt.Errorf("an LZW code %d of %d", code, next)
-		case last < 0:
-			last, first = code, uint8(code)
-			out[at] = first
-			at++
-			continue
+		case code > z.next || last < 0 && code > z.clear:
+			return fmt.Errorf("an LZW code %d, of which %d is the next", code, z.next)
 		}
-		depth, c := 0, code
-		if code == next { // the string before, and its first pixel again
-			stack[0] = first
-			depth, c = 1, last
+		from, depth := code, 0
+		if last >= 0 && code == z.next { // the string before, and its first pixel again
+			z.stack[0] = first
+			from, depth = last, 1
 		}
-		for c >= clear {
-			if c >= len(prefix) || depth == len(stack) {
-				return fmt.Errorf("an LZW code %d of %d", code, next)
-			}
-			stack[depth] = suffix[c]
-			depth, c = depth+1, int(prefix[c])
+		if first, depth, err = z.expand(from, depth); err != nil {
+			return err
 		}
-		first = uint8(c)
-		if at < len(out) {
-			out[at] = first
-			at++
+		out[0], out = first, out[1:]
+		for depth--; depth >= 0 && len(out) > 0; depth-- {
+			out[0], out = z.stack[depth], out[1:]
 		}
-		for depth--; depth >= 0 && at < len(out); depth-- {
-			out[at] = stack[depth]
-			at++
-		}
-		if next < len(prefix) {
-			prefix[next], suffix[next] = uint16(last), first
-			if next == 1<<size-1 && size < lzwBits {
-				size++
-			}
-			next++
+		if last >= 0 {
+			z.learn(last, first)
 		}
 		last = code
 	}
 	return nil
+}
+
+// code reads the next code.
+func (z *lzwReader) code() (int, error) {
+	for z.n < z.size {
+		if len(z.data) == 0 {
+			return 0, io.ErrUnexpectedEOF
+		}
+		b := z.data[0]
+		z.data = z.data[1:]
+		if z.block == 0 {
+			if z.block = int(b); len(z.data) < z.block {
+				return 0, io.ErrUnexpectedEOF
+			}
+			continue
+		}
+		z.acc |= uint32(b) << z.n
+		z.n, z.block = z.n+8, z.block-1
+	}
+	code := z.acc & (1<<z.size - 1)
+	z.acc, z.n = z.acc>>z.size, z.n-z.size
+	return int(code), nil
+}
+
+// expand puts a code's string onto the stack, its end first and without its first
+// pixel, which it returns.
+func (z *lzwReader) expand(code, depth int) (uint8, int, error) {
+	for code >= z.clear {
+		if code >= len(z.prefix) || depth == len(z.stack) {
+			return 0, 0, fmt.Errorf("an LZW code %d without a string", code)
+		}
+		z.stack[depth] = z.suffix[code]
+		depth, code = depth+1, int(z.prefix[code])
+	}
+	return uint8(code), depth, nil
+}
+
+// learn adds a string; codes grow with their number.
+func (z *lzwReader) learn(prefix int, suffix uint8) {
+	if z.next >= len(z.prefix) {
+		return
+	}
+	z.prefix[z.next], z.suffix[z.next] = uint16(prefix), suffix
+	if z.next == 1<<z.size-1 && z.size < lzwBits {
+		z.size++
+	}
+	z.next++
 }

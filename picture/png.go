@@ -27,52 +27,56 @@ func decodePNG(data []byte, background [3]uint8) (*Image, error) {
 	return flatten(m, background), nil
 }
 
-// plainPNG returns the PNG with nothing but what makes up its pixels, in as many
-// chunks as needed and with right checksums.
+// plainPNG returns the PNG with nothing but what makes up its pixels, and with right
+// checksums. What follows the pixels is not looked at.
 func plainPNG(data []byte) ([]byte, error) {
 	out := append(make([]byte, 0, len(data)+64), pngSignature...)
-	idat := -1 // where its chunk begins in out
-	for at := len(pngSignature); ; {
-		if len(data)-at < 8 {
-			if idat >= 0 {
-				break
-			}
-			return nil, io.ErrUnexpectedEOF
-		}
-		n, kind := int(binary.BigEndian.Uint32(data[at:])), string(data[at+4:at+8])
-		if idat >= 0 && kind != "IDAT" {
-			break
-		}
-		body := data[at+8:]
-		complete := n >= 0 && n <= len(body)-4
-		if complete {
-			body = body[:n]
-		}
+	at := len(pngSignature)
+	for {
+		kind, n, body := pngChunk(data, at)
+		whole := len(body) == n+4 // with the checksum
 		switch {
 		case kind == "IDAT":
-			if idat < 0 {
-				idat = len(out)
-				out = append(out, "\x00\x00\x00\x00IDAT"...)
-			}
-			out = append(out, body[:min(n, len(body))]...)
+			return appendPixels(out, data, at), nil
 		case kind == "IEND":
 			return nil, errors.New("there are no pixels in it (no chunk IDAT)")
-		case !complete:
+		case !whole:
 			return nil, io.ErrUnexpectedEOF
 		case kind == "IHDR" || kind == "PLTE" || kind == "tRNS":
-			if binary.BigEndian.Uint32(data[at+8+n:]) != crc32.ChecksumIEEE(data[at+4:at+8+n]) {
+			if binary.BigEndian.Uint32(body[n:]) != crc32.ChecksumIEEE(data[at+4:at+8+n]) {
 				return nil, fmt.Errorf("wrong checksum in chunk %s", kind)
 			}
 			out = append(out, data[at:at+12+n]...)
 		}
-		if !complete {
-			break
-		}
 		at += 12 + n
 	}
-	binary.BigEndian.PutUint32(out[idat:], uint32(len(out)-idat-8))
-	out = binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out[idat+4:]))
-	return append(out, "\x00\x00\x00\x00IEND\xaeB`\x82"...), nil
+}
+
+// pngChunk returns a chunk's kind, its length and its body with the checksum, as
+// much of it as there is. Past the file's end its kind is empty.
+func pngChunk(data []byte, at int) (kind string, n int, body []byte) {
+	if len(data)-at < 8 {
+		return "", 0, nil
+	}
+	n = int(binary.BigEndian.Uint32(data[at:]))
+	return string(data[at+4 : at+8]), n, data[at+8 : min(at+12+n, len(data))]
+}
+
+// appendPixels joins the chunks of pixels that stand at a place, and ends the file.
+func appendPixels(out, data []byte, at int) []byte {
+	begin := len(out)
+	out = append(out, "\x00\x00\x00\x00IDAT"...)
+	for {
+		kind, n, body := pngChunk(data, at)
+		if kind != "IDAT" {
+			break
+		}
+		out = append(out, body[:min(n, len(body))]...)
+		at += 12 + n
+	}
+	binary.BigEndian.PutUint32(out[begin:], uint32(len(out)-begin-8))
+	out = binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out[begin+4:]))
+	return append(out, "\x00\x00\x00\x00IEND\xaeB`\x82"...)
 }
 
 // pngSize reads the IHDR chunk, which always comes first.
