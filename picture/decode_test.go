@@ -201,6 +201,21 @@ func TestTIFFOrientation(t *testing.T) {
 	}
 }
 
+// TestJPEGManyScans shows that scans, which are a few bytes each, have a bound.
+func TestJPEGManyScans(t *testing.T) {
+	data := goldenFile(t, "../given/scans_1.jpg")
+	scan := bytes.Index(data, []byte{0xff, 0xda})
+	head, body, end := data[:scan], data[scan:len(data)-2], data[len(data)-2:]
+	for scans, want := range map[int]string{maxScans: "", maxScans + 1: "more than 200 scans"} {
+		_, err := Decode(slices.Concat(head, bytes.Repeat(body, scans), end), DecodeOptions{})
+		if want == "" {
+			assert.NoError(t, err)
+		} else {
+			assert.ErrorContains(t, err, want)
+		}
+	}
+}
+
 // TestPNGTextBomb shows that a compressed text is not expanded without bound, and
 // that the picture is read all the same.
 func TestPNGTextBomb(t *testing.T) {

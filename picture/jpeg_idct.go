@@ -30,12 +30,7 @@ func (c *jpegComponent) inverseDCT(x, y int, b *[64]int16) {
 
 // oneRow reports a block whose rows are all alike.
 func oneRow(b *[64]int16) bool {
-	for _, v := range b[8:] {
-		if v != 0 {
-			return false
-		}
-	}
-	return true
+	return [56]int16(b[8:]) == [56]int16{}
 }
 
 // Constants of the transform, with 13 bits of fraction.
@@ -81,8 +76,9 @@ func columnDCT(out, in, steps *[57]int16) {
 
 // rowDCT transforms a row of columnDCT's results to samples.
 func rowDCT(out *[8]uint8, in *[8]int16) {
-	z := (int32(in[2]) + int32(in[6])) * fix0541
-	even2, even3 := z-int32(in[6])*fix1847, z+int32(in[2])*fix0765
+	in2, in6 := int32(in[2]), int32(in[6])
+	z := (in2 + in6) * fix0541
+	even2, even3 := z-in6*fix1847, z+in2*fix0765
 	even0, even1 := int32(in[0]+in[4])<<13+1<<17, int32(in[0]-in[4])<<13+1<<17
 	e0, e3 := even0+even3, even0-even3
 	e1, e2 := even1+even2, even1-even2
