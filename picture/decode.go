@@ -153,7 +153,7 @@ func checkSize(f *format, w, h int, o DecodeOptions) error {
 
 // endings are what the decoders say when the data ends early and the error does
 // not wrap io.ErrUnexpectedEOF.
-var endings = []string{"unexpected EOF", "not enough", "short Huffman data", "short chunk", "missing padding byte"}
+var endings = []string{"unexpected EOF", "not enough", "short chunk", "missing padding byte"}
 
 // describe says in plain words what a decoder's error means.
 func describe(f *format, data []byte, err error) error {
@@ -184,8 +184,8 @@ var (
 	formats = []*format{formatPNG, formatJPEG, formatGIF, formatBMP, formatWebP, formatTIFF}
 )
 
-// decode runs the format's decoder. The decoders are other people's and have
-// panicked on crafted files before; one bad file must not stop a service.
+// decode runs the format's decoder. Other people's have panicked on crafted files
+// before; one bad file must not stop a service.
 func (f *format) decode(data []byte, background [3]uint8) (m *Image, err error) {
 	defer func() {
 		if r := recover(); r != nil {
