@@ -1,21 +1,15 @@
 package picture
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"image"
 	"image/color"
-	"image/gif"
-	"image/jpeg"
-	"image/png"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/image/bmp"
 )
 
 // Default limits of DecodeOptions. They bound what a hostile header of a few
@@ -29,7 +23,7 @@ const (
 // DecodeOptions says how pictures are read. The zero value is ready to use.
 type DecodeOptions struct {
 	Background        color.Color // what shows through transparent pixels; nil = white
-	IgnoreOrientation bool        // leave the pixels as stored, whatever EXIF says
+	IgnoreOrientation bool        // leave the pixels as stored, whatever EXIF and XMP say
 	MaxSide           int         // largest width and height, pixels; 0 = DefaultMaxSide
 	MaxPixels         int         // largest width×height, pixels; 0 = DefaultMaxPixels
 }
@@ -43,7 +37,7 @@ func (o DecodeOptions) background() [3]uint8 {
 	return [3]uint8{c.R, c.G, c.B}
 }
 
-const formatList = "PNG, JPEG, GIF, BMP and WebP are read"
+const formatList = "PNG, JPEG, GIF, BMP, WebP and TIFF are read"
 
 // Open reads the picture file at path. Errors name the path.
 func Open(path string, o DecodeOptions) (*Image, error) {
@@ -58,15 +52,21 @@ func Open(path string, o DecodeOptions) (*Image, error) {
 	return m, nil
 }
 
+// readFile reads a regular file. Others are refused before they are opened: a pipe
+// may never end, or never begin.
 func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read picture: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("read picture %s: is %s; expected a picture file", path, kindOfFile(info.Mode()))
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read picture: %w", err)
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return nil, fmt.Errorf("read picture %s: is a folder; expected a picture file", path)
-	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("read picture: %w", err)
@@ -77,8 +77,23 @@ func readFile(path string) ([]byte, error) {
 	return data, nil
 }
 
+// kindOfFile says what a file is that is no regular one.
+func kindOfFile(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a folder"
+	case m&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case m&fs.ModeSocket != 0:
+		return "a socket"
+	case m&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "no regular file"
+}
+
 // extensions of the formats that Decode reads, lower case.
-var extensions = []string{".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".webp"}
+var extensions = []string{".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 // HasPictureExtension reports whether a file's name ends like a picture that
 // Decode reads. Decode itself goes by content, never by name.
@@ -138,7 +153,7 @@ func checkSize(f *format, w, h int, o DecodeOptions) error {
 
 // endings are what the decoders say when the data ends early and the error does
 // not wrap io.ErrUnexpectedEOF.
-var endings = []string{"unexpected EOF", "not enough", "short Huffman data", "short chunk", "missing padding byte"}
+var endings = []string{"unexpected EOF", "not enough", "short chunk", "missing padding byte"}
 
 // describe says in plain words what a decoder's error means.
 func describe(f *format, data []byte, err error) error {
@@ -153,34 +168,24 @@ func describe(f *format, data []byte, err error) error {
 // format is one of the file formats.
 type format struct {
 	name   string
-	magic  string // of the first bytes; ? matches any
-	config func(io.Reader) (image.Config, error)
+	magic  []string // one of these begins the file; ? matches any byte
+	size   func(data []byte) (w, h int, err error)
 	pixels func(data []byte, background [3]uint8) (*Image, error)
 }
 
 var (
-	formatPNG  = &format{"PNG", "\x89PNG\r\n\x1a\n", png.DecodeConfig, plain(png.Decode)}
-	formatJPEG = &format{"JPEG", "\xff\xd8\xff", jpeg.DecodeConfig, decodeJPEG}
-	formatGIF  = &format{"GIF", "GIF8?a", gif.DecodeConfig, decodeGIF}
-	formatBMP  = &format{"BMP", "BM????\x00\x00\x00\x00", bmp.DecodeConfig, plain(bmp.Decode)}
-	formatWebP = &format{"WebP", "RIFF????WEBPVP8", webpConfig, decodeWebP}
+	formatPNG  = &format{"PNG", []string{pngSignature}, pngSize, decodePNG}
+	formatJPEG = &format{"JPEG", []string{"\xff\xd8\xff"}, jpegSize, decodeJPEG}
+	formatGIF  = &format{"GIF", []string{"GIF8?a"}, gifSize, decodeGIF}
+	formatBMP  = &format{"BMP", []string{"BM"}, bmpSize, decodeBMP}
+	formatWebP = &format{"WebP", []string{"RIFF????WEBPVP8"}, webpSize, decodeWebP}
+	formatTIFF = &format{"TIFF", []string{"II*\x00", "MM\x00*"}, tiffSize, decodeTIFF}
 
-	formats = []*format{formatPNG, formatJPEG, formatGIF, formatBMP, formatWebP}
+	formats = []*format{formatPNG, formatJPEG, formatGIF, formatBMP, formatWebP, formatTIFF}
 )
 
-// plain makes a format's decoder from Go's.
-func plain(decode func(io.Reader) (image.Image, error)) func([]byte, [3]uint8) (*Image, error) {
-	return func(data []byte, background [3]uint8) (*Image, error) {
-		m, err := decode(bytes.NewReader(data))
-		if err != nil {
-			return nil, err
-		}
-		return flatten(m, background), nil
-	}
-}
-
-// decode runs the format's decoder. The decoders are other people's and have
-// panicked on crafted files before; one bad file must not stop a service.
+// decode runs the format's decoder. Other people's have panicked on crafted files
+// before; one bad file must not stop a service.
 func (f *format) decode(data []byte, background [3]uint8) (m *Image, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -188,44 +193,6 @@ func (f *format) decode(data []byte, background [3]uint8) (m *Image, err error) 
 		}
 	}()
 	return f.pixels(data, background)
-}
-
-// decodeGIF reads the first frame onto the file's canvas. What the frame leaves
-// free is transparent if the frame has a transparent colour, and otherwise of
-// the palette's first colour, as Pillow has it.
-func decodeGIF(data []byte, background [3]uint8) (*Image, error) {
-	decoded, err := gif.Decode(bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
-	frame, ok := decoded.(*image.Paletted)
-	if !ok {
-		return nil, fmt.Errorf("a frame of type %T; expected a palette", decoded)
-	}
-	config, err := gif.DecodeConfig(bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
-	b := frame.Bounds()
-	if b == image.Rect(0, 0, config.Width, config.Height) {
-		return flatten(frame, background), nil
-	}
-	canvas := New(config.Width, config.Height)
-	canvas.fill(freeColour(frame.Palette, background))
-	canvas.paste(flatten(frame, background), b.Min.X, b.Min.Y)
-	return canvas, nil
-}
-
-func freeColour(p color.Palette, background [3]uint8) [3]uint8 {
-	for _, c := range p {
-		if _, _, _, a := c.RGBA(); a == 0 {
-			return background
-		}
-	}
-	if len(p) == 0 {
-		return background
-	}
-	return paletteColour(p[0], background)
 }
 
 // paste copies src into m with its top left corner at (x, y); what sticks out

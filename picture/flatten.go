@@ -23,7 +23,7 @@ func flatten(m image.Image, bg [3]uint8) *Image {
 			flattenGray(dst, s.Pix[s.PixOffset(b.Min.X, sy):])
 		case *image.Gray16:
 			flattenGray16(dst, s.Pix[s.PixOffset(b.Min.X, sy):])
-		case *image.RGBA: // of the decoders only opaque ones
+		case *image.RGBA:
 			if !flattenOpaque(dst, s.Pix[s.PixOffset(b.Min.X, sy):]) {
 				flattenAny(dst, m, b.Min.X, sy, bg)
 			}

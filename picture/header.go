@@ -1,11 +1,9 @@
 package picture
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 )
 
@@ -17,7 +15,7 @@ var foreign = []struct {
 	name   string
 }{
 	{4, "ftypavif", "AVIF"}, {4, "ftypheic", "HEIC"}, {4, "ftypmif1", "HEIF"}, {4, "ftyp", "an MP4-like container"},
-	{0, "II*\x00", "TIFF"}, {0, "MM\x00*", "TIFF"}, {0, "%PDF", "PDF"}, {0, "<svg", "SVG"}, {0, "<?xml", "XML or SVG"},
+	{0, "II+\x00", "BigTIFF"}, {0, "MM\x00+", "BigTIFF"}, {0, "%PDF", "PDF"}, {0, "<svg", "SVG"}, {0, "<?xml", "XML or SVG"},
 	{0, "<!DOCTYPE html", "a web page"}, {0, "<html", "a web page"}, {0, "\x00\x00\x00\x0cjP  ", "JPEG 2000"},
 	{0, "\xff\x0a", "JPEG XL"}, {0, "\x00\x00\x00\x0cJXL ", "JPEG XL"}, {0, "PK\x03\x04", "a zip archive"},
 	{0, "version https://git-lfs", "a Git LFS pointer: fetch the file itself"},
@@ -30,17 +28,19 @@ func sniff(data []byte) (*format, error) {
 	}
 	short := false
 	for _, f := range formats {
-		if matches(data, f.magic) {
-			return f, nil
+		for _, magic := range f.magic {
+			if matches(data, magic) {
+				return f, nil
+			}
+			short = short || (len(data) < len(magic) && matches(data, magic[:len(data)]))
 		}
-		short = short || (len(data) < len(f.magic) && matches(data, f.magic[:len(data)]))
 	}
 	if short {
 		return nil, fmt.Errorf("truncated: the file ends after %d bytes, within its signature %s", len(data), start(data))
 	}
 	for _, f := range foreign {
 		if len(data) > f.offset && strings.HasPrefix(string(data[f.offset:min(len(data), f.offset+64)]), f.magic) {
-			return nil, fmt.Errorf("not a picture that is read: looks like %s; %s", f.name, formatList)
+			return nil, fmt.Errorf("not a picture that is read: looks like %s; %s: convert it to one of these", f.name, formatList)
 		}
 	}
 	return nil, fmt.Errorf("not a picture: starts with %s; %s", start(data), formatList)
@@ -71,57 +71,7 @@ func headerSize(f *format, data []byte) (w, h int, err error) {
 			err = fmt.Errorf("the header reader gave up: %v", r)
 		}
 	}()
-	// Go's readers do not tell the size of a PNG or BMP that they refuse for it.
-	switch f {
-	case formatPNG:
-		return pngSize(data)
-	case formatBMP:
-		return bmpSize(data)
-	}
-	c, err := f.config(bytes.NewReader(data))
-	return c.Width, c.Height, err
-}
-
-// pngSize reads the IHDR chunk, which always comes first.
-func pngSize(data []byte) (w, h int, err error) {
-	if len(data) < 24 {
-		return 0, 0, io.ErrUnexpectedEOF
-	}
-	if string(data[12:16]) != "IHDR" {
-		return 0, 0, fmt.Errorf("the first chunk is %q; expected IHDR", data[12:16])
-	}
-	bw, bh := binary.BigEndian.Uint32(data[16:]), binary.BigEndian.Uint32(data[20:])
-	return int(bw), int(bh), nil
-}
-
-// bmpSize reads the size from the header after the file header. A negative height
-// means rows from the top.
-func bmpSize(data []byte) (w, h int, err error) {
-	const infoHeader = 40 // bytes, the shortest header that Go's decoder reads
-	if len(data) < 26 {
-		return 0, 0, io.ErrUnexpectedEOF
-	}
-	if n := binary.LittleEndian.Uint32(data[14:]); n < infoHeader {
-		return 0, 0, fmt.Errorf("its header has %d bytes; expected %d or more", n, infoHeader)
-	}
-	w = int(int32(binary.LittleEndian.Uint32(data[18:])))
-	h = int(int32(binary.LittleEndian.Uint32(data[22:])))
-	return w, max(h, -h), nil
-}
-
-// pngChunks calls visit with each chunk of a PNG, in order, until it returns false
-// or the file ends.
-func pngChunks(data []byte, visit func(kind string, body []byte) bool) {
-	for at := 8; at+12 <= len(data); {
-		n := int(binary.BigEndian.Uint32(data[at:]))
-		if n < 0 || n > len(data)-at-12 {
-			return
-		}
-		if !visit(string(data[at+4:at+8]), data[at+8:at+8+n]) {
-			return
-		}
-		at += 12 + n
-	}
+	return f.size(data)
 }
 
 // riffChunks calls visit with each chunk in a RIFF file's body.

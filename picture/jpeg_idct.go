@@ -1,197 +1,110 @@
 package picture
 
-import (
-	"encoding/binary"
-	"math"
+// inverseDCT writes the samples of a block of coefficients. It is the integer transform of libjpeg's
+// jidctint.c (after Loeffler, Ligtenberg & Moschytz 1989), which rounds otherwise
+// than Go's: 13 bits of fraction and two more between the passes. Damaged files
+// have coefficients that overflow; these wrap and saturate at 16 bits where
+// libjpeg-turbo's vector code does.
+func (c *jpegComponent) inverseDCT(x, y int, b *[64]int16) {
+	out := c.plane[8*y*c.stride+8*x:]
+	if oneRow(b) {
+		var means [8]int16
+		var samples [8]uint8
+		for u := range means {
+			means[u] = b[u] * c.steps[u] << 2
+		}
+		rowDCT(&samples, &means)
+		for row := range 8 {
+			*(*[8]uint8)(out[row*c.stride:]) = samples
+		}
+		return
+	}
+	var columns [64]int16
+	for u := range 8 {
+		columnDCT((*[57]int16)(columns[u:]), (*[57]int16)(b[u:]), (*[57]int16)(c.steps[u:]))
+	}
+	for row := range 8 {
+		rowDCT((*[8]uint8)(out[row*c.stride:]), (*[8]int16)(columns[8*row:]))
+	}
+}
+
+// oneRow reports a block whose rows are all alike.
+func oneRow(b *[64]int16) bool {
+	return [56]int16(b[8:]) == [56]int16{}
+}
+
+// Constants of the transform, with 13 bits of fraction.
+const (
+	fix0298 = 2446  // 0.298631336
+	fix0390 = 3196  // 0.390180644
+	fix0541 = 4433  // 0.541196100
+	fix0765 = 6270  // 0.765366865
+	fix0899 = 7373  // 0.899976223
+	fix1175 = 9633  // 1.175875602
+	fix1501 = 12299 // 1.501321110
+	fix1847 = 15137 // 1.847759065
+	fix1961 = 16069 // 1.961570560
+	fix2053 = 16819 // 2.053119869
+	fix2562 = 20995 // 2.562915447
+	fix3072 = 25172 // 3.072711026
 )
 
-// Go's inverse DCT and libjpeg's round differently: one value in thirty of
-// small pictures is off by one, which is enough to turn a few classes in ten
-// thousand. Go does not give out coefficients, but they are multiples of the
-// quantisation steps, so that the decoded samples tell them: a forward DCT,
-// rounded to the steps. From those libjpeg's integer transform makes its own
-// samples.
-
-// redoIDCT replaces the samples of a plane, 8×8 blocks of a row of stride, by
-// those that libjpeg's inverse DCT makes of the same coefficients. steps are the
-// plane's quantisation steps in natural order. A block whose coefficients can't
-// be told, as when samples were clipped or the steps are too fine, is left.
-func redoIDCT(plane []uint8, stride int, steps *[64]int32) {
-	var found [64]float64
-	var coefficients [64]int32
-	var samples [64]uint8
-	for top := 0; (top+8)*stride <= len(plane); top += 8 {
-		for left := 0; left+8 <= stride; left += 8 {
-			block := plane[top*stride+left:]
-			forwardDCT(&found, block, stride)
-			for i, f := range found {
-				coefficients[i] = int32(math.RoundToEven(f/float64(steps[i]))) * steps[i]
-			}
-			inverseDCT(&samples, &coefficients)
-			if alike(&samples, block, stride) {
-				for y := range 8 {
-					copy(block[y*stride:y*stride+8], samples[8*y:8*y+8])
-				}
-			}
-		}
+// columnDCT transforms a column; its values stand at multiples of 8, the results
+// have two bits of fraction.
+func columnDCT(out, in, steps *[57]int16) {
+	if in[8]|in[16]|in[24]|in[32]|in[40]|in[48]|in[56] == 0 {
+		v := saturate(int32(in[0]*steps[0]) << 2)
+		out[0], out[8], out[16], out[24] = v, v, v, v
+		out[32], out[40], out[48], out[56] = v, v, v, v
+		return
 	}
+	in0, in2, in4, in6 := in[0]*steps[0], in[16]*steps[16], in[32]*steps[32], in[48]*steps[48]
+	z := (int32(in2) + int32(in6)) * fix0541
+	even2, even3 := z-int32(in6)*fix1847, z+int32(in2)*fix0765
+	even0, even1 := int32(in0+in4)<<13+1<<10, int32(in0-in4)<<13+1<<10
+	e0, e3 := even0+even3, even0-even3
+	e1, e2 := even1+even2, even1-even2
+
+	in1, in3, in5, in7 := in[8]*steps[8], in[24]*steps[24], in[40]*steps[40], in[56]*steps[56]
+	o0, o1, o2, o3 := oddDCT(in1, in3, in5, in7)
+
+	out[0], out[56] = saturate((e0+o0)>>11), saturate((e0-o0)>>11)
+	out[8], out[48] = saturate((e1+o1)>>11), saturate((e1-o1)>>11)
+	out[16], out[40] = saturate((e2+o2)>>11), saturate((e2-o2)>>11)
+	out[24], out[32] = saturate((e3+o3)>>11), saturate((e3-o3)>>11)
 }
 
-// alike says that samples are those of a block but for the rounding.
-func alike(samples *[64]uint8, block []uint8, stride int) bool {
-	for i, s := range samples {
-		if d := int(s) - int(block[i/8*stride+i%8]); d < -1 || d > 1 {
-			return false
-		}
-	}
-	return true
+// rowDCT transforms a row of columnDCT's results to samples.
+func rowDCT(out *[8]uint8, in *[8]int16) {
+	in2, in6 := int32(in[2]), int32(in[6])
+	z := (in2 + in6) * fix0541
+	even2, even3 := z-in6*fix1847, z+in2*fix0765
+	even0, even1 := int32(in[0]+in[4])<<13+1<<17, int32(in[0]-in[4])<<13+1<<17
+	e0, e3 := even0+even3, even0-even3
+	e1, e2 := even1+even2, even1-even2
+	o0, o1, o2, o3 := oddDCT(in[1], in[3], in[5], in[7])
+
+	const middle = 128
+	out[0], out[7] = clip8((e0+o0)>>18+middle), clip8((e0-o0)>>18+middle)
+	out[1], out[6] = clip8((e1+o1)>>18+middle), clip8((e1-o1)>>18+middle)
+	out[2], out[5] = clip8((e2+o2)>>18+middle), clip8((e2-o2)>>18+middle)
+	out[3], out[4] = clip8((e3+o3)>>18+middle), clip8((e3-o3)>>18+middle)
 }
 
-// cosines is the orthonormal DCT of eight values.
-var cosines = func() (c [8][8]float64) {
-	for u := range 8 {
-		for x := range 8 {
-			c[u][x] = math.Cos(float64(2*x+1)*float64(u)*math.Pi/16) / 2
-			if u == 0 {
-				c[u][x] /= math.Sqrt2
-			}
-		}
-	}
-	return c
-}()
-
-// forwardDCT is the two-dimensional DCT of a block of samples less 128.
-func forwardDCT(out *[64]float64, block []uint8, stride int) {
-	var rows [64]float64
-	for y := range 8 {
-		line := block[y*stride : y*stride+8]
-		for u := range 8 {
-			c, sum := &cosines[u], 0.0
-			for x, s := range line {
-				sum += c[x] * (float64(s) - 128)
-			}
-			rows[8*y+u] = sum
-		}
-	}
-	for v := range 8 {
-		c := &cosines[v]
-		for u := range 8 {
-			sum := 0.0
-			for y := range 8 {
-				sum += c[y] * rows[8*y+u]
-			}
-			out[8*v+u] = sum
-		}
-	}
+// oddDCT is the odd half of eight values' transform.
+func oddDCT(in1, in3, in5, in7 int16) (o0, o1, o2, o3 int32) {
+	z3, z4 := int32(in7+in3), int32(in5+in1)
+	z5 := (z3 + z4) * fix1175
+	z3, z4 = z5-z3*fix1961, z5-z4*fix0390
+	z1, z2 := (int32(in7)+int32(in1))*-fix0899, (int32(in5)+int32(in3))*-fix2562
+	return int32(in1)*fix1501 + z1 + z4, int32(in3)*fix3072 + z2 + z3,
+		int32(in5)*fix2053 + z2 + z4, int32(in7)*fix0298 + z1 + z3
 }
 
-// inverseDCT is the integer transform of libjpeg's jidctint.c (after Loeffler,
-// Ligtenberg & Moschytz 1989), with its 13 bits of fraction and two more between
-// the passes.
-func inverseDCT(out *[64]uint8, in *[64]int32) {
-	var columns [64]int32
-	for u := range 8 {
-		line := idct8([8]int32{in[u], in[8+u], in[16+u], in[24+u], in[32+u], in[40+u], in[48+u], in[56+u]})
-		for y, v := range line {
-			columns[8*y+u] = (v + 1<<10) >> 11
-		}
+// saturate limits v to 16 bits.
+func saturate(v int32) int16 {
+	if v != int32(int16(v)) {
+		return int16(v>>31) ^ 0x7fff
 	}
-	for y := range 8 {
-		line := idct8([8]int32(columns[8*y : 8*y+8]))
-		for x, v := range line {
-			out[8*y+x] = clip8((v+1<<17)>>18 + 128)
-		}
-	}
-}
-
-// idct8 transforms eight values; the result has 13 bits of fraction.
-func idct8(in [8]int32) [8]int32 {
-	z := (in[2] + in[6]) * 4433 // 0.541196100
-	even2 := z - in[6]*15137    // 1.847759065
-	even3 := z + in[2]*6270     // 0.765366865
-	even0 := (in[0] + in[4]) << 13
-	even1 := (in[0] - in[4]) << 13
-	e := [4]int32{even0 + even3, even1 + even2, even1 - even2, even0 - even3}
-
-	z5 := (in[7] + in[3] + in[5] + in[1]) * 9633 // 1.175875602
-	z1 := (in[7] + in[1]) * -7373                // 0.899976223
-	z2 := (in[5] + in[3]) * -20995               // 2.562915447
-	z3 := (in[7]+in[3])*-16069 + z5              // 1.961570560
-	z4 := (in[5]+in[1])*-3196 + z5               // 0.390180644
-	o := [4]int32{
-		in[1]*12299 + z1 + z4, // 1.501321110
-		in[3]*25172 + z2 + z3, // 3.072711026
-		in[5]*16819 + z2 + z4, // 2.053119869
-		in[7]*2446 + z1 + z3,  // 0.298631336
-	}
-	return [8]int32{e[0] + o[0], e[1] + o[1], e[2] + o[2], e[3] + o[3], e[3] - o[3], e[2] - o[2], e[1] - o[1], e[0] - o[0]}
-}
-
-// zigzag is where the i-th quantisation step of a file stands in a block.
-var zigzag = func() (z [64]int) {
-	x, y, up := 0, 0, true
-	for i := range z {
-		z[i] = 8*y + x
-		switch {
-		case up && x == 7:
-			y, up = y+1, false
-		case up && y == 0:
-			x, up = x+1, false
-		case up:
-			x, y = x+1, y-1
-		case y == 7:
-			x, up = x+1, true
-		case x == 0:
-			y, up = y+1, true
-		default:
-			x, y = x-1, y+1
-		}
-	}
-	return z
-}()
-
-// quantisation reads the steps of each component, in natural order; nil if the
-// header does not tell them for all.
-func quantisation(data []byte) [][64]int32 {
-	var tables [4][64]int32
-	var known [4]bool
-	var which []int // table of each component
-	jpegSegments(data, func(marker byte, _ int, body []byte) bool {
-		switch marker {
-		case 0xdb:
-			for len(body) > 0 {
-				size, t := 1+int(body[0]>>4), body[0]&3
-				if size > 2 || len(body) < 1+64*size {
-					return false
-				}
-				for i := range 64 {
-					if step := body[1+i*size:]; size == 2 {
-						tables[t][zigzag[i]] = int32(binary.BigEndian.Uint16(step))
-					} else {
-						tables[t][zigzag[i]] = int32(step[0])
-					}
-				}
-				known[t] = true
-				body = body[1+64*size:]
-			}
-		case 0xc0, 0xc1, 0xc2:
-			for i := 6; i+3 <= len(body); i += 3 {
-				which = append(which, int(body[i+2]&3))
-			}
-		}
-		return true
-	})
-	var steps [][64]int32
-	for _, t := range which {
-		if !known[t] {
-			return nil
-		}
-		for _, s := range tables[t] {
-			if s == 0 {
-				return nil
-			}
-		}
-		steps = append(steps, tables[t])
-	}
-	return steps
+	return int16(v)
 }

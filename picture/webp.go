@@ -5,13 +5,15 @@ import (
 	"encoding/binary"
 	"fmt"
 	"image"
-	"io"
 
 	"golang.org/x/image/webp"
 )
 
-// webpConfig reads a WebP's size; of an animation, its canvas.
-func webpConfig(r io.Reader) (image.Config, error) { return webp.DecodeConfig(r) }
+// webpSize reads a WebP's size; of an animation, its canvas.
+func webpSize(data []byte) (w, h int, err error) {
+	c, err := webp.DecodeConfig(bytes.NewReader(data))
+	return c.Width, c.Height, err
+}
 
 // decodeWebP decodes with Go's reader and makes RGB of lossy pictures as
 // libwebp does. Go's own conversion takes WebP's studio-range colours for full

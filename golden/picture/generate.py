@@ -5,6 +5,7 @@ Run by hand, with the versions of golden/requirements.txt:
     python golden/picture/generate.py
 
 It draws its own pictures and writes, beside itself,
+    given/  (read) picture files that Pillow can't write; see given_files
     src/    picture files
     want/   what the references make of them: PNG (8-bit RGB), or *.f32.gz
             (gzip of little-endian float32, [3 H W])
@@ -29,6 +30,7 @@ import torch
 import torchvision
 import transformers
 from PIL import Image, ImageDraw, ImageOps
+from PIL.PngImagePlugin import PngInfo
 from timm.data import create_transform, resolve_data_config
 from timm.data.transforms import ResizeKeepRatio
 from transformers.image_transforms import convert_to_rgb
@@ -170,6 +172,8 @@ def drop_adobe(data):
 
 
 def decode_jpeg():
+    cmyk = muted(31, 17).convert("CMYK")
+    decode_case("cmyk_420.jpg", encoded(cmyk, "JPEG", quality=75, subsampling=2))
     for name, sub in (("444", 0), ("422", 1), ("420", 2)):
         for w, h in ((1, 1), (2, 2), (3, 5), (5, 4), (31, 17), (64, 48), (73, 45)):
             decode_case(f"{name}_{w}x{h}.jpg", encoded(muted(w, h), "JPEG", quality=75, subsampling=sub))
@@ -192,6 +196,174 @@ def decode_jpeg():
     at = cmyk.index(b"Adobe") + 11
     decode_case("ycck.jpg", cmyk[:at] + b"\x02" + cmyk[at + 1 :])
     decode_case("turn6.jpg", encoded(muted(24, 16), "JPEG", quality=95, subsampling=0, exif=exif(6)))
+
+
+def decode_damaged_jpeg():
+    """What libjpeg makes of files that are damaged, and Pillow accepts."""
+    m = muted(31, 17)
+    data = bytearray(encoded(m, "JPEG", quality=90, subsampling=1))
+    at = data.index(b"\xff\xdb")
+    n = struct.unpack(">H", data[at + 2 : at + 4])[0]
+    data[at + 5 : at + 2 + n] = b"\xfa" * (n - 3)  # steps so large that the transform overflows
+    decode_case("overflow.jpg", bytes(data))
+    whole = encoded(muted(61, 43), "JPEG", quality=75, subsampling=2, restart_marker_blocks=3)
+    scan = whole.index(b"\xff\xda")
+    first, second, third = (whole.index(bytes([0xFF, 0xD0 + i]), scan) for i in range(3))
+    decode_case("lost_restart.jpg", whole[:second] + whole[third:])
+    decode_case("lost_data.jpg", whole[: first - 20] + whole[first:])
+    decode_case("wrong_code.jpg", whole[: first + 4] + b"\xfe\xfe\xfe" + whole[first + 7 :])
+    decode_case("early_end.jpg", whole[: len(whole) * 2 // 3] + b"\xff\xd9")
+    decode_case("no_end.jpg", whole[:-2] + b"\xff\xd9\0\0")
+    rgb = encoded(muted(31, 17), "JPEG", quality=75, subsampling=2)
+    at, scan = rgb.index(b"\xff\xc4"), rgb.index(b"\xff\xda")
+    decode_case("no_tables.jpg", rgb[:at] + rgb[scan:])  # as frames of Motion JPEG
+
+
+def bmp(header, masks, palette, pixels):
+    """A BMP of a header without its size."""
+    size = len(header) + 4
+    offset = 14 + size + len(masks) + len(palette)
+    return b"BM" + struct.pack("<IHHII", offset + len(pixels), 0, 0, offset, size) + header + masks + palette + pixels
+
+
+def bmp_info(w, h, bits, compression=0, colours=0, more=b""):
+    return struct.pack("<iiHHIIiiII", w, h, 1, bits, compression, 0, 0, 0, colours, 0) + more
+
+
+def decode_bmp():
+    m = draw(23, 15)
+    a = np.asarray(m).astype(np.uint32)
+    flipped = a[::-1]
+
+    def rows(values, dtype):
+        """Rows padded to four bytes."""
+        b = values.astype(dtype).tobytes()
+        n = len(b) // 15
+        return b"".join(b[i * n : (i + 1) * n] + b"\0" * (-n % 4) for i in range(15))
+
+    bgr = rows(flipped[..., ::-1], np.uint8)
+    decode_case("top_down.bmp", bmp(bmp_info(23, -15, 24), b"", b"", rows(a[..., ::-1], np.uint8)))
+    decode_case("palette_24.bmp", bmp(bmp_info(23, 15, 24, 0, 7), b"", bytes(range(28)), bgr))
+    decode_case("os2.bmp", bmp(struct.pack("<HHHH", 23, 15, 1, 24), b"", b"", bgr))
+    r, g, b = (flipped[..., i] for i in range(3))
+    decode_case("555.bmp", bmp(bmp_info(23, 15, 16), b"", b"", rows(r >> 3 << 10 | g >> 3 << 5 | b >> 3, "<u2")))
+    masks = struct.pack("<III", 0xF800, 0x7E0, 0x1F)
+    decode_case("565.bmp", bmp(bmp_info(23, 15, 16, 3), masks, b"", rows(r >> 3 << 11 | g >> 2 << 5 | b >> 3, "<u2")))
+    decode_case("x888.bmp", bmp(bmp_info(23, 15, 32), b"", b"", rows(r << 16 | g << 8 | b | 0x55000000, "<u4")))
+    masks = struct.pack("<IIII", 0xFF000000, 0xFF0000, 0xFF00, 0xFF)
+    ramp = np.add.outer(np.arange(15), np.arange(23)).astype(np.uint32) * 7
+    decode_case("rgba.bmp", bmp(bmp_info(23, 15, 32, 3, more=masks), b"", b"", rows(r << 24 | g << 16 | b << 8 | ramp, "<u4")))
+
+    p = np.asarray(m.quantize(16))[::-1]
+    colours = m.quantize(16).getpalette()[:48]
+    quads = b"".join(bytes([colours[i + 2], colours[i + 1], colours[i], 0]) for i in range(0, 48, 3))
+    triples = b"".join(bytes([colours[i + 2], colours[i + 1], colours[i]]) for i in range(0, 48, 3))
+    wide = np.concatenate([p, np.zeros((15, 1), np.uint8)], 1)
+    packed = (wide[:, ::2] << 4 | wide[:, 1::2]).astype(np.uint8)
+    decode_case("palette4.bmp", bmp(bmp_info(23, 15, 4, 0, 16), b"", quads, rows(packed, np.uint8)))
+    decode_case("os2_palette4.bmp", bmp(struct.pack("<HHHH", 23, 15, 1, 4), b"", triples, rows(packed, np.uint8)))
+    bits = np.packbits(np.concatenate([p & 1, np.zeros((15, 9), np.uint8)], 1), axis=1)
+    decode_case("palette1.bmp", bmp(bmp_info(23, 15, 1, 0, 2), b"", quads[:8], rows(bits, np.uint8)))
+    decode_case("rle8.bmp", bmp(bmp_info(23, 15, 8, 1, 16), b"", quads, runs(p, False)))
+    decode_case("rle4.bmp", bmp(bmp_info(23, 15, 4, 2, 16), b"", quads, runs(p, True)))
+    # A step of two to the right and one up leaves the first colour behind it.
+    some = runs(p[:5], False)[:-2] + b"\0\2\2\1" + runs(p[6:, 2:], False)
+    decode_case("rle8_step.bmp", bmp(bmp_info(23, 15, 8, 1, 16), b"", quads, some))
+
+
+def runs(p, four):
+    """Run lengths: even rows as runs, odd ones as they are."""
+    out = b""
+    for y, row in enumerate(p):
+        if y % 2:
+            values = row if not four else np.append(row, 0)[: len(row) + len(row) % 2]
+            if four:
+                values = values[::2] << 4 | values[1::2]
+            out += bytes([0, len(row)]) + values.astype(np.uint8).tobytes() + b"\0" * (len(values) % 2)
+        else:
+            x = 0
+            while x < len(row):
+                n = 1
+                while x + n < len(row) and row[x + n] == row[x]:
+                    n += 1
+                out += bytes([n, row[x] << 4 | row[x] if four else row[x]])
+                x += n
+        out += b"\0\0"
+    return out + b"\0\1"
+
+
+def decode_tiff():
+    m = draw(23, 15)
+    for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"):
+        decode_case(f"rgb_{compression}.tif", encoded(m, "TIFF", compression=compression))
+    decode_case("rgba.tif", encoded(alpha(m), "TIFF"))
+    dimmed = encoded(Image.fromarray(np.asarray(alpha(m).convert("RGBa"))), "TIFF")
+    extra = struct.pack("<HHIH", 338, 3, 1, 2)  # alpha that has not dimmed the colours
+    assert extra in dimmed
+    decode_case("dimmed.tif", dimmed.replace(extra, extra[:-2] + b"\1\0"))
+    decode_case("grey.tif", encoded(m.convert("L"), "TIFF"))
+    decode_case("palette.tif", encoded(m.quantize(20), "TIFF"))
+    decode_case("bilevel.tif", encoded(m.convert("1"), "TIFF"))
+    decode_case("fax4.tif", encoded(m.convert("1"), "TIFF", compression="group4"))
+    decode_case("turn6.tif", encoded(draw(9, 6), "TIFF", exif=exif(6)))
+    decode_case("predictor.tif", encoded(m, "TIFF", compression="tiff_lzw", tiffinfo={317: 2}))
+
+
+def xmp(orientation, element=False):
+    prop = f"><tiff:Orientation>{orientation}</tiff:Orientation" if element else f' tiff:Orientation="{orientation}"'
+    return f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description{prop}></rdf:Description></x:xmpmeta>'
+
+
+def decode_orientation():
+    """Where else than in its own EXIF field a file says how to turn the picture."""
+    m, text = draw(9, 6), muted(24, 16)
+    decode_case("xmp3.jpg", encoded(text, "JPEG", quality=95, subsampling=0, xmp=xmp(3).encode()))
+    decode_case("exif1_xmp6.jpg", encoded(text, "JPEG", quality=95, subsampling=0, exif=exif(1), xmp=xmp(6).encode()))
+    decode_case("exif9_xmp6.jpg", encoded(text, "JPEG", quality=95, subsampling=0, exif=exif(9), xmp=xmp(6).encode()))
+    decode_case("xmp5.webp", encoded(m, "WEBP", lossless=True, xmp=xmp(5, True).encode()))
+    decode_case("xmp8.tif", encoded(m, "TIFF", tiffinfo={700: xmp(8).encode()}))
+
+    def png(key, value, kind="text", after=False):
+        info = PngInfo()
+        if kind == "itxt":
+            info.add_itxt(key, value, zip=True)
+        else:
+            info.add_text(key, value, zip=kind == "ztxt")
+        data = encoded(m, "PNG", pnginfo=info)
+        if after:  # Pillow writes text first: move it behind the pixels
+            at, n = 33, struct.unpack(">I", data[33:37])[0] + 12
+            data = data[:at] + data[at + n : -12] + data[at : at + n] + data[-12:]
+        return data
+
+    tiff = exif(6).tobytes()
+    profile = f"\nexif\n{len(tiff):8}\n" + "\n".join(tiff.hex()[i : i + 36] for i in range(0, 2 * len(tiff), 36)) + "\n"
+    decode_case("xmp7.png", png("XML:com.adobe.xmp", xmp(7, True), "itxt"))
+    decode_case("xmp2_behind.png", png("XML:com.adobe.xmp", xmp(2), "itxt", True))
+    decode_case("magick6.png", png("Raw profile type exif", profile, "ztxt"))
+    decode_case("magick6_plain.png", png("Raw profile type exif", profile))
+    decode_case("magick_app1.png", png("Raw profile type APP1", profile.replace("exif", "APP1", 1)))
+
+
+def decode_damaged_png():
+    data = encoded(draw(37, 23), "PNG")
+    decode_case("no_end.png", data[:-12])
+    at = data.index(b"IDAT")
+    n = struct.unpack(">I", data[at - 4 : at])[0]
+    decode_case("wrong_checksum.png", data[: at + 4 + n] + b"\1\2\3\4" + data[at + 8 + n :])
+
+
+def given_files():
+    """Files of two sources. Pillow's test suite (HPND licence): issue_2811.gif,
+    no_palette.gif, xmp_tags_orientation_exiftool.png. The rest is muted(37, 29),
+    written with the programs of libjpeg-turbo 2.1.5:
+        cjpeg -quality 80 -sample 3x1,1x1,1x1        3x1_1x1_1x1.jpg, and so on
+        jpegtran -arithmetic (-progressive)          arithmetic.jpg (arithmetic_progressive.jpg)
+        jpegtran -arithmetic -restart 2B             arithmetic_restarts.jpg
+        cjpeg -progressive, without its last scans   scans_N.jpg, the first N remain
+    """
+    for f in sorted((HERE / "given").iterdir()):
+        save_png(WANT / f"{f.name}.png", reference(f.read_bytes()))
+        cases["decode"].append({"src": f"../given/{f.name}", "want": f"{f.name}.png"})
 
 
 def decode_others():
@@ -348,7 +520,13 @@ def main():
         d.mkdir()
     decode_png()
     decode_jpeg()
+    decode_damaged_jpeg()
     decode_others()
+    decode_bmp()
+    decode_tiff()
+    decode_orientation()
+    decode_damaged_png()
+    given_files()
     resize()
     files = process_transformers()
     process_timm(files)
