@@ -47,7 +47,11 @@ func (e *BindError) Error() string {
 	}
 	add(wrong, "wrong-shaped")
 	add(missing, "missing")
-	add(e.Unused, "unknown")
+	var unused []string
+	for _, name := range e.Unused {
+		unused = append(unused, Printable(name))
+	}
+	add(unused, "unknown")
 	return "the checkpoint does not fit the model: " + strings.Join(parts, "; ")
 }
 
@@ -68,7 +72,7 @@ func (e *BindError) empty() bool {
 // both is the checkpoint's name with ours, if it is another.
 func both(origin, name string) string {
 	if origin == name {
-		return name
+		return Printable(name)
 	}
-	return origin + " (our " + name + ")"
+	return Printable(origin) + " (our " + Printable(name) + ")"
 }

@@ -64,7 +64,7 @@ func TestWhatIsNotThere(t *testing.T) {
 	assert.EqualError(t, err, "org/name is no file or folder here; hub model org/name: "+
 		"model.safetensors, model.safetensors.index.json, diffusion_pytorch_model.safetensors, "+
 		"diffusion_pytorch_model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json, "+
-		"diffusion_pytorch_model.bin, diffusion_pytorch_model.bin.index.json, model.pth: no such file in the model, or no such model")
+		"diffusion_pytorch_model.bin, diffusion_pytorch_model.bin.index.json, model.pth and 32 more: no such file in the model, or no such model")
 	assert.ErrorIs(t, err, ErrNotInModel)
 	assert.ErrorContains(t, resolve("org/other"), "404 Not Found (Repository not found): no such model; check the id")
 	assert.ErrorContains(t, resolve("org/name@v9"), "hub model org/name@v9: ")

@@ -61,7 +61,7 @@ func (s *snapshot) all(ctx context.Context, wanted []string) error {
 		}
 	}
 	if s.folder == "" {
-		return &HubError{Model: s.model, File: strings.Join(wanted, ", "), Err: ErrNotInModel}
+		return &HubError{Model: s.model, File: someOf(wanted, 9), Err: ErrNotInModel}
 	}
 	if s.commit != "" { // noted only now, so that a failure leaves the older files in reach
 		err := s.hub.repo(s.model).setCommit(s.model.Revision, s.commit)
@@ -83,7 +83,7 @@ func (s *snapshot) first(ctx context.Context, names []string) (string, error) {
 		}
 		errors.As(err, &last)
 	}
-	last.File = strings.Join(names, ", ")
+	last.File = someOf(names, 9)
 	return "", last
 }
 
