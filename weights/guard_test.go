@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -12,6 +13,9 @@ import (
 
 // A file that is shortened while it is mapped is an error of whatever reads it.
 func TestFileThatShrinks(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows does not shorten what is mapped")
+	}
 	const n = 1 << 20
 	path := filepath.Join(t.TempDir(), "x.safetensors")
 	require.NoError(t, Write(path, []*Tensor{filled(t, "a", 1, n)}, nil))
