@@ -154,8 +154,9 @@ func (x *Index) look(file string) (kind, error) {
 	}
 }
 
-// examine reads what tables a file has. A file without a log is read as if it
-// were on a medium that cannot be written, so that nothing is made beside it.
+// examine reads what tables a file has: as if it were on a medium that cannot be
+// written, so that nothing is made beside it, but for a file that may have its
+// tables in its log alone.
 func (x *Index) examine(file string) (kind, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -167,10 +168,15 @@ func (x *Index) examine(file string) (kind, error) {
 	if err != nil || string(magic) != "SQLite format 3\x00" {
 		return another, errors.New("it is not an SQLite file, as an index is; give another -index")
 	}
-	mode := "mode=ro&immutable=1"
-	if hasLog(file) {
-		mode = "mode=ro"
+	is, err := x.tablesOf(file, "mode=ro&immutable=1")
+	if is != anIndex && hasLog(file) {
+		is, err = x.tablesOf(file, "mode=ro")
 	}
+	return is, err
+}
+
+// tablesOf opens a file for as long as it takes to read its tables.
+func (x *Index) tablesOf(file, mode string) (kind, error) {
 	db, err := sql.Open(driver, uri(file, mode))
 	if err != nil {
 		return nothing, err
