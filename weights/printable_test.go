@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
@@ -33,4 +34,13 @@ func TestPrintable(t *testing.T) {
 		assert.Contains(t, line, ": no such file")
 	}
 	assert.Equal(t, `one; two\x1b`, Line(errors.New("one\ntwo\x1b\n")))
+}
+
+// checkLine fails on an error that is not one short line without control
+// characters.
+func checkLine(t *testing.T, err error) {
+	t.Helper()
+	if text := err.Error(); len(text) > 1000 || strings.ContainsFunc(text, unicode.IsControl) || !utf8.ValidString(text) {
+		t.Fatalf("no short line: %.2000q", text)
+	}
 }
