@@ -149,18 +149,18 @@ func (c *Checkpoint) Close() error {
 
 // addFile maps one file and adds its tensors.
 func (c *Checkpoint) addFile(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("open checkpoint %s: %w", path, reason(err))
+	}
+	if !info.Mode().IsRegular() { // opening a pipe would wait for a writer
+		return fmt.Errorf("open checkpoint %s: not a regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("open checkpoint %s: %w", path, reason(err))
 	}
-	defer f.Close() // the mapping outlives the descriptor
-	info, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("open checkpoint %s: %w", path, reason(err))
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("open checkpoint %s: not a regular file", path)
-	}
+	defer f.Close()       // the mapping outlives the descriptor
 	if info.Size() == 0 { // cannot be mapped
 		return fmt.Errorf("open checkpoint %s: the file is empty", path)
 	}
