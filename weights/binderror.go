@@ -26,12 +26,25 @@ type Wrong struct {
 	Problem     string // what else is wrong: Found is not set
 }
 
-// shownNames is how many tensors of a kind an error lists before it counts.
-const shownNames = 4
+// shownNames is how many tensors of a kind an error lists before it counts, and
+// shownBytes how long it may be with more than one of each.
+const (
+	shownNames = 4
+	shownBytes = maxLine
+)
 
 // Error lists what is wrong in one line, the first few tensors of each kind by
 // name.
 func (e *BindError) Error() string {
+	for n := shownNames; ; n-- {
+		if text := e.text(n); n == 1 || len(text) <= shownBytes {
+			return text
+		}
+	}
+}
+
+// text lists the first most tensors of each kind.
+func (e *BindError) text(most int) string {
 	var missing, wrong []string
 	for _, m := range e.Missing {
 		missing = append(missing, both(m.Origin, m.Name))
@@ -42,7 +55,7 @@ func (e *BindError) Error() string {
 	var parts []string
 	add := func(names []string, what string) {
 		if len(names) > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s: %s", len(names), what, someOf(names, shownNames)))
+			parts = append(parts, fmt.Sprintf("%d %s: %s", len(names), what, someOf(names, most)))
 		}
 	}
 	add(wrong, "wrong-shaped")

@@ -16,7 +16,11 @@ import (
 // accepts, in bytes.
 const maxHeader = 100_000_000
 
-// maxDims is far above any real tensor; it bounds what a hostile header costs.
+// maxEntries is far above any real file's number of tensors; it bounds what a
+// hostile header costs, as maxDims does.
+const maxEntries = 1 << 18
+
+// maxDims is far above any real tensor.
 const maxDims = 32
 
 // entry is one tensor of a header. Begin and end count from the end of the
@@ -152,6 +156,9 @@ func (h *headerReader) tensor(name string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("tensor \"%s\": %w", Printable(name), err)
+	}
+	if len(h.entries) == maxEntries {
+		return fmt.Errorf("more than %d tensors", maxEntries)
 	}
 	h.entries = append(h.entries, e)
 	return nil

@@ -3,6 +3,7 @@ package weights
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -81,6 +82,15 @@ func TestHeaderIsRefused(t *testing.T) {
 			assert.NotContains(t, err.Error(), "\n")
 		})
 	}
+}
+
+func TestHeaderOfTooManyTensors(t *testing.T) {
+	var b strings.Builder
+	for i := range maxEntries + 1 {
+		fmt.Fprintf(&b, `,"%d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`, i)
+	}
+	_, err := OpenBytes("x", raw("{"+b.String()[1:]+"}", 0))
+	assert.EqualError(t, err, "open checkpoint x: bad header: more than 262144 tensors")
 }
 
 func TestHeaderIsAccepted(t *testing.T) {
