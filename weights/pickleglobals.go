@@ -26,11 +26,10 @@ func (e *PickleError) Error() string {
 func hostile(module, name string) bool {
 	root, _, _ := strings.Cut(module, ".")
 	switch root {
-	case "os", "posix", "nt", "subprocess", "commands", "pty", "sys", "shutil", "socket", "runpy", "importlib", "ctypes",
-		"code", "codeop", "marshal", "webbrowser", "timeit", "pdb", "bdb", "pip", "idlelib", "cProfile", "profile", "trace":
+	case "os", "posix", "nt", "subprocess", "pty", "sys", "shutil", "socket", "runpy", "importlib", "ctypes", "marshal", "webbrowser":
 		return true
 	case "builtins", "__builtin__":
-		return slices.Contains([]string{"eval", "exec", "execfile", "compile", "open", "file", "__import__", "apply", "input", "breakpoint", "globals", "locals", "vars"}, name)
+		return slices.Contains([]string{"eval", "exec", "execfile", "compile", "open", "file", "__import__", "apply", "input", "breakpoint"}, name)
 	}
 	return false
 }
