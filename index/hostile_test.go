@@ -116,6 +116,21 @@ func TestForeignDatabasesAreLeftAlone(t *testing.T) {
 	assert.Equal(t, map[string]string{"x.index": "text"}, listing(t, dir))
 }
 
+// SQLite's errors repeat what a file says; they are shown escaped.
+func TestErrorsOfSQLite(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.index")
+	require.NoError(t, open(t, file).Close())
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	damaged := strings.Replace(string(data), "path TEXT PRIMARY", "path [\x1bXT PRIMARY", 1)
+	require.NotEqual(t, string(data), damaged)
+	put(t, filepath.Dir(file), "x.index", damaged)
+	_, err = Open(file, clip)
+	require.ErrorContains(t, err, "reading (is it an index?): malformed database schema")
+	assert.NotContains(t, err.Error(), "\n")
+	assert.NotContains(t, err.Error(), "\x1b")
+}
+
 func put(t *testing.T, dir, name, data string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)

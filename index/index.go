@@ -92,8 +92,14 @@ func (x *Index) failed(what string, err error) error {
 	if x.ctx.Err() != nil { // SQLite only says that it was interrupted
 		err = context.Cause(x.ctx)
 	}
-	return fmt.Errorf("index %s: %s: %w", x.path, what, err)
+	return fmt.Errorf("index %s: %s: %w", x.path, what, shown{err})
 }
+
+// shown is an error in one short line: SQLite's repeat what the file holds.
+type shown struct{ error }
+
+func (s shown) Error() string { return weights.Printable(s.error.Error()) }
+func (s shown) Unwrap() error { return s.error }
 
 // identify compares what made the embeddings; a new index takes it over.
 func (x *Index) identify(id Identity, search bool) error {

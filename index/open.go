@@ -188,7 +188,7 @@ func (x *Index) tablesOf(file, mode string) (kind, error) {
 		return err
 	})
 	if err != nil {
-		return another, fmt.Errorf("reading (is it an index?): %w", err)
+		return another, fmt.Errorf("reading (is it an index?): %w", shown{err})
 	}
 	return is, nil
 }

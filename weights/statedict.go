@@ -2,7 +2,6 @@ package weights
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -27,7 +26,7 @@ func stateDict(root any) (*dict, error) {
 	if !ok {
 		return nil, fmt.Errorf("it holds %s, not a state_dict; save one: torch.save(model.state_dict(), file)", kind(root))
 	}
-	found, err := top.stateDicts("", 0)
+	found, err := top.stateDicts("", 0, map[*dict]bool{})
 	switch {
 	case err != nil:
 		return nil, err
@@ -57,29 +56,28 @@ type foundDict struct {
 }
 
 // stateDicts are the dicts of tensors under stateDictKeys, or under such keys of
-// what lies there: each once.
-func (d *dict) stateDicts(path string, depth int) (found []foundDict, err error) {
+// what lies there. Each is looked into once, however often it is there.
+func (d *dict) stateDicts(path string, depth int, seen map[*dict]bool) (found []foundDict, err error) {
 	for _, key := range stateDictKeys {
 		v, err := d.find(key)
 		if err != nil {
 			return nil, err
 		}
 		inner, ok := v.(*dict)
-		if !ok {
+		if !ok || seen[inner] {
 			continue
 		}
-		list := []foundDict{{join(path, key), inner}}
-		if !inner.hasTensors() {
-			if list = nil; depth < 2 {
-				if list, err = inner.stateDicts(join(path, key), depth+1); err != nil {
-					return nil, err
-				}
+		seen[inner] = true
+		at := join(path, key)
+		switch {
+		case inner.hasTensors():
+			found = append(found, foundDict{at, inner})
+		case depth < 2:
+			more, err := inner.stateDicts(at, depth+1, seen)
+			if err != nil {
+				return nil, err
 			}
-		}
-		for _, f := range list {
-			if !slices.ContainsFunc(found, func(g foundDict) bool { return g.dict == f.dict }) {
-				found = append(found, f)
-			}
+			found = append(found, more...)
 		}
 	}
 	return found, nil
