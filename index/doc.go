@@ -11,6 +11,10 @@
 // Paths are relative to the folder that holds the file, with slashes, so that
 // both can be moved together. Table meta says which model made the embeddings.
 //
+// A file is looked at before anything is written to it: one that is not exactly
+// this package's is refused as it is. An index that cannot be written can be
+// searched.
+//
 // The package knows no model and reads no picture. It compares by brute force,
 // which is exact and takes milliseconds for 100,000 pictures.
 package index

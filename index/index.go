@@ -1,14 +1,14 @@
 package index
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strings"
+	"time"
 
-	_ "github.com/mattn/go-sqlite3" // the driver "sqlite3"; cgo, as the GPU's binding is
+	"saccade/weights"
 )
 
 // format is the version of the tables.
@@ -31,7 +31,18 @@ type MismatchError struct {
 }
 
 func (e *MismatchError) Error() string {
-	return fmt.Sprintf("index %s: it was made with %s %s, not %s; give another -index, or remove the file", e.Path, e.What, e.Found, e.Want)
+	return fmt.Sprintf("index %s: it was made with %s %s, not %s; give another -index, or remove the file",
+		e.Path, e.What, weights.Printable(e.Found), weights.Printable(e.Want))
+}
+
+// Options say how an index is opened.
+type Options struct {
+	// Search opens an index for reading alone: it has to be there, and may be
+	// a file or in a folder that cannot be written.
+	Search bool
+	// Waiting, if not nil, is called before another process is waited for that
+	// writes to the index: once each time.
+	Waiting func()
 }
 
 // Index is an open index. It may be used from one goroutine at a time, and from
@@ -40,39 +51,31 @@ type Index struct {
 	path   string
 	folder string // of the file, absolute
 	db     *sql.DB
+	ctx    context.Context // ends what is under way, waiting too
+	told   func()
 }
 
-const tables = `
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS pictures (
-	path TEXT PRIMARY KEY,      -- relative to the folder of this file, with slashes
-	size INTEGER NOT NULL,      -- bytes
-	modified INTEGER NOT NULL,  -- nanoseconds since 1970
-	embedding BLOB NOT NULL,    -- float32, little-endian, unit length; empty for a bad picture
-	error TEXT NOT NULL         -- why there is no embedding, or ''
-) WITHOUT ROWID;`
-
-// Open opens the index at path, or makes it. One that another model made is
-// refused with a [MismatchError].
+// Open opens the index at path, or makes it: [OpenWith] without options.
 func Open(path string, id Identity) (*Index, error) {
+	return OpenWith(context.Background(), path, id, Options{})
+}
+
+// OpenWith opens the index at path, or makes it unless options say otherwise. One
+// that another model made is refused with a [MismatchError]; nothing is written
+// to a file before it is known to be an index. Every use of the index ends with
+// an error when ctx ends.
+func OpenWith(ctx context.Context, path string, id Identity, o Options) (*Index, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("index %s: %w", path, err)
 	}
-	if info, err := os.Stat(filepath.Dir(absolute)); err != nil || !info.IsDir() {
-		return nil, fmt.Errorf("index %s: there is no folder %s", path, filepath.Dir(path))
+	x := &Index{path: path, folder: filepath.Dir(absolute), ctx: ctx, told: o.Waiting}
+	if err := x.open(absolute, o.Search); err != nil {
+		return nil, err
 	}
-	// A write-ahead log keeps the file whole whenever the process dies; a second
-	// process waits its turn.
-	dsn := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(absolute) + "?_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=60000&_txlock=immediate"
-	db, err := sql.Open("sqlite3", dsn)
-	if err != nil {
-		return nil, fmt.Errorf("index %s: %w", path, err)
-	}
-	db.SetMaxOpenConns(1)
-	x := &Index{path: path, folder: filepath.Dir(absolute), db: db}
-	if err := x.prepare(id); err != nil {
-		return nil, errors.Join(err, db.Close())
+	if err := x.identify(id, o.Search); err != nil {
+		_ = x.db.Close() // the first error counts
+		return nil, err
 	}
 	return x, nil
 }
@@ -86,74 +89,144 @@ func (x *Index) Close() error {
 }
 
 func (x *Index) failed(what string, err error) error {
-	return fmt.Errorf("index %s: %s: %w", x.path, what, err)
+	if x.ctx.Err() != nil { // SQLite only says that it was interrupted
+		err = context.Cause(x.ctx)
+	}
+	return fmt.Errorf("index %s: %s: %w", x.path, what, shown{err})
 }
 
-// prepare makes the tables where there are none, and compares the identity.
-func (x *Index) prepare(id Identity) error {
-	if err := x.check(); err != nil {
-		return err
-	}
-	if _, err := x.db.Exec(tables); err != nil {
-		return x.failed("making its tables", err)
-	}
+// shown is an error in one short line: SQLite's repeat what the file holds.
+type shown struct{ error }
+
+func (s shown) Error() string { return weights.Printable(s.error.Error()) }
+func (s shown) Unwrap() error { return s.error }
+
+// identify compares what made the embeddings; a new index takes it over.
+func (x *Index) identify(id Identity, search bool) error {
 	want := [][2]string{
 		{"format", format}, {"model", id.Model}, {"weights", id.Source}, {"fingerprint", id.Fingerprint}, {"precision", id.Precision}, {"preprocessing", id.Preprocessing},
 	}
-	for _, kv := range want {
-		if _, err := x.db.Exec("INSERT OR IGNORE INTO meta VALUES (?, ?)", kv[0], kv[1]); err != nil {
-			return x.failed("writing", err)
+	if !search {
+		err := x.write("writing", func(tx *sql.Tx) error {
+			for _, kv := range want {
+				if _, err := tx.ExecContext(x.ctx, "INSERT OR IGNORE INTO meta VALUES (?, ?)", kv[0], kv[1]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
+	found := map[string]string{}
+	err := x.rows("SELECT key, value FROM meta LIMIT 100", func(rows *sql.Rows) (int, error) {
+		var key, value string
+		err := rows.Scan(&key, &value)
+		found[key] = value
+		return len(key) + len(value), err
+	})
+	if err != nil {
+		return err
+	}
 	for _, kv := range want {
-		if kv[0] == "weights" { // a name; the fingerprint is what counts
+		key, is := kv[0], found[kv[0]]
+		switch {
+		case is == kv[1] || key == "weights": // a name; the fingerprint is what counts
 			continue
+		case key == "fingerprint":
+			if is = found["weights"]; is == id.Source {
+				is += " as they were then"
+			}
+			return &MismatchError{Path: x.path, What: "weights", Found: is, Want: id.Source}
 		}
-		var found string
-		if err := x.db.QueryRow("SELECT value FROM meta WHERE key = ?", kv[0]).Scan(&found); err != nil {
-			return x.failed("reading", err)
-		}
-		if found != kv[1] {
-			return x.mismatch(kv[0], found, kv[1], id)
-		}
+		return &MismatchError{Path: x.path, What: key, Found: is, Want: kv[1]}
 	}
 	return nil
 }
 
-// mismatch names what differs; for a fingerprint, where the weights came from.
-func (x *Index) mismatch(key, found, want string, id Identity) error {
-	if key == "fingerprint" {
-		key, want = "weights", id.Source
-		if err := x.db.QueryRow("SELECT value FROM meta WHERE key = 'weights'").Scan(&found); err != nil {
-			return x.failed("reading", err)
+// Another process that writes is waited for so long, and mentioned after so long.
+const (
+	maxWait   = 60 * time.Second
+	mentioned = 300 * time.Millisecond
+)
+
+// wait calls try until no other process is in the way.
+func (x *Index) wait(try func() error) error {
+	told, began, pause := false, time.Now(), time.Millisecond
+	for {
+		err := try()
+		if !busy(err) || time.Since(began) > maxWait {
+			return err
 		}
-		if found == want {
-			found += " as they were then"
+		if !told && x.told != nil && time.Since(began) > mentioned {
+			x.told()
+			told = true
 		}
+		select {
+		case <-x.ctx.Done():
+			return context.Cause(x.ctx)
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, 50*time.Millisecond)
 	}
-	return &MismatchError{Path: x.path, What: key, Found: found, Want: want}
 }
 
-// check refuses a file that is none of ours before anything is written to it.
-func (x *Index) check() error {
-	rows, err := x.db.Query("SELECT name FROM sqlite_master WHERE type = 'table'")
+// write runs f in one transaction: all that it does is done, or nothing.
+func (x *Index) write(what string, f func(tx *sql.Tx) error) error {
+	err := x.wait(func() error {
+		tx, err := x.db.BeginTx(x.ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
+		if err := f(tx); err != nil {
+			return err
+		}
+		return tx.Commit()
+	})
 	if err != nil {
-		return x.failed("reading (is it an index?)", err)
+		return x.failed(what, err)
+	}
+	return nil
+}
+
+// rows calls scan with each row of a query, which says how many bytes it has. A
+// damaged file may have a row again and again: more bytes than the file has are
+// an error.
+func (x *Index) rows(query string, scan func(*sql.Rows) (int, error)) error {
+	var rows *sql.Rows
+	err := x.wait(func() (err error) {
+		rows, err = x.db.QueryContext(x.ctx, query)
+		return err
+	})
+	if err != nil {
+		return x.failed("reading", err)
 	}
 	defer rows.Close()
-	empty, ours := true, false
+	total, most := int64(0), int64(0)
 	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
+		n, err := scan(rows)
+		if total += int64(n); err == nil && total > most {
+			if most, err = x.size(); err == nil && total > most {
+				err = damage("it holds more than its size")
+			}
+		}
+		var d damage
+		if errors.As(err, &d) {
+			return fmt.Errorf("index %s: it is damaged: %w; remove the file", x.path, d)
+		}
+		if err != nil {
 			return x.failed("reading", err)
 		}
-		empty, ours = false, ours || name == "meta"
 	}
 	if err := rows.Err(); err != nil {
-		return x.failed("reading (is it an index?)", err)
-	}
-	if !empty && !ours {
-		return fmt.Errorf("index %s: it is an SQLite file of something else; give another -index", x.path)
+		return x.failed("reading", err)
 	}
 	return nil
 }
+
+// damage is what is wrong with a file that is an index.
+type damage string
+
+func (d damage) Error() string { return string(d) }

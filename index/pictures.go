@@ -1,11 +1,13 @@
 package index
 
 import (
+	"database/sql"
 	"encoding/binary"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Entry is a picture with its embedding, or with the reason why it has none.
@@ -23,21 +25,15 @@ type Entry struct {
 func (x *Index) Stale(files []string) ([]Entry, error) {
 	type state struct{ size, modified int64 }
 	known := map[string]state{}
-	rows, err := x.db.Query("SELECT path, size, modified FROM pictures")
-	if err != nil {
-		return nil, x.failed("reading", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err := x.rows("SELECT path, size, modified FROM pictures", func(rows *sql.Rows) (int, error) {
 		var path string
 		var s state
-		if err := rows.Scan(&path, &s.size, &s.modified); err != nil {
-			return nil, x.failed("reading", err)
-		}
+		err := rows.Scan(&path, &s.size, &s.modified)
 		known[path] = s
-	}
-	if err := rows.Err(); err != nil {
-		return nil, x.failed("reading", err)
+		return 1 + len(path), err
+	})
+	if err != nil {
+		return nil, err
 	}
 	var stale []Entry
 	for _, file := range files {
@@ -58,28 +54,23 @@ func (x *Index) Stale(files []string) ([]Entry, error) {
 
 // Add writes entries, all or none of them, for good.
 func (x *Index) Add(entries []Entry) error {
-	tx, err := x.db.Begin()
-	if err != nil {
-		return x.failed("writing", err)
-	}
-	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
-	insert, err := tx.Prepare("INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?)")
-	if err != nil {
-		return x.failed("writing", err)
-	}
-	for _, e := range entries {
-		key, err := x.key(e.Path)
+	return x.write("writing", func(tx *sql.Tx) error {
+		insert, err := tx.PrepareContext(x.ctx, "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?)")
 		if err != nil {
 			return err
 		}
-		if _, err := insert.Exec(key, e.size, e.modified, encode(e.Embedding), e.Err); err != nil {
-			return x.failed("writing "+e.Path, err)
+		defer insert.Close()
+		for _, e := range entries {
+			key, err := x.key(e.Path)
+			if err != nil {
+				return err
+			}
+			if _, err := insert.ExecContext(x.ctx, key, e.size, e.modified, encode(e.Embedding), e.Err); err != nil {
+				return fmt.Errorf("%s: %w", e.Path, err)
+			}
 		}
-	}
-	if err := tx.Commit(); err != nil {
-		return x.failed("writing", err)
-	}
-	return nil
+		return nil
+	})
 }
 
 // Keep removes the pictures in and below a folder that are not among files, and
@@ -101,16 +92,22 @@ func (x *Index) Keep(folder string, files []string) (removed int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, key := range all {
-		if keep[key] || !below(prefix, key) {
-			continue
-		}
-		if _, err := x.db.Exec("DELETE FROM pictures WHERE path = ?", key); err != nil {
-			return removed, x.failed("removing "+key, err)
-		}
-		removed++
+	gone := slices.DeleteFunc(all, func(key string) bool { return keep[key] || !below(prefix, key) })
+	if len(gone) == 0 {
+		return 0, nil
 	}
-	return removed, nil
+	err = x.write("removing pictures that are gone", func(tx *sql.Tx) error {
+		for _, key := range gone {
+			if _, err := tx.ExecContext(x.ctx, "DELETE FROM pictures WHERE path = ?", key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return len(gone), nil
 }
 
 // below says that a key lies in a folder.
@@ -118,21 +115,14 @@ func below(folder, key string) bool {
 	return folder == "." || len(key) > len(folder) && key[:len(folder)] == folder && key[len(folder)] == '/'
 }
 
-func (x *Index) paths() ([]string, error) {
-	rows, err := x.db.Query("SELECT path FROM pictures")
-	if err != nil {
-		return nil, x.failed("reading", err)
-	}
-	defer rows.Close()
-	var all []string
-	for rows.Next() {
+func (x *Index) paths() (all []string, err error) {
+	err = x.rows("SELECT path FROM pictures", func(rows *sql.Rows) (int, error) {
 		var path string
-		if err := rows.Scan(&path); err != nil {
-			return nil, x.failed("reading", err)
-		}
+		err := rows.Scan(&path)
 		all = append(all, path)
-	}
-	return all, rows.Err()
+		return 1 + len(path), err
+	})
+	return all, err
 }
 
 // key is a path relative to the index's folder, with slashes.
@@ -156,11 +146,18 @@ func encode(v []float32) []byte {
 	return out
 }
 
-// decode reads what encode wrote.
-func decode(data []byte) []float32 {
+// decode reads what encode wrote: finite numbers.
+func decode(value any) ([]float32, error) {
+	data, ok := value.([]byte)
+	if !ok || len(data) == 0 || len(data)%4 != 0 {
+		return nil, damage("it holds an embedding that is none of float32 values")
+	}
 	v := make([]float32, len(data)/4)
 	for i := range v {
 		v[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+		if v[i]-v[i] != 0 {
+			return nil, damage("it holds an embedding with Inf or NaN")
+		}
 	}
-	return v
+	return v, nil
 }

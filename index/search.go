@@ -2,6 +2,7 @@ package index
 
 import (
 	"cmp"
+	"database/sql"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -35,34 +36,32 @@ func (x *Index) Vectors(files []string) (*Vectors, error) {
 			wanted[key] = f
 		}
 	}
-	rows, err := x.db.Query("SELECT path, embedding FROM pictures WHERE error = '' ORDER BY path")
-	if err != nil {
-		return nil, x.failed("reading", err)
-	}
-	defer rows.Close()
 	v := &Vectors{}
-	for rows.Next() {
+	err := x.rows("SELECT path, embedding FROM pictures WHERE error = '' ORDER BY path", func(rows *sql.Rows) (int, error) {
 		var path string
-		var data []byte
-		if err := rows.Scan(&path, &data); err != nil {
-			return nil, x.failed("reading", err)
+		var value any
+		if err := rows.Scan(&path, &value); err != nil {
+			return 0, err
 		}
 		shown, ok := wanted[path]
 		if wanted != nil && !ok {
-			continue
+			return 1 + len(path), nil
 		}
 		if wanted == nil {
 			shown = filepath.Join(filepath.Dir(x.path), filepath.FromSlash(path))
 		}
-		v.Paths, v.Data = append(v.Paths, shown), append(v.Data, decode(data))
-	}
-	if err := rows.Err(); err != nil {
-		return nil, x.failed("reading", err)
-	}
-	for _, e := range v.Data {
-		if len(e) != len(v.Data[0]) {
-			return nil, fmt.Errorf("index %s: it is damaged: it holds embeddings of %d and of %d values; remove the file", x.path, len(v.Data[0]), len(e))
+		data, err := decode(value)
+		if err == nil && len(v.Data) > 0 && len(data) != len(v.Data[0]) {
+			err = damage(fmt.Sprintf("it holds embeddings of %d and of %d values", len(v.Data[0]), len(data)))
 		}
+		if err != nil {
+			return 0, err
+		}
+		v.Paths, v.Data = append(v.Paths, shown), append(v.Data, data)
+		return 1 + len(path) + 4*len(data), nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return v, nil
 }

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+
+	"saccade/weights"
 )
 
 // config is what matters of tokenizer_config.json.
@@ -75,7 +77,7 @@ func (c config) withPad(tokens []added, ids map[string]uint32) []added {
 
 // readJSON reads a file into what it says of v, if the file is there.
 func readJSON(fsys fs.FS, name string, v any) error {
-	data, err := fs.ReadFile(fsys, name)
+	data, err := weights.ReadFile(fsys, name, weights.ConfigLimit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+
+	"saccade/weights"
 )
 
 // Open reads the tokenizer of a checkpoint's folder: spiece.model if
@@ -42,14 +44,14 @@ func open(fsys fs.FS, c config) (*Tokenizer, error) {
 	if t, err := openFile(fsys, "tokenizer.json", c, openJSON); t != nil || err != nil {
 		return t, err
 	}
-	vocab, err := fs.ReadFile(fsys, "vocab.json")
+	vocab, err := weights.ReadFile(fsys, "vocab.json", weights.VocabularyLimit)
 	if err != nil {
 		if _, foreign := fs.Stat(fsys, "spiece.model"); foreign == nil {
 			return nil, fmt.Errorf("there is no tokenizer.json, and spiece.model is for a %s; SiglipTokenizer is expected, others are not supported", c.Class)
 		}
 		return nil, fmt.Errorf("there is neither spiece.model, tokenizer.json nor vocab.json with merges.txt: %w", err)
 	}
-	merges, err := fs.ReadFile(fsys, "merges.txt")
+	merges, err := weights.ReadFile(fsys, "merges.txt", weights.VocabularyLimit)
 	if err != nil {
 		return nil, fmt.Errorf("vocab.json is there, but merges.txt is not: %w", err)
 	}
@@ -58,7 +60,7 @@ func open(fsys fs.FS, c config) (*Tokenizer, error) {
 
 // openFile reads a file by its reader; nil if it is not there.
 func openFile(fsys fs.FS, name string, c config, read func([]byte, config) (*Tokenizer, error)) (*Tokenizer, error) {
-	data, err := fs.ReadFile(fsys, name)
+	data, err := weights.ReadFile(fsys, name, weights.VocabularyLimit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

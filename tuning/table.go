@@ -1,6 +1,7 @@
 package tuning
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,10 +12,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gofrs/flock"
 
 	"saccade/gpu"
+	"saccade/weights"
 )
 
 // format names the file's layout.
@@ -83,15 +86,11 @@ func Open(path, kernels string) (*Table, error) {
 }
 
 func read(path string) ([]Entry, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := weights.ReadFile(os.DirFS(filepath.Dir(path)), filepath.Base(path), maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		var p *fs.PathError
-		if errors.As(err, &p) {
-			err = p.Err
-		}
 		return nil, err
 	}
 	var f file
@@ -103,6 +102,9 @@ func read(path string) ([]Entry, error) {
 	}
 	return f.Entries, nil
 }
+
+// maxFile is far above the size of any real table, in bytes.
+const maxFile = 16 << 20
 
 // adapter identifies an adapter with its driver.
 func adapter(i gpu.Info) string { return strings.Join([]string{i.Name, i.Driver, i.Backend}, " | ") }
@@ -161,7 +163,9 @@ func (t *Table) Save() error {
 		return fmt.Errorf("saving the tuning: %w", err)
 	}
 	lock := flock.New(t.path + ".lock")
-	if err := lock.Lock(); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), maxWait)
+	defer cancel()
+	if _, err := lock.TryLockContext(ctx, 20*time.Millisecond); err != nil {
 		return fmt.Errorf("saving the tuning to %s: waiting for other processes: %w", t.path, err)
 	}
 	defer func() { _ = lock.Unlock() }() // the process's end does it, too
@@ -171,6 +175,10 @@ func (t *Table) Save() error {
 	t.added = map[string]Entry{}
 	return nil
 }
+
+// maxWait is how long other processes, which hold the lock for milliseconds, are
+// waited for.
+const maxWait = 10 * time.Second
 
 // write merges and replaces the file, which readers see whole at any time.
 func (t *Table) write() error {

@@ -117,3 +117,16 @@ func TestSaveAtTheSameTime(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, leftovers)
 }
+
+// A file that no table is so large as, or that is no file, is ignored like a
+// damaged one.
+func TestFileThatIsTooLarge(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tuning.json")
+	require.NoError(t, os.WriteFile(path, nil, 0o644))
+	require.NoError(t, os.Truncate(path, maxFile+1))
+	table, err := Open(path, "k")
+	assert.ErrorContains(t, err, "is ignored: read tuning.json: it is larger than 16777216 bytes")
+	assert.False(t, table.Known(here, "a"))
+	_, err = Open(t.TempDir(), "k")
+	assert.ErrorContains(t, err, "not a regular file")
+}

@@ -30,14 +30,20 @@ type Binding struct {
 }
 
 // Set checks that the tensor is finite and gives it to the parameter. Different
-// bindings can be set from different goroutines.
+// bindings can be set from different goroutines; each is guarded, see [Guard].
 func (b Binding) Set() error {
-	t := *b.Tensor
-	t.Data, t.join = t.Bytes(), nil
-	if err := CheckFinite(&t); err != nil {
-		return err
+	err := Guard(func() error {
+		t := *b.Tensor
+		t.Data, t.join = t.Bytes(), nil
+		if err := CheckFinite(&t); err != nil {
+			return err
+		}
+		return b.Param.Set(&t)
+	})
+	if errors.Is(err, ErrShrunk) {
+		return fmt.Errorf("tensor %s: %w", Printable(b.Tensor.Origin), err)
 	}
-	return b.Param.Set(&t)
+	return err
 }
 
 // Bind pairs the parameters of a model with the tensors of src, in the order of

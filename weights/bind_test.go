@@ -2,6 +2,7 @@ package weights
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -193,4 +194,19 @@ func TestBindALeaf(t *testing.T) {
 	bindings, err := Bind(&linear{in: 2, out: 1}, source(t, "weight", []int{1, 2}, "bias", []int{1}))
 	require.NoError(t, err)
 	assert.Len(t, bindings, 2)
+}
+
+// Names that a stranger chose make no long line and no control characters.
+func TestBindErrorIsShort(t *testing.T) {
+	long := &BindError{}
+	for range 10 {
+		name := "\x1b[31m" + strings.Repeat("x", 100_000)
+		long.Missing = append(long.Missing, Missing{Name: name, Origin: name + "y"})
+		long.Unused = append(long.Unused, name)
+		long.Wrong = append(long.Wrong, Wrong{Name: name, Origin: name, Found: []int{1}, Want: []int{-1, 2}})
+	}
+	checkLine(t, long)
+	assert.ErrorContains(t, long, "10 wrong-shaped: ")
+	assert.ErrorContains(t, long, "; 10 unknown: ")
+	assert.ErrorContains(t, long, `\x1b[31m`)
 }

@@ -26,12 +26,25 @@ type Wrong struct {
 	Problem     string // what else is wrong: Found is not set
 }
 
-// shownNames is how many tensors of a kind an error lists before it counts.
-const shownNames = 4
+// shownNames is how many tensors of a kind an error lists before it counts, and
+// shownBytes how long it may be with more than one of each.
+const (
+	shownNames = 4
+	shownBytes = maxLine
+)
 
 // Error lists what is wrong in one line, the first few tensors of each kind by
 // name.
 func (e *BindError) Error() string {
+	for n := shownNames; ; n-- {
+		if text := e.text(n); n == 1 || len(text) <= shownBytes {
+			return text
+		}
+	}
+}
+
+// text lists the first most tensors of each kind.
+func (e *BindError) text(most int) string {
 	var missing, wrong []string
 	for _, m := range e.Missing {
 		missing = append(missing, both(m.Origin, m.Name))
@@ -42,12 +55,16 @@ func (e *BindError) Error() string {
 	var parts []string
 	add := func(names []string, what string) {
 		if len(names) > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s: %s", len(names), what, someOf(names, shownNames)))
+			parts = append(parts, fmt.Sprintf("%d %s: %s", len(names), what, someOf(names, most)))
 		}
 	}
 	add(wrong, "wrong-shaped")
 	add(missing, "missing")
-	add(e.Unused, "unknown")
+	var unused []string
+	for _, name := range e.Unused {
+		unused = append(unused, Printable(name))
+	}
+	add(unused, "unknown")
 	return "the checkpoint does not fit the model: " + strings.Join(parts, "; ")
 }
 
@@ -68,7 +85,7 @@ func (e *BindError) empty() bool {
 // both is the checkpoint's name with ours, if it is another.
 func both(origin, name string) string {
 	if origin == name {
-		return name
+		return Printable(name)
 	}
-	return origin + " (our " + name + ")"
+	return Printable(origin) + " (our " + Printable(name) + ")"
 }

@@ -27,6 +27,7 @@ type Checkpoint struct {
 	names    []string
 	tensors  map[string]*Tensor
 	metadata map[string]string
+	prefix   string
 	maps     []mmap.MMap
 }
 
@@ -34,14 +35,18 @@ type Checkpoint struct {
 // of a model. What a file is its contents say, not its name. In a folder it
 // takes a safetensors file before a PyTorch one, and the first of [Candidates]
 // before the only one of another name. The files are memory-mapped: Close the
-// checkpoint when its tensors are no longer read, and not before, and do not
-// shorten them meanwhile.
+// checkpoint when its tensors are no longer read, and not before; see [Guard]
+// for files that somebody shortens meanwhile.
 //
-// Of a PyTorch file the state_dict is read: tensors by name, alone or under the
-// key state_dict, model, model_state_dict, state_dict_ema or model_ema beside
-// other plain values. The prefixes module. and _orig_mod. are taken off where
-// all names have them. A file that asks for anything else than tensors is
-// refused with a [PickleError].
+// Of a PyTorch file the state_dict is read: tensors by name, alone or under a
+// key such as state_dict, model, model_state_dict or model_ema, beside whatever
+// training scripts save: of other objects only their names are read, and nothing
+// is ever called. A file with the weights of several networks is refused, and
+// with a [PickleError] one that has something else where tensors are wanted.
+//
+// The prefixes module., _orig_mod. and timm_model. are taken off where all names
+// have them, with AveragedModel's n_averaged beside them; see [Unwrap] for those
+// that a network may have itself.
 func Open(path string) (*Checkpoint, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -62,6 +67,7 @@ func Open(path string) (*Checkpoint, error) {
 		c.Close()
 		return nil, err
 	}
+	c.unwrap()
 	return c, nil
 }
 
@@ -72,6 +78,7 @@ func OpenBytes(name string, data []byte) (*Checkpoint, error) {
 	if err := c.add(name, data); err != nil {
 		return nil, err
 	}
+	c.unwrap()
 	return c, nil
 }
 
@@ -80,7 +87,7 @@ func OpenBytes(name string, data []byte) (*Checkpoint, error) {
 func OpenFS(fsys fs.FS, name string) (*Checkpoint, error) {
 	data, err := fs.ReadFile(fsys, name)
 	if err != nil {
-		return nil, fmt.Errorf("open checkpoint %s: %w", name, reason(err))
+		return nil, fmt.Errorf("open checkpoint %s: %w", Printable(name), reason(err))
 	}
 	return OpenBytes(name, data)
 }
@@ -106,6 +113,26 @@ func (c *Checkpoint) Tensor(name string) (*Tensor, bool) {
 	return &copied, true
 }
 
+// Prefix is what was taken off all names, such as "module.", or "".
+func (c *Checkpoint) Prefix() string { return c.prefix }
+
+// unwrap takes off the wrappers that all names have. Origin keeps them.
+func (c *Checkpoint) unwrap() {
+	bare, prefix := unwrapped(c.names)
+	if slices.Equal(bare, c.names) {
+		return
+	}
+	tensors, names := map[string]*Tensor{}, []string{}
+	for i, name := range c.names {
+		if bare[i] != "" {
+			t := c.tensors[name]
+			t.Name = bare[i]
+			tensors[t.Name], names = t, append(names, t.Name)
+		}
+	}
+	c.tensors, c.names, c.prefix = tensors, names, prefix
+}
+
 // Metadata is the header's free text, such as {"format": "pt"}. Of a sharded
 // checkpoint it is the first file's that has the key.
 func (c *Checkpoint) Metadata() map[string]string { return c.metadata }
@@ -122,18 +149,18 @@ func (c *Checkpoint) Close() error {
 
 // addFile maps one file and adds its tensors.
 func (c *Checkpoint) addFile(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("open checkpoint %s: %w", path, reason(err))
+	}
+	if !info.Mode().IsRegular() { // opening a pipe would wait for a writer
+		return fmt.Errorf("open checkpoint %s: not a regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("open checkpoint %s: %w", path, reason(err))
 	}
-	defer f.Close() // the mapping outlives the descriptor
-	info, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("open checkpoint %s: %w", path, reason(err))
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("open checkpoint %s: not a regular file", path)
-	}
+	defer f.Close()       // the mapping outlives the descriptor
 	if info.Size() == 0 { // cannot be mapped
 		return fmt.Errorf("open checkpoint %s: the file is empty", path)
 	}
@@ -147,13 +174,18 @@ func (c *Checkpoint) addFile(path string) error {
 
 // add adds the tensors of one file's bytes.
 func (c *Checkpoint) add(path string, data []byte) error {
-	tensors, metadata, err := readFile(path, data)
+	var tensors []*Tensor
+	var metadata map[string]string
+	err := Guard(func() (err error) {
+		tensors, metadata, err = readFile(path, data)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("open checkpoint %s: %w", path, err)
 	}
 	for _, t := range tensors {
 		if c.tensors[t.Name] != nil {
-			return fmt.Errorf("open checkpoint %s: tensor %s is in another file of the checkpoint too", path, t.Name)
+			return fmt.Errorf("open checkpoint %s: tensor %s is in another file of the checkpoint too", path, Printable(t.Name))
 		}
 		c.names = append(c.names, t.Name)
 		c.tensors[t.Name] = t
@@ -175,7 +207,7 @@ func readFile(path string, data []byte) ([]*Tensor, map[string]string, error) {
 			tensors, err := readTorch(data)
 			return tensors, nil, err
 		}
-		if err := foreign(path, data); err != nil {
+		if err := otherKind(path, data); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -193,9 +225,9 @@ func readFile(path string, data []byte) ([]*Tensor, map[string]string, error) {
 	return tensors, metadata, nil
 }
 
-// foreign recognises, by their first bytes, files that are often given in place
+// otherKind recognises, by their first bytes, files that are often given in place
 // of a checkpoint.
-func foreign(path string, data []byte) error {
+func otherKind(path string, data []byte) error {
 	begins := func(s string) bool { return bytes.HasPrefix(data, []byte(s)) }
 	switch {
 	case len(data) == 0:
@@ -214,9 +246,11 @@ func foreign(path string, data []byte) error {
 	return nil
 }
 
-// isTorchName tells the usual names of PyTorch's files.
+// torchExtensions are the usual ones of PyTorch's files.
+var torchExtensions = []string{".pth", ".pt", ".th", ".bin", ".ckpt"}
+
 func isTorchName(path string) bool {
-	return slices.Contains([]string{".pth", ".pt", ".th", ".bin", ".ckpt"}, strings.ToLower(filepath.Ext(path)))
+	return slices.Contains(torchExtensions, strings.ToLower(filepath.Ext(path)))
 }
 
 // reason is what went wrong without the path, which our errors name already.

@@ -1,8 +1,11 @@
 package weights
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -117,6 +120,61 @@ func TestOpenShardsOfPyTorch(t *testing.T) {
 	require.NoError(t, err)
 	defer c.Close()
 	assert.Equal(t, []string{"a", "b"}, c.Names())
+}
+
+// Variants of halves are found under every name that libraries have given them,
+// and full precision goes first.
+func TestOpenVariants(t *testing.T) {
+	torch := func(name string) []byte { return zipFile(t, program(dictOf(str(name), aTensor))) }
+	index := func(name, file string) []byte { return fmt.Appendf(nil, `{"weight_map":{%q:%q}}`, name, file) }
+	for _, base := range []string{"pytorch_model", "diffusion_pytorch_model"} {
+		for _, v := range []string{"fp16", "bf16"} {
+			part := base + "." + v + "-00001-of-00001.bin"
+			for _, name := range []string{base + ".bin.index." + v + ".json", base + "." + v + ".bin.index.json", base + ".bin." + v + ".index.json"} {
+				dir := t.TempDir()
+				put(t, dir, part, torch("a"))
+				put(t, dir, name, index("a", part))
+				c, err := Open(dir)
+				require.NoError(t, err, name)
+				assert.Equal(t, []string{"a"}, c.Names())
+				assert.Equal(t, name, filepath.Base(c.Path()))
+				require.NoError(t, c.Close())
+
+				f := newFakeHub(t, map[string][]byte{name: index("a", part), part: torch("a")})
+				folder, err := Resolve(context.Background(), "org/name", f.hub(t))
+				require.NoError(t, err)
+				assert.FileExists(t, filepath.Join(folder, part))
+			}
+			dir := t.TempDir()
+			put(t, dir, base+"."+v+".bin", torch("halves"))
+			put(t, dir, "other.bin", torch("other"))
+			c, err := Open(dir)
+			require.NoError(t, err)
+			assert.Equal(t, []string{"halves"}, c.Names())
+			require.NoError(t, c.Close())
+			put(t, dir, base+".bin", torch("full"))
+			c, err = Open(dir)
+			require.NoError(t, err)
+			assert.Equal(t, []string{"full"}, c.Names())
+			require.NoError(t, c.Close())
+		}
+	}
+	files := TensorFiles("model", "pytorch_model")
+	assert.Equal(t, []string{"model.safetensors", "model.safetensors.index.json", "model.fp16.safetensors"}, files[:3])
+	for _, file := range files {
+		assert.True(t, slices.Contains(Candidates, file), file)
+	}
+}
+
+func TestIndexOfTooManyFiles(t *testing.T) {
+	var b strings.Builder
+	for i := range maxShards + 1 {
+		fmt.Fprintf(&b, `,"t%d":"f%d"`, i, i)
+	}
+	_, err := Shards([]byte(`{"weight_map":{` + b.String()[1:] + `}}`))
+	assert.EqualError(t, err, "the index names 1001 files, at most 1000 are read")
+	_, err = Shards([]byte(`{"weight_map":"x"}`))
+	assert.EqualError(t, err, "not an index of shards: weight_map: found a string, expected another kind of value")
 }
 
 func TestOpenShards(t *testing.T) {

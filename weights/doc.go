@@ -6,8 +6,11 @@
 // itself is distrusted, and its tensors stay as the file has them: little
 // endian, in the file's own data type, and contiguous, for which some of a
 // PyTorch file are copied. Of a PyTorch file's pickle tensors are rebuilt and
-// nothing else; one that asks for more is refused ([PickleError]).
-// [Rename] shows the same tensors under a model's names, by a table of rules.
+// nothing else: of other objects the name is kept, nothing is ever called, and
+// one that stands where tensors are wanted is refused ([PickleError]).
+// [Rename] shows the same tensors under a model's names, by a table of rules;
+// [Unwrap] and [SavedNames] take off what training code and transformers 5 put
+// there.
 // [Bind] walks a model's struct tags and pairs each parameter with its tensor;
 // it reports everything that is missing, unknown or of another shape at once.
 // [Resolve] turns what a user gave (a folder, a file or a hub id) into a local

@@ -20,6 +20,8 @@ const (
 	U16
 	U8
 	Bool
+	F8E4M3 // of weights that are kept small; without Inf
+	F8E5M2 // the upper halves of F16
 )
 
 // dtypes holds each type's name in a safetensors header and its size in bytes.
@@ -30,7 +32,7 @@ var dtypes = [...]struct {
 	F32: {"F32", 4}, F16: {"F16", 2}, BF16: {"BF16", 2}, F64: {"F64", 8},
 	I64: {"I64", 8}, I32: {"I32", 4}, I16: {"I16", 2}, I8: {"I8", 1},
 	U64: {"U64", 8}, U32: {"U32", 4}, U16: {"U16", 2}, U8: {"U8", 1},
-	Bool: {"BOOL", 1},
+	Bool: {"BOOL", 1}, F8E4M3: {"F8_E4M3", 1}, F8E5M2: {"F8_E5M2", 1},
 }
 
 // Size is the size of one element in bytes, 0 for no type.
@@ -56,5 +58,5 @@ func ParseDType(name string) (DType, error) {
 			return d, nil
 		}
 	}
-	return 0, fmt.Errorf("data type %q is not supported (F32, F16, BF16, F64, I64…I8, U64…U8, BOOL are)", name)
+	return 0, fmt.Errorf("data type \"%s\" is not supported (F32, F16, BF16, F64, F8_E4M3, F8_E5M2, I64…I8, U64…U8, BOOL are)", Printable(name))
 }

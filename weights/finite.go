@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // CheckFinite finds the first Inf or NaN of a tensor and names it. Tensors of
@@ -20,6 +21,10 @@ func CheckFinite(t *Tensor) error {
 		i = findExponent32(data)
 	case F64:
 		i = findExponent64(data)
+	case F8E4M3:
+		i = slices.IndexFunc(data, func(b byte) bool { return b&0x7f == 0x7f })
+	case F8E5M2:
+		i = slices.IndexFunc(data, func(b byte) bool { return b&0x7c == 0x7c })
 	}
 	if i < 0 {
 		return nil
@@ -38,7 +43,7 @@ func CheckFinite(t *Tensor) error {
 	if name == "" {
 		name = t.Name
 	}
-	return fmt.Errorf("tensor %s: %s at %v of %v; the checkpoint is damaged", name, what, unravel(i, t.Shape), t.Shape)
+	return fmt.Errorf("tensor %s: %s at %v of %v; the checkpoint is damaged", Printable(name), what, unravel(i, t.Shape), t.Shape)
 }
 
 // findExponent16 finds the first 16-bit number whose exponent bits are all set,

@@ -16,7 +16,11 @@ import (
 // accepts, in bytes.
 const maxHeader = 100_000_000
 
-// maxDims is far above any real tensor; it bounds what a hostile header costs.
+// maxEntries is far above any real file's number of tensors; it bounds what a
+// hostile header costs, as maxDims does.
+const maxEntries = 1 << 18
+
+// maxDims is far above any real tensor.
 const maxDims = 32
 
 // entry is one tensor of a header. Begin and end count from the end of the
@@ -67,13 +71,13 @@ func checkLayout(entries []entry, size int) error {
 	at, last := 0, "the header"
 	for _, e := range entries {
 		if e.end > size {
-			return fmt.Errorf("tensor %s: its data end at byte %d, the file holds %d: the file is truncated", e.name, e.end, size)
+			return fmt.Errorf("tensor %s: its data end at byte %d, the file holds %d: the file is truncated", Printable(e.name), e.end, size)
 		}
 		if e.begin < at {
-			return fmt.Errorf("tensor %s: its data overlap those of %s", e.name, last)
+			return fmt.Errorf("tensor %s: its data overlap those of %s", Printable(e.name), Printable(last))
 		}
 		if e.begin > at {
-			return fmt.Errorf("tensor %s: %d bytes between its data and %s belong to no tensor", e.name, e.begin-at, last)
+			return fmt.Errorf("tensor %s: %d bytes between its data and %s belong to no tensor", Printable(e.name), e.begin-at, Printable(last))
 		}
 		at, last = e.end, e.name
 	}
@@ -126,7 +130,7 @@ func (h *headerReader) object(seen map[string]bool, value func(key string) error
 		}
 		key := t.(string) // the decoder lets nothing else be a key
 		if seen[key] {
-			return fmt.Errorf("%q is there twice", key)
+			return fmt.Errorf("\"%s\" is there twice", Printable(key))
 		}
 		seen[key] = true
 		if err := value(key); err != nil {
@@ -151,7 +155,10 @@ func (h *headerReader) tensor(name string) error {
 		err = e.check()
 	}
 	if err != nil {
-		return fmt.Errorf("tensor %q: %w", name, err)
+		return fmt.Errorf("tensor \"%s\": %w", Printable(name), err)
+	}
+	if len(h.entries) == maxEntries {
+		return fmt.Errorf("more than %d tensors", maxEntries)
 	}
 	h.entries = append(h.entries, e)
 	return nil
@@ -209,7 +216,7 @@ func (h *headerReader) text() (string, error) {
 	}
 	s, ok := t.(string)
 	if !ok {
-		return "", fmt.Errorf("found %v where a string is wanted", t)
+		return "", fmt.Errorf("found %s where a string is wanted", Printable(fmt.Sprint(t)))
 	}
 	return s, nil
 }
@@ -227,11 +234,11 @@ func (h *headerReader) sizes(most int) ([]int, error) {
 		}
 		n, ok := t.(json.Number)
 		if !ok {
-			return nil, fmt.Errorf("found %v where a number is wanted", t)
+			return nil, fmt.Errorf("found %s where a number is wanted", Printable(fmt.Sprint(t)))
 		}
 		v, err := strconv.ParseUint(n.String(), 10, strconv.IntSize-1)
 		if err != nil {
-			return nil, fmt.Errorf("%s is no size", n)
+			return nil, fmt.Errorf("%s is no size", Printable(n.String()))
 		}
 		if len(list) == most {
 			return nil, fmt.Errorf("more than %d numbers in an array", most)
@@ -247,7 +254,7 @@ func (h *headerReader) delim(want json.Delim) error {
 		return cut(err)
 	}
 	if t != want {
-		return fmt.Errorf("found %v where %v is wanted", t, want)
+		return fmt.Errorf("found %s where %v is wanted", Printable(fmt.Sprint(t)), want)
 	}
 	return nil
 }

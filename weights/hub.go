@@ -28,6 +28,10 @@ type Hub struct {
 	// download left. It is not called for files in the cache.
 	Progress func(file string, done, total int64)
 
+	// Waiting, if not nil, is told of a file that another process is
+	// downloading just now, before its end is waited for.
+	Waiting func(file string)
+
 	// Client is used for requests; nil is one that obeys the usual proxy
 	// variables (HTTPS_PROXY, NO_PROXY).
 	Client *http.Client
@@ -90,7 +94,8 @@ func tokenFrom(home string) string {
 	if isTrue("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
 		return ""
 	}
-	text, err := os.ReadFile(folder("HF_TOKEN_PATH", filepath.Join(home, "token")))
+	path := folder("HF_TOKEN_PATH", filepath.Join(home, "token"))
+	text, err := ReadFile(os.DirFS(filepath.Dir(path)), filepath.Base(path), 64<<10)
 	if err != nil {
 		return "" // not logged in
 	}
@@ -159,7 +164,7 @@ type HubError struct {
 }
 
 func (e *HubError) Error() string {
-	return fmt.Sprintf("hub model %s: %s: %v", e.Model, e.File, e.Err)
+	return fmt.Sprintf("hub model %s: %s: %v", e.Model, shorten(escape(e.File), maxLine), e.Err)
 }
 
 func (e *HubError) Unwrap() error { return e.Err }

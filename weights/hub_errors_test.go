@@ -63,8 +63,7 @@ func TestWhatIsNotThere(t *testing.T) {
 	err := resolve("org/name")
 	assert.EqualError(t, err, "org/name is no file or folder here; hub model org/name: "+
 		"model.safetensors, model.safetensors.index.json, diffusion_pytorch_model.safetensors, "+
-		"diffusion_pytorch_model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json, "+
-		"diffusion_pytorch_model.bin, diffusion_pytorch_model.bin.index.json, model.pth: no such file in the model, or no such model")
+		"diffusion_pytorch_model.safetensors.index.json and 37 more: no such file in the model, or no such model")
 	assert.ErrorIs(t, err, ErrNotInModel)
 	assert.ErrorContains(t, resolve("org/other"), "404 Not Found (Repository not found): no such model; check the id")
 	assert.ErrorContains(t, resolve("org/name@v9"), "hub model org/name@v9: ")
@@ -218,13 +217,17 @@ func TestRevisionMoves(t *testing.T) {
 func TestLock(t *testing.T) {
 	f := newFakeHub(t, withWeights(t))
 	h := f.hub(t)
-	unlock, locked, err := h.repo(Model{ID: "org/name"}).lock(context.Background(), gitBlob(f.files["config.json"]))
+	unlock, locked, err := h.repo(Model{ID: "org/name"}).lock(context.Background(), gitBlob(f.files["config.json"]), func() { t.Error("nobody has the lock") })
 	require.NoError(t, err)
 	assert.True(t, locked)
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
+	var waited []string
+	h.Waiting = func(file string) { waited = append(waited, file) }
 	_, err = Resolve(ctx, "org/name", h)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.Equal(t, []string{"config.json"}, waited)
+	h.Waiting = nil
 	f.took()
 
 	done := make(chan error, 2)

@@ -90,7 +90,7 @@ func TestPythonWaitsForOurLock(t *testing.T) {
 	h := f.hub(t)
 	r := h.repo(Model{ID: "org/name"})
 	etag := gitBlob(f.files["config.json"])
-	unlock, _, err := r.lock(context.Background(), etag)
+	unlock, _, err := r.lock(context.Background(), etag, func() {})
 	require.NoError(t, err)
 	out := python(t, h, `
 from filelock import FileLock, Timeout

@@ -44,7 +44,7 @@ func (r repo) blob(etag string) string { return r.path("blobs", etag) }
 
 // commit is what the cache last knew a revision to be, "" if nothing.
 func (r repo) commit(revision string) string {
-	text, err := os.ReadFile(r.path("refs", revision))
+	text, err := r.ref(revision)
 	if err == nil && safeName(string(text)) {
 		return string(text)
 	}
@@ -54,6 +54,11 @@ func (r repo) commit(revision string) string {
 	return ""
 }
 
+// ref is what the file of a revision holds.
+func (r repo) ref(revision string) ([]byte, error) {
+	return ReadFile(os.DirFS(r.path("refs")), revision, 1<<10)
+}
+
 // setCommit notes what a revision is now. Like Python it writes only what is
 // new, so that a full cache can be read-only.
 func (r repo) setCommit(revision, commit string) error {
@@ -61,7 +66,7 @@ func (r repo) setCommit(revision, commit string) error {
 		return nil
 	}
 	path := r.path("refs", revision)
-	if text, err := os.ReadFile(path); err == nil && string(text) == commit {
+	if text, err := r.ref(revision); err == nil && string(text) == commit {
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
@@ -122,15 +127,19 @@ func (r repo) link(etag, commit, file string) (string, error) {
 	return path, os.Rename(r.blob(etag), path)
 }
 
-// lock waits until no other process, Go or Python, writes the blob. A file
-// system without locks gives none: locked is false then.
-func (r repo) lock(ctx context.Context, etag string) (unlock func(), locked bool, err error) {
+// lock waits until no other process, Go or Python, writes the blob, and calls
+// waiting if there is one. A file system without locks gives none: locked is
+// false then.
+func (r repo) lock(ctx context.Context, etag string, waiting func()) (unlock func(), locked bool, err error) {
 	path := filepath.Join(r.cache, ".locks", r.name, etag+".lock")
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, false, err
 	}
 	l := flock.New(path, flock.SetPermissions(0o664))
-	locked, err = l.TryLockContext(ctx, 100*time.Millisecond)
+	if locked, err = l.TryLock(); !locked && err == nil {
+		waiting()
+		locked, err = l.TryLockContext(ctx, 100*time.Millisecond)
+	}
 	if ctx.Err() != nil {
 		return nil, false, ctx.Err()
 	}
@@ -143,13 +152,14 @@ func (r repo) lock(ctx context.Context, etag string) (unlock func(), locked bool
 // safeName says whether what a server calls a commit or an etag can be a file's
 // name.
 func safeName(name string) bool {
-	return name != "" && len(name) < 200 && !strings.HasPrefix(name, ".") && !strings.ContainsAny(name, "/\\:\x00\n")
+	odd := func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`/\:`, c) }
+	return name != "" && len(name) < 200 && !strings.HasPrefix(name, ".") && !strings.ContainsFunc(name, odd)
 }
 
 // checkFile refuses names of files that would leave the model's folder.
 func checkFile(file string) error {
 	if !filepath.IsLocal(filepath.FromSlash(file)) || strings.Contains(file, `\`) {
-		return fmt.Errorf("%q is not the name of a file in a model", file)
+		return fmt.Errorf("%q is not the name of a file in a model", Printable(file))
 	}
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"time"
@@ -38,7 +40,7 @@ func (h *Hub) download(ctx context.Context, m Model, file string, want meta, par
 			err = d.all(ctx)
 		}
 	}
-	if errors.Is(err, errSum) {
+	if errors.Is(err, errSum) || errors.Is(err, errTooMuch) {
 		f.Close()
 		os.Remove(part)
 	}
@@ -51,8 +53,38 @@ func (h *Hub) download(ctx context.Context, m Model, file string, want meta, par
 	return os.Rename(part, blob)
 }
 
-// errSum is in the chain of errors about bytes that are not the file's.
-var errSum = errors.New("the checksum is wrong")
+// errSum is in the chain of errors about bytes that are not the file's, and
+// errTooMuch of those about more bytes than the file can have.
+var (
+	errSum     = errors.New("the checksum is wrong")
+	errTooMuch = errors.New("too much data")
+)
+
+// maxTensors is more than the largest file of tensors that a hub takes, in bytes.
+const maxTensors = 64 << 30
+
+// limit is the most bytes that a file of a name may have. What a hub does not
+// tell the size of is small.
+func (m meta) limit(file string) int64 {
+	name := path.Base(file)
+	switch isTensors := filepath.Ext(name) == ".safetensors" || isTorchName(name); {
+	case isTensors && m.size >= 0:
+		return maxTensors
+	case isTensors, isIndex(name):
+		return IndexLimit
+	case name == "tokenizer.json", name == "vocab.json", name == "merges.txt", path.Ext(name) == ".model":
+		return VocabularyLimit
+	}
+	return ConfigLimit
+}
+
+// check refuses a file that is larger than such files are.
+func (m meta) check(file string) error {
+	if most := m.limit(file); m.size > most {
+		return fmt.Errorf("%w: the hub says that it has %d bytes, such a file has at most %d%w", errTooMuch, m.size, most, errFinal)
+	}
+	return nil
+}
 
 // transfer is the download of one file.
 type transfer struct {
@@ -67,15 +99,17 @@ type transfer struct {
 
 // start reads what an earlier download left, and returns its size.
 func (d *transfer) start() (int64, error) {
-	n, err := io.Copy(d.sum, d.f)
+	info, err := d.f.Stat()
+	if err == nil && (d.want.size < 0 || info.Size() > d.want.size) {
+		return 0, d.restart()
+	}
+	if err == nil {
+		d.done, err = io.Copy(d.sum, d.f)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("reading what an earlier download left: %w", err)
 	}
-	d.done = n
-	if d.want.size < 0 || n > d.want.size {
-		return 0, d.restart()
-	}
-	return n, nil
+	return d.done, nil
 }
 
 // restart forgets what is there.
@@ -163,7 +197,7 @@ func (d *transfer) failed(ctx context.Context, err error) error {
 // how long the file is if that was not known.
 func (d *transfer) check(resp *http.Response) error {
 	if e := resp.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return fmt.Errorf("the server compresses (%s) although asked not to%w", e, errFinal)
+		return fmt.Errorf("the server compresses (%s) although asked not to%w", Printable(e), errFinal)
 	}
 	total := resp.ContentLength
 	if resp.StatusCode == http.StatusPartialContent {
@@ -171,7 +205,7 @@ func (d *transfer) check(resp *http.Response) error {
 		text := resp.Header.Get("Content-Range")
 		n, _ := fmt.Sscanf(text, "bytes %d-%d/%d", &first, &last, &total)
 		if n < 2 || first != d.done {
-			return fmt.Errorf("the server sends %q where byte %d was asked for%w", text, d.done, errFinal)
+			return fmt.Errorf("the server sends %q where byte %d was asked for%w", Printable(text), d.done, errFinal)
 		}
 	} else if d.done > 0 { // the server does not know ranges
 		if err := d.restart(); err != nil {
@@ -180,6 +214,9 @@ func (d *transfer) check(resp *http.Response) error {
 	}
 	if d.want.size < 0 && total > 0 {
 		d.want.size = total
+		if err := d.want.check(d.file); err != nil {
+			return err
+		}
 	}
 	if total >= 0 && d.want.size >= 0 && total != d.want.size {
 		return fmt.Errorf("the server has %d bytes, the hub says %d: the file changed, try again%w", total, d.want.size, errFinal)
@@ -194,15 +231,15 @@ func (d *transfer) copy(body io.Reader, alive func()) error {
 		n, err := body.Read(buffer)
 		if n > 0 {
 			alive()
+			if err := d.room(int64(n)); err != nil {
+				return err
+			}
 			if _, err := d.f.Write(buffer[:n]); err != nil {
 				return fmt.Errorf("writing into the cache: %w%w", err, errFinal)
 			}
 			d.sum.Write(buffer[:n])
 			d.done += int64(n)
 			d.tell()
-			if d.want.size >= 0 && d.done > d.want.size {
-				return fmt.Errorf("%w: more than %d bytes came; what was downloaded is thrown away, try again%w", errSum, d.want.size, errFinal)
-			}
 		}
 		if err == io.EOF {
 			return nil
@@ -211,6 +248,18 @@ func (d *transfer) copy(body io.Reader, alive func()) error {
 			return err
 		}
 	}
+}
+
+// room refuses n more bytes where the file would be longer than it can be.
+func (d *transfer) room(n int64) error {
+	most := d.want.limit(d.file)
+	if d.want.size >= 0 {
+		most = d.want.size
+	}
+	if d.done+n > most {
+		return fmt.Errorf("%w: more than %d bytes came; what was downloaded is thrown away, try again%w", errTooMuch, most, errFinal)
+	}
+	return nil
 }
 
 func (d *transfer) tell() {

@@ -30,7 +30,7 @@ type statusError struct {
 func (e *statusError) Error() string {
 	text := fmt.Sprintf("the hub answers %d %s", e.status, http.StatusText(e.status))
 	if e.message != "" {
-		text += " (" + strings.Join(strings.Fields(e.message), " ") + ")"
+		text += " (" + Printable(strings.Join(strings.Fields(e.message), " ")) + ")"
 	}
 	return text
 }
@@ -59,8 +59,8 @@ func (h *Hub) url(m Model, file string) string {
 // refuses another authorisation, and that is not to know it anyway.
 func (h *Hub) request(ctx context.Context, method, address string, header http.Header) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, nil)
-	if err != nil {
-		return nil, err
+	if err != nil { // its text repeats the address, which a redirect may have made
+		return nil, fmt.Errorf("the hub's address is no URL: %s", Printable(err.Error()))
 	}
 	req.Header = header.Clone()
 	req.Header.Set("User-Agent", "saccade")
@@ -79,7 +79,7 @@ func (h *Hub) request(ctx context.Context, method, address string, header http.H
 		if errors.As(err, &u) { // its text repeats the address
 			err = u.Err
 		}
-		return nil, fmt.Errorf("asking %s: %w", req.URL.Host, err)
+		return nil, fmt.Errorf("asking %s: %w", Printable(req.URL.Host), err)
 	}
 	return resp, nil
 }
@@ -134,7 +134,7 @@ func (h *Hub) head(ctx context.Context, m Model, file string) (meta, error) {
 		commit: cmp.Or(resp.Header.Get("X-Repo-Commit"), commit),
 		size:   -1,
 	}
-	if n, err := strconv.ParseInt(resp.Header.Get("X-Linked-Size"), 10, 64); err == nil {
+	if n, err := strconv.ParseInt(resp.Header.Get("X-Linked-Size"), 10, 64); err == nil && n >= 0 {
 		found.size = n
 	} else if resp.StatusCode < 300 {
 		found.size = resp.ContentLength

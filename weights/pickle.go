@@ -12,15 +12,15 @@ import (
 const maxSteps = 1 << 21
 
 // unpickler runs one pickle: a program for a machine with a stack and a memo.
-// It knows the opcodes that Python writes in protocols 2 to 5 for tensors and
-// plain values, and the globals of [globals]; anything else is an error. It is
+// It knows the opcodes that Python writes in protocols 2 to 5 and the globals of
+// [globals]; of anything else that a pickle asks for only the name is kept. It is
 // written here because the one such library for Go, gopickle, copies each
 // storage into floats, allocates what numbers in the file ask for, and panics
 // on some valid files.
 //
 // A value is nil, a bool, an int64, a long, a text, an opaque, an *array, a
-// *dict, a *storage, a *view, a DType, a storageClass or a function. Values are
-// shared, never copied, so a pickle costs what its opcodes cost, however often
+// *dict, a *storage, a *view, a DType, a storageClass, a function or a *foreign.
+// Values are shared, never copied, so a pickle costs what its opcodes cost, however often
 // one value stands in another.
 type unpickler struct {
 	data  []byte
@@ -86,6 +86,7 @@ var opcodes = [256]func(*unpickler) error{
 	'(':  func(u *unpickler) error { u.marks = append(u.marks, len(u.stack)); return nil }, // MARK
 	'0':  func(u *unpickler) error { _, err := u.pop(); return err },                       // POP
 	'1':  func(u *unpickler) error { _, err := u.popMark(); return err },                   // POP_MARK
+	'2':  func(u *unpickler) error { v, err := u.top(); return u.pushIf(v, err) },          // DUP
 
 	'N':  func(u *unpickler) error { return u.push(nil) },                                           // NONE
 	0x88: func(u *unpickler) error { return u.push(true) },                                          // NEWTRUE
@@ -93,7 +94,8 @@ var opcodes = [256]func(*unpickler) error{
 	'J':  func(u *unpickler) error { n, err := u.number(4); return u.pushIf(int64(int32(n)), err) }, // BININT
 	'K':  func(u *unpickler) error { n, err := u.number(1); return u.pushIf(int64(n), err) },        // BININT1
 	'M':  func(u *unpickler) error { n, err := u.number(2); return u.pushIf(int64(n), err) },        // BININT2
-	0x8a: (*unpickler).long1,                                                                        // LONG1
+	0x8a: func(u *unpickler) error { b, err := u.sized(1); return u.long(b, err) },                  // LONG1
+	0x8b: func(u *unpickler) error { b, err := u.sized(4); return u.long(b, err) },                  // LONG4
 	'G':  func(u *unpickler) error { _, err := u.take(8); return u.pushIf(opaque{}, err) },          // BINFLOAT
 
 	'X':  func(u *unpickler) error { b, err := u.sized(4); return u.pushIf(text(b), err) },  // BINUNICODE
@@ -104,6 +106,7 @@ var opcodes = [256]func(*unpickler) error{
 	'B':  func(u *unpickler) error { _, err := u.sized(4); return u.pushIf(opaque{}, err) }, // BINBYTES
 	'C':  func(u *unpickler) error { _, err := u.sized(1); return u.pushIf(opaque{}, err) }, // SHORT_BINBYTES
 	0x8e: func(u *unpickler) error { _, err := u.sized(8); return u.pushIf(opaque{}, err) }, // BINBYTES8
+	0x96: func(u *unpickler) error { _, err := u.sized(8); return u.pushIf(opaque{}, err) }, // BYTEARRAY8
 
 	']':  func(u *unpickler) error { return u.push(&array{}) },                                  // EMPTY_LIST
 	'a':  (*unpickler).appendOne,                                                                // APPEND
@@ -116,6 +119,9 @@ var opcodes = [256]func(*unpickler) error{
 	'}':  func(u *unpickler) error { return u.push(&dict{}) },                                   // EMPTY_DICT
 	's':  (*unpickler).setOne,                                                                   // SETITEM
 	'u':  (*unpickler).setAll,                                                                   // SETITEMS
+	0x8f: func(u *unpickler) error { return u.push(&array{}) },                                  // EMPTY_SET
+	0x90: (*unpickler).appendAll,                                                                // ADDITEMS
+	0x91: func(u *unpickler) error { of, err := u.popMark(); return u.pushIf(&array{of}, err) }, // FROZENSET
 
 	'q':  func(u *unpickler) error { n, err := u.number(1); return u.put(n, err) }, // BINPUT
 	'r':  func(u *unpickler) error { n, err := u.number(4); return u.put(n, err) }, // LONG_BINPUT
@@ -127,6 +133,7 @@ var opcodes = [256]func(*unpickler) error{
 	0x93: (*unpickler).stackGlobal, // STACK_GLOBAL
 	'R':  (*unpickler).call,        // REDUCE
 	0x81: (*unpickler).call,        // NEWOBJ
+	0x92: (*unpickler).newWithKeys, // NEWOBJ_EX
 	'b':  (*unpickler).build,       // BUILD
 	'Q':  (*unpickler).persistent,  // BINPERSID
 }
@@ -184,15 +191,18 @@ func (u *unpickler) pushIf(v any, err error) error {
 }
 
 // top is the topmost value above the last mark.
-func (u *unpickler) top() (any, error) {
+func (u *unpickler) top() (any, error) { return u.under(0) }
+
+// under is the value above the last mark that n others lie on.
+func (u *unpickler) under(n int) (any, error) {
 	floor := 0
 	if len(u.marks) > 0 {
 		floor = u.marks[len(u.marks)-1]
 	}
-	if len(u.stack) <= floor {
+	if len(u.stack)-n <= floor {
 		return nil, errors.New("the stack is empty")
 	}
-	return u.stack[len(u.stack)-1], nil
+	return u.stack[len(u.stack)-1-n], nil
 }
 
 func (u *unpickler) pop() (any, error) {
@@ -223,9 +233,8 @@ func (u *unpickler) proto() error {
 	return err
 }
 
-// long1 reads an int of up to 255 bytes, in two's complement.
-func (u *unpickler) long1() error {
-	b, err := u.sized(1)
+// long pushes an int of any number of bytes, in two's complement.
+func (u *unpickler) long(b []byte, err error) error {
 	if err != nil {
 		return err
 	}
@@ -275,12 +284,14 @@ func (u *unpickler) extend(of ...any) error {
 	if err != nil {
 		return err
 	}
-	a, ok := v.(*array)
-	if !ok {
-		return fmt.Errorf("found %s where a list is wanted", kind(v))
+	switch v := v.(type) {
+	case *array:
+		v.of = append(v.of, of...)
+		return nil
+	case *foreign: // a list of another class
+		return nil
 	}
-	a.of = append(a.of, of...)
-	return nil
+	return fmt.Errorf("found %s where a list is wanted", kind(v))
 }
 
 func (u *unpickler) setOne() error {
@@ -312,12 +323,14 @@ func (u *unpickler) set(of ...any) error {
 	if err != nil {
 		return err
 	}
-	d, ok := v.(*dict)
-	if !ok {
-		return fmt.Errorf("found %s where a dict is wanted", kind(v))
+	switch v := v.(type) {
+	case *dict:
+		v.of = append(v.of, of...)
+		return nil
+	case *foreign: // a dict of another class
+		return nil
 	}
-	d.of = append(d.of, of...)
-	return nil
+	return fmt.Errorf("found %s where a dict is wanted", kind(v))
 }
 
 // put notes the topmost value in the memo.

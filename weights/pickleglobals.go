@@ -4,21 +4,44 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
-// PickleError says that a PyTorch file asks for something that is no tensor,
-// by module and name: a whole model was saved, or the file is hostile.
+// PickleError says that a PyTorch file has something else where tensors are
+// wanted, by module and name: a whole model was saved, or the file is hostile.
 type PickleError struct{ Module, Name string }
 
 func (e *PickleError) Error() string {
-	return fmt.Sprintf("its pickle asks for %s.%s, which is not a tensor; "+
-		"load it in Python, if you trust it, and save the tensors alone: torch.save(model.state_dict(), file)",
-		printable(e.Module), printable(e.Name))
+	name := Printable(e.Module + "." + e.Name)
+	if hostile(e.Module, e.Name) {
+		return fmt.Sprintf("its pickle asks for %s, which no checkpoint needs and which runs commands: it is an attack, do not load it in Python", name)
+	}
+	return fmt.Sprintf("its pickle asks for %s, which is not a tensor; "+
+		"load it in Python, if you trust it, and save the tensors alone: torch.save(model.state_dict(), file)", name)
+}
+
+// hostile knows what a pickle asks for to run commands in Python. Nothing is
+// ever called here: the list protects those who would load the file there next.
+func hostile(module, name string) bool {
+	root, _, _ := strings.Cut(module, ".")
+	switch root {
+	case "os", "posix", "nt", "subprocess", "pty", "sys", "shutil", "socket", "runpy", "importlib", "ctypes", "marshal", "webbrowser":
+		return true
+	case "builtins", "__builtin__":
+		return slices.Contains([]string{"eval", "exec", "execfile", "compile", "open", "file", "__import__", "apply", "input", "breakpoint"}, name)
+	}
+	return false
 }
 
 type (
 	storageClass DType // a type of storage, by that of its elements
 	function     func(u *unpickler, args []any) (any, error)
+
+	// foreign stands for a class, a function or what is made by it that is not
+	// in globals: argparse.Namespace, an optimizer, a number of NumPy. It is
+	// never called, and what it is given is dropped.
+	foreign struct{ module, name string }
 
 	// storage is a run of elements that tensors look into.
 	storage struct {
@@ -37,7 +60,7 @@ type (
 	}
 )
 
-// globals is all that a pickle may ask for.
+// globals is all that a pickle can have made; the rest is foreign.
 var globals = map[string]any{
 	"collections.OrderedDict":                    function(orderedDict),
 	"torch.Size":                                 function(only),
@@ -47,6 +70,8 @@ var globals = map[string]any{
 	"torch._utils._rebuild_tensor":               function(rebuildTensor),
 	"torch._utils._rebuild_tensor_v2":            function(rebuildTensor2),
 	"torch._utils._rebuild_tensor_v3":            function(rebuildTensor3),
+	"torch._tensor._rebuild_from_type_v2":        function(rebuildFromType),
+	"collections.defaultdict":                    function(defaultDict),
 
 	"torch.FloatStorage": storageClass(F32), "torch.HalfStorage": storageClass(F16),
 	"torch.BFloat16Storage": storageClass(BF16), "torch.DoubleStorage": storageClass(F64),
@@ -59,19 +84,9 @@ var globals = map[string]any{
 	"torch.float32": F32, "torch.float16": F16, "torch.bfloat16": BF16, "torch.float64": F64,
 	"torch.int64": I64, "torch.int32": I32, "torch.int16": I16, "torch.int8": I8,
 	"torch.uint64": U64, "torch.uint32": U32, "torch.uint16": U16, "torch.uint8": U8,
-	"torch.bool": Bool,
-
-	// What PyTorch Lightning saves beside a state_dict: the class of a callback,
-	// as a key, and numbers of NumPy. They are passed over, not made.
-	"pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint": opaque{},
-	"numpy.core.multiarray.scalar":                                 function(passOver),
-	"numpy._core.multiarray.scalar":                                function(passOver),
-	"numpy.dtype":                                                  function(passOver),
-	"_codecs.encode":                                               function(passOver), // bytes, in protocol 2
+	"torch.bool":          Bool,
+	"torch.float8_e4m3fn": F8E4M3, "torch.float8_e5m2": F8E5M2,
 }
-
-// passOver makes nothing of its arguments.
-func passOver(*unpickler, []any) (any, error) { return opaque{}, nil }
 
 // global pushes what two lines of text name.
 func (u *unpickler) global() error {
@@ -110,10 +125,13 @@ func (u *unpickler) pushGlobal(module, symbol any) error {
 		return err
 	}
 	v, ok := globals[m+"."+s]
-	if !ok {
+	switch {
+	case ok:
+		return u.push(v)
+	case hostile(m, s):
 		return &PickleError{Module: m, Name: s}
 	}
-	return u.push(v)
+	return u.push(&foreign{module: m, name: s})
 }
 
 // call replaces a function and its arguments by the result.
@@ -129,16 +147,40 @@ func (u *unpickler) call() error {
 	if v, err = u.pop(); err != nil {
 		return err
 	}
-	f, ok := v.(function)
-	if !ok {
-		return fmt.Errorf("found %s where a function is wanted", kind(v))
+	return u.apply(v, args.of)
+}
+
+// apply pushes what a function makes of its arguments; of a foreign one, that
+// one itself.
+func (u *unpickler) apply(v any, args []any) error {
+	switch f := v.(type) {
+	case *foreign:
+		return u.push(f)
+	case function:
+		made, err := f(u, args)
+		return u.pushIf(made, err)
 	}
-	v, err = f(u, args.of)
-	return u.pushIf(v, err)
+	return fmt.Errorf("found %s where a function is wanted", kind(v))
+}
+
+// newWithKeys is call with arguments by their names, which only foreign classes
+// have.
+func (u *unpickler) newWithKeys() error {
+	keys, err := u.pop()
+	if err != nil {
+		return err
+	}
+	if d, ok := keys.(*dict); !ok || len(d.of) > 0 {
+		under, err := u.under(1)
+		if _, isForeign := under.(*foreign); err != nil || !isForeign {
+			return fmt.Errorf("found %s where no arguments by names are wanted", kind(keys))
+		}
+	}
+	return u.call()
 }
 
 // build drops an object's further state: a dict's _metadata, a parameter's
-// requires_grad, or a data type's order of bytes.
+// requires_grad, or all of a foreign object.
 func (u *unpickler) build() error {
 	if _, err := u.pop(); err != nil {
 		return err
@@ -148,10 +190,10 @@ func (u *unpickler) build() error {
 		return err
 	}
 	switch v.(type) {
-	case *dict, *view, opaque:
+	case *dict, *view, *foreign:
 		return nil
 	}
-	return fmt.Errorf("found %s where a dict or a tensor is wanted", kind(v))
+	return fmt.Errorf("found %s where a dict, a tensor or an object is wanted", kind(v))
 }
 
 // orderedDict makes an empty dict, or one of a list of pairs, as Python 2 has
@@ -176,6 +218,27 @@ func orderedDict(u *unpickler, args []any) (any, error) {
 		d.of = append(d.of, pair.of...)
 	}
 	return d, nil
+}
+
+// defaultDict makes an empty dict; what it would make of missing keys is dropped.
+func defaultDict(*unpickler, []any) (any, error) { return &dict{}, nil }
+
+// rebuildFromType takes (function, class, arguments, state): a tensor with
+// attributes of its own, which are dropped, or one of a class that is foreign.
+func rebuildFromType(u *unpickler, args []any) (any, error) {
+	if len(args) < 3 {
+		return nil, fmt.Errorf("a tensor of %d arguments", len(args))
+	}
+	f, ok := args[0].(function)
+	of, isArray := args[2].(*array)
+	class, isForeign := args[1].(*foreign)
+	switch {
+	case isForeign && *class != (foreign{"torch", "Tensor"}):
+		return class, nil
+	case !ok || !isArray:
+		return nil, fmt.Errorf("a tensor made by %s of %s", kind(args[0]), kind(args[2]))
+	}
+	return f(u, of.of)
 }
 
 // only returns the list or tuple that is the only argument.
@@ -246,6 +309,9 @@ func rebuildTensor3(u *unpickler, args []any) (any, error) {
 	if len(args) < 7 {
 		return nil, fmt.Errorf("a tensor of %d arguments", len(args))
 	}
+	if unknown, ok := args[6].(*foreign); ok {
+		return nil, &PickleError{Module: unknown.module, Name: unknown.name}
+	}
 	dtype, ok := args[6].(DType)
 	if !ok {
 		return nil, fmt.Errorf("found %s where a dtype is wanted", kind(args[6]))
@@ -281,6 +347,9 @@ func (u *unpickler) persistent() error {
 	if t, ok := id.of[0].(text); !ok || string(t) != "storage" {
 		return errors.New("a persistent id that is no storage")
 	}
+	if unknown, ok := id.of[1].(*foreign); ok {
+		return &PickleError{Module: unknown.module, Name: unknown.name}
+	}
 	class, ok := id.of[1].(storageClass)
 	if !ok {
 		return fmt.Errorf("found %s where a storage's type is wanted", kind(id.of[1]))
@@ -314,7 +383,7 @@ func (u *unpickler) storage(key string, dtype DType, n int) (*storage, error) {
 		u.storages[key] = s
 	}
 	if s.dtype != dtype || s.size != n {
-		return nil, fmt.Errorf("storage %s is %v [%d] and %v [%d]", printable(key), s.dtype, s.size, dtype, n)
+		return nil, fmt.Errorf("storage %s is %v [%d] and %v [%d]", Printable(key), s.dtype, s.size, dtype, n)
 	}
 	return s, nil
 }

@@ -4,14 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 )
 
 // The values that a pickle makes, beside those of Go and of pickleglobals.go.
 type (
 	text   []byte             // a str, part of the file
 	long   string             // an int that int64 does not hold, little endian
-	opaque struct{}           // a value that is of no use here: float, bytes, a number of NumPy
+	opaque struct{}           // a value that is of no use here: float or bytes
 	array  struct{ of []any } // a list or a tuple
 	dict   struct{ of []any } // key, value, key, value …
 )
@@ -67,7 +66,7 @@ func (d *dict) find(key string) (found any, err error) {
 
 // kind names a value's type in an error.
 func kind(v any) string {
-	switch v.(type) {
+	switch v := v.(type) {
 	case nil:
 		return "None"
 	case bool:
@@ -86,6 +85,8 @@ func kind(v any) string {
 		return "a storage"
 	case *view:
 		return "a tensor"
+	case *foreign:
+		return Printable(v.module + "." + v.name)
 	default:
 		return "a type or function"
 	}
@@ -136,10 +137,4 @@ func asSizes(v any) ([]int, error) {
 		list[i] = n
 	}
 	return list, nil
-}
-
-// printable shows text of a file in one line.
-func printable(s string) string {
-	q := strconv.Quote(s)
-	return q[1 : len(q)-1]
 }

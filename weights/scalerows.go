@@ -46,9 +46,9 @@ func ScaleRows(src Source, rules []Rule) (Source, error) {
 		f, ok := headOf(src, by)
 		switch {
 		case !ok:
-			return nil, fmt.Errorf("tensor %s is missing, which scales %s", by, name)
+			return nil, fmt.Errorf("tensor %s is missing, which scales %s", Printable(by), Printable(name))
 		case len(t.Shape) == 0 || len(f.Shape) != 1 || f.Shape[0] != t.Shape[0]:
-			return nil, fmt.Errorf("tensor %s: found shape %v, which does not scale the rows of %s %v", by, f.Shape, name, t.Shape)
+			return nil, fmt.Errorf("tensor %s: found shape %v, which does not scale the rows of %s %v", Printable(by), f.Shape, Printable(name), t.Shape)
 		}
 	}
 	return s, nil

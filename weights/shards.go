@@ -2,6 +2,7 @@ package weights
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,22 +11,33 @@ import (
 	"strings"
 )
 
-// The names under which the tensors of a model are looked for in a folder, in
-// this order: those of transformers, then of diffusers, then of others.
-var (
-	safetensorsNames = []string{
-		"model.safetensors", "model.safetensors.index.json",
-		"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.safetensors.index.json",
+// TensorFiles are the names under which tensors are looked for, by the base
+// name of either format: safetensors files before PyTorch files, of a format full
+// precision before halves, one file before an index of shards.
+func TensorFiles(safetensors, torch string) []string {
+	const s, t = ".safetensors", ".bin"
+	return slices.Concat(full(safetensors, s), halved(safetensors, s), full(torch, t), halved(torch, t))
+}
+
+func full(base, ext string) []string { return []string{base + ext, base + ext + ".index.json"} }
+
+// halved are the names of variants: transformers and diffusers put theirs before
+// the extension, that of an index, too; people put it anywhere.
+func halved(base, ext string) (names []string) {
+	for _, v := range []string{".fp16", ".bf16"} {
+		names = append(names, base+v+ext, base+ext+".index"+v+".json", base+v+ext+".index.json", base+ext+v+".index.json")
 	}
-	torchNames = []string{
-		"pytorch_model.bin", "pytorch_model.bin.index.json",
-		"diffusion_pytorch_model.bin", "diffusion_pytorch_model.bin.index.json", "model.pth",
-	}
-)
+	return names
+}
 
 // Candidates are the usual names of a model's tensors, in the order in which
-// they are looked for: safetensors files before PyTorch files.
-var Candidates = slices.Concat(safetensorsNames, torchNames)
+// they are looked for: transformers' before diffusers', safetensors files before
+// PyTorch files, and halves last, so that a hub is seldom asked for them.
+var Candidates = slices.Concat(
+	full("model", ".safetensors"), full("diffusion_pytorch_model", ".safetensors"),
+	full("pytorch_model", ".bin"), full("diffusion_pytorch_model", ".bin"), []string{"model.pth"},
+	halved("model", ".safetensors"), halved("diffusion_pytorch_model", ".safetensors"),
+	halved("pytorch_model", ".bin"), halved("diffusion_pytorch_model", ".bin"))
 
 // isIndex tells the index of a sharded checkpoint by its name, which may tell a
 // variant too: model.safetensors.index.fp16.json.
@@ -45,37 +57,38 @@ func find(folder string) (string, error) {
 			names = append(names, f.Name())
 		}
 	}
-	isSafetensors := func(name string) bool { return filepath.Ext(name) == ".safetensors" }
-	found := choose(names, safetensorsNames, isSafetensors)
+	found := choose(names, func(name string) bool { return strings.Contains(name, ".safetensors") }, ".safetensors")
 	if len(found) == 0 {
-		found = choose(names, torchNames, isTorchName)
+		found = choose(names, func(name string) bool { return !strings.Contains(name, ".safetensors") }, torchExtensions...)
 	}
 	switch len(found) {
 	case 0:
-		return "", fmt.Errorf("open checkpoint %s: the folder holds no %s", folder, strings.Join(Candidates, ", "))
+		return "", fmt.Errorf("open checkpoint %s: the folder holds no %s", folder, someOf(Candidates, 9))
 	case 1:
 		return filepath.Join(folder, found[0]), nil
 	}
 	return "", fmt.Errorf("open checkpoint %s: which of %s? Give the file itself", folder, someOf(found, 4))
 }
 
-// choose picks from names the first of usual that is there, or else all that
-// are of a kind.
-func choose(names, usual []string, ofKind func(string) bool) []string {
-	for _, name := range usual {
-		if slices.Contains(names, name) {
+// choose picks from names the first of Candidates of a kind that is there, or
+// else all with one of some extensions.
+func choose(names []string, ofKind func(string) bool, extensions ...string) []string {
+	for _, name := range Candidates {
+		if ofKind(name) && slices.Contains(names, name) {
 			return []string{name}
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !ofKind(name) })
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return !slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
+	})
 }
 
 // addIndex adds every file that an index names. The index and the files must
 // agree on where each tensor is.
 func (c *Checkpoint) addIndex(path string) error {
-	text, err := os.ReadFile(path)
+	text, err := ReadFile(os.DirFS(filepath.Dir(path)), filepath.Base(path), IndexLimit)
 	if err != nil {
-		return fmt.Errorf("open checkpoint %s: %w", path, reason(err))
+		return fmt.Errorf("open checkpoint %s: %w", filepath.Dir(path), err)
 	}
 	shards, of, err := parseIndex(text)
 	if err != nil {
@@ -95,7 +108,7 @@ func (c *Checkpoint) addIndex(path string) error {
 	if len(of) > 0 {
 		var names []string
 		for name := range of {
-			names = append(names, name+" (in "+of[name]+")")
+			names = append(names, Printable(name)+" (in "+Printable(of[name])+")")
 		}
 		slices.Sort(names)
 		return fmt.Errorf("open checkpoint %s: not where it says: %s", path, someOf(names, 4))
@@ -117,19 +130,34 @@ func parseIndex(text []byte) (shards []string, of map[string]string, err error) 
 		WeightMap map[string]string `json:"weight_map"`
 	}
 	if err := json.Unmarshal(text, &index); err != nil {
-		return nil, nil, fmt.Errorf("not an index of shards: %w", err)
+		return nil, nil, fmt.Errorf("not an index of shards: %s", jsonFault(err))
 	}
 	if len(index.WeightMap) == 0 {
 		return nil, nil, fmt.Errorf("the index has no weight_map")
 	}
 	for name, file := range index.WeightMap {
 		if strings.ContainsAny(file, `/\:`) || !filepath.IsLocal(file) {
-			return nil, nil, fmt.Errorf("tensor %s: %q is not the name of a file beside the index", name, file)
+			return nil, nil, fmt.Errorf("tensor %s: %s is not the name of a file beside the index", Printable(name), Printable(file))
 		}
 		shards = append(shards, file)
 	}
 	slices.Sort(shards)
-	return slices.Compact(shards), index.WeightMap, nil
+	if shards = slices.Compact(shards); len(shards) > maxShards {
+		return nil, nil, fmt.Errorf("the index names %d files, at most %d are read", len(shards), maxShards)
+	}
+	return shards, index.WeightMap, nil
+}
+
+// maxShards is far above any real checkpoint's number of files.
+const maxShards = 1000
+
+// jsonFault is what is wrong with JSON, without the names of Go's types.
+func jsonFault(err error) string {
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) {
+		return fmt.Sprintf("%s: found a %s, expected another kind of value", Printable(kind.Field), Printable(kind.Value))
+	}
+	return Printable(err.Error())
 }
 
 // someOf lists the first most names and counts the rest.

@@ -61,7 +61,7 @@ func (s *snapshot) all(ctx context.Context, wanted []string) error {
 		}
 	}
 	if s.folder == "" {
-		return &HubError{Model: s.model, File: strings.Join(wanted, ", "), Err: ErrNotInModel}
+		return &HubError{Model: s.model, File: someOf(wanted, 4), Err: ErrNotInModel}
 	}
 	if s.commit != "" { // noted only now, so that a failure leaves the older files in reach
 		err := s.hub.repo(s.model).setCommit(s.model.Revision, s.commit)
@@ -83,13 +83,13 @@ func (s *snapshot) first(ctx context.Context, names []string) (string, error) {
 		}
 		errors.As(err, &last)
 	}
-	last.File = strings.Join(names, ", ")
+	last.File = someOf(names, 4)
 	return "", last
 }
 
 // shards fetches the files that an index names; they are beside it.
 func (s *snapshot) shards(ctx context.Context, index string) error {
-	text, err := os.ReadFile(filepath.Join(s.folder, filepath.FromSlash(index)))
+	text, err := ReadFile(os.DirFS(s.folder), index, IndexLimit)
 	if err != nil {
 		return &HubError{Model: s.model, File: index, Err: err}
 	}
@@ -193,12 +193,19 @@ func (s *snapshot) get(ctx context.Context, r repo, name string, found meta) (st
 	if path, ok := r.has(found.commit, name); ok {
 		return path, nil
 	}
+	if err := found.check(name); err != nil {
+		return "", err
+	}
 	s.cached = false
 	blob := r.blob(found.etag)
 	if err := os.MkdirAll(filepath.Dir(blob), 0o777); err != nil {
 		return "", fmt.Errorf("writing into the cache: %w", err)
 	}
-	unlock, locked, err := r.lock(ctx, found.etag)
+	unlock, locked, err := r.lock(ctx, found.etag, func() {
+		if s.hub.Waiting != nil {
+			s.hub.Waiting(name)
+		}
+	})
 	if err != nil {
 		return "", fmt.Errorf("locking the cache: %w", err)
 	}

@@ -29,7 +29,7 @@ type Tensor struct {
 func FromFloat32s(name string, values []float32, shape ...int) (*Tensor, error) {
 	n, err := sizeOf(shape, 4)
 	if err != nil || n/4 != len(values) {
-		return nil, fmt.Errorf("tensor %s: shape %v does not hold %d values", name, shape, len(values))
+		return nil, fmt.Errorf("tensor %s: shape %v does not hold %d values", Printable(name), shape, len(values))
 	}
 	data := make([]byte, 0, n)
 	for _, v := range values {
@@ -58,7 +58,7 @@ func (t *Tensor) Bytes() []byte {
 // Rows is the tensor of rows [from, to) of the first dimension; it shares Data.
 func (t *Tensor) Rows(from, to int) (*Tensor, error) {
 	if len(t.Shape) == 0 || from < 0 || to < from || to > t.Shape[0] {
-		return nil, fmt.Errorf("tensor %s %v: rows %d to %d are outside it", t.Name, t.Shape, from, to)
+		return nil, fmt.Errorf("tensor %s %v: rows %d to %d are outside it", Printable(t.Name), t.Shape, from, to)
 	}
 	r := *t
 	r.Shape = append([]int{to - from}, t.Shape[1:]...)
@@ -82,7 +82,7 @@ func (t *Tensor) Floats(from, to int, scratch []float32) ([]float32, error) {
 	size := t.DType.Size()
 	data := t.Bytes()
 	if from < 0 || to < from || to*size > len(data) {
-		return nil, fmt.Errorf("tensor %s %v %v: elements %d to %d are outside its %d bytes", t.Name, t.DType, t.Shape, from, to, len(data))
+		return nil, fmt.Errorf("tensor %s %v %v: elements %d to %d are outside its %d bytes", Printable(t.Name), t.DType, t.Shape, from, to, len(data))
 	}
 	data = data[from*size : to*size]
 	if first := unsafe.Pointer(unsafe.SliceData(data)); t.DType == F32 && nativeLittle && uintptr(first)%4 == 0 {
@@ -94,7 +94,7 @@ func (t *Tensor) Floats(from, to int, scratch []float32) ([]float32, error) {
 
 func (t *Tensor) float32s(dst []float32, src []byte) error {
 	if len(dst) != t.Len() || len(src) != len(dst)*t.DType.Size() {
-		return fmt.Errorf("tensor %s %v %v: %d bytes cannot fill %d values", t.Name, t.DType, t.Shape, len(src), len(dst))
+		return fmt.Errorf("tensor %s %v %v: %d bytes cannot fill %d values", Printable(t.Name), t.DType, t.Shape, len(src), len(dst))
 	}
 	switch t.DType {
 	case F32:
@@ -129,8 +129,11 @@ func (t *Tensor) float32s(dst []float32, src []byte) error {
 		convert(dst, src, 1, func(b []byte) float32 { return float32(b[0]) })
 	case Bool:
 		convert(dst, src, 1, func(b []byte) float32 { return float32(min(b[0], 1)) })
+	case F8E4M3, F8E5M2:
+		table := quarters(t.DType)
+		convert(dst, src, 1, func(b []byte) float32 { return table[b[0]] })
 	default:
-		return fmt.Errorf("tensor %s: %v has no conversion to float32", t.Name, t.DType)
+		return fmt.Errorf("tensor %s: %v has no conversion to float32", Printable(t.Name), t.DType)
 	}
 	return nil
 }
@@ -190,6 +193,29 @@ var halves = sync.OnceValue(func() *[1 << 16]float32 {
 	}
 	return table
 })
+
+// quarters is the float32 of each of the 256 numbers of an 8-bit type, all of
+// them exact: 4 bits of exponent with a bias of 7 and 3 of mantissa, all ones NaN;
+// or the upper half of an F16.
+func quarters(dtype DType) *[1 << 8]float32 {
+	table := new([1 << 8]float32)
+	for i := range table {
+		if dtype == F8E5M2 {
+			table[i] = float16.Frombits(uint16(i) << 8).Float32()
+			continue
+		}
+		exponent, mantissa := i>>3&15, i&7
+		value := math.Ldexp(float64(8+mantissa), exponent-10)
+		switch {
+		case exponent == 0:
+			value = math.Ldexp(float64(mantissa), -9)
+		case i&0x7f == 0x7f:
+			value = math.NaN()
+		}
+		table[i] = float32(math.Copysign(value, float64(1-i>>6&2)))
+	}
+	return table
+}
 
 // sizeOf is the size in bytes of a tensor, or an error for a negative dimension
 // or one that no int holds.

@@ -11,17 +11,46 @@ import (
 )
 
 func TestDTypeNames(t *testing.T) {
-	for d := F32; d <= Bool; d++ {
+	for d := F32; d <= F8E5M2; d++ {
 		found, err := ParseDType(d.String())
 		require.NoError(t, err)
 		assert.Equal(t, d, found)
 		assert.Positive(t, d.Size())
 	}
-	_, err := ParseDType("F8_E4M3")
-	assert.ErrorContains(t, err, `"F8_E4M3" is not supported`)
+	_, err := ParseDType("F8_E8M0")
+	assert.ErrorContains(t, err, `"F8_E8M0" is not supported`)
 	assert.Zero(t, DType(0).Size())
 	assert.Zero(t, DType(99).Size())
 	assert.Equal(t, "DType(99)", DType(99).String())
+}
+
+// All numbers of 8 bits are what PyTorch says, from either kind of file.
+func TestFloat8(t *testing.T) {
+	want, err := Open("testdata/float8.safetensors")
+	require.NoError(t, err)
+	defer want.Close()
+	torch, err := Open("testdata/float8.pth")
+	require.NoError(t, err)
+	defer torch.Close()
+	for name, dtype := range map[string]DType{"torch.float8_e4m3fn": F8E4M3, "torch.float8_e5m2": F8E5M2} {
+		floats, _ := want.Tensor(name + ".float32")
+		for _, c := range []*Checkpoint{want, torch} {
+			x, ok := c.Tensor(name)
+			require.True(t, ok)
+			assert.Equal(t, dtype, x.DType)
+			assert.Equal(t, []int{16, 16}, x.Shape)
+			got := float32sOf(t, x)
+			for i, w := range float32sOf(t, floats) {
+				if w != w {
+					assert.True(t, got[i] != got[i], "%s %#x", name, i)
+				} else {
+					assert.Equal(t, math.Float32bits(w), math.Float32bits(got[i]), "%s %#x", name, i)
+				}
+				one := &Tensor{Name: name, Shape: []int{1}, DType: dtype, Data: x.Data[i : i+1]}
+				assert.Equal(t, w-w == 0, CheckFinite(one) == nil, "%s %#x", name, i)
+			}
+		}
+	}
 }
 
 func TestFloat32sOfEveryType(t *testing.T) {

@@ -137,18 +137,18 @@ func (f *torchFile) legacyStorages(keys any, storages map[string]*storage, data 
 		}
 		s := storages[key]
 		if s == nil || f.bytes[key] != nil {
-			return fmt.Errorf("damaged file: storage %s is of no tensor or there twice", printable(key))
+			return fmt.Errorf("damaged file: storage %s is of no tensor or there twice", Printable(key))
 		}
 		if len(data) < 8 {
-			return fmt.Errorf("storage %s: its size is cut off: the file is truncated", printable(key))
+			return fmt.Errorf("storage %s: its size is cut off: the file is truncated", Printable(key))
 		}
 		if n := binary.LittleEndian.Uint64(data); n != uint64(s.size) {
-			return fmt.Errorf("damaged file: storage %s has %d elements, its pickle says %d", printable(key), n, s.size)
+			return fmt.Errorf("damaged file: storage %s has %d elements, its pickle says %d", Printable(key), n, s.size)
 		}
 		data = data[8:]
 		n := s.size * s.dtype.Size()
 		if n > len(data) {
-			return fmt.Errorf("storage %s: %d bytes are wanted, %d are there: the file is truncated", printable(key), n, len(data))
+			return fmt.Errorf("storage %s: %d bytes are wanted, %d are there: the file is truncated", Printable(key), n, len(data))
 		}
 		f.bytes[key], data = data[:n:n], data[n:]
 	}
@@ -171,7 +171,7 @@ func (f *torchFile) readZip(data []byte) error {
 	root := ""
 	for _, file := range r.File {
 		if files[file.Name] != nil {
-			return fmt.Errorf("damaged zip file: %s is there twice", printable(file.Name))
+			return fmt.Errorf("damaged zip file: %s is there twice", Printable(file.Name))
 		}
 		files[file.Name] = file
 		if path.Base(file.Name) == "data.pkl" && strings.Count(file.Name, "/") == 1 {
@@ -201,13 +201,13 @@ func (f *torchFile) readZip(data []byte) error {
 	for key, s := range u.storages {
 		name := root + "data/" + key
 		if files[name] == nil {
-			return fmt.Errorf("damaged file: its pickle names the storage %s, which is not there", printable(name))
+			return fmt.Errorf("damaged file: its pickle names the storage %s, which is not there", Printable(name))
 		}
 		if f.bytes[key], err = f.entry(data, files[name]); err != nil {
 			return err
 		}
 		if want := s.size * s.dtype.Size(); len(f.bytes[key]) != want {
-			return fmt.Errorf("damaged file: storage %s has %d bytes, its pickle says %d", printable(name), len(f.bytes[key]), want)
+			return fmt.Errorf("damaged file: storage %s has %d bytes, its pickle says %d", Printable(name), len(f.bytes[key]), want)
 		}
 	}
 	return nil
@@ -233,23 +233,23 @@ func (f *torchFile) checkByteOrder(data []byte, file *zip.File) error {
 func (f *torchFile) entry(data []byte, file *zip.File) ([]byte, error) {
 	at, err := file.DataOffset()
 	if err != nil {
-		return nil, fmt.Errorf("damaged zip file: %s: %w", printable(file.Name), err)
+		return nil, fmt.Errorf("damaged zip file: %s: %w", Printable(file.Name), err)
 	}
 	packed := file.CompressedSize64
 	if at > int64(len(data)) || packed > uint64(len(data))-uint64(at) {
 		return nil, fmt.Errorf("damaged zip file: %s: %d bytes are wanted at byte %d, the file holds %d: the file is truncated",
-			printable(file.Name), packed, at, len(data))
+			Printable(file.Name), packed, at, len(data))
 	}
 	switch {
 	case file.Flags&1 != 0:
-		return nil, fmt.Errorf("%s is encrypted", printable(file.Name))
+		return nil, fmt.Errorf("%s is encrypted", Printable(file.Name))
 	case file.Method == zip.Store && packed == file.UncompressedSize64:
 		end := at + int64(packed)
 		return data[at:end:end], nil
 	case file.Method == zip.Deflate:
 		return f.inflate(file)
 	}
-	return nil, fmt.Errorf("%s is compressed by method %d; torch.save does not compress: save it again", printable(file.Name), file.Method)
+	return nil, fmt.Errorf("%s is compressed by method %d; torch.save does not compress: save it again", Printable(file.Name), file.Method)
 }
 
 // inflate decompresses a file of a zip that something else than torch.save has
@@ -260,15 +260,15 @@ func (f *torchFile) inflate(file *zip.File) ([]byte, error) {
 	}
 	r, err := file.Open()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", printable(file.Name), err)
+		return nil, fmt.Errorf("%s: %w", Printable(file.Name), err)
 	}
 	defer r.Close()
 	data := make([]byte, file.UncompressedSize64)
 	if _, err := io.ReadFull(r, data); err != nil {
-		return nil, fmt.Errorf("damaged zip file: %s: %w", printable(file.Name), err)
+		return nil, fmt.Errorf("damaged zip file: %s: %w", Printable(file.Name), err)
 	}
 	if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF { // the checksum is verified here
-		return nil, fmt.Errorf("damaged zip file: %s is not what its size or checksum say", printable(file.Name))
+		return nil, fmt.Errorf("damaged zip file: %s is not what its size or checksum say", Printable(file.Name))
 	}
 	return data, nil
 }

@@ -18,9 +18,10 @@ import (
 // PyTorch says that it holds.
 func TestTorchGoldens(t *testing.T) {
 	for want, files := range map[string][]string{
-		"layouts": {"zip2", "zip3", "zip4", "zip5", "legacy2", "legacy3", "legacy4", "legacy5"},
-		"model":   {"state_dict", "parameters"},
-		"under":   {"under_state_dict", "under_model", "under_model_ema", "compiled"},
+		"layouts":  {"zip2", "zip3", "zip4", "zip5", "legacy2", "legacy3", "legacy4", "legacy5"},
+		"model":    {"state_dict", "parameters"},
+		"training": {"training2", "training4"},
+		"under":    {"under_state_dict", "under_model", "under_model_ema", "compiled"},
 	} {
 		wanted, err := Open(filepath.Join("testdata", want+".safetensors"))
 		require.NoError(t, err)

@@ -66,7 +66,7 @@ func header(tensors []*Tensor, metadata map[string]string) ([]byte, []*Tensor, e
 	for i, t := range sorted {
 		size, err := sizeOf(t.Shape, t.DType.Size())
 		if err != nil || t.DType.Size() == 0 || size != len(t.Bytes()) {
-			return nil, nil, fmt.Errorf("tensor %s: %d bytes are not %v %v", t.Name, len(t.Bytes()), t.DType, t.Shape)
+			return nil, nil, fmt.Errorf("tensor %s: %d bytes are not %v %v", Printable(t.Name), len(t.Bytes()), t.DType, t.Shape)
 		}
 		if i > 0 || len(metadata) > 0 {
 			b.WriteByte(',')
@@ -104,16 +104,16 @@ func checkNames(tensors []*Tensor, metadata map[string]string) error {
 	seen := map[string]bool{"__metadata__": true}
 	for _, t := range tensors {
 		if seen[t.Name] {
-			return fmt.Errorf("the name %s is taken", t.Name)
+			return fmt.Errorf("the name %s is taken", Printable(t.Name))
 		}
 		seen[t.Name] = true
 		if !utf8.ValidString(t.Name) {
-			return fmt.Errorf("the name %q is not UTF-8", t.Name)
+			return fmt.Errorf("the name %s is not UTF-8", Printable(t.Name))
 		}
 	}
 	for k, v := range metadata {
 		if !utf8.ValidString(k + v) {
-			return fmt.Errorf("the metadata %q are not UTF-8", k)
+			return fmt.Errorf("the metadata %s are not UTF-8", Printable(k))
 		}
 	}
 	return nil

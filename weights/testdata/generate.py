@@ -6,9 +6,15 @@ them the same tensors as safetensors, which say what must come out.
 wants torch and safetensors (golden/requirements.txt).
 """
 
-from collections import OrderedDict
+import argparse
+import datetime
+import enum
+import functools
+from collections import Counter, OrderedDict, defaultdict, deque
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy
 import torch
 from safetensors.torch import save_file
 
@@ -53,6 +59,37 @@ def layouts():
     return tensors
 
 
+def float8():
+    """All 256 numbers of both types, and what they are as float32."""
+    numbers = torch.arange(256, dtype=torch.int32).to(torch.uint8).reshape(16, 16)
+    return {str(dtype): numbers.view(dtype) for dtype in (torch.float8_e4m3fn, torch.float8_e5m2)}
+
+
+def training():
+    """What training scripts save beside the weights: objects of any class."""
+    torch.manual_seed(3)
+    net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 1))
+    optimizer = torch.optim.AdamW(net.parameters(), lr=0.1)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
+    net(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    scheduler.step()
+    average = torch.optim.swa_utils.AveragedModel(net)
+    return net, {
+        "args": argparse.Namespace(lr=0.1, out=Path("out"), device=torch.device("cpu"), names=("a", "b")),
+        "hyper_parameters": SimpleNamespace(width=numpy.int64(3), when=datetime.date(2024, 1, 1), levels={1, 2}, kind=Kind.LARGE),
+        "pytorch-lightning_version": "2.5.0", "epoch": 3, "best": numpy.float64(0.5), "history": numpy.arange(3.0),
+        "counts": Counter("abc"), "losses": defaultdict(list, train=[1.0]), "recent": deque([1, 2], maxlen=3),
+        "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict(), "rng": torch.get_rng_state(),
+        "layer": functools.partial(torch.nn.LayerNorm, eps=1e-6), "raw": bytearray(b"x"), "big": 1 << 80, "frozen": frozenset({1}),
+        "model": average.state_dict(),
+    }
+
+
+class Kind(enum.Enum):
+    LARGE = 2
+
+
 def model():
     torch.manual_seed(2)
     return torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, bias=False), torch.nn.BatchNorm2d(4))
@@ -64,6 +101,14 @@ def main():
     for protocol in (2, 3, 4, 5):
         save(f"zip{protocol}", tensors, pickle_protocol=protocol)
         save(f"legacy{protocol}", tensors, pickle_protocol=protocol, _use_new_zipfile_serialization=False)
+
+    expect("float8", {**float8(), **{name + ".float32": x.float() for name, x in float8().items()}})
+    save("float8", float8())
+
+    net, everything = training()
+    expect("training", net.state_dict())
+    for protocol in (2, 4):
+        save(f"training{protocol}", everything, pickle_protocol=protocol)
 
     net = model()
     expect("model", net.state_dict())

@@ -1,0 +1,80 @@
+package weights
+
+// Transformers 5 names the tensors of some models otherwise in memory than in the
+// files that it saves, which have the names of version 4. A state_dict that is
+// saved with torch.save has the names in memory. These rules bring them to those
+// of files, by the model_type of config.json; its conversion_mapping.py has them
+// in the other direction, and files that it saves need none of them.
+//
+// Of CLIP's and SigLIP's towers published files have a prefix, which files that
+// are saved today may lack.
+var transformersNames = map[string][]Rule{
+	"vit":                   inModel("vit", vitLayers),
+	"deit":                  inModel("deit", vitLayers),
+	"dinov2":                inModel("dinov2", dinov2Layers),
+	"dinov2_with_registers": inModel("dinov2_with_registers", dinov2Layers),
+	"clip_vision_model":     visionTower,
+	"siglip_vision_model":   visionTower,
+	"clip_text_model":       textTower,
+	"siglip_text_model":     textTower,
+}
+
+var vitLayers = []Rule{
+	{"layers.*.attention.q_proj.*", "encoder.layer.*.attention.attention.query.*"},
+	{"layers.*.attention.k_proj.*", "encoder.layer.*.attention.attention.key.*"},
+	{"layers.*.attention.v_proj.*", "encoder.layer.*.attention.attention.value.*"},
+	{"layers.*.attention.o_proj.*", "encoder.layer.*.attention.output.dense.*"},
+	{"layers.*.mlp.fc1.*", "encoder.layer.*.intermediate.dense.*"},
+	{"layers.*.mlp.fc2.*", "encoder.layer.*.output.dense.*"},
+	{"layers.*.layernorm_before.*", "encoder.layer.*.layernorm_before.*"},
+	{"layers.*.layernorm_after.*", "encoder.layer.*.layernorm_after.*"},
+}
+
+var dinov2Layers = []Rule{
+	{"encoder.layer.*.attention.q_proj.*", "encoder.layer.*.attention.attention.query.*"},
+	{"encoder.layer.*.attention.k_proj.*", "encoder.layer.*.attention.attention.key.*"},
+	{"encoder.layer.*.attention.v_proj.*", "encoder.layer.*.attention.attention.value.*"},
+	{"encoder.layer.*.attention.o_proj.*", "encoder.layer.*.attention.output.dense.*"},
+	{"encoder.layer.*.mlp.gate_proj.*", "encoder.layer.*.mlp.weights_in.*#0"},
+	{"encoder.layer.*.mlp.up_proj.*", "encoder.layer.*.mlp.weights_in.*#1"},
+	{"encoder.layer.*.mlp.down_proj.*", "encoder.layer.*.mlp.weights_out.*"},
+}
+
+var visionTower = []Rule{
+	{"embeddings.**", "vision_model.embeddings.**"},
+	{"pre_layrnorm.*", "vision_model.pre_layrnorm.*"},
+	{"encoder.**", "vision_model.encoder.**"},
+	{"post_layernorm.*", "vision_model.post_layernorm.*"},
+	{"head.**", "vision_model.head.**"},
+}
+
+var textTower = []Rule{
+	{"embeddings.**", "text_model.embeddings.**"},
+	{"encoder.**", "text_model.encoder.**"},
+	{"final_layer_norm.*", "text_model.final_layer_norm.*"},
+	{"head.*", "text_model.head.*"},
+}
+
+// inModel are rules for names alone and behind the prefix that they have in a
+// model with a head.
+func inModel(prefix string, rules []Rule) []Rule {
+	all := append([]Rule{}, rules...)
+	for _, r := range rules {
+		all = append(all, Rule{prefix + "." + r.From, prefix + "." + r.To})
+	}
+	return all
+}
+
+// SavedNames shows a source under the names of published files, where it has
+// those of transformers 5 in memory. modelType is config.json's. A source that
+// has no such name, or another type, is returned as it is.
+func SavedNames(src Source, modelType string) Source {
+	rules := transformersNames[modelType]
+	r := Rename(src, rules).(*renamed)
+	for _, origin := range src.Names() {
+		if _, _, ok := r.apply(origin); ok {
+			return r
+		}
+	}
+	return src
+}
