@@ -15,7 +15,8 @@ import (
 	"time"
 
 	"saccade/gpu"
-	"saccade/models/diffusion/checkpoint"
+	pipeline "saccade/models/diffusion/checkpoint"
+	"saccade/models/internal/checkpoint"
 	"saccade/models/nn"
 	"saccade/picture"
 	"saccade/tokenizer"
@@ -79,7 +80,11 @@ func load(ctx context.Context, dev *gpu.Device, f nn.Family, name, src string, o
 	if err != nil {
 		return nil, err
 	}
-	m, err := newModel(dev, f, name, in, o)
+	var m *Model
+	err = weights.Guard(func() (err error) {
+		m, err = newModel(dev, f, name, in, o)
+		return err
+	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("loading %s from %s: %w", name, in.name, err), in.tensors.Close())
 	}
@@ -123,7 +128,7 @@ func find(ctx context.Context, f nn.Family, src string, o Options) (*files, erro
 	if src == "" {
 		return embedded(f, o.Embedded)
 	}
-	if f.Part && checkpoint.Whole(ctx, src, o.Hub) {
+	if f.Part && pipeline.Whole(ctx, src, o.Hub) {
 		return ofPipeline(ctx, f.Name, src, o.Hub)
 	}
 	path, err := weights.Resolve(ctx, src, o.Hub, filesOf(f)...)
@@ -165,7 +170,7 @@ func embedded(f nn.Family, all fs.FS) (*files, error) {
 
 // ofPipeline opens a part of a whole diffusion pipeline.
 func ofPipeline(ctx context.Context, name, src string, hub *weights.Hub) (*files, error) {
-	p, err := checkpoint.Open(ctx, src, hub, checkpoint.Options{Parts: []string{name}})
+	p, err := pipeline.Open(ctx, src, hub, pipeline.Options{Parts: []string{name}})
 	if err != nil {
 		return nil, err
 	}
@@ -209,21 +214,46 @@ func (f *files) tokenizer() (*tokenizer.Tokenizer, error) {
 
 // optional reads a file, nil if it is not there.
 func optional(fsys fs.FS, name string) ([]byte, error) {
-	data, err := fs.ReadFile(fsys, name)
+	data, err := weights.ReadFile(fsys, name, weights.ConfigLimit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	return data, err
 }
 
+// describe reads a checkpoint, under the names of published files: what training
+// code put before all names is taken off, and transformers 5's names in memory are
+// brought to those of files.
+func describe(f nn.Family, name string, in *files) (*nn.Description, error) {
+	var head struct {
+		ModelType string `json:"model_type"`
+	}
+	if in.config != nil { // what is wrong with it the family says
+		_ = json.Unmarshal(in.config, &head)
+	}
+	as := func(src weights.Source) (*nn.Description, error) {
+		return f.Describe(nn.Checkpoint{Name: name, Tensors: weights.SavedNames(src, head.ModelType), Config: in.config})
+	}
+	src, prefix := weights.Unwrap(in.tensors, func(src weights.Source) bool {
+		_, err := as(src)
+		var unknown *checkpoint.UnknownError
+		return !errors.As(err, &unknown)
+	})
+	d, err := as(src)
+	if err == nil && prefix != "" {
+		d.Notes = append(d.Notes, fmt.Sprintf("all names of its tensors begin with %s, which was taken off", prefix))
+	}
+	return d, err
+}
+
 // newModel describes the module of a checkpoint and brings it to the device: the
 // driver compiles the first program of its first network while weights are uploaded.
 func newModel(dev *gpu.Device, f nn.Family, name string, in *files, o Options) (*Model, error) {
-	d, err := f.Describe(nn.Checkpoint{Name: name, Tensors: in.tensors, Config: in.config})
+	d, err := describe(f, name, in)
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, dev: dev, checkpoint: in.tensors,
+	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, Notes: d.Notes, dev: dev, checkpoint: in.tensors,
 		module: nn.NewModule(dev, name, o.Precision, d)}
 	m.tokenize = sync.OnceValues(in.tokenizer)
 	if m.Labels == nil {

@@ -21,6 +21,7 @@ type Model struct {
 	Precision gpu.DType
 	Labels    []string // by class, or nil
 	Processor *picture.Processor
+	Notes     []string // what of the checkpoint was not as it is published
 	// Pipeline is the steps of a family that is one, such as *diffusion.Pipeline. The
 	// methods of Model but Close are for the other families, whose is nil.
 	Pipeline nn.Pipeline

@@ -141,7 +141,7 @@ func onAllCores(work []func() error) error {
 		go func() {
 			defer wg.Done()
 			for f := range queue {
-				errs <- f()
+				errs <- weights.Guard(f)
 			}
 		}()
 	}

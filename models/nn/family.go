@@ -50,6 +50,7 @@ type Description struct {
 	Tensors weights.Source // under the layers' own names
 	Make    Make
 	Labels  []string // of the classes, or nil
+	Notes   []string // what a user should know of how it was read
 	// Architecture is the published one that the checkpoint turned out to be of,
 	// whose preprocessing it takes; "" is what the user called it.
 	Architecture string

@@ -1,4 +1,4 @@
-package models
+package pca
 
 import (
 	"fmt"
@@ -7,31 +7,29 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
-
-	"saccade/gpu"
 )
 
-// PCA is the first principal components of vectors.
-type PCA struct {
+// Components are the first principal components of vectors.
+type Components struct {
 	Mean       []float64   // [D]
-	Components [][]float64 // K of [D]: orthonormal, the one of largest variance first
+	Directions [][]float64 // K of [D]: orthonormal, the one of largest variance first
 	Variances  []float64   // along each, of n vectors divided by n-1
 }
 
-// PrincipalComponents finds the first k principal components of the rows of n
+// Find finds the first k principal components of the rows of n
 // vectors of d values, such as the patches of several pictures. A component's
 // sign is that which makes its largest entry positive. k is at most the lesser of
 // n and d, and n at least 2.
-func PrincipalComponents(rows []float32, n, d, k int) (*PCA, error) {
+func Find(rows []float32, n, d, k int) (*Components, error) {
 	switch {
 	case n < 2 || d < 1 || len(rows) != n*d:
 		return nil, fmt.Errorf("principal components: %d values are not two or more rows: %d of %d", len(rows), n, d)
 	case k < 1 || k > min(n, d):
 		return nil, fmt.Errorf("principal components: found %d of %d rows of %d, expected 1 to %d", k, n, d, min(n, d))
-	case !gpu.Finite(rows):
+	case slices.ContainsFunc(rows, func(v float32) bool { return v-v != 0 }):
 		return nil, fmt.Errorf("principal components: the %d rows of %d hold NaN or Inf", n, d)
 	}
-	p := &PCA{Mean: make([]float64, d)}
+	p := &Components{Mean: make([]float64, d)}
 	x := mat.NewDense(n, d, nil)
 	for i, v := range rows {
 		p.Mean[i%d] += float64(v) / float64(n)
@@ -42,15 +40,15 @@ func PrincipalComponents(rows []float32, n, d, k int) (*PCA, error) {
 	basis, values := lanczos(x, k)
 	for i, v := range values {
 		fixSign(basis[i])
-		p.Components, p.Variances = append(p.Components, basis[i]), append(p.Variances, max(0, v)/float64(n-1))
+		p.Directions, p.Variances = append(p.Directions, basis[i]), append(p.Variances, max(0, v)/float64(n-1))
 	}
 	return p, nil
 }
 
 // Project gives the coordinates [K] of a vector [D] along the components.
-func (p *PCA) Project(v []float32) []float64 {
-	out := make([]float64, len(p.Components))
-	for k, c := range p.Components {
+func (p *Components) Project(v []float32) []float64 {
+	out := make([]float64, len(p.Directions))
+	for k, c := range p.Directions {
 		for i, x := range v {
 			out[k] += (float64(x) - p.Mean[i]) * c[i]
 		}

@@ -1,4 +1,4 @@
-package models
+package pca
 
 import (
 	"math"
@@ -15,18 +15,18 @@ import (
 
 // numpy.linalg.svd of four rows of three, centred.
 func TestPrincipalComponentsByHand(t *testing.T) {
-	p, err := PrincipalComponents([]float32{1, 2, 0, 3, 6, 1, 5, 11, -1, 7, 13, 2}, 4, 3, 2)
+	p, err := Find([]float32{1, 2, 0, 3, 6, 1, 5, 11, -1, 7, 13, 2}, 4, 3, 2)
 	require.NoError(t, err)
 	assert.InDeltaSlice(t, []float64{4, 8, 0.5}, p.Mean, 1e-12)
 	assert.InDeltaSlice(t, []float64{31.352684410232012, 1.635760809566371}, p.Variances, 1e-9)
-	assert.InDeltaSlice(t, []float64{0.45839514500213147, 0.8859614466282615, 0.070329269346649}, p.Components[0], 1e-9)
-	assert.InDeltaSlice(t, []float64{0.20689090673529295, -0.18333365930372675, 0.961033257528871}, p.Components[1], 1e-9)
+	assert.InDeltaSlice(t, []float64{0.45839514500213147, 0.8859614466282615, 0.070329269346649}, p.Directions[0], 1e-9)
+	assert.InDeltaSlice(t, []float64{0.20689090673529295, -0.18333365930372675, 0.961033257528871}, p.Directions[1], 1e-9)
 	mean := p.Project([]float32{4, 8, 0.5})
 	assert.InDeltaSlice(t, []float64{0, 0}, mean, 1e-12)
 }
 
 // The components of rows drawn at random are those of the whole decomposition.
-func TestPrincipalComponents(t *testing.T) {
+func TestFind(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n, d := rapid.IntRange(2, 60).Draw(t, "n"), rapid.IntRange(1, 40).Draw(t, "d")
 		k := rapid.IntRange(1, min(3, n-1, d)).Draw(t, "k")
@@ -36,14 +36,14 @@ func TestPrincipalComponents(t *testing.T) {
 			rows[i] = float32(rng.NormFloat64() * math.Pow(0.7, float64(i%d)))
 			wide[i] = float64(rows[i])
 		}
-		p, err := PrincipalComponents(rows, n, d, k)
+		p, err := Find(rows, n, d, k)
 		require.NoError(t, err)
 		var whole stat.PC
 		require.True(t, whole.PrincipalComponents(mat.NewDense(n, d, wide), nil))
 		variances := whole.VarsTo(nil)
 		var vectors mat.Dense
 		whole.VectorsTo(&vectors)
-		for i, c := range p.Components {
+		for i, c := range p.Directions {
 			assert.InEpsilon(t, variances[i], p.Variances[i], 1e-8)
 			var along, length float64
 			for j, x := range c {
@@ -72,10 +72,10 @@ func TestPrincipalComponentsOfFew(t *testing.T) {
 		"a line":  {1, 2, 3, 2, 4, 6, 3, 6, 9, 4, 8, 12},
 		"a plane": {1, 0, 0, 0, 1, 0, -1, 0, 0, 0, -1, 0},
 	} {
-		p, err := PrincipalComponents(rows, 4, 3, 3)
+		p, err := Find(rows, 4, 3, 3)
 		require.NoError(t, err, name)
-		for i, a := range p.Components {
-			for j, b := range p.Components {
+		for i, a := range p.Directions {
+			for j, b := range p.Directions {
 				var product float64
 				for c := range a {
 					product += a[c] * b[c]
@@ -101,12 +101,12 @@ func TestPrincipalComponentsRefuses(t *testing.T) {
 		"the 2 rows of 1 hold NaN or Inf":           {[]float32{1, float32(math.Inf(1))}, 2, 1, 1},
 		"3 values are not two or more rows: 2 of 2": {[]float32{1, 2, 3}, 2, 2, 1},
 	} {
-		_, err := PrincipalComponents(c.rows, c.n, c.d, c.k)
+		_, err := Find(c.rows, c.n, c.d, c.k)
 		assert.ErrorContains(t, err, want)
 	}
 }
 
-func BenchmarkPrincipalComponents(b *testing.B) {
+func BenchmarkFind(b *testing.B) {
 	const n, d = 10000, 1024
 	rows := make([]float32, n*d)
 	rng := rand.New(rand.NewPCG(1, 0))
@@ -114,7 +114,7 @@ func BenchmarkPrincipalComponents(b *testing.B) {
 		rows[i] = float32(rng.NormFloat64() * (1 + 5/float64(1+i%d)))
 	}
 	for b.Loop() {
-		if _, err := PrincipalComponents(rows, n, d, 3); err != nil {
+		if _, err := Find(rows, n, d, 3); err != nil {
 			b.Fatal(err)
 		}
 	}
