@@ -306,7 +306,11 @@ func (m *Model) open(in *files, d *nn.Description, o Options) error {
 			sizes["H"], sizes["W"] = h, w
 		}
 	}
-	return m.ready(first.Example(1, sizes, 1))
+	example, err := first.Example(1, sizes, 1)
+	if err != nil {
+		return err
+	}
+	return m.ready(example)
 }
 
 // ready brings the module to the device with the program of an example, and keeps

@@ -147,6 +147,10 @@ type operands struct {
 
 // dense declares an input of normal numbers.
 func (o *operands) dense(name string, shape ...int) *gpu.Tensor {
+	if err := gpu.HostFits(shape, 4); err != nil {
+		o.err = fmt.Errorf("%s: %w", name, err)
+		return o.r.Input(name, gpu.F32, 1, 1)
+	}
 	n := 1
 	for _, d := range shape {
 		n *= d

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"saccade/cmd/internal/cli"
+	"saccade/gpu"
 	"saccade/models"
 	"saccade/models/diffusion"
 	"saccade/picture"
@@ -125,6 +126,9 @@ func (w *painter) do(ctx context.Context, q diffusion.Request) error {
 func (w *painter) request(in *paintingInput) (diffusion.Request, error) {
 	q := w.p.Defaults()
 	if w.batch > 0 {
+		if err := gpu.HostFits([]int{w.batch, 3, max(q.Height, w.height), max(q.Width, w.width)}, 4); err != nil {
+			return q, cli.Usagef("-batch %d: %w", w.batch, err)
+		}
 		q.Items = w.batch
 	}
 	for _, set := range []struct {
