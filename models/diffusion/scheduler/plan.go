@@ -21,6 +21,7 @@ type Step struct {
 	Timestep   float64 // whole, but for Euler's and Heun's
 	InputScale float64 // the model's input is the latents times this
 	Level      Level   // of noise in the latents before the step
+	Known      Level   // that inpainting gives what it keeps before the step: Level, but between the two halves of some steps
 	Noise      bool    // an update takes noise
 	Updates    []Update
 }
@@ -126,10 +127,10 @@ func (c *Config) plan(steps int, strength float64) (*Plan, error) {
 		return nil, fmt.Errorf("strength %v is out of range; expected more than 0, at most 1", strength)
 	}
 	remain := int(float64(steps) * strength)
-	if remain == 0 {
+	if remain == 0 && !c.StrengthOfOriginal {
 		return nil, fmt.Errorf("strength %v leaves no step; expected at least %.3g, or more steps", strength, 1/float64(steps))
 	}
-	p := &planner{Config: c, noise: c.schedule(), steps: steps, begin: steps - remain, plan: &Plan{Class: c.Class}}
+	p := &planner{Config: c, noise: c.schedule(), steps: steps, begin: steps - remain, strength: strength, plan: &Plan{Class: c.Class}}
 	p.plan.InitSigma = 1
 	if err := classes[c.Class].plan(p); err != nil {
 		return nil, err
@@ -144,15 +145,16 @@ func (c *Config) plan(steps int, strength float64) (*Plan, error) {
 // planner makes a plan.
 type planner struct {
 	*Config
-	noise noiseSchedule
-	steps int // all, begin among them
-	begin int // the first of the steps that remain
-	plan  *Plan
+	noise    noiseSchedule
+	steps    int // all, begin among them
+	begin    int // the first of the steps that remain
+	strength float64
+	plan     *Plan
 }
 
 // step appends a step. Terms of no weight are left out.
 func (p *planner) step(timestep, scale float64, level Level, updates ...Update) {
-	s := Step{Timestep: timestep, InputScale: scale, Level: level, Updates: updates}
+	s := Step{Timestep: timestep, InputScale: scale, Level: level, Known: level, Updates: updates}
 	for i, u := range updates {
 		updates[i].Terms = nil
 		for _, t := range u.Terms {
