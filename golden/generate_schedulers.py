@@ -43,6 +43,7 @@ from diffusers.schedulers import (
     scheduling_euler_discrete,
     scheduling_k_dpm_2_ancestral_discrete,
     scheduling_lcm,
+    scheduling_tcd,
 )
 
 sys.modules.setdefault("torchsde", types.ModuleType("torchsde"))  # whose noise is not used
@@ -128,6 +129,7 @@ STOCHASTIC = [
     scheduling_euler_ancestral_discrete,
     scheduling_k_dpm_2_ancestral_discrete,
     scheduling_lcm,
+    scheduling_tcd,
 ]
 
 
@@ -174,8 +176,7 @@ def loop(config, steps, strength, original, noise, picture, wide):
         for m in STOCHASTIC:
             m.randn_tensor = lambda shape, i=i, **_: noise[i].reshape(shape)
         scaled = scheduler.scale_model_input(x[None], t)[0]
-        eta = {"eta": 0.0} if config["_class_name"] == "TCDScheduler" else {}  # as pipelines have it
-        x = scheduler.step(model(scaled, t.to(x.dtype))[None], t, x[None], return_dict=False, **eta)[0][0]
+        x = scheduler.step(model(scaled, t.to(x.dtype))[None], t, x[None], return_dict=False)[0][0]
         after.append(x)
     return {
         "init_sigma": float(scheduler.init_noise_sigma),

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"saccade/models/internal/checkpoint"
 )
@@ -133,11 +132,7 @@ func Classes() []string { return slices.Sorted(maps.Keys(classes)) }
 //go:embed defaults.json
 var defaultsJSON []byte
 
-var defaults = sync.OnceValues(func() (map[string]map[string]json.RawMessage, error) {
-	var d map[string]map[string]json.RawMessage
-	err := json.Unmarshal(defaultsJSON, &d)
-	return d, err
-})
+var signatures = checkpoint.NewSignatures(defaultsJSON)
 
 // Parse reads a scheduler_config.json. A class that is not "" takes the place
 // of the config's, with what the config says of its keys. Keys that the class
@@ -151,42 +146,25 @@ func Parse(config []byte, class string) (*Config, error) {
 }
 
 func parse(config []byte, class string) (*Config, error) {
-	var given map[string]json.RawMessage
-	if err := json.Unmarshal(nullNonFinite(config), &given); err != nil {
-		if !json.Valid(nullNonFinite(config)) {
-			return nil, fmt.Errorf("%s is no JSON: %w", configName, err)
-		}
-		return nil, fmt.Errorf("%s is %s; expected an object of keys and values", configName, checkpoint.Shown(config))
+	config = nullNonFinite(config)
+	var head struct {
+		Class string `json:"_class_name"`
 	}
-	if class == "" {
-		if err := json.Unmarshal(given["_class_name"], &class); err != nil || class == "" {
-			return nil, fmt.Errorf("it names no _class_name, such as %s", someClasses)
-		}
-	}
-	all, err := defaults()
-	if err != nil {
+	if err := checkpoint.Decode(configName, config, &head); err != nil {
 		return nil, err
 	}
-	keys, ok := all[class]
-	of, planned := classes[class]
-	if !ok || !planned {
+	class = cmp.Or(class, head.Class)
+	of, ok := classes[class]
+	switch {
+	case class == "":
+		return nil, fmt.Errorf("it names no _class_name, such as %s", someClasses)
+	case !ok:
 		return nil, unsupported(class)
 	}
-	merged := maps.Clone(keys)
-	for k, v := range given {
-		if _, ok := merged[k]; ok && !slices.Contains(of.inert, k) {
-			merged[k] = v
-		}
-	}
-	text, err := json.Marshal(merged)
-	if err != nil {
+	c := &Config{Class: class, TimestepSpacing: "linspace"} // of classes without a choice
+	if err := signatures.Decode(configName, class, config, c, of.inert...); err != nil {
 		return nil, err
 	}
-	c := &Config{TimestepSpacing: "linspace"} // of classes without a choice
-	if err := checkpoint.Decode(configName, text, c); err != nil {
-		return nil, err
-	}
-	c.Class = class
 	return c, c.check()
 }
 

@@ -28,23 +28,29 @@ func (p *planner) lcm() error {
 	return nil
 }
 
-// tcd plans trajectory consistency sampling (Zheng et al. 2024, algorithm 4)
-// without new noise, as pipelines do whose eta is 0: to the noise of the next
-// timestep, at the end to that of timestep 0.
+// tcd plans trajectory consistency sampling (Zheng et al. 2024, algorithm 4): to
+// less noise than the next timestep has, and noise again, at the end to that of
+// timestep 0. How much is new is the default of diffusers' step; its pipelines pass
+// an eta, which is 0 unless it is given.
 func (p *planner) tcd() error {
+	const eta = 0.3
 	timesteps, err := p.distilledTimesteps()
 	if err != nil {
 		return err
 	}
 	for i, t := range timesteps {
-		before := 0.0
-		if i+1 < len(timesteps) {
-			before = timesteps[i+1]
-		}
 		alpha, sigma := roots(p.alphaAt(t))
-		nextAlpha, nextSigma := roots(p.alphaAt(before))
-		next := p.sample(one(Latents), alpha, sigma).times(nextAlpha).plus(p.epsilon(one(Latents), one(Output), alpha, sigma).times(nextSigma))
-		p.step(t, 1, p.levelAt(t), next.to(Latents))
+		next := func(t float64) linear {
+			toAlpha, toSigma := roots(p.alphaAt(t))
+			return p.sample(one(Latents), alpha, sigma).times(toAlpha).plus(p.epsilon(one(Latents), one(Output), alpha, sigma).times(toSigma))
+		}
+		if i == len(timesteps)-1 {
+			p.step(t, 1, p.levelAt(t), next(0).to(Latents))
+			break
+		}
+		between := math.Floor(float64(float32(1-eta) * float32(timesteps[i+1])))
+		kept, added := roots(p.alphaAt(timesteps[i+1]) / p.alphaAt(between))
+		p.step(t, 1, p.levelAt(t), next(between).times(kept).plus(one(Noise).times(added)).to(Latents))
 	}
 	return nil
 }

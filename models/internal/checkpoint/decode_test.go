@@ -42,3 +42,22 @@ func TestDecode(t *testing.T) {
 		assert.Less(t, len(err.Error()), 200)
 	}
 }
+
+func TestSignatures(t *testing.T) {
+	s := NewSignatures([]byte(`{"A": {"width": 3, "heads": null, "dead": 1}, "B": {"width": 5}}`))
+	assert.Equal(t, []string{"A", "B"}, s.Classes())
+	type config struct {
+		Width int  `json:"width"`
+		Heads *int `json:"heads"`
+		Dead  int  `json:"dead"`
+	}
+	var c config
+	require.NoError(t, s.Decode("config.json", "B", []byte(`{"heads": 2}`), &c))
+	assert.Equal(t, config{Width: 5}, c, "heads are no key of B")
+	two := 2
+	require.NoError(t, s.Decode("config.json", "A", []byte(`{"heads": 2, "width": 4, "dead": 7}`), &c, "dead"))
+	assert.Equal(t, config{4, &two, 1}, c)
+	assert.EqualError(t, s.Decode("config.json", "C", nil, &c), `config.json: _class_name is "C", which is not supported; A or B is`)
+	assert.ErrorContains(t, s.Decode("config.json", "A", []byte(`[]`), &c), "config.json is []; expected an object")
+	assert.ErrorContains(t, s.Decode("config.json", "A", []byte(`{"width": "x"}`), &c), `config.json: width is "x"; expected a whole number`)
+}
