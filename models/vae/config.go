@@ -3,12 +3,14 @@ package vae
 import (
 	"cmp"
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 
 	"saccade/models/internal/checkpoint"
 	"saccade/models/internal/diffusion"
+	"saccade/models/internal/original"
 	"saccade/ops"
 	"saccade/weights"
 )
@@ -168,8 +170,15 @@ func IsTiny(config []byte) bool {
 }
 
 // Describe finds the configuration of a checkpoint and shows its tensors under
-// this package's names. config is diffusers' config.json.
+// this package's names. config is diffusers' config.json; without one the names may
+// be those of the first publication, whose tensors tell all but the scaling.
 func Describe(src weights.Source, config []byte) (Config, weights.Source, error) {
+	if config == nil && original.IsAutoencoder(src) {
+		var err error
+		if src, config, err = fromOriginal(src); err != nil {
+			return Config{}, nil, err
+		}
+	}
 	if !checkpoint.Has(src, "encoder.conv_in.weight") || !checkpoint.Has(src, "decoder.conv_in.weight") {
 		return Config{}, nil, checkpoint.Unknown(src, "autoencoder", "no encoder.conv_in.weight beside decoder.conv_in.weight (diffusers' AutoencoderKL)")
 	}
@@ -190,6 +199,18 @@ func Describe(src weights.Source, config []byte) (Config, weights.Source, error)
 	}
 	rules := []weights.Rule{{From: last + ".*", To: ""}, {From: "post_quant_conv.*", To: "decoder.post_quant_conv.*"}}
 	return c, weights.Rename(diffusion.Renamed(src), rules), nil
+}
+
+// fromOriginal brings an autoencoder to diffusers' names, scaled as those of Stable
+// Diffusion 1 and 2 are.
+func fromOriginal(src weights.Source) (weights.Source, []byte, error) {
+	const side, scale = 512, 0.18215
+	named, config, err := original.Autoencoder(src, side, scale)
+	if err != nil {
+		return nil, nil, err
+	}
+	text, err := json.Marshal(config)
+	return named, text, err
 }
 
 // split shows the output channels of a convolution as the mean's and the
