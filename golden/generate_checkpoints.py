@@ -19,6 +19,9 @@ lora/kinds.safetensors: adapters of other kinds and configurations, of a linear 
 and convolutions as PEFT has them. Of CASE: CASE/weight and CASE/merged, before and
 after, and the adapter's tensors by PEFT's names, CASE/lora.…; the configuration is the
 metadata CASE.
+
+inversions/: textual inversions in the layouts of A1111 and diffusers. The vectors
+count through: 0, 1, 2, …
 """
 
 import gzip
@@ -470,9 +473,23 @@ def kinds():
     save_file(tensors, HERE / "lora" / "kinds.safetensors", metadata=configs)
 
 
+def inversions():
+    """Layouts of textual inversions, for text towers of 4 and 6 values."""
+    folder = HERE / "inversions"
+    folder.mkdir(exist_ok=True)
+    vectors = lambda *shape: torch.arange(torch.Size(shape).numel(), dtype=torch.float32).reshape(shape)  # noqa: E731
+    a1111 = {"string_to_token": {"*": 265}, "string_to_param": {"*": vectors(2, 4)}, "name": "my cat", "step": 500, "sd_checkpoint": None}
+    torch.save(a1111, folder / "a1111.pt")
+    torch.save({"<cat>": vectors(4)}, folder / "learned_embeds.bin")
+    save_file({"<cat>": vectors(3, 4)}, folder / "learned_embeds.safetensors")
+    save_file({"emb_params": vectors(1, 4)}, folder / "params.safetensors")
+    save_file({"clip_l": vectors(2, 4), "clip_g": vectors(2, 6)}, folder / "xl.safetensors")
+
+
 def main():
     torch.set_num_threads(1)
     kinds()
+    inversions()
     loras("sd1", [peft, lora_layers, processors, kohya], {"unet": SD1_UNET, "text_encoder": TEXT})
     loras("sdxl", [peft, kohya_original], {"unet": SDXL_UNET, "text_encoder": TEXT, "text_encoder_2": TEXT[:2]})
     for name, make in PUBLISHED.items():

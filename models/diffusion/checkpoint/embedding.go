@@ -59,11 +59,11 @@ func (p *Pipeline) openEmbedding(src string) (Embedding, error) {
 // openOf opens a file, or the first of a folder's files that is there.
 func openOf(path string, files ...string) (*weights.Checkpoint, error) {
 	for _, file := range files {
-		if c, err := weights.Open(filepath.Join(path, file)); err == nil {
+		if c, err := weights.OpenInversion(filepath.Join(path, file)); err == nil {
 			return c, nil
 		}
 	}
-	return weights.Open(path)
+	return weights.OpenInversion(path)
 }
 
 // readEmbedding reads the tensors of a textual inversion. stem is its file's name,
@@ -80,7 +80,7 @@ func readEmbedding(src weights.Source, names []string, stem, told string) (Embed
 		case towerKeys[name] != "":
 			v.Part = towerKeys[name]
 		case name == "emb_params":
-		case name == "*" || name == "string_to_param.*":
+		case name == "string_to_param.*":
 			if told != "" {
 				e.Token = told
 			}
@@ -122,6 +122,12 @@ func (e Embedding) Tokens() []string {
 		tokens = append(tokens, fmt.Sprintf("%s_%d", e.Token, i))
 	}
 	return tokens
+}
+
+// Expand writes an embedding's tokens in a prompt where it names the first, as
+// diffusers' pipelines do.
+func (e Embedding) Expand(prompt string) string {
+	return strings.ReplaceAll(prompt, e.Token, strings.Join(e.Tokens(), " "))
 }
 
 // Fit gives an embedding's vectors for each text tower of the pipeline, by part. A
