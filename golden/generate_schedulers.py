@@ -136,8 +136,10 @@ STOCHASTIC = [
 def run(config, steps, strength, original, noise, picture):
     """One case, or None if it is not finite."""
     case = {"config": json.dumps(config), "steps": steps, "strength": strength}
-    if original:
+    if original is True:
         case["original"] = True  # the strength is of the original timesteps
+    elif original:
+        case["part"] = original
     modules = [scheduling_euler_discrete, scheduling_deis_multistep, *STOCHASTIC]
     try:
         case |= loop(config, steps, strength, original, noise, picture, modules)
@@ -149,17 +151,36 @@ def run(config, steps, strength, original, noise, picture):
     return case if np.isfinite(case["latents"]).all() else None
 
 
+def part(scheduler, start, end):
+    """The first of the timesteps between two parts of the way and that after the last,
+    as SDXL's pipelines reckon denoising_start and denoising_end."""
+    timesteps, n = scheduler.timesteps, scheduler.config.num_train_timesteps
+    begin = 0
+    if start > 0:
+        left = (timesteps < int(round(n - start * n))).sum().item()
+        if scheduler.order == 2 and left % 2 == 0:
+            left += 1
+        begin = len(timesteps) - left
+    stop = len(timesteps)
+    if end < 1:
+        stop = begin + len([t for t in timesteps[begin:] if t >= int(round(n - end * n))])
+    return begin, stop
+
+
 def loop(config, steps, strength, original, noise, picture, wide):
     """What a pipeline does; the modules in wide compute in f64."""
     torch.set_default_dtype(torch.float32)
     scheduler = class_of(config["_class_name"]).from_config(config)
     begin = (steps - min(int(steps * strength), steps)) * scheduler.order
-    if original:
+    stop = None
+    if original is True:
         scheduler.set_timesteps(steps, strength=strength)
         begin = 0
     else:
         scheduler.set_timesteps(steps)
-    timesteps = scheduler.timesteps[begin:]
+        if original:
+            begin, stop = part(scheduler, *original)
+    timesteps = scheduler.timesteps[begin:stop]
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(begin)
     if wide:
@@ -206,8 +227,12 @@ LATER = [
 ]
 
 
+PARTS = ["DDIMScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler", "DPMSolverMultistepScheduler"]
+
+
 def configs(name):
-    """The configurations of a class: (config, steps, strength, of the original steps)."""
+    """The configurations of a class: (config, steps, strength, original), the last True
+    where the strength is of the original steps, or the part of the way from noise."""
     keys = set(defaults()[name])
     predictions = ["epsilon", "v_prediction", "sample"]
     if name in NO_SAMPLE:
@@ -219,8 +244,14 @@ def configs(name):
 
     base = SD | {"skip_prk_steps": True, "clip_sample": False}
     if name in LATER:
+        if name == "KDPM2DiscreteScheduler":
+            yield case(7, original=[0.4, 0.8], **base)
         yield from later(name, case, base, predictions)
         return
+    if name in PARTS:
+        yield case(6, original=[0.0, 0.7], **base)
+        yield case(6, original=[0.7, 1.0], **base)
+        yield case(9, original=[0.3, 0.6], **base, timestep_spacing="leading", steps_offset=1)
     counts = [7, 20, 1, 2, 50, 7, 13, 2, 20]
     for i, prediction in enumerate(predictions):
         for k, spacing in enumerate(["leading", "trailing", "linspace"]):

@@ -74,6 +74,7 @@ type class struct {
 	plan   func(*planner) error
 	sigmas bool // latents or solver in terms of sigma
 	sample bool // prediction_type sample is possible
+	second bool // a step has two evaluations, but for the last
 	// alphaOne says that the end is without noise, whatever set_alpha_to_one.
 	alphaOne bool
 	// accepts lists the values of keys that few classes have; a key that is
@@ -81,6 +82,14 @@ type class struct {
 	accepts map[string][]string
 	// inert are keys that the class has and never looks at.
 	inert []string
+}
+
+// evaluations is how many a step has.
+func (c class) evaluations() int {
+	if c.second {
+		return 2
+	}
+	return 1
 }
 
 // inert are keys that mean something only beside others that are refused if they
@@ -107,11 +116,11 @@ func init() {
 		"EulerDiscreteScheduler": {plan: (*planner).euler, sigmas: true, sample: true, accepts: map[string][]string{
 			"final_sigmas_type": ends}},
 		"EulerAncestralDiscreteScheduler": {plan: (*planner).eulerAncestral, sigmas: true},
-		"HeunDiscreteScheduler":           {plan: (*planner).heun, sigmas: true, sample: true},
+		"HeunDiscreteScheduler":           {plan: (*planner).heun, sigmas: true, second: true, sample: true},
 		"LMSDiscreteScheduler":            {plan: (*planner).lms, sigmas: true, sample: true},
-		"KDPM2DiscreteScheduler":          {plan: (*planner).kdpm2, sigmas: true},
-		"KDPM2AncestralDiscreteScheduler": {plan: (*planner).kdpm2Ancestral, sigmas: true},
-		"DPMSolverSDEScheduler":           {plan: (*planner).dpmSDE, sigmas: true},
+		"KDPM2DiscreteScheduler":          {plan: (*planner).kdpm2, sigmas: true, second: true},
+		"KDPM2AncestralDiscreteScheduler": {plan: (*planner).kdpm2Ancestral, sigmas: true, second: true},
+		"DPMSolverSDEScheduler":           {plan: (*planner).dpmSDE, sigmas: true, second: true},
 		"DPMSolverMultistepScheduler": {plan: (*planner).dpm, sigmas: true, sample: true, accepts: map[string][]string{
 			"algorithm_type": dpm, "solver_type": solvers, "variance_type": {""}, "final_sigmas_type": ends}},
 		"DPMSolverSinglestepScheduler": {plan: (*planner).dpmSinglestep, sigmas: true, sample: true, accepts: map[string][]string{

@@ -23,12 +23,22 @@ type goldenCase struct {
 	Config    string
 	Steps     int
 	Strength  float64
-	Original  bool    // see [Config.StrengthOfOriginal]
+	Original  bool // see [Config.StrengthOfOriginal]
+	Part      []float64
 	InitSigma float64 `json:"init_sigma"`
 	Timesteps []float64
 	Begin     []float64
 	Latents   [][]float64
 	F32       []float64 `json:"latents_f32"` // after the last step
+}
+
+// plan plans a case.
+func (c goldenCase) plan(config *Config) (*Plan, error) {
+	config.StrengthOfOriginal = c.Original
+	if c.Part != nil {
+		return config.PlanPart(c.Steps, c.Part[0], c.Part[1])
+	}
+	return config.Plan(c.Steps, c.Strength)
 }
 
 func readGoldens(t *testing.T) goldens {
@@ -123,8 +133,7 @@ func TestGoldens(t *testing.T) {
 		t.Run(fmt.Sprintf("%d %s %d steps", i, c.Config, c.Steps), func(t *testing.T) {
 			config, err := Parse([]byte(c.Config), "")
 			require.NoError(t, err)
-			config.StrengthOfOriginal = c.Original
-			p, err := config.Plan(c.Steps, c.Strength)
+			p, err := c.plan(config)
 			require.NoError(t, err)
 			require.InEpsilon(t, c.InitSigma, p.InitSigma, 1e-7)
 			require.Len(t, p.Steps, len(c.Timesteps))

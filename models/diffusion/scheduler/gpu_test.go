@@ -30,8 +30,7 @@ func TestGPU(t *testing.T) {
 		}
 		config, err := Parse([]byte(c.Config), "")
 		require.NoError(t, err)
-		config.StrengthOfOriginal = c.Original
-		p, err := config.Plan(c.Steps, c.Strength)
+		p, err := c.plan(config)
 		require.NoError(t, err)
 		got := runGPU(t, dev, p, c, g.Noise)
 		d := distance(got, c.Latents[len(c.Latents)-1])

@@ -349,3 +349,14 @@ func TestKnown(t *testing.T) {
 		}
 	}
 }
+
+func TestPlanPartRefused(t *testing.T) {
+	c, err := Parse([]byte(`{}`), "EulerDiscreteScheduler")
+	require.NoError(t, err)
+	for _, part := range [][2]float64{{0.5, 0.5}, {-0.1, 1}, {0, 1.1}, {0.8, 0.2}} {
+		_, err := c.PlanPart(5, part[0], part[1])
+		assert.ErrorContains(t, err, "expected parts from 0 to 1, the first less than the second")
+	}
+	_, err = c.PlanPart(2, 0.4, 0.5)
+	assert.ErrorContains(t, err, "plan 2 steps of EulerDiscreteScheduler from 0.4 to 0.5: no step lies between them")
+}
