@@ -345,3 +345,24 @@ func TestOriginalNames(t *testing.T) {
 		}
 	}
 }
+
+// LoRAs and textual inversions are fetched from the hub, and nothing else is.
+func TestLoRAFromHub(t *testing.T) {
+	const q = "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k"
+	data, err := os.ReadFile(lora(t, map[string][]int{"base_model.model." + q + ".lora_A.weight": {2, 16}, "base_model.model." + q + ".lora_B.weight": {32, 2}}))
+	require.NoError(t, err)
+	inversion, err := os.ReadFile(inversions + "learned_embeds.safetensors")
+	require.NoError(t, err)
+	hub, fetched := fakeHub(t, map[string][]byte{"adapter_model.safetensors": data, "adapter_config.json": []byte(`{"lora_alpha": 6}`), "learned_embeds.safetensors": inversion, "README.md": []byte("#")})
+	p, err := Open(context.Background(), writeSingle(t, "sd1.ckpt"), hub, Options{})
+	require.NoError(t, err)
+	defer p.Close()
+	require.NoError(t, p.Merge("org/name", 1))
+	assert.Equal(t, []string{"adapter_config.json", "adapter_model.safetensors"}, fetched())
+	e, err := p.OpenEmbedding("org/name")
+	require.NoError(t, err)
+	assert.Equal(t, "<cat>", e.Token)
+	hub.Offline = true
+	require.NoError(t, p.Merge("org/name", 1), "the cache has it")
+	assert.ErrorContains(t, p.Merge("org/other", 1), "merge LoRA org/other: ")
+}
