@@ -42,6 +42,35 @@ type Scaling struct {
 // Reduction is the pixels of a picture's side for one of the latents'.
 func (c Config) Reduction() int { return 1 << (len(c.Widths) - 1) }
 
+// Encoded brings an autoencoder's latents, maps of area values of each channel in turn,
+// to those of a pipeline. normed says that it is one of SDXL's, which heed Mean and Std.
+func (s Scaling) Encoded(latents []float32, area int, normed bool) []float32 {
+	out := make([]float32, len(latents))
+	for i, v := range latents {
+		v = (v - float32(s.Shift)) * float32(s.Scale)
+		if normed && s.Mean != nil {
+			c := i / area % len(s.Mean)
+			v = (latents[i] - float32(s.Mean[c])) * float32(s.Scale) / float32(s.Std[c])
+		}
+		out[i] = v
+	}
+	return out
+}
+
+// Decodable is the inverse of Encoded.
+func (s Scaling) Decodable(latents []float32, area int, normed bool) []float32 {
+	out := make([]float32, len(latents))
+	for i, v := range latents {
+		if normed && s.Mean != nil {
+			c := i / area % len(s.Mean)
+			out[i] = v*float32(s.Std[c])/float32(s.Scale) + float32(s.Mean[c])
+			continue
+		}
+		out[i] = v/float32(s.Scale) + float32(s.Shift)
+	}
+	return out
+}
+
 // check refuses what no network can be made of.
 func (c Config) check() error {
 	sizes := map[string]int{"in_channels": c.Channels, "latent_channels": c.Latent, "norm_num_groups": c.Block.Groups}

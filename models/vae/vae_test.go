@@ -109,3 +109,13 @@ func TestEveryKey(t *testing.T) {
 		}
 	}
 }
+
+// Latents of pipelines and back, plain and as SDXL's pipelines have them.
+func TestScaling(t *testing.T) {
+	s := Scaling{Scale: 0.5, Mean: []float64{1, -2}, Std: []float64{2, 4}}
+	latents := []float32{3, 5, 6, -2, 1, 1, 0, 2} // two items of two channels of two values
+	assert.Equal(t, []float32{0.5, 1, 1, 0, 0, 0, 0.25, 0.5}, s.Encoded(latents, 2, true))
+	assert.Equal(t, latents, s.Decodable(s.Encoded(latents, 2, true), 2, true))
+	assert.Equal(t, []float32{1.5, 2.5, 3, -1, 0.5, 0.5, 0, 1}, s.Encoded(latents, 2, false))
+	assert.Equal(t, latents, s.Decodable(s.Encoded(latents, 2, false), 2, false))
+}
