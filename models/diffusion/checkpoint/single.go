@@ -126,7 +126,10 @@ func describe(src weights.Source, withVAE bool) (*single, error) {
 	i := slices.IndexFunc(publications, func(p publication) bool {
 		return !slices.ContainsFunc(p.towers, func(t tower) bool { return !hasPart(src, t.prefix) })
 	})
-	if !hasPart(src, unetPrefix) || i < 0 || !withVAE && !hasPart(src, vaePrefix) {
+	if hasPart(src, unetPrefix) && i >= 0 && !withVAE && !hasPart(src, vaePrefix) {
+		return nil, fmt.Errorf("it is a pipeline without an autoencoder: among its %d tensors is no %s…; give one of its kind (-vae SOURCE)", len(src.Names()), vaePrefix)
+	}
+	if !hasPart(src, unetPrefix) || i < 0 {
 		return nil, unknown(src)
 	}
 	s.publication = publications[i]
@@ -183,9 +186,6 @@ func unknown(src weights.Source) error {
 	}
 	if len(lacks) == 0 {
 		lacks = append(lacks, "text encoder ("+strings.Join(towerPrefixes(), "…, ")+"…)")
-	}
-	if len(lacks) == 1 && hasPart(src, unetPrefix) && !hasPart(src, vaePrefix) {
-		return fmt.Errorf("it is a pipeline without an autoencoder (among its %d tensors is no %s…); give one of its kind (-vae SOURCE)", len(names), vaePrefix)
 	}
 	return fmt.Errorf("it is no pipeline in a single file: among its %d tensors is no %s; its first are [%s]", len(names), strings.Join(lacks, ", no "), strings.Join(names[:min(3, len(names))], ", "))
 }

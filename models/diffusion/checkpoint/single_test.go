@@ -306,7 +306,7 @@ func TestBadSingleFiles(t *testing.T) {
 			"its UNet, of Stable Diffusion 1, takes 8 channels; 4 are supported, or 9 for inpainting"},
 		"no autoencoder": {func(s map[string][]int) {
 			maps.DeleteFunc(s, func(n string, _ []int) bool { return strings.HasPrefix(n, vaePrefix) })
-		}, "it is a pipeline without an autoencoder (among its "},
+		}, "it is a pipeline without an autoencoder: among its "},
 		"no encoder": {func(s map[string][]int) {
 			maps.DeleteFunc(s, func(n string, _ []int) bool { return strings.HasPrefix(n, "cond_stage") })
 		}, "is no text encoder (cond_stage_model.transformer.…, cond_stage_model.model.…, "},

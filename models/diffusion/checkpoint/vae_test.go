@@ -46,7 +46,7 @@ func TestVAEFromElsewhere(t *testing.T) {
 	require.NoError(t, err)
 	pruned := autoencoderFile(t, "sd1.ckpt", func(name string) bool { return !isVAE(name) }, "")
 	_, err = Open(ctx, pruned, nil, Options{})
-	require.ErrorContains(t, err, "it is a pipeline without an autoencoder (among its ")
+	require.ErrorContains(t, err, "it is a pipeline without an autoencoder: among its ")
 	require.ErrorContains(t, err, "give one of its kind (-vae SOURCE)")
 
 	alone := autoencoderFile(t, "sd1.ckpt", isVAE, vaePrefix)
