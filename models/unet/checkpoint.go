@@ -217,6 +217,9 @@ func (j *jsonConfig) bounds() error {
 	if err := diffusion.Bounded(map[string]int{"number of block_out_channels": len(j.Widths)}, diffusion.MostLevels); err != nil {
 		return err
 	}
+	if err := diffusion.CheckSample(j.Sample); err != nil {
+		return err
+	}
 	for _, w := range j.Widths {
 		if err := diffusion.Positive(map[string]int{"block_out_channels": w}); err != nil {
 			return err

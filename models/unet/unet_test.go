@@ -110,6 +110,7 @@ func TestRefuse(t *testing.T) {
 		`{"_class_name": "UNet2DConditionModel", "transformer_layers_per_block": [1, [2, [2]], 1, 1]}`:                         "expected a whole number, or a list of them and of lists",
 		`{"_class_name": "UNet2DConditionModel", "reverse_transformer_layers_per_block": [1, 2]}`:                              "reverse_transformer_layers_per_block has 2 values, expected one or one for each of the 4",
 		`{"_class_name": "UNet2DConditionModel", "num_attention_heads": 8}`:                                                    "config.json has num_attention_heads",
+		`{"_class_name": "UNet2DModel", "sample_size": 4611686018427387904}`:                                                   "sample_size is [4611686018427387904 4611686018427387904]; expected sides of at most 65536",
 		`{"_class_name": "UNet2DModel", "downsample_padding": 2}`:                                                              "downsample_padding is 2; 0 and 1",
 		`{`: "config.json",
 	} {

@@ -78,7 +78,7 @@ func (c Config) check() error {
 		sizes[fmt.Sprintf("block_out_channels (block %d)", i)] = w
 	}
 	if err := cmp.Or(
-		diffusion.Positive(sizes),
+		diffusion.Positive(sizes), diffusion.CheckSample(c.Size),
 		diffusion.Bounded(map[string]int{"number of block_out_channels": len(c.Widths)}, diffusion.MostLevels),
 		diffusion.Bounded(map[string]int{"layers_per_block": c.Layers}, diffusion.MostBlocks),
 	); err != nil {

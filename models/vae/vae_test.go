@@ -43,6 +43,7 @@ func TestRefuse(t *testing.T) {
 		`{"_class_name": "AutoencoderKL", "layers_per_block": 30011}`:                        "layers_per_block is 30011; expected 1 to 100",
 		`{"_class_name": "AutoencoderKL", "latent_channels": 4611686018427387904}`:           "latent_channels is 4611686018427387904; expected 1 to",
 		`{"_class_name": "AutoencoderKL", "latents_mean": [1, 2], "latents_std": [1, 2]}`:    "latents_mean has 2 values and latents_std 2; expected 4",
+		`{"_class_name": "AutoencoderKL", "sample_size": [64, -1]}`:                          "sample_size is [64 -1]; expected sides of at most",
 		`{"_class_name": "AutoencoderKL", "scaling_factor": 0}`:                              "scaling_factor is 0",
 		`{"_class_name": "AutoencoderTiny", "num_decoder_blocks": [3, 3, 3, 30011]}`:         "is 30011; expected 1 to 100",
 		`{`: "config.json is no JSON",

@@ -74,6 +74,15 @@ func Bounded(sizes map[string]int, most int) error {
 	return nil
 }
 
+// CheckSample refuses a sample_size that no picture or map has; 0 is not told.
+func CheckSample(size [2]int) error {
+	const most = 1 << 16 // pixels
+	if min(size[0], size[1]) < 0 || max(size[0], size[1]) > most {
+		return fmt.Errorf("config.json: sample_size is %v; expected sides of at most %d", size, most)
+	}
+	return nil
+}
+
 // CheckGroups refuses widths that the norms can't divide.
 func CheckGroups(groups int, widths []int) error {
 	for _, w := range widths {
