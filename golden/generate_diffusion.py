@@ -71,7 +71,9 @@ def middle(prefix, block):
     modules = {f"{prefix}mid_block.resnets.0": block.resnets[0]}
     if block.attentions and block.attentions[0] is not None:
         modules[f"{prefix}mid_block.attentions.0"] = block.attentions[0]
-    return modules | {f"{prefix}mid_block.resnets.1": block.resnets[1]}
+    if len(block.resnets) > 1:
+        modules[f"{prefix}mid_block.resnets.1"] = block.resnets[1]
+    return modules
 
 
 # What diffusers called the projections of self-attention before 2023.
@@ -237,6 +239,37 @@ def unet_sdxl(root):
     )
 
 
+def unet_segmind(root):
+    """Segmind's: the depths of each block, those of the way up apart, one block in the
+    middle; an activation that not all embeddings have."""
+    unet(
+        root,
+        "unet_segmind",
+        diffusers.UNet2DConditionModel,
+        2,
+        (4, 2),
+        dict(
+            block_out_channels=[6, 12],
+            layers_per_block=1,
+            norm_num_groups=3,
+            down_block_types=["DownBlock2D", "CrossAttnDownBlock2D"],
+            mid_block_type="UNetMidBlock2D",
+            up_block_types=["CrossAttnUpBlock2D", "UpBlock2D"],
+            cross_attention_dim=9,
+            attention_head_dim=[1, 2],
+            transformer_layers_per_block=[1, [2]],
+            reverse_transformer_layers_per_block=[[1, 2], 1],
+            act_fn="gelu",
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=4,
+            projection_class_embeddings_input_dim=29,
+        ),
+        [999.0, 249.0],
+        added=(5, [1024, 768, 0, 96, 1024, 1024]),
+    )
+
+
 def unet_inpaint(root):
     """An inpainting network's nine channels, other filters at both ends, another
     number of blocks at each size, GELU."""
@@ -377,5 +410,5 @@ def vae_tiny(root):
 
 MODELS = {
     f.__name__: f
-    for f in (unet_ddpm, unet_heads, unet_sd1, unet_sd2, unet_sdxl, unet_inpaint, vae_kl, vae_plain, vae_one_size, vae_tiny)
+    for f in (unet_ddpm, unet_heads, unet_sd1, unet_sd2, unet_sdxl, unet_segmind, unet_inpaint, vae_kl, vae_plain, vae_one_size, vae_tiny)
 }

@@ -16,7 +16,7 @@ type Stage struct {
 	Up         *ops.Conv2d `w:"up"`         // at the end, of the map magnified, or nil
 }
 
-// NewMiddle makes the stage in the middle, two blocks of width with attention
+// NewMiddle makes the stage in the middle: two blocks of width with attention
 // between them, if any.
 func NewMiddle(b *ops.Builder, c Config, width int, a Attention) *Stage {
 	s := &Stage{Blocks: []Block{NewBlock(b, c, width, width), NewBlock(b, c, width, width)}}
