@@ -36,7 +36,7 @@ var tasks = []task{
 	{"images and texts", []string{"text"}, []string{"template"}, dual},
 	{"images alike", nil, []string{"similar", "index", "examples"}, images},
 	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "guidance", "scheduler", "width", "height", "init-image", "strength", "mask",
-		"frames", "to-seed", "forward", "record", "partial", "lora", "clip-skip", "tokenizer", "prediction", "low-memory", "preview", "preview-weights", "view-every"}, pipeline},
+		"frames", "to-seed", "forward", "record", "partial", "lora", "embedding", "clip-skip", "tokenizer", "vae", "prediction", "low-memory", "preview", "preview-weights", "view-every"}, pipeline},
 	{"what a network looks at", []string{"explain"}, []string{"explain-class", "explain-method", "attention", "pca", "compare"}, nil},
 	{"out", []string{"o", "view", "json"}, nil, nil},
 	{"the device", []string{"verify"}, []string{"list-devices", "adapter", "backend", "profile", "tune", "tune-budget", "tuning", "why"}, nil},

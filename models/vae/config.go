@@ -32,7 +32,7 @@ type Config struct {
 
 // Scaling is between an autoencoder's latents and those that pipelines work with.
 type Scaling struct {
-	Scale, Shift float64 // a pipeline's latents are (latents − Shift)·Scale
+	Scale float64 // a pipeline's latents are the autoencoder's times this
 
 	// Mean and Std, of each channel, are what SDXL's pipelines take off and divide by
 	// as well, and no others do; nil: nothing.
@@ -47,7 +47,7 @@ func (c Config) Reduction() int { return 1 << (len(c.Widths) - 1) }
 func (s Scaling) Encoded(latents []float32, area int, normed bool) []float32 {
 	out := make([]float32, len(latents))
 	for i, v := range latents {
-		v = (v - float32(s.Shift)) * float32(s.Scale)
+		v *= float32(s.Scale)
 		if normed && s.Mean != nil {
 			c := i / area % len(s.Mean)
 			v = (latents[i] - float32(s.Mean[c])) * float32(s.Scale) / float32(s.Std[c])
@@ -66,7 +66,7 @@ func (s Scaling) Decodable(latents []float32, area int, normed bool) []float32 {
 			out[i] = v*float32(s.Std[c])/float32(s.Scale) + float32(s.Mean[c])
 			continue
 		}
-		out[i] = v/float32(s.Scale) + float32(s.Shift)
+		out[i] = v / float32(s.Scale)
 	}
 	return out
 }

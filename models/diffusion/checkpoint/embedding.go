@@ -124,12 +124,6 @@ func (e Embedding) Tokens() []string {
 	return tokens
 }
 
-// Expand writes an embedding's tokens in a prompt where it names the first, as
-// diffusers' pipelines do.
-func (e Embedding) Expand(prompt string) string {
-	return strings.ReplaceAll(prompt, e.Token, strings.Join(e.Tokens(), " "))
-}
-
 // Fit gives an embedding's vectors for each text tower of the pipeline, by part. A
 // tower that has none, and vectors that no tower is as wide as, are errors.
 func (p *Pipeline) Fit(e Embedding) (map[string]Vectors, error) {
