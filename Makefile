@@ -55,8 +55,8 @@ bench: build ## time models, a diffusion pipeline and matmuls, verified in the s
 result: build ## time this machine's GPU and keep the figures for the leaderboard
 	bin/bench -models $(BENCHMODELS) -keep cmd/bench/results
 
-leaderboard: build ## write the figures of cmd/bench/results into README.md
-	bin/bench -leaderboard README.md $(wildcard cmd/bench/results/*.json)
+leaderboard: build ## write the figures of cmd/bench/results into docs/bench.md
+	bin/bench -leaderboard docs/bench.md $(wildcard cmd/bench/results/*.json)
 
 eval: build ## accuracy of the embedded model over a folder with one sub-folder a class: make eval DATA=folder
 	@test -n "$(DATA)" || { echo 'make eval DATA=folder, one sub-folder a class (CIFAR-10 as pictures)'; exit 2; }
