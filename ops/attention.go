@@ -26,14 +26,16 @@ func (m Mask) check(n int) error {
 	return nil
 }
 
-// fuse puts the lengths into a kernel that declares `fn limit`.
-func (m Mask) fuse(spec *shaders.Spec, first string) {
+// forms are those of a kernel that declares `fn limit`, for a precision.
+func (m Mask) forms(precision gpu.DType) []string {
+	all := forms(precision)
 	if m.Lengths != nil {
-		spec.Decl["limit"] = "fn limit(item: u32) -> u32 { return lengths[" + first + "item]; }"
+		all = append(all, "lengths")
 	}
+	return all
 }
 
-// suffix names what fuse did, for tables.
+// suffix names those forms, for tables.
 func (m Mask) suffix() string {
 	if m.Lengths != nil {
 		return " lengths"
@@ -165,9 +167,9 @@ func (c *attentionCall) record(r *gpu.Recorder) *gpu.Tensor {
 	y := r.New("attention", c.heads, reshaped(c.q.Shape, c.heads*c.head)...)
 	op := gpu.Op{Kind: "attention", Label: r.Label("attention"), In: c.inputs(c.operands()), Out: []*gpu.Tensor{y},
 		Rows: c.twin}
-	info := r.Device().Info()
+	t := r.Device().Traits()
 	_, tq, _ := c.tokens()
-	fused := c.fusedWay(r, y, chooseAttention(info, r.Precision, tq, gpu.Pad8(c.head)))
+	fused := c.fusedWay(r, y, chooseAttention(t, r.Precision, tq, gpu.Pad8(c.head)))
 	products := c.productsWay(r, y)
 	standard := fused
 	if c.products(r) {
@@ -175,7 +177,7 @@ func (c *attentionCall) record(r *gpu.Recorder) *gpu.Tensor {
 	}
 	do(r, op, c.shape(), standard, func() []way {
 		all := []way{fused}
-		for _, v := range attentionCandidates(info, r.Precision, tq, gpu.Pad8(c.head)) {
+		for _, v := range attentionCandidates(t, r.Precision, tq, gpu.Pad8(c.head)) {
 			all = append(all, c.fusedWay(r, y, v))
 		}
 		if c.mask == (Mask{}) && c.manyTokens() {
@@ -231,10 +233,7 @@ func (c *attentionCall) recordFused(r *gpu.Recorder, y *gpu.Tensor, v attentionV
 func (c *attentionCall) recordProbs(r *gpu.Recorder) *gpu.Tensor {
 	n, tq, tk := c.tokens()
 	y := r.New("attention_probs", 1, n, c.heads, tq, tk)
-	spec := shaders.Spec{Const: map[string]int{}, Decl: map[string]string{}}
-	wide(&spec, r.Precision, "pack")
-	c.mask.fuse(&spec, "")
-	k, err := kernel("attention_probs", r.Precision.String()+c.mask.suffix(), spec)
+	k, err := kernel("attention_probs", r.Precision.String()+c.mask.suffix(), shaders.Spec{Forms: c.mask.forms(r.Precision)})
 	if err != nil {
 		r.Fail(err)
 		return y
@@ -316,18 +315,6 @@ func dot(a, b []float32) float64 {
 	return sum
 }
 
-// wide specialises a kernel that loads 16-byte vectors (Wide, of TH vec4).
-func wide(spec *shaders.Spec, precision gpu.DType, pack string) {
-	if precision != gpu.F32 {
-		return
-	}
-	spec.Const["TH"] = 1
-	spec.Decl["Wide"] = "alias Wide = vec4<f32>;"
-	spec.Decl["part"] = "fn part(x: Wide, h: u32) -> vec4<f32> { return x; }"
-	spec.Decl["Packed"] = packedF32["Packed"]
-	spec.Decl[pack] = packedF32["pack"]
-}
-
 // attentionVariant is a kernel file with its constants.
 type attentionVariant struct {
 	Family string // "attention" (barrier-free) or "attention_flash" (workgroup memory)
@@ -383,14 +370,13 @@ func (v attentionVariant) turns(keys int) int {
 }
 
 // flash is the specification of attention_flash.
-func (v attentionVariant) flash(precision gpu.DType) shaders.Spec {
+func (v attentionVariant) flash() shaders.Spec {
 	threads, tile := v.Chunks*v.queries(), v.tile()
 	return shaders.Spec{
 		Const: map[string]int{
 			"TD": v.TD, "PARTS": v.Chunks, "QUERIES": v.queries(), "THREADS": threads,
 			"TB": tile, "AT": min(tile, flashKeys), "TILE": tile * v.Chunks * v.TD, "SCORES": tile * threads,
 		},
-		Decl:      packed(precision, "Packed", "unpack", "pack"),
 		Workgroup: [3]int{threads, 1, 1},
 	}
 }
@@ -398,12 +384,11 @@ func (v attentionVariant) flash(precision gpu.DType) shaders.Spec {
 func (v attentionVariant) kernel(precision gpu.DType, mask Mask) (*gpu.Kernel, error) {
 	var spec shaders.Spec
 	if v.Family == "attention_flash" {
-		spec = v.flash(precision)
+		spec = v.flash()
 	} else {
-		spec = shaders.Spec{Const: map[string]int{"TR": v.TR, "TD": v.TD, "CHUNKS": v.Chunks}, Decl: map[string]string{}}
-		wide(&spec, precision, "pack")
+		spec = shaders.Spec{Const: map[string]int{"TR": v.TR, "TD": v.TD, "CHUNKS": v.Chunks}}
 	}
-	mask.fuse(&spec, "p.first + ")
+	spec.Forms = mask.forms(precision)
 	return kernel(v.Family, fmt.Sprintf("%s %s%s", precision, v, mask.suffix()), spec)
 }
 
@@ -425,8 +410,8 @@ func flashVariant(hd, most int) attentionVariant {
 
 // chooseAttention picks a variant for tq queries of heads of hd elements,
 // padding included.
-func chooseAttention(info gpu.Info, precision gpu.DType, tq, hd int) attentionVariant {
-	if info.Class != gpu.ClassCPU {
+func chooseAttention(t gpu.Traits, precision gpu.DType, tq, hd int) attentionVariant {
+	if t.CheapBarriers {
 		return flashVariant(hd, flashVectors)
 	}
 	// A chunk is a divisor of the head, of at most 8 vectors. Few tokens take

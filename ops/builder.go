@@ -17,9 +17,6 @@ import (
 type Builder struct {
 	Dev       *gpu.Device
 	Precision gpu.DType // of weights and activations
-	// Usual is the activation that most layers of the model fuse, ReLU if it is not
-	// set. On software adapters layers without one share its kernels.
-	Usual Activation
 
 	constants []*gpu.Tensor
 	bindings  []weights.Binding

@@ -64,6 +64,17 @@ fn pack(x: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(x.xy), pack2x16
 
 // limit is how many keys of an item are seen: all, or lengths of it.
 fn limit(item: u32) -> u32 { return p.Tk; }
+// form f32
+const TH_f32 = 1u;
+alias Wide_f32 = vec4<f32>;
+alias Packed_f32 = vec4<f32>;
+fn part_f32(x: Wide_f32, h: u32) -> vec4<f32> { return x; }
+fn pack_f32(x: vec4<f32>) -> Packed_f32 { return x; }
+// end
+
+// form lengths
+fn limit_lengths(item: u32) -> u32 { return lengths[p.first + item]; }
+// end
 
 @compute @workgroup_size(8, 1, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {

@@ -73,6 +73,15 @@ fn score(j: u32, query: u32) -> f32 {
 
 // limit is how many keys of an item are seen: all, or lengths of it.
 fn limit(item: u32) -> u32 { return p.Tk; }
+// form f32
+alias Packed_f32 = vec4<f32>;
+fn unpack_f32(x: Packed_f32) -> vec4<f32> { return x; }
+fn pack_f32(x: vec4<f32>) -> Packed_f32 { return x; }
+// end
+
+// form lengths
+fn limit_lengths(item: u32) -> u32 { return lengths[p.first + item]; }
+// end
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {

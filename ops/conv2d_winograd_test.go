@@ -24,7 +24,7 @@ func TestWinogradChoice(t *testing.T) {
 		x.conv.Kernel, x.conv.Pad = Square(3), Pad(1)
 		c := b.Conv2d(x.conv)
 		call := convCall{c: &c, convGeometry: convGeometry{n: 1, h: x.size, w: x.size, oh: x.size, ow: x.size}}
-		w, ok := call.winograd(b.Dev.Info())
+		w, ok := call.winograd(b.Dev.Traits())
 		if !ok {
 			w.t = 0
 		}
