@@ -2,7 +2,6 @@ package ops
 
 import (
 	"errors"
-	"math"
 
 	"saccade/gpu"
 	"saccade/shaders"
@@ -206,7 +205,7 @@ func (a *attentionProducts) some(r *gpu.Recorder, item, lo, hi int) (dispatches 
 func (a *attentionProducts) softmax(r *gpu.Recorder, rows int) (gpu.Dispatch, error) {
 	k, perGroup, err := softmaxKernel(r, gpu.F32)
 	return gpu.Dispatch{
-		Kernel: k, Params: gpu.Params{"rows": rows, "stride": a.scores.Stride(), "width": a.tk, "scale": 1 / math.Sqrt(float64(a.head))},
+		Kernel: k, Params: gpu.Params{"rows": rows, "stride": a.scores.Stride(), "width": a.tk, "scale": a.exponent()},
 		Bind: []gpu.View{gpu.All(a.scores), gpu.All(a.probs)}, Groups: grid(ceilDiv(rows, perGroup)),
 		Bytes: float64(rows*a.tk) * float64(4+r.Precision.Size()),
 	}, err

@@ -220,7 +220,8 @@ func (g *goldenCase) attention() {
 	q, k, v := g.activation("q", p.Heads), g.activation("k", p.Heads), g.activation("v", p.Heads)
 	g.r.Output("out", CrossAttention(g.r, q, k, v, Mask{Causal: p.Causal}))
 	if _, ok := g.Outputs["probabilities"]; ok {
-		call := attentionCall{q: q, k: k, v: v, heads: p.Heads, head: p.HeadSize, mask: Mask{Causal: p.Causal}}
+		call, ok := crossCall(g.r, q, k, v, Mask{Causal: p.Causal}, nil)
+		require.True(g.t, ok)
 		g.r.Output("probabilities", call.recordProbs(g.r))
 	}
 }

@@ -34,7 +34,7 @@ func Softmax(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	for _, c := range rowChunks(r.Device(), x.Rows(), x, y) {
 		rows := c[1] - c[0]
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
-			Kernel: k, Params: gpu.Params{"rows": rows, "stride": x.Stride(), "width": width, "scale": 1},
+			Kernel: k, Params: gpu.Params{"rows": rows, "stride": x.Stride(), "width": width, "scale": math.Log2E},
 			Bind: []gpu.View{rowView(x, c[0], c[1]), rowView(y, c[0], c[1])}, Groups: grid((rows + perGroup - 1) / perGroup),
 			FLOPs: 5 * float64(rows*width), Bytes: 2 * float64(rows*x.Stride()) * float64(x.Type.Size()),
 		})

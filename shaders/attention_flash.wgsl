@@ -44,7 +44,7 @@ struct Params {
     k_offset: u32,
     v_offset: u32,
     flags: u32,    // bit 0: causal, query i sees the keys up to i + Tk - Tq
-    scale: f32,    // log2(e) / sqrt(unpadded head width)
+    scale: f32,    // of q·k, times log2(e)
     first: u32,    // item of lengths that belongs to the first of the batch
 }
 

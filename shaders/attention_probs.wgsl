@@ -29,7 +29,7 @@ struct Params {
     q_offset: u32, // elements to head 0, multiples of 8
     k_offset: u32,
     flags: u32,    // bit 0: causal, query i sees the keys up to i + Tk - Tq
-    scale: f32,    // log2(e) / sqrt(unpadded head width)
+    scale: f32,    // of q·k, times log2(e)
 }
 
 @group(0) @binding(0) var<uniform> p: Params;

@@ -1,5 +1,5 @@
-// y = exp(s·(x − max x)) / Σ exp(s·(x − max x)) over each row: torch.softmax over
-// the last dimension of s·x. Padding is left out of the sum and stays zero.
+// y = 2^(s·(x − max x)) / Σ 2^(s·(x − max x)) over each row: torch.softmax over the
+// last dimension of x, times s/log2(e). Padding is left out of the sum and stays zero.
 //
 // x, y: rows of `stride` elements, four in a Loaded and in a Packed.
 // W threads (y) do a row and a workgroup R rows (x); the grid is 2-D. With one thread a
@@ -97,10 +97,10 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) i
     let offset = largest(top, lane, first);
     var sum = vec4<f32>(0.0);
     for (var i = lane; i < vectors; i += W) {
-        sum += select(vec4<f32>(0.0), exp((unpack(x[start + i]) - offset) * p.scale), inside(i));
+        sum += select(vec4<f32>(0.0), exp2((unpack(x[start + i]) - offset) * p.scale), inside(i));
     }
     let scale = 1.0 / total(sum, lane, first);
     for (var i = lane; i < vectors; i += W) {
-        y[start + i] = pack(select(vec4<f32>(0.0), exp((unpack(x[start + i]) - offset) * p.scale) * scale, inside(i)));
+        y[start + i] = pack(select(vec4<f32>(0.0), exp2((unpack(x[start + i]) - offset) * p.scale) * scale, inside(i)));
     }
 }
