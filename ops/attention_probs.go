@@ -58,4 +58,3 @@ func (c *attentionCall) probsTwin(in [][]float32, rows []int) []float64 {
 	})
 	return out
 }
-

@@ -59,7 +59,7 @@ const T_f4 = 4u;
 const A_f4 = 6u;
 alias Line_f4 = array<Vec, A_f4>;
 alias Out_f4 = array<Vec, T_f4>;
-fn transform_f4(m: Line_f4) -> Out_f4 { return Out_f4(m[0] + m[1] + m[2] + m[3] + m[4], m[1] - m[2] + 2.0 * (m[3] - m[4]), m[1] + m[2] + 4.0 * (m[3] + m[4]), m[1] - m[2] + 8.0 * (m[3] - m[4]) + m[5]); }
+fn transform_f4(m: Line_f4) -> Out_f4 { return Out_f4(m[0] + (m[1] + m[2]) + (m[3] + m[4]), 0.6666667 * (m[1] - m[2]) + 1.5 * (m[3] - m[4]), 0.44444445 * (m[1] + m[2]) + 2.25 * (m[3] + m[4]), 0.2962963 * (m[1] - m[2]) + 3.375 * (m[3] - m[4]) + m[5]); }
 // end
 
 // form f32
