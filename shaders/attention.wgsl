@@ -243,7 +243,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             // unroll r TR
             total = select(total, total_r, r == 0u /*r*/);
             // end
-            let share = 1.0 / max(total, 1e-30); // a query that sees no key gives 0
+            let share = 1.0 / select(total, 1e-30, total < 1e-30); // a query that sees no key gives 0
             let at = ((group.z * p.Tq + i) * p.o_stride + group.y * p.width) / 4u + mine * TH;
             // unroll d TD
             // unroll h TH

@@ -166,7 +166,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
 
-    let share = 1.0 / max(total, 1e-30); // a query that sees no key gives 0
+    let share = 1.0 / select(total, 1e-30, total < 1e-30); // a query that sees no key gives 0
     let at = ((group.z * p.Tq + query) * p.o_stride + group.y * p.width) / 4u + first;
     if query < p.Tq {
         // unroll d TD

@@ -91,7 +91,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         total = total * exp2(best - highest) + exp2(s - highest);
         best = highest;
     }
-    let share = 1.0 / max(total, 1e-30);
+    let share = 1.0 / select(total, 1e-30, total < 1e-30);
 
     let row = (line - p.first_row) * (p.p_stride / 4u);
     for (var j = 0u; j < p.p_stride; j += 4u) {

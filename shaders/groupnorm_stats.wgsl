@@ -54,6 +54,14 @@ fn total(v: f32, lane: u32, first: u32) -> f32 {
     return sum;
 }
 
+// spread is one by the root of a variance with eps; a variance that is NaN or has
+// overflowed is kept, so that what is normalised is not finite either, as in PyTorch.
+// Comparisons and bits say so on every driver, where max and inverseSqrt need not.
+fn spread(variance: f32) -> f32 {
+    let finite = (bitcast<u32>(variance) & 0x7f800000u) < 0x7f800000u;
+    return select(variance, inverseSqrt(select(variance, 0.0, variance < 0.0) + p.eps), finite);
+}
+
 // element is number i of shifts, shift what is added to channel c of item n.
 fn element(i: u32) -> f32 { return unpack2x16float(shifts[i / 2u])[i % 2u]; }
 // form f32
@@ -89,7 +97,7 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) i
         let d = sums[at] + shift(n, channel + i % p.size) - mean;
         sum = sum + sums[at + p.stride] + pixels(s) * d * d;
     }
-    let scale = inverseSqrt(total(sum, lane, first) / values + p.eps);
+    let scale = spread(total(sum, lane, first) / values);
     for (var i = lane; i < channels; i += W) {
         let c = channel + i;
         let factor = scale * gamma[c];

@@ -49,6 +49,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         let mean = sum / f32(n);
         let to = (p.first + strip) * 2u * p.vectors + v;
         sums[to] = origin + mean;
-        sums[to + p.vectors] = max(squares - sum * mean, vec4<f32>(0.0));
+        let rest = squares - sum * mean;
+        sums[to + p.vectors] = select(rest, vec4<f32>(0.0), rest < vec4<f32>(0.0)); // NaN stays
     }
 }

@@ -55,6 +55,14 @@ fn total(v: vec4<f32>, lane: u32, first: u32) -> f32 {
     return sum;
 }
 
+// spread is one by the root of a variance with eps; a variance that is NaN or has
+// overflowed is kept, so that what is normalised is not finite either, as in PyTorch.
+// Comparisons and bits say so on every driver, where max and inverseSqrt need not.
+fn spread(variance: f32) -> f32 {
+    let finite = (bitcast<u32>(variance) & 0x7f800000u) < 0x7f800000u;
+    return select(variance, inverseSqrt(select(variance, 0.0, variance < 0.0) + p.eps), finite);
+}
+
 // Ones for the columns of vector i that hold values, zeros for padding.
 fn inside(i: u32) -> vec4<f32> {
     let column = vec4<u32>(i * 4u, i * 4u + 1u, i * 4u + 2u, i * 4u + 3u);
@@ -83,8 +91,7 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) i
         squares += d * d;
     }
     let rest = total(sum, lane, first) / f32(p.width);
-    let variance = max(total(squares, lane, first) / f32(p.width) - rest * rest, 0.0);
-    let scale = inverseSqrt(variance + p.eps);
+    let scale = spread(total(squares, lane, first) / f32(p.width) - rest * rest);
     for (var i = lane; i < vectors; i += W) {
         y[start + i] = pack((unpack(x[start + i]) - mean - rest) * scale * gamma[i] + beta[i]);
     }

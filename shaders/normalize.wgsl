@@ -58,7 +58,8 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) i
         let v = unpack(x[start + i]);
         squares += v * v;
     }
-    let length = max(sqrt(total(squares, lane, first)), 1e-12);
+    let root = sqrt(total(squares, lane, first));
+    let length = select(root, 1e-12, root < 1e-12); // NaN stays
     for (var i = lane; i < vectors; i += W) {
         y[start + i] = unpack(x[start + i]) / length;
     }
