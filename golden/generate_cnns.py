@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from torchvision.models.efficientnet import FusedMBConvConfig, MBConvConfig
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from generate_io import generator
+from generate_io import generator, halves
 from generate_models import best, redraw, save, zoo_pictures
 
 TORCHVISION = f"torchvision {torchvision.__version__.split('+')[0]}"
@@ -107,7 +107,9 @@ def cnn_case(
     model.float()
     x = torch.randn(batch, 3, *size, generator=g)
     logits, layers = record(model, places, x)
-    save(root, name, family, source, architecture, x, layers, {"logits": logits})
+    outputs = {"logits": logits}
+    exact = halves(model, lambda model, cast: (model(cast(x)),), outputs)
+    save(root, name, family, source, architecture, x, layers, outputs, halves=exact)
 
 
 def transformers_case(root, name, cls, config, batch, size):
@@ -124,7 +126,9 @@ def transformers_case(root, name, cls, config, batch, size):
     head = model.classifier[-1] if isinstance(model.classifier, nn.Sequential) else model.classifier
     out, layers = record(model, taps(blocks, head), x)
     source = f"transformers {transformers.__version__} {cls.__name__}"
-    save(root, name, config.model_type, source, cls.__name__, x, layers, {"logits": out.logits})
+    outputs = {"logits": out.logits}
+    exact = halves(model, lambda model, cast: (model(cast(x)).logits,), outputs)
+    save(root, name, config.model_type, source, cls.__name__, x, layers, outputs, halves=exact)
 
 
 def timm_case(root, name, family, architecture, model, blocks, batch, size):
@@ -135,7 +139,9 @@ def timm_case(root, name, family, architecture, model, blocks, batch, size):
     timm.models.save_for_hf(model, empty(root, name), safe_serialization=True)
     x = torch.randn(batch, 3, *size, generator=g)
     logits, layers = record(model, taps(blocks, model.get_classifier()), x)
-    save(root, name, family, f"{TIMM} {architecture}", architecture, x, layers, {"logits": logits})
+    outputs = {"logits": logits}
+    exact = halves(model, lambda model, cast: (model(cast(x)),), outputs)
+    save(root, name, family, f"{TIMM} {architecture}", architecture, x, layers, outputs, halves=exact)
 
 
 def torchvision_resnet(block, depths, widths, classes, stem, groups=1, width_per_group=64):

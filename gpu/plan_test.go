@@ -44,8 +44,8 @@ func TestPlanRefuses(t *testing.T) {
 
 // Loops that a driver would leave before their end are refused.
 func TestTurns(t *testing.T) {
-	assert.Equal(t, 65535, Info{Name: "llvmpipe (LLVM 15.0.6, 256 bits)"}.maxTurns())
-	assert.Equal(t, math.MaxInt, Info{Name: "NVIDIA H100"}.maxTurns())
+	assert.Equal(t, 65535, Info{Name: "llvmpipe (LLVM 15.0.6, 256 bits)"}.Traits().Turns)
+	assert.Equal(t, math.MaxInt, Info{Name: "NVIDIA H100"}.Traits().Turns)
 	d := openTest(t, Options{})
 	d.info.Name = "llvmpipe"
 	k, err := ParseKernel("add", "", addOne)

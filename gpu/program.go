@@ -45,6 +45,7 @@ func (r *Recorder) Finish() (*Program, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
+	r.share()
 	p := &Program{dev: r.dev, ops: r.ops, inputs: r.inputs, outputs: r.outputs}
 	var err error
 	if p.arena, p.memory, err = r.plan(); err != nil {
@@ -53,7 +54,6 @@ func (r *Recorder) Finish() (*Program, error) {
 	r.dev.mu.Lock()
 	defer r.dev.mu.Unlock()
 	if err = p.allocate(); err == nil {
-
 		err = p.bind()
 	}
 	if err != nil {

@@ -17,14 +17,14 @@ func TestWinogradChoice(t *testing.T) {
 		conv Conv
 		want int // T, 0 for none
 	}{
-		{56, Conv{In: 64, Out: 64}, 4}, {7, Conv{In: 512, Out: 512}, 4}, {6, Conv{In: 64, Out: 64}, 2}, {4, Conv{In: 64, Out: 64}, 2}, {2, Conv{In: 64, Out: 64}, 2},
+		{56, Conv{In: 64, Out: 64}, 4}, {56, Conv{In: 64, Out: 64, Exact: true}, 2}, {7, Conv{In: 512, Out: 512}, 4}, {6, Conv{In: 64, Out: 64}, 2}, {4, Conv{In: 64, Out: 64}, 2}, {2, Conv{In: 64, Out: 64}, 2},
 		{1, Conv{In: 64, Out: 64}, 0}, {56, Conv{In: 15, Out: 64}, 0}, {56, Conv{In: 64, Out: 15}, 0},
 		{56, Conv{In: 64, Out: 64, Stride: Square(2)}, 0}, {56, Conv{In: 64, Out: 64, Dilation: Square(2)}, 0}, {56, Conv{In: 64, Out: 64, Groups: 2}, 0},
 	} {
 		x.conv.Kernel, x.conv.Pad = Square(3), Pad(1)
 		c := b.Conv2d(x.conv)
 		call := convCall{c: &c, convGeometry: convGeometry{n: 1, h: x.size, w: x.size, oh: x.size, ow: x.size}}
-		w, ok := call.winograd(b.Dev.Info())
+		w, ok := call.winograd(b.Dev.Traits())
 		if !ok {
 			w.t = 0
 		}
