@@ -60,7 +60,11 @@ func Load(ctx context.Context, dev *gpu.Device, name, src string, o Options) (*M
 	if src == "" && (f.Embedded == "" || name != f.Name || o.Embedded == nil) {
 		return nil, fmt.Errorf("model %s: %w; give -weights, %s", name, nn.ErrNoEmbedded, f.Weights)
 	}
-	m, err := load(ctx, dev, f, name, src, o)
+	var m *Model
+	err = weights.Guard(func() (err error) { // the file may shrink while it is read
+		m, err = load(ctx, dev, f, name, src, o)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -80,11 +84,7 @@ func load(ctx context.Context, dev *gpu.Device, f nn.Family, name, src string, o
 	if err != nil {
 		return nil, err
 	}
-	var m *Model
-	err = weights.Guard(func() (err error) {
-		m, err = newModel(dev, f, name, in, o)
-		return err
-	})
+	m, err := newModel(dev, f, name, in, o)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("loading %s from %s: %w", name, in.name, err), in.tensors.Close())
 	}
@@ -239,6 +239,9 @@ func describe(f nn.Family, name string, in *files) (*nn.Description, error) {
 		var unknown *checkpoint.UnknownError
 		return !errors.As(err, &unknown)
 	})
+	if err := checkLayers(in.config, len(src.Names())); err != nil {
+		return nil, err
+	}
 	d, err := as(src)
 	if err == nil && prefix != "" {
 		d.Notes = append(d.Notes, fmt.Sprintf("all names of its tensors begin with %s, which was taken off", prefix))

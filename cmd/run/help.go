@@ -74,7 +74,7 @@ func (a *app) printHelp() error {
 		}
 		of = &f
 	}
-	a.stdout.printf("%s", usage)
+	a.stdout.printf(usage)
 	if of != nil {
 		a.stdout.printf("\n%s: %s\n", a.model, of.About)
 	}
@@ -96,7 +96,7 @@ func (a *app) printHelp() error {
 		a.stdout.printf("\nrun -model NAME -h prints what a model takes, run -h all every flag.\n")
 		return nil
 	}
-	a.stdout.printf("%s", usageEnd)
+	a.stdout.printf(usageEnd)
 	return nil
 }
 
