@@ -39,7 +39,7 @@ func Describe(src weights.Source, config []byte) (Config, weights.Source, error)
 		c.Scalar = t.Shape
 	}
 	if c.Sigmoid {
-		if src, err = splitPool(src, c.Vision.Block.Width); err != nil {
+		if src, err = splitPool(src); err != nil {
 			return Config{}, nil, err
 		}
 	}
@@ -185,24 +185,14 @@ func (h *dualConfig) vision(siglip bool) (VisionConfig, error) {
 }
 
 // splitPool shows the rows of the attention pool's in_proj as the projections of
-// q, k and v. Nothing is copied.
-func splitPool(src weights.Source, width int) (weights.Source, error) {
+// q, k and v.
+func splitPool(src weights.Source) (weights.Source, error) {
 	const prefix = "vision_model.head.attention."
-	var parts []*weights.Tensor
+	var err error
 	for _, kind := range []string{"weight", "bias"} {
-		t, ok := src.Tensor(prefix + "in_proj_" + kind)
-		if !ok || len(t.Shape) < 1 || t.Shape[0] != 3*width {
-			return nil, fmt.Errorf("the checkpoint has no %sin_proj_%s of %d rows, three times hidden_size", prefix, kind, 3*width)
-		}
-		data := t.Bytes()
-		for i, name := range []string{"q", "k", "v"} {
-			part := *t
-			part.Name = prefix + name + "." + kind
-			part.Origin = fmt.Sprintf("%s (%s)", t.Origin, name)
-			part.Shape = append([]int{width}, t.Shape[1:]...)
-			part.Data = data[i*len(data)/3 : (i+1)*len(data)/3]
-			parts = append(parts, &part)
+		if src, err = checkpoint.SplitRows(src, prefix+"in_proj_"+kind, prefix+"q."+kind, prefix+"k."+kind, prefix+"v."+kind); err != nil {
+			return nil, err
 		}
 	}
-	return weights.With(src, parts...), nil
+	return src, nil
 }

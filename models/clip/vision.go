@@ -10,14 +10,14 @@ import (
 type Vision struct {
 	VisionConfig
 
-	ClassToken *ops.Parameter      `w:"class_token"` // CLIP's, or nil
-	Positions  *ops.Parameter      `w:"positions"`
-	PatchEmbed ops.Conv2d          `w:"patch_embed"`
-	PreNorm    *ops.LayerNorm      `w:"pre_norm"` // CLIP's, or nil
-	Blocks     []transformer.Block `w:"blocks"`
-	PostNorm   ops.LayerNorm       `w:"post_norm"`
-	Pool       *AttentionPool      `w:"pool"`       // SigLIP's, or nil
-	Projection *ops.Linear         `w:"projection"` // CLIP's, or nil
+	ClassToken *ops.Parameter             `w:"class_token"` // CLIP's, or nil
+	Positions  *ops.Parameter             `w:"positions"`
+	PatchEmbed ops.Conv2d                 `w:"patch_embed"`
+	PreNorm    *ops.LayerNorm             `w:"pre_norm"` // CLIP's, or nil
+	Blocks     []transformer.Block        `w:"blocks"`
+	PostNorm   ops.LayerNorm              `w:"post_norm"`
+	Pool       *transformer.AttentionPool `w:"pool"`       // SigLIP's, or nil
+	Projection *ops.Linear                `w:"projection"` // CLIP's, or nil
 
 	b      *ops.Builder
 	tables map[[2]int]*ops.Table // the sequence's constant part by patch grid
@@ -32,7 +32,7 @@ func NewVision(b *ops.Builder, c VisionConfig) *Vision {
 	v.Blocks = transformer.Blocks(b, c.Block, c.Depth)
 	v.PostNorm = b.LayerNorm(c.Block.Width, c.Block.Eps)
 	if c.AttentionPool {
-		v.Pool = newAttentionPool(b, c.Block)
+		v.Pool = transformer.NewAttentionPool(b, c.Block)
 		return v
 	}
 	v.ClassToken = &ops.Parameter{Shape: []int{c.Block.Width}}
@@ -87,44 +87,4 @@ func (v *Vision) tableValues(grid [2]int) []float32 {
 		}
 	}
 	return append(values, ops.InterpolatePositions(v.Positions.Values[prefix:], v.Block.Width, v.grid(v.Image), grid, false)...)
-}
-
-// AttentionPool is SigLIP's head: a learned query attends to all patches, then
-// a perceptron.
-type AttentionPool struct {
-	Probe *ops.Parameter `w:"probe"`
-	Q     ops.Linear     `w:"attn.q"`
-	K     ops.Linear     `w:"attn.k"`
-	V     ops.Linear     `w:"attn.v"`
-	Proj  ops.Linear     `w:"attn.proj"`
-	Norm  ops.LayerNorm  `w:"norm"`
-	FC1   ops.Linear     `w:"mlp.fc1"`
-	FC2   ops.Linear     `w:"mlp.fc2"`
-
-	b     *ops.Builder
-	act   ops.Activation
-	table *ops.Table // the probe, once it was asked for
-}
-
-func newAttentionPool(b *ops.Builder, c transformer.Config) *AttentionPool {
-	heads := ops.Grouped{Out: c.Heads}
-	return &AttentionPool{
-		Probe: &ops.Parameter{Shape: []int{1, 1, c.Width}},
-		Q:     b.Linear(c.Width, c.Width, true, heads), K: b.Linear(c.Width, c.Width, true, heads), V: b.Linear(c.Width, c.Width, true, heads),
-		Proj: b.Linear(c.Width, c.Width, true, ops.Grouped{In: c.Heads}),
-		Norm: b.LayerNorm(c.Width, c.Eps), FC1: b.Linear(c.Width, c.MLP, true), FC2: b.Linear(c.MLP, c.Width, true),
-		b: b, act: c.Act,
-	}
-}
-
-// Forward pools x [N, T, D] into [N, D].
-func (p *AttentionPool) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
-	if p.table == nil {
-		p.table = p.b.Table("probe", 1, p.Q.In)
-		p.b.Later(func() error { return p.table.Upload(p.Probe.Values) })
-	}
-	q := p.Q.Forward(r, p.table.Repeat(r, x.Shape[0])) // [N 1 D]
-	a := p.Proj.Forward(r, ops.CrossAttention(r, q, p.K.Forward(r, x), p.V.Forward(r, x), ops.Mask{}))
-	h := p.FC1.Forward(r, p.Norm.Forward(r, a), ops.Then(p.act))
-	return ops.Mean(r, p.FC2.Forward(r, h, ops.Residual(a)), 0, 1)
 }

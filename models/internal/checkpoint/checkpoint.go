@@ -62,8 +62,14 @@ func Labels(id2label map[string]string, classes int) ([]string, error) {
 // Pair reads a JSON number, or a list of one or two, as height and width.
 type Pair [2]int
 
+// Expected says what is read into a pair, for the errors of [Decode].
+func (*Pair) Expected() string { return "a size or [height, width]" }
+
 // UnmarshalJSON implements [json.Unmarshaler].
 func (p *Pair) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		return nil
+	}
 	var one int
 	if json.Unmarshal(data, &one) == nil {
 		*p = Pair{one, one}
