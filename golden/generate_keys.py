@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the keys that configs of transformers' and timm's networks and of
 transformers' image processors have, with their defaults: signatures.json in the
-packages of the networks and in picture, and the arguments of timm's named
+packages of the networks and for picture's tests, and the arguments of timm's named
 architectures: timm.json in models/vit and models/resnet.
 
     python golden/generate_keys.py
@@ -88,7 +88,9 @@ def signatures():
     for name in PROCESSORS:
         c = getattr(transformers, name + "ImageProcessor")
         table[name] = {k: plain(getattr(c, k, None)) for k in c.valid_kwargs.__annotations__}
-    write(ROOT / "picture" / "signatures.json", json.dumps(table, indent="\t"))
+    c = timm.models.PretrainedCfg
+    table[c.__name__] = {k: plain(p.default) for k, p in inspect.signature(c).parameters.items()}
+    write(ROOT / "picture" / "testdata" / "signatures.json", json.dumps(table, indent="\t"))
 
 
 class Built(BaseException):

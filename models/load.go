@@ -320,6 +320,17 @@ func processorFor(in *files, own *picture.Processor, name string, h, w int) (*pi
 			return nil, fmt.Errorf("config.json: %w", err)
 		}
 	}
+	if in.fsys != nil {
+		nested, err := optional(in.fsys, "processor_config.json")
+		if err != nil {
+			return nil, err
+		}
+		if nested != nil {
+			if p, err := picture.ParseProcessor(nested, head.ModelType); p != nil || err != nil {
+				return p, err
+			}
+		}
+	}
 	switch {
 	case in.preprocessor != nil:
 		return picture.ParsePreprocessor(in.preprocessor, head.ModelType)

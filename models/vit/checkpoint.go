@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"saccade/models/internal/checkpoint"
 	"saccade/ops"
@@ -22,7 +21,10 @@ func Describe(src weights.Source, config []byte, architecture string) (Config, w
 	case slices.Contains(names, "class_token"):
 		return describeTorchvision(src, architecture)
 	case slices.Contains(names, "blocks.0.attn.qkv.weight"):
-		return describeTimm(src, config, architecture)
+		if config == nil {
+			return describeNamed(src, architecture)
+		}
+		return describeTimm(src, config)
 	case slices.ContainsFunc(names, isTransformers):
 		return describeTransformers(src, config)
 	}
@@ -130,73 +132,6 @@ func (c *Config) fromTensors(src weights.Source) {
 	c.Pooler = checkpoint.Rows(src, "pooler.weight")
 }
 
-// timmConfig is config.json of timm's folders.
-type timmConfig struct {
-	Architecture string `json:"architecture"`
-	GlobalPool   string `json:"global_pool"`
-	ModelArgs    struct {
-		Image checkpoint.Pair `json:"img_size"`
-		Heads int             `json:"num_heads"`
-	} `json:"model_args"`
-	Pretrained struct {
-		InputSize []int `json:"input_size"`
-	} `json:"pretrained_cfg"`
-	Labels []string `json:"label_names"`
-}
-
-func describeTimm(src weights.Source, config []byte, architecture string) (Config, weights.Source, error) {
-	var t timmConfig
-	if config != nil {
-		if err := json.Unmarshal(config, &t); err != nil {
-			return Config{}, nil, fmt.Errorf("config.json: %w", err)
-		}
-	}
-	if t.Architecture == "" {
-		t.Architecture = architecture
-	}
-	var c Config
-	var err error
-	scaled := checkpoint.Has(src, "blocks.0.ls1.gamma")
-	if scaled {
-		if src, err = c.foldScales(src, timmScales); err != nil {
-			return c, nil, err
-		}
-	}
-	src = weights.Rename(src, timmNames)
-	if c, err = sizesOf(src); err != nil {
-		return c, nil, err
-	}
-	c.fromTensors(src)
-	c.LayerScale = scaled
-	c.Registers = checkpoint.Dim(src, "reg_token", 1)
-	c.ClassPooled = scaled && c.Classes == 0
-	c.QKVBias = checkpoint.Rows(src, "blocks.0.attn.qkv.bias") > 0
-	c.AveragePool = checkpoint.Rows(src, "fc_norm.weight") > 0
-	c.Antialias = true
-	if config == nil && (slices.Contains(DINONames(), architecture) || slices.Contains(DINOv2Names(), architecture)) {
-		c.byAuthors()
-	}
-	if c.Heads = t.ModelArgs.Heads; c.Heads == 0 {
-		if c.Heads, err = headsOf(t.Architecture); err != nil {
-			return c, nil, err
-		}
-	}
-	c.Image = t.ModelArgs.Image
-	if in := t.Pretrained.InputSize; c.Image == [2]int{} && len(in) == 3 {
-		c.Image = [2]int{in[1], in[2]}
-	}
-	if c.Image == [2]int{} {
-		if err := c.squareImage(src); err != nil {
-			return c, nil, err
-		}
-	}
-	c.placed(src)
-	if len(t.Labels) == c.Classes {
-		c.Labels = t.Labels
-	}
-	return c, src, nil
-}
-
 func describeTorchvision(src weights.Source, architecture string) (Config, weights.Source, error) {
 	src = weights.Rename(src, torchvisionNames)
 	c, err := sizesOf(src)
@@ -220,9 +155,6 @@ func sizesOf(src weights.Source) (Config, error) {
 		return Config{}, fmt.Errorf("the checkpoint has no convolution %s [width, channels, height, width]", patch)
 	}
 	c := Config{Width: t.Shape[0], Channels: t.Shape[1], Patch: [2]int{t.Shape[2], t.Shape[3]}, MLP: checkpoint.Rows(src, "blocks.0.mlp.fc1.weight"), Act: ops.GELU, Eps: 1e-6}
-	if hidden := checkpoint.Dim(src, "blocks.0.mlp.fc2.weight", 1); hidden > 0 && c.MLP == 2*hidden {
-		c.MLP, c.Gated, c.Act = hidden, true, ops.SiLU
-	}
 	for checkpoint.Rows(src, fmt.Sprintf("blocks.%d.norm1.weight", c.Depth)) > 0 {
 		c.Depth++
 	}
@@ -241,26 +173,4 @@ func (c *Config) squareImage(src weights.Source) error {
 		}
 	}
 	return fmt.Errorf("the %d position embeddings make no square of patches and no config tells the picture's size", all)
-}
-
-// headsOf tells the attention heads of a named architecture of timm or
-// torchvision: their state_dicts do not.
-func headsOf(architecture string) (int, error) {
-	if c, ok := Standard(architecture); ok {
-		return c.Heads, nil
-	}
-	heads := []struct {
-		prefix string
-		heads  int
-	}{
-		{"vit_giant_patch14_dinov2", 24}, {"vit_giant_patch14_reg4_dinov2", 24},
-		{"vit_tiny_", 3}, {"vit_small_", 6}, {"vit_medium_", 8}, {"vit_base_", 12}, {"vit_large_", 16}, {"vit_huge_", 16},
-		{"deit_tiny_", 3}, {"deit_small_", 6}, {"deit_base_", 12}, {"deit3_small_", 6}, {"deit3_base_", 12}, {"deit3_large_", 16},
-	}
-	for _, h := range heads {
-		if strings.HasPrefix(architecture, h.prefix) {
-			return h.heads, nil
-		}
-	}
-	return 0, fmt.Errorf("neither the checkpoint's tensors nor a config tell the number of attention heads; name the architecture, such as -model %s", strings.Join(slices.Concat(StandardNames(), DINONames(), DINOv2Names()), ", "))
 }

@@ -29,7 +29,7 @@ func describeDINOv2(src weights.Source, config []byte, kind string) (Config, wei
 		c.MLP = (int(float64(c.MLP)*2/3) + 7) / 8 * 8
 		c.Gated, c.Act = true, ops.SiLU
 	}
-	c.Antialias, c.ClassPooled, c.Picture = registers, true, usualPicture(c.Image)
+	c.Antialias, c.Pooled, c.Picture = registers, true, usualPicture(c.Image)
 	if c.Image[0] != c.Image[1] || c.Patch[0] != c.Patch[1] {
 		return Config{}, nil, fmt.Errorf("config.json: image_size %v and patch_size %v; DINOv2's position embeddings are those of a square", c.Image, c.Patch)
 	}
