@@ -229,6 +229,7 @@ func newModel(dev *gpu.Device, f nn.Family, name string, in *files, o Options) (
 	if m.Labels == nil {
 		m.Labels = d.Labels
 	}
+	m.scores, m.Notes = d.Scores, d.Notes
 	if o.Tiled {
 		if d.Tiled == nil {
 			return nil, errors.New("it is no autoencoder, which alone works in tiles")

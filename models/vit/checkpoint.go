@@ -1,10 +1,10 @@
 package vit
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"saccade/models/internal/checkpoint"
 	"saccade/ops"
@@ -16,19 +16,37 @@ import (
 // nil; architecture is the model's name as the user gave it, which tells the
 // number of heads where neither tensors nor config do.
 func Describe(src weights.Source, config []byte, architecture string) (Config, weights.Source, error) {
+	src, _ = weights.Unwrap(src, known)
 	names := src.Names()
 	switch {
 	case slices.Contains(names, "class_token"):
 		return describeTorchvision(src, architecture)
-	case slices.Contains(names, "blocks.0.attn.qkv.weight"):
-		if config == nil {
-			return describeNamed(src, architecture)
-		}
+	case isTimm(config):
 		return describeTimm(src, config)
+	case slices.Contains(names, "blocks.0.attn.qkv.weight"):
+		if config != nil {
+			return Config{}, nil, fmt.Errorf("config.json names no architecture of timm, as whose the checkpoint's tensors are named")
+		}
+		return describeNamed(src, architecture)
 	case slices.ContainsFunc(names, isTransformers):
 		return describeTransformers(src, config)
 	}
 	return Config{}, nil, checkpoint.Unknown(src, "vision transformer", "neither embeddings.cls_token (transformers) nor blocks.0.attn.qkv.weight (timm) nor class_token (torchvision)")
+}
+
+// known says whether a source has the names of a vision transformer.
+func known(src weights.Source) bool {
+	names := src.Names()
+	return slices.Contains(names, "class_token") || slices.ContainsFunc(names, isTransformers) ||
+		slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "blocks.0.") })
+}
+
+// isTimm knows timm's config.json by its architecture.
+func isTimm(config []byte) bool {
+	var t struct {
+		Architecture string `json:"architecture"`
+	}
+	return config != nil && checkpoint.Decode("", config, &t) == nil && t.Architecture != ""
 }
 
 // isTransformers knows transformers' checkpoints by a tensor, with the prefix
@@ -43,44 +61,49 @@ func isTransformers(name string) bool {
 	return name == class
 }
 
-// transformersConfig is config.json of ViTConfig, DeiTConfig and DINOv2's;
-// absent keys have the library's defaults.
+// transformersConfig is config.json of ViTConfig, DeiTConfig and DINOv2's.
 type transformersConfig struct {
-	HiddenSize    int               `json:"hidden_size"`
-	Layers        int               `json:"num_hidden_layers"`
-	Heads         int               `json:"num_attention_heads"`
-	MLP           int               `json:"intermediate_size"`
-	Act           string            `json:"hidden_act"`
-	Eps           float64           `json:"layer_norm_eps"`
-	Image         checkpoint.Pair   `json:"image_size"`
-	Patch         checkpoint.Pair   `json:"patch_size"`
-	Channels      int               `json:"num_channels"`
-	QKVBias       bool              `json:"qkv_bias"`
-	PoolerSize    *int              `json:"pooler_output_size"`
-	PoolerAct     string            `json:"pooler_act"`
-	MLPRatio      float64           `json:"mlp_ratio"` // DINOv2's, as are the next
-	SwiGLU        bool              `json:"use_swiglu_ffn"`
-	Registers     int               `json:"num_register_tokens"`
-	Labels        map[string]string `json:"id2label"`
-	ModelType     string            `json:"model_type"`
-	Architectures []string          `json:"architectures"`
+	checkpoint.Common
+	HiddenSize int             `json:"hidden_size"`
+	Layers     int             `json:"num_hidden_layers"`
+	Heads      int             `json:"num_attention_heads"`
+	MLP        int             `json:"intermediate_size"`
+	Act        string          `json:"hidden_act"`
+	Eps        float64         `json:"layer_norm_eps"`
+	Image      checkpoint.Pair `json:"image_size"`
+	Patch      checkpoint.Pair `json:"patch_size"`
+	Channels   int             `json:"num_channels"`
+	QKVBias    bool            `json:"qkv_bias"`
+	PoolerSize *int            `json:"pooler_output_size"`
+	PoolerAct  string          `json:"pooler_act"`
+	MLPRatio   float64         `json:"mlp_ratio"` // DINOv2's, as are the next
+	SwiGLU     bool            `json:"use_swiglu_ffn"`
+	Registers  int             `json:"num_register_tokens"`
+}
+
+// transformersInert change nothing of an inference: dropout, how weights begin, and
+// what the classes for pretraining and for backbones alone look at.
+var transformersInert = append([]string{
+	"hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range", "encoder_stride", "layerscale_value", "drop_path_rate",
+	"_out_features", "_out_indices", "apply_layernorm", "reshape_hidden_states", "use_mask_token",
+}, checkpoint.CommonInert...)
+
+// transformersClasses are transformers' classes of configs by model_type.
+var transformersClasses = map[string]string{
+	"": "ViTConfig", "vit": "ViTConfig", "deit": "DeiTConfig", "dinov2": "Dinov2Config", "dinov2_with_registers": "Dinov2WithRegistersConfig",
 }
 
 func describeTransformers(src weights.Source, config []byte) (Config, weights.Source, error) {
 	if config == nil {
 		return Config{}, nil, fmt.Errorf("the checkpoint has transformers' names but no config.json beside it, which tells the number of heads; give the folder that holds both")
 	}
-	h := transformersConfig{HiddenSize: 768, Layers: 12, Heads: 12, MLP: 3072, Act: "gelu", Eps: 1e-12,
-		Image: checkpoint.Pair{224, 224}, Patch: checkpoint.Pair{16, 16}, Channels: 3, QKVBias: true, PoolerAct: "tanh"}
-	if err := json.Unmarshal(config, &h); err != nil {
-		return Config{}, nil, fmt.Errorf("config.json: %w", err)
+	h, kind, err := parseTransformers(config)
+	if err != nil {
+		return Config{}, nil, err
 	}
-	switch h.ModelType {
-	case "", "vit", "deit":
-	case "dinov2", "dinov2_with_registers":
-		return describeDINOv2(src, config, h.ModelType)
-	default:
-		return Config{}, nil, fmt.Errorf("config.json is of a model of type %q; vit, deit, dinov2 and dinov2_with_registers are expected", h.ModelType)
+	src = weights.SavedNames(src, kind)
+	if kind == "dinov2" || kind == "dinov2_with_registers" {
+		return describeDINOv2(src, h, kind == "dinov2_with_registers")
 	}
 	c, err := h.config()
 	if err != nil {
@@ -101,6 +124,21 @@ func describeTransformers(src weights.Source, config []byte) (Config, weights.So
 	return c, src, nil
 }
 
+// parseTransformers reads config.json, with its model_type.
+func parseTransformers(config []byte) (h transformersConfig, kind string, err error) {
+	var head struct {
+		ModelType string `json:"model_type"`
+	}
+	if err := checkpoint.Decode("config.json", config, &head); err != nil {
+		return h, "", err
+	}
+	class, ok := transformersClasses[head.ModelType]
+	if !ok {
+		return h, "", fmt.Errorf("config.json is of a model of type %q; vit, deit, dinov2 and dinov2_with_registers are expected", head.ModelType)
+	}
+	return h, head.ModelType, signatures.Decode("config.json", class, config, &h, transformersInert...)
+}
+
 // config is what all of transformers' kinds state alike.
 func (h transformersConfig) config() (Config, error) {
 	act, err := ops.ActivationByName(h.Act)
@@ -114,10 +152,8 @@ func (h transformersConfig) config() (Config, error) {
 // heads takes from the renamed tensors and the config which heads there are.
 func (c *Config) heads(src weights.Source, h transformersConfig) (err error) {
 	c.fromTensors(src)
-	if c.Labels, err = checkpoint.Labels(h.Labels, c.Classes); err != nil {
-		return fmt.Errorf("config.json: %w", err)
-	}
-	return nil
+	c.Labels, c.Scores, err = h.Head(c.Classes)
+	return err
 }
 
 // fromTensors takes from the renamed tensors which optional parts there are.
@@ -133,6 +169,7 @@ func (c *Config) fromTensors(src weights.Source) {
 }
 
 func describeTorchvision(src weights.Source, architecture string) (Config, weights.Source, error) {
+	src, note := checkpoint.ReplacedHead(src, "heads.head", "heads")
 	src = weights.Rename(src, torchvisionNames)
 	c, err := sizesOf(src)
 	if err != nil {
@@ -140,6 +177,7 @@ func describeTorchvision(src weights.Source, architecture string) (Config, weigh
 	}
 	c.fromTensors(src)
 	c.QKVBias = true
+	c.note(note)
 	if c.Heads, err = headsOf(architecture); err != nil {
 		return c, nil, err
 	}

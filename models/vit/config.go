@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"saccade/models/nn"
 	"saccade/ops"
 )
 
@@ -49,6 +50,15 @@ type Config struct {
 	Picture [2]int
 
 	Labels []string // by class, or nil
+	Scores nn.Scores
+	Notes  []string // on how the checkpoint was read
+}
+
+// note adds a note, if there is one.
+func (c *Config) note(text string) {
+	if text != "" {
+		c.Notes = append(c.Notes, text)
+	}
 }
 
 // Pooling is what a head takes of the tokens.

@@ -1,7 +1,6 @@
 package vit
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"saccade/models/internal/checkpoint"
@@ -11,16 +10,7 @@ import (
 
 // describeDINOv2 is describeTransformers of Dinov2Config and
 // Dinov2WithRegistersConfig.
-func describeDINOv2(src weights.Source, config []byte, kind string) (Config, weights.Source, error) {
-	h := transformersConfig{HiddenSize: 768, Layers: 12, Heads: 12, MLPRatio: 4, Act: "gelu", Eps: 1e-6,
-		Image: checkpoint.Pair{224, 224}, Patch: checkpoint.Pair{14, 14}, Channels: 3, QKVBias: true}
-	registers := kind == "dinov2_with_registers"
-	if registers {
-		h.Patch, h.Registers = checkpoint.Pair{16, 16}, 4
-	}
-	if err := json.Unmarshal(config, &h); err != nil {
-		return Config{}, nil, fmt.Errorf("config.json: %w", err)
-	}
+func describeDINOv2(src weights.Source, h transformersConfig, registers bool) (Config, weights.Source, error) {
 	c, err := h.config()
 	if err != nil {
 		return Config{}, nil, err

@@ -112,8 +112,8 @@ func (a timmArguments) refuse(distilled bool) error {
 		{"pos_embed", a.Positions, []string{"learn"}},
 		{"global_pool", a.Pool, timmPools},
 	} {
-		if !slices.Contains(part.known, part.value) {
-			return fmt.Errorf("timm's %s is %q, which is not supported; %q is", part.key, part.value, part.known)
+		if err := checkpoint.Only(part.key, part.value, part.known...); err != nil {
+			return err
 		}
 	}
 	for key, set := range map[string]bool{"qk_norm": a.QKNorm, "scale_attn_norm": a.AttnNorm, "scale_mlp_norm": a.MLPNorm, "dynamic_img_pad": a.DynamicPad} {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"saccade/ops"
@@ -128,4 +129,19 @@ func TimmActivation(name string) (ops.Activation, error) {
 		return a, nil
 	}
 	return ops.Identity, fmt.Errorf("%q is not supported; gelu, gelu_tanh, quick_gelu, silu, relu, relu6, sigmoid, tanh and hard_swish are", name)
+}
+
+// Only refuses the value of one of timm's arguments that is none of those known;
+// "" is none.
+func Only(argument, value string, known ...string) error {
+	if slices.Contains(known, value) {
+		return nil
+	}
+	words := make([]string, len(known))
+	for i, k := range known {
+		if words[i] = k; k == "" {
+			words[i] = "none"
+		}
+	}
+	return fmt.Errorf("timm's %s is %s, which is not supported; expected %s", argument, value, strings.Join(words, " or "))
 }
