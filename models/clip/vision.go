@@ -32,18 +32,25 @@ func NewVision(b *ops.Builder, c VisionConfig) *Vision {
 	v.Blocks = transformer.Blocks(b, c.Block, c.Depth)
 	v.PostNorm = b.LayerNorm(c.Block.Width, c.Block.Eps)
 	if c.AttentionPool {
-		v.Pool = transformer.NewAttentionPool(b, c.Block)
+		if !c.Headless {
+			v.Pool = transformer.NewAttentionPool(b, c.Block)
+		}
 		return v
 	}
 	v.ClassToken = &ops.Parameter{Shape: []int{c.Block.Width}}
-	norm, projection := b.LayerNorm(c.Block.Width, c.Block.Eps), b.Linear(c.Block.Width, c.Projection, false)
-	v.PreNorm, v.Projection = &norm, &projection
+	norm := b.LayerNorm(c.Block.Width, c.Block.Eps)
+	v.PreNorm = &norm
+	if c.Projection > 0 {
+		projection := b.Linear(c.Block.Width, c.Projection, false)
+		v.Projection = &projection
+	}
 	return v
 }
 
-// Forward records the tower on images [N, C, H, W]. Its output is image_embeds
-// [N, D], of unit length; attentions.i [N, heads, T, T] and last_hidden_state
-// [N, T, D] can be asked for.
+// Forward records the tower on images [N, C, H, W]. A tower of a dual encoder gives
+// image_embeds [N, D], of unit length; last_hidden_state [N, T, D] can be asked for.
+// One on its own gives last_hidden_state and pooler_output [N, D], or with a
+// projection image_embeds as they are. attentions.i [N, heads, T, T] can be asked for.
 func (v *Vision) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	x := ops.Tokens(r, v.PatchEmbed.Forward(r, pixels), v.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
 	r.Tap("embeddings", x)
@@ -51,17 +58,40 @@ func (v *Vision) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 		x = v.PreNorm.Forward(r, x)
 	}
 	x = transformer.Encode(r, "", v.Blocks, x, nil)
-	if v.Pool != nil {
+	if v.AttentionPool {
 		x = v.PostNorm.Forward(r, x)
-		r.Tap("last_hidden_state", x)
 		r.Tap("norm", x)
-		embed(r, "image_embeds", v.Pool.Forward(r, x))
+	}
+	if v.Alone {
+		r.Output("last_hidden_state", x)
+	} else {
+		r.Tap("last_hidden_state", x)
+	}
+	if v.Headless {
 		return
 	}
-	r.Tap("last_hidden_state", x)
+	pooled := v.pool(r, x)
+	switch {
+	case !v.Alone:
+		embed(r, "image_embeds", pooled)
+	case v.Projection != nil:
+		r.Output("image_embeds", pooled)
+	default:
+		r.Output("pooler_output", pooled)
+	}
+}
+
+// pool is what the tower makes of its tokens x [N, T, D]: [N, D].
+func (v *Vision) pool(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
+	if v.Pool != nil {
+		return v.Pool.Forward(r, x)
+	}
 	class := v.PostNorm.Forward(r, ops.Mean(r, x, 0, 1)) // [N D]
 	r.Tap("norm", class)
-	embed(r, "image_embeds", v.Projection.Forward(r, class))
+	if v.Projection == nil {
+		return class
+	}
+	return v.Projection.Forward(r, class)
 }
 
 // table is the constant part of the sequence for a picture size.
