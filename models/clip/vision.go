@@ -47,10 +47,10 @@ func NewVision(b *ops.Builder, c VisionConfig) *Vision {
 	return v
 }
 
-// Forward records the tower on images [N, C, H, W]. A tower of a dual encoder gives
-// image_embeds [N, D], of unit length; last_hidden_state [N, T, D] can be asked for.
-// One on its own gives last_hidden_state and pooler_output [N, D], or with a
-// projection image_embeds as they are. attentions.i [N, heads, T, T] can be asked for.
+// Forward records the tower on images [N, C, H, W]. Its output is image_embeds
+// [N, D], of unit length; a tower on its own gives last_hidden_state [N, T, D] too, and
+// without a projection pooler_output [N, D] in place of the embeddings.
+// attentions.i [N, heads, T, T] and last_hidden_state can be asked for.
 func (v *Vision) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	x := ops.Tokens(r, v.PatchEmbed.Forward(r, pixels), v.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
 	r.Tap("embeddings", x)
@@ -71,14 +71,11 @@ func (v *Vision) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 		return
 	}
 	pooled := v.pool(r, x)
-	switch {
-	case !v.Alone:
-		embed(r, "image_embeds", pooled)
-	case v.Projection != nil:
-		r.Output("image_embeds", pooled)
-	default:
+	if v.Alone && v.Projection == nil {
 		r.Output("pooler_output", pooled)
+		return
 	}
+	embed(r, "image_embeds", pooled)
 }
 
 // pool is what the tower makes of its tokens x [N, T, D]: [N, D].
