@@ -21,7 +21,7 @@ func Describe(src weights.Source, config []byte, architecture string) (Config, w
 	switch {
 	case slices.Contains(names, "class_token"):
 		return describeTorchvision(src, architecture)
-	case isTimm(config):
+	case checkpoint.IsTimm(config):
 		return describeTimm(src, config)
 	case slices.Contains(names, "blocks.0.attn.qkv.weight"):
 		if config != nil {
@@ -39,14 +39,6 @@ func known(src weights.Source) bool {
 	names := src.Names()
 	return slices.Contains(names, "class_token") || slices.ContainsFunc(names, isTransformers) ||
 		slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "blocks.0.") })
-}
-
-// isTimm knows timm's config.json by its architecture.
-func isTimm(config []byte) bool {
-	var t struct {
-		Architecture string `json:"architecture"`
-	}
-	return config != nil && checkpoint.Decode("", config, &t) == nil && t.Architecture != ""
 }
 
 // isTransformers knows transformers' checkpoints by a tensor, with the prefix

@@ -53,6 +53,14 @@ func (l *TimmLabels) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// IsTimm knows timm's config.json by its architecture.
+func IsTimm(config []byte) bool {
+	var t struct {
+		Architecture string `json:"architecture"`
+	}
+	return config != nil && Decode("config.json", config, &t) == nil && t.Architecture != ""
+}
+
 // ParseTimm reads config.json.
 func ParseTimm(config []byte) (Timm, error) {
 	var t Timm
