@@ -256,12 +256,13 @@ func newModel(dev *gpu.Device, f nn.Family, name string, in *files, o Options) (
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, Notes: d.Notes, dev: dev, checkpoint: in.tensors,
+	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, dev: dev, checkpoint: in.tensors,
 		module: nn.NewModule(dev, name, o.Precision, d)}
 	m.tokenize = sync.OnceValues(in.tokenizer)
 	if m.Labels == nil {
 		m.Labels = d.Labels
 	}
+	m.scores, m.Notes = d.Scores, d.Notes
 	if o.Tiled {
 		if d.Tiled == nil {
 			return nil, errors.New("it is no autoencoder, which alone works in tiles")
@@ -355,6 +356,17 @@ func processorFor(in *files, own *picture.Processor, name string, h, w int) (*pi
 	if in.config != nil {
 		if err := json.Unmarshal(in.config, &head); err != nil {
 			return nil, fmt.Errorf("config.json: %w", err)
+		}
+	}
+	if in.fsys != nil {
+		nested, err := optional(in.fsys, "processor_config.json")
+		if err != nil {
+			return nil, err
+		}
+		if nested != nil {
+			if p, err := picture.ParseProcessor(nested, head.ModelType); p != nil || err != nil {
+				return p, err
+			}
 		}
 	}
 	switch {
