@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/shaders"
 )
 
@@ -134,10 +135,7 @@ func TestEveryVariant(t *testing.T) {
 	for name, c := range choices() {
 		d, ok := devices[c.class]
 		if !ok {
-			var err error
-			d, err = open(gpu.Options{Class: c.class, Debug: gpu.Debug{Poison: true}})
-			require.NoError(t, err)
-			t.Cleanup(d.Close)
+			d = gputest.Open(t, gpu.Options{Class: c.class, Debug: gpu.Debug{Poison: true}})
 			devices[c.class] = d
 		}
 		t.Run(name, func(t *testing.T) {
@@ -150,7 +148,7 @@ func TestEveryVariant(t *testing.T) {
 // Every file as it stands and every specialisation that the cases use compiles,
 // and does nothing when its parameters are zero, by which pipelines are warmed.
 func TestKernelsCompileAndRestAtZero(t *testing.T) {
-	d := device(t, poisonDevice)
+	d := poisonDevice.Open(t)
 	for _, name := range shaders.Names() {
 		if name == "view" { // draws, where the others compute
 			continue
@@ -227,9 +225,7 @@ func restsAtZero(t *testing.T, d *gpu.Device, k *gpu.Kernel) {
 // one, so that there is one to compile; on GPUs, where that would be computed in vain, its own.
 func TestUsualActivation(t *testing.T) {
 	for class, kernels := range map[gpu.Class]int{gpu.ClassCPU: 1, gpu.ClassNVIDIA: 2} {
-		d, err := open(gpu.Options{Class: class})
-		require.NoError(t, err)
-		defer d.Close()
+		d := gputest.Open(t, gpu.Options{Class: class})
 		b := NewBuilder(d, gpu.F16)
 		defer b.Close()
 		b.Usual = GELU

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 )
 
 // spin keeps the device busy: p.turns additions an invocation.
@@ -54,7 +55,7 @@ func step(t *testing.T, d *gpu.Device) *gpu.Program {
 // The window answers, and draws, while steps of a second occupy the device.
 func TestWindowWhileStepsRun(t *testing.T) {
 	display(t, 1024, 768, 96)
-	d := device(t, gpu.Options{SubmitBudget: 50 * time.Millisecond})
+	d := gputest.Open(t, gpu.Options{SubmitBudget: 50 * time.Millisecond})
 	p := step(t, d)
 	f := newFake()
 	f.view = middleOfRun(t, d)
@@ -127,7 +128,7 @@ func TestTenThousandFramesLeaveNothing(t *testing.T) {
 		t.Skip("takes a minute")
 	}
 	display(t, 400, 300, 96)
-	d := device(t, gpu.Options{})
+	d := gputest.Open(t, gpu.Options{})
 	f := newFake()
 	f.view = middleOfRun(t, d)
 	f.view.Grid = image.Pt(8, 8)
