@@ -127,7 +127,7 @@ func TestWindowWhileStepsRun(t *testing.T) {
 // size now and then, leave no buffer and no memory behind.
 func TestTenThousandFramesLeaveNothing(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes a minute")
+		t.Skip("takes a minute: make soak")
 	}
 	display(t, 400, 300, 96)
 	d := gputest.Open(t, gpu.Options{})

@@ -15,6 +15,8 @@ import (
 
 	"saccade/cmd/internal/cli"
 	"saccade/golden"
+	"saccade/gpu"
+	"saccade/models/verify"
 	"saccade/picture"
 	"saccade/weights"
 )
@@ -56,6 +58,8 @@ func TestPaintGolden(t *testing.T) {
 	file, err := weights.Open(out)
 	require.NoError(t, err)
 	defer file.Close()
+	tolerance, err := verify.Tolerance("sd", gpu.F32)
+	require.NoError(t, err)
 	for _, name := range []string{"latents", "image"} {
 		got, ok := file.Tensor(name)
 		require.True(t, ok, name)
@@ -63,7 +67,7 @@ func TestPaintGolden(t *testing.T) {
 		require.Equal(t, want.Shape, got.Shape)
 		values := make([]float32, got.Len())
 		require.NoError(t, got.Float32s(values))
-		require.True(t, golden.Compare(name, values, want.Data, golden.F32).OK())
+		require.True(t, golden.Compare(name, values, want.Data, tolerance).OK())
 	}
 }
 
