@@ -273,6 +273,7 @@ func (p *Program) start(in map[string]any) error {
 		if err := p.dev.queue.WriteBuffer(b.b, 0, poison(b.size)); err != nil {
 			return fmt.Errorf("poisoning the arena: %s", oneLine(err))
 		}
+		p.dev.stats.Poisoned += b.size
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models/nn"
 )
 
@@ -24,7 +25,7 @@ var hostile = []float64{0, -1, 30011, math.MaxInt32, 1 << 62, 0.5}
 // layers are made, at once. All of them take some minutes: SACCADE_SWEEP=all; else
 // one of 23 is tried.
 func TestSweepConfigs(t *testing.T) {
-	d, every, n := openDevice(t), 23, 0
+	d, every, n := gputest.Open(t, gpu.Options{}), 23, 0
 	if os.Getenv("SACCADE_SWEEP") == "all" {
 		every = 1
 	}

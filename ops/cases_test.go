@@ -15,13 +15,14 @@ import (
 	"pgregory.net/rapid"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/shaders"
 )
 
 // Every case against its twin, with its inputs unchanged and its padding zero,
 // and again with NaN wherever nothing was written.
 func TestCases(t *testing.T) {
-	d, poisoned := device(t, plainDevice), device(t, poisonDevice)
+	d, poisoned := plainDevice.Open(t), poisonDevice.Open(t)
 	for _, c := range Cases() {
 		if c.Bench {
 			continue
@@ -88,7 +89,7 @@ func pictureChain() Case {
 // Tensors larger than the adapter's largest binding are cut into windows, with
 // the same result.
 func TestWindows(t *testing.T) {
-	d, small := device(t, plainDevice), device(t, smallDevice)
+	d, small := plainDevice.Open(t), smallDevice.Open(t)
 	for _, c := range []Case{
 		wideChain(),
 		visionChain(),
@@ -114,7 +115,7 @@ func TestWindows(t *testing.T) {
 // Results have a score of values at least: a single sum may all but cancel, which
 // no relative tolerance allows for.
 func TestRandomShapes(t *testing.T) {
-	d := device(t, poisonDevice)
+	d := poisonDevice.Open(t)
 	size := func(most int) *rapid.Generator[int] { return rapid.IntRange(1, most) }
 	draws := map[string]func(t *rapid.T) Case{
 		"matmul": func(t *rapid.T) Case {
@@ -236,7 +237,7 @@ func TestRandomShapes(t *testing.T) {
 // NaN goes through every activation and pooling to the end, where an overflow
 // of halves is noticed by it.
 func TestNaNStays(t *testing.T) {
-	d, nan := device(t, plainDevice), float32(math.NaN())
+	d, nan := plainDevice.Open(t), float32(math.NaN())
 	in := []float32{nan, 1, -2, nan, 7, 3, -1, 0.5}
 	check := func(name string, precision gpu.DType, at []int, op func(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor) {
 		r := d.Record(precision)
@@ -287,9 +288,7 @@ func TestNormsLetNaNThrough(t *testing.T) {
 	// PyTorch's are finite too: 1e30 is the largest of a softmax, and its norm infinite.
 	finite := map[string]bool{"normalize 1e30 f32": true, "softmax 1e30 f32": true}
 	for _, class := range []gpu.Class{gpu.ClassCPU, gpu.ClassNVIDIA} {
-		d, err := open(gpu.Options{Class: class})
-		require.NoError(t, err)
-		t.Cleanup(d.Close)
+		d := gputest.Open(t, gpu.Options{Class: class})
 		for _, precision := range precisions {
 			o := &operands{b: NewBuilder(d, precision), seed: 1}
 			t.Cleanup(o.b.Close)

@@ -11,7 +11,7 @@ import (
 // The transform follows the size of the map, and there is none where it saves
 // too little or where the convolution is not of that kind.
 func TestWinogradChoice(t *testing.T) {
-	b := NewBuilder(device(t, plainDevice), gpu.F16)
+	b := NewBuilder(plainDevice.Open(t), gpu.F16)
 	for _, x := range []struct {
 		size int
 		conv Conv
@@ -36,7 +36,7 @@ func TestWinogradChoice(t *testing.T) {
 // do without is said beside it.
 func TestWinogradCountsWhatItSaves(t *testing.T) {
 	c := convCase{n: 1, h: 8, w: 8, conv: Conv{In: 16, Out: 16, Kernel: Square(3), Pad: Pad(1)}}
-	x := build(t, device(t, plainDevice), gpu.F16, c.newCase())
+	x := build(t, plainDevice.Open(t), gpu.F16, c.newCase())
 	defer x.close()
 	defined, saved := x.program.FLOPs()
 	assert.Equal(t, 2.*8*8*16*16*9, defined)

@@ -43,7 +43,7 @@ func forcedMatmul(l linearCase, v matmulVariant) Case {
 
 // All families, whole and with K in slices, whatever the tables choose from.
 func TestForcedMatmul(t *testing.T) {
-	d := device(t, poisonDevice)
+	d := poisonDevice.Open(t)
 	variants := []matmulVariant{
 		{Family: "matmul", TM: 4, TG: 1, TK: 2},
 		{Family: "matmul", TM: 8, TG: 2, TK: 4},
@@ -111,7 +111,7 @@ func forcedConv(c convCase, v convVariant) Case {
 
 // The kernel of GPUs, which the tables of a software adapter do not choose.
 func TestForcedConv(t *testing.T) {
-	d := device(t, poisonDevice)
+	d := poisonDevice.Open(t)
 	for _, v := range []convVariant{{Family: "conv2d_shared", TM: 4, NX: 8, NY: 8}, {Family: "conv2d_shared", TM: 4, NX: 8, NY: 8, Slices: 3}} {
 		for _, precision := range precisions {
 			for _, c := range []convCase{

@@ -13,7 +13,7 @@ import (
 // PyTorch's results of single operations, in f32 and, where the inputs are
 // exact in halves, in f16.
 func TestGoldens(t *testing.T) {
-	d := device(t, plainDevice)
+	d := plainDevice.Open(t)
 	for _, op := range golden.Ops() {
 		t.Run(op, func(t *testing.T) {
 			cases, err := golden.OpCases(op)

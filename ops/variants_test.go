@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/shaders"
 )
 
@@ -131,10 +132,7 @@ func TestEveryVariant(t *testing.T) {
 	for name, c := range choices() {
 		d, ok := devices[c.class]
 		if !ok {
-			var err error
-			d, err = open(gpu.Options{Class: c.class, Debug: gpu.Debug{Poison: true}})
-			require.NoError(t, err)
-			t.Cleanup(d.Close)
+			d = gputest.Open(t, gpu.Options{Class: c.class, Debug: gpu.Debug{Poison: true}})
 			devices[c.class] = d
 		}
 		t.Run(name, func(t *testing.T) {
@@ -147,7 +145,7 @@ func TestEveryVariant(t *testing.T) {
 // Every file as it stands and every specialisation that the cases use compiles,
 // and does nothing when its parameters are zero, by which pipelines are warmed.
 func TestKernelsCompileAndRestAtZero(t *testing.T) {
-	d := device(t, poisonDevice)
+	d := poisonDevice.Open(t)
 	for _, name := range shaders.Names() {
 		if name == "view" { // draws, where the others compute
 			continue
@@ -239,9 +237,7 @@ func TestSharedKernels(t *testing.T) {
 		{gpu.ClassNVIDIA, []Activation{Identity, GELU}, 2},
 		{gpu.ClassNVIDIA, []Activation{Identity, ReLU}, 1},
 	} {
-		d, err := open(gpu.Options{Class: c.class})
-		require.NoError(t, err)
-		defer d.Close()
+		d := gputest.Open(t, gpu.Options{Class: c.class})
 		x := build(t, d, gpu.F16, newCase("layers", fmt.Sprint(c.acts), func(o *operands) *gpu.Tensor {
 			var model struct {
 				Layers []Linear `w:"layers"`

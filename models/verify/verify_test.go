@@ -10,19 +10,12 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models"
 	"saccade/models/verify"
 )
 
-func openDevice(t *testing.T) *gpu.Device {
-	t.Helper()
-	debug, err := gpu.ParseDebug(os.Getenv("SACCADE_DEBUG"))
-	require.NoError(t, err)
-	d, err := gpu.Open(gpu.Options{Backend: os.Getenv("WGPU_BACKEND"), Debug: debug})
-	require.NoError(t, err, "the tests need an adapter; on Debian: mesa-vulkan-drivers")
-	t.Cleanup(d.Close)
-	return d
-}
+func TestMain(m *testing.M) { os.Exit(gputest.Main(m)) }
 
 // byChance are goldens of which halves are further off than twice torch.float16. They
 // have no layer that rounds what PyTorch's does not; PyTorch's few logits happen to be
@@ -54,7 +47,7 @@ func asExactAsTorch(t *testing.T, name string, report *golden.Report) {
 // Every network against PyTorch, layer by layer, and every pipeline from prompt to
 // pixels against diffusers, step by step.
 func TestGoldens(t *testing.T) {
-	d := openDevice(t)
+	d := gputest.Open(t, gpu.Options{})
 	buffers := d.Stats().Buffers
 	checks, err := verify.Checks()
 	require.NoError(t, err)
