@@ -335,6 +335,24 @@ def alexnet(root):
     cnn_case(root, "alexnet", "alexnet", "alexnet", f"{TORCHVISION} AlexNet", build, 2, (67, 95), gain=2**0.5)
 
 
+def squeezenet(root):
+    """SqueezeNet 1.1's places of the poolings with 1.0's filter; maps of odd sizes."""
+
+    def build():
+        model = torchvision.models.SqueezeNet("1_1", num_classes=11)
+        fire = torchvision.models.squeezenet.Fire
+        model.features[0] = nn.Conv2d(3, 10, 7, stride=2)
+        widths = {3: (10, 3, 5, 7), 4: (12, 3, 5, 7), 6: (12, 4, 9, 6), 7: (15, 4, 9, 6), 9: (15, 5, 8, 11), 10: (19, 5, 8, 11)}
+        for i, w in widths.items():
+            model.features[i] = fire(*w)
+        model.features = model.features[:11]
+        model.classifier[1] = nn.Conv2d(19, 11, 1)
+        fires = [m for m in model.features if isinstance(m, fire)]
+        return model, {f"layer.{i}": (m, "output") for i, m in enumerate(fires)}
+
+    cnn_case(root, "squeezenet", "squeezenet", "squeezenet", f"{TORCHVISION} SqueezeNet", build, 2, (61, 45), gain=2**0.5)
+
+
 def stage(kind, expand, kernel, stride, n_in, n_out, depth):
     """A stage's configuration with just these widths, which torchvision would
     make multiples of eight."""
@@ -541,6 +559,7 @@ MODELS = {
         vgg,
         vgg_bn,
         alexnet,
+        squeezenet,
         efficientnet_b,
         efficientnet_v2,
         efficientnet_transformers,
