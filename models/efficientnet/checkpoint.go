@@ -170,7 +170,7 @@ func (a timmArguments) refuse() error {
 }
 
 func describeTimm(src weights.Source, config []byte, architecture string) (Config, weights.Source, error) {
-	t := checkpoint.Timm{Architecture: architecture, Pretrained: &checkpoint.TimmPretrained{}}
+	t := checkpoint.Timm{Architecture: architecture}
 	var err error
 	if config != nil {
 		if t, err = checkpoint.ParseTimm(config); err != nil {

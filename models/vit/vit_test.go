@@ -98,7 +98,7 @@ func TestTimmArchitectures(t *testing.T) {
 	require.Greater(t, len(all), 200)
 	known := 0
 	for name := range all {
-		a, distilled, err := argumentsOf(checkpoint.Timm{Architecture: name + ".tag", Pretrained: &checkpoint.TimmPretrained{}})
+		a, distilled, err := argumentsOf(checkpoint.Timm{Architecture: name + ".tag"})
 		require.NoError(t, err, name)
 		_, notNorm := a.norm()
 		_, notAct := a.act()
@@ -107,7 +107,7 @@ func TestTimmArchitectures(t *testing.T) {
 		}
 		known++
 	}
-	assert.Equal(t, 151, known)
+	assert.Equal(t, 179, known)
 }
 
 // What the arguments say that the pictures, the tensors or the rest of the config
@@ -122,6 +122,8 @@ func TestTimmRefuses(t *testing.T) {
 		`{"architecture":"vit_base_patch16_224","model_args":{"global_pool":"map"}}`:                                      `global_pool "map" over patches behind class or register tokens`,
 		`{"architecture":"vit_base_patch16_224","model_args":{"norm_layer":"rmsnorm"}}`:                                   `norm_layer is "rmsnorm", which is not supported`,
 		`{"architecture":"vit_base_patch16_224","model_args":{"act_layer":"mish"}}`:                                       `act_layer: "mish" is not supported`,
+		`{"architecture":"vit_base_patch16_224","pretrained_cfg":{"fixed_input_size":"no"}}`:                              `config.json: pretrained_cfg: fixed_input_size is "no"; expected true or false`,
+		`{"architecture":"vit_base_patch16_224","pretrained_cfg":{"label_offset":1}}`:                                     "label_offset is 1, which is not supported",
 		`{"architecture":"vit_base_patch16_224","label_names":7}`:                                                         `label_names is 7; expected a list of texts`,
 		`{"architecture":"deit_tiny_distilled_patch16_224","model_args":{"global_pool":"avg"}}`:                           `a distilled network of timm has global_pool "avg"`,
 		`{"architecture":"vit_base_patch16_224","pretrained_cfg":{"input_size":[3,30,50],"fixed_input_size":true,"x":1}}`: "",
