@@ -260,6 +260,14 @@ def resnet_transformers(root):
     transformers_case(root, "resnet_transformers", transformers.ResNetForImageClassification, config, 2, (37, 50))
 
 
+def resnet_transformers_silu(root):
+    """transformers' hidden_act, which is not that within its blocks."""
+    config = transformers.ResNetConfig(
+        embedding_size=5, hidden_sizes=[8, 12], depths=[1, 1], layer_type="bottleneck", hidden_act="silu", num_labels=3
+    )
+    transformers_case(root, "resnet_transformers_silu", transformers.ResNetForImageClassification, config, 1, (23, 18))
+
+
 def resnet_transformers_bottleneck(root):
     """Bottlenecks that take their stride in the first 1x1 convolution."""
     config = transformers.ResNetConfig(
@@ -281,6 +289,14 @@ def resnet_timm(root):
     model = timm.create_model("resnet18", layers=(1, 1, 2, 1), channels=(10, 13, 17, 21), num_classes=8)
     blocks = [*model.layer1, *model.layer2, *model.layer3, *model.layer4]
     timm_case(root, "resnet_timm", "resnet", "resnet18", model, blocks, 2, (31, 43))
+
+
+def resnet_timm_deep(root):
+    """timm's resnet…t: a stem of three convolutions, shortcuts that take means first
+    (of maps with odd sides), and another activation."""
+    model = timm.create_model("resnet10t", layers=(1, 1, 1, 1), channels=(6, 8, 9, 7), stem_width=8, act_layer="silu", num_classes=4)
+    blocks = [*model.layer1, *model.layer2, *model.layer3, *model.layer4]
+    timm_case(root, "resnet_timm_deep", "resnet", "resnet10t", model, blocks, 1, (38, 51))
 
 
 def after_pools(model):
@@ -554,8 +570,10 @@ MODELS = {
         resnet_wide,
         resnet_cifar,
         resnet_transformers,
+        resnet_transformers_silu,
         resnet_transformers_bottleneck,
         resnet_timm,
+        resnet_timm_deep,
         vgg,
         vgg_bn,
         alexnet,

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import timm
 import transformers
+from timm.models._registry import _deprecated_models
 from timm.models import deit, efficientnet, resnet, vgg, vision_transformer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -120,6 +121,9 @@ def architectures():
                     table[architecture]["pruned"] = True
                 if c != classes[0]:
                     table[architecture]["class"] = c.__name__
+        for old, new in _deprecated_models.items():
+            if new.split(".")[0] in table:
+                table.setdefault(old, table[new.split(".")[0]])
         write(ROOT / "models" / package / "timm.json", lines(table))
 
 

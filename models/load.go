@@ -345,17 +345,19 @@ func (m *Model) ready(example map[string]Array) error {
 	return nil
 }
 
-// processorFor is the preprocessing that the checkpoint states, or else the
+// processorFor is the preprocessing that the checkpoint states, first in an
+// image_processor of processor_config.json as transformers has it, or else the
 // family's own, or else the reference's for a network of that name, whose own
 // pictures are of h×w pixels.
 func processorFor(in *files, own *picture.Processor, name string, h, w int) (*picture.Processor, error) {
 	var head struct {
 		ModelType  string          `json:"model_type"`
 		Pretrained json.RawMessage `json:"pretrained_cfg"`
+		InputSize  json.RawMessage `json:"input_size"` // timm's of before 2023
 	}
 	if in.config != nil {
-		if err := json.Unmarshal(in.config, &head); err != nil {
-			return nil, fmt.Errorf("config.json: %w", err)
+		if err := checkpoint.Decode("config.json", in.config, &head); err != nil {
+			return nil, err
 		}
 	}
 	if in.fsys != nil {
@@ -372,7 +374,7 @@ func processorFor(in *files, own *picture.Processor, name string, h, w int) (*pi
 	switch {
 	case in.preprocessor != nil:
 		return picture.ParsePreprocessor(in.preprocessor, head.ModelType)
-	case head.Pretrained != nil:
+	case head.Pretrained != nil || head.InputSize != nil:
 		return picture.ParseTimm(in.config)
 	case own != nil:
 		return own, nil

@@ -122,24 +122,20 @@ func describePyTorch(src weights.Source, _ []byte, architecture string) (Config,
 // in TensorFlow's padding and in the activation alone.
 var timmArchitectures = regexp.MustCompile(`^(tf_)?efficientnet(_b[0-8]|_l2|_(lite)[0-4]|_?v2_([smlx]|xl|b[0-3]|rw_[tsm]))$`)
 
-// timmInert change nothing of an inference, or repeat what the tensors' sizes tell;
-// block_args, norm_layer and others that the architecture itself gives are never in a
-// config.
-var timmInert = []string{"drop_rate", "drop_path_rate", "device", "dtype", "num_classes", "in_chans", "num_features", "stem_size"}
+// timmInert change nothing of an inference, or tell sizes, as the tensors do.
+var timmInert = []string{"drop_rate", "drop_path_rate", "device", "dtype", "num_classes", "in_chans", "num_features", "stem_size", "fix_stem", "round_chs_fn"}
 
-// timmArguments are those of timm's EfficientNet, null where neither a config nor the
-// class tells.
+// timmArguments are those of timm's EfficientNet. What an architecture itself gives,
+// such as its blocks, is never in a config.
 type timmArguments struct {
 	Blocks       json.RawMessage `json:"block_args"`
 	StemKernel   int             `json:"stem_kernel_size"`
-	FixStem      bool            `json:"fix_stem"` // tells sizes alone
 	OutputStride int             `json:"output_stride"`
 	Pad          string          `json:"pad_type"`
 	Act          *string         `json:"act_layer"`
 	Norm         *string         `json:"norm_layer"`
 	AntiAlias    *string         `json:"aa_layer"`
 	SE           *string         `json:"se_layer"`
-	Round        string          `json:"round_chs_fn"` // tells sizes alone
 	Pool         string          `json:"global_pool"`
 }
 
@@ -174,7 +170,7 @@ func (a timmArguments) refuse() error {
 }
 
 func describeTimm(src weights.Source, config []byte, architecture string) (Config, weights.Source, error) {
-	t := checkpoint.Timm{Architecture: architecture, Pretrained: &checkpoint.TimmPretrained{}}
+	t := checkpoint.Timm{Architecture: architecture}
 	var err error
 	if config != nil {
 		if t, err = checkpoint.ParseTimm(config); err != nil {

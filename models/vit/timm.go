@@ -247,7 +247,7 @@ func (c *Config) fitImage(src weights.Source, image [2]int) error {
 		return nil
 	}
 	if err := c.squareImage(src); err != nil {
-		return err
+		return fmt.Errorf("%w; class_token, reg_tokens and no_embed_class of model_args tell those before the patches", err)
 	}
 	c.Picture = image
 	return nil

@@ -15,21 +15,17 @@ type Timm struct {
 	Architecture string                     `json:"architecture"`
 	Pool         string                     `json:"global_pool"` // what the model had; timm makes it by the others
 	ModelArgs    map[string]json.RawMessage `json:"model_args"`
-	Pretrained   *TimmPretrained            `json:"pretrained_cfg"`
 	LabelNames   TimmLabels                 `json:"label_names"`
+
+	Pretrained TimmPretrained
 }
 
 // TimmPretrained is the part of pretrained_cfg that the network depends on.
 type TimmPretrained struct {
-	InputSize  []int      `json:"input_size"` // [channels, height, width]
-	Fixed      bool       `json:"fixed_input_size"`
-	LabelNames TimmLabels `json:"label_names"`
-}
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (p *TimmPretrained) UnmarshalJSON(data []byte) error {
-	type plain TimmPretrained
-	return Decode("pretrained_cfg", data, (*plain)(p))
+	InputSize   []int      `json:"input_size"` // [channels, height, width]
+	Fixed       bool       `json:"fixed_input_size"`
+	LabelNames  TimmLabels `json:"label_names"`
+	LabelOffset int        `json:"label_offset"`
 }
 
 // TimmLabels are the labels by class.
@@ -61,18 +57,33 @@ func IsTimm(config []byte) bool {
 	return config != nil && Decode("config.json", config, &t) == nil && t.Architecture != ""
 }
 
-// ParseTimm reads config.json.
+// ParseTimm reads config.json. One of before 2023 is what later stands inside, in
+// pretrained_cfg.
 func ParseTimm(config []byte) (Timm, error) {
 	var t Timm
-	err := Decode("config.json", config, &t)
-	if err == nil && t.Pretrained == nil { // a config of before 2023 is the inner one alone
-		t.Pretrained = &TimmPretrained{}
-		err = Decode("config.json", config, t.Pretrained)
+	var outer struct {
+		Pretrained json.RawMessage `json:"pretrained_cfg"`
 	}
-	if err == nil && t.Architecture == "" {
-		err = fmt.Errorf("config.json has no architecture of timm")
+	if err := Decode("config.json", config, &t); err != nil {
+		return t, err
 	}
-	return t, err
+	if err := Decode("config.json", config, &outer); err != nil {
+		return t, err
+	}
+	file, inner := "config.json: pretrained_cfg", []byte(outer.Pretrained)
+	if len(inner) == 0 || string(inner) == "null" {
+		file, inner = "config.json", config
+	}
+	if err := Decode(file, inner, &t.Pretrained); err != nil {
+		return t, err
+	}
+	switch {
+	case t.Architecture == "":
+		return t, fmt.Errorf("config.json has no architecture of timm")
+	case t.Pretrained.LabelOffset != 0:
+		return t, fmt.Errorf("%s: label_offset is %d, which is not supported; save the model with timm, which applies it", file, t.Pretrained.LabelOffset)
+	}
+	return t, nil
 }
 
 // Name is the architecture without the tag of its weights.
