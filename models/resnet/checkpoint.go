@@ -182,7 +182,7 @@ func fromTensors(src weights.Source) (Config, error) {
 		}
 		c.Stages = append(c.Stages, stage)
 	}
-	if c.Bottleneck {
+	if c.Bottleneck && len(c.Stages) > 0 {
 		c.Groups = c.Stages[0].Inner / max(1, checkpoint.Dim(src, "layer1.0.conv2.weight", 1))
 	}
 	return c, nil
