@@ -20,7 +20,7 @@ func Describe(src weights.Source, config []byte) (Config, weights.Source, error)
 	}
 	bare := weights.StripPrefix(src, "resnet")
 	switch {
-	case j.Architecture != "":
+	case j.Architecture != "" && checkpoint.Has(src, "layer1.0.conv1.weight"):
 		return describeTimm(src, config)
 	case checkpoint.Has(src, "layer1.0.conv1.weight"):
 		return describeTorchvision(src, j)
@@ -182,7 +182,7 @@ func fromTensors(src weights.Source) (Config, error) {
 		}
 		c.Stages = append(c.Stages, stage)
 	}
-	if c.Bottleneck && len(c.Stages) > 0 {
+	if c.Bottleneck {
 		c.Groups = c.Stages[0].Inner / max(1, checkpoint.Dim(src, "layer1.0.conv2.weight", 1))
 	}
 	return c, nil

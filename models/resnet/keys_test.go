@@ -58,11 +58,3 @@ func TestReplacedHead(t *testing.T) {
 	assert.Zero(t, c.Classes) // and fc.1 and fc.3 are unknown when the layers are bound
 	assert.Empty(t, c.Notes)
 }
-
-// What is missing of the stages is told when the network is made.
-func TestTimmWithoutStages(t *testing.T) {
-	src := tensors{"conv1.weight": {4, 3, 7, 7}, "layer1.0.conv3.weight": {4, 4, 1, 1}}.source(t)
-	c, _, err := Describe(src, []byte(`{"architecture": "resnet50"}`))
-	require.NoError(t, err)
-	assert.ErrorContains(t, c.check(), "number of stages is 0")
-}

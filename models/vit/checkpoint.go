@@ -21,7 +21,7 @@ func Describe(src weights.Source, config []byte, architecture string) (Config, w
 	switch {
 	case slices.Contains(names, "class_token"):
 		return describeTorchvision(src, architecture)
-	case checkpoint.IsTimm(config):
+	case checkpoint.IsTimm(config) && known(src):
 		return describeTimm(src, config)
 	case slices.Contains(names, "blocks.0.attn.qkv.weight"):
 		if config != nil {
