@@ -14,6 +14,14 @@ lora/CASE.FORMAT.safetensors: LoRAs for those, in the names of PEFT, of diffuser
 before, of its attention processors of 2023 and of kohya's trainers, and in
 lora/CASE.safetensors.gz the weights that diffusers' fuse_lora gives for each with a
 scale of SCALE. All sums are exact.
+
+lora/kinds.safetensors: adapters of other kinds and configurations, of a linear layer
+and convolutions as PEFT has them. Of CASE: CASE/weight and CASE/merged, before and
+after, and the adapter's tensors by PEFT's names, CASE/lora.…; the configuration is the
+metadata CASE.
+
+inversions/: textual inversions in the layouts of A1111 and diffusers. The vectors
+count through: 0, 1, 2, …
 """
 
 import gzip
@@ -30,6 +38,7 @@ os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
 
 import diffusers
 import numpy
+import peft as library_peft
 import torch
 import transformers
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -432,8 +441,55 @@ def loras(name, formats, wanted):
     write(HERE / "lora" / f"{name}.safetensors.gz", save({n: t.contiguous() for n, t in want.items()}, {"scale": str(SCALE)}))
 
 
+KINDS = {  # what is adapted, and by which of PEFT's classes
+    "dora_linear": (torch.nn.Linear(7, 5), "LoraConfig", dict(r=3, lora_alpha=4, use_dora=True)),
+    "dora_conv": (torch.nn.Conv2d(3, 5, 3), "LoraConfig", dict(r=2, lora_alpha=3, use_dora=True, use_rslora=True)),
+    "pattern": (torch.nn.Linear(6, 4), "LoraConfig", dict(r=2, lora_alpha=3, rank_pattern={"la.*r": 3}, alpha_pattern={"l.yer": 5.5, "layer": 9})),
+    "loha_linear": (torch.nn.Linear(7, 5), "LoHaConfig", dict(r=2, alpha=3)),
+    "loha_conv": (torch.nn.Conv2d(3, 5, 3), "LoHaConfig", dict(r=2, alpha=3)),
+    "loha_tucker": (torch.nn.Conv2d(3, 5, (3, 1)), "LoHaConfig", dict(r=2, alpha=3, use_effective_conv2d=True)),
+    "lokr_linear": (torch.nn.Linear(18, 12), "LoKrConfig", dict(r=2, alpha=5)),
+    "lokr_both": (torch.nn.Linear(36, 25), "LoKrConfig", dict(r=1, alpha=3, decompose_both=True)),
+    "lokr_tucker": (torch.nn.Conv2d(12, 18, (3, 2)), "LoKrConfig", dict(r=2, alpha=3, use_effective_conv2d=True)),
+    "lokr_whole": (torch.nn.Linear(6, 4), "LoKrConfig", dict(r=8, alpha=8)),
+}
+
+
+def kinds():
+    tensors, configs = {}, {}
+    g = torch.Generator().manual_seed(8)
+    for name, (layer, cls, config) in KINDS.items():
+        layer.weight.data = torch.randn(layer.weight.shape, generator=g)
+        tensors[f"{name}/weight"] = layer.weight.data.clone()
+        model = library_peft.get_peft_model(torch.nn.ModuleDict({"layer": layer}), getattr(library_peft, cls)(target_modules=["layer"], **config))
+        for key, p in model.named_parameters():
+            if p.requires_grad:
+                p.data = torch.rand(p.shape, generator=g) + 0.5 if "magnitude" in key else torch.randn(p.shape, generator=g) / 2
+        for key, t in library_peft.get_peft_model_state_dict(model).items():
+            tensors[f"{name}/{key}"] = t.clone()
+        model.base_model.merge_adapter()
+        tensors[f"{name}/merged"] = layer.weight.data.clone() if not hasattr(model.base_model.layer, "base_layer") else model.base_model.layer.base_layer.weight.data.clone()
+        configs[name] = json.dumps(config)
+    save_file(tensors, HERE / "lora" / "kinds.safetensors", metadata=configs)
+
+
+def inversions():
+    """Layouts of textual inversions, for text towers of 4 and 6 values."""
+    folder = HERE / "inversions"
+    folder.mkdir(exist_ok=True)
+    vectors = lambda *shape: torch.arange(torch.Size(shape).numel(), dtype=torch.float32).reshape(shape)  # noqa: E731
+    a1111 = {"string_to_token": {"*": 265}, "string_to_param": {"*": vectors(2, 4)}, "name": "my cat", "step": 500, "sd_checkpoint": None}
+    torch.save(a1111, folder / "a1111.pt")
+    torch.save({"<cat>": vectors(4)}, folder / "learned_embeds.bin")
+    save_file({"<cat>": vectors(3, 4)}, folder / "learned_embeds.safetensors")
+    save_file({"emb_params": vectors(1, 4)}, folder / "params.safetensors")
+    save_file({"clip_l": vectors(2, 4), "clip_g": vectors(2, 6)}, folder / "xl.safetensors")
+
+
 def main():
     torch.set_num_threads(1)
+    kinds()
+    inversions()
     loras("sd1", [peft, lora_layers, processors, kohya], {"unet": SD1_UNET, "text_encoder": TEXT})
     loras("sdxl", [peft, kohya_original], {"unet": SDXL_UNET, "text_encoder": TEXT, "text_encoder_2": TEXT[:2]})
     for name, make in PUBLISHED.items():

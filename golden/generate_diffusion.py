@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from generate_clip import hooked
-from generate_io import generator, write
+from generate_io import generator, halves, write
 from generate_models import redraw
 
 
@@ -44,7 +44,7 @@ def save(folder, model, legacy=(), half=False):
     (folder / "config.json").write_text(json.dumps(config, indent=2, default=list) + "\n")
 
 
-def finish(root, name, family, model, inputs, layers, outputs):
+def finish(root, name, family, model, inputs, layers, outputs, call):
     metadata = {
         "model": family,
         "source": f"diffusers {diffusers.__version__} {type(model).__name__}; torch {torch.__version__.split('+')[0]}",
@@ -52,6 +52,7 @@ def finish(root, name, family, model, inputs, layers, outputs):
         "inputs": list(inputs),
         "layers": list(layers),
         "outputs": list(outputs),
+        "halves": halves(model, call, outputs),
     }
     write(root / name / "golden.safetensors", inputs | layers | outputs, metadata)
 
@@ -71,7 +72,9 @@ def middle(prefix, block):
     modules = {f"{prefix}mid_block.resnets.0": block.resnets[0]}
     if block.attentions and block.attentions[0] is not None:
         modules[f"{prefix}mid_block.attentions.0"] = block.attentions[0]
-    return modules | {f"{prefix}mid_block.resnets.1": block.resnets[1]}
+    if len(block.resnets) > 1:
+        modules[f"{prefix}mid_block.resnets.1"] = block.resnets[1]
+    return modules
 
 
 # What diffusers called the projections of self-attention before 2023.
@@ -103,9 +106,15 @@ def unet(root, name, cls, batch, size, config, times, tokens=7, added=None, lega
     if model.mid_block is not None:
         modules |= middle("", model.mid_block)
     modules |= stages("", model.up_blocks, "up")
-    out, layers = hooked(modules, lambda: model(inputs["sample"], inputs["timestep"], return_dict=False, **options))
+    sample = inputs["sample"]
+
+    def call(model, cast):
+        given = {k: {n: cast(t) for n, t in v.items()} if isinstance(v, dict) else cast(v) for k, v in options.items()}
+        return model(cast(sample), inputs["timestep"], return_dict=False, **given)
+
+    out, layers = hooked(modules, lambda: call(model, lambda t: t))
     inputs["inputs.sample"] = inputs.pop("sample")  # whose name is the output's too
-    finish(root, name, "unet", model, inputs, layers, {"sample": out[0]})
+    finish(root, name, "unet", model, inputs, layers, {"sample": out[0]}, call)
 
 
 def unet_ddpm(root):
@@ -237,6 +246,37 @@ def unet_sdxl(root):
     )
 
 
+def unet_segmind(root):
+    """Segmind's: the depths of each block, those of the way up apart, one block in the
+    middle; an activation that not all embeddings have."""
+    unet(
+        root,
+        "unet_segmind",
+        diffusers.UNet2DConditionModel,
+        2,
+        (4, 2),
+        dict(
+            block_out_channels=[6, 12],
+            layers_per_block=1,
+            norm_num_groups=3,
+            down_block_types=["DownBlock2D", "CrossAttnDownBlock2D"],
+            mid_block_type="UNetMidBlock2D",
+            up_block_types=["CrossAttnUpBlock2D", "UpBlock2D"],
+            cross_attention_dim=9,
+            attention_head_dim=[1, 2],
+            transformer_layers_per_block=[1, [2]],
+            reverse_transformer_layers_per_block=[[1, 2], 1],
+            act_fn="gelu",
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=4,
+            projection_class_embeddings_input_dim=29,
+        ),
+        [999.0, 249.0],
+        added=(5, [1024, 768, 0, 96, 1024, 1024]),
+    )
+
+
 def unet_inpaint(root):
     """An inpainting network's nine channels, other filters at both ends, another
     number of blocks at each size, GELU."""
@@ -280,9 +320,13 @@ def vae(root, name, batch, size, config, legacy=(), half=True):
     e, d = model.encoder, model.decoder
     modules = {"encoder.conv_in": e.conv_in} | stages("encoder.", e.down_blocks) | middle("encoder.", e.mid_block)
     modules |= {"decoder.conv_in": d.conv_in} | middle("decoder.", d.mid_block) | stages("decoder.", d.up_blocks, "up")
-    call = lambda: (model.encode(inputs["pixel_values"]).latent_dist.mean, model.decode(inputs["inputs.latents"]).sample)  # noqa: E731
-    (latents, image), layers = hooked(modules, call)
-    finish(root, name, "vae", model, inputs, layers, {"latents": latents, "image": image})
+
+    def call(model, cast):
+        latents = model.encode(cast(inputs["pixel_values"])).latent_dist.mean
+        return latents, model.decode(cast(inputs["inputs.latents"])).sample
+
+    (latents, image), layers = hooked(modules, lambda: call(model, lambda t: t))
+    finish(root, name, "vae", model, inputs, layers, {"latents": latents, "image": image}, call)
     return model
 
 
@@ -357,9 +401,12 @@ def tiny(root, name, batch, size, config):
         for i, layer in enumerate(layers[:-1]):
             if not isinstance(layer, torch.nn.Upsample) and (way == "encoder" or i > 1):
                 modules[f"{way}.layers.{i}"] = layer
-    call = lambda: (model.encode(inputs["pixel_values"]).latents, model.decode(inputs["inputs.latents"]).sample)  # noqa: E731
-    (latents, image), layers = hooked(modules, call)
-    finish(root, name, "vae", model, inputs, layers, {"latents": latents, "image": image})
+
+    def call(model, cast):
+        return model.encode(cast(inputs["pixel_values"])).latents, model.decode(cast(inputs["inputs.latents"])).sample
+
+    (latents, image), layers = hooked(modules, lambda: call(model, lambda t: t))
+    finish(root, name, "vae", model, inputs, layers, {"latents": latents, "image": image}, call)
     return model
 
 
@@ -377,5 +424,5 @@ def vae_tiny(root):
 
 MODELS = {
     f.__name__: f
-    for f in (unet_ddpm, unet_heads, unet_sd1, unet_sd2, unet_sdxl, unet_inpaint, vae_kl, vae_plain, vae_one_size, vae_tiny)
+    for f in (unet_ddpm, unet_heads, unet_sd1, unet_sd2, unet_sdxl, unet_segmind, unet_inpaint, vae_kl, vae_plain, vae_one_size, vae_tiny)
 }

@@ -16,13 +16,18 @@ below 1 the picture with noise[0] added), latents (after each step) and latents_
 scheduler takes noise[i]; numbers have ten digits.
 
 It also writes models/diffusion/scheduler/defaults.json: the arguments of the
-classes' constructors with their defaults.
+classes' constructors with their defaults, and null for the keys that their code
+looks for in a config besides (hasattr(self.config, …)). Go's tests go through all
+of them, so that a key that a new version has is noticed.
 """
 
 import gzip
 import inspect
 import json
 import math
+import re
+import sys
+import types
 import warnings
 from pathlib import Path
 
@@ -31,11 +36,18 @@ import numpy as np
 import torch
 from diffusers.schedulers import (
     scheduling_ddpm,
+    scheduling_deis_multistep,
     scheduling_dpmsolver_multistep,
+    scheduling_dpmsolver_singlestep,
     scheduling_euler_ancestral_discrete,
     scheduling_euler_discrete,
+    scheduling_k_dpm_2_ancestral_discrete,
     scheduling_lcm,
+    scheduling_tcd,
 )
+
+sys.modules.setdefault("torchsde", types.ModuleType("torchsde"))  # whose noise is not used
+from diffusers.schedulers import scheduling_dpmsolver_sde  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 DEFAULTS = HERE.parent / "models" / "diffusion" / "scheduler" / "defaults.json"
@@ -45,10 +57,17 @@ CLASSES = [
     "DDIMScheduler",
     "PNDMScheduler",
     "LCMScheduler",
+    "TCDScheduler",
     "EulerDiscreteScheduler",
     "EulerAncestralDiscreteScheduler",
     "HeunDiscreteScheduler",
+    "LMSDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "DPMSolverSDEScheduler",
     "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "DEISMultistepScheduler",
     "UniPCMultistepScheduler",
 ]
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -70,9 +89,35 @@ class Wide:
         return getattr(torch, name)
 
 
+def class_of(name):
+    """The class; that of an SDE is hidden where torchsde is not installed."""
+    return getattr(scheduling_dpmsolver_sde, name, None) or getattr(diffusers, name)
+
+
+class BrownianPath:
+    """A Brownian path made of the noise of the evaluations."""
+
+    def __init__(self, *_):
+        self.begun = None
+
+    def __call__(self, sigma, to):
+        noise = NOISE[0]
+        if self.begun is None or self.begun[0] != sigma:
+            self.begun = (sigma, to, noise)
+            return noise[None]
+        _, middle, first = self.begun
+        self.begun = None
+        return ((sigma - middle).sqrt() * first + (middle - to).sqrt() * noise)[None] / (sigma - to).sqrt()
+
+
+NOISE = [None]  # of the evaluation at hand
+scheduling_dpmsolver_sde.BrownianTreeNoiseSampler = BrownianPath
+
+
 def widen(scheduler):
     """Tables of a scheduler in f64, as they are."""
-    for name in ["alphas_cumprod", "final_alpha_cumprod", "sigmas", "one"]:
+    names = ["alphas_cumprod", "final_alpha_cumprod", "sigmas", "one"]
+    for name in names + ["sigmas_interpol", "sigmas_up", "sigmas_down"]:
         if isinstance(getattr(scheduler, name, None), torch.Tensor):
             setattr(scheduler, name, getattr(scheduler, name).double())
 
@@ -80,32 +125,62 @@ def widen(scheduler):
 STOCHASTIC = [
     scheduling_ddpm,
     scheduling_dpmsolver_multistep,
+    scheduling_dpmsolver_singlestep,
     scheduling_euler_ancestral_discrete,
+    scheduling_k_dpm_2_ancestral_discrete,
     scheduling_lcm,
+    scheduling_tcd,
 ]
 
 
-def run(config, steps, strength, noise, picture):
+def run(config, steps, strength, original, noise, picture):
     """One case, or None if it is not finite."""
     case = {"config": json.dumps(config), "steps": steps, "strength": strength}
-    modules = [scheduling_euler_discrete, *STOCHASTIC]
+    if original is True:
+        case["original"] = True  # the strength is of the original timesteps
+    elif original:
+        case["part"] = original
+    modules = [scheduling_euler_discrete, scheduling_deis_multistep, *STOCHASTIC]
     try:
-        case |= loop(config, steps, strength, noise, picture, modules)
+        case |= loop(config, steps, strength, original, noise, picture, modules)
     finally:
         torch.set_default_dtype(torch.float32)
         for m in modules:
             m.torch = torch
-    case["latents_f32"] = loop(config, steps, strength, noise.float(), picture.float(), [])["latents"][-1]
+    case["latents_f32"] = loop(config, steps, strength, original, noise.float(), picture.float(), [])["latents"][-1]
     return case if np.isfinite(case["latents"]).all() else None
 
 
-def loop(config, steps, strength, noise, picture, wide):
+def part(scheduler, start, end):
+    """The first of the timesteps between two parts of the way and that after the last,
+    as SDXL's pipelines reckon denoising_start and denoising_end."""
+    timesteps, n = scheduler.timesteps, scheduler.config.num_train_timesteps
+    begin = 0
+    if start > 0:
+        left = (timesteps < int(round(n - start * n))).sum().item()
+        if scheduler.order == 2 and left % 2 == 0:
+            left += 1
+        begin = len(timesteps) - left
+    stop = len(timesteps)
+    if end < 1:
+        stop = begin + len([t for t in timesteps[begin:] if t >= int(round(n - end * n))])
+    return begin, stop
+
+
+def loop(config, steps, strength, original, noise, picture, wide):
     """What a pipeline does; the modules in wide compute in f64."""
     torch.set_default_dtype(torch.float32)
-    scheduler = getattr(diffusers, config["_class_name"]).from_config(config)
-    scheduler.set_timesteps(steps)
+    scheduler = class_of(config["_class_name"]).from_config(config)
     begin = (steps - min(int(steps * strength), steps)) * scheduler.order
-    timesteps = scheduler.timesteps[begin:]
+    stop = None
+    if original is True:
+        scheduler.set_timesteps(steps, strength=strength)
+        begin = 0
+    else:
+        scheduler.set_timesteps(steps)
+        if original:
+            begin, stop = part(scheduler, *original)
+    timesteps = scheduler.timesteps[begin:stop]
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(begin)
     if wide:
@@ -118,6 +193,7 @@ def loop(config, steps, strength, noise, picture, wide):
         x = scheduler.add_noise(picture[None], noise[:1], timesteps[:1])[0]
     first, after = x, []
     for i, t in enumerate(timesteps):
+        NOISE[0] = noise[i % len(noise)]
         for m in STOCHASTIC:
             m.randn_tensor = lambda shape, i=i, **_: noise[i].reshape(shape)
         scaled = scheduler.scale_model_input(x[None], t)[0]
@@ -131,18 +207,51 @@ def loop(config, steps, strength, noise, picture, wide):
     }
 
 
+NO_SAMPLE = [
+    "PNDMScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "DPMSolverSDEScheduler",
+]
+# Classes that came later have fewer cases of what all have: sixty more of them tell
+# nothing new.
+LATER = [
+    "TCDScheduler",
+    "LMSDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "DPMSolverSDEScheduler",
+    "DPMSolverSinglestepScheduler",
+    "DEISMultistepScheduler",
+]
+
+
+PARTS = ["DDIMScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler", "DPMSolverMultistepScheduler"]
+
+
 def configs(name):
-    """The configurations of a class: (config, steps, strength)."""
-    keys = set(inspect.signature(getattr(diffusers, name).__init__).parameters)
+    """The configurations of a class: (config, steps, strength, original), the last True
+    where the strength is of the original steps, or the part of the way from noise."""
+    keys = set(defaults()[name])
     predictions = ["epsilon", "v_prediction", "sample"]
-    if name in ("PNDMScheduler", "EulerAncestralDiscreteScheduler"):
+    if name in NO_SAMPLE:
         predictions.remove("sample")
 
-    def case(steps, strength=1.0, **config):
+    def case(steps, strength=1.0, original=False, **config):
         config = {k: v for k, v in config.items() if k in keys}
-        return {"_class_name": name} | config, steps, strength
+        return {"_class_name": name} | config, steps, strength, original
 
     base = SD | {"skip_prk_steps": True, "clip_sample": False}
+    if name in LATER:
+        if name == "KDPM2DiscreteScheduler":
+            yield case(7, original=[0.4, 0.8], **base)
+        yield from later(name, case, base, predictions)
+        return
+    if name in PARTS:
+        yield case(6, original=[0.0, 0.7], **base)
+        yield case(6, original=[0.7, 1.0], **base)
+        yield case(9, original=[0.3, 0.6], **base, timestep_spacing="leading", steps_offset=1)
     counts = [7, 20, 1, 2, 50, 7, 13, 2, 20]
     for i, prediction in enumerate(predictions):
         for k, spacing in enumerate(["leading", "trailing", "linspace"]):
@@ -164,12 +273,46 @@ def configs(name):
         yield case(20, **base, use_karras_sigmas=True)
         yield case(7, **base, use_karras_sigmas=True, timestep_spacing="leading", steps_offset=1)
         yield case(7, use_karras_sigmas=True, beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction")
+        for curve in ["use_exponential_sigmas", "use_beta_sigmas"]:
+            yield case(6, **base, **{curve: True}, sigma_min=0.1)
     if "final_sigmas_type" in keys:
         yield case(20, **base, final_sigmas_type="sigma_min")
         yield case(7, **base, final_sigmas_type="sigma_min", use_karras_sigmas=True)
     if "sigma_min" in keys:
         yield case(5, **base, use_karras_sigmas=True, sigma_min=0.1, sigma_max=10.0)
     yield from own(name, case, base)
+
+
+def later(name, case, base, predictions):
+    """Few cases of what all classes have, and what one of them alone has."""
+    for prediction, spacing in zip(predictions, ["leading", "trailing", "linspace"]):
+        yield case(5, **base, prediction_type=prediction, timestep_spacing=spacing, steps_offset=1)
+    yield case(1, **base)
+    yield case(2)
+    yield case(7, strength=0.5, **base, timestep_spacing="leading", steps_offset=1)
+    if name == "TCDScheduler":
+        yield case(4, strength=0.5, original=True, **base)
+        yield case(3, **base, rescale_betas_zero_snr=True, prediction_type="v_prediction")
+        return
+    for curve in ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"]:
+        yield case(6, **base, **{curve: True}, sigma_min=0.1, sigma_max=10.0)
+    if name == "LMSDiscreteScheduler":
+        yield case(8, strength=0.4, **base)
+    if name == "DEISMultistepScheduler":
+        yield case(6, **base, solver_order=3)
+        yield case(16, **base, solver_order=3, algorithm_type="dpmsolver++", solver_type="midpoint")
+        yield case(7, strength=0.5, **base, solver_order=3, lower_order_final=False)
+        yield case(5, **base, solver_order=1)
+    if name == "DPMSolverSinglestepScheduler":
+        for steps in [5, 6, 7]:
+            for solver in ["midpoint", "heun"]:
+                yield case(steps, **base, solver_order=3, solver_type=solver, final_sigmas_type="sigma_min")
+        yield case(8, **base, lower_order_final=True)
+        yield case(6, **base, solver_type="heun", algorithm_type="sde-dpmsolver++")
+        yield case(6, **base, solver_order=3, solver_type="heun", algorithm_type="sde-dpmsolver++", final_sigmas_type="sigma_min")
+        yield case(6, **base, solver_order=3, algorithm_type="dpmsolver", final_sigmas_type="sigma_min")
+        yield case(7, strength=0.6, **base, solver_order=3)
+        yield case(6, beta_schedule="squaredcos_cap_v2", lambda_min_clipped=-5.1)
 
 
 def own(name, case, base):
@@ -186,6 +329,7 @@ def own(name, case, base):
         yield case(7, **plain, timestep_spacing="trailing", set_alpha_to_one=True)
     if name == "LCMScheduler":
         yield case(4, original_inference_steps=50)
+        yield case(4, strength=0.3, original=True, **base)
         yield case(50, **base)
         yield case(4, **base, original_inference_steps=100, timestep_scaling=8.0)
     if name == "DPMSolverMultistepScheduler":
@@ -193,6 +337,16 @@ def own(name, case, base):
             for solver in ["midpoint", "heun"]:
                 for algorithm in ["dpmsolver++", "sde-dpmsolver++"]:
                     yield case(7, **base, solver_order=order, solver_type=solver, algorithm_type=algorithm)
+        for algorithm in ["dpmsolver", "sde-dpmsolver"]:
+            for solver, order in [("midpoint", 2), ("heun", 2), ("heun", 3)]:
+                if (algorithm, order) != ("sde-dpmsolver", 3):  # of which there is none
+                    own = {"solver_order": order, "solver_type": solver, "algorithm_type": algorithm}
+                    yield case(6, **base, **own, final_sigmas_type="sigma_min")
+        yield case(8, **base, solver_order=3)
+        yield case(16, **base, solver_order=3, final_sigmas_type="sigma_min")
+        yield case(6, **base, solver_order=3, algorithm_type="sde-dpmsolver++", lower_order_final=False)
+        yield case(6, **base, use_lu_lambdas=True)
+        yield case(5, beta_schedule="squaredcos_cap_v2", use_lu_lambdas=True)
         yield case(20, **base, algorithm_type="sde-dpmsolver++", use_karras_sigmas=True)
         yield case(16, **base, final_sigmas_type="sigma_min", euler_at_final=True)
         yield case(7, **base, final_sigmas_type="sigma_min", lower_order_final=False)
@@ -215,11 +369,13 @@ def own(name, case, base):
 
 
 def defaults():
-    """The arguments of the constructors; what is not finite is null."""
+    """The keys of the classes' configs; what is not finite is null."""
     out = {}
     for name in CLASSES:
-        parameters = inspect.signature(getattr(diffusers, name).__init__).parameters
+        parameters = inspect.signature(class_of(name).__init__).parameters
         values = {k: p.default for k, p in parameters.items() if k != "self"}
+        for key in re.findall(r'hasattr\(self\.config, "(\w+)"\)', inspect.getsource(class_of(name))):
+            values.setdefault(key, None)
         out[name] = {k: None if v == -math.inf else v for k, v in values.items()}
     return out
 
@@ -243,8 +399,8 @@ def main():
     picture = torch.randn(WIDTH, generator=g).double()
     cases = []
     for name in CLASSES:
-        for config, steps, strength in configs(name):
-            c = run(config, steps, strength, noise, picture)
+        for config, steps, strength, original in configs(name):
+            c = run(config, steps, strength, original, noise, picture)
             if c is None:
                 print(f"left out, as it is not finite: {config}, {steps} steps")
                 continue

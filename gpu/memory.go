@@ -10,7 +10,7 @@ import (
 )
 
 // ErrOutOfMemory is wrapped by errors that say how much was needed and what there is.
-var ErrOutOfMemory = errors.New("out of GPU memory")
+var ErrOutOfMemory = errors.New("out of memory")
 
 // Fits checks that bytes more of device memory can be had, before anything is
 // taken: [ErrOutOfMemory] otherwise. A software adapter's memory is the
@@ -26,6 +26,24 @@ func (d *Device) Fits(bytes int64) error {
 	}
 	return fmt.Errorf("%w: %s more are needed and the machine has %s free; use a smaller batch or picture, or -precision f16",
 		ErrOutOfMemory, MiB(bytes), MiB(free))
+}
+
+// HostFits checks that an array of a shape, of so many bytes a value, fits the
+// machine's free memory, before it is made: [ErrOutOfMemory] otherwise. Numbers from
+// flags and files go through it.
+func HostFits(shape []int, size int64) error {
+	free, ok := availableMemory()
+	if !ok {
+		free = 1 << 46
+	}
+	bytes := float64(size)
+	for _, d := range shape {
+		bytes *= float64(d)
+	}
+	if bytes <= float64(free) {
+		return nil
+	}
+	return fmt.Errorf("%w: an array %v takes %.3g GiB and the machine has %.3g free", ErrOutOfMemory, shape, bytes/(1<<30), float64(free)/(1<<30))
 }
 
 // MiB formats a size.

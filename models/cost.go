@@ -38,7 +38,11 @@ func (m *Model) Cost(h, w int) (Cost, error) {
 	if m.images == nil {
 		return Cost{}, fmt.Errorf("%s: %w", m.Name, ErrNoImages)
 	}
-	flops, err := m.module.FLOPs(m.images.Example(1, map[string]int{"H": h, "W": w}, 1), m.wants(m.usual()))
+	in, err := m.images.Example(1, map[string]int{"H": h, "W": w}, 1)
+	if err != nil {
+		return Cost{}, err
+	}
+	flops, err := m.module.FLOPs(in, m.wants(m.usual()))
 	return Cost{m.module.Parameters(), flops}, err
 }
 

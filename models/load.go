@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"saccade/gpu"
-	"saccade/models/diffusion/checkpoint"
-	internal "saccade/models/internal/checkpoint"
+	pipeline "saccade/models/diffusion/checkpoint"
+	"saccade/models/internal/checkpoint"
 	"saccade/models/nn"
 	"saccade/picture"
 	"saccade/tokenizer"
@@ -60,7 +60,11 @@ func Load(ctx context.Context, dev *gpu.Device, name, src string, o Options) (*M
 	if src == "" && (f.Embedded == "" || name != f.Name || o.Embedded == nil) {
 		return nil, fmt.Errorf("model %s: %w; give -weights, %s", name, nn.ErrNoEmbedded, f.Weights)
 	}
-	m, err := load(ctx, dev, f, name, src, o)
+	var m *Model
+	err = weights.Guard(func() (err error) { // the file may shrink while it is read
+		m, err = load(ctx, dev, f, name, src, o)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +128,7 @@ func find(ctx context.Context, f nn.Family, src string, o Options) (*files, erro
 	if src == "" {
 		return embedded(f, o.Embedded)
 	}
-	if f.Part && checkpoint.Whole(ctx, src, o.Hub) {
+	if f.Part && pipeline.Whole(ctx, src, o.Hub) {
 		return ofPipeline(ctx, f.Name, src, o.Hub)
 	}
 	path, err := weights.Resolve(ctx, src, o.Hub, filesOf(f)...)
@@ -166,7 +170,7 @@ func embedded(f nn.Family, all fs.FS) (*files, error) {
 
 // ofPipeline opens a part of a whole diffusion pipeline.
 func ofPipeline(ctx context.Context, name, src string, hub *weights.Hub) (*files, error) {
-	p, err := checkpoint.Open(ctx, src, hub, checkpoint.Options{Parts: []string{name}})
+	p, err := pipeline.Open(ctx, src, hub, pipeline.Options{Parts: []string{name}})
 	if err != nil {
 		return nil, err
 	}
@@ -210,17 +214,45 @@ func (f *files) tokenizer() (*tokenizer.Tokenizer, error) {
 
 // optional reads a file, nil if it is not there.
 func optional(fsys fs.FS, name string) ([]byte, error) {
-	data, err := fs.ReadFile(fsys, name)
+	data, err := weights.ReadFile(fsys, name, weights.ConfigLimit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	return data, err
 }
 
+// describe reads a checkpoint, under the names of published files: what training
+// code put before all names is taken off, and transformers 5's names in memory are
+// brought to those of files.
+func describe(f nn.Family, name string, in *files) (*nn.Description, error) {
+	var head struct {
+		ModelType string `json:"model_type"`
+	}
+	if in.config != nil { // what is wrong with it the family says
+		_ = json.Unmarshal(in.config, &head)
+	}
+	as := func(src weights.Source) (*nn.Description, error) {
+		return f.Describe(nn.Checkpoint{Name: name, Tensors: weights.SavedNames(src, head.ModelType), Config: in.config})
+	}
+	src, prefix := weights.Unwrap(in.tensors, func(src weights.Source) bool {
+		_, err := as(src)
+		var unknown *checkpoint.UnknownError
+		return !errors.As(err, &unknown)
+	})
+	if err := checkLayers(in.config, len(src.Names())); err != nil {
+		return nil, err
+	}
+	d, err := as(src)
+	if err == nil && prefix != "" {
+		d.Notes = append(d.Notes, fmt.Sprintf("all names of its tensors begin with %s, which was taken off", prefix))
+	}
+	return d, err
+}
+
 // newModel describes the module of a checkpoint and brings it to the device: the
 // driver compiles the first program of its first network while weights are uploaded.
 func newModel(dev *gpu.Device, f nn.Family, name string, in *files, o Options) (*Model, error) {
-	d, err := f.Describe(nn.Checkpoint{Name: name, Tensors: in.tensors, Config: in.config})
+	d, err := describe(f, name, in)
 	if err != nil {
 		return nil, err
 	}
@@ -278,7 +310,11 @@ func (m *Model) open(in *files, d *nn.Description, o Options) error {
 			sizes["H"], sizes["W"] = h, w
 		}
 	}
-	return m.ready(first.Example(1, sizes, 1))
+	example, err := first.Example(1, sizes, 1)
+	if err != nil {
+		return err
+	}
+	return m.ready(example)
 }
 
 // ready brings the module to the device with the program of an example, and keeps
@@ -320,7 +356,7 @@ func processorFor(in *files, own *picture.Processor, name string, h, w int) (*pi
 		InputSize  json.RawMessage `json:"input_size"` // timm's of before 2023
 	}
 	if in.config != nil {
-		if err := internal.Decode("config.json", in.config, &head); err != nil {
+		if err := checkpoint.Decode("config.json", in.config, &head); err != nil {
 			return nil, err
 		}
 	}

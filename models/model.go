@@ -160,7 +160,11 @@ func (m *Model) Noise(n int, seed uint64) (map[string]Array, error) {
 		if x, ok := m.example[nn.PixelValues]; ok && net == m.images {
 			sizes["H"], sizes["W"] = x.Shape[2], x.Shape[3]
 		}
-		maps.Copy(in, net.Example(n, sizes, seed))
+		example, err := net.Example(n, sizes, seed)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(in, example)
 	}
 	return in, nil
 }

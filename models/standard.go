@@ -80,7 +80,7 @@ func example(n *nn.Network, size StandardSize, seed uint64) (map[string]Array, e
 		}
 		sizes["H"], sizes["W"] = size.Side, size.Side
 	}
-	return n.Example(size.Batch, sizes, seed), nil
+	return n.Example(size.Batch, sizes, seed)
 }
 
 // standardOf is what makes an architecture that has a size of its own.

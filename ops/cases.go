@@ -44,6 +44,7 @@ var families = []family{
 	addFamily, packFamily, unfoldFamily, tokensFamily, embeddingFamily, meanFamily, flattenFamily,
 	poolFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily, groupNormFamily, combineFamily,
 	concatFamily, sinusoidFamily, keepFamily, blendFamily,
+	rowsFamily, rmsNormFamily, rotateFamily, appendFamily,
 }
 
 // Cases is the registry: for every operation its test shapes, then those of real models.
@@ -147,6 +148,10 @@ type operands struct {
 
 // dense declares an input of normal numbers.
 func (o *operands) dense(name string, shape ...int) *gpu.Tensor {
+	if err := gpu.HostFits(shape, 4); err != nil {
+		o.err = fmt.Errorf("%s: %w", name, err)
+		return o.r.Input(name, gpu.F32, 1, 1)
+	}
 	n := 1
 	for _, d := range shape {
 		n *= d

@@ -197,7 +197,7 @@ func (call *poolCall) dispatches(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 
 func (call *poolCall) kernel(r *gpu.Recorder) (*gpu.Kernel, error) {
 	window := call.window()
-	spec := shaders.Spec{Const: map[string]int{"KH": window[0], "KW": window[1]}, Decl: packed(r.Precision, "Packed", "unpack", "pack")}
+	spec := shaders.Spec{Const: map[string]int{"KH": window[0], "KW": window[1]}, Forms: forms(r.Precision)}
 	if call.max {
 		spec.Const["MAX"] = 1
 	}

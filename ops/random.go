@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"math"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/x448/float16"
 
+	"saccade/gpu"
 	"saccade/weights"
 )
 
@@ -19,14 +21,18 @@ import (
 // those hide errors. Values are halves, exact in either precision.
 func RandomWeights(model any, seed uint64) (weights.Source, error) {
 	src := &randomSource{seed: seed, shapes: map[string][]int{}}
+	var room error
 	err := weights.Walk(model, func(path string, m weights.Module) {
 		for _, p := range m.Params() {
 			name := strings.TrimSuffix(path+"."+p.Name, ".")
 			src.names = append(src.names, name)
 			src.shapes[name] = p.Shape
+			if err := gpu.HostFits(p.Shape, 2); err != nil && room == nil {
+				room = fmt.Errorf("%s: %w", name, err)
+			}
 		}
 	})
-	return src, err
+	return src, errors.Join(err, room)
 }
 
 type randomSource struct {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // added is a token that is taken from a text as it stands, before any clean-up.
@@ -12,6 +13,18 @@ type added struct {
 	id   uint32
 	// left and right say that white space beside it goes too.
 	left, right bool
+	// fold says that it is looked for after the clean-up (normalized), for which
+	// capitals and small letters are the same: CLIP's.
+	fold bool
+}
+
+// begins says that a text begins with the token.
+func (a added) begins(text string) bool {
+	if len(text) < len(a.text) {
+		return false
+	}
+	head := text[:len(a.text)]
+	return head == a.text || a.fold && strings.EqualFold(head, a.text)
 }
 
 // cutter finds added tokens: by their first byte, the longest first.
@@ -20,7 +33,11 @@ type cutter [256][]added
 func newCutter(tokens []added) *cutter {
 	c := &cutter{}
 	for _, a := range tokens {
-		c[a.text[0]] = append(c[a.text[0]], a)
+		first := a.text[0]
+		c[first] = append(c[first], a)
+		if other := first ^ 0x20; a.fold && unicode.IsLetter(rune(first)) && first < utf8.RuneSelf {
+			c[other] = append(c[other], a)
+		}
 	}
 	for _, list := range c {
 		slices.SortStableFunc(list, func(a, b added) int { return len(b.text) - len(a.text) })
@@ -41,7 +58,7 @@ func (c *cutter) cut(text string) []part {
 	begin := 0
 	for i := 0; i < len(text); {
 		list := c[text[i]]
-		at := slices.IndexFunc(list, func(a added) bool { return strings.HasPrefix(text[i:], a.text) })
+		at := slices.IndexFunc(list, func(a added) bool { return a.begins(text[i:]) })
 		if at < 0 {
 			i++
 			continue

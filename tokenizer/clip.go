@@ -16,7 +16,8 @@ const (
 
 // clip is byte-level byte-pair encoding of cleaned words.
 type clip struct {
-	added  *cutter
+	tokens []added
+	added  *cutter // of tokens
 	merges merges
 	bytes  [2][256]uint32 // the tokens of bytes, inside a word and at its end
 }
@@ -31,7 +32,7 @@ func newCLIP(v *vocabulary, pairs [][2]string, tokens []added) (*Tokenizer, erro
 	if err != nil {
 		return nil, err
 	}
-	c := &clip{added: newCutter(tokens)}
+	c := &clip{tokens: tokens, added: newCutter(tokens)}
 	if c.merges, err = newMerges(v, pairs); err != nil {
 		return nil, err
 	}

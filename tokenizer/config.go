@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"saccade/weights"
@@ -24,9 +26,17 @@ type config struct {
 	LowerCase   *bool  `json:"do_lower_case"`
 	Legacy      *bool  `json:"legacy"`
 	Added       map[string]struct {
-		Content string `json:"content"`
-		Special bool   `json:"special"`
+		Content    string `json:"content"`
+		Special    bool   `json:"special"`
+		SingleWord bool   `json:"single_word"`
+		LStrip     bool   `json:"lstrip"`
+		RStrip     bool   `json:"rstrip"`
+		Normalized *bool  `json:"normalized"`
 	} `json:"added_tokens_decoder"`
+
+	// AddedIDs are added_tokens.json, which versions of before 2023 have in place of
+	// added_tokens_decoder.
+	AddedIDs map[string]uint32 `json:"-"`
 }
 
 // token is a string, or an added token with its content; "" for none.
@@ -57,12 +67,60 @@ func is(setting *bool, value bool) bool { return setting != nil && *setting == v
 func (c config) class() string { return strings.TrimSuffix(c.Class, "Fast") }
 
 // readConfig reads tokenizer_config.json, and special_tokens_map.json, which
-// overrules one of before 2023, as far as they are there.
+// overrules one of before 2023, as far as they are there, with its added_tokens.json.
 func readConfig(fsys fs.FS) (c config, err error) {
 	if err := readJSON(fsys, "tokenizer_config.json", &c); err != nil || c.Added != nil {
 		return c, err
 	}
-	return c, readJSON(fsys, "special_tokens_map.json", &c)
+	if err := readJSON(fsys, "special_tokens_map.json", &c); err != nil {
+		return c, err
+	}
+	return c, readJSON(fsys, addedTokensFile, &c.AddedIDs)
+}
+
+const addedTokensFile = "added_tokens.json"
+
+// addTo gives the tokens that are taken from a text as they stand, of a vocabulary
+// without tokenizer.json, which it adds them to: always, those of the config, as
+// transformers does. Those of added_tokens.json are looked for after the clean-up.
+func (c config) addTo(ids map[string]uint32, always ...string) ([]added, error) {
+	var tokens []added
+	for _, text := range always {
+		tokens = append(tokens, added{text: text, id: ids[text]})
+	}
+	add := func(file string, a added) error {
+		switch other, there := ids[a.text]; {
+		case a.text == "":
+			return fmt.Errorf("%s: the token of id %d is empty", file, a.id)
+		case there && other != a.id:
+			return fmt.Errorf("%s: token %q has the id %d, and %d in the vocabulary", file, a.text, a.id, other)
+		}
+		ids[a.text] = a.id
+		if !slices.ContainsFunc(tokens, func(t added) bool { return t.text == a.text }) {
+			tokens = append(tokens, a)
+		}
+		return nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.Added)) {
+		a := c.Added[key]
+		id, err := strconv.ParseUint(key, 10, 32)
+		if err != nil || a.SingleWord {
+			return nil, fmt.Errorf("tokenizer_config.json: added_tokens_decoder: token %q has the id %.20q and single_word %v; expected a number, and false", a.Content, key, a.SingleWord)
+		}
+		fold := !a.Special
+		if a.Normalized != nil {
+			fold = *a.Normalized
+		}
+		if err := add("tokenizer_config.json", added{text: a.Content, id: uint32(id), left: a.LStrip, right: a.RStrip, fold: fold}); err != nil {
+			return nil, err
+		}
+	}
+	for _, text := range slices.Sorted(maps.Keys(c.AddedIDs)) {
+		if err := add(addedTokensFile, added{text: text, id: c.AddedIDs[text], fold: true}); err != nil {
+			return nil, err
+		}
+	}
+	return tokens, nil
 }
 
 // withPad adds the padding token to those that are taken from a text as they

@@ -232,7 +232,7 @@ func (f *file) added(ids map[string]uint32) (*vocabulary, []added, error) {
 			return nil, nil, fmt.Errorf("added token %q is empty or has single_word, which is not supported", a.Content)
 		}
 		ids[a.Content] = a.ID
-		tokens = append(tokens, added{a.Content, a.ID, a.LStrip, a.RStrip})
+		tokens = append(tokens, added{text: a.Content, id: a.ID, left: a.LStrip, right: a.RStrip, fold: a.Normalized})
 	}
 	v, err := newVocabulary(ids)
 	if err != nil {

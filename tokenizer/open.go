@@ -92,9 +92,9 @@ func openVocab(vocab, merges []byte, c config) (*Tokenizer, error) {
 		}
 		pairs = append(pairs, [2]string{left, right})
 	}
-	var tokens []added
-	for _, text := range []string{startToken, endToken} {
-		tokens = append(tokens, added{text: text, id: ids[text]})
+	tokens, err := c.addTo(ids, startToken, endToken)
+	if err != nil {
+		return nil, err
 	}
 	v, err := newVocabulary(ids)
 	if err != nil {

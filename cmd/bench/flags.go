@@ -65,7 +65,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	})
 	f.StringVar(&o.read, "read", "", "`A.json`: print a report again, in another format")
 	f.StringVar(&o.keep, "keep", "", "`FOLDER`: write the report there too, as JSON that has the adapter's name")
-	f.StringVar(&o.leaderboard, "leaderboard", "", "`README.md` A.json …: write the reports' table between its markers")
+	f.StringVar(&o.leaderboard, "leaderboard", "", "`FILE.md` A.json …: write the reports' table between its markers")
 	f.BoolVar(&o.layers, "layers", false, "put the time of every dispatch into the report, as -o html always does")
 	f.Func("sweep", "`batch|size|sequence`: how -models grow with the batch (1 to 64) or the side of their pictures (224 to 1024), or attention with its tokens (64 to 4096), as far as memory goes", cli.OneOf(&o.sweep, overBatch, overSize, overSequence))
 	f.BoolVar(&o.peers, "peers", false, "time -models and -op matmul in other runtimes too, in turn: those of ncnn (Vulkan), onnxruntime-web (WebGPU), onnxruntime and torch (CPU) that are installed")
@@ -116,7 +116,7 @@ func (o *options) check() error {
 	case len(o.compare) == 1:
 		return cli.Usagef("-compare takes two reports or more: bench -compare a.json b.json")
 	case o.leaderboard != "" && len(o.files) == 0:
-		return cli.Usagef("-leaderboard takes reports: bench -leaderboard README.md a.json b.json")
+		return cli.Usagef("-leaderboard takes reports: bench -leaderboard FILE.md a.json b.json")
 	case len(o.files) > 0 && o.leaderboard == "":
 		return cli.Usagef("unexpected argument %q", o.files[0])
 	case reading == 1 && o.sweep != "":

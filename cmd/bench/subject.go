@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -81,7 +82,7 @@ func (s spec) open(ctx context.Context, dev *gpu.Device) (*subject, error) {
 func (s spec) openModel(dev *gpu.Device, precision gpu.DType) (*subject, error) {
 	m, err := models.NewStandard(dev, s.Name, precision, models.StandardSize{Batch: s.Batch, Side: s.Side}, seed)
 	if err != nil {
-		return nil, err
+		return nil, s.typed(err)
 	}
 	s.Shape = sizes(m.Shape)
 	return s.programmed(dev, m.Program, m.Input, m.WeightBytes(), m.Drawn, m.Close), nil
@@ -108,9 +109,17 @@ func (s spec) openOp(dev *gpu.Device, precision gpu.DType) (*subject, error) {
 	}
 	if err != nil {
 		b.Close()
-		return nil, fmt.Errorf("%s: %w", s, err)
+		return nil, s.typed(fmt.Errorf("%s: %w", s, err))
 	}
 	return s.programmed(dev, p, in, b.Bytes(), drawn, func() { p.Close(); b.Close() }), nil
+}
+
+// typed marks an error as one of usage where a number from a flag exceeds memory.
+func (s spec) typed(err error) error {
+	if errors.Is(err, gpu.ErrOutOfMemory) && (s.Kind == kindOp || s.Batch > 1 || s.Side > 0) {
+		return cli.Usage(err)
+	}
+	return err
 }
 
 // programmed is the subject of one program.

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"saccade/cmd/internal/cli"
+	"saccade/gpu"
 	"saccade/models"
 	"saccade/models/diffusion"
 	"saccade/picture"
@@ -76,7 +78,7 @@ func (a *app) paint(ctx context.Context) error {
 	}
 	bar := a.progress()
 	w.hub.Progress = bar.download(w.hub)
-	m, err := models.Load(ctx, a.dev, a.model, a.weights, models.Options{Precision: a.precision, Hub: w.hub, Embedded: zoo.All(), Tokenizer: a.tokenizer,
+	m, err := models.Load(ctx, a.dev, a.model, a.weights, models.Options{Precision: a.precision, Hub: w.hub, Embedded: zoo.All(), Tokenizer: a.tokenizer, VAE: a.vae, Embeddings: a.embeddings,
 		PredictionType: a.prediction, LoRA: a.loras, LowMemory: a.lowMemory, Tiled: a.tiled})
 	bar.clear()
 	if err != nil {
@@ -88,6 +90,15 @@ func (a *app) paint(ctx context.Context) error {
 		if n := len(l.Unmatched); n > 0 {
 			fmt.Fprintf(a.stderr, "LoRA %s: %s changed; %s of it the pipeline does not have, such as %s\n", l.File, count(l.Layers, "layer"), count(n, "layer"), l.Unmatched[0])
 		}
+		if n := len(l.Orphans); n > 0 {
+			fmt.Fprintf(a.stderr, "LoRA %s: %s of it have an alpha and nothing to scale, such as %s\n", l.File, count(n, "layer"), l.Orphans[0])
+		}
+		if n := len(l.Unread); n > 0 {
+			fmt.Fprintf(a.stderr, "LoRA %s: %s of it are left out, as diffusers leaves them out, such as %s\n", l.File, count(n, "tensor"), l.Unread[0])
+		}
+	}
+	if tokens := w.p.Tokens(); len(tokens) > 0 {
+		fmt.Fprintf(a.stderr, "a prompt may name %s\n", strings.Join(tokens, ", "))
 	}
 	q, err := w.request(in)
 	switch {
@@ -125,6 +136,9 @@ func (w *painter) do(ctx context.Context, q diffusion.Request) error {
 func (w *painter) request(in *paintingInput) (diffusion.Request, error) {
 	q := w.p.Defaults()
 	if w.batch > 0 {
+		if err := gpu.HostFits([]int{w.batch, 3, max(q.Height, w.height), max(q.Width, w.width)}, 4); err != nil {
+			return q, cli.Usagef("-batch %d: %w", w.batch, err)
+		}
 		q.Items = w.batch
 	}
 	for _, set := range []struct {

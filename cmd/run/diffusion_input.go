@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"os"
 	"slices"
 	"strings"
 
+	"saccade/cmd/internal/cli"
 	"saccade/models"
 	"saccade/models/diffusion"
 	"saccade/picture"
@@ -71,7 +71,7 @@ func (a *app) readPainting() (*paintingInput, error) {
 
 // readLines reads the lines of a file that are not empty.
 func readLines(path string) ([]string, error) {
-	data, err := os.ReadFile(path)
+	data, err := cli.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("prompts %s: %w", path, reason(err))
 	}

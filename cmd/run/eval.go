@@ -20,7 +20,7 @@ type class struct {
 }
 
 // findClasses lists the sub-folders of a folder, sorted, with their pictures.
-func findClasses(folder string) ([]class, error) {
+func (a *app) findClasses(folder string) ([]class, error) {
 	entries, err := os.ReadDir(folder) // sorted
 	if err != nil {
 		return nil, fmt.Errorf("folder %s: %w", folder, reason(err))
@@ -33,7 +33,7 @@ func findClasses(folder string) ([]class, error) {
 		if strings.HasPrefix(e.Name(), ".") || err != nil || !info.IsDir() {
 			continue
 		}
-		paths, err := picturesIn(path)
+		paths, err := a.picturesIn(path)
 		if err != nil {
 			return nil, err
 		}

@@ -44,7 +44,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f := cli.NewFlagSet(command)
 	f.StringVar(&o.model, "model", "", "`NAME`: a family or an architecture; -list-models prints them")
 	f.StringVar(&o.weights, "weights", "", "`SOURCE`: a folder, a .safetensors or PyTorch file, or a hub id org/name[@revision]; without it the embedded weights")
-	f.Func("image", "`FILE`: a picture (PNG, JPEG, GIF, BMP, WebP), or a folder: those in it and below, sorted by path; may be repeated", func(s string) error {
+	f.Func("image", "`FILE`: a picture (PNG, JPEG, GIF, BMP, WebP, TIFF), or a folder: those in it and below, sorted by path; may be repeated", func(s string) error {
 		o.images = append(o.images, s)
 		return nil
 	})

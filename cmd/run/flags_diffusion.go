@@ -30,7 +30,8 @@ type painting struct {
 	clipSkip                  int
 	initImage, mask           string
 	loras                     []nn.LoRA
-	tokenizer                 string
+	tokenizer, vae            string
+	embeddings                []string
 	prediction                string
 	frames                    int
 	toSeed                    int64
@@ -44,7 +45,7 @@ type painting struct {
 
 // paintingFlags are the names of those flags.
 var paintingFlags = []string{"prompt", "prompts", "record", "negative-prompt", "steps", "width", "height", "guidance", "strength", "seed", "scheduler", "clip-skip",
-	"init-image", "mask", "lora", "tokenizer", "prediction", "frames", "to-seed", "forward", "partial", "low-memory", "preview", "preview-weights", "view-every", "tiled"}
+	"init-image", "mask", "lora", "embedding", "tokenizer", "vae", "prediction", "frames", "to-seed", "forward", "partial", "low-memory", "preview", "preview-weights", "view-every", "tiled"}
 
 func (g *painting) flags(f *flag.FlagSet) {
 	g.guidance, g.strength = math.NaN(), math.NaN()
@@ -64,12 +65,17 @@ func (g *painting) flags(f *flag.FlagSet) {
 	f.Func("clip-skip", "`N`: blocks of the text tower to leave out at its end", cli.Whole(&g.clipSkip, 0, math.MaxInt))
 	f.StringVar(&g.initImage, "init-image", "", "`FILE`: a picture to begin with")
 	f.StringVar(&g.mask, "mask", "", "`FILE`: with -init-image, a picture of its size: white is painted anew, black stays")
-	f.Func("lora", "`FILE[:SCALE]`: a LoRA to merge into the weights; may be repeated", func(s string) error {
+	f.Func("lora", "`FILE|FOLDER|ID[:SCALE]`: a LoRA to merge into the weights; may be repeated", func(s string) error {
 		d, err := parseLoRA(s)
 		g.loras = append(g.loras, d)
 		return err
 	})
 	f.StringVar(&g.tokenizer, "tokenizer", "", "`FOLDER|ID`: the tokenizer of a checkpoint that is a single file")
+	f.Func("embedding", "`FILE|FOLDER|ID`: a textual inversion, whose token prompts may name; may be repeated", func(s string) error {
+		g.embeddings = append(g.embeddings, s)
+		return nil
+	})
+	f.StringVar(&g.vae, "vae", "", "`SOURCE`: the autoencoder in place of the checkpoint's: a folder or hub id of diffusers, or a single file")
 	f.Func("prediction", "`epsilon|v_prediction|sample`: what the network of a single file predicts, where its kind's usual is wrong", func(s string) error {
 		if g.prediction = s; !slices.Contains([]string{"epsilon", "v_prediction", "sample"}, s) {
 			return errors.New("expected epsilon, v_prediction or sample")

@@ -36,7 +36,7 @@ var tasks = []task{
 	{"images and texts", []string{"text"}, []string{"template"}, dual},
 	{"images alike", nil, []string{"similar", "index", "examples"}, images},
 	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "guidance", "scheduler", "width", "height", "init-image", "strength", "mask",
-		"frames", "to-seed", "forward", "record", "partial", "lora", "clip-skip", "tokenizer", "prediction", "low-memory", "preview", "preview-weights", "view-every"}, pipeline},
+		"frames", "to-seed", "forward", "record", "partial", "lora", "embedding", "clip-skip", "tokenizer", "vae", "prediction", "low-memory", "preview", "preview-weights", "view-every"}, pipeline},
 	{"what a network looks at", []string{"explain"}, []string{"explain-class", "explain-method", "attention", "pca", "compare"}, nil},
 	{"out", []string{"o", "view", "json"}, nil, nil},
 	{"the device", []string{"verify"}, []string{"list-devices", "adapter", "backend", "profile", "tune", "tune-budget", "tuning", "why"}, nil},
@@ -74,7 +74,7 @@ func (a *app) printHelp() error {
 		}
 		of = &f
 	}
-	a.stdout.printf("%s", usage)
+	a.stdout.printf(usage)
 	if of != nil {
 		a.stdout.printf("\n%s: %s\n", a.model, of.About)
 	}
@@ -96,7 +96,7 @@ func (a *app) printHelp() error {
 		a.stdout.printf("\nrun -model NAME -h prints what a model takes, run -h all every flag.\n")
 		return nil
 	}
-	a.stdout.printf("%s", usageEnd)
+	a.stdout.printf(usageEnd)
 	return nil
 }
 

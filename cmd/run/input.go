@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
+	"saccade/cmd/internal/cli"
+	"saccade/gpu"
 	"saccade/models"
 	"saccade/models/nn"
 	"saccade/weights"
@@ -22,7 +25,7 @@ func readInput(path string) (map[string]models.Array, error) {
 	for _, name := range file.Names() {
 		t, _ := file.Tensor(name) // a name of the file's
 		a := models.Array{Shape: t.Shape, Data: make([]float32, t.Len())}
-		if err := t.Float32s(a.Data); err != nil {
+		if err := weights.Guard(func() error { return t.Float32s(a.Data) }); err != nil {
 			return nil, fmt.Errorf("input %s: %w", path, err)
 		}
 		all[name] = a
@@ -61,9 +64,13 @@ func (a *app) sample(ctx context.Context, m *models.Model) (map[string]models.Ar
 			n = min(x.Shape[0], m.DefaultBatch(x.Shape[2], x.Shape[3]))
 		}
 		one := len(x.Data) / x.Shape[0]
-		return repeat(n, x.Shape[1:], func(i int) []float32 { k := i % x.Shape[0]; return x.Data[k*one : (k+1)*one] }), nil
+		return repeat(n, x.Shape[1:], func(i int) []float32 { k := i % x.Shape[0]; return x.Data[k*one : (k+1)*one] })
 	case len(a.pictures) == 0:
-		return m.Noise(n, 1)
+		in, err := m.Noise(n, 1)
+		if errors.Is(err, gpu.ErrOutOfMemory) && a.batch > 0 {
+			return nil, cli.Usagef("-batch %d: %w", n, err)
+		}
+		return in, err
 	}
 	var pixels [][]float32
 	var size []int
@@ -80,7 +87,7 @@ func (a *app) sample(ctx context.Context, m *models.Model) (map[string]models.Ar
 		}
 		pixels, size = append(pixels, p), s
 	}
-	return repeat(n, size, func(i int) []float32 { return pixels[i%len(pixels)] }), nil
+	return repeat(n, size, func(i int) []float32 { return pixels[i%len(pixels)] })
 }
 
 // readPixels reads and preprocesses a picture; size is C, H, W.
@@ -97,10 +104,13 @@ func (a *app) readPixels(m *models.Model, path string) (pixels []float32, size [
 }
 
 // repeat joins n pictures of a size, C, H, W.
-func repeat(n int, size []int, picture func(i int) []float32) map[string]models.Array {
+func repeat(n int, size []int, picture func(i int) []float32) (map[string]models.Array, error) {
 	a := models.Array{Shape: append([]int{n}, size...)}
+	if err := gpu.HostFits(a.Shape, 4); err != nil {
+		return nil, cli.Usagef("-batch %d: %w", n, err)
+	}
 	for i := range n {
 		a.Data = append(a.Data, picture(i)...)
 	}
-	return nn.Images(a)
+	return nn.Images(a), nil
 }

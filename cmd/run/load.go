@@ -53,7 +53,7 @@ func (a *app) outputs() []string {
 func (a *app) prepare() (models.Options, error) {
 	o := models.Options{Precision: a.precision, Override: a.override, Hub: weights.HubFromEnv(), Embedded: zoo.All(), Tiled: a.tiled}
 	if a.labels != "" {
-		data, err := os.ReadFile(a.labels)
+		data, err := cli.ReadFile(a.labels)
 		if err == nil {
 			o.Labels, err = models.ParseLabels(data)
 		}
@@ -71,28 +71,34 @@ func (a *app) prepare() (models.Options, error) {
 func (a *app) loadModel(ctx context.Context, name, source string, o models.Options) (*models.Model, error) {
 	bar := a.progress()
 	o.Hub.Progress = bar.download(o.Hub)
+	o.Hub.Waiting = func(file string) { fmt.Fprintf(a.stderr, "waiting for another process that fetches %s\n", file) }
 	m, err := models.Load(ctx, a.dev, name, source, o)
 	bar.clear()
+	if err == nil {
+		for _, note := range m.Notes {
+			fmt.Fprintf(a.stderr, "%s: %s\n", m.Source, note)
+		}
+	}
 	return m, err
 }
 
 // checkFiles finds missing files and folders before anything is loaded.
 func (a *app) checkFiles() (err error) {
-	if a.pictures, err = findPictures(a.images); err != nil {
+	if a.pictures, err = a.findPictures(a.images); err != nil {
 		return err
 	}
 	if a.eval != "" {
-		if a.classes, err = findClasses(a.eval); err != nil {
+		if a.classes, err = a.findClasses(a.eval); err != nil {
 			return err
 		}
 	}
 	if a.examples != "" {
-		if a.shown, err = findClasses(a.examples); err != nil {
+		if a.shown, err = a.findClasses(a.examples); err != nil {
 			return err
 		}
 	}
 	if a.similar != "" {
-		if a.gallery, err = findPictures([]string{a.similar}); err != nil {
+		if a.gallery, err = a.findPictures([]string{a.similar}); err != nil {
 			return err
 		}
 	}

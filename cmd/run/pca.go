@@ -3,11 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"image/color"
-	"slices"
 
 	"saccade/figure"
 	"saccade/models"
+	"saccade/pca"
 )
 
 // partsJSON is the document of -pca.
@@ -77,12 +76,12 @@ func (p *parts) figure(doc *partsJSON) (figure.Figure, error) {
 	if n <= components || p.width < components {
 		return figure.Figure{}, fmt.Errorf("-pca: there are %d patches of %d values; expected %d of %d or more: give larger pictures (-size), or several", n, p.width, components+1, components)
 	}
-	pca, err := models.PrincipalComponents(p.vectors, n, p.width, components)
+	found, err := pca.Find(p.vectors, n, p.width, components)
 	if err != nil {
 		return figure.Figure{}, err
 	}
-	doc.Variance = shares(pca, p.vectors)
-	colors := colored(pca, p.vectors)
+	doc.Variance = found.Shares(p.vectors)
+	colors := found.Colors(p.vectors)
 	var groups [][]figure.Panel
 	for i, s := range p.seen {
 		at := p.maps[i]
@@ -100,52 +99,4 @@ func (p *parts) figure(doc *partsJSON) (figure.Figure, error) {
 	}
 	f.Title += " % of variance"
 	return f, nil
-}
-
-// shares are the parts of the whole variance along the components.
-func shares(pca *models.PCA, vectors []float32) []float64 {
-	width := len(pca.Mean)
-	all := 0.0
-	for i, v := range vectors {
-		x := float64(v) - pca.Mean[i%width]
-		all += x * x
-	}
-	all /= float64(len(vectors)/width - 1)
-	out := make([]float64, components)
-	for k, v := range pca.Variances {
-		if all > 0 {
-			out[k] = v / all
-		}
-	}
-	return out
-}
-
-// spread is the part of the coordinates, at either end, that is drawn in the
-// colour of the ends, so that a few outliers do not leave all others grey.
-const spread = 0.01
-
-// colored are the colours of vectors by their coordinates.
-func colored(pca *models.PCA, vectors []float32) []color.RGBA {
-	width := len(pca.Mean)
-	n := len(vectors) / width
-	out := make([]color.RGBA, n)
-	var along [components][]float64
-	for i := range n {
-		for k, v := range pca.Project(vectors[i*width : (i+1)*width]) {
-			along[k] = append(along[k], v)
-		}
-		out[i].A = 255
-	}
-	for k, values := range along {
-		sorted := slices.Sorted(slices.Values(values))
-		low, high := sorted[int(spread*float64(n))], sorted[n-1-int(spread*float64(n))]
-		for i, v := range values {
-			share := 0.5
-			if high > low {
-				share = min(1, max(0, (v-low)/(high-low)))
-			}
-			*[]*uint8{&out[i].R, &out[i].G, &out[i].B}[k] = uint8(255*share + 0.5)
-		}
-	}
-	return out
 }

@@ -14,7 +14,7 @@ import (
 // findPictures replaces folders by the pictures in them and in their
 // sub-folders, sorted by path. Files are taken as they are named: whether they
 // are pictures shows when they are read.
-func findPictures(paths []string) ([]string, error) {
+func (a *app) findPictures(paths []string) ([]string, error) {
 	var all []string
 	for _, path := range paths {
 		info, err := os.Stat(path)
@@ -25,12 +25,12 @@ func findPictures(paths []string) ([]string, error) {
 			all = append(all, path)
 			continue
 		}
-		found, err := picturesIn(path)
+		found, err := a.picturesIn(path)
 		if err != nil {
 			return nil, err
 		}
 		if len(found) == 0 {
-			return nil, fmt.Errorf("folder %s: there are no pictures in it (PNG, JPEG, GIF, BMP, WebP)", path)
+			return nil, fmt.Errorf("folder %s: there are no pictures in it (PNG, JPEG, GIF, BMP, WebP, TIFF)", path)
 		}
 		all = append(all, found...)
 	}
@@ -38,8 +38,9 @@ func findPictures(paths []string) ([]string, error) {
 }
 
 // picturesIn lists the files in and below a folder that are named like
-// pictures, sorted by path; hidden ones are left out.
-func picturesIn(folder string) ([]string, error) {
+// pictures, sorted by path; hidden ones are left out, and what is no regular file,
+// such as a pipe, is named.
+func (a *app) picturesIn(folder string) ([]string, error) {
 	var found []string
 	err := fs.WalkDir(os.DirFS(folder), ".", func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -50,7 +51,12 @@ func picturesIn(folder string) ([]string, error) {
 				return fs.SkipDir
 			}
 		case !d.IsDir() && picture.HasPictureExtension(path):
-			found = append(found, filepath.Join(folder, filepath.FromSlash(path)))
+			file := filepath.Join(folder, filepath.FromSlash(path))
+			if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+				a.complain(fmt.Errorf("picture %s: it is no file; left out", file))
+				return nil
+			}
+			found = append(found, file)
 		}
 		return nil
 	})

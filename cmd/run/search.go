@@ -3,9 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -188,7 +186,7 @@ func (s *search) vectors(ctx context.Context) (*index.Vectors, error) {
 	if s.index == "" {
 		return s.compute(ctx)
 	}
-	x, err := s.openIndex()
+	x, err := s.openIndex(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -207,74 +205,30 @@ func (s *search) vectors(ctx context.Context) (*index.Vectors, error) {
 	return v, err
 }
 
-// openIndex opens or makes the index for this model.
-func (s *search) openIndex() (*index.Index, error) {
+// openIndex opens or makes the index for this model; without pictures to add, one
+// that is there.
+func (s *search) openIndex(ctx context.Context) (*index.Index, error) {
 	fingerprint, err := s.m.Fingerprint()
 	if err != nil {
 		return nil, err
 	}
 	s.doc.Indexed = &indexJSON{Path: s.index}
-	return index.Open(s.index, index.Identity{
+	id := index.Identity{
 		Model: s.m.Name, Source: s.m.Source, Fingerprint: fingerprint, Precision: s.m.Precision.String(),
 		Preprocessing: fmt.Sprintf("%+v over %v", *s.m.Processor, s.background),
-	})
+	}
+	return index.OpenWith(ctx, s.index, id, index.Options{Search: len(s.images) == 0 && s.similar == "", Waiting: func() {
+		s.note("index %s: waiting for another process that writes to it", s.index)
+	}})
 }
 
-// Entries are committed by so many or after so long, whichever is first: what an
-// interrupt can lose.
-const (
-	commitEntries = 256
-	commitAfter   = time.Second
-)
-
 // update embeds the pictures that are new or changed, and drops those that are gone.
-func (s *search) update(ctx context.Context, x *index.Index) error {
-	stale, err := x.Stale(s.files)
-	if err != nil {
-		return err
-	}
-	began, committed, from := time.Now(), time.Now(), 0
-	commit := func(to int) error {
-		if to == from {
-			return nil
-		}
-		err := x.Add(stale[from:to])
-		from, committed = to, time.Now()
-		return err
-	}
-	err = s.embed(ctx, len(stale), func(i int) string { return stale[i].Path }, began, func(i int, v []float32, err error) error {
-		if err != nil {
-			stale[i].Err = cli.OneLine(naming(stale[i].Path, err))
-		} else {
-			stale[i].Embedding = v
-			s.doc.Indexed.Added++
-		}
-		if i+1-from >= commitEntries || time.Since(committed) > commitAfter {
-			return commit(i + 1)
-		}
-		return nil
+func (s *search) update(ctx context.Context, x *index.Index) (err error) {
+	began := time.Now()
+	s.doc.Indexed.Added, s.doc.Indexed.Removed, err = x.Update(ctx, s.files, append(slices.Clone(s.images), s.similar), func(ctx context.Context, paths []string, report func(int, []float32, error) error) error {
+		return s.embed(ctx, len(paths), func(i int) string { return paths[i] }, began, report)
 	})
-	if err != nil {
-		done := from
-		for done < len(stale) && (stale[done].Embedding != nil || stale[done].Err != "") {
-			done++
-		}
-		return errors.Join(err, commit(done)) // what was done before is kept
-	}
-	if err := commit(len(stale)); err != nil {
-		return err
-	}
-	for _, folder := range append(slices.Clone(s.images), s.similar) {
-		if info, err := os.Stat(folder); folder == "" || err != nil || !info.IsDir() {
-			continue
-		}
-		removed, err := x.Keep(folder, s.files)
-		if err != nil {
-			return err
-		}
-		s.doc.Indexed.Removed += removed
-	}
-	return nil
+	return err
 }
 
 // compute embeds the pictures without an index.

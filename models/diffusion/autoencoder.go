@@ -53,7 +53,7 @@ func (p *Pipeline) encodePicture(ctx context.Context, images []float32, height, 
 	if err != nil {
 		return nil, fmt.Errorf("encoding the image: %w", err)
 	}
-	return scaled(mean, v.Scale, v.Shift), nil
+	return v.Scaling.Encoded(mean, height/v.Reduction*width/v.Reduction, p.xl()), nil
 }
 
 // DecodeLatents makes images [n C H W] of a pipeline's latents [n C h w], again
@@ -67,7 +67,7 @@ func (p *Pipeline) decodeLatents(ctx context.Context, latents []float32, h, w in
 		return latents, false, nil
 	}
 	v := p.vae
-	unscaled := scaled(scaled(latents, 1/v.Scale, 0), 1, -v.Shift)
+	unscaled := v.Scaling.Decodable(latents, h*w, p.xl())
 	images, fallback, err = v.code(ctx, vae.Latents, batch(unscaled, v.Latent, h, w), tiled)
 	if err != nil {
 		return nil, false, fmt.Errorf("decoding the latents: %w", err)

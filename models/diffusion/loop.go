@@ -302,7 +302,7 @@ func (l *loop) inputs(i int, guidance float64, sizes, noise []float32) map[strin
 	s := l.plan.Steps[i]
 	next := scheduler.Level{Image: 1}
 	if i+1 < len(l.plan.Steps) {
-		next = l.plan.Steps[i+1].Level
+		next = l.plan.Steps[i+1].Known
 	}
 	output := factorRow(1)
 	if l.guided {

@@ -27,6 +27,7 @@ type Pipeline struct {
 	unet      *nn.Module
 	config    unet.Config
 	vae       *autoencoder // nil in pipelines of pixels
+	tokens    []string     // of textual inversions
 	schedule  []byte       // scheduler_config.json
 	colour    []float32    // see colours; nil until it is asked for
 	lowMemory bool
@@ -88,7 +89,7 @@ func open(ctx context.Context, src string, o nn.Options) (*checkpoint.Pipeline, 
 		}
 		return checkpoint.OpenFS(files, embedded)
 	}
-	return checkpoint.Open(ctx, src, o.Hub, checkpoint.Options{Tokenizer: o.Tokenizer, PredictionType: o.PredictionType})
+	return checkpoint.Open(ctx, src, o.Hub, checkpoint.Options{Tokenizer: o.Tokenizer, PredictionType: o.PredictionType, VAE: o.VAE})
 }
 
 // New makes a pipeline of its files, which it takes over; it closes them on an error.
@@ -129,11 +130,15 @@ func (p *Pipeline) describe(o nn.Options) error {
 			return err
 		}
 	}
+	inversions, err := p.inversions(o.Embeddings)
+	if err != nil {
+		return err
+	}
 	for _, name := range [][2]string{{checkpoint.TextEncoder, checkpoint.Tokenizer}, {checkpoint.TextEncoder2, checkpoint.Tokenizer2}} {
 		if !p.files.Has(name[0]) {
 			continue
 		}
-		e, err := openEncoder(p.dev, p.Precision, p.files, name[0], name[1])
+		e, err := openEncoder(p.dev, p.Precision, p.files, name[0], name[1], inversions)
 		if err != nil {
 			return err
 		}
@@ -153,16 +158,7 @@ func (p *Pipeline) describe(o nn.Options) error {
 		return err
 	}
 	p.schedule = in.Config
-	if p.encoders != nil && !p.xl() {
-		p.schedule, err = overrule(p.schedule)
-	}
-	return errors.Join(err, p.check())
-}
-
-// overrule sets what the pipelines of Stable Diffusion 1 and 2 set, whatever the
-// scheduler's config says.
-func overrule(config []byte) ([]byte, error) {
-	return scheduler.Set(config, `{"steps_offset":1,"clip_sample":false}`)
+	return p.check()
 }
 
 func (p *Pipeline) describeUNet() error {
@@ -190,8 +186,8 @@ func (p *Pipeline) check() error {
 		return fmt.Errorf("the UNet takes prompts of width %d and the text towers give %d; they are not of one pipeline", c.Context, width)
 	case c.Class > 0:
 		return errors.New("the UNet takes classes, as those of unCLIP do, which pipelines here do not; run it alone with -model unet -input")
-	case p.xl() && (len(p.encoders) != 2 || p.encoders[1].config.Projection != c.Added-xlSizes*c.AddedTime):
-		return fmt.Errorf("the UNet takes a pooled prompt of width %d beside six sizes, which the text towers do not give; SDXL's base does, its refiner is not supported", c.Added-xlSizes*c.AddedTime)
+	case p.xl() && (len(p.encoders) == 0 || p.encoders[len(p.encoders)-1].config.Projection != p.pooled()):
+		return fmt.Errorf("the UNet takes a pooled prompt of width %d beside %d sizes, which the text towers do not give", p.pooled(), p.sizes())
 	case p.vae == nil:
 	case c.Out != p.vae.Latent || c.In != c.Out && !p.inpaints():
 		return fmt.Errorf("the UNet takes %d channels and gives %d, the autoencoder's latents have %d; expected as many, or of an inpainting model %d more to take", c.In, c.Out, p.vae.Latent, p.vae.Latent+1)
@@ -205,6 +201,21 @@ func (p *Pipeline) xl() bool { return p.config.Added > 0 }
 // xlSizes are SDXL's: height and width of the original, of the crop's corner and of
 // the target.
 const xlSizes = 6
+
+// sizes is how many numbers SDXL's UNet is told: its refiner has a score in place of
+// the wanted height and width.
+func (p *Pipeline) sizes() int {
+	if p.files.Aesthetics {
+		return xlSizes - 1
+	}
+	return xlSizes
+}
+
+// The scores that diffusers tells the refiner, with the prompt and without.
+const (
+	aestheticScore         = 6
+	negativeAestheticScore = 2.5
+)
 
 // inpaints says that the UNet takes a mask and a masked picture too.
 func (p *Pipeline) inpaints() bool { return p.vae != nil && p.config.In == 2*p.vae.Latent+1 }

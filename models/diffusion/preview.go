@@ -63,8 +63,8 @@ func (v *Previewer) make(ctx context.Context, r *Run, tiny *Tiny) (err error) {
 	rec, decoder := v.p.dev.Record(v.p.Precision), (*nn.Module)(nil)
 	factors := rec.Input(inFactors, gpu.F32, 1, ops.CombineFactors)
 	x := ops.Combine(rec, rec.Precision, l.Shape[0], factors, 0, ops.Operand{X: v.latents})
-	if decodes := v.Kind == PreviewVAE || v.Kind == PreviewTiny; decodes && v.p.vae.Shift != 0 {
-		return requestErrorf("latents with a shift_factor are shown by linear or latent")
+	if decodes := v.Kind == PreviewVAE || v.Kind == PreviewTiny; decodes && v.p.xl() && v.p.vae.Scaling.Mean != nil {
+		return requestErrorf("latents with a latents_mean are shown by linear or latent")
 	}
 	switch v.Kind {
 	case PreviewVAE:
@@ -188,7 +188,7 @@ func (v *Previewer) Show(ctx context.Context, r *Run, s *Snapshot) error {
 		scale = r.plan.Steps[done].InputScale
 	}
 	if v.Kind == PreviewVAE || v.Kind == PreviewTiny {
-		scale /= v.p.vae.Scale
+		scale /= v.p.vae.Scaling.Scale
 	}
 	_, err := v.program.Run(ctx, map[string]any{inFactors: factorRow(scale)})
 	return err

@@ -66,8 +66,8 @@ func (p *Pipeline) validate(q *Request) error {
 		return requestErrorf("%s takes no prompt", p.Class)
 	case p.Prompted() && q.Embeds == nil && len(q.Prompts) != 1 && len(q.Prompts) != q.Items:
 		return requestErrorf("%d prompts for %d pictures; expected one, or one for each", len(q.Prompts), q.Items)
-	case q.TimeIDs != nil && (!p.xl() || len(q.TimeIDs) != xlSizes):
-		return requestErrorf("%d sizes of pictures (time_ids); expected %d, of SDXL alone", len(q.TimeIDs), xlSizes)
+	case q.TimeIDs != nil && (!p.xl() || len(q.TimeIDs) != p.sizes()):
+		return requestErrorf("%d sizes of pictures (time_ids); expected %d, of SDXL alone", len(q.TimeIDs), p.sizes())
 	case q.Embeds != nil && (q.Embeds.Tokens != p.encoders[0].length || !whole(q.Embeds.Hidden, q.Items, q.Embeds.Tokens*p.config.Context) || !whole(q.Embeds.Pooled, q.Items, p.pooled())):
 		return requestErrorf("encoded prompts of %d tokens with %d values, and %d pooled ones; expected one or %d of [%d %d] and [%d]", q.Embeds.Tokens, len(q.Embeds.Hidden), len(q.Embeds.Pooled), q.Items, p.encoders[0].length, p.config.Context, p.pooled())
 	case q.Latents == nil && len(q.Seeds) != q.Items:
@@ -137,6 +137,16 @@ var schedulers = []shortName{
 	{"dpm++2m-karras", "DPMSolverMultistepScheduler", `{"algorithm_type":"dpmsolver++","use_karras_sigmas":true}`},
 	{"dpm++2m-sde", "DPMSolverMultistepScheduler", `{"algorithm_type":"sde-dpmsolver++"}`},
 	{"dpm++2m-sde-karras", "DPMSolverMultistepScheduler", `{"algorithm_type":"sde-dpmsolver++","use_karras_sigmas":true}`},
+	{"dpm++3m", "DPMSolverMultistepScheduler", `{"algorithm_type":"dpmsolver++","solver_order":3}`},
+	{"dpm++3m-sde", "DPMSolverMultistepScheduler", `{"algorithm_type":"sde-dpmsolver++","solver_order":3}`},
+	{"dpm++2s", "DPMSolverSinglestepScheduler", `{"algorithm_type":"dpmsolver++"}`},
+	{"dpm++sde", "DPMSolverSDEScheduler", ""},
+	{"dpm++sde-karras", "DPMSolverSDEScheduler", `{"use_karras_sigmas":true}`},
+	{"dpm2", "KDPM2DiscreteScheduler", ""},
+	{"dpm2-a", "KDPM2AncestralDiscreteScheduler", ""},
+	{"lms", "LMSDiscreteScheduler", ""},
+	{"deis", "DEISMultistepScheduler", ""},
+	{"tcd", "TCDScheduler", ""},
 	{"unipc", "UniPCMultistepScheduler", ""},
 	{"lcm", "LCMScheduler", ""},
 }
@@ -180,16 +190,20 @@ func Schedulers() []string {
 	return append(names, scheduler.Classes()...)
 }
 
-// scheduler is the configuration of the request's scheduler.
-func (p *Pipeline) scheduler(name string) (*scheduler.Config, error) {
+// scheduler is the configuration of the request's scheduler; mask says that a part
+// is painted anew.
+func (p *Pipeline) scheduler(name string, mask bool) (*scheduler.Config, error) {
+	overruled, err := scheduler.Set(p.schedule, scheduler.Overrules(p.Class, mask))
+	if err != nil {
+		return nil, err
+	}
 	if known, ok := KnownScheduler(name); ok {
 		name = known
 	}
-	config, class := p.schedule, name
+	config, class := overruled, name
 	if i := slices.IndexFunc(schedulers, func(s shortName) bool { return s.name == name }); i >= 0 {
 		class = schedulers[i].class
 		if schedulers[i].keys != "" {
-			var err error
 			if config, err = scheduler.Set(config, schedulers[i].keys); err != nil {
 				return nil, err
 			}
@@ -200,6 +214,9 @@ func (p *Pipeline) scheduler(name string) (*scheduler.Config, error) {
 	c, err := scheduler.Parse(config, class)
 	if err != nil && name != "" {
 		return nil, &RequestError{err.Error()}
+	}
+	if c != nil {
+		c.StrengthOfOriginal = scheduler.StrengthOfOriginal(p.Class)
 	}
 	return c, err
 }

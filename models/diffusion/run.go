@@ -33,7 +33,7 @@ func (p *Pipeline) newRun(q Request) (*Run, error) {
 	if err := p.validate(&q); err != nil {
 		return nil, err
 	}
-	config, err := p.scheduler(q.Scheduler)
+	config, err := p.scheduler(q.Scheduler, q.Mask != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -135,13 +135,24 @@ func (r *Run) encodePrompts(ctx context.Context) error {
 	r.given[givenContext] = hidden
 	if r.p.xl() {
 		r.given[givenPooled] = pooled
-		if r.sizes = q.TimeIDs; r.sizes == nil {
-			h, w := float32(q.Height), float32(q.Width)
-			r.sizes = []float32{h, w, 0, 0, h, w}
+		r.sizes = repeat(r.told(aestheticScore), n, r.p.sizes())
+		if r.guided() {
+			r.sizes = append(repeat(r.told(negativeAestheticScore), n, r.p.sizes()), r.sizes...)
 		}
-		r.sizes = repeat(r.sizes, len(hidden)/width, xlSizes)
 	}
 	return nil
+}
+
+// told is what SDXL's UNet is told of the image: sizes, and the refiner a score.
+func (r *Run) told(score float32) []float32 {
+	q, h, w := &r.Request, float32(r.Request.Height), float32(r.Request.Width)
+	switch {
+	case q.TimeIDs != nil:
+		return q.TimeIDs
+	case r.p.files.Aesthetics:
+		return []float32{h, w, 0, 0, score}
+	}
+	return []float32{h, w, 0, 0, h, w}
 }
 
 // pooled is the width of SDXL's pooled prompt.
@@ -149,7 +160,7 @@ func (p *Pipeline) pooled() int {
 	if !p.xl() {
 		return 0
 	}
-	return p.config.Pooled(xlSizes)
+	return p.config.Pooled(p.sizes())
 }
 
 // negative embeds the negative prompt, for which diffusers leaves out no block.
@@ -207,7 +218,7 @@ func (r *Run) shape() shape {
 		s.tokens = p.encoders[0].length
 	}
 	if p.xl() {
-		s.sizes = xlSizes
+		s.sizes = r.p.sizes()
 	}
 	if p.inpaints() {
 		s.extra = p.config.In - p.config.Out

@@ -64,7 +64,7 @@ func (p *Pipeline) Forward(ctx context.Context, q Request) ([]float32, error) {
 	if q.Image == nil {
 		return nil, requestErrorf("no picture for noise to take")
 	}
-	config, err := p.scheduler(q.Scheduler)
+	config, err := p.scheduler(q.Scheduler, false)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (p *Pipeline) Forward(ctx context.Context, q Request) ([]float32, error) {
 
 // SchedulerName is the class of a request's scheduler, the checkpoint's for "".
 func (p *Pipeline) SchedulerName(name string) string {
-	c, err := p.scheduler(name)
+	c, err := p.scheduler(name, false)
 	if err != nil {
 		return name
 	}

@@ -22,7 +22,7 @@ type encoder struct {
 	length int // tokens that a prompt is padded to
 }
 
-func openEncoder(dev *gpu.Device, precision gpu.DType, c *checkpoint.Pipeline, name, tokens string) (*encoder, error) {
+func openEncoder(dev *gpu.Device, precision gpu.DType, c *checkpoint.Pipeline, name, tokens string, inversions []inversion) (*encoder, error) {
 	in, err := c.Part(name)
 	if err != nil {
 		return nil, err
@@ -31,17 +31,23 @@ func openEncoder(dev *gpu.Device, precision gpu.DType, c *checkpoint.Pipeline, n
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	e := &encoder{config: config, Module: nn.NewModule(dev, name, precision, &nn.Description{Tensors: src, Make: config.Layers})}
 	folder, err := c.Part(tokens)
 	if err != nil {
 		return nil, err
 	}
+	e := &encoder{}
 	if e.tokens, err = tokenizer.Open(folder.FS); err != nil {
 		return nil, fmt.Errorf("%s: %w", tokens, err)
 	}
 	if e.tokens.Size() > config.Vocab {
 		return nil, fmt.Errorf("%s has %d tokens and %s a table of %d; they are not of one pipeline", tokens, e.tokens.Size(), name, config.Vocab)
 	}
+	for _, x := range inversions {
+		if src, err = e.invert(src, &config, x, name); err != nil {
+			return nil, err
+		}
+	}
+	e.config, e.Module = config, nn.NewModule(dev, name, precision, &nn.Description{Tensors: src, Make: config.Layers})
 	e.length = min(config.Length, maxTokens(folder.FS))
 	return e, nil
 }
@@ -151,6 +157,11 @@ func (p *Pipeline) Encode(ctx context.Context, prompts []string, skip int) (*Emb
 	out := &Embeds{Tokens: p.encoders[0].length}
 	var widths []int
 	var states [][]float32
+	expanded := make([]string, len(prompts))
+	for i, prompt := range prompts {
+		expanded[i] = p.encoders[0].tokens.Expand(prompt)
+	}
+	prompts = expanded
 	for i, e := range p.encoders {
 		h, err := p.hidden(e, i, skip)
 		if err != nil {

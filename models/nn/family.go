@@ -100,7 +100,13 @@ type Options struct {
 	Tokenizer string // folder or hub id of a tokenizer, for single files
 	// PredictionType is what the network of a single file predicts, "" for its kind's.
 	PredictionType string
-	LoRA           []LoRA // merged into the weights, in order
+	// VAE is where the autoencoder comes from, "" for the pipeline's own: a folder, a
+	// file or a hub id.
+	VAE  string
+	LoRA []LoRA // merged into the weights, in order
+	// Embeddings are textual inversions, files, folders or hub ids, whose tokens prompts
+	// may name.
+	Embeddings []string
 	// LowMemory keeps one part at a time on the device.
 	LowMemory bool
 	// Tiled has the autoencoder work in tiles, which bounds its memory whatever the

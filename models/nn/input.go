@@ -307,8 +307,9 @@ func lengths(mask Array) ([]uint32, error) {
 }
 
 // Example is inputs of seeded random numbers for n items, of the sizes that the
-// network has of its own but for those that are given by name.
-func (n *Network) Example(items int, sizes map[string]int, seed uint64) map[string]Array {
+// network has of its own but for those that are given by name. It fails where they do
+// not fit the memory.
+func (n *Network) Example(items int, sizes map[string]int, seed uint64) (map[string]Array, error) {
 	all := maps.Clone(n.Usual)
 	if all == nil {
 		all = map[string]int{}
@@ -328,6 +329,9 @@ func (n *Network) Example(items int, sizes map[string]int, seed uint64) map[stri
 			}
 			a.Shape = append(a.Shape, size)
 		}
+		if err := gpu.HostFits(a.Shape, 4); err != nil {
+			return nil, fmt.Errorf("%s: %w", d.Name, err)
+		}
 		if d.Kind == IDs {
 			rng := rand.New(rand.NewPCG(seed, 1))
 			a.Data = make([]float32, elements(a.Shape))
@@ -339,5 +343,5 @@ func (n *Network) Example(items int, sizes map[string]int, seed uint64) map[stri
 		}
 		in[d.Name] = a
 	}
-	return in
+	return in, nil
 }

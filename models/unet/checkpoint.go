@@ -1,6 +1,7 @@
 package unet
 
 import (
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -25,23 +26,17 @@ func Describe(src weights.Source, config []byte) (Config, weights.Source, error)
 	return c, diffusion.Renamed(src), err
 }
 
-// Parse reads config.json of diffusers' UNet2DModel or UNet2DConditionModel.
+// Parse reads config.json of diffusers' UNet2DModel or UNet2DConditionModel. Keys
+// that the class does not take are passed over, as diffusers does; those that it
+// takes count, mean nothing beside the others, or are refused.
 func Parse(config []byte) (Config, error) {
-	var head struct {
-		Class string `json:"_class_name"`
-	}
-	if err := json.Unmarshal(config, &head); err != nil {
-		return Config{}, fmt.Errorf("config.json: %w", err)
-	}
-	if err := diffusion.OneOf("_class_name", head.Class, "UNet2DModel", "UNet2DConditionModel"); err != nil {
+	// What one of the classes has no key for.
+	j := jsonConfig{OutScale: 1, KernelIn: 3, KernelOut: 3, AttnType: "default", AddAttention: true, DownType: "conv", UpType: "conv", Depth: depths{{1}}}
+	if err := checkpoint.Decode("config.json", config, &j.head); err != nil {
 		return Config{}, err
 	}
-	j := defaults()
-	if head.Class == "UNet2DConditionModel" {
-		j = conditionDefaults()
-	}
-	if err := json.Unmarshal(config, &j); err != nil {
-		return Config{}, fmt.Errorf("config.json: %w", err)
+	if err := signatures.Decode("config.json", j.Class, config, &j, inert...); err != nil {
+		return Config{}, err
 	}
 	if err := j.refuse(); err != nil {
 		return Config{}, err
@@ -49,9 +44,26 @@ func Parse(config []byte) (Config, error) {
 	return j.config()
 }
 
+// signaturesJSON are the keys of both classes with their defaults;
+// golden/generate_signatures.py writes it.
+//
+//go:embed signatures.json
+var signaturesJSON []byte
+
+var signatures = checkpoint.NewSignatures(signaturesJSON)
+
+// inert are keys that change nothing of an inference: dropout, how precisely the
+// library computes the softmax, how it stores projections, and what means something
+// only beside values of other keys that are refused.
+var inert = []string{"dropout", "upcast_attention", "use_linear_projection", "num_train_timesteps", "addition_embed_type_num_heads"}
+
+type head struct {
+	Class string `json:"_class_name"`
+}
+
 // jsonConfig is config.json of either class.
 type jsonConfig struct {
-	Class        string          `json:"_class_name"`
+	head
 	Sample       checkpoint.Pair `json:"sample_size"`
 	In           int             `json:"in_channels"`
 	Out          int             `json:"out_channels"`
@@ -81,8 +93,9 @@ type jsonConfig struct {
 
 	// UNet2DConditionModel's
 	Context      diffusion.Ints  `json:"cross_attention_dim"`
-	Depth        diffusion.Ints  `json:"transformer_layers_per_block"`
-	DepthUp      json.RawMessage `json:"reverse_transformer_layers_per_block"`
+	Depth        depths          `json:"transformer_layers_per_block"`
+	DepthUp      depths          `json:"reverse_transformer_layers_per_block"`
+	Heads        diffusion.Ints  `json:"num_attention_heads"`
 	OnlyCross    json.RawMessage `json:"only_cross_attention"`
 	MidOnlyCross *bool           `json:"mid_block_only_cross_attention"`
 	DualCross    bool            `json:"dual_cross_attention"`
@@ -103,27 +116,36 @@ type jsonConfig struct {
 	CrossNorm    *string         `json:"cross_attention_norm"`
 }
 
-// text is a pointer to s.
-func text(s string) *string { return &s }
+// depths are the numbers of transformer blocks at each level: of each block there,
+// or one for all.
+type depths []diffusion.Ints
 
-// defaults are UNet2DModel's for absent keys.
-func defaults() jsonConfig {
-	groups := 32
-	return jsonConfig{In: 3, Out: 3, TimeType: "positional", CosFirst: true,
-		DownTypes: []string{"DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"}, MidType: text("UNetMidBlock2D"),
-		UpTypes: []string{"AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"}, Widths: []int{224, 448, 672, 896},
-		Layers: diffusion.Ints{2}, MidScale: 1, DownPadding: 1, DownType: "conv", UpType: "conv", Act: "silu", HeadDim: diffusion.Ints{8},
-		Groups: &groups, Eps: 1e-5, TimeNorm: "default", AddAttention: true, Depth: diffusion.Ints{1}, OutScale: 1, KernelIn: 3, KernelOut: 3, AttnType: "default"}
+// Expected says what is read into them, for errors.
+func (*depths) Expected() string { return "a whole number, or a list of them and of lists of them" }
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (d *depths) UnmarshalJSON(data []byte) error {
+	var one int
+	if string(data) != "null" && json.Unmarshal(data, &one) == nil {
+		*d = depths{{one}}
+		return nil
+	}
+	*d = nil
+	return json.Unmarshal(data, (*[]diffusion.Ints)(d))
 }
 
-// conditionDefaults are UNet2DConditionModel's.
-func conditionDefaults() jsonConfig {
-	j := defaults()
-	j.In, j.Out, j.Widths, j.Context = 4, 4, []int{320, 640, 1280, 1280}, diffusion.Ints{1280}
-	j.DownTypes = []string{"CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"}
-	j.MidType = text("UNetMidBlock2DCrossAttn")
-	j.UpTypes = []string{"UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"}
-	return j
+// at are the depths of a level's blocks.
+func (d depths) at(key string, level, levels, blocks int) ([]int, error) {
+	if len(d) == 1 {
+		level, levels = 0, 1
+	}
+	if len(d) != levels {
+		return nil, fmt.Errorf("config.json: %s has %d values, expected one or one for each of the %d blocks", key, len(d), levels)
+	}
+	if of := d[level]; len(of) > blocks { // as the library takes the first
+		return of[:blocks], nil
+	}
+	return d[level].Of(key, blocks)
 }
 
 // refuse names what the library's networks have that this one has not.
@@ -132,14 +154,19 @@ func (j *jsonConfig) refuse() error {
 	for key, is := range map[string]bool{
 		"center_input_sample": j.Center, "resnet_skip_time_act": j.SkipTimeAct, "dual_cross_attention": j.DualCross, "class_embeddings_concat": j.ClassConcat,
 		"only_cross_attention": strings.Contains(string(j.OnlyCross), "true"), "mid_block_only_cross_attention": j.MidOnlyCross != nil && *j.MidOnlyCross,
-		"encoder_hid_dim": j.ContextDim != nil || set(j.ContextType), "time_embedding_act_fn": set(j.TimeAct), "timestep_post_act": set(j.TimePost),
+		"encoder_hid_dim": j.ContextDim != nil, "encoder_hid_dim_type": set(j.ContextType), "time_embedding_act_fn": set(j.TimeAct), "timestep_post_act": set(j.TimePost),
 		"cross_attention_norm": set(j.CrossNorm), "num_class_embeds": j.Classes != nil && !set(j.ClassType),
-		"reverse_transformer_layers_per_block": len(j.DepthUp) > 0 && string(j.DepthUp) != "null",
-		"norm_num_groups: null":                j.Groups == nil, "mid_block_scale_factor": j.MidScale != 1, "resnet_out_scale_factor": j.OutScale != 1,
+		"num_attention_heads":   j.Heads != nil,
+		"norm_num_groups: null": j.Groups == nil, "mid_block_scale_factor": j.MidScale != 1, "resnet_out_scale_factor": j.OutScale != 1,
 		"attn_norm_num_groups": j.AttnGroups != nil && (j.Groups == nil || *j.AttnGroups != *j.Groups),
 	} {
 		if is {
 			return fmt.Errorf("config.json has %s, which is not supported; networks without it are, as those of DDPM, Stable Diffusion 1 and 2, and SDXL", key)
+		}
+	}
+	if j.Class == "UNet2DModel" && set(j.ClassType) {
+		if err := diffusion.OneOf("class_embed_type", *j.ClassType, "timestep"); err != nil {
+			return err
 		}
 	}
 	for key, found := range map[string]string{"downsample_type": j.DownType, "upsample_type": j.UpType} {
@@ -161,22 +188,49 @@ func (j *jsonConfig) config() (Config, error) {
 	if n == 0 || len(j.DownTypes) != n || len(j.UpTypes) != n {
 		return Config{}, fmt.Errorf("config.json has %d block_out_channels, %d down_block_types and %d up_block_types; expected as many of each", n, len(j.DownTypes), len(j.UpTypes))
 	}
+	if err := j.bounds(); err != nil {
+		return Config{}, err
+	}
 	act, err := ops.ActivationByName(j.Act)
 	if err != nil {
 		return Config{}, fmt.Errorf("config.json: act_fn: %w", err)
 	}
-	c := Config{In: j.In, Out: j.Out, Size: j.Sample, KernelIn: j.KernelIn, KernelOut: j.KernelOut, DownPadding: j.DownPadding, ActOut: act,
+	if j.DownPadding != 0 && j.DownPadding != 1 {
+		return Config{}, fmt.Errorf("config.json: downsample_padding is %d; 0 and 1 are supported", j.DownPadding)
+	}
+	c := Config{In: j.In, Out: j.Out, Size: j.Sample, KernelIn: j.KernelIn, KernelOut: j.KernelOut, DownPadding: j.DownPadding, ActOut: act, ActTime: act, ActClass: act,
 		Block: diffusion.Config{Groups: *j.Groups, Eps: j.Eps, Act: act, Time: j.TimeDim}, CosFirst: j.CosFirst, FreqShift: j.FreqShift}
 	if c.Block.Time == 0 {
 		c.Block.Time = 4 * j.Widths[0]
 	}
-	if j.Class == "UNet2DModel" {
-		c.ActOut = ops.SiLU // whatever act_fn is
+	if j.Class == "UNet2DModel" { // whatever act_fn is
+		c.ActOut, c.ActTime, c.ActClass = ops.SiLU, ops.SiLU, ops.SiLU
 	}
 	if err := j.levels(&c); err != nil {
 		return Config{}, err
 	}
 	return c, j.embeddings(&c)
+}
+
+// bounds refuses numbers of blocks that nothing should be made of.
+func (j *jsonConfig) bounds() error {
+	if err := diffusion.Bounded(map[string]int{"number of block_out_channels": len(j.Widths)}, diffusion.MostLevels); err != nil {
+		return err
+	}
+	if err := diffusion.CheckSample(j.Sample); err != nil {
+		return err
+	}
+	for _, w := range j.Widths {
+		if err := diffusion.Positive(map[string]int{"block_out_channels": w}); err != nil {
+			return err
+		}
+	}
+	for _, n := range j.Layers {
+		if err := diffusion.Bounded(map[string]int{"layers_per_block": n}, diffusion.MostBlocks); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // levels reads the blocks of both ways and the middle.
@@ -187,11 +241,11 @@ func (j *jsonConfig) levels(c *Config) error {
 		return err
 	}
 	for i := range n {
-		down, err := j.attention(i, j.DownTypes[i], "Down")
+		down, err := j.attention(i, layers[i], j.DownTypes[i], "Down")
 		if err != nil {
 			return fmt.Errorf("down_block_types: %w", err)
 		}
-		up, err := j.attention(i, j.UpTypes[n-1-i], "Up")
+		up, err := j.attention(i, layers[i]+1, j.UpTypes[n-1-i], "Up")
 		if err != nil {
 			return fmt.Errorf("up_block_types: %w", err)
 		}
@@ -200,8 +254,11 @@ func (j *jsonConfig) levels(c *Config) error {
 	}
 	slices.Reverse(c.Up)
 	if j.MidType != nil {
-		c.HasMiddle = true
-		if c.Middle, err = j.attention(n-1, *j.MidType, "Mid"); err != nil {
+		c.Middle.Blocks = 2
+		if j.Class == "UNet2DConditionModel" && *j.MidType == "UNetMidBlock2D" {
+			c.Middle.Blocks = 1
+		}
+		if c.Middle.Attention, err = j.attention(n-1, 1, *j.MidType, "Mid"); err != nil {
 			return fmt.Errorf("mid_block_type: %w", err)
 		}
 	}
@@ -213,13 +270,13 @@ func (j *jsonConfig) levels(c *Config) error {
 	return nil
 }
 
-// attention is that of a type of block at level i.
-func (j *jsonConfig) attention(i int, kind, way string) (Attention, error) {
+// attention is that of a type of block at level i, whose blocks are so many.
+func (j *jsonConfig) attention(i, blocks int, kind, way string) (Attention, error) {
 	condition := j.Class == "UNet2DConditionModel"
 	supported := []string{"Attn" + way + "Block2D", way + "Block2D"}
 	switch {
 	case way == "Mid" && condition:
-		supported = []string{"UNetMidBlock2DCrossAttn"}
+		supported = []string{"UNetMidBlock2DCrossAttn", "UNetMidBlock2D"}
 	case way == "Mid":
 		supported = []string{"UNetMidBlock2D"}
 	case condition:
@@ -238,11 +295,26 @@ func (j *jsonConfig) attention(i int, kind, way string) (Attention, error) {
 	if !condition {
 		return Attention{Kind: PixelAttention, Heads: heads}, nil
 	}
-	depth, err := j.Depth.Of("transformer_layers_per_block", len(j.Widths))
-	if err != nil {
-		return Attention{}, err
+	depth, err := j.depth(i, blocks, way)
+	return Attention{Kind: CrossAttention, Heads: heads, Depths: depth}, err
+}
+
+// depth is how many transformer blocks follow each block of level i.
+func (j *jsonConfig) depth(i, blocks int, way string) ([]int, error) {
+	n := len(j.Widths)
+	const down, up = "transformer_layers_per_block", "reverse_transformer_layers_per_block"
+	if way != "Up" {
+		return j.Depth.at(down, i, n, blocks)
 	}
-	return Attention{Kind: CrossAttention, Heads: heads, Depth: depth[i]}, nil
+	if j.DepthUp != nil {
+		return j.DepthUp.at(up, n-1-i, n, blocks)
+	}
+	for _, d := range j.Depth {
+		if len(d) != 1 {
+			return nil, fmt.Errorf("config.json: %s has lists, beside which %s must say those of the way up", down, up)
+		}
+	}
+	return j.Depth.at(down, i, n, blocks)
 }
 
 // heads is how many heads the attention at level i has. In UNet2DModel

@@ -1,7 +1,9 @@
 package unet
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"saccade/models/internal/diffusion"
 	"saccade/ops"
@@ -16,12 +18,13 @@ type Config struct {
 	KernelIn, KernelOut int // of the first and the last convolution, pixels
 	DownPadding         int // of the convolutions to half the size; 0: at the bottom and right alone
 	ActOut              ops.Activation
+	ActTime             ops.Activation // between the layers of the time's embedding
+	ActClass            ops.Activation // of the class's
 
-	Down      []Level // from the largest map to the smallest
-	Middle    Attention
-	HasMiddle bool
-	Up        []Level // from the smallest map to the largest
-	Context   int     // width of the prompt's tokens, 0: no prompt
+	Down    []Level // from the largest map to the smallest
+	Middle  Middle
+	Up      []Level // from the smallest map to the largest
+	Context int     // width of the prompt's tokens, 0: no prompt
 
 	CosFirst  bool    // the cosines of a time precede its sines
 	FreqShift float64 // of the frequencies; see [ops.Builder.Sinusoid]
@@ -40,11 +43,17 @@ type Level struct {
 	Attention Attention // after each
 }
 
+// Middle is the blocks at the smallest map, between the ways.
+type Middle struct {
+	Blocks    int // 0: none; 1; or 2 with the attention between them
+	Attention Attention
+}
+
 // Attention is what follows a block.
 type Attention struct {
-	Kind  Kind
-	Heads int
-	Depth int // transformer blocks, of CrossAttention
+	Kind   Kind
+	Heads  int
+	Depths []int // transformer blocks after each block, of CrossAttention
 }
 
 // Kind is a kind of attention.
@@ -68,13 +77,16 @@ func (c Config) Widths() []int {
 
 // check refuses what no network can be made of.
 func (c Config) check() error {
-	sizes := map[string]int{"in_channels": c.In, "out_channels": c.Out, "norm_num_groups": c.Block.Groups, "time_embedding_dim": c.Block.Time,
-		"conv_in_kernel": c.KernelIn, "conv_out_kernel": c.KernelOut, "number of down_block_types": len(c.Down)}
-	levels := append(append([]Level{}, c.Down...), c.Up...)
+	sizes := map[string]int{"in_channels": c.In, "out_channels": c.Out, "norm_num_groups": c.Block.Groups, "time_embedding_dim": c.Block.Time}
+	levels, blocks := slices.Concat(c.Down, c.Up), map[string]int{}
 	for i, l := range levels {
-		sizes[fmt.Sprintf("block_out_channels (block %d)", i)], sizes[fmt.Sprintf("layers_per_block (block %d)", i)] = l.Width, l.Blocks
+		sizes[fmt.Sprintf("block_out_channels (block %d)", i)], blocks[fmt.Sprintf("layers_per_block (block %d)", i)] = l.Width, l.Blocks
 	}
-	if err := diffusion.Positive(sizes); err != nil {
+	if err := cmp.Or(
+		diffusion.Bounded(map[string]int{"number of down_block_types": len(c.Down)}, diffusion.MostLevels),
+		diffusion.Positive(sizes), diffusion.Bounded(blocks, diffusion.MostBlocks),
+		diffusion.Bounded(map[string]int{"conv_in_kernel": c.KernelIn, "conv_out_kernel": c.KernelOut}, mostKernel),
+	); err != nil {
 		return err
 	}
 	if c.KernelIn%2 == 0 || c.KernelOut%2 == 0 {
@@ -86,8 +98,8 @@ func (c Config) check() error {
 	if err := diffusion.CheckGroups(c.Block.Groups, c.Widths()); err != nil {
 		return err
 	}
-	if c.HasMiddle {
-		levels = append(levels, Level{Width: c.Down[len(c.Down)-1].Width, Attention: c.Middle})
+	if c.Middle.Blocks > 0 {
+		levels = append(levels, Level{Width: c.Down[len(c.Down)-1].Width, Attention: c.Middle.Attention})
 	}
 	for _, l := range levels {
 		if err := c.checkAttention(l.Width, l.Attention); err != nil {
@@ -97,14 +109,21 @@ func (c Config) check() error {
 	return nil
 }
 
+const mostKernel = 99 // pixels
+
 func (c Config) checkAttention(width int, a Attention) error {
 	switch {
 	case a.Kind == NoAttention:
 		return nil
 	case a.Heads < 1 || width%a.Heads != 0:
 		return fmt.Errorf("config.json: %d channels do not make %d attention heads of one size (attention_head_dim)", width, a.Heads)
-	case a.Kind == CrossAttention && (c.Context < 1 || a.Depth < 1):
-		return fmt.Errorf("config.json: cross_attention_dim is %d and transformer_layers_per_block %d; they must be positive", c.Context, a.Depth)
+	case a.Kind == PixelAttention:
+		return nil
 	}
-	return nil
+	for _, depth := range a.Depths {
+		if err := diffusion.Bounded(map[string]int{"transformer_layers_per_block": depth}, diffusion.MostBlocks); err != nil {
+			return err
+		}
+	}
+	return diffusion.Positive(map[string]int{"cross_attention_dim": c.Context})
 }

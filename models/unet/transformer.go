@@ -44,16 +44,16 @@ const (
 	blockEps       = 1e-5 // of the layer norms
 )
 
-func newTransformer(b *ops.Builder, c Config, a Attention, width int) *Transformer {
+func newTransformer(b *ops.Builder, c Config, width, heads, depth int) *Transformer {
 	t := &Transformer{
 		Norm:   b.GroupNorm(c.Block.Groups, width, transformerEps),
 		ProjIn: b.Linear(width, width, true), ProjOut: b.Linear(width, width, true),
 	}
-	in, out := ops.Grouped{In: a.Heads}, ops.Grouped{Out: a.Heads}
-	for range a.Depth {
+	in, out := ops.Grouped{In: heads}, ops.Grouped{Out: heads}
+	for range depth {
 		t.Blocks = append(t.Blocks, TransformerBlock{
 			Norm1: b.LayerNorm(width, blockEps),
-			Self:  diffusion.NewSelfAttention(b, width, a.Heads, false),
+			Self:  diffusion.NewSelfAttention(b, width, heads, false),
 			Norm2: b.LayerNorm(width, blockEps),
 			Cross: Cross{Q: b.Linear(width, width, false, out), K: b.Linear(c.Context, width, false, out), V: b.Linear(c.Context, width, false, out), Out: b.Linear(width, width, true, in)},
 			Norm3: b.LayerNorm(width, blockEps),

@@ -53,7 +53,7 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	m := &Model{Config: c, Time: newMLP(b, c.Widths()[0], c.Block)}
+	m := &Model{Config: c, Time: newMLP(b, c.Widths()[0], c.Block.Time, c.ActTime)}
 	var err error
 	if m.times, err = b.Sinusoid(c.Widths()[0], c.CosFirst, c.FreqShift); err != nil {
 		return nil, err
@@ -63,11 +63,11 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 		m.Time.Cond = &cond
 	}
 	if c.Class > 0 {
-		class := newMLP(b, c.Class, c.Block)
+		class := newMLP(b, c.Class, c.Block.Time, c.ActClass)
 		m.Class = &class
 	}
 	if c.Added > 0 {
-		added := newMLP(b, c.Added, c.Block)
+		added := newMLP(b, c.Added, c.Block.Time, ops.SiLU)
 		m.Added = &added
 		if m.sizes, err = b.Sinusoid(c.AddedTime, c.CosFirst, c.FreqShift); err != nil {
 			return nil, err
@@ -100,8 +100,12 @@ func (m *Model) addStages(b *ops.Builder) {
 		}
 		m.Down = append(m.Down, s)
 	}
-	if c.HasMiddle {
-		m.Middle = diffusion.NewMiddle(b, c.Block, width, c.attention(b, c.Middle, width))
+	switch c.Middle.Blocks {
+	case 0:
+	case 1:
+		m.Middle = &diffusion.Stage{Blocks: []diffusion.Block{diffusion.NewBlock(b, c.Block, width, width)}}
+	default:
+		m.Middle = diffusion.NewMiddle(b, c.Block, width, c.attention(b, c.Middle.Attention, width, 0))
 	}
 	for i, level := range c.Up {
 		var s diffusion.Stage
@@ -111,7 +115,7 @@ func (m *Model) addStages(b *ops.Builder) {
 			width, skips = level.Width, skips[:last]
 		}
 		if i < len(c.Up)-1 {
-			s.AddUp(b, width)
+			s.AddUp(b, width, false)
 		}
 		m.Up = append(m.Up, s)
 	}
@@ -120,24 +124,24 @@ func (m *Model) addStages(b *ops.Builder) {
 // add puts a block of in channels, with its attention, at the end of a stage.
 func (c Config) add(b *ops.Builder, s *diffusion.Stage, level Level, in int) {
 	s.Blocks = append(s.Blocks, diffusion.NewBlock(b, c.Block, in, level.Width))
-	if a := c.attention(b, level.Attention, level.Width); a != nil {
+	if a := c.attention(b, level.Attention, level.Width, len(s.Attentions)); a != nil {
 		s.Attentions = append(s.Attentions, a)
 	}
 }
 
-// attention makes what follows a block of that width, or nil.
-func (c Config) attention(b *ops.Builder, a Attention, width int) diffusion.Attention {
+// attention makes what follows block i of that width, or nil.
+func (c Config) attention(b *ops.Builder, a Attention, width, i int) diffusion.Attention {
 	switch a.Kind {
 	case PixelAttention:
 		return diffusion.NewPixelAttention(b, c.Block, width, a.Heads)
 	case CrossAttention:
-		return newTransformer(b, c, a, width)
+		return newTransformer(b, c, width, a.Heads, a.Depths[i])
 	}
 	return nil
 }
 
-func newMLP(b *ops.Builder, in int, c diffusion.Config) MLP {
-	return MLP{Linear1: b.Linear(in, c.Time, true), Linear2: b.Linear(c.Time, c.Time, true), act: c.Act}
+func newMLP(b *ops.Builder, in, out int, act ops.Activation) MLP {
+	return MLP{Linear1: b.Linear(in, out, true), Linear2: b.Linear(out, out, true), act: act}
 }
 
 // Forward is the two layers on x [N, in]: [N, E]. The activation is not fused: it

@@ -34,7 +34,7 @@ type Description struct {
 	nn.Description
 	Channels, Latent int     // of images and latents
 	Reduction        int     // pixels of an image's side for one of the latents'
-	Scale, Shift     float64 // a pipeline's latents are (latents − Shift)·Scale
+	Scaling          Scaling // from its latents to a pipeline's
 	Tiling           Tiling  // diffusers' default
 }
 
@@ -55,13 +55,13 @@ func DescribeEither(src weights.Source, config []byte) (*Description, error) {
 }
 
 func (c Config) description(named weights.Source) *Description {
-	d := &Description{Channels: c.Channels, Latent: c.Latent, Reduction: c.Reduction(), Scale: c.Scale, Shift: c.Shift, Tiling: c.Tiling()}
+	d := &Description{Channels: c.Channels, Latent: c.Latent, Reduction: c.Reduction(), Scaling: c.Scaling, Tiling: c.Tiling()}
 	d.describe(named, func(b *ops.Builder) (autoencoder, error) { return New(b, c) })
 	return d
 }
 
 func (c TinyConfig) description(named weights.Source) *Description {
-	d := &Description{Channels: c.Channels, Latent: c.Latent, Reduction: c.Reduction(), Scale: c.Scale, Shift: c.Shift, Tiling: c.Tiling()}
+	d := &Description{Channels: c.Channels, Latent: c.Latent, Reduction: c.Reduction(), Scaling: c.Scaling, Tiling: c.Tiling()}
 	d.describe(named, func(b *ops.Builder) (autoencoder, error) { return NewTiny(b, c) })
 	return d
 }

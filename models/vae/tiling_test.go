@@ -49,7 +49,7 @@ func TestTilesPlan(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []Tile{{0, 0, 64, 30}}, plan.All)
 
-	tiny, err := ParseTiny([]byte(`{}`))
+	tiny, err := ParseTiny([]byte(`{"_class_name": "AutoencoderTiny"}`))
 	require.NoError(t, err)
 	assert.Equal(t, Tiling{Latent: 64, Overlap: 0.125, Over: true}, (&Tiny{TinyConfig: tiny}).Tiling())
 }

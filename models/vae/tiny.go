@@ -1,7 +1,7 @@
 package vae
 
 import (
-	"encoding/json"
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -14,12 +14,12 @@ import (
 
 // TinyConfig is what the size of an AutoencoderTiny depends on.
 type TinyConfig struct {
-	Channels     int // of pictures
-	Latent       int // channels of latents
-	Encoder      TinyStages
-	Decoder      TinyStages
-	Act          ops.Activation
-	Scale, Shift float64 // a pipeline's latents are (latents − Shift)·Scale
+	Channels int // of pictures
+	Latent   int // channels of latents
+	Encoder  TinyStages
+	Decoder  TinyStages
+	Act      ops.Activation
+	Scaling
 }
 
 // TinyStages are the sizes of one way.
@@ -63,6 +63,7 @@ func NewTiny(b *ops.Builder, c TinyConfig) (*Tiny, error) {
 	}
 	t := &Tiny{TinyConfig: c}
 	conv := func(c ops.Conv, act ops.Activation, up bool) TinyLayer {
+		c.Exact = true
 		made := b.Conv2d(c)
 		return TinyLayer{Conv: &made, act: act, up: up}
 	}
@@ -97,6 +98,7 @@ func (c TinyConfig) blocks(b *ops.Builder, width, n int) []TinyLayer {
 	layers := make([]TinyLayer, n)
 	for i := range layers {
 		spec := diffusion.Conv3(width, width)
+		spec.Exact = true
 		layers[i].Block = &TinyBlock{Conv1: b.Conv2d(spec), Conv2: b.Conv2d(spec), Conv3: b.Conv2d(spec), act: c.Act}
 	}
 	return layers
@@ -147,29 +149,35 @@ func (b *TinyBlock) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 func (c TinyConfig) Reduction() int { return 1 << (len(c.Encoder.Blocks) - 1) }
 
 func (c TinyConfig) check() error {
-	return diffusion.Positive(map[string]int{"in_channels": c.Channels, "latent_channels": c.Latent, "encoder_block_out_channels": c.Encoder.Width,
-		"decoder_block_out_channels": c.Decoder.Width, "number of num_encoder_blocks": len(c.Encoder.Blocks), "number of num_decoder_blocks": len(c.Decoder.Blocks)})
+	sizes := map[string]int{"in_channels": c.Channels, "latent_channels": c.Latent, "encoder_block_out_channels": c.Encoder.Width, "decoder_block_out_channels": c.Decoder.Width}
+	levels := map[string]int{"number of num_encoder_blocks": len(c.Encoder.Blocks), "number of num_decoder_blocks": len(c.Decoder.Blocks)}
+	blocks := map[string]int{}
+	for i, n := range slices.Concat(c.Encoder.Blocks, c.Decoder.Blocks) {
+		blocks[fmt.Sprintf("num_encoder_blocks or num_decoder_blocks (%d)", i)] = n
+	}
+	return cmp.Or(diffusion.Positive(sizes), diffusion.Bounded(levels, diffusion.MostLevels), diffusion.Bounded(blocks, diffusion.MostBlocks))
+}
+
+// tinyJSON is config.json of AutoencoderTiny.
+type tinyJSON struct {
+	In            int     `json:"in_channels"`
+	Out           int     `json:"out_channels"`
+	EncoderWidths []int   `json:"encoder_block_out_channels"`
+	DecoderWidths []int   `json:"decoder_block_out_channels"`
+	EncoderBlocks []int   `json:"num_encoder_blocks"`
+	DecoderBlocks []int   `json:"num_decoder_blocks"`
+	Act           string  `json:"act_fn"`
+	UpMode        string  `json:"upsample_fn"`
+	UpScale       int     `json:"upsampling_scaling_factor"`
+	Latent        int     `json:"latent_channels"`
+	Scale         float64 `json:"scaling_factor"`
 }
 
 // ParseTiny reads config.json of diffusers' AutoencoderTiny.
 func ParseTiny(config []byte) (TinyConfig, error) {
-	j := struct {
-		In            int     `json:"in_channels"`
-		Out           int     `json:"out_channels"`
-		EncoderWidths []int   `json:"encoder_block_out_channels"`
-		DecoderWidths []int   `json:"decoder_block_out_channels"`
-		EncoderBlocks []int   `json:"num_encoder_blocks"`
-		DecoderBlocks []int   `json:"num_decoder_blocks"`
-		Act           string  `json:"act_fn"`
-		UpMode        string  `json:"upsample_fn"`
-		UpScale       int     `json:"upsampling_scaling_factor"`
-		Latent        int     `json:"latent_channels"`
-		Scale         float64 `json:"scaling_factor"`
-		Shift         float64 `json:"shift_factor"`
-	}{In: 3, Out: 3, EncoderWidths: []int{64, 64, 64, 64}, DecoderWidths: []int{64, 64, 64, 64}, EncoderBlocks: []int{1, 3, 3, 3}, DecoderBlocks: []int{3, 3, 3, 1},
-		Act: "relu", UpMode: "nearest", UpScale: 2, Latent: 4, Scale: 1}
-	if err := json.Unmarshal(config, &j); err != nil {
-		return TinyConfig{}, fmt.Errorf("config.json: %w", err)
+	var j tinyJSON
+	if err := decode(config, "AutoencoderTiny", &j); err != nil {
+		return TinyConfig{}, err
 	}
 	if err := diffusion.OneOf("upsample_fn", j.UpMode, "nearest"); err != nil {
 		return TinyConfig{}, err
@@ -181,7 +189,11 @@ func ParseTiny(config []byte) (TinyConfig, error) {
 	if err != nil {
 		return TinyConfig{}, fmt.Errorf("config.json: act_fn: %w", err)
 	}
-	c := TinyConfig{Channels: j.In, Latent: j.Latent, Act: act, Scale: j.Scale, Shift: j.Shift,
+	scaling, err := newScaling(j.Scale, nil, nil, j.Latent)
+	if err != nil {
+		return TinyConfig{}, err
+	}
+	c := TinyConfig{Channels: j.In, Latent: j.Latent, Act: act, Scaling: scaling,
 		Encoder: TinyStages{Blocks: j.EncoderBlocks}, Decoder: TinyStages{Blocks: j.DecoderBlocks}}
 	for _, way := range []struct {
 		key    string
@@ -194,7 +206,7 @@ func ParseTiny(config []byte) (TinyConfig, error) {
 		}
 		way.to.Width = way.widths[0]
 	}
-	return c, nil
+	return c, c.check()
 }
 
 // DescribeTiny is [Describe] for AutoencoderTiny.

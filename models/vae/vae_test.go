@@ -1,6 +1,7 @@
 package vae
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -39,7 +40,13 @@ func TestRefuse(t *testing.T) {
 		`{"_class_name": "AutoencoderTiny", "upsample_fn": "bilinear"}`:                      `upsample_fn is "bilinear"`,
 		`{"_class_name": "AutoencoderTiny", "encoder_block_out_channels": [64, 64, 64, 32]}`: "all equal",
 		`{"_class_name": "AutoencoderTiny", "upsampling_scaling_factor": 4}`:                 "upsampling_scaling_factor is 4",
-		`{`: "config.json",
+		`{"_class_name": "AutoencoderKL", "layers_per_block": 30011}`:                        "layers_per_block is 30011; expected 1 to 100",
+		`{"_class_name": "AutoencoderKL", "latent_channels": 4611686018427387904}`:           "latent_channels is 4611686018427387904; expected 1 to",
+		`{"_class_name": "AutoencoderKL", "latents_mean": [1, 2], "latents_std": [1, 2]}`:    "latents_mean has 2 values and latents_std 2; expected 4",
+		`{"_class_name": "AutoencoderKL", "sample_size": [64, -1]}`:                          "sample_size is [64 -1]; expected sides of at most",
+		`{"_class_name": "AutoencoderKL", "scaling_factor": 0}`:                              "scaling_factor is 0",
+		`{"_class_name": "AutoencoderTiny", "num_decoder_blocks": [3, 3, 3, 30011]}`:         "is 30011; expected 1 to 100",
+		`{`: "config.json is no JSON",
 	} {
 		_, err := build([]byte(config))
 		assert.ErrorContains(t, err, want, config)
@@ -61,4 +68,55 @@ func build(config []byte) (any, error) {
 		return nil, err
 	}
 	return New(b, c)
+}
+
+// alternatives are values other than the default of the keys of both classes; see
+// models/unet.
+var alternatives = map[string]string{
+	"in_channels": `1`, "out_channels": `1`, "down_block_types": `["AttnDownEncoderBlock2D"]`, "up_block_types": `["AttnUpDecoderBlock2D"]`,
+	"block_out_channels": `[32]`, "layers_per_block": `2`, "act_fn": `"gelu"`, "latent_channels": `8`, "norm_num_groups": `16`, "sample_size": `64`,
+	"scaling_factor": `0.5`, "latents_mean": `[1, 2, 3, 4], "latents_std": [1, 1, 1, 2]`, "latents_std": `[1, 1, 1, 2], "latents_mean": [1, 2, 3, 4]`,
+	"use_quant_conv": `false`, "use_post_quant_conv": `false`, "mid_block_add_attention": `false`,
+	"encoder_block_out_channels": `[32, 32, 32, 32]`, "decoder_block_out_channels": `[32, 32, 32, 32]`, "upsample_fn": `"bilinear"`,
+	"upsampling_scaling_factor": `4`, "num_encoder_blocks": `[1, 1, 1, 1]`, "num_decoder_blocks": `[1, 1, 1, 1]`,
+	"force_upcast": `false`, "latent_magnitude": `4`, "latent_shift": `0.1`, "shift_factor": `0.1`,
+}
+
+func TestEveryKey(t *testing.T) {
+	all, err := signatures()
+	require.NoError(t, err)
+	require.Len(t, all, 2)
+	parse := func(class, config string) (any, error) {
+		if class == "AutoencoderTiny" {
+			return ParseTiny([]byte(config))
+		}
+		return Parse([]byte(config))
+	}
+	for class, keys := range all {
+		plain, err := parse(class, `{"_class_name": "`+class+`"}`)
+		require.NoError(t, err)
+		for key := range keys {
+			require.Contains(t, alternatives, key, "%s has a key that no test knows", class)
+			c, err := parse(class, `{"_class_name": "`+class+`", "`+key+`": `+alternatives[key]+`}`)
+			switch {
+			case slices.Contains(inert, key):
+				require.NoError(t, err, "%s %s", class, key)
+				assert.Equal(t, plain, c, "%s %s", class, key)
+			case err != nil:
+				assert.ErrorContains(t, err, key, class)
+			default:
+				assert.NotEqual(t, plain, c, "%s %s has an effect or is refused", class, key)
+			}
+		}
+	}
+}
+
+// Latents of pipelines and back, plain and as SDXL's pipelines have them.
+func TestScaling(t *testing.T) {
+	s := Scaling{Scale: 0.5, Mean: []float64{1, -2}, Std: []float64{2, 4}}
+	latents := []float32{3, 5, 6, -2, 1, 1, 0, 2} // two items of two channels of two values
+	assert.Equal(t, []float32{0.5, 1, 1, 0, 0, 0, 0.25, 0.5}, s.Encoded(latents, 2, true))
+	assert.Equal(t, latents, s.Decodable(s.Encoded(latents, 2, true), 2, true))
+	assert.Equal(t, []float32{1.5, 2.5, 3, -1, 0.5, 0.5, 0, 1}, s.Encoded(latents, 2, false))
+	assert.Equal(t, latents, s.Decodable(s.Encoded(latents, 2, false), 2, false))
 }

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"saccade/gpu"
 	"saccade/models"
+	"saccade/weights"
 )
 
 // The exit codes.
@@ -60,7 +60,5 @@ func Complain(stderr io.Writer, command string, err error) {
 	fmt.Fprintf(stderr, "%s: %s\n", command, OneLine(err))
 }
 
-// OneLine is the text of an error without line breaks.
-func OneLine(err error) string {
-	return strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
-}
+// OneLine is the text of an error in one line, of at most 500 bytes.
+func OneLine(err error) string { return weights.Line(err) }

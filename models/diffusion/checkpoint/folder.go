@@ -48,7 +48,7 @@ func variants(safetensors, torch string) []string {
 }
 
 // tokenizerFiles are those that package tokenizer reads of a CLIP's.
-var tokenizerFiles = []string{"tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"}
+var tokenizerFiles = []string{"tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}
 
 // wanted are the files to fetch from the hub for some parts, nil: all, as
 // weights.Resolve takes them.

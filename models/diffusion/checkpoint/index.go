@@ -45,14 +45,15 @@ var (
 func Classes() []string { return slices.Sorted(maps.Keys(pipelines)) }
 
 // openIndex makes a pipeline of a folder's model_index.json, of which nothing
-// but some parts is wanted; nil: all.
-func openIndex(f folder, name string, parts []string) (*Pipeline, error) {
+// but some parts is wanted; nil: all. withVAE says that the autoencoder comes from
+// elsewhere.
+func openIndex(f folder, name string, parts []string, withVAE bool) (*Pipeline, error) {
 	text, err := fs.ReadFile(f.fsys, indexName)
 	if err != nil {
 		return nil, noIndex(err)
 	}
 	p := &Pipeline{Name: name, Index: text}
-	if f.of, err = p.parse(parts != nil); err != nil {
+	if f.of, err = p.parse(parts != nil, withVAE); err != nil {
 		return nil, fmt.Errorf("%s: %w", indexName, err)
 	}
 	p.layout = f
@@ -68,8 +69,9 @@ func noIndex(err error) error {
 }
 
 // parse reads the index: the parts' classes. With some the pipeline may be of any
-// class and lack parts: only some are wanted, which Part finds or not.
-func (p *Pipeline) parse(some bool) (map[string]string, error) {
+// class and lack parts: only some are wanted, which Part finds or not. withVAE says
+// that the autoencoder comes from elsewhere.
+func (p *Pipeline) parse(some, withVAE bool) (map[string]string, error) {
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(p.Index, &all); err != nil {
 		return nil, err
@@ -99,6 +101,9 @@ func (p *Pipeline) parse(some bool) (map[string]string, error) {
 		if len(pair) == 2 && pair[1] != nil {
 			classes[name] = *pair[1]
 		}
+	}
+	if withVAE && slices.Contains(needed, VAE) {
+		classes[VAE] = "AutoencoderKL" // until it is opened
 	}
 	for _, name := range needed {
 		if classes[name] == "" && !some {

@@ -3,7 +3,9 @@ package checkpoint
 import (
 	"context"
 	"math"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -145,16 +147,21 @@ func TestBadLoRAs(t *testing.T) {
 			"its layer " + q + " is for a weight [32 40], but " + q + ".weight of pipeline " + p.Name + " is [32 16]: it is for another base than this one"},
 		"no layer": {map[string][]int{"unet.x.lora_A.weight": {2, 4}, "unet.x.lora_B.weight": {4, 2}},
 			"none of its 1 layers is one of pipeline " + p.Name + " (StableDiffusionPipeline), so that it is for another; its first are [unet.x]"},
-		"one half":         {map[string][]int{q + ".lora_A.weight": {2, 16}}, "its layer " + q + " has one of the two factors alone"},
+		"one half":         {map[string][]int{q + ".lora_A.weight": {2, 16}}, "its layer " + q + " has no up beside its other factors; the file is damaged"},
 		"two ranks":        {map[string][]int{q + ".lora_A.weight": {2, 16}, q + ".lora_B.weight": {32, 3}}, "the factors [32 3] and [2 16], which do not fit each other"},
-		"rank 0":           {map[string][]int{q + ".lora_A.weight": {0, 16}, q + ".lora_B.weight": {32, 0}}, "which do not fit each other"},
+		"rank 0":           {map[string][]int{q + ".lora_A.weight": {0, 16}, q + ".lora_B.weight": {32, 0}}, "found shape ["},
 		"a vector":         {map[string][]int{q + ".lora_A.weight": {2}, q + ".lora_B.weight": {32, 2}}, "found shape [2], expected a matrix"},
 		"many alphas":      {map[string][]int{q + ".alpha": {2}}, ".alpha: found shape [2], expected one number"},
 		"Tucker":           {map[string][]int{"lora_unet_conv_in.lora_mid.weight": {2, 2, 3, 3}}, "it has lora_unet_conv_in.lora_mid.weight, as a LoRA in Tucker's form (lora_mid) has, which is not supported"},
-		"DoRA":             {map[string][]int{"lora_unet_x.dora_scale": {2}}, "as DoRA has"},
-		"PEFT's DoRA":      {map[string][]int{q + ".lora_magnitude_vector": {2}}, "as DoRA has"},
-		"LoHa":             {map[string][]int{"lora_unet_x.hada_w1_a": {2}}, "as LoHa has"},
-		"LoKr":             {map[string][]int{"lora_unet_x.lokr_w1": {2}}, "as LoKr has"},
+		"DoRA alone":       {map[string][]int{"lora_unet_x.dora_scale": {2}}, "none of its 0 layers is one"},
+		"PEFT's DoRA":      {map[string][]int{q + ".lora_magnitude_vector": {2}}, "has no down beside its other factors"},
+		"DoRA's length":    {map[string][]int{q + ".lora_A.weight": {2, 16}, q + ".lora_B.weight": {32, 2}, q + ".lora_magnitude_vector": {16}}, "lora_magnitude_vector [16]; expected one number for each of 32 rows"},
+		"LoHa":             {map[string][]int{"lora_unet_conv_in.hada_w1_a": {2, 2}}, "has no hada_w1_b beside its other factors"},
+		"LoHa's ranks":     {map[string][]int{"lora_unet_conv_in.hada_w1_a": {32, 2}, "lora_unet_conv_in.hada_w1_b": {2, 36}, "lora_unet_conv_in.hada_w2_a": {32, 2}, "lora_unet_conv_in.hada_w2_b": {3, 36}}, "the factors [32 2] and [3 36], which do not fit"},
+		"LoKr":             {map[string][]int{"lora_unet_conv_in.lokr_w1": {2, 2}}, "has neither lokr_w2 nor its two factors"},
+		"LoKr and LoRA":    {map[string][]int{q + ".lora_A.weight": {2, 16}, q + ".lora_B.weight": {32, 2}, q + ".lokr_w1": {2, 2}}, "has lokr_w1, which does not go with its other factors"},
+		"Tucker's factors": {map[string][]int{"lora_unet_conv_in.lokr_w1": {2, 2}, "lora_unet_conv_in.lokr_w2_a": {2, 16}, "lora_unet_conv_in.lokr_w2_b": {2, 2}, "lora_unet_conv_in.lokr_t2": {3, 2, 3, 3}}, "the factors [3 2 3 3], [2 16] and [2 2], which do not fit"},
+		"biases":           {map[string][]int{q + ".lora_B.bias": {2}}, "as a LoRA with biases has"},
 		"other":            {map[string][]int{"conv1.weight": {2}}, "it is no LoRA: among its 1 tensors is conv1.weight; expected names such as lora_unet_….lora_down.weight or unet.….lora_A.weight"},
 		"one factor twice": {map[string][]int{q + ".lora_A.weight": {2, 16}, q + ".lora.down.weight": {2, 16}}, " are the same factor of one layer"},
 		"one layer twice": {map[string][]int{q + ".lora_A.weight": {2, 16}, q + ".lora_B.weight": {32, 2},
@@ -166,30 +173,146 @@ func TestBadLoRAs(t *testing.T) {
 		assert.ErrorContains(t, err, c.want, name)
 		assert.NotContains(t, err.Error(), "\n", name)
 	}
-	assert.ErrorContains(t, p.Merge("./none.safetensors", 1), "merge LoRA ./none.safetensors: open checkpoint none.safetensors: no such file")
+	assert.ErrorContains(t, p.Merge("./none.safetensors", 1), "merge LoRA ./none.safetensors: open ./none.safetensors: no such file or folder")
 	assert.ErrorContains(t, p.Merge(goldens+"lora/sd1.kohya.safetensors", math.NaN()), "a scale of NaN is no number")
 	assert.ErrorContains(t, p.Merge(goldens+"lora/sdxl.peft.safetensors", 1), "it is for another base than this one")
 	assert.Empty(t, p.LoRAs())
 	assert.Equal(t, want, values(t, p), "nothing is merged")
 }
 
-// What PEFT's configuration says of alphas.
+// What PEFT's configuration says of alphas: the first expression that is the end of
+// a module's name counts.
 func TestAdapterMetadata(t *testing.T) {
-	a, err := readAdapters(`{"unet.lora_alpha": 8, "unet.r": 4, "unet.alpha_pattern": {"attn1.to_q": 2, "to_q": 3}, "text_encoder.use_rslora": true, "text_encoder.lora_alpha": 6}`)
+	a, err := readAdapters(`{"unet.lora_alpha": 8, "unet.r": 4, "unet.alpha_pattern": {"attn1.to_q": 2, "to_q": 3, "down.*\\.to_v": 5}, "text_encoder.use_rslora": true, "text_encoder.lora_alpha": 6}`)
 	require.NoError(t, err)
-	down, err := weights.FromFloat32s("down", make([]float32, 4), 4, 1)
-	require.NoError(t, err)
-	for key, want := range map[string]float64{"unet.a.to_k": 2, "unet.a.attn1.to_q": 0.5, "unet.a.attn2.to_q": 0.75, "text_encoder.x": 3, "text_encoder_2.x": 1} {
+	for key, want := range map[string]float64{"unet.a.to_k": 2, "unet.a.attn1.to_q": 0.5, "unet.a.attn2.to_q": 0.75, "unet.down.3.to_v": 1.25, "unet.x.down.3.to_v": 1.25, "unet.up.to_v": 2, "text_encoder.x": 3, "text_encoder_2.x": 1} {
 		l := newLayer(key)
-		l.down = down
 		require.NoError(t, a.apply(l))
-		assert.Equal(t, want, l.scaling(), key)
+		assert.Equal(t, want, l.scaling(4), key)
 	}
-	_, err = readAdapters("{")
-	assert.ErrorContains(t, err, "its metadata lora_adapter_metadata: ")
+	for text, want := range map[string]string{
+		"{":                                "its metadata lora_adapter_metadata is no object",
+		`{"unet.lora_alpha": "x"}`:         `its metadata lora_adapter_metadata: lora_alpha is "x"; expected a number`,
+		`{"unet.alpha_pattern": {"(": 1}}`: `alpha_pattern is {"(":1}; expected an object of regular expressions and numbers`,
+		`{"unet.bias": "all"}`:             `bias is "all", which is not supported; "none" is`,
+		`{"peft_type": "LOHA"}`:            `peft_type is "LOHA"; LORA is supported`,
+		`{"init_lora_weights": "pissa"}`:   `init_lora_weights is "pissa", which is not supported`,
+	} {
+		_, err = readAdapters(text)
+		assert.ErrorContains(t, err, want)
+	}
 	a, err = readAdapters(`{"unet.use_dora": true}`)
 	require.NoError(t, err)
-	assert.ErrorContains(t, a.apply(newLayer("unet.a")), "as DoRA has")
+	l := newLayer("unet.a")
+	l.tensors[up] = &weights.Tensor{}
+	assert.ErrorContains(t, a.apply(l), "use_dora is set, and its layer unet.a has no lora_magnitude_vector")
+}
+
+// Every key of PEFT's LoraConfig is read, changes nothing, or is refused when it is
+// not its default: a key that a new version has is none of these.
+func TestEveryAdapterKey(t *testing.T) {
+	all, err := signatures()
+	require.NoError(t, err)
+	plain, err := parseAdapter("x", []byte(`{}`))
+	require.NoError(t, err)
+	refused := []string{"peft_type", "bias", "modules_to_save", "init_lora_weights", "trainable_token_indices", "velora_config", "alora_invocation_tokens", "use_qalora",
+		"monteclora_config", "layer_replication", "lora_bias", "target_parameters", "use_bdlora", "arrow_config", "kasa_config"}
+	read := map[string]string{"lora_alpha": "3", "alpha_pattern": `{"x": 2}`, "use_rslora": "true", "use_dora": "true"}
+	for key := range all[loraConfig] {
+		switch value, isRead := read[key]; {
+		case isRead:
+			a, err := parseAdapter("x", []byte(`{"`+key+`": `+value+`}`))
+			require.NoError(t, err, key)
+			assert.NotEqual(t, plain, a, key)
+		case slices.Contains(inert, key):
+			a, err := parseAdapter("x", []byte(`{"`+key+`": ["other"]}`))
+			require.NoError(t, err, key)
+			assert.Equal(t, plain, a, key)
+		default:
+			require.Contains(t, refused, key, "LoraConfig has a key that no test knows")
+			_, err := parseAdapter("x", []byte(`{"`+key+`": ["other"]}`))
+			assert.ErrorContains(t, err, key)
+		}
+	}
+}
+
+// What PEFT's merge gives for DoRA, LoHa, LoKr and the patterns of a configuration.
+// Both sides sum some dozens of products in f32.
+func TestKinds(t *testing.T) {
+	const tolerance = 2e-6
+	c, err := weights.Open(goldens + "lora/kinds.safetensors")
+	require.NoError(t, err)
+	defer c.Close()
+	cases := map[string]*loraLayer{}
+	for _, name := range c.Names() {
+		of, rest, _ := strings.Cut(name, "/")
+		key, role := roleOf(rest)
+		if role == "" {
+			continue
+		}
+		if cases[of] == nil {
+			cases[of] = newLayer(key)
+		}
+		tensor, _ := c.Tensor(name)
+		require.NoError(t, cases[of].take(role, tensor))
+	}
+	require.Len(t, cases, 10)
+	for name, l := range cases {
+		config := strings.Replace(c.Metadata()[name], `"alpha"`, `"lora_alpha"`, 1) // as the other kinds call it
+		a, err := parseAdapter(name, []byte(config))
+		require.NoError(t, err)
+		require.NoError(t, adapters{"": a}.apply(l))
+		product, rank, err := newChange(l)
+		require.NoError(t, err, name)
+		before, _ := c.Tensor(name + "/weight")
+		after, _ := c.Tensor(name + "/merged")
+		require.True(t, fitsWeight(product.shape(), before.Shape), "%s: %v", name, product.shape())
+		got, want := make([]float32, before.Len()), make([]float32, after.Len())
+		require.NoError(t, before.Float32s(got))
+		require.NoError(t, after.Float32s(want))
+		d := delta{change: product, factor: float32(l.scaling(rank)), magnitude: l.tensors[magnitude]}
+		require.True(t, d.add(got), name)
+		worst, largest := 0.0, 0.0
+		for i, w := range want {
+			worst, largest = max(worst, math.Abs(float64(got[i]-w))), max(largest, math.Abs(float64(w)))
+		}
+		assert.Less(t, worst, tolerance*largest, name)
+	}
+}
+
+// A folder of PEFT, and one of diffusers, are found by the names in them.
+func TestLoRAFolders(t *testing.T) {
+	p := openTiny(t, "sd1.ckpt")
+	const q = "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k"
+	data, err := os.ReadFile(lora(t, map[string][]int{"base_model.model." + q + ".lora_A.weight": {2, 16}, "base_model.model." + q + ".lora_B.weight": {32, 2}}))
+	require.NoError(t, err)
+	folder := onDisk(t, map[string][]byte{"adapter_model.safetensors": data, "adapter_config.json": []byte(`{"peft_type": "LORA", "lora_alpha": 6}`)})
+	require.NoError(t, p.Merge(folder, 1))
+	assert.Equal(t, 1, p.LoRAs()[0].Layers)
+	file, config, err := p.findLoRA(folder + "/adapter_model.safetensors")
+	require.NoError(t, err)
+	assert.Equal(t, folder+"/adapter_model.safetensors", file)
+	assert.NotEmpty(t, config)
+	assert.ErrorContains(t, p.Merge(onDisk(t, map[string][]byte{"adapter_model.safetensors": data}), 1), "there is no adapter_config.json beside adapter_model.safetensors, which tells the scaling")
+	assert.ErrorContains(t, p.Merge(t.TempDir(), 1), "the folder has no adapter_model.safetensors")
+	require.NoError(t, p.Merge(onDisk(t, map[string][]byte{"pytorch_lora_weights.safetensors": data}), 1))
+}
+
+// An alpha without factors is no damage, dora_scale is left out as diffusers leaves
+// it out, and textual inversions beside a LoRA are handed on.
+func TestBesideLoRA(t *testing.T) {
+	p := openTiny(t, "sd1.ckpt")
+	require.NoError(t, p.Merge(lora(t, map[string][]int{
+		"lora_unet_conv_in.lora_down.weight": {1, 4, 3, 3}, "lora_unet_conv_in.lora_up.weight": {32, 1, 1, 1}, "lora_unet_conv_in.dora_scale": {32, 1},
+		"lora_unet_conv_out.alpha": {}, "bundle_emb.my.cat.string_to_param.*": {2, 16}, "bundle_emb.dog.clip_l": {16},
+	}), 1))
+	l := p.LoRAs()[0]
+	assert.Equal(t, []string{"lora_unet_conv_out"}, l.Orphans)
+	assert.Equal(t, []string{"lora_unet_conv_in.dora_scale"}, l.Unread)
+	require.Len(t, l.Embeddings, 2)
+	assert.Equal(t, "dog", l.Embeddings[0].Token)
+	assert.Equal(t, TextEncoder, l.Embeddings[0].Vectors[0].Part)
+	assert.Equal(t, []string{"my.cat", "my.cat_1"}, l.Embeddings[1].Tokens())
 }
 
 // Text encoders are saved with and without text_model., LoRAs name them either
@@ -221,4 +344,25 @@ func TestOriginalNames(t *testing.T) {
 			assert.Equal(t, strings.TrimSuffix(tensors[m+".weight"].Origin, ".weight"), unetPrefix+original(m), "%s: %s", name, m)
 		}
 	}
+}
+
+// LoRAs and textual inversions are fetched from the hub, and nothing else is.
+func TestLoRAFromHub(t *testing.T) {
+	const q = "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k"
+	data, err := os.ReadFile(lora(t, map[string][]int{"base_model.model." + q + ".lora_A.weight": {2, 16}, "base_model.model." + q + ".lora_B.weight": {32, 2}}))
+	require.NoError(t, err)
+	inversion, err := os.ReadFile(inversions + "learned_embeds.safetensors")
+	require.NoError(t, err)
+	hub, fetched := fakeHub(t, map[string][]byte{"adapter_model.safetensors": data, "adapter_config.json": []byte(`{"lora_alpha": 6}`), "learned_embeds.safetensors": inversion, "README.md": []byte("#")})
+	p, err := Open(context.Background(), writeSingle(t, "sd1.ckpt"), hub, Options{})
+	require.NoError(t, err)
+	defer p.Close()
+	require.NoError(t, p.Merge("org/name", 1))
+	assert.Equal(t, []string{"adapter_config.json", "adapter_model.safetensors"}, fetched())
+	e, err := p.OpenEmbedding("org/name")
+	require.NoError(t, err)
+	assert.Equal(t, "<cat>", e.Token)
+	hub.Offline = true
+	require.NoError(t, p.Merge("org/name", 1), "the cache has it")
+	assert.ErrorContains(t, p.Merge("org/other", 1), "merge LoRA org/other: ")
 }

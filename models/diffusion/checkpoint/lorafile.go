@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"regexp"
@@ -17,33 +16,46 @@ type loraLayer struct {
 	part   string // "" if the file does not say
 	module string // its name within the part, in any of the ways
 
-	down, up *weights.Tensor // [rank, in, …] and [out, rank, …]
-	alpha    float64         // NaN: the rank
-	root     bool            // alpha is divided by the root of the rank (rsLoRA)
+	tensors map[string]*weights.Tensor // by role
+	alpha   float64                    // NaN: the rank
+	root    bool                       // alpha is divided by the root of the rank (rsLoRA)
 }
 
-// scaling is what the product of the factors is multiplied with.
-func (l *loraLayer) scaling() float64 {
-	rank := float64(l.down.Shape[0])
-	switch {
-	case math.IsNaN(l.alpha):
-		return 1
-	case l.root:
-		return l.alpha / math.Sqrt(rank)
-	}
-	return l.alpha / rank
-}
-
-// loraRoles are the ends of a LoRA's names and what a tensor of that name is.
-var loraRoles = []struct {
+// role is what a tensor whose name has that end is of its layer.
+type role struct {
 	end  *regexp.Regexp
-	role string
-}{
-	{regexp.MustCompile(`\.lora_A(\.\w+)?\.weight$`), "down"},
-	{regexp.MustCompile(`\.lora_B(\.\w+)?\.weight$`), "up"},
-	{regexp.MustCompile(`(\.lora_down|\.lora\.down|\.lora_linear_layer\.down|_lora\.down)\.weight$`), "down"},
-	{regexp.MustCompile(`(\.lora_up|\.lora\.up|\.lora_linear_layer\.up|_lora\.up)\.weight$`), "up"},
-	{regexp.MustCompile(`\.alpha$`), "alpha"},
+	name string
+}
+
+// The roles of the tensors of low-rank products, and of those by which LyCORIS names
+// products of other kinds.
+const (
+	down, up  = "down", "up"
+	magnitude = "magnitude" // DoRA's, one number a row
+	alpha     = "alpha"
+	unread    = "unread"
+
+	hadaW1A, hadaW1B, hadaW2A, hadaW2B, hadaT1, hadaT2 = "hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2"
+
+	lokrW1, lokrW1A, lokrW1B, lokrW2, lokrW2A, lokrW2B, lokrT2 = "lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2"
+)
+
+// roles are those of a LoRA's tensors. dora_scale, of kohya's trainers and LyCORIS, is
+// left out as diffusers leaves it out.
+var roles = []role{
+	{regexp.MustCompile(`\.lora_A(\.\w+)?\.weight$`), down},
+	{regexp.MustCompile(`\.lora_B(\.\w+)?\.weight$`), up},
+	{regexp.MustCompile(`(\.lora_down|\.lora\.down|\.lora_linear_layer\.down|_lora\.down)\.weight$`), down},
+	{regexp.MustCompile(`(\.lora_up|\.lora\.up|\.lora_linear_layer\.up|_lora\.up)\.weight$`), up},
+	{regexp.MustCompile(`\.lora_magnitude_vector(\.\w+)*$`), magnitude},
+	{regexp.MustCompile(`\.alpha$`), alpha},
+	{regexp.MustCompile(`\.dora_scale$`), unread},
+}
+
+func init() {
+	for _, name := range []string{hadaW1A, hadaW1B, hadaW2A, hadaW2B, hadaT1, hadaT2, lokrW1, lokrW1A, lokrW1B, lokrW2, lokrW2A, lokrW2B, lokrT2} {
+		roles = append(roles, role{regexp.MustCompile(`\.` + name + `$`), name})
+	}
 }
 
 // otherAdapters are the ends of names in files of other kinds.
@@ -52,13 +64,11 @@ var otherAdapters = []struct {
 	what string
 }{
 	{regexp.MustCompile(`\.lora_mid\.weight$`), "a LoRA in Tucker's form (lora_mid)"},
-	{regexp.MustCompile(`\.(dora_scale|lora_magnitude_vector(\.\w+)*)$`), "DoRA"},
-	{regexp.MustCompile(`\.hada_(w1_a|w1_b|w2_a|w2_b|t1|t2)$`), "LoHa"},
-	{regexp.MustCompile(`\.lokr_(w1|w2|t2|w1_a|w1_b|w2_a|w2_b)$`), "LoKr"},
 	{regexp.MustCompile(`\.(oft_\w+|oft_R(\.\w+)*)$`), "OFT"},
 	{regexp.MustCompile(`\.[ab][12]\.weight$`), "GLoRA"},
 	{regexp.MustCompile(`\.(diff|diff_b|w_norm|b_norm)$`), "whole differences of weights"},
-	{regexp.MustCompile(`\.lora_B(\.\w+)?\.bias$`), "a LoRA with biases"},
+	{regexp.MustCompile(`\.(lora_B(\.\w+)?\.)?bias$`), "a LoRA with biases"},
+	{regexp.MustCompile(`\.lora_embedding_[AB](\.\w+)?$`), "a LoRA of embeddings"},
 }
 
 // loraPrefixes are the beginnings of a LoRA's names and the parts that they are
@@ -69,46 +79,71 @@ var loraPrefixes = []struct{ prefix, part string }{
 	{unetPrefix, UNet}, {"diffusion_model.", UNet}, {"base_model.model.", ""},
 }
 
-// readLoRA reads the layers of a LoRA file, in its order.
-func readLoRA(c *weights.Checkpoint) ([]*loraLayer, error) {
-	adapters, err := readAdapters(c.Metadata()["lora_adapter_metadata"])
-	if err != nil {
-		return nil, err
-	}
-	var layers []*loraLayer
+// bundlePrefix is that of textual inversions beside a LoRA, as OneTrainer saves them
+// and A1111 reads them: bundle_emb.NAME.string_to_param.*, bundle_emb.NAME.clip_l.
+const bundlePrefix = "bundle_emb."
+
+// loraFile is what a file holds.
+type loraFile struct {
+	layers     []*loraLayer // with factors
+	orphans    []string     // layers that have an alpha alone
+	unread     []string     // tensors that are left out, as diffusers leaves them out
+	embeddings []Embedding
+}
+
+// readLoRA reads a LoRA's tensors, in their order, with what a configuration says of
+// its parts.
+func readLoRA(c *weights.Checkpoint, of adapters) (*loraFile, error) {
+	f := &loraFile{}
+	var all []*loraLayer
 	by := map[string]*loraLayer{}
+	bundles := map[string]*bundle{}
 	for _, name := range c.Names() {
+		t, _ := c.Tensor(name)
+		if rest, ok := strings.CutPrefix(name, bundlePrefix); ok {
+			addBundle(bundles, rest, t)
+			continue
+		}
 		key, role := roleOf(name)
-		if role == "" {
+		switch role {
+		case "":
 			return nil, otherAdapter(name, len(c.Names()))
+		case unread:
+			f.unread = append(f.unread, name)
+			continue
 		}
 		l := by[key]
 		if l == nil {
 			l = newLayer(key)
-			by[key], layers = l, append(layers, l)
+			by[key], all = l, append(all, l)
 		}
-		t, _ := c.Tensor(name)
 		if err := l.take(role, t); err != nil {
 			return nil, err
 		}
 	}
-	for _, l := range layers {
-		if l.down == nil || l.up == nil {
-			return nil, fmt.Errorf("its layer %s has one of the two factors alone; the file is damaged", l.key)
+	var err error
+	if f.embeddings, err = readBundles(bundles); err != nil {
+		return nil, err
+	}
+	for _, l := range all {
+		if len(l.tensors) == 0 {
+			f.orphans = append(f.orphans, l.key)
+			continue
 		}
-		if err := adapters.apply(l); err != nil {
+		if err := of.apply(l); err != nil {
 			return nil, err
 		}
+		f.layers = append(f.layers, l)
 	}
-	return layers, nil
+	return f, nil
 }
 
 // roleOf cuts a tensor's name into its layer's and what it is of that, "" if it
 // is no LoRA's.
 func roleOf(name string) (key, role string) {
-	for _, r := range loraRoles {
+	for _, r := range roles {
 		if at := r.end.FindStringIndex(name); at != nil {
-			return name[:at[0]], r.role
+			return name[:at[0]], r.name
 		}
 	}
 	return name, ""
@@ -118,7 +153,7 @@ func roleOf(name string) (key, role string) {
 func otherAdapter(name string, n int) error {
 	for _, o := range otherAdapters {
 		if o.end.MatchString(name) {
-			return fmt.Errorf("it has %s, as %s has, which is not supported; LoRAs of two factors for linear layers and convolutions are", name, o.what)
+			return fmt.Errorf("it has %s, as %s has, which is not supported; LoRA, LoHa and LoKr of linear layers and convolutions are", name, o.what)
 		}
 	}
 	return fmt.Errorf("it is no LoRA: among its %d tensors is %s; expected names such as lora_unet_….lora_down.weight or unet.….lora_A.weight", n, name)
@@ -126,7 +161,7 @@ func otherAdapter(name string, n int) error {
 
 // newLayer tells the part of a layer.
 func newLayer(key string) *loraLayer {
-	l := &loraLayer{key: key, module: key, alpha: math.NaN()}
+	l := &loraLayer{key: key, module: key, alpha: math.NaN(), tensors: map[string]*weights.Tensor{}}
 	for _, p := range loraPrefixes {
 		if rest, ok := strings.CutPrefix(l.module, p.prefix); ok {
 			l.part, l.module = p.part, rest
@@ -139,102 +174,40 @@ func newLayer(key string) *loraLayer {
 
 // take takes one of the layer's tensors.
 func (l *loraLayer) take(role string, t *weights.Tensor) error {
-	switch role {
-	case "alpha":
-		var alpha [1]float32
-		if err := t.Float32s(alpha[:]); err != nil || t.Len() != 1 {
+	if role == alpha {
+		var value [1]float32
+		if t.Len() != 1 || t.Float32s(value[:]) != nil {
 			return fmt.Errorf("%s: found shape %v, expected one number", t.Name, t.Shape)
 		}
-		l.alpha = float64(alpha[0])
+		l.alpha = float64(value[0])
 		return nil
-	case "down":
-		return setFactor(&l.down, t)
 	}
-	return setFactor(&l.up, t)
-}
-
-// setFactor takes one of the two factors.
-func setFactor(factor **weights.Tensor, t *weights.Tensor) error {
-	if *factor != nil {
-		return fmt.Errorf("its tensors %s and %s are the same factor of one layer", (*factor).Name, t.Name)
+	if other := l.tensors[role]; other != nil {
+		return fmt.Errorf("its tensors %s and %s are the same factor of one layer", other.Name, t.Name)
 	}
-	if len(t.Shape) < 2 {
+	if len(t.Shape) < 2 && role != magnitude || t.Len() == 0 {
 		return fmt.Errorf("%s: found shape %v, expected a matrix or a convolution's weight", t.Name, t.Shape)
 	}
-	*factor = t
+	l.tensors[role] = t
 	return nil
 }
 
-// adapters is what PEFT's configurations in a file's metadata say, by part. A
-// part of "" is that of names without a part.
-type adapters map[string]*adapter
-
-type adapter struct {
-	Alpha        *float64           `json:"lora_alpha"`
-	AlphaPattern map[string]float64 `json:"alpha_pattern"`
-	Root         bool               `json:"use_rslora"`
-	DoRA         bool               `json:"use_dora"`
-}
-
-// readAdapters reads metadata such as {"unet.lora_alpha": 8, "unet.r": 4}.
-func readAdapters(text string) (adapters, error) {
-	if text == "" {
-		return nil, nil
-	}
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(text), &all); err != nil {
-		return nil, fmt.Errorf("its metadata lora_adapter_metadata: %w", err)
-	}
-	parts := map[string]map[string]json.RawMessage{}
-	for name, value := range all {
-		part, key, ok := strings.Cut(name, ".")
-		if !ok {
-			part, key = "", name
+// of are the layer's tensors of some roles, of which those of optional may be nil.
+func (l *loraLayer) of(needed, optional []string) ([]*weights.Tensor, error) {
+	var all []*weights.Tensor
+	for _, role := range needed {
+		if l.tensors[role] == nil {
+			return nil, fmt.Errorf("its layer %s has no %s beside its other factors; the file is damaged", l.key, role)
 		}
-		if parts[part] == nil {
-			parts[part] = map[string]json.RawMessage{}
-		}
-		parts[part][key] = value
+		all = append(all, l.tensors[role])
 	}
-	of := adapters{}
-	for part, keys := range parts {
-		whole, err := json.Marshal(keys)
-		if err != nil {
-			return nil, err
-		}
-		a := &adapter{}
-		if err := json.Unmarshal(whole, a); err != nil {
-			return nil, fmt.Errorf("its metadata lora_adapter_metadata: %s: %w", part, err)
-		}
-		of[part] = a
-	}
-	return of, nil
-}
-
-// apply tells a layer its alpha where no tensor has. A pattern is the end of a
-// module's name, in parts.
-func (a adapters) apply(l *loraLayer) error {
-	of := a[l.part]
-	if of == nil {
-		return nil
-	}
-	if of.DoRA {
-		return otherAdapter(l.key+".lora_magnitude_vector", 0)
-	}
-	l.root = of.Root
-	if !math.IsNaN(l.alpha) || of.Alpha == nil {
-		return nil
-	}
-	l.alpha = *of.Alpha
-	patterns := make([]string, 0, len(of.AlphaPattern))
-	for p := range of.AlphaPattern {
-		patterns = append(patterns, p)
-	}
-	slices.SortFunc(patterns, func(a, b string) int { return len(a) - len(b) }) // the longest, most exact, last
-	for _, p := range patterns {
-		if l.module == p || strings.HasSuffix(l.module, "."+p) {
-			l.alpha = of.AlphaPattern[p]
+	for role := range l.tensors {
+		if !slices.Contains(needed, role) && !slices.Contains(optional, role) {
+			return nil, fmt.Errorf("its layer %s has %s, which does not go with its other factors; the file is damaged", l.key, role)
 		}
 	}
-	return nil
+	for _, role := range optional {
+		all = append(all, l.tensors[role])
+	}
+	return all, nil
 }

@@ -5,18 +5,8 @@ import (
 	"math"
 	"strings"
 
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas32"
-
 	"saccade/weights"
 )
-
-// delta is what a LoRA adds to a weight: factor·up·down.
-type delta struct {
-	key      string
-	up, down *weights.Tensor
-	factor   float32
-}
 
 // merged shows a source with the deltas of a LoRA added to weights, as F32. What
 // else a module with such a weight has is F32 too: the projections of q, k and v
@@ -65,22 +55,4 @@ func (m *merged) Tensor(name string) (*weights.Tensor, bool) {
 		}
 		return data
 	}), true
-}
-
-// add adds the delta to a weight's values; false where a factor can't be read.
-func (d *delta) add(values []float32) bool {
-	up, down := make([]float32, d.up.Len()), make([]float32, d.down.Len())
-	if d.up.Float32s(up) != nil || d.down.Float32s(down) != nil {
-		return false
-	}
-	rank, rows := d.down.Shape[0], d.up.Shape[0]
-	columns := len(down) / rank
-	if len(values) != rows*columns || len(values) == 0 {
-		return len(values) == rows*columns
-	}
-	blas32.Gemm(blas.NoTrans, blas.NoTrans, d.factor,
-		blas32.General{Rows: rows, Cols: rank, Stride: rank, Data: up},
-		blas32.General{Rows: rank, Cols: columns, Stride: columns, Data: down},
-		1, blas32.General{Rows: rows, Cols: columns, Stride: columns, Data: values})
-	return true
 }

@@ -31,6 +31,12 @@ type Options struct {
 	// pipeline's: that of a pipeline, or of a CLIP alone for all its encoders.
 	Tokenizer string
 
+	// VAE is where the autoencoder comes from in place of the pipeline's own, which
+	// need not be there: a folder or hub id of diffusers' AutoencoderKL or
+	// AutoencoderTiny, one of a pipeline, or a single file with the names of the first
+	// publication, of an autoencoder alone or of a pipeline.
+	VAE string
+
 	// PredictionType takes the place of what a single file's network is taken
 	// for, such as epsilon for Stable Diffusion 2's of 512×512 pixels: it can't
 	// be told from the tensors. Folders say it themselves.
@@ -57,8 +63,10 @@ type Pipeline struct {
 
 	layout    layout
 	tokenizer layout         // in place of the pipeline's own, or nil
+	vae       layout         // in place of the pipeline's own, or nil
 	closers   []func() error // of what all parts are in, and of what is merged
 	loras     []LoRA
+	resolve   func(src string, wanted ...string) (string, error) // as [weights.Resolve]; nil of embedded ones
 
 	mu    sync.Mutex
 	parts map[string]*Part
@@ -88,7 +96,7 @@ type layout interface {
 // Open opens a pipeline: a folder with model_index.json, the id of one on the
 // hub, whose files are fetched as far as they are not in the cache, or a single
 // file. hub may be nil for one as the environment says. ctx is for what is fetched
-// later too, the tokenizer of a single file.
+// later too, the tokenizer of a single file and LoRAs.
 func Open(ctx context.Context, src string, hub *weights.Hub, o Options) (*Pipeline, error) {
 	if hub == nil {
 		hub = weights.HubFromEnv()
@@ -102,6 +110,12 @@ func Open(ctx context.Context, src string, hub *weights.Hub, o Options) (*Pipeli
 			return nil, errors.Join(fmt.Errorf("open tokenizer %s: %w", o.Tokenizer, err), p.Close())
 		}
 	}
+	if o.VAE != "" {
+		if p.vae, err = openVAE(ctx, o.VAE, hub, p.scale()); err != nil {
+			return nil, errors.Join(fmt.Errorf("open autoencoder %s: %w", o.VAE, err), p.Close())
+		}
+	}
+	p.resolve = func(src string, wanted ...string) (string, error) { return weights.Resolve(ctx, src, hub, wanted...) }
 	return p, nil
 }
 
@@ -120,19 +134,31 @@ func open(ctx context.Context, src string, hub *weights.Hub, o Options) (*Pipeli
 	if o.PredictionType != "" {
 		return nil, fmt.Errorf("a prediction type (%s) is for single files; a folder's scheduler_config.json says its own", o.PredictionType)
 	}
-	p, err := openFolder(path, src, o.Parts)
+	p, err := openFolder(path, src, o.Parts, o.VAE != "")
 	if err != nil || path == src {
 		return p, err
 	}
 	// The index is asked for again, so that all files are of one commit.
-	if path, err = weights.Resolve(ctx, src, hub, append([]string{indexName}, p.wanted(o.Parts)...)...); err != nil {
+	if path, err = weights.Resolve(ctx, src, hub, append([]string{indexName}, p.wanted(o.wanted(p))...)...); err != nil {
 		return nil, err
 	}
-	return openFolder(path, src, o.Parts)
+	return openFolder(path, src, o.Parts, o.VAE != "")
 }
 
-func openFolder(path, name string, parts []string) (*Pipeline, error) {
-	return openIndex(folder{fsys: os.DirFS(path), path: path}, name, parts)
+// wanted are the parts to fetch, nil: all.
+func (o Options) wanted(p *Pipeline) []string {
+	if o.VAE == "" {
+		return o.Parts
+	}
+	parts := o.Parts
+	if parts == nil {
+		parts = p.Parts()
+	}
+	return slices.DeleteFunc(slices.Clone(parts), func(name string) bool { return name == VAE })
+}
+
+func openFolder(path, name string, parts []string, withVAE bool) (*Pipeline, error) {
+	return openIndex(folder{fsys: os.DirFS(path), path: path}, name, parts, withVAE)
 }
 
 // Whole says whether src is a whole pipeline as [Open] takes it, and not a part
@@ -162,7 +188,7 @@ func Whole(ctx context.Context, src string, hub *weights.Hub) bool {
 // OpenFS opens the pipeline whose folder fsys is, such as an embedded one. Its
 // tensors are read into memory. name stands for it in messages.
 func OpenFS(fsys fs.FS, name string) (*Pipeline, error) {
-	p, err := openIndex(folder{fsys: fsys}, name, nil)
+	p, err := openIndex(folder{fsys: fsys}, name, nil, false)
 	if err != nil {
 		return nil, fmt.Errorf("open pipeline %s: %w", name, err)
 	}
@@ -193,14 +219,20 @@ func (p *Pipeline) Part(name string) (*Part, error) {
 		return nil, fmt.Errorf("pipeline %s (%s) has no part %s; it has %s", p.Name, p.Class, name, strings.Join(p.Parts(), ", "))
 	}
 	from, foreign := p.layout, p.tokenizer != nil && isTokenizer(name)
-	if foreign {
+	switch {
+	case foreign:
 		from = p.tokenizer
+	case p.vae != nil && name == VAE:
+		from = p.vae
 	}
 	part, err := from.open(name)
 	if err != nil {
 		return nil, fmt.Errorf("pipeline %s: %s: %w", p.Name, name, err)
 	}
 	part.Name, part.Class = name, p.layout.classes()[name]
+	if p.vae != nil && name == VAE {
+		part.Class = p.vae.classes()[name]
+	}
 	if foreign && p.layout.openCLIP(name) {
 		part.FS = padded{part.FS, openCLIPPad}
 	}

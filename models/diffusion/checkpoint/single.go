@@ -9,13 +9,14 @@ import (
 	"sync"
 
 	"saccade/models/internal/checkpoint"
+	"saccade/models/internal/original"
 	"saccade/weights"
 )
 
 // The prefixes of the parts of a single file.
 const (
 	unetPrefix = "model.diffusion_model."
-	vaePrefix  = "first_stage_model."
+	vaePrefix  = original.Prefix
 )
 
 // tower is a text encoder of a single file.
@@ -76,7 +77,7 @@ func openSingle(ctx context.Context, path, name string, hub *weights.Hub, o Opti
 	if err != nil {
 		return nil, err
 	}
-	s, err := describe(c)
+	s, err := describe(c, o.VAE != "")
 	if err != nil {
 		c.Close()
 		return nil, err
@@ -93,7 +94,7 @@ func openSingle(ctx context.Context, path, name string, hub *weights.Hub, o Opti
 	})
 	p := &Pipeline{Name: name, layout: s, closers: []func() error{c.Close}}
 	if p.Index, err = s.index(); err == nil {
-		_, err = p.parse(false)
+		_, err = p.parse(false, o.VAE != "")
 	}
 	if err != nil {
 		c.Close()
@@ -118,13 +119,17 @@ func towerPrefixes() []string {
 	return prefixes
 }
 
-// describe tells which publication a file is of.
-func describe(src weights.Source) (*single, error) {
+// describe tells which publication a file is of. withVAE says that it needs no
+// autoencoder, which comes from elsewhere.
+func describe(src weights.Source, withVAE bool) (*single, error) {
 	s := &single{src: src}
 	i := slices.IndexFunc(publications, func(p publication) bool {
 		return !slices.ContainsFunc(p.towers, func(t tower) bool { return !hasPart(src, t.prefix) })
 	})
-	if !hasPart(src, unetPrefix) || i < 0 || !hasPart(src, vaePrefix) {
+	if hasPart(src, unetPrefix) && i >= 0 && !withVAE && !hasPart(src, vaePrefix) {
+		return nil, fmt.Errorf("it is a pipeline without an autoencoder: among its %d tensors is no %s…; give one of its kind (-vae SOURCE)", len(src.Names()), vaePrefix)
+	}
+	if !hasPart(src, unetPrefix) || i < 0 {
 		return nil, unknown(src)
 	}
 	s.publication = publications[i]
@@ -225,7 +230,7 @@ func (s *single) open(name string) (*Part, error) {
 		part.Source = s.unet.source(s.src)
 		config = s.unet.config(s.side / 8)
 	case VAE:
-		part.Source, config, err = openVAE(s.src, s.side, s.scale)
+		part.Source, config, err = original.Autoencoder(below(s.src, vaePrefix), s.side, s.scale)
 	case Scheduler:
 		config = s.schedulerConfig()
 	default:

@@ -1,9 +1,6 @@
 package scheduler
 
-import (
-	"fmt"
-	"math"
-)
+import "math"
 
 // alphaAt is the cumulative alpha at a whole timestep, and before the first of
 // them that of the end: 1, or that of timestep 0.
@@ -77,44 +74,3 @@ func (p *planner) ddim() error {
 // spacing, whatever the spacing, as in diffusers: linspace's few steps are
 // longer, and do not lead to a picture.
 func (p *planner) stride() float64 { return float64(p.TrainTimesteps / p.steps) }
-
-// lcm plans the sampling of a latent consistency model (Luo et al. 2023,
-// algorithm 1): a jump to the predicted sample, and noise again.
-func (p *planner) lcm() error {
-	timesteps, err := p.lcmTimesteps()
-	if err != nil {
-		return err
-	}
-	for i := p.begin; i < len(timesteps); i++ {
-		t := timesteps[i]
-		alpha, sigma := roots(p.alphaAt(t))
-		pred, updates := p.clipped(p.sample(one(Latents), alpha, sigma), Kept)
-		const dataVariance = 0.25
-		scaled := t * p.TimestepFactor
-		skip, out := dataVariance/(scaled*scaled+dataVariance), scaled/math.Sqrt(scaled*scaled+dataVariance)
-		next := pred.times(out).plus(one(Latents).times(skip))
-		if i+1 < len(timesteps) {
-			nextAlpha, nextSigma := roots(p.alphaAt(timesteps[i+1]))
-			next = next.times(nextAlpha).plus(one(Noise).times(nextSigma))
-		}
-		p.step(t, 1, p.levelAt(t), append(updates, next.to(Latents))...)
-	}
-	return nil
-}
-
-// lcmTimesteps are among those that the model was distilled at.
-func (p *planner) lcmTimesteps() ([]float64, error) {
-	n := p.OriginalSteps
-	if n < 1 || n > p.TrainTimesteps {
-		return nil, fmt.Errorf("original_inference_steps is %d; expected 1 to %d", n, p.TrainTimesteps)
-	}
-	if p.steps > n {
-		return nil, fmt.Errorf("expected at most original_inference_steps, which is %d", n)
-	}
-	out := make([]float64, p.steps)
-	for i := range out {
-		index := int(float64(i) * (float64(n) / float64(p.steps)))
-		out[i] = float64((n-index)*(p.TrainTimesteps/n) - 1)
-	}
-	return out, nil
-}

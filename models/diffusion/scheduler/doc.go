@@ -26,13 +26,15 @@
 // the factors of each step: see [Plan.Operands].
 //
 // Inpainting replaces, after step i, what the mask keeps by the picture at
-// Steps[i+1].Level, and after the last step by the picture itself.
+// Steps[i+1].Known, and after the last step by the picture itself.
 //
 // Timesteps, tables and formulas are those of diffusers 0.42.1, in whose f32
 // the tables are; coefficients are computed in f64. Sources: Ho et al. 2020
 // (DDPM), Song et al. 2021 (DDIM), Liu et al. 2022 (PNDM), Karras et al. 2022
-// (Euler, Heun, sigmas), Lu et al. 2022 (DPM-Solver++), Zhao et al. 2023
-// (UniPC), Luo et al. 2023 (LCM), Lin et al. 2024 (zero terminal SNR).
+// (Euler, Heun, DPM-Solver-2, sigmas), Lu et al. 2022 (DPM-Solver++), Zhang and
+// Chen 2023 (DEIS), Zhao et al. 2023 (UniPC), Luo et al. 2023 (LCM), Zheng et al.
+// 2024 (TCD), Lin et al. 2024 (zero terminal SNR), and k-diffusion (LMS, the
+// one-step SDE).
 //
 // It is not what runs a plan: it knows no GPU, no model and no random numbers.
 // Learned variances, dynamic thresholding and flow matching are not supported.

@@ -27,10 +27,8 @@ func (p *planner) sigmas() (timesteps, sigmas []float64, err error) {
 	}
 	round32(timesteps)
 	sigmas = p.noise.sigmasAt(timesteps)
-	if p.KarrasSigmas {
-		most, least := p.bounds(sigmas[0], sigmas[len(sigmas)-1])
-		sigmas = karras(most, least, p.steps)
-		timesteps = round32(p.noise.timestepsOf(sigmas))
+	if curve := p.curve(sigmas[0], sigmas[len(sigmas)-1], p.steps); curve != nil {
+		sigmas, timesteps = curve, round32(p.noise.timestepsOf(curve))
 	}
 	sigmas = round32(append(sigmas, p.finalSigma(p.noise.sigmas[0])))
 	p.plan.InitSigma = sigmas[0]
@@ -75,8 +73,7 @@ func (p *planner) eulerAncestral() error {
 	}
 	for i := p.begin; i < len(timesteps); i++ {
 		from, to := sigmas[i], sigmas[i+1]
-		up := math.Sqrt(to * to * (from*from - to*to) / (from * from))
-		down := math.Sqrt(to*to - up*up)
+		down, up := ancestral(from, to)
 		pred, updates := p.sigmaSample(from, Kept)
 		next := towards(pred, from, down).plus(one(Noise).times(up))
 		p.sigmaStep(timesteps[i], from, append(updates, next.to(Latents))...)

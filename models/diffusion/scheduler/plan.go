@@ -21,6 +21,7 @@ type Step struct {
 	Timestep   float64 // whole, but for Euler's and Heun's
 	InputScale float64 // the model's input is the latents times this
 	Level      Level   // of noise in the latents before the step
+	Known      Level   // that inpainting gives what it keeps before the step: Level, but between the two halves of some steps
 	Noise      bool    // an update takes noise
 	Updates    []Update
 }
@@ -116,43 +117,100 @@ func (c *Config) Plan(steps int, strength float64) (*Plan, error) {
 }
 
 func (c *Config) plan(steps int, strength float64) (*Plan, error) {
+	if !(strength > 0 && strength <= 1) {
+		return nil, fmt.Errorf("strength %v is out of range; expected more than 0, at most 1", strength)
+	}
+	remain := int(float64(steps) * strength)
+	if remain == 0 && steps > 0 && !c.StrengthOfOriginal {
+		return nil, fmt.Errorf("strength %v leaves no step; expected at least %.3g, or more steps", strength, 1/float64(steps))
+	}
+	p, err := c.planFrom(steps, steps-remain, strength)
+	if err != nil {
+		return nil, err
+	}
+	p.dropUnused()
+	return p, nil
+}
+
+// planFrom plans the steps from begin on.
+func (c *Config) planFrom(steps, begin int, strength float64) (*Plan, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
 	if steps < 1 || steps > c.TrainTimesteps {
 		return nil, fmt.Errorf("expected 1 to %d steps, as many as the model was trained with", c.TrainTimesteps)
 	}
-	if !(strength > 0 && strength <= 1) {
-		return nil, fmt.Errorf("strength %v is out of range; expected more than 0, at most 1", strength)
-	}
-	remain := int(float64(steps) * strength)
-	if remain == 0 {
-		return nil, fmt.Errorf("strength %v leaves no step; expected at least %.3g, or more steps", strength, 1/float64(steps))
-	}
-	p := &planner{Config: c, noise: c.schedule(), steps: steps, begin: steps - remain, plan: &Plan{Class: c.Class}}
-	p.plan.InitSigma = 1
+	p := &planner{Config: c, noise: c.schedule(), steps: steps, begin: begin, strength: strength, plan: &Plan{Class: c.Class, InitSigma: 1}}
 	if err := classes[c.Class].plan(p); err != nil {
 		return nil, err
 	}
 	if len(p.plan.Steps) == 0 {
 		return nil, errors.New("lambda_min_clipped leaves no step; use a lower one or a greater strength")
 	}
-	p.plan.dropUnused()
 	return p.plan, p.checkFinite()
+}
+
+// PlanPart plans what of steps lies between two parts of the way from noise, 0, to the
+// picture, 1, as SDXL's base and refiner share them (denoising_end and
+// denoising_start). The second begins with the latents that the first ends with.
+func (c *Config) PlanPart(steps int, from, to float64) (*Plan, error) {
+	p, err := c.planPart(steps, from, to)
+	if err != nil {
+		return nil, fmt.Errorf("plan %d steps of %s from %v to %v: %w", steps, c.Class, from, to, err)
+	}
+	return p, nil
+}
+
+func (c *Config) planPart(steps int, from, to float64) (*Plan, error) {
+	if !(from >= 0 && from < to && to <= 1) {
+		return nil, errors.New("expected parts from 0 to 1, the first less than the second")
+	}
+	p, err := c.planFrom(steps, 0, 1)
+	if err != nil {
+		return nil, err
+	}
+	below := func(part float64) func(Step) bool { // in training timesteps
+		cut := math.RoundToEven(float64(c.TrainTimesteps) - part*float64(c.TrainTimesteps))
+		return func(s Step) bool { return s.Timestep < cut }
+	}
+	if from > 0 {
+		left := 0
+		for _, s := range p.Steps {
+			if below(from)(s) {
+				left++
+			}
+		}
+		order := classes[c.Class].evaluations()
+		if order == 2 && left%2 == 0 { // a step is not begun in its middle
+			left++
+		}
+		if p, err = c.planFrom(steps, (len(p.Steps)-left)/order, 1); err != nil {
+			return nil, err
+		}
+	}
+	if to < 1 {
+		p.Steps = slices.DeleteFunc(p.Steps, below(to))
+	}
+	if len(p.Steps) == 0 {
+		return nil, errors.New("no step lies between them; use more steps")
+	}
+	p.dropUnused()
+	return p, nil
 }
 
 // planner makes a plan.
 type planner struct {
 	*Config
-	noise noiseSchedule
-	steps int // all, begin among them
-	begin int // the first of the steps that remain
-	plan  *Plan
+	noise    noiseSchedule
+	steps    int // all, begin among them
+	begin    int // the first of the steps that remain
+	strength float64
+	plan     *Plan
 }
 
 // step appends a step. Terms of no weight are left out.
 func (p *planner) step(timestep, scale float64, level Level, updates ...Update) {
-	s := Step{Timestep: timestep, InputScale: scale, Level: level, Updates: updates}
+	s := Step{Timestep: timestep, InputScale: scale, Level: level, Known: level, Updates: updates}
 	for i, u := range updates {
 		updates[i].Terms = nil
 		for _, t := range u.Terms {

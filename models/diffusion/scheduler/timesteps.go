@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"gonum.org/v1/gonum/mathext"
 )
 
 // spacing is n descending timesteps as timestep_spacing says (Lin et al. 2024,
@@ -124,6 +126,30 @@ func (s noiseSchedule) timestepsOf(sigmas []float64) []float64 {
 	return out
 }
 
+// curve is n sigmas between most and least as the config's use_…_sigmas say, nil
+// where none does.
+func (c *Config) curve(most, least float64, n int) []float64 {
+	switch {
+	case c.KarrasSigmas:
+		if !ownKarras[c.Class] {
+			most, least = c.bounds(most, least)
+		}
+		return karras(most, least, n)
+	case c.LuLambdas: // between the table's ends, in f32, whatever the bounds
+		return exponential(float64(float32(math.Log(most))), float64(float32(math.Log(least))), n)
+	case c.ExponentialSigmas:
+		most, least = c.bounds(most, least)
+		return exponential(math.Log(most), math.Log(least), n)
+	case c.BetaSigmas:
+		most, least = c.bounds(most, least)
+		return betaCurve(most, least, n)
+	}
+	return nil
+}
+
+// ownKarras are the classes whose Karras sigmas heed no sigma_min and sigma_max.
+var ownKarras = map[string]bool{"LMSDiscreteScheduler": true, "DPMSolverSDEScheduler": true}
+
 // karras are n sigmas from most down to least (Karras et al. 2022, equation 5).
 func karras(most, least float64, n int) []float64 {
 	const rho = 7
@@ -135,8 +161,27 @@ func karras(most, least float64, n int) []float64 {
 	return out
 }
 
-// bounds are the first and last of Karras' sigmas: the given ones, but for what
-// the config names.
+// exponential are n sigmas whose logarithms are evenly spaced, from first to last.
+func exponential(first, last float64, n int) []float64 {
+	out := linspace(first, last, n)
+	for i, v := range out {
+		out[i] = math.Exp(v)
+	}
+	return out
+}
+
+// betaCurve are n sigmas at the quantiles of a beta distribution, dense at both
+// ends (Lee et al. 2024).
+func betaCurve(most, least float64, n int) []float64 {
+	const shape = 0.6 // both parameters
+	out := linspace(0, 1, n)
+	for i, v := range out {
+		out[i] = least + mathext.InvRegIncBeta(shape, shape, 1-v)*(most-least)
+	}
+	return out
+}
+
+// bounds are the ends of a curve: the given ones, but for what the config names.
 func (c *Config) bounds(most, least float64) (float64, float64) {
 	if c.SigmaMax != nil {
 		most = *c.SigmaMax

@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"fmt"
 	"math"
 	"slices"
 )
@@ -15,11 +14,10 @@ type prediction struct {
 // unipc plans UniPC (Zhao et al. 2023): a multistep solver that corrects the
 // latents it had predicted as soon as the model was asked about them.
 func (p *planner) unipc() error {
-	const mostOrder = 3
-	order := p.SolverOrder
-	if order < 1 || order > mostOrder {
-		return fmt.Errorf("solver_order %d is not supported; expected 1 to %d", order, mostOrder)
+	if err := p.checkOrder(); err != nil {
+		return err
 	}
+	order := p.SolverOrder
 	timesteps, points, err := p.solverPoints(p.TrainTimesteps)
 	if err != nil {
 		return err

@@ -25,6 +25,11 @@ var signs = []struct {
 	{regexp.MustCompile(`^features\.0\.weight$`), 3, "a VGG (-model vgg)"},
 }
 
+// UnknownError is a checkpoint that has none of the tensors that tell its kind.
+type UnknownError struct{ text string }
+
+func (e *UnknownError) Error() string { return e.text }
+
 // Unknown is the error for a checkpoint that is none of a kind: lacking says
 // which tensors would have told it.
 func Unknown(src weights.Source, kind, lacking string) error {
@@ -34,8 +39,8 @@ func Unknown(src weights.Source, kind, lacking string) error {
 			return s.name.MatchString(name) && (s.kernel == 0 || s.kernel == Dim(src, name, 3))
 		})
 		if i >= 0 {
-			return fmt.Errorf("the checkpoint is no %s that is known: among its %d tensors is %s; %s looks like %s", kind, len(names), lacking, names[i], s.what)
+			return &UnknownError{fmt.Sprintf("the checkpoint is no %s that is known: among its %d tensors is %s; %s looks like %s", kind, len(names), lacking, weights.Printable(names[i]), s.what)}
 		}
 	}
-	return fmt.Errorf("the checkpoint is no %s that is known: among its %d tensors is %s; its first are [%s]", kind, len(names), lacking, strings.Join(names[:min(3, len(names))], ", "))
+	return &UnknownError{fmt.Sprintf("the checkpoint is no %s that is known: among its %d tensors is %s; its first are [%s]", kind, len(names), lacking, weights.Printable(strings.Join(names[:min(3, len(names))], ", ")))}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -12,23 +13,18 @@ import (
 // null is none.
 type Ints []int
 
+// Expected says what is read into a list, for errors.
+func (*Ints) Expected() string { return "a whole number or a list of them" }
+
 // UnmarshalJSON implements [json.Unmarshaler].
 func (l *Ints) UnmarshalJSON(data []byte) error {
-	if string(data) == "null" {
-		*l = nil
-		return nil
-	}
 	var one int
-	if json.Unmarshal(data, &one) == nil {
+	if string(data) != "null" && json.Unmarshal(data, &one) == nil {
 		*l = Ints{one}
 		return nil
 	}
-	var list []int
-	if err := json.Unmarshal(data, &list); err != nil {
-		return fmt.Errorf("%s is neither a number nor a list of numbers", data)
-	}
-	*l = list
-	return nil
+	*l = nil
+	return json.Unmarshal(data, (*[]int)(l))
 }
 
 // Of is one value for each of n stages.
@@ -59,11 +55,30 @@ func OneOf(key, found string, supported ...string) error {
 }
 
 // Positive refuses sizes of a config that nothing can be made of.
-func Positive(sizes map[string]int) error {
-	for name, v := range sizes {
-		if v < 1 || v > 1<<22 {
-			return fmt.Errorf("config.json: %s is %d; it must be positive", name, v)
+func Positive(sizes map[string]int) error { return Bounded(sizes, 1<<20) }
+
+// MostBlocks is the largest number of blocks of any kind in a row that a config may
+// ask for: more is damaged, or made to take all memory.
+const MostBlocks = 100
+
+// MostLevels is the largest number of sizes of the map.
+const MostLevels = 16
+
+// Bounded refuses numbers of a config that are not 1 to most.
+func Bounded(sizes map[string]int, most int) error {
+	for _, name := range slices.Sorted(maps.Keys(sizes)) {
+		if v := sizes[name]; v < 1 || v > most {
+			return fmt.Errorf("config.json: %s is %d; expected 1 to %d", name, v, most)
 		}
+	}
+	return nil
+}
+
+// CheckSample refuses a sample_size that no picture or map has; 0 is not told.
+func CheckSample(size [2]int) error {
+	const most = 1 << 16 // pixels
+	if min(size[0], size[1]) < 0 || max(size[0], size[1]) > most {
+		return fmt.Errorf("config.json: sample_size is %v; expected sides of at most %d", size, most)
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ type Stage struct {
 	Up         *ops.Conv2d `w:"up"`         // at the end, of the map magnified, or nil
 }
 
-// NewMiddle makes the stage in the middle, two blocks of width with attention
+// NewMiddle makes the stage in the middle: two blocks of width with attention
 // between them, if any.
 func NewMiddle(b *ops.Builder, c Config, width int, a Attention) *Stage {
 	s := &Stage{Blocks: []Block{NewBlock(b, c, width, width), NewBlock(b, c, width, width)}}
@@ -37,9 +37,12 @@ func (s *Stage) AddDown(b *ops.Builder, width, padding int) {
 	s.Down = &conv
 }
 
-// AddUp ends a stage with a convolution of the map at twice the size.
-func (s *Stage) AddUp(b *ops.Builder, width int) {
-	conv := b.Conv2d(Conv3(width, width))
+// AddUp ends a stage with a convolution of the map at twice the size, exact as
+// [ops.Conv] has it.
+func (s *Stage) AddUp(b *ops.Builder, width int, exact bool) {
+	spec := Conv3(width, width)
+	spec.Exact = exact
+	conv := b.Conv2d(spec)
 	s.Up = &conv
 }
 
