@@ -33,7 +33,7 @@ func TestDINOv2PublishedNames(t *testing.T) {
 	published = weights.With(published, mask)
 
 	d := gputest.Open(t, gpu.Options{})
-	config := []byte(`{"architecture":"vit_giant_patch14_reg4_dinov2","model_args":{"num_heads":3}}`)
+	config := []byte(`{"architecture":"vit_giant_patch14_reg4_dinov2","model_args":{"num_heads":3,"img_size":20}}`)
 	var outputs []map[string]Array
 	for _, x := range []weights.Source{src, published} {
 		m, err := New(d, "dinov2", nn.Checkpoint{Name: "dinov2", Tensors: x, Config: config}, "", Options{Precision: gpu.F32})

@@ -20,7 +20,7 @@ func Describe(src weights.Source, config []byte) (Config, weights.Source, error)
 	}
 	bare := weights.StripPrefix(src, "resnet")
 	switch {
-	case j.Architecture != "":
+	case j.Architecture != "" && checkpoint.Has(src, "layer1.0.conv1.weight"):
 		return describeTimm(src, config)
 	case checkpoint.Has(src, "layer1.0.conv1.weight"):
 		return describeTorchvision(src, j)

@@ -21,7 +21,7 @@ func Describe(src weights.Source, config []byte, architecture string) (Config, w
 	switch {
 	case slices.Contains(names, "class_token"):
 		return describeTorchvision(src, architecture)
-	case checkpoint.IsTimm(config):
+	case checkpoint.IsTimm(config) && known(src):
 		return describeTimm(src, config)
 	case slices.Contains(names, "blocks.0.attn.qkv.weight"):
 		if config != nil {
@@ -181,7 +181,7 @@ func describeTorchvision(src weights.Source, architecture string) (Config, weigh
 func sizesOf(src weights.Source) (Config, error) {
 	const patch = "patch_embed.proj.weight"
 	t, ok := src.Tensor(patch)
-	if !ok || len(t.Shape) != 4 {
+	if !ok || len(t.Shape) != 4 || t.Len() == 0 {
 		return Config{}, fmt.Errorf("the checkpoint has no convolution %s [width, channels, height, width]", patch)
 	}
 	c := Config{Width: t.Shape[0], Channels: t.Shape[1], Patch: [2]int{t.Shape[2], t.Shape[3]}, MLP: checkpoint.Rows(src, "blocks.0.mlp.fc1.weight"), Act: ops.GELU, Eps: 1e-6}
