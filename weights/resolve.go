@@ -12,7 +12,7 @@ import (
 
 // ModelFiles are what Resolve fetches if it is not told otherwise: a model's
 // configuration, if there is one, and its tensors.
-var ModelFiles = []string{"config.json?", "preprocessor_config.json?", strings.Join(Candidates, "|")}
+var ModelFiles = []string{"config.json?", "preprocessor_config.json?", "processor_config.json?", strings.Join(Candidates, "|")}
 
 // Resolve finds what a user means by src: a folder or a file that is there, or
 // else a model of the hub, org/name[@revision], which is fetched into the cache

@@ -132,7 +132,7 @@ func TestOutOfMemory(t *testing.T) {
 	out := t.TempDir()
 	input := save(t, tensor(t, nn.PixelValues, make([]float32, 4), 1, 1, 2, 2))
 	r := call(t, "-model", "vit", "-weights", dir, "-input", input, "-save", filepath.Join(out, "x.safetensors"), "-json")
-	requireError(t, r, cli.ExitFailure, "out of GPU memory", "weights", "MiB")
+	requireError(t, r, cli.ExitFailure, "out of memory", "weights", "MiB")
 	require.Empty(t, files(t, out))
 }
 

@@ -178,7 +178,7 @@ func (c *computation) print(image imageJSON) error {
 	}
 	c.stdout.printf("%s\n", image.Path)
 	for _, p := range image.Top {
-		c.stdout.printf("  %6.2f %%  %s\n", 100*p.Score, p.Label)
+		c.stdout.printf("  %8s  %s\n", p.Shown(), p.Label)
 	}
 	return c.stdout.flush()
 }

@@ -169,7 +169,7 @@ const drawnClasses = 10
 func lines(b besidesJSON, cost models.Cost, s *seen) []figure.Line {
 	var all []figure.Line
 	for _, p := range b.Top[:min(len(b.Top), drawnClasses)] {
-		all = append(all, figure.Line{Left: p.Label, Right: fmt.Sprintf("%.2f %%", 100*p.Score), Bar: p.Score})
+		all = append(all, figure.Line{Left: p.Label, Right: p.Shown(), Bar: p.Score})
 	}
 	if len(all) > 0 {
 		all = append(all, figure.Line{})
@@ -229,7 +229,7 @@ func (c *comparison) print() {
 			b := m.Images[i]
 			best, score := "–", ""
 			if len(b.Top) > 0 {
-				best, score = b.Top[0].Label, fmt.Sprintf("%.2f %%", 100*b.Top[0].Score)
+				best, score = b.Top[0].Label, b.Top[0].Shown()
 			}
 			rows = append(rows, []string{m.Model, best, score, fmt.Sprintf("%.3g", b.Forward), millions(float64(m.Parameters)), millions(b.FLOPs)})
 		}

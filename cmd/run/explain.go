@@ -203,4 +203,4 @@ func brief(method models.Method, at models.Map) mapJSON {
 }
 
 // titled is a class with its score.
-func titled(p models.Prediction) string { return fmt.Sprintf("%.2f %% %s", 100*p.Score, p.Label) }
+func titled(p models.Prediction) string { return p.Shown() + " " + p.Label }

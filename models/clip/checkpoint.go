@@ -29,12 +29,10 @@ var inert = append([]string{
 // is then set. config is config.json of CLIPConfig, SiglipConfig, CLIPVisionConfig or
 // SiglipVisionConfig.
 func Describe(src weights.Source, config []byte) (c Config, alone bool, named weights.Source, err error) {
-	src, _ = weights.Unwrap(src, known)
 	h, err := parse(config)
 	if err != nil && known(src) {
 		return c, false, nil, err
 	}
-	src = weights.SavedNames(src, h.ModelType)
 	if !checkpoint.Has(src, "vision_model.embeddings.patch_embedding.weight") {
 		return c, false, nil, checkpoint.Unknown(src, "dual encoder", "no text_model.embeddings.token_embedding.weight beside vision_model.embeddings.patch_embedding.weight (transformers)")
 	}
@@ -109,7 +107,6 @@ func (v *VisionConfig) alone(src weights.Source) error {
 // DescribeText is Describe for a text encoder alone, CLIPTextModel or
 // CLIPTextModelWithProjection, or the text tower of a CLIPModel.
 func DescribeText(src weights.Source, config []byte) (TextConfig, weights.Source, error) {
-	src, _ = weights.Unwrap(src, known)
 	whole := checkpoint.Has(src, "vision_model.embeddings.patch_embedding.weight")
 	if whole {
 		src = weights.Rename(src, []weights.Rule{{From: "vision_model.**", To: ""}, {From: "visual_projection.*", To: ""}, {From: "logit_scale", To: ""}})

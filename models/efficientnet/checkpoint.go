@@ -20,7 +20,6 @@ import (
 // neither tensors nor config do: paddings and the norms' eps.
 func Describe(src weights.Source, config []byte, architecture string) (Config, weights.Source, error) {
 	var describe func(weights.Source, []byte, string) (Config, weights.Source, error)
-	src, _ = weights.Unwrap(src, known)
 	bare := weights.StripPrefix(src, "efficientnet")
 	switch {
 	case hasPrefix(src, "features.1.0.block."):
@@ -39,11 +38,6 @@ func Describe(src weights.Source, config []byte, architecture string) (Config, w
 		c.Architecture, err = c.published(architecture)
 	}
 	return c, named, err
-}
-
-// known says whether a source has the names of an EfficientNet.
-func known(src weights.Source) bool {
-	return hasPrefix(src, "features.1.0.block.") || hasPrefix(src, "_blocks.0.") || hasPrefix(src, "blocks.0.0.") || hasPrefix(weights.StripPrefix(src, "efficientnet"), "encoder.blocks.0.")
 }
 
 // signaturesJSON are the keys of the configs of transformers' and timm's classes

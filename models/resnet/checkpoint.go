@@ -13,7 +13,6 @@ import (
 // this package's names. config is the config.json of transformers or timm, or
 // nil.
 func Describe(src weights.Source, config []byte) (Config, weights.Source, error) {
-	src, _ = weights.Unwrap(src, known)
 	j, err := parse(config)
 	if err != nil {
 		return Config{}, nil, err
@@ -31,11 +30,6 @@ func Describe(src weights.Source, config []byte) (Config, weights.Source, error)
 		return describeTransformers(bare, config)
 	}
 	return Config{}, nil, checkpoint.Unknown(src, "ResNet", "neither layer1.0.conv1.weight (torchvision, timm) nor embedder.embedder.convolution.weight (transformers)")
-}
-
-// known says whether a source has the names of a residual network.
-func known(src weights.Source) bool {
-	return checkpoint.Has(src, "layer1.0.conv1.weight") || checkpoint.Has(weights.StripPrefix(src, "resnet"), "embedder.embedder.convolution.weight")
 }
 
 // signaturesJSON are the keys of the configs of transformers' and timm's classes

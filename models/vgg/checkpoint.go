@@ -29,7 +29,6 @@ var signatures = checkpoint.NewSignatures(signaturesJSON)
 // Describe finds the sizes of a checkpoint and shows its tensors under this
 // package's names. config is timm's config.json or nil.
 func Describe(src weights.Source, config []byte) (Config, weights.Source, error) {
-	src, _ = weights.Unwrap(src, func(s weights.Source) bool { return checkpoint.Has(s, "features.0.weight") })
 	if checkpoint.Dim(src, "features.0.weight", 2) != 3 {
 		return Config{}, nil, checkpoint.Unknown(src, "VGG", "no convolution features.0.weight of 3x3")
 	}

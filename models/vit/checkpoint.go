@@ -16,7 +16,6 @@ import (
 // nil; architecture is the model's name as the user gave it, which tells the
 // number of heads where neither tensors nor config do.
 func Describe(src weights.Source, config []byte, architecture string) (Config, weights.Source, error) {
-	src, _ = weights.Unwrap(src, known)
 	names := src.Names()
 	switch {
 	case slices.Contains(names, "class_token"):
@@ -93,7 +92,6 @@ func describeTransformers(src weights.Source, config []byte) (Config, weights.So
 	if err != nil {
 		return Config{}, nil, err
 	}
-	src = weights.SavedNames(src, kind)
 	if kind == "dinov2" || kind == "dinov2_with_registers" {
 		return describeDINOv2(src, h, kind == "dinov2_with_registers")
 	}
