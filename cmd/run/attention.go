@@ -38,7 +38,7 @@ func (d *drawing) drawHeads(ctx context.Context) error {
 	var rows []figure.Row
 	most := 0
 	err := d.each(ctx, func(s *seen) error {
-		maps, err := d.m.Heads(s.outputs, s.h, s.w)
+		maps, err := d.m.Heads(s.Outputs, s.H, s.W)
 		if err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ func (d *drawing) query() string {
 func (d *drawing) headPanels(s *seen, maps []models.Map) []figure.Panel {
 	panels := make([]figure.Panel, len(maps))
 	for i, at := range maps {
-		panels[i] = figure.Panel{Title: fmt.Sprintf("head %d", i), Note: "last layer", Picture: s.view, Heat: heat(at, "attention of the "+d.query())}
+		panels[i] = figure.Panel{Title: fmt.Sprintf("head %d", i), Note: "last layer", Picture: s.View, Heat: heat(at, "attention of the "+d.query())}
 	}
 	return panels
 }

@@ -124,20 +124,20 @@ func (d *drawing) firstMethod() (models.Method, error) {
 // besides is what a model makes of a picture, with its panel.
 func (c *comparison) besides(ctx context.Context, d *drawing, s *seen, method models.Method, j *comparedJSON) (besidesJSON, error) {
 	b := besidesJSON{Path: s.path, Top: []models.Prediction{}}
-	cost, err := d.m.Cost(s.h, s.w)
+	cost, err := d.m.Cost(s.H, s.W)
 	if err != nil {
 		return b, err
 	}
 	j.Parameters, b.FLOPs = cost.Parameters, cost.FLOPs
-	took, err := d.m.TimeForward(ctx, s.pixels, warmRuns)
+	took, err := d.m.TimeForward(ctx, s.Pixels, warmRuns)
 	if err != nil {
 		return b, err
 	}
 	b.Forward = milliseconds(took)
-	panel := figure.Panel{Title: d.m.Name, Note: "no map", Picture: s.view}
+	panel := figure.Panel{Title: d.m.Name, Note: "no map", Picture: s.View}
 	var class models.Prediction
 	if d.m.Classes() > 0 {
-		if b.Top, err = d.m.Top(s.outputs, c.top); err != nil {
+		if b.Top, err = d.m.Top(s.Outputs, c.top); err != nil {
 			return b, err
 		}
 		if class, err = d.classOf(s); err != nil {
@@ -175,7 +175,7 @@ func lines(b besidesJSON, cost models.Cost, s *seen) []figure.Line {
 		all = append(all, figure.Line{})
 	}
 	return append(all,
-		figure.Line{Left: "input", Right: fmt.Sprintf("%d×%d pixels", s.w, s.h)},
+		figure.Line{Left: "input", Right: fmt.Sprintf("%d×%d pixels", s.W, s.H)},
 		figure.Line{Left: "forward", Right: fmt.Sprintf("%.3g ms", b.Forward)},
 		figure.Line{Left: "parameters", Right: millions(float64(cost.Parameters))},
 		figure.Line{Left: "FLOPs", Right: millions(cost.FLOPs)})

@@ -64,7 +64,7 @@ func (d *drawing) drawExplanation(ctx context.Context) error {
 			return err
 		}
 		image := explainedJSON{Path: s.path, Class: class}
-		panels := []figure.Panel{{Title: base(s.path), Note: sees(s), Picture: s.view}}
+		panels := []figure.Panel{{Title: base(s.path), Note: sees(s), Picture: s.View}}
 		for _, method := range methods {
 			maps, err := d.maps(ctx, s, method, class)
 			if err != nil {
@@ -149,7 +149,7 @@ func (d *drawing) checkClass() error {
 
 // classOf is the class to explain for a picture: that of -explain-class or the best.
 func (d *drawing) classOf(s *seen) (models.Prediction, error) {
-	all, err := d.m.Top(s.outputs, 0)
+	all, err := d.m.Top(s.Outputs, 0)
 	if err != nil || d.class == "" {
 		return all[0], err
 	}
@@ -167,22 +167,22 @@ func (d *drawing) maps(ctx context.Context, s *seen, method models.Method, class
 			return nil, err
 		}
 		x := explained{mapJSON: brief(method, at)}
-		x.panel = figure.Panel{Title: titled(class), Note: note, Picture: s.view, Heat: heat(at, legend)}
+		x.panel = figure.Panel{Title: titled(class), Note: note, Picture: s.View, Heat: heat(at, legend)}
 		return []explained{x}, nil
 	}
 	switch method {
 	case models.Rollout:
-		at, err := d.m.Rollout(s.outputs, s.h, s.w)
+		at, err := d.m.Rollout(s.Outputs, s.H, s.W)
 		return one(at, err, "attention rollout", "part of the "+d.query())
 	case models.CAM:
-		at, err := d.m.CAM(s.outputs, class.Index)
+		at, err := d.m.CAM(s.Outputs, class.Index)
 		return one(at, err, "class activation map", fmt.Sprintf("logit; mean + bias is %.2f", class.Logit))
 	case models.Occlusion:
-		at, err := d.m.Occlude(ctx, s.pixels, class.Index, d.batch, d.bar.occlusion)
+		at, err := d.m.Occlude(ctx, s.Pixels, class.Index, d.batch, d.bar.occlusion)
 		d.bar.clear()
 		return one(at, err, "occlusion", "score lost where hidden")
 	}
-	heads, err := d.m.Heads(s.outputs, s.h, s.w)
+	heads, err := d.m.Heads(s.Outputs, s.H, s.W)
 	if err != nil {
 		return nil, err
 	}

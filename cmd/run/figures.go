@@ -9,9 +9,11 @@ import (
 
 	"saccade/cmd/internal/cli"
 	"saccade/figure"
+	"saccade/live"
 	"saccade/models"
 	"saccade/models/nn"
 	"saccade/picture"
+	"saccade/viewer"
 )
 
 // maxDrawn is how many pictures a figure has at most: more are too small to see
@@ -39,12 +41,18 @@ type drawing struct {
 
 // seen is a picture as a network saw it.
 type seen struct {
-	path    string
-	img     *picture.Image // all of it
-	view    *picture.Image // what the preprocessing kept, in the picture's own sharpness
-	pixels  models.Array   // [1 C H W]
-	h, w    int
-	outputs map[string]models.Array
+	*models.Seen
+	path string
+	img  *picture.Image // all of it
+}
+
+// showAttention shows the pictures in a window.
+func (a *app) showAttention(ctx context.Context, m *models.Model) error {
+	s, err := live.NewAttention(ctx, m, a.pictures, a.decode)
+	if err != nil {
+		return err
+	}
+	return viewer.New(s, viewer.Options{Smooth: true}).Run(ctx, a.dev)
 }
 
 // draw draws what the flags ask for of one model.
@@ -108,16 +116,12 @@ func (d *drawing) look(ctx context.Context, path string) (*seen, error) {
 	if err != nil {
 		return nil, unreadable{err}
 	}
-	pixels, h, w, err := d.m.Preprocess(img)
-	if err != nil {
-		return nil, unreadable{err}
-	}
-	s := &seen{path: path, img: img, h: h, w: w, pixels: models.Array{Shape: []int{1, len(pixels) / (h * w), h, w}, Data: pixels}}
-	if s.view, err = d.m.Processor.View(img, figure.DefaultSide); err != nil {
+	s := &seen{path: path, img: img}
+	if s.Seen, err = d.m.See(img, figure.DefaultSide); err != nil {
 		return nil, unreadable{err}
 	}
 	began := time.Now()
-	if s.outputs, err = d.m.Forward(ctx, nn.Images(s.pixels)); err != nil {
+	if s.Outputs, err = d.m.Forward(ctx, nn.Images(s.Pixels)); err != nil {
 		return nil, err
 	}
 	d.forward += time.Since(began)
@@ -167,7 +171,7 @@ func (w *writtenJSON) print(o *output) {
 }
 
 // sees says in how many pixels the network sees what is drawn in more of them.
-func sees(s *seen) string { return fmt.Sprintf("seen in %d×%d pixels", s.w, s.h) }
+func sees(s *seen) string { return fmt.Sprintf("seen in %d×%d pixels", s.W, s.H) }
 
 // base is a path's last part, for titles.
 func base(path string) string { return filepath.Base(path) }

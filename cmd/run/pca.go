@@ -41,11 +41,11 @@ func (d *drawing) drawParts(ctx context.Context) error {
 	doc := partsJSON{head: d.app.head(d.m), Images: []partJSON{}}
 	var p parts
 	err := d.each(ctx, func(s *seen) error {
-		at, vectors, width, err := d.m.PatchFeatures(s.outputs, s.h, s.w)
+		at, vectors, width, err := d.m.PatchFeatures(s.Outputs, s.H, s.W)
 		if err != nil {
 			return err
 		}
-		s.img, s.outputs = nil, nil
+		s.img, s.Outputs = nil, nil
 		p.seen, p.maps, p.width = append(p.seen, s), append(p.maps, at), width
 		p.vectors = append(p.vectors, vectors...)
 		doc.Images = append(doc.Images, partJSON{s.path, at.Rows, at.Columns})
@@ -85,12 +85,12 @@ func (p *parts) figure(doc *partsJSON) (figure.Figure, error) {
 	var groups [][]figure.Panel
 	for i, s := range p.seen {
 		at := p.maps[i]
-		mosaic, err := figure.Mosaic(s.view.W, s.view.H, grid(at), colors[:at.Rows*at.Columns])
+		mosaic, err := figure.Mosaic(s.View.W, s.View.H, grid(at), colors[:at.Rows*at.Columns])
 		if err != nil {
 			return figure.Figure{}, err
 		}
 		colors = colors[at.Rows*at.Columns:]
-		groups = append(groups, []figure.Panel{{Title: base(s.path), Note: sees(s), Picture: s.view}, {Picture: mosaic}})
+		groups = append(groups, []figure.Panel{{Title: base(s.path), Note: sees(s), Picture: s.View}, {Picture: mosaic}})
 	}
 	f := arrange(groups)
 	f.Title = "Principal components as red, green, blue:"
