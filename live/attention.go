@@ -21,7 +21,7 @@ type Attention struct {
 	m       *models.Model
 	paths   []string
 	open    func(path string) (*picture.Image, error)
-	changed chan struct{}
+	changed changes
 
 	mu   sync.Mutex // guards what follows
 	view viewer.View
@@ -41,7 +41,7 @@ const leastSide = 320
 // The model was loaded with [models.LastAttention] or [models.Attentions] among its
 // outputs; it stays open. ctx ends its forward passes.
 func NewAttention(ctx context.Context, m *models.Model, paths []string, open func(path string) (*picture.Image, error)) (*Attention, error) {
-	s := &Attention{m: m, paths: paths, open: open, changed: make(chan struct{}, 1), ctx: ctx}
+	s := &Attention{m: m, paths: paths, open: open, changed: make(changes, 1), ctx: ctx}
 	return s, s.show(0)
 }
 
@@ -99,10 +99,7 @@ func (s *Attention) draw() error {
 	if len(s.paths) > 1 {
 		s.view.Facts = append(s.view.Facts, fmt.Sprintf("picture %d of %d", s.at+1, len(s.paths)))
 	}
-	select {
-	case s.changed <- struct{}{}:
-	default:
-	}
+	s.changed.tell()
 	return nil
 }
 
@@ -176,10 +173,7 @@ func (s *Attention) say(err error) {
 		return
 	}
 	s.view.Notice = err.Error()
-	select {
-	case s.changed <- struct{}{}:
-	default:
-	}
+	s.changed.tell()
 }
 
 // Point implements [viewer.Session].

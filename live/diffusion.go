@@ -44,7 +44,7 @@ type Diffusion struct {
 	o DiffusionOptions
 
 	commands chan viewer.Command
-	changed  chan struct{}
+	changed  changes
 	cancel   context.CancelFunc // of the goroutine
 	ended    chan error         // of the goroutine
 
@@ -72,7 +72,7 @@ type made struct {
 // NewDiffusion begins a run of the pipeline, which stays open, and its steps. They
 // go on until Close, or until ctx ends.
 func NewDiffusion(ctx context.Context, p *diffusion.Pipeline, q diffusion.Request, o DiffusionOptions) (*Diffusion, error) {
-	d := &Diffusion{p: p, o: o, commands: make(chan viewer.Command, 64), changed: make(chan struct{}, 1), ended: make(chan error, 1)}
+	d := &Diffusion{p: p, o: o, commands: make(chan viewer.Command, 64), changed: make(changes, 1), ended: make(chan error, 1)}
 	if d.o.Start == nil {
 		d.o.Start = p.Start
 	}
@@ -171,29 +171,22 @@ func (d *Diffusion) drop() {
 
 // work does steps and commands until ctx ends.
 func (d *Diffusion) work(ctx context.Context) error {
-	for {
+	for ctx.Err() == nil {
 		var err error
-		if d.paused || !d.run.Next() {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case c := <-d.commands:
-				err = d.carryOut(ctx, c)
-			}
+		if len(d.commands) == 0 && !d.paused && d.run.Next() { // nobody else receives
+			err = d.step(ctx)
 		} else {
 			select {
 			case <-ctx.Done():
-				return ctx.Err()
 			case c := <-d.commands:
 				err = d.carryOut(ctx, c)
-			default:
-				err = d.step(ctx)
 			}
 		}
 		if err != nil {
 			return err
 		}
 	}
+	return ctx.Err()
 }
 
 // step does a step from what is shown on, unless a command that begins again stops it.
@@ -354,10 +347,7 @@ func (d *Diffusion) tell() {
 		v.Facts = append(v.Facts, "preview "+string(d.preview.Kind))
 	}
 	d.mu.Unlock()
-	select {
-	case d.changed <- struct{}{}:
-	default:
-	}
+	d.changed.tell()
 }
 
 // notice says something over the picture.
@@ -574,3 +564,13 @@ func (d *Diffusion) Point(image.Point, bool) {}
 
 // Changed implements [viewer.Session].
 func (d *Diffusion) Changed() <-chan struct{} { return d.changed }
+
+// changes tells the window that there is something else to see; its buffer is of one.
+type changes chan struct{}
+
+func (c changes) tell() {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

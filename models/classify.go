@@ -29,22 +29,32 @@ var ErrNoClasses = errors.New("the network has no classes, only raw outputs")
 
 // Rank orders the logits of one picture; top 0 means all.
 func (m *Model) Rank(logits []float32, top int) []Prediction {
-	highest, sum := math.Inf(-1), 0.0
-	for _, v := range logits {
-		highest = math.Max(highest, float64(v))
-	}
-	for _, v := range logits {
-		sum += math.Exp(float64(v) - highest)
-	}
+	scores := softmax(logits)
 	p := make([]Prediction, len(logits))
 	for i, v := range logits {
-		p[i] = Prediction{Index: i, Label: m.Label(i), Score: math.Exp(float64(v)-highest) / sum, Logit: float64(v)}
+		p[i] = Prediction{Index: i, Label: m.Label(i), Score: scores[i], Logit: float64(v)}
 	}
 	sort.SliceStable(p, func(i, j int) bool { return p[i].Logit > p[j].Logit })
 	if top > 0 && top < len(p) {
 		p = p[:top]
 	}
 	return p
+}
+
+// softmax makes probabilities of logits.
+func softmax[T float32 | float64](logits []T) []float64 {
+	out, highest, sum := make([]float64, len(logits)), math.Inf(-1), 0.0
+	for _, v := range logits {
+		highest = math.Max(highest, float64(v))
+	}
+	for i, v := range logits {
+		out[i] = math.Exp(float64(v) - highest)
+		sum += out[i]
+	}
+	for i := range out {
+		out[i] /= sum
+	}
+	return out
 }
 
 // Label is the name of a class: "class 7" where the checkpoint has none.

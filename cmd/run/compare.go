@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"saccade/cmd/internal/cli"
 	"saccade/figure"
@@ -77,7 +78,7 @@ func (c *comparison) add(ctx context.Context, x compared, o models.Options) erro
 	if !m.SeesImages() {
 		return fmt.Errorf("%s: %w", m.Name, models.ErrNoImages)
 	}
-	d := &drawing{app: c.app, m: m, bar: c.progress()}
+	d := &drawing{pass{app: c.app, m: m, bar: c.progress()}}
 	method, err := d.firstMethod()
 	if err != nil {
 		return err
@@ -116,7 +117,7 @@ func (d *drawing) firstMethod() (models.Method, error) {
 		}
 	}
 	if len(d.methods) > 0 {
-		return "", cli.Usagef("-explain-method %s: %s from %s has none of them; it has %s", list(d.methods), d.m.Name, d.m.Source, list(d.m.Methods()))
+		return "", cli.Usagef("-explain-method %s: %s from %s has none of them; it has %s", strings.Join(texts(d.methods), ", "), d.m.Name, d.m.Source, strings.Join(texts(d.m.Methods()), ", "))
 	}
 	return "", nil
 }
@@ -200,24 +201,11 @@ func (c *comparison) finish() error {
 			groups = append(groups, c.panels[path])
 		}
 		var err error
-		if c.doc.Written, err = c.write(c.out, arrange(groups)); err != nil {
+		if c.doc.Written, err = c.write(c.out, *arrange(groups)); err != nil {
 			return err
 		}
 	}
-	if c.json {
-		if err := c.stdout.document(c.doc); err != nil {
-			return err
-		}
-	} else {
-		c.print()
-	}
-	if len(c.doc.Errors) > 0 {
-		return errReported
-	}
-	if !c.json {
-		fmt.Fprintf(c.stderr, "on %s\n", c.dev.Info())
-	}
-	return nil
+	return c.conclude(&c.doc, c.print, c.doc.Errors, func() { fmt.Fprintf(c.stderr, "on %s\n", c.dev.Info()) })
 }
 
 // print writes a table for each picture.

@@ -78,11 +78,8 @@ func (a *app) paint(ctx context.Context) error {
 	if err := a.open(); err != nil {
 		return err
 	}
-	bar := a.progress()
-	w.hub.Progress = bar.download(w.hub)
-	m, err := models.Load(ctx, a.dev, a.model, a.weights, models.Options{Precision: a.precision, Hub: w.hub, Embedded: zoo.All(), Tokenizer: a.tokenizer, VAE: a.vae, Embeddings: a.embeddings,
+	m, err := a.loadModel(ctx, a.model, a.weights, models.Options{Precision: a.precision, Hub: w.hub, Embedded: zoo.All(), Tokenizer: a.tokenizer, VAE: a.vae, Embeddings: a.embeddings,
 		PredictionType: a.prediction, LoRA: a.loras, LowMemory: a.lowMemory, Tiled: a.tiled})
-	bar.clear()
 	if err != nil {
 		return err
 	}

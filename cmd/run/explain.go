@@ -15,10 +15,8 @@ import (
 // explainJSON is the document of -explain.
 type explainJSON struct {
 	head
-	Images  []explainedJSON `json:"images"`
-	Written *writtenJSON    `json:"written,omitempty"`
-	Errors  []pathError     `json:"errors,omitempty"`
-	MS      timesJSON       `json:"ms"`
+	Images []explainedJSON `json:"images"`
+	drawnJSON
 }
 
 // explainedJSON is a picture with the class that is explained.
@@ -81,26 +79,15 @@ func (d *drawing) drawExplanation(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var f *figure.Figure
 	if len(groups) > 0 {
-		if doc.Written, err = d.write(d.explain, arrange(groups)); err != nil {
-			return err
+		f = arrange(groups)
+	}
+	return d.finish(&doc, &doc.drawnJSON, d.explain, f, func() {
+		for _, image := range doc.Images {
+			d.stdout.printf("%s\n  %6.2f %%  %s\n", image.Path, 100*image.Class.Score, image.Class.Label)
 		}
-	}
-	doc.Errors, doc.MS = d.errors, times(d.m, d.forward)
-	if !d.json {
-		d.printExplanation(doc)
-	}
-	return d.finish(doc)
-}
-
-// printExplanation lists the classes, and what was written.
-func (d *drawing) printExplanation(doc explainJSON) {
-	for _, image := range doc.Images {
-		d.stdout.printf("%s\n  %6.2f %%  %s\n", image.Path, 100*image.Class.Score, image.Class.Label)
-	}
-	if doc.Written != nil {
-		doc.Written.print(d.stdout)
-	}
+	})
 }
 
 // chosen are the methods that -explain-method names, or all that the network has;
@@ -108,30 +95,17 @@ func (d *drawing) printExplanation(doc explainJSON) {
 func (d *drawing) chosen() ([]models.Method, error) {
 	has := d.m.Methods()
 	if len(d.methods) == 0 {
-		slices.SortStableFunc(has, func(a, b models.Method) int { return last(a) - last(b) })
+		if i := slices.Index(has, models.Heads); i >= 0 {
+			has = append(slices.Delete(has, i, i+1), models.Heads)
+		}
 		return has, nil
 	}
 	for _, method := range d.methods {
 		if !slices.Contains(has, method) {
-			return nil, cli.Usagef("-explain-method %s: %s from %s does not have it; it has %s", method, d.m.Name, d.m.Source, list(has))
+			return nil, cli.Usagef("-explain-method %s: %s from %s does not have it; it has %s", method, d.m.Name, d.m.Source, strings.Join(texts(has), ", "))
 		}
 	}
 	return d.methods, nil
-}
-
-func last(m models.Method) int {
-	if m == models.Heads {
-		return 1
-	}
-	return 0
-}
-
-func list(methods []models.Method) string {
-	names := make([]string, len(methods))
-	for i, m := range methods {
-		names[i] = string(m)
-	}
-	return strings.Join(names, ", ")
 }
 
 // checkClass finds a wrong -explain-class before any picture is read.

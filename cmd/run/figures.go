@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"saccade/cmd/internal/cli"
 	"saccade/figure"
 	"saccade/live"
 	"saccade/models"
@@ -30,14 +29,15 @@ type writtenJSON struct {
 	Height int    `json:"height"`
 }
 
-// drawing is one call that draws a figure.
-type drawing struct {
-	*app
-	m       *models.Model
-	bar     *progress
-	forward time.Duration
-	errors  []pathError
+// drawnJSON is what all documents about a figure end with.
+type drawnJSON struct {
+	Written *writtenJSON `json:"written,omitempty"`
+	Errors  []pathError  `json:"errors,omitempty"`
+	MS      timesJSON    `json:"ms"`
 }
+
+// drawing is one call that draws a figure.
+type drawing struct{ pass }
 
 // seen is a picture as a network saw it.
 type seen struct {
@@ -57,7 +57,7 @@ func (a *app) showAttention(ctx context.Context, m *models.Model) error {
 
 // draw draws what the flags ask for of one model.
 func (a *app) draw(ctx context.Context, m *models.Model) error {
-	d := &drawing{app: a, m: m, bar: a.progress()}
+	d := &drawing{pass{app: a, m: m, bar: a.progress()}}
 	switch {
 	case a.explain != "":
 		return d.drawExplanation(ctx)
@@ -72,17 +72,14 @@ func (a *app) draw(ctx context.Context, m *models.Model) error {
 func (d *drawing) each(ctx context.Context, report func(s *seen) error) error {
 	for i, path := range d.pictures {
 		s, err := d.look(ctx, path)
-		if err == nil {
+		if u, ok := err.(unreadable); ok {
+			err = d.bad(path, u.error, len(d.pictures) == 1)
+		} else if err == nil {
 			d.bar.pictures(i+1, len(d.pictures))
 			err = report(s)
 			d.bar.clear()
-			if err != nil {
-				return err
-			}
-			continue
 		}
-		d.bar.clear()
-		if err := d.bad(path, err); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -91,21 +88,6 @@ func (d *drawing) each(ctx context.Context, report func(s *seen) error) error {
 
 // unreadable is the error of a picture, where others of the network end all.
 type unreadable struct{ error }
-
-// bad takes the error of a picture.
-func (d *drawing) bad(path string, err error) error {
-	u, ok := err.(unreadable)
-	if !ok {
-		return err
-	}
-	err = naming(path, u.error)
-	if len(d.pictures) == 1 {
-		return err
-	}
-	d.complain(err)
-	d.errors = append(d.errors, pathError{path, cli.OneLine(err)})
-	return nil
-}
 
 // look runs the network on a picture.
 func (d *drawing) look(ctx context.Context, path string) (*seen, error) {
@@ -149,20 +131,21 @@ func (a *app) write(path string, f figure.Figure) (*writtenJSON, error) {
 	return &writtenJSON{path, m.W, m.H}, nil
 }
 
-// finish prints the document, or what was written, and the summary.
-func (d *drawing) finish(document any) error {
-	if d.json {
-		if err := d.stdout.document(document); err != nil {
+// finish writes the figure, if there is one, and prints the document, which ends with
+// end, or the list and what was written.
+func (d *drawing) finish(document any, end *drawnJSON, path string, f *figure.Figure, list func()) (err error) {
+	if f != nil {
+		if end.Written, err = d.write(path, *f); err != nil {
 			return err
 		}
 	}
-	if len(d.errors) > 0 {
-		return errReported
-	}
-	if !d.json {
-		d.summary(d.m, len(d.pictures), d.forward)
-	}
-	return nil
+	end.Errors, end.MS = d.errors, times(d.m, d.forward)
+	return d.conclude(document, func() {
+		list()
+		if end.Written != nil {
+			end.Written.print(d.stdout)
+		}
+	}, len(d.pictures))
 }
 
 // print tells what was written.
@@ -179,10 +162,10 @@ func base(path string) string { return filepath.Base(path) }
 // arrange puts the panels of pictures, equally many of each, into rows: those of
 // a few pictures side by side where there is room, those of one below each other
 // where there is none; rows are about equally full.
-func arrange(groups [][]figure.Panel) figure.Figure {
+func arrange(groups [][]figure.Panel) *figure.Figure {
 	per := len(groups[0])
 	if per > columns {
-		var f figure.Figure
+		f := &figure.Figure{}
 		for _, g := range groups {
 			f.Rows = append(f.Rows, figure.Wrap(g, even(per, columns))...)
 		}
@@ -190,7 +173,7 @@ func arrange(groups [][]figure.Panel) figure.Figure {
 		return f
 	}
 	n := per * even(len(groups), columns/per)
-	return figure.Figure{Rows: figure.Wrap(slices.Concat(groups...), n), Side: side(min(n, per*len(groups)))}
+	return &figure.Figure{Rows: figure.Wrap(slices.Concat(groups...), n), Side: side(min(n, per*len(groups)))}
 }
 
 // even is how many of n things, at most so many, stand in a row so that rows are

@@ -175,7 +175,7 @@ func TestViewIsAligned(t *testing.T) {
 		require.NoError(t, a.parse(append([]string{"-model", "resnet", "-image", pic, "-explain", filepath.Join(dir, "out.png")}, c.args...)))
 		m, err := a.load(context.Background())
 		require.NoError(t, err)
-		s, err := (&drawing{app: a, m: m, bar: &progress{}}).look(context.Background(), pic)
+		s, err := (&drawing{pass{app: a, m: m, bar: &progress{}}}).look(context.Background(), pic)
 		require.NoError(t, err)
 		small, err := s.View.Resize(s.W, s.H, picture.Box)
 		require.NoError(t, err)

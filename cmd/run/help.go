@@ -22,11 +22,10 @@ type task struct {
 	takes    func(f nn.Family) bool // the families that they are for; nil: all
 }
 
-func pipeline(f nn.Family) bool    { return f.Open != nil }
-func notPipeline(f nn.Family) bool { return f.Open == nil }
-func images(f nn.Family) bool      { return f.Open == nil && !f.Part }
-func dual(f nn.Family) bool        { return f.Texts && !f.Part }
-func tiles(f nn.Family) bool       { return f.Open != nil || f.Name == vae.Family.Name }
+func pipeline(f nn.Family) bool { return f.Open != nil }
+func images(f nn.Family) bool   { return f.Open == nil && !f.Part }
+func dual(f nn.Family) bool     { return f.Texts && !f.Part }
+func tiles(f nn.Family) bool    { return f.Open != nil || f.Name == vae.Family.Name }
 
 // tasks has every flag once.
 var tasks = []task{

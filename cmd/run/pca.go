@@ -12,11 +12,9 @@ import (
 // partsJSON is the document of -pca.
 type partsJSON struct {
 	head
-	Images   []partJSON   `json:"images"`
-	Variance []float64    `json:"variance"` // the part of it that each component holds
-	Written  *writtenJSON `json:"written,omitempty"`
-	Errors   []pathError  `json:"errors,omitempty"`
-	MS       timesJSON    `json:"ms"`
+	Images   []partJSON `json:"images"`
+	Variance []float64  `json:"variance"` // the part of it that each component holds
+	drawnJSON
 }
 
 type partJSON struct {
@@ -54,31 +52,24 @@ func (d *drawing) drawParts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var f *figure.Figure
 	if len(p.seen) > 0 {
-		f, err := p.figure(&doc)
-		if err != nil {
-			return err
-		}
-		if doc.Written, err = d.write(d.out, f); err != nil {
+		if f, err = p.figure(&doc); err != nil {
 			return err
 		}
 	}
-	doc.Errors, doc.MS = d.errors, times(d.m, d.forward)
-	if !d.json && doc.Written != nil {
-		doc.Written.print(d.stdout)
-	}
-	return d.finish(doc)
+	return d.finish(&doc, &doc.drawnJSON, d.out, f, func() {})
 }
 
 // figure finds the components and draws each picture beside its own.
-func (p *parts) figure(doc *partsJSON) (figure.Figure, error) {
+func (p *parts) figure(doc *partsJSON) (*figure.Figure, error) {
 	n := len(p.vectors) / p.width
 	if n <= components || p.width < components {
-		return figure.Figure{}, fmt.Errorf("-pca: there are %d patches of %d values; expected %d of %d or more: give larger pictures (-size), or several", n, p.width, components+1, components)
+		return nil, fmt.Errorf("-pca: there are %d patches of %d values; expected %d of %d or more: give larger pictures (-size), or several", n, p.width, components+1, components)
 	}
 	found, err := pca.Find(p.vectors, n, p.width, components)
 	if err != nil {
-		return figure.Figure{}, err
+		return nil, err
 	}
 	doc.Variance = found.Shares(p.vectors)
 	colors := found.Colors(p.vectors)
@@ -87,7 +78,7 @@ func (p *parts) figure(doc *partsJSON) (figure.Figure, error) {
 		at := p.maps[i]
 		mosaic, err := figure.Mosaic(s.View.W, s.View.H, grid(at), colors[:at.Rows*at.Columns])
 		if err != nil {
-			return figure.Figure{}, err
+			return nil, err
 		}
 		colors = colors[at.Rows*at.Columns:]
 		groups = append(groups, []figure.Panel{{Title: base(s.path), Note: sees(s), Picture: s.View}, {Picture: mosaic}})
