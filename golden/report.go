@@ -67,12 +67,6 @@ func CheckPipeline(c PipelineCase, tensors map[string]Tensor, got map[string][]f
 	return r
 }
 
-// FirstDivergence is the first tensor, in the order of computation, that is not
-// within tol; false if there is none.
-func FirstDivergence(g *Golden, got map[string][]float32, tol Tolerance) (Result, bool) {
-	return Check(g, got, tol).First()
-}
-
 // firstImages cuts an intermediate of the whole batch down to the pictures
 // that the golden covers.
 func firstImages(g *Golden, name string, got []float32) []float32 {

@@ -36,7 +36,7 @@ func TestCheckPasses(t *testing.T) {
 		r := Check(g, got, F32)
 		assert.True(t, r.OK(), r)
 		assert.Len(t, r.Results, len(c.Layers)+len(c.Outputs))
-		_, found := FirstDivergence(g, got, F32)
+		_, found := Check(g, got, F32).First()
 		assert.False(t, found)
 	}
 }
@@ -49,7 +49,7 @@ func TestFirstDivergenceNamesTheMutatedTensor(t *testing.T) {
 			for _, later := range names[i:] { // what follows a wrong tensor is wrong too
 				got[later][len(got[later])/2] += 1
 			}
-			first, found := FirstDivergence(g, got, F16)
+			first, found := Check(g, got, F16).First()
 			require.True(t, found, name)
 			assert.Equal(t, name, first.Name)
 			assert.Contains(t, Check(g, got, F16).String(), "golden "+c.Name+": "+name+" diverges first")
@@ -67,13 +67,13 @@ func TestCheckOutputsAloneSuffice(t *testing.T) {
 func TestCheckMissingAndUnknown(t *testing.T) {
 	g, got := computed(t, "vit_classify")
 	delete(got, "logits")
-	first, found := FirstDivergence(g, got, F32)
+	first, found := Check(g, got, F32).First()
 	require.True(t, found)
 	assert.ErrorContains(t, first.Err, "logits: it was not computed")
 
 	g, got = computed(t, "vit_classify")
 	got["layers.0"] = []float32{1}
-	first, found = FirstDivergence(g, got, F32)
+	first, found = Check(g, got, F32).First()
 	require.True(t, found)
 	assert.ErrorContains(t, first.Err, "layers.0: golden vit_classify has no such tensor")
 	require.NoError(t, Check(g, got, F32).Write(t.TempDir(), "nowhere"))
@@ -82,12 +82,12 @@ func TestCheckMissingAndUnknown(t *testing.T) {
 func TestCheckLengthAndNaN(t *testing.T) {
 	g, got := computed(t, "vit_pooler")
 	got["layer.1"] = got["layer.1"][1:]
-	first, _ := FirstDivergence(g, got, F32)
+	first, _ := Check(g, got, F32).First()
 	assert.ErrorContains(t, first.Err, "layer.1: got 419 values, the golden has 420")
 
 	g, got = computed(t, "vit_pooler")
 	got["pooler_output"][3] = float32(math.NaN())
-	first, _ = FirstDivergence(g, got, F32)
+	first, _ = Check(g, got, F32).First()
 	assert.Equal(t, "pooler_output", first.Name)
 	assert.Equal(t, 3, first.Worst)
 }

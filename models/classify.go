@@ -55,27 +55,33 @@ func (m *Model) Rank(logits []float32, top int) []Prediction {
 
 // scoresOf are the scores of logits.
 func scoresOf(logits []float32, as nn.Scores) []float64 {
+	if as == nn.Softmax {
+		return softmax(logits)
+	}
 	scores := make([]float64, len(logits))
-	highest, sum := math.Inf(-1), 0.0
 	for i, v := range logits {
 		scores[i] = float64(v)
-		highest = math.Max(highest, scores[i])
-	}
-	switch as {
-	case nn.Sigmoid:
-		for i, v := range scores {
-			scores[i] = 1 / (1 + math.Exp(-v))
-		}
-	case nn.Softmax:
-		for i, v := range scores {
-			scores[i] = math.Exp(v - highest)
-			sum += scores[i]
-		}
-		for i := range scores {
-			scores[i] /= sum
+		if as == nn.Sigmoid {
+			scores[i] = 1 / (1 + math.Exp(-scores[i]))
 		}
 	}
 	return scores
+}
+
+// softmax makes probabilities of logits.
+func softmax[T float32 | float64](logits []T) []float64 {
+	out, highest, sum := make([]float64, len(logits)), math.Inf(-1), 0.0
+	for _, v := range logits {
+		highest = math.Max(highest, float64(v))
+	}
+	for i, v := range logits {
+		out[i] = math.Exp(float64(v) - highest)
+		sum += out[i]
+	}
+	for i := range out {
+		out[i] /= sum
+	}
+	return out
 }
 
 // Label is the name of a class: "class 7" where the checkpoint has none.

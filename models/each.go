@@ -89,18 +89,10 @@ type loadedInput struct {
 // The channel gives a place for each input in order, which is filled when it
 // is loaded; its capacity bounds how far reading runs ahead.
 func readAhead(ctx context.Context, readers *sync.WaitGroup, n int, load func(i int) (input, error)) <-chan chan loadedInput {
-	workers := min(n, runtime.GOMAXPROCS(0))
 	places := make(chan chan loadedInput, maxBatch)
-	type job struct {
-		i     int
-		place chan loadedInput
-	}
-	jobs := make(chan job)
-	readers.Add(workers + 1)
-	go func() {
-		defer readers.Done()
+	loading := make(chan struct{}, runtime.GOMAXPROCS(0))
+	readers.Go(func() {
 		defer close(places)
-		defer close(jobs)
 		for i := range n {
 			place := make(chan loadedInput, 1)
 			select {
@@ -111,19 +103,15 @@ func readAhead(ctx context.Context, readers *sync.WaitGroup, n int, load func(i 
 			select {
 			case <-ctx.Done():
 				return
-			case jobs <- job{i, place}:
+			case loading <- struct{}{}:
 			}
+			readers.Go(func() {
+				x, err := load(i)
+				place <- loadedInput{x, err}
+				<-loading
+			})
 		}
-	}()
-	for range workers {
-		go func() {
-			defer readers.Done()
-			for j := range jobs {
-				x, err := load(j.i)
-				j.place <- loadedInput{x, err}
-			}
-		}()
-	}
+	})
 	return places
 }
 

@@ -19,7 +19,7 @@ const (
 // nearest examples by cosine similarity s, 20 or all if they are fewer, each
 // votes for its label with exp(s/0.07). It may be used from several goroutines.
 type Neighbours struct {
-	labels  []string // distinct, sorted
+	labels  []string // distinct, sorted: a prediction's Index is of these
 	classes []int    // of an example
 	vectors [][]float32
 }
@@ -44,9 +44,6 @@ func NewNeighbours(labels []string, vectors [][]float32) (*Neighbours, error) {
 	}
 	return n, nil
 }
-
-// Labels are the distinct labels, sorted: a prediction's Index is that of its label.
-func (n *Neighbours) Labels() []string { return slices.Clone(n.labels) }
 
 // Classify ranks the labels for a vector, the best first; all are there. A
 // prediction's Score is its share of the votes, its Logit the similarity of its

@@ -13,7 +13,7 @@ import (
 func TestNeighbours(t *testing.T) {
 	n, err := NewNeighbours([]string{"dog", "cat", "dog"}, [][]float32{{2, 0}, {0, 3}, {0.6, 0.8}})
 	require.NoError(t, err)
-	assert.Equal(t, []string{"cat", "dog"}, n.Labels())
+	assert.Equal(t, []string{"cat", "dog"}, n.labels)
 	p := n.Classify([]float32{0, 5})
 	cat, dog := math.Exp(1/0.07), 1+math.Exp(0.8/0.07)
 	require.Len(t, p, 2)

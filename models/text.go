@@ -93,20 +93,12 @@ func (m *Model) MatchCosine(cosine float64) float64 { return m.pairing.Match(cos
 // Scores makes probabilities of the logits of one picture: among the texts
 // (CLIP), or each on its own (SigLIP).
 func (m *Model) Scores(logits []float64) []float64 {
+	if !m.pairing.Sigmoid {
+		return softmax(logits)
+	}
 	out := make([]float64, len(logits))
-	if m.pairing.Sigmoid {
-		for i, v := range logits {
-			out[i] = 1 / (1 + math.Exp(-v))
-		}
-		return out
-	}
-	var sum float64
 	for i, v := range logits {
-		out[i] = math.Exp(v - slices.Max(logits))
-		sum += out[i]
-	}
-	for i := range out {
-		out[i] /= sum
+		out[i] = 1 / (1 + math.Exp(-v))
 	}
 	return out
 }

@@ -11,14 +11,6 @@ import (
 	"strings"
 )
 
-// TensorFiles are the names under which tensors are looked for, by the base
-// name of either format: safetensors files before PyTorch files, of a format full
-// precision before halves, one file before an index of shards.
-func TensorFiles(safetensors, torch string) []string {
-	const s, t = ".safetensors", ".bin"
-	return slices.Concat(full(safetensors, s), halved(safetensors, s), full(torch, t), halved(torch, t))
-}
-
 func full(base, ext string) []string { return []string{base + ext, base + ext + ".index.json"} }
 
 // halved are the names of variants: transformers and diffusers put theirs before

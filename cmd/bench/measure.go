@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"saccade/cmd/internal/cli"
 	"saccade/gpu"
 )
 
@@ -83,10 +84,7 @@ func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
 // take takes over what the comparison found.
 func (row *Row) take(v verdict) {
-	row.Verified, row.Sampled = v.verified, v.sampled
-	if !math.IsNaN(v.nmse) && !math.IsInf(v.nmse, 0) {
-		row.NMSE = &v.nmse
-	}
+	row.Verified, row.Sampled, row.NMSE = v.verified, v.sampled, cli.Number(v.nmse)
 }
 
 // fill times s r times, each between two measurements of the peak.

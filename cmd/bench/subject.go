@@ -84,7 +84,7 @@ func (s spec) openModel(dev *gpu.Device, precision gpu.DType) (*subject, error) 
 	if err != nil {
 		return nil, s.typed(err)
 	}
-	s.Shape = sizes(m.Shape)
+	s.Shape = cli.Dims(m.Shape)
 	return s.programmed(dev, m.Program, m.Input, m.WeightBytes(), m.Drawn, m.Close), nil
 }
 
@@ -145,14 +145,3 @@ func (s spec) programmed(dev *gpu.Device, p *gpu.Program, in map[string]any, wei
 // mine says whether a dispatch belongs to the row: of an operation's program not
 // those that only bring its inputs into their layout.
 func (s *subject) mine(op string) bool { return s.Kind != kindOp || op == s.Name }
-
-func sizes(shape []int) string {
-	text := ""
-	for i, n := range shape {
-		if i > 0 {
-			text += "x"
-		}
-		text += fmt.Sprint(n)
-	}
-	return text
-}

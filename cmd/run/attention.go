@@ -11,10 +11,8 @@ import (
 // attentionJSON is the document of -attention with -o.
 type attentionJSON struct {
 	head
-	Images  []headsJSON  `json:"images"`
-	Written *writtenJSON `json:"written,omitempty"`
-	Errors  []pathError  `json:"errors,omitempty"`
-	MS      timesJSON    `json:"ms"`
+	Images []headsJSON `json:"images"`
+	drawnJSON
 }
 
 // headsJSON is what the heads of the last layer attend to in a picture.
@@ -38,7 +36,7 @@ func (d *drawing) drawHeads(ctx context.Context) error {
 	var rows []figure.Row
 	most := 0
 	err := d.each(ctx, func(s *seen) error {
-		maps, err := d.m.Heads(s.outputs, s.h, s.w)
+		maps, err := d.m.Heads(s.Outputs, s.H, s.W)
 		if err != nil {
 			return err
 		}
@@ -56,16 +54,11 @@ func (d *drawing) drawHeads(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var f *figure.Figure
 	if len(rows) > 0 {
-		if doc.Written, err = d.write(d.out, figure.Figure{Rows: rows, Side: side(most)}); err != nil {
-			return err
-		}
+		f = &figure.Figure{Rows: rows, Side: side(most)}
 	}
-	doc.Errors, doc.MS = d.errors, times(d.m, d.forward)
-	if !d.json && doc.Written != nil {
-		doc.Written.print(d.stdout)
-	}
-	return d.finish(doc)
+	return d.finish(&doc, &doc.drawnJSON, d.out, f, func() {})
 }
 
 // query names whose attention is shown.
@@ -79,7 +72,7 @@ func (d *drawing) query() string {
 func (d *drawing) headPanels(s *seen, maps []models.Map) []figure.Panel {
 	panels := make([]figure.Panel, len(maps))
 	for i, at := range maps {
-		panels[i] = figure.Panel{Title: fmt.Sprintf("head %d", i), Note: "last layer", Picture: s.view, Heat: heat(at, "attention of the "+d.query())}
+		panels[i] = figure.Panel{Title: fmt.Sprintf("head %d", i), Note: "last layer", Picture: s.View, Heat: heat(at, "attention of the "+d.query())}
 	}
 	return panels
 }

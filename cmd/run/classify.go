@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"saccade/cmd/internal/cli"
@@ -39,21 +38,18 @@ type imageJSON struct {
 
 // computation is one pass over all pictures or raw inputs.
 type computation struct {
-	*app
-	m       *models.Model
+	pass
 	doc     classification
-	outputs *saver // nil without -save
-	bar     *progress
+	outputs *saver   // nil without -save
 	rank    rank     // nil without classes
 	names   []string // of the inputs
 	done    int
-	forward time.Duration
 }
 
 // compute runs the model over pictures or raw inputs, prints the classes and
 // saves the raw outputs.
 func (a *app) compute(ctx context.Context, m *models.Model) error {
-	c := &computation{app: a, m: m, bar: &progress{}, names: a.pictures}
+	c := &computation{pass: pass{app: a, m: m, bar: &progress{}}, names: a.pictures}
 	c.doc.head, c.doc.Images = a.head(m), []imageJSON{}
 	var err error
 	if c.rank, err = a.ranking(ctx, m); err != nil {
@@ -134,14 +130,7 @@ func (c *computation) add(r models.Result) error {
 	c.done++
 	c.bar.pictures(c.done, len(c.names))
 	if r.Err != nil {
-		err := naming(path, r.Err)
-		if len(c.names) == 1 {
-			return err
-		}
-		c.doc.Errors = append(c.doc.Errors, pathError{path, cli.OneLine(err)})
-		c.bar.clear()
-		c.complain(err)
-		return nil
+		return c.bad(path, r.Err, len(c.names) == 1)
 	}
 	image := imageJSON{Path: path, Top: []models.Prediction{}}
 	if c.rank != nil {
@@ -163,14 +152,6 @@ func (c *computation) add(r models.Result) error {
 	return c.print(image)
 }
 
-// naming makes sure that an error names its picture.
-func naming(path string, err error) error {
-	if strings.Contains(err.Error(), path) {
-		return err
-	}
-	return fmt.Errorf("picture %s: %w", path, err)
-}
-
 // print writes the classes of one picture as a table.
 func (c *computation) print(image imageJSON) error {
 	if len(image.Top) == 0 {
@@ -185,22 +166,11 @@ func (c *computation) print(image imageJSON) error {
 
 // finish saves the outputs and ends the document.
 func (c *computation) finish() error {
-	if c.outputs != nil && len(c.doc.Errors) < len(c.names) {
+	if c.outputs != nil && len(c.errors) < len(c.names) {
 		if err := c.outputs.write(c.save); err != nil {
 			return err
 		}
 	}
-	if c.json {
-		c.doc.MS = times(c.m, c.forward)
-		if err := c.stdout.document(c.doc); err != nil {
-			return err
-		}
-	}
-	if len(c.doc.Errors) > 0 {
-		return errReported
-	}
-	if !c.json {
-		c.summary(c.m, len(c.names), c.forward)
-	}
-	return nil
+	c.doc.Errors, c.doc.MS = c.errors, times(c.m, c.forward)
+	return c.conclude(&c.doc, func() {}, len(c.names))
 }

@@ -210,9 +210,9 @@ func TestProgressOnATerminalOnly(t *testing.T) {
 }
 
 func TestNumbers(t *testing.T) {
-	assert.Nil(t, number(math.NaN()))
+	assert.Nil(t, cli.Number(math.NaN()))
 	assert.Equal(t, "1 picture", count(1, "picture"))
 	assert.Equal(t, "2 pictures", count(2, "picture"))
-	assert.Equal(t, "1x2x3", dims([]int{1, 2, 3}))
+	assert.Equal(t, "1x2x3", cli.Dims([]int{1, 2, 3}))
 	assert.Equal(t, "a; b", cli.OneLine(fmt.Errorf("a\nb\n")))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"saccade/cmd/internal/cli"
 	"saccade/figure"
@@ -77,7 +78,7 @@ func (c *comparison) add(ctx context.Context, x compared, o models.Options) erro
 	if !m.SeesImages() {
 		return fmt.Errorf("%s: %w", m.Name, models.ErrNoImages)
 	}
-	d := &drawing{app: c.app, m: m, bar: c.progress()}
+	d := &drawing{pass{app: c.app, m: m, bar: c.progress()}}
 	method, err := d.firstMethod()
 	if err != nil {
 		return err
@@ -116,7 +117,7 @@ func (d *drawing) firstMethod() (models.Method, error) {
 		}
 	}
 	if len(d.methods) > 0 {
-		return "", cli.Usagef("-explain-method %s: %s from %s has none of them; it has %s", list(d.methods), d.m.Name, d.m.Source, list(d.m.Methods()))
+		return "", cli.Usagef("-explain-method %s: %s from %s has none of them; it has %s", strings.Join(texts(d.methods), ", "), d.m.Name, d.m.Source, strings.Join(texts(d.m.Methods()), ", "))
 	}
 	return "", nil
 }
@@ -124,20 +125,20 @@ func (d *drawing) firstMethod() (models.Method, error) {
 // besides is what a model makes of a picture, with its panel.
 func (c *comparison) besides(ctx context.Context, d *drawing, s *seen, method models.Method, j *comparedJSON) (besidesJSON, error) {
 	b := besidesJSON{Path: s.path, Top: []models.Prediction{}}
-	cost, err := d.m.Cost(s.h, s.w)
+	cost, err := d.m.Cost(s.H, s.W)
 	if err != nil {
 		return b, err
 	}
 	j.Parameters, b.FLOPs = cost.Parameters, cost.FLOPs
-	took, err := d.m.TimeForward(ctx, s.pixels, warmRuns)
+	took, err := d.m.TimeForward(ctx, s.Pixels, warmRuns)
 	if err != nil {
 		return b, err
 	}
 	b.Forward = milliseconds(took)
-	panel := figure.Panel{Title: d.m.Name, Note: "no map", Picture: s.view}
+	panel := figure.Panel{Title: d.m.Name, Note: "no map", Picture: s.View}
 	var class models.Prediction
 	if d.m.Classes() > 0 {
-		if b.Top, err = d.m.Top(s.outputs, c.top); err != nil {
+		if b.Top, err = d.m.Top(s.Outputs, c.top); err != nil {
 			return b, err
 		}
 		if class, err = d.classOf(s); err != nil {
@@ -175,7 +176,7 @@ func lines(b besidesJSON, cost models.Cost, s *seen) []figure.Line {
 		all = append(all, figure.Line{})
 	}
 	return append(all,
-		figure.Line{Left: "input", Right: fmt.Sprintf("%d×%d pixels", s.w, s.h)},
+		figure.Line{Left: "input", Right: fmt.Sprintf("%d×%d pixels", s.W, s.H)},
 		figure.Line{Left: "forward", Right: fmt.Sprintf("%.3g ms", b.Forward)},
 		figure.Line{Left: "parameters", Right: millions(float64(cost.Parameters))},
 		figure.Line{Left: "FLOPs", Right: millions(cost.FLOPs)})
@@ -200,24 +201,11 @@ func (c *comparison) finish() error {
 			groups = append(groups, c.panels[path])
 		}
 		var err error
-		if c.doc.Written, err = c.write(c.out, arrange(groups)); err != nil {
+		if c.doc.Written, err = c.write(c.out, *arrange(groups)); err != nil {
 			return err
 		}
 	}
-	if c.json {
-		if err := c.stdout.document(c.doc); err != nil {
-			return err
-		}
-	} else {
-		c.print()
-	}
-	if len(c.doc.Errors) > 0 {
-		return errReported
-	}
-	if !c.json {
-		fmt.Fprintf(c.stderr, "on %s\n", c.dev.Info())
-	}
-	return nil
+	return c.conclude(&c.doc, c.print, c.doc.Errors, func() { fmt.Fprintf(c.stderr, "on %s\n", c.dev.Info()) })
 }
 
 // print writes a table for each picture.

@@ -6,15 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"saccade/cmd/internal/cli"
 	"saccade/gpu"
+	"saccade/live"
 	"saccade/models"
 	"saccade/models/diffusion"
 	"saccade/picture"
+	"saccade/viewer"
 	"saccade/weights"
 	"saccade/zoo"
 )
@@ -76,11 +78,8 @@ func (a *app) paint(ctx context.Context) error {
 	if err := a.open(); err != nil {
 		return err
 	}
-	bar := a.progress()
-	w.hub.Progress = bar.download(w.hub)
-	m, err := models.Load(ctx, a.dev, a.model, a.weights, models.Options{Precision: a.precision, Hub: w.hub, Embedded: zoo.All(), Tokenizer: a.tokenizer, VAE: a.vae, Embeddings: a.embeddings,
+	m, err := a.loadModel(ctx, a.model, a.weights, models.Options{Precision: a.precision, Hub: w.hub, Embedded: zoo.All(), Tokenizer: a.tokenizer, VAE: a.vae, Embeddings: a.embeddings,
 		PredictionType: a.prediction, LoRA: a.loras, LowMemory: a.lowMemory, Tiled: a.tiled})
-	bar.clear()
 	if err != nil {
 		return err
 	}
@@ -127,7 +126,7 @@ func (w *painter) do(ctx context.Context, q diffusion.Request) error {
 	case w.frames > 0:
 		return w.drawFrames(ctx, q)
 	case w.view:
-		return w.viewRun(ctx, q)
+		return w.showRun(ctx, q)
 	}
 	return w.drawPictures(ctx, q)
 }
@@ -162,24 +161,11 @@ func (w *painter) request(in *paintingInput) (diffusion.Request, error) {
 	if err := in.fill(w, &q); err != nil {
 		return q, err
 	}
-	q.Seeds = seeds(w.seed, q.Items)
+	q.Seeds = diffusion.Seeds(w.seed, q.Items)
 	if w.seed < 0 {
 		fmt.Fprintf(w.stderr, "seed %d\n", q.Seeds[0])
 	}
 	return q, nil
-}
-
-// seeds counts up from one, or from a random one that people can type.
-func seeds(first int64, n int) []uint64 {
-	begin := uint64(first)
-	if first < 0 {
-		begin = uint64(rand.Uint32())
-	}
-	out := make([]uint64, n)
-	for i := range out {
-		out[i] = begin + uint64(i)
-	}
-	return out
 }
 
 // finish runs a request to its end, with a bar. An interrupt ends it early; with
@@ -190,7 +176,6 @@ func (w *painter) finish(ctx context.Context, q diffusion.Request) (*diffusion.R
 		return nil, nil, err
 	}
 	w.load += time.Since(w.began)
-	w.warn(q, run)
 	if err := w.step(ctx, run); err != nil && !(w.partial && ctx.Err() != nil && run.Done() > 0) {
 		run.Close()
 		return nil, nil, err
@@ -209,7 +194,8 @@ func (w *painter) finish(ctx context.Context, q diffusion.Request) (*diffusion.R
 	return run, result, nil
 }
 
-// start plans a run, tells once what it takes on the device, and begins it.
+// start plans a run, tells once what it takes on the device, begins it, and tells
+// what it leaves out.
 func (w *painter) start(ctx context.Context, q diffusion.Request) (*diffusion.Run, error) {
 	run, err := w.p.Plan(q)
 	if err != nil {
@@ -223,6 +209,7 @@ func (w *painter) start(ctx context.Context, q diffusion.Request) (*diffusion.Ru
 		run.Close()
 		return nil, err
 	}
+	w.warn(run)
 	return run, nil
 }
 
@@ -257,7 +244,15 @@ func (w *painter) drawPictures(ctx context.Context, q diffusion.Request) error {
 		return err
 	}
 	defer run.Close()
-	images := result.Pictures()
+	if err := w.keep(run, result); err != nil {
+		return err
+	}
+	return w.end(ctx, q)
+}
+
+// keep writes what the flags name of a run at its end.
+func (w *painter) keep(run *diffusion.Run, result *diffusion.Result) error {
+	images, q := result.Pictures(), run.Request
 	if err := w.writePictures(images, q); err != nil {
 		return err
 	}
@@ -272,18 +267,16 @@ func (w *painter) drawPictures(ctx context.Context, q diffusion.Request) error {
 		}
 	}
 	if w.save != "" {
-		if err := w.saveResult(q, result); err != nil {
-			return err
-		}
+		return w.saveResult(q, result)
 	}
-	return w.end(ctx, q)
+	return nil
 }
 
 // drawEach draws one picture of each prompt, some of them at once, in one picture or
 // a folder.
 func (w *painter) drawEach(ctx context.Context, q diffusion.Request, prompts []string) error {
 	const atOnce = 8
-	all := seeds(int64(q.Seeds[0]), len(prompts))
+	all := diffusion.Seeds(int64(q.Seeds[0]), len(prompts))
 	each := cmp.Or(w.batch, atOnce)
 	var images []*picture.Image
 	for at := 0; at < len(prompts); at += each {
@@ -304,8 +297,54 @@ func (w *painter) drawEach(ctx context.Context, q diffusion.Request, prompts []s
 	return w.report(q)
 }
 
+// showRun shows a request in a window. What -o, -record and -save name is written
+// when the run ends for the first time.
+func (w *painter) showRun(ctx context.Context, q diffusion.Request) error {
+	o := live.DiffusionOptions{Name: w.prompt(), Preview: w.preview, Every: w.viewEvery, Start: w.start, Done: w.ended, Save: w.saveStep}
+	if w.tinyWeights != "" {
+		var err error
+		if o.Tiny, err = w.p.OpenTiny(ctx, w.tinyWeights, w.hub); err != nil {
+			return err
+		}
+		defer o.Tiny.Close()
+	}
+	session, err := live.NewDiffusion(ctx, w.p, q, o)
+	if err != nil {
+		return err
+	}
+	err = viewer.New(session, viewer.Options{Smooth: true}).Run(ctx, w.dev)
+	return errors.Join(err, session.Close())
+}
+
+// ended writes what the flags name of a run that a window shows.
+func (w *painter) ended(ctx context.Context, run *diffusion.Run, steps []*diffusion.Snapshot) error {
+	if w.record != "" {
+		for _, s := range steps {
+			images, err := run.Preview(ctx, s)
+			if err != nil {
+				return err
+			}
+			w.recorded = append(w.recorded, images[0])
+		}
+	}
+	if w.out == "" && w.save == "" && w.record == "" {
+		return nil
+	}
+	result, err := run.Result(ctx)
+	if err != nil {
+		return err
+	}
+	return w.keep(run, result)
+}
+
+// saveStep writes image i of a request after a step to a new file.
+func (w *painter) saveStep(q diffusion.Request, i, step int, img *picture.Image) (string, error) {
+	path := filepath.Join(filepath.Dir(w.out), fmt.Sprintf("saccade-%d-step-%d.png", q.Seeds[i], step))
+	return path, picture.WritePNG(path, img, w.parameters(q, w.prompt(), q.Seeds[i]))
+}
+
 // warn tells what the text towers did not see of the prompts.
-func (w *painter) warn(q diffusion.Request, run *diffusion.Run) {
+func (w *painter) warn(run *diffusion.Run) {
 	for i, rest := range run.Truncated {
 		if rest != "" {
 			fmt.Fprintf(w.stderr, "the prompt is too long: its end was left out: %q\n", rest)

@@ -171,12 +171,7 @@ func (in *paintingInput) fillPicture(w *painter, q *diffusion.Request) error {
 	if img, err = in.mask.Resize(q.Width, q.Height, picture.Lanczos); err != nil {
 		return err
 	}
-	q.Mask = make([]float32, img.W*img.H)
-	for i := range q.Mask {
-		if luma := 299*int(img.Pix[3*i]) + 587*int(img.Pix[3*i+1]) + 114*int(img.Pix[3*i+2]); luma >= 127500 {
-			q.Mask[i] = 1
-		}
-	}
+	q.Mask = diffusion.FromMask(img)
 	return nil
 }
 

@@ -61,12 +61,17 @@ func (w *painter) writePictures(images []*picture.Image, q diffusion.Request) er
 		if w.promptFile != "" {
 			prompt = w.prompts[i]
 		}
-		if err := picture.WritePNG(path, img, w.parameters(q, prompt, q.Seeds[i])); err != nil {
+		if err := w.writePicture(path, img, q, prompt, q.Seeds[i]); err != nil {
 			return err
 		}
-		w.doc.Images = append(w.doc.Images, paintedJSON{path, q.Seeds[i]})
 	}
 	return nil
+}
+
+// writePicture writes a picture of a prompt and a seed.
+func (w *painter) writePicture(path string, img *picture.Image, q diffusion.Request, prompt string, seed uint64) error {
+	w.doc.Images = append(w.doc.Images, paintedJSON{path, seed})
+	return picture.WritePNG(path, img, w.parameters(q, prompt, seed))
 }
 
 // gap is between pictures beside each other, pixels.
@@ -106,19 +111,17 @@ func (w *painter) writeFrames(to string, images []*picture.Image, q diffusion.Re
 	case isFolder(to):
 		for i, img := range images {
 			path := filepath.Join(to, fmt.Sprintf("frame-%03d.png", i))
-			if err := picture.WritePNG(path, img, w.parameters(q, w.prompt(), seed)); err != nil {
+			if err := w.writePicture(path, img, q, w.prompt(), seed); err != nil {
 				return err
 			}
-			w.doc.Images = append(w.doc.Images, paintedJSON{path, seed})
 		}
 		return nil
 	case strings.EqualFold(filepath.Ext(to), ".gif"):
 		w.doc.Images = append(w.doc.Images, paintedJSON{to, seed})
 		return picture.WriteGIF(to, images)
 	}
-	w.doc.Images = append(w.doc.Images, paintedJSON{to, seed})
 	const columns = 11
-	return picture.WritePNG(to, picture.Tile(images, min(columns, len(images)), gap), w.parameters(q, w.prompt(), seed))
+	return w.writePicture(to, picture.Tile(images, min(columns, len(images)), gap), q, w.prompt(), seed)
 }
 
 // saveResult writes the raw outputs.

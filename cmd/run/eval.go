@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"saccade/cmd/internal/cli"
 	"saccade/models"
 )
 
@@ -60,11 +59,9 @@ type evaluation struct {
 
 // evaluator is one pass over the folders.
 type evaluator struct {
-	*app
-	m     *models.Model
+	pass
 	rank  rank
 	doc   evaluation
-	bar   *progress
 	index []int       // the class of each folder
 	back  map[int]int // the folder of a class
 	truth []int       // the folder of each picture
@@ -83,7 +80,7 @@ func (a *app) evaluate(ctx context.Context, m *models.Model) error {
 	if err != nil {
 		return fmt.Errorf("folder %s: %w", a.eval, err)
 	}
-	e := &evaluator{app: a, m: m, rank: rank, bar: a.progress(), index: index, back: map[int]int{}}
+	e := &evaluator{pass: pass{app: a, m: m, bar: a.progress()}, rank: rank, index: index, back: map[int]int{}}
 	for f, c := range a.classes {
 		e.back[index[f]] = f
 		e.doc.Confusion = append(e.doc.Confusion, make([]int, len(a.classes)))
@@ -111,12 +108,7 @@ func (e *evaluator) add(r models.Result) error {
 	e.done++
 	e.bar.pictures(e.done, len(e.pictures))
 	if r.Err != nil {
-		path := e.pictures[r.Index]
-		err := naming(path, r.Err)
-		e.bar.clear()
-		e.complain(err)
-		e.doc.Errors = append(e.doc.Errors, pathError{path, cli.OneLine(err)})
-		return nil
+		return e.bad(e.pictures[r.Index], r.Err, false)
 	}
 	best, err := e.rank(r.Outputs, 5)
 	if err != nil {
@@ -209,22 +201,14 @@ func plain(label string) string {
 
 // print writes the accuracy and, of few classes, the confusion.
 func (e *evaluator) print() error {
-	if e.json {
-		if err := e.stdout.document(e.doc); err != nil {
-			return err
-		}
-	} else {
-		d := e.doc
+	d := &e.doc
+	d.Errors = e.errors
+	return e.app.conclude(d, func() {
 		e.stdout.printf("top-1  %.2f %%\ntop-5  %.2f %%\n%s, %.1f a second\n", 100*d.Top1, 100*d.Top5, count(d.Images, "picture"), d.PerSecond)
 		e.printConfusion()
-	}
-	if len(e.doc.Errors) > 0 {
-		return errReported
-	}
-	if !e.json {
+	}, e.errors, func() {
 		fmt.Fprintf(e.stderr, "%s (%s), %s, on %s\n", e.m.Name, e.m.Source, e.m.Precision, e.dev.Info())
-	}
-	return nil
+	})
 }
 
 // mostConfused is the number of classes of which a table still fits a terminal.

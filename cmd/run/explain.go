@@ -15,10 +15,8 @@ import (
 // explainJSON is the document of -explain.
 type explainJSON struct {
 	head
-	Images  []explainedJSON `json:"images"`
-	Written *writtenJSON    `json:"written,omitempty"`
-	Errors  []pathError     `json:"errors,omitempty"`
-	MS      timesJSON       `json:"ms"`
+	Images []explainedJSON `json:"images"`
+	drawnJSON
 }
 
 // explainedJSON is a picture with the class that is explained.
@@ -64,7 +62,7 @@ func (d *drawing) drawExplanation(ctx context.Context) error {
 			return err
 		}
 		image := explainedJSON{Path: s.path, Class: class}
-		panels := []figure.Panel{{Title: base(s.path), Note: sees(s), Picture: s.view}}
+		panels := []figure.Panel{{Title: base(s.path), Note: sees(s), Picture: s.View}}
 		for _, method := range methods {
 			maps, err := d.maps(ctx, s, method, class)
 			if err != nil {
@@ -81,26 +79,15 @@ func (d *drawing) drawExplanation(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var f *figure.Figure
 	if len(groups) > 0 {
-		if doc.Written, err = d.write(d.explain, arrange(groups)); err != nil {
-			return err
+		f = arrange(groups)
+	}
+	return d.finish(&doc, &doc.drawnJSON, d.explain, f, func() {
+		for _, image := range doc.Images {
+			d.stdout.printf("%s\n  %6.2f %%  %s\n", image.Path, 100*image.Class.Score, image.Class.Label)
 		}
-	}
-	doc.Errors, doc.MS = d.errors, times(d.m, d.forward)
-	if !d.json {
-		d.printExplanation(doc)
-	}
-	return d.finish(doc)
-}
-
-// printExplanation lists the classes, and what was written.
-func (d *drawing) printExplanation(doc explainJSON) {
-	for _, image := range doc.Images {
-		d.stdout.printf("%s\n  %6.2f %%  %s\n", image.Path, 100*image.Class.Score, image.Class.Label)
-	}
-	if doc.Written != nil {
-		doc.Written.print(d.stdout)
-	}
+	})
 }
 
 // chosen are the methods that -explain-method names, or all that the network has;
@@ -108,30 +95,17 @@ func (d *drawing) printExplanation(doc explainJSON) {
 func (d *drawing) chosen() ([]models.Method, error) {
 	has := d.m.Methods()
 	if len(d.methods) == 0 {
-		slices.SortStableFunc(has, func(a, b models.Method) int { return last(a) - last(b) })
+		if i := slices.Index(has, models.Heads); i >= 0 {
+			has = append(slices.Delete(has, i, i+1), models.Heads)
+		}
 		return has, nil
 	}
 	for _, method := range d.methods {
 		if !slices.Contains(has, method) {
-			return nil, cli.Usagef("-explain-method %s: %s from %s does not have it; it has %s", method, d.m.Name, d.m.Source, list(has))
+			return nil, cli.Usagef("-explain-method %s: %s from %s does not have it; it has %s", method, d.m.Name, d.m.Source, strings.Join(texts(has), ", "))
 		}
 	}
 	return d.methods, nil
-}
-
-func last(m models.Method) int {
-	if m == models.Heads {
-		return 1
-	}
-	return 0
-}
-
-func list(methods []models.Method) string {
-	names := make([]string, len(methods))
-	for i, m := range methods {
-		names[i] = string(m)
-	}
-	return strings.Join(names, ", ")
 }
 
 // checkClass finds a wrong -explain-class before any picture is read.
@@ -149,7 +123,7 @@ func (d *drawing) checkClass() error {
 
 // classOf is the class to explain for a picture: that of -explain-class or the best.
 func (d *drawing) classOf(s *seen) (models.Prediction, error) {
-	all, err := d.m.Top(s.outputs, 0)
+	all, err := d.m.Top(s.Outputs, 0)
 	if err != nil || d.class == "" {
 		return all[0], err
 	}
@@ -167,22 +141,22 @@ func (d *drawing) maps(ctx context.Context, s *seen, method models.Method, class
 			return nil, err
 		}
 		x := explained{mapJSON: brief(method, at)}
-		x.panel = figure.Panel{Title: titled(class), Note: note, Picture: s.view, Heat: heat(at, legend)}
+		x.panel = figure.Panel{Title: titled(class), Note: note, Picture: s.View, Heat: heat(at, legend)}
 		return []explained{x}, nil
 	}
 	switch method {
 	case models.Rollout:
-		at, err := d.m.Rollout(s.outputs, s.h, s.w)
+		at, err := d.m.Rollout(s.Outputs, s.H, s.W)
 		return one(at, err, "attention rollout", "part of the "+d.query())
 	case models.CAM:
-		at, err := d.m.CAM(s.outputs, class.Index)
+		at, err := d.m.CAM(s.Outputs, class.Index)
 		return one(at, err, "class activation map", fmt.Sprintf("logit; mean + bias is %.2f", class.Logit))
 	case models.Occlusion:
-		at, err := d.m.Occlude(ctx, s.pixels, class.Index, d.batch, d.bar.occlusion)
+		at, err := d.m.Occlude(ctx, s.Pixels, class.Index, d.batch, d.bar.occlusion)
 		d.bar.clear()
 		return one(at, err, "occlusion", "score lost where hidden")
 	}
-	heads, err := d.m.Heads(s.outputs, s.h, s.w)
+	heads, err := d.m.Heads(s.Outputs, s.H, s.W)
 	if err != nil {
 		return nil, err
 	}

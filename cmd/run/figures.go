@@ -7,11 +7,12 @@ import (
 	"slices"
 	"time"
 
-	"saccade/cmd/internal/cli"
 	"saccade/figure"
+	"saccade/live"
 	"saccade/models"
 	"saccade/models/nn"
 	"saccade/picture"
+	"saccade/viewer"
 )
 
 // maxDrawn is how many pictures a figure has at most: more are too small to see
@@ -28,28 +29,35 @@ type writtenJSON struct {
 	Height int    `json:"height"`
 }
 
-// drawing is one call that draws a figure.
-type drawing struct {
-	*app
-	m       *models.Model
-	bar     *progress
-	forward time.Duration
-	errors  []pathError
+// drawnJSON is what all documents about a figure end with.
+type drawnJSON struct {
+	Written *writtenJSON `json:"written,omitempty"`
+	Errors  []pathError  `json:"errors,omitempty"`
+	MS      timesJSON    `json:"ms"`
 }
+
+// drawing is one call that draws a figure.
+type drawing struct{ pass }
 
 // seen is a picture as a network saw it.
 type seen struct {
-	path    string
-	img     *picture.Image // all of it
-	view    *picture.Image // what the preprocessing kept, in the picture's own sharpness
-	pixels  models.Array   // [1 C H W]
-	h, w    int
-	outputs map[string]models.Array
+	*models.Seen
+	path string
+	img  *picture.Image // all of it
+}
+
+// showAttention shows the pictures in a window.
+func (a *app) showAttention(ctx context.Context, m *models.Model) error {
+	s, err := live.NewAttention(ctx, m, a.pictures, a.decode)
+	if err != nil {
+		return err
+	}
+	return viewer.New(s, viewer.Options{Smooth: true}).Run(ctx, a.dev)
 }
 
 // draw draws what the flags ask for of one model.
 func (a *app) draw(ctx context.Context, m *models.Model) error {
-	d := &drawing{app: a, m: m, bar: a.progress()}
+	d := &drawing{pass{app: a, m: m, bar: a.progress()}}
 	switch {
 	case a.explain != "":
 		return d.drawExplanation(ctx)
@@ -64,17 +72,14 @@ func (a *app) draw(ctx context.Context, m *models.Model) error {
 func (d *drawing) each(ctx context.Context, report func(s *seen) error) error {
 	for i, path := range d.pictures {
 		s, err := d.look(ctx, path)
-		if err == nil {
+		if u, ok := err.(unreadable); ok {
+			err = d.bad(path, u.error, len(d.pictures) == 1)
+		} else if err == nil {
 			d.bar.pictures(i+1, len(d.pictures))
 			err = report(s)
 			d.bar.clear()
-			if err != nil {
-				return err
-			}
-			continue
 		}
-		d.bar.clear()
-		if err := d.bad(path, err); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -83,21 +88,6 @@ func (d *drawing) each(ctx context.Context, report func(s *seen) error) error {
 
 // unreadable is the error of a picture, where others of the network end all.
 type unreadable struct{ error }
-
-// bad takes the error of a picture.
-func (d *drawing) bad(path string, err error) error {
-	u, ok := err.(unreadable)
-	if !ok {
-		return err
-	}
-	err = naming(path, u.error)
-	if len(d.pictures) == 1 {
-		return err
-	}
-	d.complain(err)
-	d.errors = append(d.errors, pathError{path, cli.OneLine(err)})
-	return nil
-}
 
 // look runs the network on a picture.
 func (d *drawing) look(ctx context.Context, path string) (*seen, error) {
@@ -108,16 +98,12 @@ func (d *drawing) look(ctx context.Context, path string) (*seen, error) {
 	if err != nil {
 		return nil, unreadable{err}
 	}
-	pixels, h, w, err := d.m.Preprocess(img)
-	if err != nil {
-		return nil, unreadable{err}
-	}
-	s := &seen{path: path, img: img, h: h, w: w, pixels: models.Array{Shape: []int{1, len(pixels) / (h * w), h, w}, Data: pixels}}
-	if s.view, err = d.m.Processor.View(img, figure.DefaultSide); err != nil {
+	s := &seen{path: path, img: img}
+	if s.Seen, err = d.m.See(img, figure.DefaultSide); err != nil {
 		return nil, unreadable{err}
 	}
 	began := time.Now()
-	if s.outputs, err = d.m.Forward(ctx, nn.Images(s.pixels)); err != nil {
+	if s.Outputs, err = d.m.Forward(ctx, nn.Images(s.Pixels)); err != nil {
 		return nil, err
 	}
 	d.forward += time.Since(began)
@@ -145,20 +131,21 @@ func (a *app) write(path string, f figure.Figure) (*writtenJSON, error) {
 	return &writtenJSON{path, m.W, m.H}, nil
 }
 
-// finish prints the document, or what was written, and the summary.
-func (d *drawing) finish(document any) error {
-	if d.json {
-		if err := d.stdout.document(document); err != nil {
+// finish writes the figure, if there is one, and prints the document, which ends with
+// end, or the list and what was written.
+func (d *drawing) finish(document any, end *drawnJSON, path string, f *figure.Figure, list func()) (err error) {
+	if f != nil {
+		if end.Written, err = d.write(path, *f); err != nil {
 			return err
 		}
 	}
-	if len(d.errors) > 0 {
-		return errReported
-	}
-	if !d.json {
-		d.summary(d.m, len(d.pictures), d.forward)
-	}
-	return nil
+	end.Errors, end.MS = d.errors, times(d.m, d.forward)
+	return d.conclude(document, func() {
+		list()
+		if end.Written != nil {
+			end.Written.print(d.stdout)
+		}
+	}, len(d.pictures))
 }
 
 // print tells what was written.
@@ -167,7 +154,7 @@ func (w *writtenJSON) print(o *output) {
 }
 
 // sees says in how many pixels the network sees what is drawn in more of them.
-func sees(s *seen) string { return fmt.Sprintf("seen in %d×%d pixels", s.w, s.h) }
+func sees(s *seen) string { return fmt.Sprintf("seen in %d×%d pixels", s.W, s.H) }
 
 // base is a path's last part, for titles.
 func base(path string) string { return filepath.Base(path) }
@@ -175,10 +162,10 @@ func base(path string) string { return filepath.Base(path) }
 // arrange puts the panels of pictures, equally many of each, into rows: those of
 // a few pictures side by side where there is room, those of one below each other
 // where there is none; rows are about equally full.
-func arrange(groups [][]figure.Panel) figure.Figure {
+func arrange(groups [][]figure.Panel) *figure.Figure {
 	per := len(groups[0])
 	if per > columns {
-		var f figure.Figure
+		f := &figure.Figure{}
 		for _, g := range groups {
 			f.Rows = append(f.Rows, figure.Wrap(g, even(per, columns))...)
 		}
@@ -186,7 +173,7 @@ func arrange(groups [][]figure.Panel) figure.Figure {
 		return f
 	}
 	n := per * even(len(groups), columns/per)
-	return figure.Figure{Rows: figure.Wrap(slices.Concat(groups...), n), Side: side(min(n, per*len(groups)))}
+	return &figure.Figure{Rows: figure.Wrap(slices.Concat(groups...), n), Side: side(min(n, per*len(groups)))}
 }
 
 // even is how many of n things, at most so many, stand in a row so that rows are

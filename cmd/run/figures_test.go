@@ -175,17 +175,17 @@ func TestViewIsAligned(t *testing.T) {
 		require.NoError(t, a.parse(append([]string{"-model", "resnet", "-image", pic, "-explain", filepath.Join(dir, "out.png")}, c.args...)))
 		m, err := a.load(context.Background())
 		require.NoError(t, err)
-		s, err := (&drawing{app: a, m: m, bar: &progress{}}).look(context.Background(), pic)
+		s, err := (&drawing{pass{app: a, m: m, bar: &progress{}}}).look(context.Background(), pic)
 		require.NoError(t, err)
-		small, err := s.view.Resize(s.w, s.h, picture.Box)
+		small, err := s.View.Resize(s.W, s.H, picture.Box)
 		require.NoError(t, err)
 		apart := func(shift int) float64 { // mean difference of the red samples, of 255
 			sum, n := 0.0, 0.0
-			for y := range s.h {
-				for x := range s.w - 1 {
+			for y := range s.H {
+				for x := range s.W - 1 {
 					p := m.Processor
-					want := (float64(s.pixels.Data[y*s.w+x])*p.Std[0] + p.Mean[0]) * 255
-					sum += math.Abs(want - float64(small.Pix[3*(y*s.w+x+shift)]))
+					want := (float64(s.Pixels.Data[y*s.W+x])*p.Std[0] + p.Mean[0]) * 255
+					sum += math.Abs(want - float64(small.Pix[3*(y*s.W+x+shift)]))
 					n++
 				}
 			}

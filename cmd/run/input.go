@@ -83,7 +83,7 @@ func (a *app) sample(ctx context.Context, m *models.Model) (map[string]models.Ar
 			return nil, err
 		}
 		if size != nil && !slices.Equal(size, s) {
-			return nil, fmt.Errorf("picture %s: it comes to %s pixels and the one before to %s; give pictures of one size, or -size", path, dims(s), dims(size))
+			return nil, fmt.Errorf("picture %s: it comes to %s pixels and the one before to %s; give pictures of one size, or -size", path, cli.Dims(s), cli.Dims(size))
 		}
 		pixels, size = append(pixels, p), s
 	}

@@ -145,11 +145,6 @@ func rate(work float64, took time.Duration) string {
 	return fmt.Sprintf("%.1f", work/took.Seconds()/1e9)
 }
 
-// dims prints a shape as 1x197x768.
-func dims(shape []int) string {
-	return strings.Trim(strings.ReplaceAll(fmt.Sprint(shape), " ", "x"), "[]")
-}
-
 // limits prints the limits of an adapter in one line.
 func limits(l gpu.Limits) string {
 	return fmt.Sprintf("binding %s, buffer %s, %d storage buffers a stage, workgroup storage %d KiB, %d invocations a workgroup, %d workgroups a dimension, offsets in %d bytes",

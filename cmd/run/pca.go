@@ -12,11 +12,9 @@ import (
 // partsJSON is the document of -pca.
 type partsJSON struct {
 	head
-	Images   []partJSON   `json:"images"`
-	Variance []float64    `json:"variance"` // the part of it that each component holds
-	Written  *writtenJSON `json:"written,omitempty"`
-	Errors   []pathError  `json:"errors,omitempty"`
-	MS       timesJSON    `json:"ms"`
+	Images   []partJSON `json:"images"`
+	Variance []float64  `json:"variance"` // the part of it that each component holds
+	drawnJSON
 }
 
 type partJSON struct {
@@ -41,11 +39,11 @@ func (d *drawing) drawParts(ctx context.Context) error {
 	doc := partsJSON{head: d.app.head(d.m), Images: []partJSON{}}
 	var p parts
 	err := d.each(ctx, func(s *seen) error {
-		at, vectors, width, err := d.m.PatchFeatures(s.outputs, s.h, s.w)
+		at, vectors, width, err := d.m.PatchFeatures(s.Outputs, s.H, s.W)
 		if err != nil {
 			return err
 		}
-		s.img, s.outputs = nil, nil
+		s.img, s.Outputs = nil, nil
 		p.seen, p.maps, p.width = append(p.seen, s), append(p.maps, at), width
 		p.vectors = append(p.vectors, vectors...)
 		doc.Images = append(doc.Images, partJSON{s.path, at.Rows, at.Columns})
@@ -54,43 +52,36 @@ func (d *drawing) drawParts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var f *figure.Figure
 	if len(p.seen) > 0 {
-		f, err := p.figure(&doc)
-		if err != nil {
-			return err
-		}
-		if doc.Written, err = d.write(d.out, f); err != nil {
+		if f, err = p.figure(&doc); err != nil {
 			return err
 		}
 	}
-	doc.Errors, doc.MS = d.errors, times(d.m, d.forward)
-	if !d.json && doc.Written != nil {
-		doc.Written.print(d.stdout)
-	}
-	return d.finish(doc)
+	return d.finish(&doc, &doc.drawnJSON, d.out, f, func() {})
 }
 
 // figure finds the components and draws each picture beside its own.
-func (p *parts) figure(doc *partsJSON) (figure.Figure, error) {
+func (p *parts) figure(doc *partsJSON) (*figure.Figure, error) {
 	n := len(p.vectors) / p.width
 	if n <= components || p.width < components {
-		return figure.Figure{}, fmt.Errorf("-pca: there are %d patches of %d values; expected %d of %d or more: give larger pictures (-size), or several", n, p.width, components+1, components)
+		return nil, fmt.Errorf("-pca: there are %d patches of %d values; expected %d of %d or more: give larger pictures (-size), or several", n, p.width, components+1, components)
 	}
 	found, err := pca.Find(p.vectors, n, p.width, components)
 	if err != nil {
-		return figure.Figure{}, err
+		return nil, err
 	}
 	doc.Variance = found.Shares(p.vectors)
 	colors := found.Colors(p.vectors)
 	var groups [][]figure.Panel
 	for i, s := range p.seen {
 		at := p.maps[i]
-		mosaic, err := figure.Mosaic(s.view.W, s.view.H, grid(at), colors[:at.Rows*at.Columns])
+		mosaic, err := figure.Mosaic(s.View.W, s.View.H, grid(at), colors[:at.Rows*at.Columns])
 		if err != nil {
-			return figure.Figure{}, err
+			return nil, err
 		}
 		colors = colors[at.Rows*at.Columns:]
-		groups = append(groups, []figure.Panel{{Title: base(s.path), Note: sees(s), Picture: s.view}, {Picture: mosaic}})
+		groups = append(groups, []figure.Panel{{Title: base(s.path), Note: sees(s), Picture: s.View}, {Picture: mosaic}})
 	}
 	f := arrange(groups)
 	f.Title = "Principal components as red, green, blue:"

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"saccade/cmd/internal/cli"
 	"saccade/gpu"
 	"saccade/models"
 )
@@ -84,7 +85,7 @@ func (a *app) showProfile(h head, shape []int, timings []gpu.Timing, weights int
 	}
 	var rows [][]string
 	for _, t := range timings {
-		rows = append(rows, []string{t.Op, t.Label, dims(t.Shape), t.Kernel, fmt.Sprintf("%.1f", micro(t.Took)), rate(t.FLOPs, t.Took), rate(t.Bytes, t.Took)})
+		rows = append(rows, []string{t.Op, t.Label, cli.Dims(t.Shape), t.Kernel, fmt.Sprintf("%.1f", micro(t.Took)), rate(t.FLOPs, t.Took), rate(t.Bytes, t.Took)})
 	}
 	a.stdout.table([]string{"op", "label", "shape", "variant", ">µs", ">GFLOP/s", ">GB/s"}, rows)
 	a.stdout.printf("\n")

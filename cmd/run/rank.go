@@ -47,9 +47,7 @@ func (a *app) byExamples(ctx context.Context, m *models.Model) (rank, error) {
 		}
 	}
 	bar, began := a.progress(), time.Now()
-	open := func(i int) (*picture.Image, error) {
-		return a.decode(paths[i])
-	}
+	open := func(i int) (*picture.Image, error) { return a.decode(paths[i]) }
 	vectors := make([][]float32, 0, len(paths))
 	err := m.EmbedPictures(ctx, len(paths), a.batch, false, open, func(i int, v []float32, err error) error {
 		bar.rated(i+1, len(paths), time.Since(began))

@@ -99,7 +99,7 @@ func (a *app) do(ctx context.Context) error {
 	_, drawing := a.drawing()
 	switch {
 	case a.view:
-		return a.viewAttention(ctx, m)
+		return a.showAttention(ctx, m)
 	case drawing:
 		return a.draw(ctx, m)
 	case a.verify:

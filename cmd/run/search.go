@@ -48,19 +48,16 @@ type indexJSON struct {
 
 // search is one call that compares pictures by their embeddings.
 type search struct {
-	*app
-	m   *models.Model
+	pass
 	doc searchJSON
-	bar *progress
 
-	texts   [][]float32 // embeddings of -text
-	forward time.Duration
-	files   []string // pictures to look at
+	texts [][]float32 // embeddings of -text
+	files []string    // pictures to look at
 }
 
 // searchPictures compares pictures with texts or with a picture.
 func (a *app) searchPictures(ctx context.Context, m *models.Model) error {
-	s := &search{app: a, m: m, bar: a.progress(), doc: searchJSON{head: a.head(m), Images: []matchJSON{}}}
+	s := &search{pass: pass{app: a, m: m, bar: a.progress()}, doc: searchJSON{head: a.head(m), Images: []matchJSON{}}}
 	if err := s.embedTexts(ctx); err != nil {
 		return err
 	}
@@ -87,7 +84,8 @@ func (a *app) searchPictures(ctx context.Context, m *models.Model) error {
 	if err != nil {
 		return err
 	}
-	return s.finish(len(vectors.Paths))
+	s.doc.Errors, s.doc.MS = s.errors, times(s.m, s.forward)
+	return s.conclude(&s.doc, s.print, len(vectors.Paths))
 }
 
 // saveEmbeds writes the embeddings and the logits under transformers' names.
@@ -226,7 +224,7 @@ func (s *search) openIndex(ctx context.Context) (*index.Index, error) {
 func (s *search) update(ctx context.Context, x *index.Index) (err error) {
 	began := time.Now()
 	s.doc.Indexed.Added, s.doc.Indexed.Removed, err = x.Update(ctx, s.files, append(slices.Clone(s.images), s.similar), func(ctx context.Context, paths []string, report func(int, []float32, error) error) error {
-		return s.embed(ctx, len(paths), func(i int) string { return paths[i] }, began, report)
+		return s.embed(ctx, paths, began, report)
 	})
 	return err
 }
@@ -234,7 +232,7 @@ func (s *search) update(ctx context.Context, x *index.Index) (err error) {
 // compute embeds the pictures without an index.
 func (s *search) compute(ctx context.Context) (*index.Vectors, error) {
 	v := &index.Vectors{}
-	err := s.embed(ctx, len(s.files), func(i int) string { return s.files[i] }, time.Now(), func(i int, e []float32, err error) error {
+	err := s.embed(ctx, s.files, time.Now(), func(i int, e []float32, err error) error {
 		if err == nil {
 			v.Paths, v.Data = append(v.Paths, s.files[i]), append(v.Data, e)
 		}
@@ -243,32 +241,21 @@ func (s *search) compute(ctx context.Context) (*index.Vectors, error) {
 	return v, err
 }
 
-// embed computes the embeddings of n pictures. A bad one is named and reported
+// embed computes the embeddings of pictures. A bad one is named and reported
 // with its error.
-func (s *search) embed(ctx context.Context, n int, path func(i int) string, began time.Time, report func(i int, v []float32, err error) error) error {
-	open := func(i int) (*picture.Image, error) {
-		return s.decode(path(i))
-	}
+func (s *search) embed(ctx context.Context, paths []string, began time.Time, report func(i int, v []float32, err error) error) error {
+	n, open := len(paths), func(i int) (*picture.Image, error) { return s.decode(paths[i]) }
 	err := s.m.EmbedPictures(ctx, n, s.batch, s.index != "", open, func(i int, v []float32, err error) error {
 		s.bar.rated(i+1, n, time.Since(began))
 		if err != nil {
-			if n == 1 && s.index == "" {
-				return naming(path(i), err)
+			if err := s.bad(paths[i], err, n == 1 && s.index == ""); err != nil {
+				return err
 			}
-			s.bad(path(i), err)
 		}
 		return report(i, v, err)
 	})
 	s.forward += time.Since(began)
 	return err
-}
-
-// bad names a picture that could not be read.
-func (s *search) bad(path string, err error) {
-	err = naming(path, err)
-	s.bar.clear()
-	s.complain(err)
-	s.doc.Errors = append(s.doc.Errors, pathError{path, cli.OneLine(err)})
 }
 
 // score gives the probabilities of the texts for each picture.
@@ -304,25 +291,6 @@ func (s *search) rankByPicture(ctx context.Context, v *index.Vectors) error {
 	}
 	for _, match := range v.Top(query, s.top) {
 		s.doc.Images = append(s.doc.Images, matchJSON{Path: match.Path, Cosine: &match.Cosine})
-	}
-	return nil
-}
-
-// finish prints what was found.
-func (s *search) finish(pictures int) error {
-	if s.json {
-		s.doc.MS = times(s.m, s.forward)
-		if err := s.stdout.document(s.doc); err != nil {
-			return err
-		}
-	} else {
-		s.print()
-	}
-	if len(s.doc.Errors) > 0 {
-		return errReported
-	}
-	if !s.json {
-		s.summary(s.m, pictures, s.forward)
 	}
 	return nil
 }

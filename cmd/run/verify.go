@@ -133,15 +133,7 @@ func (g *goldenJSON) measure(report *golden.Report, outputs []string) {
 			}
 		}
 	}
-	g.NMSE, g.Used = number(nmse), number(used)
-}
-
-// number is nil for what JSON cannot hold.
-func number(v float64) *float64 {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return nil
-	}
-	return &v
+	g.NMSE, g.Used = cli.Number(nmse), cli.Number(used)
 }
 
 func (a *app) printGolden(g goldenJSON) {
@@ -205,7 +197,7 @@ func (a *app) documentChecks(h head, checks []gpu.OpCheck, ok bool) error {
 		Ops []opJSON `json:"ops"`
 	}{head: h, OK: ok}
 	for _, c := range checks {
-		o := opJSON{Op: c.Op, Label: c.Label, Kernel: c.Kernel, NMSE: number(c.NMSE), Allowed: c.Allowed, Rows: c.Rows}
+		o := opJSON{Op: c.Op, Label: c.Label, Kernel: c.Kernel, NMSE: cli.Number(c.NMSE), Allowed: c.Allowed, Rows: c.Rows}
 		if c.Err != nil {
 			o.Error = cli.OneLine(c.Err)
 		}

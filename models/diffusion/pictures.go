@@ -14,6 +14,18 @@ func FromPicture(img *picture.Image) []float32 {
 	return out
 }
 
+// FromMask is a mask as a request takes it, [H W]: 1 where the picture is white, by its
+// luma, and is painted anew.
+func FromMask(img *picture.Image) []float32 {
+	out := make([]float32, img.W*img.H)
+	for i := range out {
+		if luma := 299*int(img.Pix[3*i]) + 587*int(img.Pix[3*i+1]) + 114*int(img.Pix[3*i+2]); luma >= 127500 {
+			out[i] = 1
+		}
+	}
+	return out
+}
+
 // ToPictures are the pictures [n C h w] in [−1, 1], grey where C is 1. What goes
 // beyond is clipped.
 func ToPictures(x []float32, n, h, w int) []*picture.Image {

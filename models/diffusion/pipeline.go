@@ -104,6 +104,9 @@ func New(dev *gpu.Device, files *checkpoint.Pipeline, o nn.Options) (*Pipeline, 
 // Source implements [nn.Pipeline].
 func (p *Pipeline) Source() string { return p.Name }
 
+// Device is the one that it runs on.
+func (p *Pipeline) Device() *gpu.Device { return p.dev }
+
 // Modules implements [nn.Pipeline].
 func (p *Pipeline) Modules() []*nn.Module {
 	var all []*nn.Module

@@ -2,6 +2,7 @@ package diffusion
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 
@@ -33,6 +34,19 @@ type Request struct {
 	Mask  []float32 // [Height Width]: 1 where the picture is painted anew, 0 where it stays; or nil
 
 	Watch bool // sum up the attention that the map pays to each word: see [Run.WordMaps]
+}
+
+// Seeds counts n up from one, or where that is negative from a random one that people
+// can type.
+func Seeds(first int64, n int) []uint64 {
+	if first < 0 {
+		first = int64(rand.Uint32())
+	}
+	out := make([]uint64, n)
+	for i := range out {
+		out[i] = uint64(first) + uint64(i)
+	}
+	return out
 }
 
 // RequestError is a request that the pipeline can't do.

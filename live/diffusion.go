@@ -1,32 +1,52 @@
-package main
+package live
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"image"
-	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
-	"saccade/cmd/internal/cli"
 	"saccade/gpu"
 	"saccade/models/diffusion"
 	"saccade/picture"
 	"saccade/viewer"
+	"saccade/weights"
 )
 
-// denoising is a diffusion run that a window shows and steers. One goroutine does
+// DiffusionOptions are how a run is shown, and what its caller does.
+type DiffusionOptions struct {
+	Name    string            // of what is drawn: a prompt; the pipeline's if empty
+	Preview diffusion.Preview // "": the best that costs little
+	Tiny    *diffusion.Tiny   // for PreviewTiny, or nil; it stays the caller's
+	Every   int               // every nth step is shown; 0: each
+
+	// Start begins a run; nil: [diffusion.Pipeline.Start]. It is called again for
+	// another scheduler and to watch the attention.
+	Start func(ctx context.Context, q diffusion.Request) (*diffusion.Run, error)
+
+	// Done is called when a run ends for the first time, with the states after its
+	// steps; nil: nothing.
+	Done func(ctx context.Context, run *diffusion.Run, steps []*diffusion.Snapshot) error
+
+	// Save writes image i of a request after a step and says where; nil: nothing can
+	// be saved. Its error is shown and ends nothing.
+	Save func(q diffusion.Request, i, step int, img *picture.Image) (path string, err error)
+}
+
+// Diffusion is a diffusion run that a window shows and steers. One goroutine does
 // the steps and the commands; what the window reads is behind mu.
-type denoising struct {
-	w    *painter
-	kind diffusion.Preview
-	tiny *diffusion.Tiny
+type Diffusion struct {
+	p *diffusion.Pipeline
+	o DiffusionOptions
 
 	commands chan viewer.Command
-	changed  chan struct{}
+	changed  changes
+	cancel   context.CancelFunc // of the goroutine
+	ended    chan error         // of the goroutine
 
 	mu   sync.Mutex // guards what follows
 	view viewer.View
@@ -40,7 +60,7 @@ type denoising struct {
 	at      int // of made, what is shown
 	heat    int // the word whose heat map is shown, counted from 1; 0: none
 	paused  bool
-	written bool // what -o asks for
+	done    bool // once
 }
 
 // made is the run after a step, and its picture in the strip.
@@ -49,35 +69,41 @@ type made struct {
 	thumb *gpu.Tensor
 }
 
-// viewRun shows a request in a window. What -o, -record and -save name is written
-// when the run ends for the first time.
-func (w *painter) viewRun(ctx context.Context, q diffusion.Request) error {
-	d := &denoising{w: w, kind: w.preview, commands: make(chan viewer.Command, 64), changed: make(chan struct{}, 1)}
-	defer d.close()
-	if w.tinyWeights != "" {
-		var err error
-		if d.tiny, err = w.p.OpenTiny(ctx, w.tinyWeights, w.hub); err != nil {
-			return err
-		}
+// NewDiffusion begins a run of the pipeline, which stays open, and its steps. They
+// go on until Close, or until ctx ends.
+func NewDiffusion(ctx context.Context, p *diffusion.Pipeline, q diffusion.Request, o DiffusionOptions) (*Diffusion, error) {
+	d := &Diffusion{p: p, o: o, commands: make(chan viewer.Command, 64), changed: make(changes, 1), ended: make(chan error, 1)}
+	if d.o.Start == nil {
+		d.o.Start = p.Start
 	}
+	d.o.Every = max(1, d.o.Every)
 	if err := d.start(ctx, q); err != nil {
-		return err
+		d.drop()
+		return nil, err
 	}
-	work, cancel := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- d.work(work) }()
-	err := viewer.New(d, viewer.Options{Smooth: true}).Run(ctx, w.dev)
-	cancel()
-	failed := <-done
-	if errors.Is(failed, context.Canceled) {
-		failed = ctx.Err() // the window was closed
-	}
-	return errors.Join(err, failed)
+	var work context.Context
+	work, d.cancel = context.WithCancel(ctx)
+	go func() {
+		err := d.work(work)
+		if errors.Is(err, context.Canceled) {
+			err = ctx.Err() // nil: the session was closed
+		}
+		d.ended <- err
+	}()
+	return d, nil
+}
+
+// Close ends the session and frees its run; the error is what ended the steps before.
+func (d *Diffusion) Close() error {
+	d.cancel()
+	err := <-d.ended
+	d.drop()
+	return err
 }
 
 // start begins a request: its run, and what shows it.
-func (d *denoising) start(ctx context.Context, q diffusion.Request) error {
-	run, err := d.w.start(ctx, q)
+func (d *Diffusion) start(ctx context.Context, q diffusion.Request) error {
+	run, err := d.o.Start(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -85,7 +111,6 @@ func (d *denoising) start(ctx context.Context, q diffusion.Request) error {
 		run.Close()
 		return errors.New("a window needs all parts of the pipeline on the device, for which there is not enough memory; -record writes the run without one")
 	}
-	d.w.warn(q, run)
 	d.drop()
 	d.run = run
 	if err := d.show(ctx); err != nil {
@@ -98,16 +123,16 @@ func (d *denoising) start(ctx context.Context, q diffusion.Request) error {
 const previewShare = 0.1
 
 // show makes the previewers: what was asked for, or the best that costs little.
-func (d *denoising) show(ctx context.Context) (err error) {
-	kinds := []diffusion.Preview{d.kind}
-	if d.kind == "" {
+func (d *Diffusion) show(ctx context.Context) (err error) {
+	kinds := []diffusion.Preview{d.o.Preview}
+	if d.o.Preview == "" {
 		kinds = []diffusion.Preview{diffusion.PreviewVAE, diffusion.PreviewTiny, diffusion.PreviewLinear}
 	}
 	for _, kind := range kinds {
-		if kind == diffusion.PreviewTiny && d.tiny == nil && d.kind == "" {
+		if kind == diffusion.PreviewTiny && d.o.Tiny == nil && d.o.Preview == "" {
 			continue
 		}
-		v, err := d.run.NewPreviewer(ctx, kind, d.tiny)
+		v, err := d.run.NewPreviewer(ctx, kind, d.o.Tiny)
 		if err != nil {
 			return err
 		}
@@ -115,7 +140,7 @@ func (d *denoising) show(ctx context.Context) (err error) {
 			d.best = v
 		}
 		d.preview = v
-		if v.Cost(d.run) <= previewShare*float64(d.w.viewEvery) {
+		if v.Cost(d.run) <= previewShare*float64(d.o.Every) {
 			break
 		}
 		if v != d.best && kind != kinds[len(kinds)-1] {
@@ -126,7 +151,7 @@ func (d *denoising) show(ctx context.Context) (err error) {
 }
 
 // drop frees the run and what shows it.
-func (d *denoising) drop() {
+func (d *Diffusion) drop() {
 	d.forget(0)
 	d.mu.Lock()
 	d.view.Shown = nil
@@ -144,42 +169,28 @@ func (d *denoising) drop() {
 	}
 }
 
-func (d *denoising) close() {
-	d.drop()
-	if d.tiny != nil {
-		d.tiny.Close()
-	}
-}
-
 // work does steps and commands until ctx ends.
-func (d *denoising) work(ctx context.Context) error {
-	for {
+func (d *Diffusion) work(ctx context.Context) error {
+	for ctx.Err() == nil {
 		var err error
-		if d.paused || !d.run.Next() {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case c := <-d.commands:
-				err = d.carryOut(ctx, c)
-			}
+		if len(d.commands) == 0 && !d.paused && d.run.Next() { // nobody else receives
+			err = d.step(ctx)
 		} else {
 			select {
 			case <-ctx.Done():
-				return ctx.Err()
 			case c := <-d.commands:
 				err = d.carryOut(ctx, c)
-			default:
-				err = d.step(ctx)
 			}
 		}
 		if err != nil {
 			return err
 		}
 	}
+	return ctx.Err()
 }
 
 // step does a step from what is shown on, unless a command that begins again stops it.
-func (d *denoising) step(ctx context.Context) error {
+func (d *Diffusion) step(ctx context.Context) error {
 	if d.at < len(d.made)-1 { // go on from an earlier one
 		if err := d.run.Restore(d.made[d.at].Snapshot); err != nil {
 			return err
@@ -213,7 +224,7 @@ func (d *denoising) step(ctx context.Context) error {
 }
 
 // keep puts the run as it is at the end of the strip, and shows it.
-func (d *denoising) keep(ctx context.Context) error {
+func (d *Diffusion) keep(ctx context.Context) error {
 	s, err := d.run.Snapshot()
 	if err != nil {
 		return err
@@ -221,7 +232,7 @@ func (d *denoising) keep(ctx context.Context) error {
 	m := made{Snapshot: s}
 	d.made = append(d.made, m)
 	d.at = len(d.made) - 1
-	if s.Done%d.w.viewEvery != 0 && d.run.Next() {
+	if s.Done%d.o.Every != 0 && d.run.Next() {
 		d.tell()
 		return nil
 	}
@@ -229,9 +240,9 @@ func (d *denoising) keep(ctx context.Context) error {
 		return err
 	}
 	p := d.preview.Picture()
-	if m.thumb, err = d.w.dev.State("thumbnail", p.Type, p.Groups, p.Shape...); err == nil {
+	if m.thumb, err = d.p.Device().State("thumbnail", p.Type, p.Groups, p.Shape...); err == nil {
 		d.made[d.at] = m
-		err = d.w.dev.Copy(m.thumb, p)
+		err = d.p.Device().Copy(m.thumb, p)
 	}
 	if err != nil {
 		return err
@@ -241,7 +252,7 @@ func (d *denoising) keep(ctx context.Context) error {
 }
 
 // still shows what is shown by the best previewer, when nothing is being computed.
-func (d *denoising) still(ctx context.Context) error {
+func (d *Diffusion) still(ctx context.Context) error {
 	if d.best == d.preview || !d.paused && d.run.Next() {
 		return d.warm()
 	}
@@ -254,7 +265,7 @@ func (d *denoising) still(ctx context.Context) error {
 
 // warm lays the heat map of a word over the picture, if one is asked for and the
 // step shown is the latest, whose attention there is.
-func (d *denoising) warm() error {
+func (d *Diffusion) warm() error {
 	var heat *gpu.Heat
 	notice := ""
 	if d.heat > 0 && d.at == len(d.made)-1 && d.run.Done() > 0 {
@@ -285,7 +296,7 @@ func (d *denoising) warm() error {
 }
 
 // shown has the window show a tensor's pictures.
-func (d *denoising) shown(p *gpu.Tensor) {
+func (d *Diffusion) shown(p *gpu.Tensor) {
 	var all []viewer.Picture
 	for i := range p.Shape[0] {
 		all = append(all, viewer.Picture{Tensor: p, Index: i})
@@ -296,7 +307,7 @@ func (d *denoising) shown(p *gpu.Tensor) {
 }
 
 // forget drops the steps from one on.
-func (d *denoising) forget(from int) {
+func (d *Diffusion) forget(from int) {
 	if from >= len(d.made) {
 		return
 	}
@@ -311,7 +322,7 @@ func (d *denoising) forget(from int) {
 }
 
 // tell brings the view up to date.
-func (d *denoising) tell() {
+func (d *Diffusion) tell() {
 	var strip []viewer.Picture
 	at := 0
 	for i, m := range d.made {
@@ -328,68 +339,40 @@ func (d *denoising) tell() {
 	v.Strip, v.At, v.Paused = strip, at, d.paused
 	if d.run != nil {
 		q := &d.run.Request
-		v.Name, v.Step, v.Steps = d.w.prompt(), d.run.Done(), d.run.Steps()
-		if v.Name == "" {
-			v.Name = d.w.p.Name
-		}
-		v.Facts = []string{fmt.Sprintf("seed %d", q.Seeds[0]), d.w.p.SchedulerName(q.Scheduler)}
-		if d.w.p.Prompted() {
+		v.Name, v.Step, v.Steps = cmp.Or(d.o.Name, d.p.Name), d.run.Done(), d.run.Steps()
+		v.Facts = []string{fmt.Sprintf("seed %d", q.Seeds[0]), d.p.SchedulerName(q.Scheduler)}
+		if d.p.Prompted() {
 			v.Facts = append(v.Facts, fmt.Sprintf("guidance %.3g", q.Guidance))
 		}
 		v.Facts = append(v.Facts, "preview "+string(d.preview.Kind))
 	}
 	d.mu.Unlock()
-	select {
-	case d.changed <- struct{}{}:
-	default:
-	}
+	d.changed.tell()
 }
 
 // notice says something over the picture.
-func (d *denoising) notice(format string, args ...any) {
+func (d *Diffusion) notice(format string, args ...any) {
 	d.mu.Lock()
 	d.view.Notice = fmt.Sprintf(format, args...)
 	d.mu.Unlock()
 	d.tell()
 }
 
-// finish writes what the flags name, once.
-func (d *denoising) finish(ctx context.Context) error {
-	if d.written {
+// finish tells the caller of the end, once.
+func (d *Diffusion) finish(ctx context.Context) error {
+	if d.done || d.o.Done == nil {
 		return nil
 	}
-	d.written = true
-	w, q := d.w, d.run.Request
-	if w.out != "" || w.save != "" {
-		result, err := d.run.Result(ctx)
-		if err != nil {
-			return err
-		}
-		if err := w.writePictures(result.Pictures(), q); err != nil {
-			return err
-		}
-		if w.save != "" {
-			if err := w.saveResult(q, result); err != nil {
-				return err
-			}
-		}
-	}
-	if w.record == "" {
-		return nil
-	}
-	var frames []*picture.Image
+	d.done = true
+	steps := make([]*diffusion.Snapshot, 0, len(d.made))
 	for _, m := range d.made[1:] {
-		images, err := d.run.Preview(ctx, m.Snapshot)
-		if err != nil {
-			return err
-		}
-		frames = append(frames, images[0])
+		steps = append(steps, m.Snapshot)
 	}
-	return w.writeFrames(w.record, frames, q)
+	return d.o.Done(ctx, d.run, steps)
 }
 
 // carryOut does a command.
-func (d *denoising) carryOut(ctx context.Context, c viewer.Command) error {
+func (d *Diffusion) carryOut(ctx context.Context, c viewer.Command) error {
 	d.mu.Lock()
 	d.view.Notice = ""
 	d.mu.Unlock()
@@ -412,7 +395,7 @@ func (d *denoising) carryOut(ctx context.Context, c viewer.Command) error {
 	case viewer.Restart:
 		return d.again(ctx, d.run.Request.Seeds)
 	case viewer.NewSeed:
-		return d.again(ctx, seeds(int64(rand.Uint32()), d.run.Request.Items))
+		return d.again(ctx, diffusion.Seeds(-1, d.run.Request.Items))
 	case viewer.MoreGuidance, viewer.LessGuidance:
 		return d.guide(c.Action == viewer.MoreGuidance)
 	case viewer.NextScheduler:
@@ -426,7 +409,7 @@ func (d *denoising) carryOut(ctx context.Context, c viewer.Command) error {
 }
 
 // place is the step whose thumbnail is the strip's nth.
-func (d *denoising) place(n int) int {
+func (d *Diffusion) place(n int) int {
 	for i, m := range d.made {
 		if m.thumb == nil {
 			continue
@@ -440,7 +423,7 @@ func (d *denoising) place(n int) int {
 }
 
 // goTo shows an earlier or a later step, and pauses there.
-func (d *denoising) goTo(ctx context.Context, at int) error {
+func (d *Diffusion) goTo(ctx context.Context, at int) error {
 	d.paused = true
 	d.at = min(max(0, at), len(d.made)-1)
 	m := d.made[d.at]
@@ -452,7 +435,7 @@ func (d *denoising) goTo(ctx context.Context, at int) error {
 }
 
 // again begins again with seeds.
-func (d *denoising) again(ctx context.Context, seeds []uint64) error {
+func (d *Diffusion) again(ctx context.Context, seeds []uint64) error {
 	d.forget(0)
 	var err error
 	if slices.Equal(seeds, d.run.Request.Seeds) {
@@ -467,7 +450,7 @@ func (d *denoising) again(ctx context.Context, seeds []uint64) error {
 }
 
 // guide weighs the prompt more or less, by a half.
-func (d *denoising) guide(more bool) error {
+func (d *Diffusion) guide(more bool) error {
 	by := -0.5
 	if more {
 		by = 0.5
@@ -481,14 +464,14 @@ func (d *denoising) guide(more bool) error {
 }
 
 // reschedule begins again with the next scheduler that can do the run.
-func (d *denoising) reschedule(ctx context.Context) error {
+func (d *Diffusion) reschedule(ctx context.Context) error {
 	names := diffusion.Schedulers()
 	i := slices.Index(names, d.run.Request.Scheduler)
 	for range names {
 		i = (i + 1) % len(names)
 		q := d.run.Request
 		q.Scheduler = names[i]
-		if d.w.p.SchedulerName(q.Scheduler) == q.Scheduler { // a class, which has a short name too
+		if d.p.SchedulerName(q.Scheduler) == q.Scheduler { // a class, which has a short name too
 			continue
 		}
 		err := d.start(ctx, q)
@@ -503,8 +486,8 @@ func (d *denoising) reschedule(ctx context.Context) error {
 
 // toggleHeat shows the heat map of a word, the next one, or none. The first time the
 // run is recorded anew, to watch its attention.
-func (d *denoising) toggleHeat(ctx context.Context, next bool) error {
-	if !d.w.p.Prompted() {
+func (d *Diffusion) toggleHeat(ctx context.Context, next bool) error {
+	if !d.p.Prompted() {
 		return nil
 	}
 	switch {
@@ -528,16 +511,15 @@ func (d *denoising) toggleHeat(ctx context.Context, next bool) error {
 }
 
 // savePicture writes what is shown to a new file.
-func (d *denoising) savePicture(ctx context.Context) error {
+func (d *Diffusion) savePicture(ctx context.Context) error {
 	images, err := d.run.Preview(ctx, d.made[d.at].Snapshot)
 	if err != nil {
 		return err
 	}
-	q := d.run.Request
 	for i, img := range images {
-		path := filepath.Join(filepath.Dir(d.w.out), fmt.Sprintf("saccade-%d-step-%d.png", q.Seeds[i], d.made[d.at].Done))
-		if err := picture.WritePNG(path, img, d.w.parameters(q, d.w.prompt(), q.Seeds[i])); err != nil {
-			d.notice("%s", cli.OneLine(err))
+		path, err := d.o.Save(d.run.Request, i, d.made[d.at].Done, img)
+		if err != nil {
+			d.notice("%s", weights.Line(err))
 			return nil
 		}
 		d.notice("saved %s", path)
@@ -546,23 +528,26 @@ func (d *denoising) savePicture(ctx context.Context) error {
 }
 
 // View implements [viewer.Session].
-func (d *denoising) View() viewer.View {
+func (d *Diffusion) View() viewer.View {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.view
 }
 
 // Actions implements [viewer.Session].
-func (d *denoising) Actions() []viewer.Action {
-	all := []viewer.Action{viewer.Pause, viewer.SingleStep, viewer.Back, viewer.Forward, viewer.ShowStep, viewer.Restart, viewer.NewSeed, viewer.NextScheduler, viewer.Save}
-	if d.w.p.Prompted() {
+func (d *Diffusion) Actions() []viewer.Action {
+	all := []viewer.Action{viewer.Pause, viewer.SingleStep, viewer.Back, viewer.Forward, viewer.ShowStep, viewer.Restart, viewer.NewSeed, viewer.NextScheduler}
+	if d.o.Save != nil {
+		all = append(all, viewer.Save)
+	}
+	if d.p.Prompted() {
 		all = append(all, viewer.MoreGuidance, viewer.LessGuidance, viewer.ToggleHeat, viewer.NextHeat)
 	}
 	return all
 }
 
 // Do implements [viewer.Session].
-func (d *denoising) Do(c viewer.Command) {
+func (d *Diffusion) Do(c viewer.Command) {
 	switch c.Action {
 	case viewer.Restart, viewer.NewSeed, viewer.NextScheduler, viewer.Back, viewer.ShowStep:
 		d.mu.Lock()
@@ -575,7 +560,17 @@ func (d *denoising) Do(c viewer.Command) {
 }
 
 // Point implements [viewer.Session]; a run has no cells.
-func (d *denoising) Point(image.Point, bool) {}
+func (d *Diffusion) Point(image.Point, bool) {}
 
 // Changed implements [viewer.Session].
-func (d *denoising) Changed() <-chan struct{} { return d.changed }
+func (d *Diffusion) Changed() <-chan struct{} { return d.changed }
+
+// changes tells the window that there is something else to see; its buffer is of one.
+type changes chan struct{}
+
+func (c changes) tell() {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,51 +1,61 @@
-package main
+package live
 
 import (
 	"context"
 	"fmt"
 	"image"
+	"path/filepath"
 	"slices"
 	"sync"
 
 	"saccade/gpu"
 	"saccade/models"
+	"saccade/models/nn"
 	"saccade/picture"
 	"saccade/viewer"
 )
 
-// hovering is pictures with what the last layer of a network attends to from the
+// Attention is images with what the last layer of a network attends to from the
 // patch under the mouse pointer, or where there is none from the class token.
-type hovering struct {
-	*drawing
-	changed chan struct{}
+type Attention struct {
+	m       *models.Model
+	paths   []string
+	open    func(path string) (*picture.Image, error)
+	changed changes
 
 	mu   sync.Mutex // guards what follows
 	view viewer.View
-	at   int   // of the pictures
-	seen *seen // that one
-	head int   // counted from 1; 0: the mean of all
-	hide bool  // the heat map
+	at   int // of the paths
+	seen *models.Seen
+	head int  // counted from 1; 0: the mean of all
+	hide bool // the heat map
 	cell image.Point
 	over bool // the pointer is over cell
 	ctx  context.Context
 }
 
-// viewAttention shows the pictures in a window.
-func (a *app) viewAttention(ctx context.Context, m *models.Model) error {
-	s := &hovering{drawing: &drawing{app: a, m: m, bar: &progress{}}, changed: make(chan struct{}, 1), ctx: ctx}
-	if err := s.open(0); err != nil {
-		return err
-	}
-	return viewer.New(s, viewer.Options{Smooth: true}).Run(ctx, a.dev)
+// leastSide is that of an image's longer side in the window.
+const leastSide = 320
+
+// NewAttention shows the first of the images at paths, one or more; open reads one.
+// The model was loaded with [models.LastAttention] or [models.Attentions] among its
+// outputs; it stays open. ctx ends its forward passes.
+func NewAttention(ctx context.Context, m *models.Model, paths []string, open func(path string) (*picture.Image, error)) (*Attention, error) {
+	s := &Attention{m: m, paths: paths, open: open, changed: make(changes, 1), ctx: ctx}
+	return s, s.show(0)
 }
 
-// open shows a picture. The caller holds mu or is alone.
-func (s *hovering) open(i int) error {
-	seen, err := s.look(s.ctx, s.pictures[i])
-	if u, ok := err.(unreadable); ok {
-		err = naming(s.pictures[i], u.error)
-	}
+// show runs the network on an image. The caller holds mu or is alone.
+func (s *Attention) show(i int) error {
+	img, err := s.open(s.paths[i])
 	if err != nil {
+		return err
+	}
+	seen, err := s.m.See(img, leastSide)
+	if err != nil {
+		return fmt.Errorf("picture %s: %w", s.paths[i], err)
+	}
+	if seen.Outputs, err = s.m.Forward(s.ctx, nn.Images(seen.Pixels)); err != nil {
 		return err
 	}
 	s.at, s.seen, s.over = i, seen, false
@@ -53,14 +63,14 @@ func (s *hovering) open(i int) error {
 }
 
 // draw brings the view up to date. The caller holds mu or is alone.
-func (s *hovering) draw() error {
-	maps, err := s.m.Heads(s.seen.outputs, s.seen.h, s.seen.w)
+func (s *Attention) draw() error {
+	maps, err := s.m.Heads(s.seen.Outputs, s.seen.H, s.seen.W)
 	from := "from all patches"
 	if s.m.ClassQuery() {
 		from = "from the class token"
 	}
 	if err == nil && s.over {
-		maps, err = s.m.PatchHeads(s.seen.outputs, s.seen.h, s.seen.w, s.cell.Y, s.cell.X)
+		maps, err = s.m.PatchHeads(s.seen.Outputs, s.seen.H, s.seen.W, s.cell.Y, s.cell.X)
 		from = fmt.Sprintf("from row %d, column %d", s.cell.Y+1, s.cell.X+1)
 	}
 	if err != nil {
@@ -80,19 +90,16 @@ func (s *hovering) draw() error {
 			values[i] = sum / float32(len(maps))
 		}
 	}
-	shown := viewer.Picture{Image: covered(s.seen.view, maps[0])}
+	shown := viewer.Picture{Image: covered(s.seen.View, maps[0])}
 	if !s.hide {
 		shown.Heat = &gpu.Heat{Rows: maps[0].Rows, Columns: maps[0].Columns, Low: slices.Min(values), High: slices.Max(values), Values: values}
 	}
-	s.view = viewer.View{Name: base(s.seen.path), Shown: []viewer.Picture{shown}, Grid: image.Pt(maps[0].Columns, maps[0].Rows),
-		Facts: []string{s.m.Name, head, from, sees(s.seen)}}
-	if len(s.pictures) > 1 {
-		s.view.Facts = append(s.view.Facts, fmt.Sprintf("picture %d of %d", s.at+1, len(s.pictures)))
+	s.view = viewer.View{Name: filepath.Base(s.paths[s.at]), Shown: []viewer.Picture{shown}, Grid: image.Pt(maps[0].Columns, maps[0].Rows),
+		Facts: []string{s.m.Name, head, from, fmt.Sprintf("seen in %d×%d pixels", s.seen.W, s.seen.H)}}
+	if len(s.paths) > 1 {
+		s.view.Facts = append(s.view.Facts, fmt.Sprintf("picture %d of %d", s.at+1, len(s.paths)))
 	}
-	select {
-	case s.changed <- struct{}{}:
-	default:
-	}
+	s.changed.tell()
 	return nil
 }
 
@@ -114,23 +121,23 @@ func covered(img *picture.Image, at models.Map) *image.RGBA {
 }
 
 // View implements [viewer.Session].
-func (s *hovering) View() viewer.View {
+func (s *Attention) View() viewer.View {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.view
 }
 
 // Actions implements [viewer.Session].
-func (s *hovering) Actions() []viewer.Action {
+func (s *Attention) Actions() []viewer.Action {
 	all := []viewer.Action{viewer.ToggleHeat, viewer.NextHeat}
-	if len(s.pictures) > 1 {
+	if len(s.paths) > 1 {
 		all = append(all, viewer.Back, viewer.Forward)
 	}
 	return all
 }
 
 // Do implements [viewer.Session].
-func (s *hovering) Do(c viewer.Command) {
+func (s *Attention) Do(c viewer.Command) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var err error
@@ -144,16 +151,16 @@ func (s *hovering) Do(c viewer.Command) {
 		}
 		err = s.draw()
 	case viewer.Back:
-		err = s.open((s.at + len(s.pictures) - 1) % len(s.pictures))
+		err = s.show((s.at + len(s.paths) - 1) % len(s.paths))
 	case viewer.Forward:
-		err = s.open((s.at + 1) % len(s.pictures))
+		err = s.show((s.at + 1) % len(s.paths))
 	}
 	s.say(err)
 }
 
 // headCount is the number of heads.
-func (s *hovering) headCount() int {
-	maps, err := s.m.Heads(s.seen.outputs, s.seen.h, s.seen.w)
+func (s *Attention) headCount() int {
+	maps, err := s.m.Heads(s.seen.Outputs, s.seen.H, s.seen.W)
 	if err != nil {
 		return 0
 	}
@@ -161,19 +168,16 @@ func (s *hovering) headCount() int {
 }
 
 // say shows an error over the picture. The caller holds mu.
-func (s *hovering) say(err error) {
+func (s *Attention) say(err error) {
 	if err == nil {
 		return
 	}
 	s.view.Notice = err.Error()
-	select {
-	case s.changed <- struct{}{}:
-	default:
-	}
+	s.changed.tell()
 }
 
 // Point implements [viewer.Session].
-func (s *hovering) Point(cell image.Point, ok bool) {
+func (s *Attention) Point(cell image.Point, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cell, s.over = cell, ok
@@ -181,4 +185,4 @@ func (s *hovering) Point(cell image.Point, ok bool) {
 }
 
 // Changed implements [viewer.Session].
-func (s *hovering) Changed() <-chan struct{} { return s.changed }
+func (s *Attention) Changed() <-chan struct{} { return s.changed }
