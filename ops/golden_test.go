@@ -120,6 +120,8 @@ func (g *goldenCase) record() {
 		g.groupNorm()
 	case "glu":
 		g.glu()
+	case "rescale_guidance":
+		g.rescaleGuidance()
 	default:
 		a, err := ActivationByName(g.Op)
 		require.NoError(g.t, err, "a golden of an operation that there is not")
