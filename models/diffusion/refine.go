@@ -15,11 +15,8 @@ import (
 func (p *Pipeline) Continue(ctx context.Context, base *Run) (*Run, error) {
 	defer base.Close()
 	q := base.Request
-	switch {
-	case q.Embeds != nil || q.TimeIDs != nil:
-		return nil, requestErrorf("the second pipeline encodes prompts by its own towers and is told other sizes; give prompts as texts, and no time_ids")
-	case p.latentChannels() != base.p.latentChannels() || p.Reduction() != base.p.Reduction():
-		return nil, requestErrorf("the latents of %s have %d channels at 1/%d of the size and those of %s %d at 1/%d; they do not go on from each other", base.p.Name, base.p.latentChannels(), base.p.Reduction(), p.Name, p.latentChannels(), p.Reduction())
+	if err := p.Continues(base.p, q); err != nil {
+		return nil, err
 	}
 	latents, err := base.Latents()
 	if err != nil {
@@ -50,4 +47,18 @@ func (p *Pipeline) Continue(ctx context.Context, base *Run) (*Run, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// Continues says whether the pipeline can go on with a request that base does up to
+// [Request.To]; the error says why not.
+func (p *Pipeline) Continues(base *Pipeline, q Request) error {
+	switch {
+	case q.Embeds != nil || q.TimeIDs != nil:
+		return requestErrorf("a refiner encodes prompts by its own text towers and is told other sizes; give prompts as texts, and no encoder_hidden_states, text_embeds or time_ids")
+	case p.latentChannels() != base.latentChannels() || p.Reduction() != base.Reduction() || p.inpaints():
+		return requestErrorf("%s makes latents of %d channels, 1/%d of the size, and %s takes %d, 1/%d; expected the same, as SDXL's refiner has", base.Name, base.latentChannels(), base.Reduction(), p.Name, p.config.In, p.Reduction())
+	}
+	q.From, q.To = q.To, 1
+	_, err := p.steps(&q)
+	return err
 }

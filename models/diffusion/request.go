@@ -84,8 +84,10 @@ func (p *Pipeline) validate(q *Request) error {
 		return requestErrorf("%d steps; expected at least 1", q.Steps)
 	case !(q.Strength > 0 && q.Strength <= 1):
 		return requestErrorf("strength %v is out of range; expected more than 0, at most 1", q.Strength)
-	case !p.Prompted() && (len(q.Prompts) > 0 || q.Negative != nil || q.Embeds != nil):
+	case !p.Prompted() && (len(q.Prompts) > 0 || q.Negative != nil || q.Embeds != nil || q.Syntax == A1111):
 		return requestErrorf("%s takes no prompt", p.Class)
+	case q.Rescale > 0 && !p.guided(q):
+		return requestErrorf("a guidance rescale of %v and no guidance to rescale; give guidance above 1, of a pipeline that is asked without the prompt too", q.Rescale)
 	case p.Prompted() && q.Embeds == nil && len(q.Prompts) != 1 && len(q.Prompts) != q.Items:
 		return requestErrorf("%d prompts for %d pictures; expected one, or one for each", len(q.Prompts), q.Items)
 	case q.TimeIDs != nil && (!p.xl() || len(q.TimeIDs) != p.sizes()):
