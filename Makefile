@@ -9,7 +9,7 @@ BENCHMODELS := resnet18,resnet50,efficientnet_b0,vit_ti_16,vit_b_16,clip_vit_b_3
 
 ISACC     := cc -O1 -Wall -Wextra
 
-.PHONY: help run build test check isa isa-accept isa-tools bench result leaderboard eval eval-tokenizer golden-zoo setup clean
+.PHONY: help run build test test-all soak check isa isa-accept isa-tools bench result leaderboard eval eval-tokenizer golden-zoo setup clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,9 +25,17 @@ setup: ## install the system packages that are missing (Debian, Ubuntu)
 	@scripts/setup $(PACKAGES)
 	@scripts/setup $(WINDOWS) || echo "setup: going on without windows: everything else is built, with -tags headless"
 
-test: setup ## run all tests, once poisoned, and those of the GPU on every driver that is there
+test: setup ## run all tests: operations and models on every driver that is there, and poisoned
 	@scripts/setup $(TESTDRIVERS) || echo "test: going on without them"
 	@scripts/test
+
+test-all: setup ## the same in full, with the race detector and long fuzzing: hours
+	@scripts/setup $(TESTDRIVERS) || echo "test: going on without them"
+	@scripts/test all
+
+soak: setup ## ten thousand frames of the window, for what they leave behind
+	@scripts/setup $(TESTDRIVERS)
+	$(GO) test -count=1 -timeout 60m -v -run TestTenThousandFramesLeaveNothing ./viewer
 
 check: ## gofmt, go vet and staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }

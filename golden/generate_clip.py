@@ -82,7 +82,7 @@ def dual_case(root, name, cls, config, pictures, ids, outputs, attentions=False,
 
 def finish(root, name, model, cls, inputs, layers, outputs, options):
     metadata = {
-        "model": {"clip": "clip", "siglip": "siglip"}.get(model.config.model_type, "text_encoder"),
+        "model": {"clip": "clip", "clip_vision_model": "clip", "siglip": "siglip", "siglip_vision_model": "siglip"}.get(model.config.model_type, "text_encoder"),
         "source": f"transformers {transformers.__version__} {cls.__name__}; torch {torch.__version__.split('+')[0]}",
         "architecture": cls.__name__,
         "inputs": list(inputs),
@@ -217,6 +217,41 @@ def clip_text_projection(root):
     )
 
 
+def vision_case(root, name, cls, config, outputs, unit=False):
+    """A picture tower alone; unit has its embeddings at unit length, as a dual
+    encoder's are."""
+    g = generator(name)
+    config._attn_implementation = "eager"
+    model = redraw(cls(config), g)
+    folder = root / name
+    shutil.rmtree(folder, ignore_errors=True)
+    model.save_pretrained(folder)
+    x = torch.randn(2, 3, config.image_size, config.image_size, generator=g)
+    base = getattr(model, "vision_model", model)
+    modules = {"embeddings": base.embeddings} | {f"layer.{i}": b for i, b in enumerate(base.encoder.layers)}
+    out, layers = hooked(modules, lambda: model(pixel_values=x))
+    got = {o: out[o] for o in outputs}
+    if unit:
+        got["image_embeds"] = torch.nn.functional.normalize(got["image_embeds"], dim=-1)
+    finish(root, name, model, cls, {"pixel_values": x}, layers, got, {})
+
+
+TOWER = dict(hidden_size=15, num_attention_heads=3, num_hidden_layers=1, intermediate_size=22, image_size=12, patch_size=4)
+
+
+def clip_vision(root):
+    vision_case(root, "clip_vision", transformers.CLIPVisionModel, transformers.CLIPVisionConfig(**TOWER), ["last_hidden_state", "pooler_output"])
+
+
+def clip_vision_projection(root):
+    config = transformers.CLIPVisionConfig(**TOWER, projection_dim=9)
+    vision_case(root, "clip_vision_projection", transformers.CLIPVisionModelWithProjection, config, ["image_embeds", "last_hidden_state"], unit=True)
+
+
+def siglip_vision(root):
+    vision_case(root, "siglip_vision", transformers.SiglipVisionModel, transformers.SiglipVisionConfig(**TOWER), ["last_hidden_state", "pooler_output"])
+
+
 def siglip(root, name, text, vision, pictures=2, count=3, **options):
     text = dict(vocab_size=53, max_position_embeddings=9, bos_token_id=51, eos_token_id=52, pad_token_id=1) | text
     config = transformers.SiglipConfig(text_config=text, vision_config=vision)
@@ -297,6 +332,9 @@ MODELS = {
         clip_legacy_end,
         clip_interpolate,
         clip_one,
+        clip_vision,
+        clip_vision_projection,
+        siglip_vision,
         clip_text,
         clip_text_projection,
         siglip_small,

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from torchvision.models.efficientnet import FusedMBConvConfig, MBConvConfig
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from generate_io import generator
+from generate_io import generator, halves
 from generate_models import best, redraw, save, zoo_pictures
 
 TORCHVISION = f"torchvision {torchvision.__version__.split('+')[0]}"
@@ -107,7 +107,9 @@ def cnn_case(
     model.float()
     x = torch.randn(batch, 3, *size, generator=g)
     logits, layers = record(model, places, x)
-    save(root, name, family, source, architecture, x, layers, {"logits": logits})
+    outputs = {"logits": logits}
+    exact = halves(model, lambda model, cast: (model(cast(x)),), outputs)
+    save(root, name, family, source, architecture, x, layers, outputs, halves=exact)
 
 
 def transformers_case(root, name, cls, config, batch, size):
@@ -124,7 +126,9 @@ def transformers_case(root, name, cls, config, batch, size):
     head = model.classifier[-1] if isinstance(model.classifier, nn.Sequential) else model.classifier
     out, layers = record(model, taps(blocks, head), x)
     source = f"transformers {transformers.__version__} {cls.__name__}"
-    save(root, name, config.model_type, source, cls.__name__, x, layers, {"logits": out.logits})
+    outputs = {"logits": out.logits}
+    exact = halves(model, lambda model, cast: (model(cast(x)).logits,), outputs)
+    save(root, name, config.model_type, source, cls.__name__, x, layers, outputs, halves=exact)
 
 
 def timm_case(root, name, family, architecture, model, blocks, batch, size):
@@ -135,7 +139,9 @@ def timm_case(root, name, family, architecture, model, blocks, batch, size):
     timm.models.save_for_hf(model, empty(root, name), safe_serialization=True)
     x = torch.randn(batch, 3, *size, generator=g)
     logits, layers = record(model, taps(blocks, model.get_classifier()), x)
-    save(root, name, family, f"{TIMM} {architecture}", architecture, x, layers, {"logits": logits})
+    outputs = {"logits": logits}
+    exact = halves(model, lambda model, cast: (model(cast(x)),), outputs)
+    save(root, name, family, f"{TIMM} {architecture}", architecture, x, layers, outputs, halves=exact)
 
 
 def torchvision_resnet(block, depths, widths, classes, stem, groups=1, width_per_group=64):
@@ -254,6 +260,14 @@ def resnet_transformers(root):
     transformers_case(root, "resnet_transformers", transformers.ResNetForImageClassification, config, 2, (37, 50))
 
 
+def resnet_transformers_silu(root):
+    """transformers' hidden_act, which is not that within its blocks."""
+    config = transformers.ResNetConfig(
+        embedding_size=5, hidden_sizes=[8, 12], depths=[1, 1], layer_type="bottleneck", hidden_act="silu", num_labels=3
+    )
+    transformers_case(root, "resnet_transformers_silu", transformers.ResNetForImageClassification, config, 1, (23, 18))
+
+
 def resnet_transformers_bottleneck(root):
     """Bottlenecks that take their stride in the first 1x1 convolution."""
     config = transformers.ResNetConfig(
@@ -275,6 +289,14 @@ def resnet_timm(root):
     model = timm.create_model("resnet18", layers=(1, 1, 2, 1), channels=(10, 13, 17, 21), num_classes=8)
     blocks = [*model.layer1, *model.layer2, *model.layer3, *model.layer4]
     timm_case(root, "resnet_timm", "resnet", "resnet18", model, blocks, 2, (31, 43))
+
+
+def resnet_timm_deep(root):
+    """timm's resnet…t: a stem of three convolutions, shortcuts that take means first
+    (of maps with odd sides), and another activation."""
+    model = timm.create_model("resnet10t", layers=(1, 1, 1, 1), channels=(6, 8, 9, 7), stem_width=8, act_layer="silu", num_classes=4)
+    blocks = [*model.layer1, *model.layer2, *model.layer3, *model.layer4]
+    timm_case(root, "resnet_timm_deep", "resnet", "resnet10t", model, blocks, 1, (38, 51))
 
 
 def after_pools(model):
@@ -327,6 +349,24 @@ def alexnet(root):
         return model, after_pools(model)
 
     cnn_case(root, "alexnet", "alexnet", "alexnet", f"{TORCHVISION} AlexNet", build, 2, (67, 95), gain=2**0.5)
+
+
+def squeezenet(root):
+    """SqueezeNet 1.1's places of the poolings with 1.0's filter; maps of odd sizes."""
+
+    def build():
+        model = torchvision.models.SqueezeNet("1_1", num_classes=11)
+        fire = torchvision.models.squeezenet.Fire
+        model.features[0] = nn.Conv2d(3, 10, 7, stride=2)
+        widths = {3: (10, 3, 5, 7), 4: (12, 3, 5, 7), 6: (12, 4, 9, 6), 7: (15, 4, 9, 6), 9: (15, 5, 8, 11), 10: (19, 5, 8, 11)}
+        for i, w in widths.items():
+            model.features[i] = fire(*w)
+        model.features = model.features[:11]
+        model.classifier[1] = nn.Conv2d(19, 11, 1)
+        fires = [m for m in model.features if isinstance(m, fire)]
+        return model, {f"layer.{i}": (m, "output") for i, m in enumerate(fires)}
+
+    cnn_case(root, "squeezenet", "squeezenet", "squeezenet", f"{TORCHVISION} SqueezeNet", build, 2, (61, 45), gain=2**0.5)
 
 
 def stage(kind, expand, kernel, stride, n_in, n_out, depth):
@@ -530,11 +570,14 @@ MODELS = {
         resnet_wide,
         resnet_cifar,
         resnet_transformers,
+        resnet_transformers_silu,
         resnet_transformers_bottleneck,
         resnet_timm,
+        resnet_timm_deep,
         vgg,
         vgg_bn,
         alexnet,
+        squeezenet,
         efficientnet_b,
         efficientnet_v2,
         efficientnet_transformers,

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from generate_clip import hooked
-from generate_io import generator, write
+from generate_io import generator, halves, write
 from generate_models import redraw
 
 
@@ -44,7 +44,7 @@ def save(folder, model, legacy=(), half=False):
     (folder / "config.json").write_text(json.dumps(config, indent=2, default=list) + "\n")
 
 
-def finish(root, name, family, model, inputs, layers, outputs):
+def finish(root, name, family, model, inputs, layers, outputs, call):
     metadata = {
         "model": family,
         "source": f"diffusers {diffusers.__version__} {type(model).__name__}; torch {torch.__version__.split('+')[0]}",
@@ -52,6 +52,7 @@ def finish(root, name, family, model, inputs, layers, outputs):
         "inputs": list(inputs),
         "layers": list(layers),
         "outputs": list(outputs),
+        "halves": halves(model, call, outputs),
     }
     write(root / name / "golden.safetensors", inputs | layers | outputs, metadata)
 
@@ -105,9 +106,15 @@ def unet(root, name, cls, batch, size, config, times, tokens=7, added=None, lega
     if model.mid_block is not None:
         modules |= middle("", model.mid_block)
     modules |= stages("", model.up_blocks, "up")
-    out, layers = hooked(modules, lambda: model(inputs["sample"], inputs["timestep"], return_dict=False, **options))
+    sample = inputs["sample"]
+
+    def call(model, cast):
+        given = {k: {n: cast(t) for n, t in v.items()} if isinstance(v, dict) else cast(v) for k, v in options.items()}
+        return model(cast(sample), inputs["timestep"], return_dict=False, **given)
+
+    out, layers = hooked(modules, lambda: call(model, lambda t: t))
     inputs["inputs.sample"] = inputs.pop("sample")  # whose name is the output's too
-    finish(root, name, "unet", model, inputs, layers, {"sample": out[0]})
+    finish(root, name, "unet", model, inputs, layers, {"sample": out[0]}, call)
 
 
 def unet_ddpm(root):
@@ -313,9 +320,13 @@ def vae(root, name, batch, size, config, legacy=(), half=True):
     e, d = model.encoder, model.decoder
     modules = {"encoder.conv_in": e.conv_in} | stages("encoder.", e.down_blocks) | middle("encoder.", e.mid_block)
     modules |= {"decoder.conv_in": d.conv_in} | middle("decoder.", d.mid_block) | stages("decoder.", d.up_blocks, "up")
-    call = lambda: (model.encode(inputs["pixel_values"]).latent_dist.mean, model.decode(inputs["inputs.latents"]).sample)  # noqa: E731
-    (latents, image), layers = hooked(modules, call)
-    finish(root, name, "vae", model, inputs, layers, {"latents": latents, "image": image})
+
+    def call(model, cast):
+        latents = model.encode(cast(inputs["pixel_values"])).latent_dist.mean
+        return latents, model.decode(cast(inputs["inputs.latents"])).sample
+
+    (latents, image), layers = hooked(modules, lambda: call(model, lambda t: t))
+    finish(root, name, "vae", model, inputs, layers, {"latents": latents, "image": image}, call)
     return model
 
 
@@ -390,9 +401,12 @@ def tiny(root, name, batch, size, config):
         for i, layer in enumerate(layers[:-1]):
             if not isinstance(layer, torch.nn.Upsample) and (way == "encoder" or i > 1):
                 modules[f"{way}.layers.{i}"] = layer
-    call = lambda: (model.encode(inputs["pixel_values"]).latents, model.decode(inputs["inputs.latents"]).sample)  # noqa: E731
-    (latents, image), layers = hooked(modules, call)
-    finish(root, name, "vae", model, inputs, layers, {"latents": latents, "image": image})
+
+    def call(model, cast):
+        return model.encode(cast(inputs["pixel_values"])).latents, model.decode(cast(inputs["inputs.latents"])).sample
+
+    (latents, image), layers = hooked(modules, lambda: call(model, lambda t: t))
+    finish(root, name, "vae", model, inputs, layers, {"latents": latents, "image": image}, call)
     return model
 
 

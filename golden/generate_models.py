@@ -252,9 +252,9 @@ def timm_case(root, name, architecture, batch, size=None, **args):
     shutil.rmtree(folder, ignore_errors=True)
     timm.models.save_for_hf(model, folder, safe_serialization=True)
 
-    x = torch.randn(batch, 3, *(size or args["img_size"]), generator=g)
+    x = torch.randn(batch, args.get("in_chans", 3), *(size or args["img_size"]), generator=g)
     blocks = {f"layer.{i}": block for i, block in enumerate(model.blocks)}
-    modules = {"embeddings": model.norm_pre} | blocks
+    modules = {"embeddings": model.pos_drop} | blocks
     # With a norm after pooling there is none before it: its output is "pooled".
     modules |= {"norm": model.norm} if not isinstance(model.norm, torch.nn.Identity) else {"pooled": model.fc_norm}
     logits, layers = run(model, modules, x)
@@ -331,6 +331,72 @@ def deit_timm(root):
         depth=2,
         mlp_ratio=2,
         num_classes=6,
+    )
+
+
+def vit_timm_clip(root):
+    """timm's CLIP: a norm before the blocks, another eps, quick GELU."""
+    timm_case(
+        root,
+        "vit_timm_clip",
+        "vit_base_patch32_clip_quickgelu_224",
+        2,
+        img_size=(8, 12),
+        patch_size=4,
+        embed_dim=15,
+        num_heads=3,
+        depth=2,
+        num_classes=4,
+    )
+
+
+def vit_timm_siglip(root):
+    """timm's SigLIP: no class token, attention pooling, tanh GELU."""
+    timm_case(
+        root,
+        "vit_timm_siglip",
+        "vit_base_patch32_siglip_256",
+        2,
+        img_size=(8, 12),
+        patch_size=4,
+        embed_dim=15,
+        num_heads=3,
+        depth=1,
+        num_classes=4,
+    )
+
+
+def vit_timm_registers(root):
+    """timm's registers without a class token, the mean of the patches, layer scale."""
+    timm_case(
+        root,
+        "vit_timm_registers",
+        "vit_medium_patch16_reg4_gap_256",
+        2,
+        img_size=(8, 12),
+        patch_size=4,
+        embed_dim=14,
+        num_heads=2,
+        depth=1,
+        num_classes=4,
+    )
+
+
+def vit_timm_maximum(root):
+    """The mean of mean and maximum over the patches behind a class token, ReLU; grey."""
+    timm_case(
+        root,
+        "vit_timm_maximum",
+        "vit_tiny_patch16_224",
+        2,
+        img_size=(8, 12),
+        patch_size=4,
+        embed_dim=15,
+        depth=1,
+        num_classes=4,
+        global_pool="avgmax",
+        act_layer="relu",
+        in_chans=1,
     )
 
 
@@ -421,6 +487,10 @@ MODELS = {
         vit_timm,
         vit_timm_dynamic,
         vit_timm_average,
+        vit_timm_clip,
+        vit_timm_siglip,
+        vit_timm_registers,
+        vit_timm_maximum,
         deit_timm,
         vit_torchvision,
     )

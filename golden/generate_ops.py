@@ -11,6 +11,8 @@ import math
 import torch
 import torch.nn.functional as F
 
+from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
+
 from generate_io import generator
 
 ACTIVATIONS = {
@@ -524,6 +526,60 @@ def rescale_guidance():
     return cases
 
 
+def rmsnorm():
+    """y [R,G·C] = rms_norm(x) * (weight + added), over each C of a row."""
+    g, cases = generator("rmsnorm"), []
+    for name, rows, groups, c, eps, added in (
+        ("columns_5", 7, 1, 5, 1e-6, 0),
+        ("columns_192", 7, 1, 192, 1e-5, 0),
+        ("columns_770", 3, 1, 770, 1e-6, 0),
+        ("heads_of_13", 5, 3, 13, 1e-6, 0),
+        ("gemma", 4, 1, 33, 1e-6, 1),
+        ("small", 6, 1, 15, 1e-5, 0),
+    ):
+        x = normal(g, rows, groups * c, std=2.0**-9 if name == "small" else 1.0) + (0 if name == "small" else 0.5)
+        weight = (torch.rand(c, generator=g) * 0.6 + 0.7 - added).half().float()
+        x = x.half().float()
+        y = F.rms_norm(x.double().reshape(rows, groups, c), (c,), weight.double() + added, eps).flatten(1)
+        cases.append(case(name, {"eps": eps, "added": added, "groups": groups}, {"x": x, "weight": weight}, {"y": y}))
+    return cases
+
+
+def rotate():
+    """y [N,T,H·D]: the first 2·K elements of each head turned as transformers does it
+    (apply_rotary_pos_emb); table [positions, 2·K] has cosines, then sines."""
+    g, cases = generator("rotate"), []
+    for name, n, tokens, heads, size, pairs, base, at in (
+        ("heads_of_6", 2, 7, 3, 6, 3, 10000, False),
+        ("heads_of_64", 1, 19, 2, 64, 32, 10000, False),
+        ("half_of_heads_of_20", 2, 5, 3, 20, 5, 1e6, False),
+        ("positions", 3, 4, 2, 16, 8, 10000, True),
+    ):
+        x = normal(g, n, tokens, heads * size)
+        positions = torch.randint(0, 50, (n, tokens), generator=g) if at else torch.arange(tokens).expand(n, -1)
+        rows = int(positions.max()) + 1
+        angles = torch.arange(rows)[:, None] * float(base) ** -(torch.arange(pairs) / pairs)
+        table = torch.cat([angles.cos(), angles.sin()], 1).half().float()
+        cos, sin = (t.double().repeat(1, 2)[positions] for t in table.chunk(2, 1))
+        q = x.double().reshape(n, tokens, heads, size).transpose(1, 2)
+        turned, _ = apply_rotary_pos_emb(q[..., : 2 * pairs], q[..., : 2 * pairs], cos, sin)
+        y = torch.cat([turned, q[..., 2 * pairs :]], -1).transpose(1, 2).flatten(2)
+        inputs = {"x": x, "table": table} | ({"at": positions.int()} if at else {})
+        cases.append(case(name, {"heads": heads}, inputs, {"y": y}))
+    return cases
+
+
+def rows():
+    """y [M,C] = x[index], zeros where the index is negative."""
+    g, cases = generator("rows"), []
+    for name, r, m, c in (("odd", 7, 11, 13), ("one", 1, 3, 8), ("wide", 19, 5, 70)):
+        x, index = normal(g, r, c), torch.randint(-1, r, (m,), generator=g)
+        index[0], index[-1] = r - 1, -1
+        y = torch.where(index[:, None] < 0, torch.zeros(()), x.index_select(0, index.clamp(min=0)))
+        cases.append(case(name, {}, {"x": x, "index": index.int()}, {"y": y}))
+    return cases
+
+
 OPS = {name: (lambda name=name: activation(name)) for name in ACTIVATIONS} | {
     f.__name__: f
     for f in (
@@ -545,6 +601,9 @@ OPS = {name: (lambda name=name: activation(name)) for name in ACTIVATIONS} | {
         groupnorm,
         glu,
         rescale_guidance,
+        rmsnorm,
+        rotate,
+        rows,
     )
 }
 

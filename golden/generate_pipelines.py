@@ -192,7 +192,9 @@ SHORT_UNET = dict(
 
 
 def sd1_tiny(folder, g):
-    stable_diffusion(folder, g, PNDM, SD1_TEXT, SD1_UNET)
+    # The library's pipelines set what this does not say.
+    silent = {key: value for key, value in PNDM.items() if key != "steps_offset"}
+    stable_diffusion(folder, g, silent, SD1_TEXT, SD1_UNET)
 
 
 def sd2_tiny(folder, g):

@@ -26,17 +26,18 @@ type Tensor struct {
 // Case describes the golden of one model. Its slices and maps are shared: read
 // only.
 type Case struct {
-	Name         string         // the folder below models/, such as "vit_classify"
-	Model        string         // the family, such as "vit"
-	Architecture string         // transformers' class, or timm's or torchvision's name of the architecture
-	Source       string         // the libraries that computed it, with their versions
-	Weights      string         // folder of the project that holds the checkpoint; "" if it lies beside the golden
-	Inputs       []string       // names of the inputs, such as "pixel_values"
-	Layers       []string       // names of the intermediates, in the order of computation
-	Outputs      []string       // names of the outputs, as the library has them
-	Options      map[string]any // what the library's forward was called with besides the inputs
-	Images       []Image        // of trained models: the pictures behind pixel_values, in order
-	LayerImages  int            // how many of the batch's first pictures Layers cover; 0 means all
+	Name         string             // the folder below models/, such as "vit_classify"
+	Model        string             // the family, such as "vit"
+	Architecture string             // transformers' class, or timm's or torchvision's name of the architecture
+	Source       string             // the libraries that computed it, with their versions
+	Weights      string             // folder of the project that holds the checkpoint; "" if it lies beside the golden
+	Inputs       []string           // names of the inputs, such as "pixel_values"
+	Layers       []string           // names of the intermediates, in the order of computation
+	Outputs      []string           // names of the outputs, as the library has them
+	Halves       map[string]float64 // NMSE of torch.float16 on the CPU, by output, where it was measured: f16 is to come to twice that
+	Options      map[string]any     // what the library's forward was called with besides the inputs
+	Images       []Image            // of trained models: the pictures behind pixel_values, in order
+	LayerImages  int                // how many of the batch's first pictures Layers cover; 0 means all
 }
 
 // Image is a picture that a trained model was run on.
@@ -208,7 +209,7 @@ func readCase(name string) (Case, error) {
 		Name: name, Model: m["model"], Architecture: m["architecture"], Source: m["source"], Weights: m["weights"],
 	}
 	for key, into := range map[string]any{
-		"layers": &c.Layers, "outputs": &c.Outputs, "options": &c.Options,
+		"layers": &c.Layers, "outputs": &c.Outputs, "options": &c.Options, "halves": &c.Halves,
 		"images": &c.Images, "layer_images": &c.LayerImages,
 	} {
 		if text, ok := m[key]; ok {

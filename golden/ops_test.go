@@ -121,9 +121,9 @@ func TestParamsRefuseWhatIsOverlooked(t *testing.T) {
 
 func ExampleCompare() {
 	want := []float32{1, 2, 3, 4}
-	fmt.Println(Compare("close", []float32{1, 2, 3, 4.0001}, want, F32))
+	fmt.Println(Compare("close", []float32{1, 2, 3, 4.00001}, want, F32))
 	fmt.Println(Compare("far", []float32{1, 2, 3, 5}, want, F32))
 	// Output:
-	// ok close: NMSE 3.3e-10 of 1e-09, max-abs 2.5e-05 of 1e-04 (33.4 % of what is allowed)
-	// FAIL far: NMSE 0.033 of 1e-09, max-abs 0.25 of 1e-04 (3.33e+09 % of what is allowed); furthest off is element 3 of 4: 5, wanted 4
+	// ok close: NMSE 3.3e-12 of 1e-11, max-abs 2.5e-06 of 2e-05 (33.4 % of what is allowed)
+	// FAIL far: NMSE 0.033 of 1e-11, max-abs 0.25 of 2e-05 (3.33e+11 % of what is allowed); furthest off is element 3 of 4: 5, wanted 4
 }

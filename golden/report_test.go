@@ -189,7 +189,7 @@ func TestRequire(t *testing.T) {
 	var r recorder
 	Require(&r, Check(g, got, F32), "adapter A")
 	assert.Empty(t, r.fatal)
-	assert.Contains(t, r.logged, "ok layer.1: NMSE 0 of 1e-09")
+	assert.Contains(t, r.logged, "ok layer.1: NMSE 0 of 1e-11")
 
 	t.Setenv("TMPDIR", t.TempDir())
 	got["layer.1"][0] += 3

@@ -3,10 +3,11 @@ package gpu
 import (
 	"errors"
 	"fmt"
-	"math"
 	"os"
+	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rajveermalviya/go-webgpu/wgpu"
@@ -15,7 +16,7 @@ import (
 // ErrNoAdapter is wrapped by Open when no adapter, or none that was asked for, can be used.
 var ErrNoAdapter = errors.New("no usable GPU adapter")
 
-// Class groups adapters that want the same kernels.
+// Class is a row of the table of traits: see [Traits].
 type Class string
 
 // The adapter classes, told apart by type and PCI vendor.
@@ -58,14 +59,21 @@ type Info struct {
 // Software says whether the adapter computes on the CPU.
 func (i Info) Software() bool { return i.Type == "cpu" }
 
-// maxTurns is how many turns an invocation's loops may take, all together: Mesa's
-// llvmpipe leaves them after 65,535 without a word
-// (LP_MAX_TGSI_LOOP_ITERATIONS), as if they had ended.
-func (i Info) maxTurns() int {
-	if strings.Contains(strings.ToLower(i.Name), "llvmpipe") {
-		return 1<<16 - 1
+// driver is what the texts of name and driver tell beyond the type; nothing else
+// parses them.
+type driver struct {
+	llvmpipe bool
+	mesa     int // major version, 0 for other drivers
+}
+
+var mesaVersion = regexp.MustCompile(`Mesa (\d+)\.`)
+
+func (i Info) driver() driver {
+	d := driver{llvmpipe: strings.Contains(strings.ToLower(i.Name), "llvmpipe")}
+	if m := mesaVersion.FindStringSubmatch(i.Driver); m != nil {
+		d.mesa, _ = strconv.Atoi(m[1])
 	}
-	return math.MaxInt
+	return d
 }
 
 // String is one line: name, driver, backend and type.
@@ -168,7 +176,7 @@ func describe(a *wgpu.Adapter) Info {
 	if i.Backend == "gl" {
 		i.Timestamps = false // it may stamp before the work is done
 	}
-	if i.Backend == "gl" && strings.Contains(strings.ToLower(i.Name), "llvmpipe") {
+	if i.Backend == "gl" && i.driver().llvmpipe {
 		i.Type = "cpu" // OpenGL does not tell; the name does
 	}
 	i.Vendor, i.Class = vendor(p.VendorId, i)

@@ -1,4 +1,4 @@
-package gpu
+package gpu_test
 
 import (
 	"image"
@@ -14,6 +14,9 @@ import (
 
 	"saccade/figure"
 	"saccade/shaders"
+
+	. "saccade/gpu"
+	"saccade/gpu/gputest"
 )
 
 func viewSource(constants map[string]int) (string, error) {
@@ -27,17 +30,19 @@ func picture(t *testing.T, d *Device, typ DType, shape ...int) (*Tensor, []float
 	require.NoError(t, err)
 	t.Cleanup(x.Release)
 	rng := rand.New(rand.NewPCG(1, uint64(len(shape))))
-	values := make([]float32, product(shape))
-	raw := make([]byte, x.bytes)
+	n := 1
+	for _, side := range shape {
+		n *= side
+	}
+	values := make([]float32, n)
+	raw := make([]byte, x.Bytes())
 	channels, stride := shape[3], x.Stride()
 	for i := range values {
 		values[i] = Round(typ, rng.Float32()*2.4-1.2)
 		at := (i/channels*stride + i%channels) * int(typ.Size())
 		PutFloats(raw[at:], typ, values[i:i+1])
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	require.NoError(t, d.queue.WriteBuffer(x.buf.b, 0, raw))
+	require.NoError(t, x.Write(raw))
 	return x, values
 }
 
@@ -78,7 +83,7 @@ func (c *twin) color(q Quad, x, y int) [4]float64 {
 		k := q.Color
 		return [4]float64{float64(k.R) / 255, float64(k.G) / 255, float64(k.B) / 255, float64(k.A) / 255}
 	}
-	w, h := q.size()
+	w, h := q.Size()
 	part := q.Part
 	if part == (Rect{}) {
 		part = Rect{0, 0, float32(w), float32(h)}
@@ -128,7 +133,7 @@ func (c *twin) sample(q Quad, u, v float32) (s [4]float64) {
 }
 
 func (c *twin) pixel(q Quad, x, y int) (p [4]float64) {
-	w, h := q.size()
+	w, h := q.Size()
 	x, y = min(w-1, max(0, x)), min(h-1, max(0, y))
 	if q.Picture == nil {
 		for k := range p {
@@ -204,7 +209,7 @@ func randomImage(w, h int) *image.RGBA {
 }
 
 func TestCanvasDrawsAsItsTwin(t *testing.T) {
-	d := openTest(t, Options{})
+	d := gputest.Open(t, Options{})
 	c, err := d.NewCanvas(viewSource)
 	require.NoError(t, err)
 	defer c.Close()
@@ -235,7 +240,7 @@ func TestCanvasDrawsAsItsTwin(t *testing.T) {
 
 // A heat map may stand anywhere in a tensor, as a row of attention does.
 func TestCanvasDrawsHeatOfATensor(t *testing.T) {
-	d := openTest(t, Options{})
+	d := gputest.Open(t, Options{})
 	c, err := d.NewCanvas(viewSource)
 	require.NoError(t, err)
 	defer c.Close()
@@ -257,7 +262,7 @@ func TestCanvasDrawsHeatOfATensor(t *testing.T) {
 }
 
 func TestCanvasRefusesWhatItCannotDraw(t *testing.T) {
-	d := openTest(t, Options{})
+	d := gputest.Open(t, Options{})
 	c, err := d.NewCanvas(viewSource)
 	require.NoError(t, err)
 	defer c.Close()
@@ -286,7 +291,7 @@ func TestCanvasRefusesWhatItCannotDraw(t *testing.T) {
 }
 
 func TestCanvasLeavesNothing(t *testing.T) {
-	d := openTest(t, Options{})
+	d := gputest.Open(t, Options{})
 	before := d.Stats().Buffers
 	c, err := d.NewCanvas(viewSource)
 	require.NoError(t, err)

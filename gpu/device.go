@@ -21,8 +21,8 @@ type Options struct {
 	// MaxBinding, if positive, lowers the adapter's largest storage binding, in
 	// bytes: operations then split as they would on a smaller adapter.
 	MaxBinding int64
-	// Class, if set, has operations choose their kernels as for another class
-	// of adapter: to verify and compare those that this one would not get.
+	// Class, if set, has operations choose their kernels by the traits of another
+	// class of adapter: to verify and compare those that this one would not get.
 	Class Class
 	// SubmitBudget is the longest time that one submit should take; 50 ms if
 	// zero. Drivers reset devices whose submits run for seconds.
@@ -42,8 +42,9 @@ type Options struct {
 // Device is an opened adapter. It is safe for concurrent use: work of several
 // goroutines is interleaved submit by submit.
 type Device struct {
-	info Info
-	opts Options
+	info   Info
+	traits Traits
+	opts   Options
 
 	turn sync.Mutex // who holds it is the next to lock mu: see lockInTurn
 
@@ -73,6 +74,7 @@ type Stats struct {
 	Uploads     int // uploads after creation: the inputs
 	UploadBytes int64
 	Readbacks   int
+	Poisoned    int64 // bytes of arenas filled with NaN before runs: see Debug
 
 	// The work of all dispatches that ran, as in Dispatch; Profile's are not counted.
 	FLOPs, Saved, Bytes float64
@@ -124,6 +126,7 @@ func (d *Device) open() error {
 	if d.opts.Class != "" {
 		d.info.Class = d.opts.Class
 	}
+	d.traits = d.info.Traits()
 	d.pace = newPace(d.info.Software())
 	d.dummy, err = d.newBuffer("dummy", UniformWindow, wgpu.BufferUsage_Storage|wgpu.BufferUsage_Uniform|wgpu.BufferUsage_CopyDst)
 	return err
@@ -131,6 +134,9 @@ func (d *Device) open() error {
 
 // Info describes the adapter; its limits are those in force.
 func (d *Device) Info() Info { return d.info }
+
+// Traits are the reasons by which operations choose; those of Options.Class, if it is set.
+func (d *Device) Traits() Traits { return d.traits }
 
 // Stats returns the counters.
 func (d *Device) Stats() Stats {

@@ -14,9 +14,13 @@ import (
 // their access modes, the fields of its parameters and the workgroup size.
 // None of that is ever typed a second time in Go.
 type Kernel struct {
-	Name      string // the operation, as the WGSL file is called
-	Variant   string // how it was specialised, for tables and logs
-	WGSL      string
+	Name    string // the operation, as the WGSL file is called
+	Variant string // how it was specialised, for tables and logs
+	WGSL    string
+	// Base, if not empty, is the name of a kernel, as String gives it, that does what
+	// this one does where its parameter activates is 0. A recording that has both
+	// runs this one alone, so that there is one fewer to compile.
+	Base      string
 	Bindings  []KernelBinding
 	Params    []KernelParam
 	Workgroup [3]int

@@ -1,4 +1,4 @@
-package gpu
+package gpu_test
 
 import (
 	"math"
@@ -6,18 +6,21 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	. "saccade/gpu"
+	"saccade/gpu/gputest"
 )
 
 // A plan takes nothing and is what the program takes.
 func TestPlan(t *testing.T) {
-	d := openTest(t, Options{})
+	d := gputest.Open(t, Options{})
 	r := recordChain(t, d, 100, 20)
 	before := d.Stats()
 	m, err := r.Plan()
 	require.NoError(t, err)
 	require.Equal(t, before, d.Stats(), "a plan takes something")
 	rows := int64(112) // of 100, padded
-	require.Equal(t, Memory{Arena: 2 * rows * 32, Live: 2 * rows * 32, Sum: 20 * rows * 32, IO: 100*32 + UniformWindow + 20*paramStride + rows*32,
+	require.Equal(t, Memory{Arena: 2 * rows * 32, Live: 2 * rows * 32, Sum: 20 * rows * 32, IO: 100*32 + UniformWindow + 20*ParamStride + rows*32,
 		Largest: rows * 32, Binding: rows * 32}, m)
 
 	p, err := r.Finish()
@@ -29,7 +32,7 @@ func TestPlan(t *testing.T) {
 
 // What no buffer holds is refused before anything is taken.
 func TestPlanRefuses(t *testing.T) {
-	d := openTest(t, Options{})
+	d := gputest.Open(t, Options{})
 	k, err := ParseKernel("add", "", addOne)
 	require.NoError(t, err)
 	r := d.Record(F32)
@@ -44,10 +47,10 @@ func TestPlanRefuses(t *testing.T) {
 
 // Loops that a driver would leave before their end are refused.
 func TestTurns(t *testing.T) {
-	assert.Equal(t, 65535, Info{Name: "llvmpipe (LLVM 15.0.6, 256 bits)"}.maxTurns())
-	assert.Equal(t, math.MaxInt, Info{Name: "NVIDIA H100"}.maxTurns())
-	d := openTest(t, Options{})
-	d.info.Name = "llvmpipe"
+	assert.Equal(t, 65535, Info{Name: "llvmpipe (LLVM 15.0.6, 256 bits)"}.Traits().Turns)
+	assert.Equal(t, math.MaxInt, Info{Name: "NVIDIA H100"}.Traits().Turns)
+	d := gputest.Open(t, Options{})
+	d.Rename("llvmpipe")
 	k, err := ParseKernel("add", "", addOne)
 	require.NoError(t, err)
 	r := d.Record(F32)

@@ -45,6 +45,7 @@ func (r *Recorder) Finish() (*Program, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
+	r.share()
 	p := &Program{dev: r.dev, ops: r.ops, inputs: r.inputs, outputs: r.outputs}
 	var err error
 	if p.arena, p.memory, err = r.plan(); err != nil {
@@ -53,7 +54,6 @@ func (r *Recorder) Finish() (*Program, error) {
 	r.dev.mu.Lock()
 	defer r.dev.mu.Unlock()
 	if err = p.allocate(); err == nil {
-
 		err = p.bind()
 	}
 	if err != nil {
@@ -273,6 +273,7 @@ func (p *Program) start(in map[string]any) error {
 		if err := p.dev.queue.WriteBuffer(b.b, 0, poison(b.size)); err != nil {
 			return fmt.Errorf("poisoning the arena: %s", oneLine(err))
 		}
+		p.dev.stats.Poisoned += b.size
 	}
 	return nil
 }

@@ -53,6 +53,7 @@ type Recorder struct {
 	tries   map[string]bool // keys of operations of which all ways are recorded
 	err     error
 	kernels map[string]bool // that the operations run, by name
+	based   map[string]bool // the bases of those
 }
 
 // Record starts a recording.
@@ -76,8 +77,12 @@ func (r *Recorder) Fail(err error) {
 	}
 }
 
-// Ops are the operations recorded so far. They may be read, not changed.
-func (r *Recorder) Ops() []Op { return slices.Clone(r.ops) }
+// Ops are the operations recorded so far, with the kernels that a program of them
+// runs. They may be read, not changed.
+func (r *Recorder) Ops() []Op {
+	r.share()
+	return slices.Clone(r.ops)
+}
 
 // Enter prefixes the labels of the operations until Leave with a part of a path.
 func (r *Recorder) Enter(part string) { r.scope = append(r.scope, part) }
@@ -142,8 +147,8 @@ func (r *Recorder) Do(op Op) {
 
 // check validates a dispatch so that nothing invalid is ever submitted.
 func (r *Recorder) check(x *Dispatch) error {
-	l := r.dev.info.Limits
-	if most := r.dev.info.maxTurns(); x.Turns > most {
+	l := r.dev.traits
+	if most := l.Turns; x.Turns > most {
 		return fmt.Errorf("kernel %s: its loops take %d turns, of which the driver does %d; use a smaller picture", x.Kernel, x.Turns, most)
 	}
 	if len(x.Bind) != len(x.Kernel.Bindings) {
@@ -165,7 +170,7 @@ func (r *Recorder) check(x *Dispatch) error {
 		switch {
 		case v.Tensor == nil:
 			return fmt.Errorf("kernel %s: buffer %s is not given", x.Kernel, name)
-		case b.Length > 0 && (v.size() != UniformWindow || b.least() != UniformWindow || l.MaxUniform < UniformWindow || v.Tensor.place == inConstant && v.Offset+v.size() > v.Tensor.bytes):
+		case b.Length > 0 && (v.size() != UniformWindow || b.least() != UniformWindow || !l.UniformWindows() || v.Tensor.place == inConstant && v.Offset+v.size() > v.Tensor.bytes):
 			return fmt.Errorf("kernel %s: buffer %s: a window of %d bytes of %s for an array of %d; uniform windows are %d bytes of an activation, or within a constant (the adapter's largest is %d)", x.Kernel, name, v.size(), v.Tensor, b.least(), UniformWindow, l.MaxUniform)
 		case v.Offset%max(1, l.OffsetAlignment) != 0 || b.Length > 0 && v.Offset%max(1, l.UniformAlignment) != 0 || v.Offset < 0 || v.size() <= 0 || v.Offset >= v.Tensor.bytes || b.Length == 0 && v.Offset+v.size() > v.Tensor.bytes:
 			return fmt.Errorf("kernel %s: buffer %s: the window of %d bytes at %d does not fit %s of %d bytes", x.Kernel, name, v.size(), v.Offset, v.Tensor, v.Tensor.bytes)

@@ -1,4 +1,4 @@
-package gpu
+package gpu_test
 
 import (
 	"context"
@@ -7,6 +7,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	. "saccade/gpu"
+	"saccade/gpu/gputest"
 )
 
 // slowAddOne is addOne after so much else that no measurement takes it for fast.
@@ -30,7 +33,7 @@ func tuned(t *testing.T, tuner *Tuner, ways func(x, y *Tensor) []Way) ([]Tuned, 
 	t.Helper()
 	var reports []Tuned
 	tuner.Report = func(_ Info, r Tuned) { reports = append(reports, r) }
-	d := openTest(t, Options{Tuner: tuner})
+	d := gputest.Open(t, Options{Tuner: tuner})
 	const rows = 512
 	r := d.Record(F32)
 	x := r.Input("x", F32, rows, 8)
@@ -112,14 +115,15 @@ func TestTunerKeepsTheDefault(t *testing.T) {
 }
 
 func TestTunerBudgetAndWhatIsKnown(t *testing.T) {
-	spent := &Tuner{Budget: time.Nanosecond, spent: time.Second}
+	spent := &Tuner{Budget: time.Nanosecond}
+	spent.Spend(time.Second)
 	right, slow := adding(t, "right", addOne, 4096, 1), adding(t, "slow", slowAddOne, 4096, 1)
 	reports, y := tuned(t, spent, func(x, y *Tensor) []Way { return []Way{slow(x, y), right(x, y)} })
 	assert.Empty(t, reports)
 	assert.Equal(t, 1, spent.Left())
 	assert.Equal(t, float32(7), y[6])
 
-	known := openTest(t, Options{Tuner: &Tuner{Known: func(_ Info, key string) bool { return key == "add 512" }}})
+	known := gputest.Open(t, Options{Tuner: &Tuner{Known: func(_ Info, key string) bool { return key == "add 512" }}})
 	r := known.Record(F32)
 	assert.False(t, r.Tries("add 512"))
 	assert.True(t, r.Tries("add 513"))

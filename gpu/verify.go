@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // OpCheck is the outcome of recomputing one operation on the CPU.
@@ -123,7 +124,7 @@ func (p *Program) compareOp(c *OpCheck, op *Op, w wanted) error {
 		if err != nil {
 			return err
 		}
-		if c.Err == nil && !bytes.Equal(w.in[k], after) {
+		if c.Err == nil && !slices.Contains(op.Out, t) && !bytes.Equal(w.in[k], after) { // a state may be both
 			c.Err = fmt.Errorf("%s (%s, kernel %s) changed its input %s", op.Label, op.Kind, c.Kernel, t)
 		}
 	}

@@ -7,17 +7,48 @@ import (
 	"github.com/rajveermalviya/go-webgpu/wgpu"
 )
 
-// Has says whether an operation recorded before runs the kernel of that name, as
-// [Kernel.String] has it: another that runs it adds nothing to compile.
-func (r *Recorder) Has(kernel string) bool { return r.kernels[kernel] }
+// Has says whether another operation that runs the kernel of a name, as
+// [Kernel.String] has it, and of a [Kernel.Base], if it has one, adds nothing to
+// compile: an operation recorded before runs it, or one of the two will take the
+// other's place.
+func (r *Recorder) Has(kernel, base string) bool {
+	switch {
+	case r.kernels[kernel]:
+		return true
+	case kernel == base:
+		return r.based[base]
+	}
+	return base != "" && r.kernels[base] && !r.based[base]
+}
 
 // keep notes the kernels of an operation for Has.
 func (r *Recorder) keep(dispatches []Dispatch) {
 	if r.kernels == nil {
-		r.kernels = map[string]bool{}
+		r.kernels, r.based = map[string]bool{}, map[string]bool{}
 	}
 	for _, x := range dispatches {
 		r.kernels[x.Kernel.String()] = true
+		r.based[x.Kernel.Base] = true
+	}
+}
+
+// share has operations that run a kernel on which others are based run one of those:
+// see [Kernel.Base].
+func (r *Recorder) share() {
+	based := map[string]*Kernel{}
+	for _, op := range r.ops {
+		for _, x := range op.Dispatches {
+			if k := x.Kernel; k.Base != "" && based[k.Base] == nil {
+				based[k.Base] = k
+			}
+		}
+	}
+	for _, op := range r.ops {
+		for i := range op.Dispatches {
+			if k := based[op.Dispatches[i].Kernel.String()]; k != nil {
+				op.Dispatches[i].Kernel = k
+			}
+		}
 	}
 }
 
@@ -30,6 +61,7 @@ func (r *Recorder) Warm() (wait func() error) {
 	if r.err != nil {
 		return func() error { return r.err }
 	}
+	r.share()
 	var first []Dispatch // of each kernel
 	var labels []string
 	seen := map[*Kernel]bool{}

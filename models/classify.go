@@ -5,14 +5,26 @@ import (
 	"fmt"
 	"math"
 	"sort"
+
+	"saccade/models/nn"
 )
 
-// Prediction is a class with its probability.
+// Prediction is a class with its score.
 type Prediction struct {
 	Index int     `json:"index"`
 	Label string  `json:"label"`
-	Score float64 `json:"score"` // softmax of the logits
+	Score float64 `json:"score"` // softmax or sigmoid of the logits, or of a regression the value itself
 	Logit float64 `json:"logit"`
+
+	plain bool
+}
+
+// Shown is the score in words: a percentage, or of a regression the value.
+func (p Prediction) Shown() string {
+	if p.plain {
+		return fmt.Sprintf("%.6g", p.Score)
+	}
+	return fmt.Sprintf("%.2f %%", 100*p.Score)
 }
 
 // Top ranks the classes of one picture's outputs; top 0 means all.
@@ -27,24 +39,43 @@ func (m *Model) Top(outputs map[string]Array, top int) ([]Prediction, error) {
 // ErrNoClasses is wrapped when the classes of a network without a classifier are asked for.
 var ErrNoClasses = errors.New("the network has no classes, only raw outputs")
 
-// Rank orders the logits of one picture; top 0 means all.
+// Rank orders the logits of one picture, with the scores that transformers' pipeline
+// gives them; top 0 means all.
 func (m *Model) Rank(logits []float32, top int) []Prediction {
-	highest, sum := math.Inf(-1), 0.0
-	for _, v := range logits {
-		highest = math.Max(highest, float64(v))
-	}
-	for _, v := range logits {
-		sum += math.Exp(float64(v) - highest)
-	}
 	p := make([]Prediction, len(logits))
-	for i, v := range logits {
-		p[i] = Prediction{Index: i, Label: m.Label(i), Score: math.Exp(float64(v)-highest) / sum, Logit: float64(v)}
+	for i, score := range scoresOf(logits, m.scores) {
+		p[i] = Prediction{Index: i, Label: m.Label(i), Score: score, Logit: float64(logits[i]), plain: m.scores == nn.Plain}
 	}
 	sort.SliceStable(p, func(i, j int) bool { return p[i].Logit > p[j].Logit })
 	if top > 0 && top < len(p) {
 		p = p[:top]
 	}
 	return p
+}
+
+// scoresOf are the scores of logits.
+func scoresOf(logits []float32, as nn.Scores) []float64 {
+	scores := make([]float64, len(logits))
+	highest, sum := math.Inf(-1), 0.0
+	for i, v := range logits {
+		scores[i] = float64(v)
+		highest = math.Max(highest, scores[i])
+	}
+	switch as {
+	case nn.Sigmoid:
+		for i, v := range scores {
+			scores[i] = 1 / (1 + math.Exp(-v))
+		}
+	case nn.Softmax:
+		for i, v := range scores {
+			scores[i] = math.Exp(v - highest)
+			sum += scores[i]
+		}
+		for i := range scores {
+			scores[i] /= sum
+		}
+	}
+	return scores
 }
 
 // Label is the name of a class: "class 7" where the checkpoint has none.

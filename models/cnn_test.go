@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models/nn"
 	"saccade/picture"
 	"saccade/zoo"
@@ -20,7 +21,7 @@ func TestNoAttention(t *testing.T) {
 
 // The embedded ResNet takes pictures of any size, in batches.
 func TestEmbeddedResNet(t *testing.T) {
-	m, err := Load(t.Context(), openDevice(t), "resnet", "", Options{Precision: gpu.F16, Embedded: zoo.ResNet()})
+	m, err := Load(t.Context(), gputest.Open(t, gpu.Options{}), "resnet", "", Options{Precision: gpu.F16, Embedded: zoo.ResNet()})
 	require.NoError(t, err)
 	defer m.Close()
 	assert.Equal(t, 10, m.Classes())
@@ -50,7 +51,7 @@ func TestTooSmall(t *testing.T) {
 
 // A checkpoint of another family is refused with what it looks like.
 func TestOtherFamily(t *testing.T) {
-	d := openDevice(t)
+	d := gputest.Open(t, gpu.Options{})
 	for name, want := range map[string]string{
 		"vgg": "looks like a ResNet (-model resnet)", "alexnet": "looks like a ResNet", "vit": "looks like a ResNet",
 	} {

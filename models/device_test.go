@@ -9,23 +9,16 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models/nn"
 	"saccade/picture"
 	"saccade/zoo"
 )
 
-func openDevice(t *testing.T) *gpu.Device {
-	t.Helper()
-	debug, err := gpu.ParseDebug(os.Getenv("SACCADE_DEBUG"))
-	require.NoError(t, err)
-	d, err := gpu.Open(gpu.Options{Backend: os.Getenv("WGPU_BACKEND"), Debug: debug})
-	require.NoError(t, err)
-	t.Cleanup(d.Close)
-	return d
-}
+func TestMain(m *testing.M) { os.Exit(gputest.Main(m)) }
 
 func TestClassifyEmbedded(t *testing.T) {
-	d := openDevice(t)
+	d := gputest.Open(t, gpu.Options{})
 	m, err := Load(context.Background(), d, "vit", "", Options{Precision: gpu.F16, Embedded: zoo.ViT()})
 	require.NoError(t, err)
 	defer m.Close()

@@ -9,6 +9,7 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models/nn"
 	"saccade/models/vit"
 	"saccade/ops"
@@ -31,8 +32,8 @@ func TestDINOv2PublishedNames(t *testing.T) {
 	require.NoError(t, err)
 	published = weights.With(published, mask)
 
-	d := openDevice(t)
-	config := []byte(`{"architecture":"vit_giant_patch14_reg4_dinov2","model_args":{"num_heads":3}}`)
+	d := gputest.Open(t, gpu.Options{})
+	config := []byte(`{"architecture":"vit_giant_patch14_reg4_dinov2","model_args":{"num_heads":3,"img_size":20}}`)
 	var outputs []map[string]Array
 	for _, x := range []weights.Source{src, published} {
 		m, err := New(d, "dinov2", nn.Checkpoint{Name: "dinov2", Tensors: x, Config: config}, "", Options{Precision: gpu.F32})
@@ -49,7 +50,7 @@ func TestDINOv2PublishedNames(t *testing.T) {
 
 // A named architecture's state_dict is described as published.
 func TestDINOStateDicts(t *testing.T) {
-	d := openDevice(t)
+	d := gputest.Open(t, gpu.Options{})
 	for name, f := range map[string]nn.Family{"dino_s_16": vit.DINO, "dinov2_s_14": vit.DINOv2} {
 		b := ops.NewBuilder(d, gpu.F16)
 		standard, err := f.Standard(name)
@@ -94,7 +95,7 @@ func withScales(t *testing.T, src weights.Source, c vit.Config) weights.Source {
 // A checkpoint of the other family, or one that lacks something, is refused
 // with what it is, or what it lacks by its own name.
 func TestDINORefuses(t *testing.T) {
-	d := openDevice(t)
+	d := gputest.Open(t, gpu.Options{})
 	for _, c := range []struct {
 		golden, lacking string
 		family          string

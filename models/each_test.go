@@ -15,6 +15,7 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models/nn"
 	"saccade/picture"
 )
@@ -24,7 +25,7 @@ func goldenModel(t *testing.T, name string, o Options) *Model {
 	t.Helper()
 	c, err := golden.Find(name)
 	require.NoError(t, err)
-	m, err := Load(context.Background(), openDevice(t), c.Model, goldenFolder(t, name), o)
+	m, err := Load(context.Background(), gputest.Open(t, gpu.Options{}), c.Model, goldenFolder(t, name), o)
 	require.NoError(t, err)
 	t.Cleanup(m.Close)
 	return m

@@ -10,6 +10,7 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models/efficientnet"
 	"saccade/ops"
 	"saccade/weights"
@@ -47,7 +48,7 @@ func openError(t *testing.T, d *gpu.Device, family, from, name, lacking string) 
 
 // What a checkpoint lacks or has too much is named as its library names it.
 func TestEfficientNetBadCheckpoints(t *testing.T) {
-	d := openDevice(t)
+	d := gputest.Open(t, gpu.Options{})
 	for _, c := range []struct{ golden, name, lacking, want string }{
 		{"efficientnet_b", "efficientnet_b0", "", ""},
 		{"efficientnet_b", "efficientnet_b0", "features.0.0.weight", "features.0.0.weight"},
@@ -82,7 +83,7 @@ func TestEfficientNetBadCheckpoints(t *testing.T) {
 
 // A published architecture is known by its sizes, whatever it is called.
 func TestEfficientNetOtherArchitecture(t *testing.T) {
-	d := openDevice(t)
+	d := gputest.Open(t, gpu.Options{})
 	standard, err := efficientnet.Family.Standard("efficientnet_b0")
 	require.NoError(t, err)
 	l, err := standard(ops.NewBuilder(d, gpu.F32))

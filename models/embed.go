@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"saccade/picture"
+	"saccade/weights"
 )
 
 // EmbedPictures gives the vector of unit length that stands for each of n
@@ -47,7 +48,15 @@ const sampled = 4096
 
 // Fingerprint tells weights from others: a hash of the names and shapes of all
 // tensors and of the bytes at both ends of each.
-func (m *Model) Fingerprint() (string, error) {
+func (m *Model) Fingerprint() (print string, err error) {
+	err = weights.Guard(func() error {
+		print, err = m.fingerprint()
+		return err
+	})
+	return print, err
+}
+
+func (m *Model) fingerprint() (string, error) {
 	h := sha256.New()
 	names := m.checkpoint.Names()
 	slices.Sort(names)

@@ -12,6 +12,7 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models/nn"
 	"saccade/zoo"
 )
@@ -36,7 +37,7 @@ func explained(t *testing.T, d *gpu.Device, c golden.Case) (m *Model, pixels Arr
 // The mean of a class activation map and the bias are the class's logit, exactly
 // but for the rounding of sums in f32.
 func TestCAMIsTheLogit(t *testing.T) {
-	d := openDevice(t)
+	d := gputest.Open(t, gpu.Options{})
 	tested := 0
 	for _, c := range golden.Cases() {
 		if !strings.HasPrefix(c.Name, "resn") && !strings.HasPrefix(c.Name, "efficientnet") {
@@ -79,7 +80,7 @@ func TestCAMIsTheLogit(t *testing.T) {
 // Rollout equals the product of the whole matrices, and the heads are rows of the
 // goldens' own probabilities.
 func TestAttentionMaps(t *testing.T) {
-	d := openDevice(t)
+	d := gputest.Open(t, gpu.Options{})
 	for _, name := range []string{"vit_classify", "vit_interpolate", "deit_distilled", "vit_timm_average", "dino", "dinov2_registers", "clip_one", "siglip_small"} {
 		t.Run(name, func(t *testing.T) {
 			c, err := golden.Find(name)
@@ -130,7 +131,7 @@ func TestAttentionMaps(t *testing.T) {
 
 // The last layer's probabilities alone are those of all layers' last.
 func TestLastLayer(t *testing.T) {
-	d := openDevice(t)
+	d := gputest.Open(t, gpu.Options{})
 	ctx := context.Background()
 	var heads [2][]Map
 	for i, last := range []bool{false, true} {
@@ -218,7 +219,7 @@ func multiplyRow(row, b []float64, n int) []float64 {
 
 // A cell of the occlusion map by forward passes made by hand, for any batch.
 func TestOcclusion(t *testing.T) {
-	d := openDevice(t)
+	d := gputest.Open(t, gpu.Options{})
 	ctx := context.Background()
 	m, err := Load(ctx, d, "resnet", "", Options{Precision: gpu.F32, Outputs: ExplainOutputs("resnet"), Embedded: zoo.ResNet()})
 	require.NoError(t, err)
@@ -294,7 +295,7 @@ func TestFindClass(t *testing.T) {
 }
 
 func TestCost(t *testing.T) {
-	d := openDevice(t)
+	d := gputest.Open(t, gpu.Options{})
 	m, err := Load(context.Background(), d, "vit", "", Options{Outputs: ExplainOutputs("vit"), Embedded: zoo.ViT()})
 	require.NoError(t, err)
 	defer m.Close()

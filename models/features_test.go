@@ -8,6 +8,7 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models/nn"
 )
 
@@ -70,7 +71,7 @@ func TestFeaturesOfConvolutions(t *testing.T) {
 }
 
 func TestNoFeatures(t *testing.T) {
-	d := openDevice(t)
+	d := gputest.Open(t, gpu.Options{})
 	for _, name := range []string{"vgg", "alexnet"} {
 		_, err := openGolden(d, findGolden(t, name), name, "", Options{Outputs: []string{Features}})
 		require.ErrorIs(t, err, ErrNoFeatures)

@@ -11,13 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 )
 
 // A thousand forward passes upload their inputs and nothing else, make no buffer and
 // take no memory.
 func TestNothingLeaksOfForwards(t *testing.T) {
 	const passes = 1000
-	d, ctx := openDevice(t), context.Background()
+	d, ctx := gputest.Open(t, gpu.Options{}), context.Background()
 	m, err := Load(ctx, d, "vit", goldenFolder(t, "vit_classify"), Options{Precision: gpu.F16})
 	require.NoError(t, err)
 	defer m.Close()

@@ -2,9 +2,7 @@ package models
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 
 	"saccade/models/internal/checkpoint"
@@ -34,8 +32,8 @@ func configLabels(data []byte) ([]string, error) {
 	var config struct {
 		ID2Label map[string]string `json:"id2label"`
 	}
-	if err := json.Unmarshal(data, &config); err != nil {
-		return nil, fmt.Errorf("reading JSON: %w", err)
+	if err := checkpoint.Decode("the file of labels", data, &config); err != nil {
+		return nil, err
 	}
 	if len(config.ID2Label) == 0 {
 		return nil, errors.New("the JSON has no id2label")

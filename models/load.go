@@ -60,7 +60,11 @@ func Load(ctx context.Context, dev *gpu.Device, name, src string, o Options) (*M
 	if src == "" && (f.Embedded == "" || name != f.Name || o.Embedded == nil) {
 		return nil, fmt.Errorf("model %s: %w; give -weights, %s", name, nn.ErrNoEmbedded, f.Weights)
 	}
-	m, err := load(ctx, dev, f, name, src, o)
+	var m *Model
+	err = weights.Guard(func() (err error) { // the file may shrink while it is read
+		m, err = load(ctx, dev, f, name, src, o)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -80,11 +84,7 @@ func load(ctx context.Context, dev *gpu.Device, f nn.Family, name, src string, o
 	if err != nil {
 		return nil, err
 	}
-	var m *Model
-	err = weights.Guard(func() (err error) {
-		m, err = newModel(dev, f, name, in, o)
-		return err
-	})
+	m, err := newModel(dev, f, name, in, o)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("loading %s from %s: %w", name, in.name, err), in.tensors.Close())
 	}
@@ -239,6 +239,9 @@ func describe(f nn.Family, name string, in *files) (*nn.Description, error) {
 		var unknown *checkpoint.UnknownError
 		return !errors.As(err, &unknown)
 	})
+	if err := checkLayers(in.config, len(src.Names())); err != nil {
+		return nil, err
+	}
 	d, err := as(src)
 	if err == nil && prefix != "" {
 		d.Notes = append(d.Notes, fmt.Sprintf("all names of its tensors begin with %s, which was taken off", prefix))
@@ -253,12 +256,13 @@ func newModel(dev *gpu.Device, f nn.Family, name string, in *files, o Options) (
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, Notes: d.Notes, dev: dev, checkpoint: in.tensors,
+	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, dev: dev, checkpoint: in.tensors,
 		module: nn.NewModule(dev, name, o.Precision, d)}
 	m.tokenize = sync.OnceValues(in.tokenizer)
 	if m.Labels == nil {
 		m.Labels = d.Labels
 	}
+	m.scores, m.Notes = d.Scores, d.Notes
 	if o.Tiled {
 		if d.Tiled == nil {
 			return nil, errors.New("it is no autoencoder, which alone works in tiles")
@@ -341,23 +345,36 @@ func (m *Model) ready(example map[string]Array) error {
 	return nil
 }
 
-// processorFor is the preprocessing that the checkpoint states, or else the
+// processorFor is the preprocessing that the checkpoint states, first in an
+// image_processor of processor_config.json as transformers has it, or else the
 // family's own, or else the reference's for a network of that name, whose own
 // pictures are of h×w pixels.
 func processorFor(in *files, own *picture.Processor, name string, h, w int) (*picture.Processor, error) {
 	var head struct {
 		ModelType  string          `json:"model_type"`
 		Pretrained json.RawMessage `json:"pretrained_cfg"`
+		InputSize  json.RawMessage `json:"input_size"` // timm's of before 2023
 	}
 	if in.config != nil {
-		if err := json.Unmarshal(in.config, &head); err != nil {
-			return nil, fmt.Errorf("config.json: %w", err)
+		if err := checkpoint.Decode("config.json", in.config, &head); err != nil {
+			return nil, err
+		}
+	}
+	if in.fsys != nil {
+		nested, err := optional(in.fsys, "processor_config.json")
+		if err != nil {
+			return nil, err
+		}
+		if nested != nil {
+			if p, err := picture.ParseProcessor(nested, head.ModelType); p != nil || err != nil {
+				return p, err
+			}
 		}
 	}
 	switch {
 	case in.preprocessor != nil:
 		return picture.ParsePreprocessor(in.preprocessor, head.ModelType)
-	case head.Pretrained != nil:
+	case head.Pretrained != nil || head.InputSize != nil:
 		return picture.ParseTimm(in.config)
 	case own != nil:
 		return own, nil

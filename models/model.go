@@ -20,8 +20,8 @@ type Model struct {
 	Source    string // folder, file, hub id or the embedded zoo
 	Precision gpu.DType
 	Labels    []string // by class, or nil
+	Notes     []string // on how the checkpoint was read, a line each
 	Processor *picture.Processor
-	Notes     []string // what of the checkpoint was not as it is published
 	// Pipeline is the steps of a family that is one, such as *diffusion.Pipeline. The
 	// methods of Model but Close are for the other families, whose is nil.
 	Pipeline nn.Pipeline
@@ -42,6 +42,7 @@ type Model struct {
 	example map[string]Array // inputs of the first program
 	one     gpu.Memory       // of that
 	classes int
+	scores  nn.Scores
 }
 
 // Close frees all memory. No call may be under way.

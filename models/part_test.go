@@ -12,6 +12,7 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/weights"
 )
 
@@ -60,7 +61,7 @@ func loadPart(t *testing.T, d *gpu.Device, part, src string) string {
 
 // A part of a whole pipeline is the one in the part's own folder.
 func TestPartsOfFolders(t *testing.T) {
-	d, dir := openDevice(t), goldenPipeline(t, "sdxl_tiny")
+	d, dir := gputest.Open(t, gpu.Options{}), goldenPipeline(t, "sdxl_tiny")
 	for _, part := range []string{"unet", "vae", "text_encoder"} {
 		assert.Equal(t, loadPart(t, d, part, filepath.Join(dir, part)), loadPart(t, d, part, dir), part)
 	}
@@ -71,7 +72,7 @@ func TestPartsOfFolders(t *testing.T) {
 }
 
 func TestPartsOfSingleFiles(t *testing.T) {
-	d := openDevice(t)
+	d := gputest.Open(t, gpu.Options{})
 	for _, file := range []string{"sd1.ckpt", "sd2.safetensors", "sdxl.safetensors"} {
 		path := singleFile(t, file)
 		for _, part := range []string{"unet", "vae", "text_encoder"} {
@@ -81,7 +82,7 @@ func TestPartsOfSingleFiles(t *testing.T) {
 }
 
 func TestBadPartsOfPipelines(t *testing.T) {
-	d := openDevice(t)
+	d := gputest.Open(t, gpu.Options{})
 	fails := func(part, src string, want ...string) {
 		t.Helper()
 		_, err := Load(t.Context(), d, part, src, Options{})

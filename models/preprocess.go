@@ -32,6 +32,8 @@ const (
 // files of other names.
 var transforms = []transform{
 	{"alexnet", "7be5be79", 256, 224, picture.Bilinear, imageNet},
+	{"squeezenet1_0", "b66bff10", 256, 224, picture.Bilinear, imageNet},
+	{"squeezenet1_1", "b8a52dc0", 256, 224, picture.Bilinear, imageNet},
 	{"vgg11", "8a719046", 256, 224, picture.Bilinear, imageNet},
 	{"vgg11_bn", "6002323d", 256, 224, picture.Bilinear, imageNet},
 	{"vgg13", "19584684", 256, 224, picture.Bilinear, imageNet},

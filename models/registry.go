@@ -10,6 +10,7 @@ import (
 	"saccade/models/efficientnet"
 	"saccade/models/nn"
 	"saccade/models/resnet"
+	"saccade/models/squeezenet"
 	"saccade/models/unet"
 	"saccade/models/vae"
 	"saccade/models/vgg"
@@ -18,7 +19,7 @@ import (
 
 // families in the order in which they are listed.
 var families = []nn.Family{
-	vit.Family, resnet.Family, vgg.Family, alexnet.Family, efficientnet.Family, vit.DINO, vit.DINOv2, clip.Family, clip.SigLIP, clip.TextEncoder,
+	vit.Family, resnet.Family, vgg.Family, alexnet.Family, squeezenet.Family, efficientnet.Family, vit.DINO, vit.DINOv2, clip.Family, clip.SigLIP, clip.TextEncoder,
 	diffusion.Family, diffusion.Unconditional, unet.Family, vae.Family,
 }
 

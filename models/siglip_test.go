@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 )
 
 // From texts to embeddings with each kind of tokenizer that SigLIP's checkpoints
@@ -38,7 +39,7 @@ func TestTextsOfSiglip(t *testing.T) {
 				Embeds [][]float32 `json:"text_embeds"`
 			}
 			require.NoError(t, json.Unmarshal(data, &want))
-			m, err := Load(context.Background(), openDevice(t), "siglip", dir, Options{Precision: gpu.F32})
+			m, err := Load(context.Background(), gputest.Open(t, gpu.Options{}), "siglip", dir, Options{Precision: gpu.F32})
 			require.NoError(t, err)
 			defer m.Close()
 			got, truncated, err := m.EmbedTexts(context.Background(), want.Texts)

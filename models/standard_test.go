@@ -7,12 +7,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 )
 
 // Standard architectures give the same numbers every time, and names without a
 // size are refused.
 func TestStandard(t *testing.T) {
-	d := openDevice(t)
+	d := gputest.Open(t, gpu.Options{})
 	var first []float32
 	for range 2 {
 		s, err := NewStandard(d, "vit_ti_16", gpu.F16, StandardSize{Batch: 1}, 7)

@@ -12,6 +12,7 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models/nn"
 	"saccade/picture"
 	"saccade/tokenizer"
@@ -143,7 +144,7 @@ func TestEmbeddedCLIP(t *testing.T) {
 	require.NoError(t, err)
 	g, err := golden.Load(c)
 	require.NoError(t, err)
-	m, err := Load(ctx, openDevice(t), "clip", "", Options{Precision: gpu.F32, Embedded: zoo.CLIP()})
+	m, err := Load(ctx, gputest.Open(t, gpu.Options{}), "clip", "", Options{Precision: gpu.F32, Embedded: zoo.CLIP()})
 	require.NoError(t, err)
 	defer m.Close()
 	var texts []string

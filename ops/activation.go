@@ -78,40 +78,45 @@ func (a Activation) Twin(x float64) float64 {
 	return x
 }
 
-// fuse puts the activation into a kernel that declares `fn activate` and has a
-// parameter activates. The identity has the kernel of its usual companion in a
-// model, which that parameter switches off: so a driver compiles one, not two.
-func (a Activation) fuse(spec *shaders.Spec, usual Activation) error {
-	if a == Identity || a == usual {
-		text, err := shaders.Func("activation", string(usual))
-		spec.Decl["activate"] = fmt.Sprintf("%s\nfn activate(x: vec4<f32>) -> vec4<f32> { return select(x, %s(x), p.activates == 1u); }", text, usual)
-		return err
-	}
-	text, err := shaders.FuncAs("activation", string(a), "activate")
-	if err != nil {
-		return err
-	}
-	spec.Decl["activate"] = text
-	if a.Twin(0) != 0 {
-		spec.Const["MASK"] = 1 // padding must stay zero
-	}
-	return nil
+// optional says whether kernels with the activation have a parameter that switches it
+// off, so that layers without one can share them: where compiling is dear, and ReLU
+// everywhere, which costs nothing to compute in vain. Where it is not zero at zero
+// they mask padding, which the others need not have at the same place.
+func (a Activation) optional(t gpu.Traits) bool {
+	return a != Identity && a.Twin(0) == 0 && (t.SlowCompiler || a == ReLU)
 }
 
-// activates is the parameter of kernels that fuse went into.
+// kernel is that of a file that declares `fn activate` and has a parameter
+// activates, with the activation in it. more says what else is.
+func (a Activation) kernel(t gpu.Traits, name, variant, more string, spec shaders.Spec) (*gpu.Kernel, error) {
+	if a == Identity {
+		return kernel(name, variant+more, spec)
+	}
+	text, base := "", ""
+	var err error
+	if a.optional(t) {
+		base = name + "/" + variant
+		text, err = shaders.Func("activation", string(a))
+		text += fmt.Sprintf("\nfn activate(x: vec4<f32>) -> vec4<f32> { return select(x, %s(x), p.activates == 1u); }", a)
+	} else {
+		text, err = shaders.FuncAs("activation", string(a), "activate")
+	}
+	if err != nil {
+		return nil, err
+	}
+	spec = spec.WithFunc("activate", text)
+	if a.Twin(0) != 0 {
+		spec = spec.WithConst("MASK", 1) // padding must stay zero
+	}
+	return kernelOn(base, name, variant+a.suffix()+more, spec)
+}
+
+// activates is the parameter of such kernels.
 func (a Activation) activates() int {
 	if a == Identity {
 		return 0
 	}
 	return 1
-}
-
-// fused is suffix for kernels that fuse went into.
-func (a Activation) fused(usual Activation) string {
-	if a == usual {
-		return ""
-	}
-	return a.suffix()
 }
 
 func (a Activation) suffix() string {
@@ -124,8 +129,7 @@ func (a Activation) suffix() string {
 // Apply records an activation as an operation of its own.
 func Apply(r *gpu.Recorder, x *gpu.Tensor, a Activation) *gpu.Tensor {
 	y := r.New(string(a), x.Groups, x.Shape...)
-	spec := shaders.Spec{Decl: packed(r.Precision, "Packed", "unpack", "pack")}
-	spec.Decl["activate"] = fmt.Sprintf("fn activate(x: vec4<f32>) -> vec4<f32> { return %s(x); }", a)
+	spec := shaders.Spec{Forms: forms(r.Precision)}.WithFunc("activate", fmt.Sprintf("fn activate(x: vec4<f32>) -> vec4<f32> { return %s(x); }", a))
 	k, err := kernel("activation", fmt.Sprintf("%s %s", r.Precision, a), spec)
 	if err != nil {
 		r.Fail(err)

@@ -17,7 +17,7 @@ func Add(r *gpu.Recorder, a, b *gpu.Tensor, scale float64) *gpu.Tensor {
 		r.Fail(fmt.Errorf("add: %w", err))
 		return y
 	}
-	k, err := kernel("add", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed", "unpack", "pack")})
+	k, err := kernel("add", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
 	if err != nil {
 		r.Fail(err)
 		return y

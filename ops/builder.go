@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
@@ -17,9 +18,6 @@ import (
 type Builder struct {
 	Dev       *gpu.Device
 	Precision gpu.DType // of weights and activations
-	// Usual is the activation that most layers of the model fuse, ReLU if it is not
-	// set. On software adapters layers without one share its kernels.
-	Usual Activation
 
 	constants []*gpu.Tensor
 	bindings  []weights.Binding
@@ -227,6 +225,13 @@ func putRows(dst []byte, typ gpu.DType, values []float32, rows, width, stride in
 	size := int(typ.Size())
 	for r := range rows {
 		gpu.PutFloats(dst[r*stride*size:], typ, values[r*width:(r+1)*width])
+	}
+}
+
+// putWords stores values.
+func putWords(dst []byte, values []uint32) {
+	for i, v := range values {
+		binary.LittleEndian.PutUint32(dst[i*4:], v)
 	}
 }
 

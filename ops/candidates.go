@@ -17,9 +17,9 @@ var sharedTiles = []sharedTile{{4, 8, 8}, {8, 8, 8}, {8, 16, 8}, {8, 16, 16}}
 
 // fits says whether the adapter has the threads and the workgroup memory, of
 // 16-byte vectors.
-func (t sharedTile) fits(info gpu.Info) bool {
+func (t sharedTile) fits(traits gpu.Traits) bool {
 	a, b := t.ny*t.tm*(sharedDepth/4+1), sharedDepth*2*t.nx
-	return t.nx*t.ny <= info.Limits.MaxInvocations && 16*(a+b) <= info.Limits.MaxWorkgroupStorage
+	return t.nx*t.ny <= traits.MaxInvocations && 16*(a+b) <= traits.MaxWorkgroupStorage
 }
 
 // splits are the numbers of slices of k that are worth a trial for so many
@@ -34,9 +34,9 @@ func splits(groups, k int) []int {
 }
 
 // matmulCandidates are variants for m rows, n columns and k steps.
-func matmulCandidates(info gpu.Info, precision gpu.DType, m, n, k int) []matmulVariant {
-	if info.Class == gpu.ClassCPU {
-		return softwareMatmuls(info, precision, m, n, k)
+func matmulCandidates(traits gpu.Traits, precision gpu.DType, m, n, k int) []matmulVariant {
+	if !traits.CheapBarriers {
+		return registerMatmuls(traits, precision, m, n, k)
 	}
 	var all []matmulVariant
 	if m <= 16 {
@@ -48,7 +48,7 @@ func matmulCandidates(info gpu.Info, precision gpu.DType, m, n, k int) []matmulV
 	}
 	for _, t := range sharedTiles {
 		v := matmulVariant{Family: "matmul_shared", TM: t.tm, NX: t.nx, NY: t.ny}
-		if !t.fits(info) || t.tm*t.ny >= 4*m && t.tm > 4 {
+		if !t.fits(traits) || t.tm*t.ny >= 4*m && t.tm > 4 {
 			continue
 		}
 		groups := v.groups(m, n, precision)
@@ -60,17 +60,17 @@ func matmulCandidates(info gpu.Info, precision gpu.DType, m, n, k int) []matmulV
 	return all
 }
 
-// softwareMatmuls are tiles in registers: each width of those in the tables, with
+// registerMatmuls are tiles in registers: each width of those in the tables, with
 // the height that its cost says and those next to it; A from storage; and one
 // tile in workgroup memory, for drivers that are not like those known.
-func softwareMatmuls(info gpu.Info, precision gpu.DType, m, n, k int) []matmulVariant {
+func registerMatmuls(t gpu.Traits, precision gpu.DType, m, n, k int) []matmulVariant {
 	var all []matmulVariant
 	for _, columns := range []int{64, 128, 192, 256} {
-		v, most := softwareTile(gpu.Info{}, precision, columns) // whatever the driver
+		v, most := registerTile(gpu.Traits{}, precision, columns) // whatever the driver
 		v.Window = true
-		best := v.rows(info, precision, m, n, k, most)
+		best := v.rows(t, precision, m, n, k, most)
 		for _, tm := range []int{best, best - 2, best + 4} {
-			if v.TM = tm; tm > 0 && tm <= min(m, most) && windowRows(info, precision, tm, k, n) > 0 {
+			if v.TM = tm; tm > 0 && tm <= min(m, most) && windowRows(t, precision, tm, k, n) > 0 {
 				all = append(all, v)
 			}
 		}
@@ -82,16 +82,16 @@ func softwareMatmuls(info gpu.Info, precision gpu.DType, m, n, k int) []matmulVa
 		matmulVariant{Family: "matmul_shared", TM: 4, NX: 8, NY: 8})
 }
 
-// gemmCandidates are variants for count implicit matmuls of m rows, n columns
+// convCandidates are variants for count implicit matmuls of m rows, n columns
 // and k steps.
-func gemmCandidates(info gpu.Info, precision gpu.DType, m, n, k, count int) []gemmVariant {
-	var all []gemmVariant
-	if info.Class == gpu.ClassCPU {
-		all = softwareGemms(info, precision, k, false)
+func convCandidates(traits gpu.Traits, precision gpu.DType, m, n, k, count int) []convVariant {
+	var all []convVariant
+	if !traits.CheapBarriers {
+		all = registerConvs(traits, precision, k, false)
 	}
 	for _, t := range sharedTiles {
-		v := gemmVariant{Family: "conv2d_shared", TM: t.tm, NX: t.nx, NY: t.ny}
-		if !t.fits(info) || t.tm*t.ny >= 4*m && t.tm > 4 {
+		v := convVariant{Family: "conv2d_shared", TM: t.tm, NX: t.nx, NY: t.ny}
+		if !t.fits(traits) || t.tm*t.ny >= 4*m && t.tm > 4 {
 			continue
 		}
 		groups := v.groups(m, n, count, precision)
@@ -101,7 +101,7 @@ func gemmCandidates(info gpu.Info, precision gpu.DType, m, n, k, count int) []ge
 			}
 			all = append(all, v)
 		}
-		if info.Class == gpu.ClassCPU {
+		if !traits.CheapBarriers {
 			break // one will do where barriers are dear
 		}
 	}
@@ -109,11 +109,11 @@ func gemmCandidates(info gpu.Info, precision gpu.DType, m, n, k, count int) []ge
 }
 
 // attentionCandidates are variants for tq queries of heads of hd elements,
-// padding included. On GPUs a lane that holds more than a query and four vectors
-// of the head spills (`make isa`).
-func attentionCandidates(info gpu.Info, precision gpu.DType, tq, hd int) []attentionVariant {
+// padding included. Where spills are dear a lane holds no more than a query and four
+// vectors of the head (`make isa`).
+func attentionCandidates(t gpu.Traits, precision gpu.DType, tq, hd int) []attentionVariant {
 	chunks, queries := []int{8, 4}, []int{1, 2, 4, 5, 8}
-	if info.Class != gpu.ClassCPU {
+	if !t.CheapSpills {
 		chunks, queries = []int{4}, []int{1}
 	}
 	all := []attentionVariant{flashVariant(hd, flashVectors), flashVariant(hd, flashVectors/2)}

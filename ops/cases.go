@@ -44,6 +44,7 @@ var families = []family{
 	addFamily, packFamily, unfoldFamily, tokensFamily, embeddingFamily, meanFamily, flattenFamily,
 	poolFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily, groupNormFamily, combineFamily, rescaleFamily,
 	concatFamily, sinusoidFamily, keepFamily, blendFamily,
+	rowsFamily, rmsNormFamily, rotateFamily, appendFamily,
 }
 
 // Cases is the registry: for every operation its test shapes, then those of real models.

@@ -12,7 +12,8 @@ type attentionCase struct {
 	heads, size, tq, tk int
 	batch               int // 0: one
 	causal              bool
-	padded              bool // keys beyond each item's length are not seen
+	padded              bool    // keys beyond each item's length are not seen
+	scale               float64 // 0: torch's
 }
 
 func (a attentionCase) name() string {
@@ -26,6 +27,9 @@ func (a attentionCase) name() string {
 	if a.padded {
 		s += " padded"
 	}
+	if a.scale > 0 {
+		s += fmt.Sprintf(" scale %g", a.scale)
+	}
 	if a.batch > 1 {
 		s += fmt.Sprintf(" batch %d", a.batch)
 	}
@@ -36,6 +40,14 @@ func (a attentionCase) newCase() Case {
 	return newCase("attention", a.name(), a.record)
 }
 
+// options are those of the case.
+func (a attentionCase) options() (all []AttentionOption) {
+	if a.scale > 0 {
+		all = append(all, AttentionScale(a.scale))
+	}
+	return all
+}
+
 func (a attentionCase) record(o *operands) *gpu.Tensor {
 	n, d := max(1, a.batch), a.heads*a.size
 	mask := Mask{Causal: a.causal}
@@ -43,10 +55,10 @@ func (a attentionCase) record(o *operands) *gpu.Tensor {
 		mask.Lengths = o.lengths(n, max(a.tk, a.tq))
 	}
 	if a.tk == 0 {
-		return Attention(o.r, o.activation("qkv", 3*a.heads, n, a.tq, 3*d), a.heads, mask)
+		return Attention(o.r, o.activation("qkv", 3*a.heads, n, a.tq, 3*d), a.heads, mask, a.options()...)
 	}
 	return CrossAttention(o.r, o.activation("q", a.heads, n, a.tq, d),
-		o.activation("k", a.heads, n, a.tk, d), o.activation("v", a.heads, n, a.tk, d), mask)
+		o.activation("k", a.heads, n, a.tk, d), o.activation("v", a.heads, n, a.tk, d), mask, a.options()...)
 }
 
 // attentionShapes are heads × size × tokens with batches where rows of the
@@ -68,6 +80,7 @@ var attentionFamily = family{
 			{heads: 3, size: 5, tq: 19, causal: true, batch: 2},
 			{heads: 3, size: 5, tq: 19, causal: true, batch: 3, padded: true}, {heads: 2, size: 16, tq: 33, batch: 5, padded: true},
 			{heads: 1, size: 80, tq: 7, tk: 70, batch: 2, padded: true},
+			{heads: 3, size: 5, tq: 19, tk: 21, scale: 1}, {heads: 2, size: 72, tq: 66, scale: 0.25}, // T5 and SAM take 1
 			// Wide heads, in two products.
 			{heads: 1, size: 256, tq: 128, batch: 2}, {heads: 1, size: 250, tq: 70}, {heads: 3, size: 80, tq: 65}, {heads: 3, size: 72, tq: 77, batch: 3}, {heads: 3, size: 80, tq: 96, tk: 77, batch: 2}, {heads: 2, size: 264, tq: 80, tk: 200},
 			{heads: 2, size: 72, tq: 150, tk: 4100}, // some queries at a time
@@ -89,9 +102,9 @@ func probsCase(a attentionCase) Case {
 		}
 		if a.tk > 0 {
 			batch := max(1, a.batch)
-			return CrossAttentionProbs(o.r, o.activation("q", a.heads, batch, a.tq, a.heads*a.size), o.activation("k", a.heads, batch, a.tk, a.heads*a.size))
+			return CrossAttentionProbs(o.r, o.activation("q", a.heads, batch, a.tq, a.heads*a.size), o.activation("k", a.heads, batch, a.tk, a.heads*a.size), a.options()...)
 		}
-		return AttentionProbs(o.r, o.activation("qkv", 3*a.heads, max(1, a.batch), a.tq, 3*a.heads*a.size), a.heads, mask)
+		return AttentionProbs(o.r, o.activation("qkv", 3*a.heads, max(1, a.batch), a.tq, 3*a.heads*a.size), a.heads, mask, a.options()...)
 	})
 }
 
@@ -102,7 +115,7 @@ var attentionProbsFamily = family{
 	test: func() []Case {
 		var cases []Case
 		for _, a := range append(slices.Clone(attentionShapes), attentionCase{heads: 3, size: 5, tq: 19, causal: true, batch: 3, padded: true},
-			attentionCase{heads: 3, size: 5, tq: 7, tk: 65, batch: 2}, attentionCase{heads: 2, size: 16, tq: 30, tk: 9}) {
+			attentionCase{heads: 3, size: 5, tq: 7, tk: 65, batch: 2}, attentionCase{heads: 2, size: 16, tq: 30, tk: 9}, attentionCase{heads: 3, size: 5, tq: 19, scale: 1}) {
 			cases = append(cases, probsCase(a))
 		}
 		return cases

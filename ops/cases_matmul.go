@@ -10,7 +10,7 @@ import (
 type linearCase struct {
 	m, n, k             int
 	noBias, residual    bool
-	act, usual          Activation
+	act                 Activation
 	scale               float64 // 0: one
 	inGroups, outGroups int     // 0: one
 }
@@ -24,9 +24,6 @@ func (l linearCase) name() string {
 		s += fmt.Sprintf(" scale %g", l.scale)
 	}
 	s += l.act.suffix()
-	if l.usual != Identity {
-		s += fmt.Sprintf(" usual %s", l.usual)
-	}
 	if l.residual {
 		s += " residual"
 	}
@@ -47,7 +44,6 @@ func (l linearCase) record(o *operands, x *gpu.Tensor) *gpu.Tensor {
 	var model struct {
 		Linear Linear `w:"matmul"`
 	}
-	o.b.Usual = l.usual
 	model.Linear = o.b.Linear(l.k, l.n, !l.noBias, Grouped{In: l.inGroups, Out: l.outGroups})
 	o.layers(&model)
 	options := []Epilogue{Then(l.act)}
@@ -81,11 +77,6 @@ var matmulFamily = family{
 		}
 		for _, a := range Activations { // 45 columns: padding to mask, for sigmoid(0) is not 0
 			all = append(all, linearCase{m: 17, n: 45, k: 23, act: a, residual: a == GELU || a == Sigmoid})
-		}
-		for _, usual := range []Activation{GELU, SiLU, Sigmoid} { // the last is no companion, for sigmoid(0) is not 0
-			for _, act := range []Activation{Identity, SiLU, ReLU} {
-				all = append(all, linearCase{m: 17, n: 45, k: 23, act: act, usual: usual, residual: act == ReLU})
-			}
 		}
 		var cases []Case
 		for _, l := range all {

@@ -15,13 +15,14 @@ import (
 	"pgregory.net/rapid"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/shaders"
 )
 
 // Every case against its twin, with its inputs unchanged and its padding zero,
 // and again with NaN wherever nothing was written.
 func TestCases(t *testing.T) {
-	d, poisoned := device(t, plainDevice), device(t, poisonDevice)
+	d, poisoned := plainDevice.Open(t), poisonDevice.Open(t)
 	for _, c := range Cases() {
 		if c.Bench {
 			continue
@@ -88,7 +89,7 @@ func pictureChain() Case {
 // Tensors larger than the adapter's largest binding are cut into windows, with
 // the same result.
 func TestWindows(t *testing.T) {
-	d, small := device(t, plainDevice), device(t, smallDevice)
+	d, small := plainDevice.Open(t), smallDevice.Open(t)
 	for _, c := range []Case{
 		wideChain(),
 		visionChain(),
@@ -114,7 +115,7 @@ func TestWindows(t *testing.T) {
 // Results have a score of values at least: a single sum may all but cancel, which
 // no relative tolerance allows for.
 func TestRandomShapes(t *testing.T) {
-	d := device(t, poisonDevice)
+	d := poisonDevice.Open(t)
 	size := func(most int) *rapid.Generator[int] { return rapid.IntRange(1, most) }
 	draws := map[string]func(t *rapid.T) Case{
 		"matmul": func(t *rapid.T) Case {
@@ -239,7 +240,7 @@ func TestRandomShapes(t *testing.T) {
 // NaN goes through every activation and pooling to the end, where an overflow
 // of halves is noticed by it.
 func TestNaNStays(t *testing.T) {
-	d, nan := device(t, plainDevice), float32(math.NaN())
+	d, nan := plainDevice.Open(t), float32(math.NaN())
 	in := []float32{nan, 1, -2, nan, 7, 3, -1, 0.5}
 	check := func(name string, precision gpu.DType, at []int, op func(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor) {
 		r := d.Record(precision)
@@ -263,6 +264,56 @@ func TestNaNStays(t *testing.T) {
 		check("avg_pool", precision, []int{0, 1}, func(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 			return AvgPool(r, x, Pool{Kernel: [2]int{1, 2}, Stride: [2]int{1, 2}})
 		})
+	}
+}
+
+// Norms, softmax and attention give nothing finite where PyTorch gives NaN: of values
+// that are not finite, and of those whose squares are not.
+func TestNormsLetNaNThrough(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	plain := []float32{1, -2, 7, 3, -1, 0.5, 4, 2}
+	rows := map[string][]float32{
+		"NaN": {nan, 1, -2, 7, 3, -1, 0.5, 4}, "Inf": {1, inf, -2, 7, 3, -1, 0.5, 4}, "1e30": {1e30, -1e30, 3e29, 1, 2, 3, 4, 5},
+		"Inf alone": {inf, inf, inf, inf, inf, inf, inf, inf},
+	}
+	type layers struct {
+		Norm  LayerNorm `w:"norm"`
+		Group GroupNorm `w:"group"`
+	}
+	checks := map[string]func(r *gpu.Recorder, l *layers, x *gpu.Tensor) *gpu.Tensor{
+		"layernorm":     func(r *gpu.Recorder, l *layers, x *gpu.Tensor) *gpu.Tensor { return l.Norm.Forward(r, x) },
+		"groupnorm":     func(r *gpu.Recorder, l *layers, x *gpu.Tensor) *gpu.Tensor { return l.Group.Forward(r, x, SiLU) },
+		"normalize":     func(r *gpu.Recorder, _ *layers, x *gpu.Tensor) *gpu.Tensor { return Normalize(r, x) },
+		"softmax":       func(r *gpu.Recorder, _ *layers, x *gpu.Tensor) *gpu.Tensor { return Softmax(r, x) },
+		"attention":     func(r *gpu.Recorder, _ *layers, x *gpu.Tensor) *gpu.Tensor { return CrossAttention(r, x, x, x, Mask{}) },
+		"probabilities": func(r *gpu.Recorder, _ *layers, x *gpu.Tensor) *gpu.Tensor { return CrossAttentionProbs(r, x, x) },
+	}
+	// PyTorch's are finite too: 1e30 is the largest of a softmax, and its norm infinite.
+	finite := map[string]bool{"normalize 1e30 f32": true, "softmax 1e30 f32": true}
+	for _, class := range []gpu.Class{gpu.ClassCPU, gpu.ClassNVIDIA} {
+		d := gputest.Open(t, gpu.Options{Class: class})
+		for _, precision := range precisions {
+			o := &operands{b: NewBuilder(d, precision), seed: 1}
+			t.Cleanup(o.b.Close)
+			l := &layers{Norm: o.b.LayerNorm(8, 1e-5), Group: o.b.GroupNorm(1, 8, 1e-5)}
+			o.layers(l)
+			require.NoError(t, o.err)
+			for op, record := range checks {
+				r := d.Record(precision)
+				r.Output("y", record(r, l, Pack(r, r.Input("x", gpu.F32, 2, 1, 8), 1)))
+				program, err := r.Finish()
+				require.NoError(t, err)
+				for name, row := range rows {
+					out, err := program.Run(t.Context(), map[string]any{"x": append(slices.Clone(row), plain...)})
+					require.NoError(t, err)
+					key := fmt.Sprintf("%s %s %s", op, name, precision)
+					half := len(out["y"]) / 2
+					assert.Equal(t, finite[key], gpu.Finite(out["y"][:half]), "%s as on %s: %v", key, class, out["y"][:half])
+					assert.True(t, gpu.Finite(out["y"][half:]), "%s as on %s: the other row is %v", key, class, out["y"][half:])
+				}
+				program.Close()
+			}
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ func rowView(t *gpu.Tensor, lo, hi int) gpu.View {
 // itemChunks cuts a batch of n items, pictures or rows, into ranges of which
 // every tensor's part fits a binding and starts aligned.
 func itemChunks(d *gpu.Device, n int, tensors ...*gpu.Tensor) ([][2]int, error) {
-	most, step, align := n, 1, max(1, d.Info().Limits.OffsetAlignment)
+	most, step, align := n, 1, max(1, d.Traits().OffsetAlignment)
 	for _, t := range tensors {
 		item := itemBytes(t, n)
 		if most = min(most, mostOf(d, t, n)); most == 0 {
@@ -76,7 +76,7 @@ func itemWindows(chunks [][2]int, lines int) []window {
 // lineWindows are windows of lines of one item each, at most most and a multiple
 // of step but for an item's last.
 func lineWindows(d *gpu.Device, n, lines, step, most int, tensors ...*gpu.Tensor) ([]window, error) {
-	align := max(1, d.Info().Limits.OffsetAlignment)
+	align := max(1, d.Traits().OffsetAlignment)
 	for _, t := range tensors {
 		if n > 1 && itemBytes(t, n)%align != 0 {
 			return nil, fmt.Errorf("the items of %s, which exceed the adapter's largest binding, do not start aligned; use a batch of one", t)
@@ -85,7 +85,7 @@ func lineWindows(d *gpu.Device, n, lines, step, most int, tensors ...*gpu.Tensor
 		step = alignedLines(step, itemBytes(t, n*lines), align)
 	}
 	if most < step {
-		return nil, fmt.Errorf("%d lines of %d are the fewest whose windows are aligned and %d the most that fit the adapter's largest binding, %s; use a smaller picture", step, lines, most, gpu.MiB(d.Info().Limits.MaxBinding))
+		return nil, fmt.Errorf("%d lines of %d are the fewest whose windows are aligned and %d the most that fit the adapter's largest binding, %s; use a smaller picture", step, lines, most, gpu.MiB(d.Traits().MaxBinding))
 	}
 	var windows []window
 	for item := range n {
@@ -99,7 +99,7 @@ func lineWindows(d *gpu.Device, n, lines, step, most int, tensors ...*gpu.Tensor
 // mostOf is how many of t's n items a binding holds: all where it holds t, which
 // has rows to spare at its end.
 func mostOf(d *gpu.Device, t *gpu.Tensor, n int) int {
-	limit := d.Info().Limits.MaxBinding
+	limit := d.Traits().MaxBinding
 	if t.Bytes() <= limit {
 		return n
 	}
@@ -122,6 +122,16 @@ func (w window) view(t *gpu.Tensor, n, lines int) gpu.View {
 	}
 	line := itemBytes(t, n*lines)
 	return gpu.View{Tensor: t, Offset: int64(w.first*lines+w.lo) * line, Size: int64(w.hi-w.lo) * line}
+}
+
+// cached is the most memory, in bytes, that what one dispatch leaves to the next
+// may take: most, but no more than share, a part of the adapter's cache, if it has one
+// that counts.
+func cached(t gpu.Traits, most int, share int64) int {
+	if t.Cache > 0 {
+		most = min(most, int(share))
+	}
+	return most
 }
 
 // itemBytes is a tensor's memory for one of n items.

@@ -113,43 +113,22 @@ func fitsCombine(y *gpu.Tensor, o Operand) error {
 
 // combineKernel is specialised for how each operand and the result are stored.
 func combineKernel(typ gpu.DType, xs []Operand) (*gpu.Kernel, error) {
-	spec, variant := shaders.Spec{Decl: map[string]string{}}, typ.String()
+	spec, variant := shaders.Spec{}, typ.String()
 	if typ == gpu.F16 {
-		spec.Decl["y"] = "@group(0) @binding(8) var<storage, read_write> y: array<vec2<u32>>;"
-		spec.Decl["pack"] = "fn pack(v: vec4<f32>) -> vec2<u32> { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }"
+		spec.Forms = append(spec.Forms, "to16")
 	}
 	for i, x := range xs {
-		n := strconv.Itoa(i)
-		element, load, kind := "", "", "f32"
 		switch {
 		case x.X.Dense():
-			element, load, kind = "f32", denseLoad, "dense"
+			spec.Forms, variant = append(spec.Forms, fmt.Sprintf("dense%d", i)), variant+" dense"
 		case x.X.Type == gpu.F16:
-			element, load, kind = "vec2<u32>", halfLoad, "f16"
-		}
-		variant += " " + kind
-		if element != "" {
-			spec.Decl["x"+n] = fmt.Sprintf("@group(0) @binding(%d) var<storage, read> x%d: array<%s>;", 2+i, i, element)
-			spec.Decl["load"+n] = fmt.Sprintf(load, i)
+			spec.Forms, variant = append(spec.Forms, fmt.Sprintf("halves%d", i)), variant+" f16"
+		default:
+			variant += " f32"
 		}
 	}
 	return kernel("combine", variant, spec)
 }
-
-// How four elements of a row are loaded, of halves and of dense f32.
-const (
-	halfLoad  = `fn load%[1]d(i: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(x%[1]d[i].x), unpack2x16float(x%[1]d[i].y)); }`
-	denseLoad = `fn load%[1]d(i: u32) -> vec4<f32> {
-  let column = i %% p.vectors * 4u;
-  let first = i / p.vectors * p.width + column;
-  var v = vec4<f32>(0.0);
-  if (column < p.width) { v.x = x%[1]d[first]; }
-  if (column + 1u < p.width) { v.y = x%[1]d[first + 1u]; }
-  if (column + 2u < p.width) { v.z = x%[1]d[first + 2u]; }
-  if (column + 3u < p.width) { v.w = x%[1]d[first + 3u]; }
-  return v;
-}`
-)
 
 func combineTwin(factors []float32, xs []Operand, in [][]float32, n int) []float64 {
 	y := make([]float64, n)

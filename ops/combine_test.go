@@ -13,7 +13,7 @@ import (
 // A factor 0 leaves its operand unread, whatever it holds; what is not finite
 // elsewhere goes through the clip as its kind.
 func TestCombineNotFinite(t *testing.T) {
-	d, nan, inf := device(t, plainDevice), float32(math.NaN()), float32(math.Inf(1))
+	d, nan, inf := plainDevice.Open(t), float32(math.NaN()), float32(math.Inf(1))
 	for _, precision := range precisions {
 		r := d.Record(precision)
 		factors := r.Input("factors", gpu.F32, 2, CombineFactors)

@@ -19,7 +19,7 @@ func Concat(r *gpu.Recorder, a, b *gpu.Tensor) *gpu.Tensor {
 		r.Fail(fmt.Errorf("concat: %s and %s do not fit, expected activations in one group that differ in the last size only", a, b))
 		return y
 	}
-	spec := shaders.Spec{Decl: packed(r.Precision, "Packed", "unpack", "pack")}
+	spec := shaders.Spec{Forms: forms(r.Precision)}
 	variant := r.Precision.String()
 	if a.Width()%4 != 0 { // b begins inside of a vector
 		spec.Const = map[string]int{"WHOLE": 0}

@@ -55,14 +55,11 @@ func (call *convCall) recordDepthwise(r *gpu.Recorder, tx int) ([]gpu.Dispatch, 
 			"TX": tx, "KH": c.Kernel[0], "KW": c.Kernel[1], "SX": c.Stride[1], "DX": c.Dilation[1],
 			"SPAN": (tx-1)*c.Stride[1] + (c.Kernel[1]-1)*c.Dilation[1] + 1,
 		},
-		Decl: packed(r.Precision, "Packed", "unpack", "pack"),
+		Forms: forms(r.Precision),
 	}
-	looped(r.Device().Info(), &spec)
-	if err := call.e.fuse(&spec); err != nil {
-		return nil, err
-	}
-	variant := fmt.Sprintf("%s %dx%d/%d x%d%s", r.Precision, c.Kernel[0], c.Kernel[1], c.Stride[1], tx, call.e.suffix())
-	k, err := kernel("conv2d_depthwise", variant, spec)
+	looped(r.Device().Traits(), &spec)
+	variant := fmt.Sprintf("%s %dx%d/%d x%d", r.Precision, c.Kernel[0], c.Kernel[1], c.Stride[1], tx)
+	k, err := call.e.kernel(r.Device().Traits(), "conv2d_depthwise", variant, spec)
 	if err != nil {
 		return nil, err
 	}

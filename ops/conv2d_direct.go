@@ -5,7 +5,7 @@ import (
 )
 
 // directWay is the convolution as an implicit matmul by a variant; nil is what the tables have.
-func (call *convCall) directWay(r *gpu.Recorder, v *gemmVariant) way {
+func (call *convCall) directWay(r *gpu.Recorder, v *convVariant) way {
 	name := "direct"
 	if v != nil {
 		name = v.Family + " " + v.sliced()
@@ -32,7 +32,7 @@ func (call *convCall) directWay(r *gpu.Recorder, v *gemmVariant) way {
 }
 
 // direct is the implicit matmul of as much of the pictures at a time as fits a binding.
-func (call *convCall) direct(r *gpu.Recorder) ([]gemm, error) {
+func (call *convCall) direct(r *gpu.Recorder) ([]implicitMatmul, error) {
 	c, s := call.c, call.c.supergroups()
 	pieces, err := call.pieces(r.Device(), 1)
 	if err != nil {
@@ -41,9 +41,9 @@ func (call *convCall) direct(r *gpu.Recorder) ([]gemm, error) {
 	vector := 16 / int(r.Precision.Size())
 	in, n := gpu.Pad8(s.in), gpu.Pad8(s.out)
 	weight, bias := c.form(formTaps), c.biasForm()
-	var parts []gemm
+	var parts []implicitMatmul
 	for _, p := range pieces {
-		parts = append(parts, gemm{
+		parts = append(parts, implicitMatmul{
 			name: c.name, m: p.n * p.oh * p.ow, n: n, k: c.Kernel[0] * c.Kernel[1] * in, real: s.out, count: s.count,
 			a: p.x, b: gpu.All(weight), bias: gpu.All(bias), y: p.y, residual: p.residual,
 			ldc: call.y.Stride(), e: call.e,

@@ -53,7 +53,7 @@ func (call *convCall) pieces(d *gpu.Device, step int) ([]convPiece, error) {
 // inputRows is the most rows of the output whose input fits a binding, and the
 // number of which stored rows of the input begin aligned at each multiple.
 func (call *convCall) inputRows(d *gpu.Device) (most, aligned int, err error) {
-	c, align := call.c, max(1, d.Info().Limits.OffsetAlignment)
+	c, align := call.c, max(1, d.Traits().OffsetAlignment)
 	if call.n > 1 && itemBytes(call.x, call.n)%align != 0 {
 		return 0, 0, fmt.Errorf("the pictures of %s do not start aligned and exceed the adapter's largest binding; use a batch of one", call.x)
 	}

@@ -3,42 +3,24 @@ package ops
 import (
 	"context"
 	"os"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 )
 
 // Devices are shared by the tests, because the driver compiles every kernel
 // anew for each. They end with the process.
 var (
-	plainDevice  = sync.OnceValues(func() (*gpu.Device, error) { return open(gpu.Options{}) })
-	poisonDevice = sync.OnceValues(func() (*gpu.Device, error) { return open(gpu.Options{Debug: gpu.Debug{Poison: true}}) })
+	plainDevice  = gputest.Share(gpu.Options{})
+	poisonDevice = gputest.Share(gpu.Options{Debug: gpu.Debug{Poison: true}})
 	// smallDevice has bindings of 64 KiB, so that tensors of a test are cut up as large ones are elsewhere.
-	smallDevice = sync.OnceValues(func() (*gpu.Device, error) {
-		return open(gpu.Options{MaxBinding: 64 << 10, Debug: gpu.Debug{Poison: true}})
-	})
+	smallDevice = gputest.Share(gpu.Options{MaxBinding: 64 << 10, Debug: gpu.Debug{Poison: true}})
 )
 
-// open takes the adapter of WGPU_BACKEND with the words of SACCADE_DEBUG.
-func open(o gpu.Options) (*gpu.Device, error) {
-	debug, err := gpu.ParseDebug(os.Getenv("SACCADE_DEBUG"))
-	if err != nil {
-		return nil, err
-	}
-	debug.Poison = debug.Poison || o.Debug.Poison
-	o.Debug, o.Backend, o.Log = debug, os.Getenv("WGPU_BACKEND"), os.Stderr
-	return gpu.Open(o)
-}
-
-func device(t testing.TB, get func() (*gpu.Device, error)) *gpu.Device {
-	t.Helper()
-	d, err := get()
-	require.NoError(t, err, "the tests need an adapter; on Debian: mesa-vulkan-drivers")
-	return d
-}
+func TestMain(m *testing.M) { os.Exit(gputest.Main(m)) }
 
 // precisions are those that activations and weights can have.
 var precisions = []gpu.DType{gpu.F16, gpu.F32}

@@ -56,7 +56,7 @@ func (e *Embedding) Forward(r *gpu.Recorder, ids *gpu.Tensor, position *Table) *
 		r.Fail(fmt.Errorf("%s: ids %v do not fit positions [%d %d]", e.name, ids.Shape, position.Rows, position.Width))
 		return y
 	}
-	k, err := kernel("embedding", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed", "unpack", "pack")})
+	k, err := kernel("embedding", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
 	if err != nil {
 		r.Fail(err)
 		return y
@@ -64,7 +64,7 @@ func (e *Embedding) Forward(r *gpu.Recorder, ids *gpu.Tensor, position *Table) *
 	op := gpu.Op{Kind: "embedding", Label: e.name, In: []*gpu.Tensor{ids}, Out: []*gpu.Tensor{y}, Twin: e.twin(tokens, position)}
 	count := y.Rows() * y.Stride() / 4
 	row := int64(y.Stride()) * e.weight.Type.Size()
-	most := max(16, int(r.Device().Info().Limits.MaxBinding/row)/16*16)
+	most := max(16, int(r.Device().Traits().MaxBinding/row)/16*16)
 	for lo := 0; lo < e.Rows; lo += most {
 		hi := min(e.Rows, lo+most)
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{

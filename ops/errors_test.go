@@ -17,7 +17,7 @@ import (
 // Operands that do not fit are told by the recorder, with what was found, and
 // nothing is recorded after.
 func TestWrongShapes(t *testing.T) {
-	d := device(t, plainDevice)
+	d := plainDevice.Open(t)
 	b := NewBuilder(d, gpu.F16)
 	defer b.Close()
 	var model struct {
@@ -139,7 +139,7 @@ func TestWrongShapes(t *testing.T) {
 // Models that come and go leave nothing behind. Early rounds fill the driver's
 // caches, so late ones are compared.
 func TestNothingLeaks(t *testing.T) {
-	d := device(t, plainDevice)
+	d := plainDevice.Open(t)
 	chain := wideChain()
 	resident := func() (int64, bool) {
 		runtime.GC()

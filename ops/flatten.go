@@ -21,7 +21,7 @@ func Flatten(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	if r.Err() != nil {
 		return y
 	}
-	k, err := kernel("flatten", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed")})
+	k, err := kernel("flatten", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
 	if err != nil {
 		r.Fail(err)
 		return y

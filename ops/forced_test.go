@@ -43,7 +43,7 @@ func forcedMatmul(l linearCase, v matmulVariant) Case {
 
 // All families, whole and with K in slices, whatever the tables choose from.
 func TestForcedMatmul(t *testing.T) {
-	d := device(t, poisonDevice)
+	d := poisonDevice.Open(t)
 	variants := []matmulVariant{
 		{Family: "matmul", TM: 4, TG: 1, TK: 2},
 		{Family: "matmul", TM: 8, TG: 2, TK: 4},
@@ -77,7 +77,7 @@ func TestForcedMatmul(t *testing.T) {
 }
 
 // forcedConv is an implicit matmul by a variant that the tables need not choose.
-func forcedConv(c convCase, v gemmVariant) Case {
+func forcedConv(c convCase, v convVariant) Case {
 	return newCase("conv2d", fmt.Sprintf("%s by %s %s", c.name(), v.Family, v), func(o *operands) *gpu.Tensor {
 		var model struct {
 			Conv Conv2d `w:"conv2d"`
@@ -111,8 +111,8 @@ func forcedConv(c convCase, v gemmVariant) Case {
 
 // The kernel of GPUs, which the tables of a software adapter do not choose.
 func TestForcedConv(t *testing.T) {
-	d := device(t, poisonDevice)
-	for _, v := range []gemmVariant{{Family: "conv2d_shared", TM: 4, NX: 8, NY: 8}, {Family: "conv2d_shared", TM: 4, NX: 8, NY: 8, Slices: 3}} {
+	d := poisonDevice.Open(t)
+	for _, v := range []convVariant{{Family: "conv2d_shared", TM: 4, NX: 8, NY: 8}, {Family: "conv2d_shared", TM: 4, NX: 8, NY: 8, Slices: 3}} {
 		for _, precision := range precisions {
 			for _, c := range []convCase{
 				{n: 2, h: 9, w: 7, conv: Conv{In: 17, Out: 23, Kernel: Square(3), Stride: Square(2), Pad: Pad(1), Bias: true}, act: SiLU},

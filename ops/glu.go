@@ -30,14 +30,14 @@ func GLU(r *gpu.Recorder, x *gpu.Tensor, a Activation, gate Gate) *gpu.Tensor {
 		r.Fail(fmt.Errorf("glu: found %s in %d groups, expected two halves, a group each", x, x.Groups))
 		return y
 	}
-	spec := shaders.Spec{Decl: packed(r.Precision, "Packed", "unpack", "pack")}
+	spec := shaders.Spec{Forms: forms(r.Precision)}
 	if a != Identity {
 		text, err := shaders.FuncAs("activation", string(a), "activate")
 		if err != nil {
 			r.Fail(err)
 			return y
 		}
-		spec.Decl["activate"] = text
+		spec = spec.WithFunc("activate", text)
 	}
 	k, err := kernel("glu", r.Precision.String()+a.suffix(), spec)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 // PyTorch's results of single operations, in f32 and, where the inputs are
 // exact in halves, in f16.
 func TestGoldens(t *testing.T) {
-	d := device(t, plainDevice)
+	d := plainDevice.Open(t)
 	for _, op := range golden.Ops() {
 		t.Run(op, func(t *testing.T) {
 			cases, err := golden.OpCases(op)
@@ -122,6 +122,12 @@ func (g *goldenCase) record() {
 		g.glu()
 	case "rescale_guidance":
 		g.rescaleGuidance()
+	case "rmsnorm":
+		g.rmsNorm()
+	case "rotate":
+		g.rotate()
+	case "rows":
+		g.r.Output("y", Rows(g.r, g.activation("x", 1), g.words("index")))
 	default:
 		a, err := ActivationByName(g.Op)
 		require.NoError(g.t, err, "a golden of an operation that there is not")
@@ -222,7 +228,8 @@ func (g *goldenCase) attention() {
 	q, k, v := g.activation("q", p.Heads), g.activation("k", p.Heads), g.activation("v", p.Heads)
 	g.r.Output("out", CrossAttention(g.r, q, k, v, Mask{Causal: p.Causal}))
 	if _, ok := g.Outputs["probabilities"]; ok {
-		call := attentionCall{q: q, k: k, v: v, heads: p.Heads, head: p.HeadSize, mask: Mask{Causal: p.Causal}}
+		call, ok := crossCall(g.r, q, k, v, Mask{Causal: p.Causal}, nil)
+		require.True(g.t, ok)
 		g.r.Output("probabilities", call.recordProbs(g.r))
 	}
 }
@@ -254,6 +261,48 @@ func (g *goldenCase) patchEmbedding() {
 	g.r.Output("out", model.Embed.Forward(g.r, g.input("pixel_values")))
 }
 
+func (g *goldenCase) rmsNorm() {
+	var p struct {
+		Eps, Added float64
+		Groups     int
+	}
+	require.NoError(g.t, g.Params(&p))
+	var model struct {
+		Norm RMSNorm `w:"norm"`
+	}
+	model.Norm = g.b.RMSNorm(g.Inputs["x"].Shape[1]/p.Groups, p.Eps)
+	model.Norm.Added = p.Added
+	g.bind(&model, "norm", "weight")
+	g.r.Output("y", model.Norm.Forward(g.r, g.activation("x", p.Groups)))
+}
+
+func (g *goldenCase) rotate() {
+	var p struct{ Heads int }
+	require.NoError(g.t, g.Params(&p))
+	angles := g.Inputs["table"]
+	table := g.b.Table("angles", angles.Shape[0], angles.Shape[1])
+	require.NoError(g.t, table.Upload(angles.Data))
+	var at *gpu.Tensor
+	if _, ok := g.Inputs["at"]; ok {
+		at = g.words("at")
+	}
+	g.r.Output("y", Rotate(g.r, g.activation("x", p.Heads), p.Heads, table, at))
+}
+
+// words declares an input of the golden that is of whole numbers, of which those
+// below zero are [NoRow].
+func (g *goldenCase) words(role string) *gpu.Tensor {
+	x := g.Inputs[role]
+	v := make([]uint32, len(x.Data))
+	for i, n := range x.Data {
+		if v[i] = NoRow; n >= 0 {
+			v[i] = uint32(n)
+		}
+	}
+	g.in[role] = v
+	return g.r.Input(role, gpu.U32, x.Shape...)
+}
+
 // tokens adds the learned tokens to their positions, as models do.
 func (g *goldenCase) tokens() {
 	var p struct{ Prefix int }
@@ -273,11 +322,6 @@ func (g *goldenCase) tokens() {
 
 func (g *goldenCase) embedding() {
 	ids := g.Inputs["ids"]
-	v := make([]uint32, len(ids.Data))
-	for i, x := range ids.Data {
-		v[i] = uint32(x)
-	}
-	g.in["ids"] = v
 	shape := g.Inputs["table"].Shape
 	var model struct {
 		Embedding Embedding `w:"embedding"`
@@ -291,5 +335,5 @@ func (g *goldenCase) embedding() {
 	}
 	require.NoError(g.t, table.Upload(values))
 	g.bind(&model, "embedding", "table")
-	g.r.Output("out", model.Embedding.Forward(g.r, g.r.Input("ids", gpu.U32, ids.Shape...), table))
+	g.r.Output("out", model.Embedding.Forward(g.r, g.words("ids"), table))
 }

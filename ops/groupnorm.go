@@ -121,11 +121,11 @@ type groupNormCall struct {
 }
 
 func (c *groupNormCall) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
-	sums, err := kernel("groupnorm_sums", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed", "unpack")})
+	sums, err := kernel("groupnorm_sums", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
 	if err != nil {
 		return nil, err
 	}
-	stats, perGroup, err := c.statsKernel(r)
+	stats, perGroup, err := rowKernel(r, "groupnorm_stats")
 	if err != nil {
 		return nil, err
 	}
@@ -144,22 +144,11 @@ func (c *groupNormCall) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	return dispatches, nil
 }
 
-func (c *groupNormCall) statsKernel(r *gpu.Recorder) (k *gpu.Kernel, groups int, err error) {
-	decl := map[string]string{}
-	if r.Precision == gpu.F32 {
-		decl["element"] = "fn element(i: u32) -> f32 { return bitcast<f32>(shifts[i]); }"
-	}
-	return rowKernel(r, "groupnorm_stats", decl)
-}
-
 func (c *groupNormCall) applyKernel(r *gpu.Recorder) (*gpu.Kernel, error) {
 	spec := shaders.Spec{
-		Const: map[string]int{"PIXELS": pixelsOfThread(r)}, Decl: packed(r.Precision, "Packed", "unpack", "pack"),
+		Const: map[string]int{"PIXELS": pixelsOfThread(r)}, Forms: forms(r.Precision),
 	}
-	if err := c.a.fuse(&spec, SiLU); err != nil {
-		return nil, err
-	}
-	return kernel("groupnorm", r.Precision.String()+c.a.fused(SiLU), spec)
+	return c.a.kernel(r.Device().Traits(), "groupnorm", r.Precision.String(), "", spec)
 }
 
 // sumUp is the first pass over a window.

@@ -17,6 +17,11 @@ var kernels sync.Map
 // kernel returns shader name specialised by spec. variant names the
 // specialisation in tables and logs.
 func kernel(name, variant string, spec shaders.Spec) (*gpu.Kernel, error) {
+	return kernelOn("", name, variant, spec)
+}
+
+// kernelOn is kernel with a base: see [gpu.Kernel].
+func kernelOn(base, name, variant string, spec shaders.Spec) (*gpu.Kernel, error) {
 	key := fmt.Sprint(name, "|", variant, "|", specKey(spec))
 	if k, ok := kernels.Load(key); ok {
 		return k.(*gpu.Kernel), nil
@@ -29,6 +34,7 @@ func kernel(name, variant string, spec shaders.Spec) (*gpu.Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
+	k.Base = base
 	kernels.Store(key, k)
 	return k, nil
 }
@@ -38,38 +44,26 @@ func specKey(s shaders.Spec) string {
 	for _, k := range slices.Sorted(maps.Keys(s.Const)) {
 		fmt.Fprintf(&b, "%s=%d;", k, s.Const[k])
 	}
-	for _, k := range slices.Sorted(maps.Keys(s.Decl)) {
-		fmt.Fprintf(&b, "%s=%s;", k, s.Decl[k])
+	for _, k := range slices.Sorted(maps.Keys(s.Funcs)) {
+		fmt.Fprintf(&b, "%s=%s;", k, s.Funcs[k])
 	}
-	return fmt.Sprint(b.String(), s.Workgroup)
+	return fmt.Sprint(b.String(), s.Forms, s.Workgroup)
 }
 
-// packedF32 replaces, in a kernel written for halves, the declarations by
-// which four elements are loaded and stored.
-var packedF32 = map[string]string{
-	"Packed": "alias Packed = vec4<f32>;",
-	"unpack": "fn unpack(v: Packed) -> vec4<f32> { return v; }",
-	"pack":   "fn pack(v: vec4<f32>) -> Packed { return v; }",
-}
-
-// packed specialises the declarations of names ("Packed", "unpack", "pack")
-// for a precision; kernels are written for halves.
-func packed(precision gpu.DType, names ...string) map[string]string {
-	decl := map[string]string{}
+// forms are those of a kernel for a precision: files are written for halves.
+func forms(precision gpu.DType) []string {
 	if precision == gpu.F32 {
-		for _, n := range names {
-			decl[n] = packedF32[n]
-		}
+		return []string{"f32"}
 	}
-	return decl
+	return nil
 }
 
-// looped has a kernel that declares `fn turns` keep its loops on software
-// adapters, whose compilers take long over straight code: the bound is n, but
-// the compiler can't know, nor does it follow from uniforms alone.
-func looped(info gpu.Info, spec *shaders.Spec) {
-	if info.Class == gpu.ClassCPU {
-		spec.Decl["turns"] = "fn turns(n: u32, at: u32) -> u32 { return min(n, n + at); }"
+// looped has a kernel that declares `fn turns` keep its loops where compilers take
+// long over straight code: the bound is n, but the compiler can't know, nor does
+// it follow from uniforms alone.
+func looped(t gpu.Traits, spec *shaders.Spec) {
+	if t.SlowCompiler {
+		spec.Forms = append(spec.Forms, "looped")
 	}
 }
 

@@ -64,7 +64,7 @@ func (n *LayerNorm) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 		r.Fail(fmt.Errorf("%s: normalises rows of %d, got %v in %d groups", n.name, n.Width, x.Shape, x.Groups))
 		return y
 	}
-	k, perGroup, err := rowKernel(r, "layernorm", packed(r.Precision, "Packed", "unpack", "pack"))
+	k, perGroup, err := rowKernel(r, "layernorm")
 	if err != nil {
 		r.Fail(err)
 		return y
@@ -84,16 +84,15 @@ func (n *LayerNorm) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 }
 
 // rowKernel specialises a kernel that works row by row, and gives the rows of a
-// workgroup: on a software adapter eight, a thread each, so that there are no
-// barriers; elsewhere one, by a whole wavefront. decl is the kernel's part that
-// depends on the precision.
-func rowKernel(r *gpu.Recorder, name string, decl map[string]string) (k *gpu.Kernel, rows int, err error) {
-	threads, rows := 64, 1
-	if r.Device().Info().Class == gpu.ClassCPU {
-		threads, rows = 1, 8
+// workgroup: one, by a whole wavefront, or where barriers are dear eight, a thread
+// each, which need none. more are forms beside the precision's.
+func rowKernel(r *gpu.Recorder, name string, more ...string) (k *gpu.Kernel, rows int, err error) {
+	threads, rows := 1, 8
+	if r.Device().Traits().CheapBarriers {
+		threads, rows = 64, 1
 	}
 	k, err = kernel(name, fmt.Sprintf("%s %dx%d", r.Precision, threads, rows), shaders.Spec{
-		Const: map[string]int{"W": threads, "R": rows, "WR": threads * rows}, Decl: decl, Workgroup: [3]int{rows, threads, 1},
+		Const: map[string]int{"W": threads, "R": rows, "WR": threads * rows}, Forms: append(forms(r.Precision), more...), Workgroup: [3]int{rows, threads, 1},
 	})
 	return k, rows, err
 }

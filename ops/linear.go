@@ -85,7 +85,7 @@ func padded(c, width, groups int) int {
 
 // Forward is x·Wᵀ + b, followed by what the options say. x: [..., In], the result [..., Out].
 func (l *Linear) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...Epilogue) *gpu.Tensor {
-	e := l.b.epilogue(options)
+	e := newEpilogue(options)
 	y := r.New(l.name, l.OutGroups, reshaped(x.Shape, l.Out)...)
 	y.Name = l.name
 	if r.Err() != nil {
@@ -119,65 +119,58 @@ type Epilogue func(*epilogue)
 
 type epilogue struct {
 	activation Activation
-	usual      Activation // whose kernel the identity shares; ReLU if not set
-	before     bool       // the activation precedes the residual
+	before     bool // the activation precedes the residual
 	residual   *gpu.Tensor
 	scale      float64
 }
 
-// epilogue is what the options say. A driver of a software adapter takes a third of a
-// second to compile a kernel, so there the identity has that of the model's usual
-// activation; elsewhere that of ReLU, which costs nothing to compute in vain.
-func (b *Builder) epilogue(options []Epilogue) epilogue {
+// newEpilogue is what the options say.
+func newEpilogue(options []Epilogue) epilogue {
 	e := epilogue{scale: 1}
-	if b.Dev.Info().Class == gpu.ClassCPU && b.Usual.Twin(0) == 0 {
-		e.usual = b.Usual
-	}
 	for _, o := range options {
 		o(&e)
 	}
 	return e
 }
 
-// epilogueText is the function for kernels that declare `fn epilogue`, taken from its
-// file once, not for every layer.
-var epilogueText = sync.OnceValues(func() (string, error) { return shaders.Alone("matmul_reduce", "epilogue") })
+// epilogueFile is the kernel that the function epilogue is of: others that declare it
+// take it from there.
+const epilogueFile = "matmul_reduce"
 
-// fuse puts the epilogue into such a kernel.
-func (e epilogue) fuse(spec *shaders.Spec) error {
-	text, err := epilogueText()
-	if err != nil {
-		return err
-	}
-	spec.Decl["epilogue"] = text
-	return e.specialise(spec)
-}
+// epilogueText is the function, taken from its file once, not for every layer.
+var epilogueText = sync.OnceValues(func() (string, error) { return shaders.Alone(epilogueFile, "epilogue") })
 
-// specialise sets what the text of the epilogue leaves open.
-func (e epilogue) specialise(spec *shaders.Spec) error {
-	if e.before {
-		spec.Const["BEFORE"] = 1
-	}
-	return e.activation.fuse(spec, e.companion())
-}
-
-func (e epilogue) companion() Activation {
-	if e.usual == Identity {
-		return ReLU
-	}
-	return e.usual
-}
-
-// suffix names what fuse did, for tables.
-func (e epilogue) suffix() string {
-	a := e.activation
-	if a == Identity {
-		a = e.companion()
+// kernel is that of a file that declares `fn epilogue`, with the epilogue in it.
+func (e epilogue) kernel(t gpu.Traits, name, variant string, spec shaders.Spec) (*gpu.Kernel, error) {
+	if name != epilogueFile {
+		text, err := epilogueText()
+		if err != nil {
+			return nil, err
+		}
+		spec = spec.WithFunc("epilogue", text)
 	}
 	if e.before {
-		return a.fused(ReLU) + " residual"
+		spec = spec.WithConst("BEFORE", 1)
 	}
-	return a.fused(ReLU)
+	return e.activation.kernel(t, name, variant, e.order(), spec)
+}
+
+// recorded says whether that kernel adds nothing to what r has to compile.
+func (e epilogue) recorded(r *gpu.Recorder, name, variant string) bool {
+	full := name + "/" + variant + e.activation.suffix() + e.order()
+	base := ""
+	if a := e.activation; a == Identity || a.optional(r.Device().Traits()) {
+		base = name + "/" + variant
+	}
+	return r.Has(full, base)
+}
+
+// order names the epilogues whose activation is not the last.
+func (e epilogue) order() string {
+	if e.before {
+		return " residual"
+	}
+	return ""
 }
 
 // describe says what the epilogue does, for keys.

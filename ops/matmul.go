@@ -17,31 +17,31 @@ func (l *Linear) shape(x *gpu.Tensor, e epilogue) string {
 // tables have for this class of adapters, and the others.
 func (l *Linear) ways(r *gpu.Recorder, x, y *gpu.Tensor, e epilogue) (standard way, others func() []way) {
 	k, n := l.physical()
-	info := r.Device().Info()
+	t := r.Device().Traits()
 	if x.Constant() {
-		info.Limits.MaxUniform = 0 // constants have no room to spare for windows
+		t.MaxUniform = 0 // constants have no room to spare for windows
 	}
 	by := func(v matmulVariant, choose func(rows int) matmulVariant) way {
 		return way{name: v.Family + " " + v.String(), record: func() ([]gpu.Dispatch, error) { return l.record(r, x, y, e, choose) }}
 	}
 	table := func(rows int) matmulVariant {
-		v := chooseMatmul(info, r.Precision, rows, n, k)
+		v := chooseMatmul(t, r.Precision, rows, n, k)
 		if !v.Window {
 			return v
 		}
-		kernel := func(v matmulVariant) string { return v.named(e.suffix()) }
+		has := func(v matmulVariant) bool { return e.recorded(r, v.Family, v.String()) }
 		others, slack := v.heights(min(rows, tallest)), 0.0
-		if whole, most := softwareTile(info, r.Precision, n); whole.TG != v.TG { // v is a quick one
+		if whole, most := registerTile(t, r.Precision, n); whole.TG != v.TG { // v is a quick one
 			whole.Window, slack = true, 2*dispatchCost/float64(k*n)
 			others = append(others, whole.heights(most)...)
 		}
-		return reuse(r, v, others, slack, kernel, func(v matmulVariant) float64 {
-			_, cost := v.windows(info, r.Precision, rows, n, k)
+		return reuse(r, v, others, slack, has, func(v matmulVariant) float64 {
+			_, cost := v.windows(t, r.Precision, rows, n, k)
 			return cost
 		})
 	}
 	return by(table(x.Rows()), table), func() (all []way) {
-		for _, v := range matmulCandidates(info, r.Precision, x.Rows(), n, k) {
+		for _, v := range matmulCandidates(t, r.Precision, x.Rows(), n, k) {
 			all = append(all, by(v, func(int) matmulVariant { return v }))
 		}
 		return all
@@ -83,7 +83,7 @@ type panelWindow struct {
 func panelWindows(d *gpu.Device, typ gpu.DType, k, n int) []panelWindow {
 	tile := int64(k) * panelAlign * typ.Size()
 	tiles := panelColumns(n) / panelAlign
-	most := max(1, int(d.Info().Limits.MaxBinding/tile))
+	most := max(1, int(d.Traits().MaxBinding/tile))
 	var windows []panelWindow
 	for t := 0; t < tiles; t += most {
 		end := min(tiles, t+most)
@@ -132,7 +132,7 @@ func (c *matmulCall) dispatch(r *gpu.Recorder, kern *gpu.Kernel, a gpu.View) gpu
 // recordWindows is a dispatch for each uniform window of rows of A.
 func (c *matmulCall) recordWindows(r *gpu.Recorder, kern *gpu.Kernel) []gpu.Dispatch {
 	k, n := c.l.physical()
-	step, _ := c.v.windows(r.Device().Info(), r.Precision, c.hi-c.lo, n, k)
+	step, _ := c.v.windows(r.Device().Traits(), r.Precision, c.hi-c.lo, n, k)
 	var dispatches []gpu.Dispatch
 	for lo := c.lo; lo < c.hi; lo += step {
 		part := *c
@@ -190,7 +190,7 @@ func (c *matmulCall) recordSplit(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	reduce, err := reduceKernel(r.Precision, c.e)
+	reduce, err := reduceKernel(r, c.e)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +221,7 @@ func (c *matmulCall) recordSplit(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 func (v matmulVariant) specFor(r *gpu.Recorder) shaders.Spec {
 	spec := v.spec(r.Precision)
 	if v.Family == "matmul" {
-		looped(r.Device().Info(), &spec)
+		looped(r.Device().Traits(), &spec)
 	}
 	return spec
 }
@@ -230,32 +230,19 @@ func (v matmulVariant) specFor(r *gpu.Recorder) shaders.Spec {
 func (v matmulVariant) kernel(r *gpu.Recorder, e epilogue) (*gpu.Kernel, error) {
 	spec := v.specFor(r)
 	if r.Precision == gpu.F32 {
-		storeFloats(&spec)
+		spec.Forms = append(spec.Forms, "floats")
 	}
-	if err := e.fuse(&spec); err != nil {
-		return nil, err
-	}
-	return kernel(v.Family, v.String()+e.suffix(), spec)
+	return e.kernel(r.Device().Traits(), v.Family, v.String(), spec)
 }
 
 // splitKernel stores plain sums of a slice of K.
 func (v matmulVariant) splitKernel(r *gpu.Recorder) (*gpu.Kernel, error) {
 	spec := v.specFor(r)
 	spec.Const["SPLIT"] = 1
-	storeFloats(&spec)
+	spec.Forms = append(spec.Forms, "floats")
 	return kernel(v.Family, v.String()+" split", spec)
 }
 
-// storeFloats has a matmul store f32, whatever it loads.
-func storeFloats(spec *shaders.Spec) {
-	spec.Decl["Stored"] = "alias Stored = vec4<f32>;"
-	spec.Decl["pack"] = "fn pack(v: vec4<f32>) -> Stored { return v; }"
-}
-
-func reduceKernel(precision gpu.DType, e epilogue) (*gpu.Kernel, error) {
-	spec := shaders.Spec{Const: map[string]int{}, Decl: packed(precision, "Packed", "unpack", "pack")}
-	if err := e.specialise(&spec); err != nil {
-		return nil, err
-	}
-	return kernel("matmul_reduce", precision.String()+e.suffix(), spec)
+func reduceKernel(r *gpu.Recorder, e epilogue) (*gpu.Kernel, error) {
+	return e.kernel(r.Device().Traits(), epilogueFile, r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
 }

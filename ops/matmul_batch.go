@@ -44,12 +44,13 @@ func (b *matmulBatch) kernel(r *gpu.Recorder, v matmulVariant) (*gpu.Kernel, err
 	return v.kernel(r, epilogue{})
 }
 
-// named is the name of that kernel.
-func (b *matmulBatch) named(v matmulVariant) string {
+// recorded says whether that kernel adds nothing to what r has to compile.
+func (b *matmulBatch) recorded(r *gpu.Recorder, v matmulVariant) bool {
+	variant := v.String()
 	if b.floats {
-		return v.named(" split")
+		variant += " split"
 	}
-	return v.named("")
+	return epilogue{}.recorded(r, v.Family, variant)
 }
 
 // dispatch is one part.
@@ -108,29 +109,29 @@ type batchTile struct {
 
 // choose picks the variant; ok is false where none fits.
 func (b *matmulBatch) choose(r *gpu.Recorder) (t batchTile, ok bool) {
-	info := r.Device().Info()
-	if info.Class != gpu.ClassCPU {
-		v := gpuMatmul(info.Class, b.m*b.count, b.n, b.k)
+	traits := r.Device().Traits()
+	if traits.CheapBarriers {
+		v := tiledMatmul(traits, b.m*b.count, b.n, b.k)
 		v.Split = 0
-		whole := b.parts(info, b.m, b.count, 1)
+		whole := b.parts(traits, b.m, b.count, 1)
 		return batchTile{v: v, parts: whole}, whole != nil
 	}
-	all := b.tiles(info, r.Precision, b.n)
+	all := b.tiles(traits, r.Precision, b.n)
 	for _, other := range all {
 		if t.parts == nil || other.cost <= t.cost {
 			t = other
 		}
 	}
-	all = append(all, b.tiles(info, r.Precision, 128)...) // those of wide products
-	return reuse(r, t, all, 2*dispatchCost/float64(b.k*b.n), func(t batchTile) string { return b.named(t.v) }, func(t batchTile) float64 { return t.cost }), t.parts != nil
+	all = append(all, b.tiles(traits, r.Precision, 128)...) // those of wide products
+	return reuse(r, t, all, 2*dispatchCost/float64(b.k*b.n), func(t batchTile) bool { return b.recorded(r, t.v) }, func(t batchTile) float64 { return t.cost }), t.parts != nil
 }
 
 // tiles are those of products n columns wide.
-func (b *matmulBatch) tiles(info gpu.Info, precision gpu.DType, n int) (all []batchTile) {
-	v, most := softwareTile(info, precision, n)
+func (b *matmulBatch) tiles(t gpu.Traits, precision gpu.DType, n int) (all []batchTile) {
+	v, most := registerTile(t, precision, n)
 	v.Window = true
 	for v.TM = 4; v.TM <= most; v.TM += 4 {
-		if parts := b.windows(info, v.TM); parts != nil {
+		if parts := b.windows(t, v.TM); parts != nil {
 			all = append(all, batchTile{v, parts, b.cost(v, parts, precision)})
 		}
 	}
@@ -149,8 +150,8 @@ func (b *matmulBatch) cost(v matmulVariant, parts []batchPart, precision gpu.DTy
 
 // windows cuts the batch into parts whose rows of A, in tiles of tm, fit a
 // uniform window, the fewest that begin where bindings may; nil if there are none.
-func (b *matmulBatch) windows(info gpu.Info, tm int) []batchPart {
-	if info.Limits.MaxUniform < gpu.UniformWindow {
+func (b *matmulBatch) windows(t gpu.Traits, tm int) []batchPart {
+	if !t.UniformWindows() {
 		return nil
 	}
 	room := gpu.UniformWindow/int(b.a.Tensor.Type.Size()) - b.k // elements before the last row
@@ -166,7 +167,7 @@ func (b *matmulBatch) windows(info gpu.Info, tm int) []batchPart {
 		if rows < b.m {
 			rows = rows / tm * tm
 		}
-		if parts := b.parts(info, min(rows, b.m), min(matrices, b.count), tm); parts != nil && (best == nil || len(parts) < len(best)) {
+		if parts := b.parts(t, min(rows, b.m), min(matrices, b.count), tm); parts != nil && (best == nil || len(parts) < len(best)) {
 			best = parts
 		}
 	}
@@ -175,8 +176,8 @@ func (b *matmulBatch) windows(info gpu.Info, tm int) []batchPart {
 
 // parts is the batch in parts of at most so many rows and matrices, fewer where
 // that makes bindings begin aligned; nil if they can't.
-func (b *matmulBatch) parts(info gpu.Info, rows, matrices, tm int) []batchPart {
-	align := int64(max(1, info.Limits.OffsetAlignment, info.Limits.UniformAlignment))
+func (b *matmulBatch) parts(t gpu.Traits, rows, matrices, tm int) []batchPart {
+	align := int64(max(1, t.OffsetAlignment, t.UniformAlignment))
 	aligned := func(p batchPart) bool {
 		return (b.a.Offset+b.offsetA(p))%align == 0 && (b.c.Offset+int64(p.lo*b.ldc+p.first*b.stepC)*b.sizeC())%align == 0
 	}

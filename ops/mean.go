@@ -50,16 +50,16 @@ func mean(r *gpu.Recorder, x *gpu.Tensor, first, end int, shape ...int) *gpu.Ten
 }
 
 // meanKernel is the kernel and how many Packed of the result a workgroup does.
-// A software adapter runs a workgroup on one core, so that few give each core
-// some, and without barriers; elsewhere 32 threads share the tokens of one.
+// Where barriers are cheap 32 threads share the tokens of one; else a workgroup
+// runs on one core, so that few give each core some.
 func meanKernel(r *gpu.Recorder) (k *gpu.Kernel, perGroup int, err error) {
-	packs, threads := 8, 32
-	if r.Device().Info().Class == gpu.ClassCPU {
-		threads = 1
+	packs, threads := 8, 1
+	if r.Device().Traits().CheapBarriers {
+		threads = 32
 	}
 	k, err = kernel("mean", fmt.Sprintf("%s %dx%d", r.Precision, threads, packs), shaders.Spec{
 		Const: map[string]int{"LX": packs, "LT": threads, "LXT": packs * threads},
-		Decl:  packed(r.Precision, "Packed", "unpack", "pack"), Workgroup: [3]int{packs, threads, 1},
+		Forms: forms(r.Precision), Workgroup: [3]int{packs, threads, 1},
 	})
 	return k, packs, err
 }

@@ -14,7 +14,7 @@ func Normalize(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	if r.Err() != nil {
 		return y
 	}
-	k, perGroup, err := rowKernel(r, "normalize", packed(r.Precision, "Packed", "unpack"))
+	k, perGroup, err := rowKernel(r, "normalize")
 	if err != nil {
 		r.Fail(err)
 		return y

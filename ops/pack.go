@@ -52,7 +52,7 @@ func inputWindows(d *gpu.Device, x, y *gpu.Tensor, n, lines int) ([]inputWindow,
 		}
 		return windows, nil
 	}
-	if x.Bytes() > d.Info().Limits.MaxBinding {
+	if x.Bytes() > d.Traits().MaxBinding {
 		return nil, err
 	}
 	cut, err := itemChunks(d, n*lines, y)
@@ -75,7 +75,7 @@ func (p packing) record(r *gpu.Recorder) {
 		r.Fail(fmt.Errorf("pack: %w", err))
 		return
 	}
-	k, err := kernel("pack", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed", "pack")})
+	k, err := kernel("pack", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
 	if err != nil {
 		r.Fail(err)
 		return

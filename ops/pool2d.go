@@ -27,6 +27,20 @@ func MaxPool(r *gpu.Recorder, x *gpu.Tensor, p Pool) *gpu.Tensor {
 	return recordPool(r, x, p, poolCall{name: "max_pool", max: true})
 }
 
+// Max pools the tokens from first on of x [N, T, C] into their maxima [N, C].
+func Max(r *gpu.Recorder, x *gpu.Tensor, first int) *gpu.Tensor {
+	if len(x.Shape) != 3 || first < 0 || first >= x.Shape[1] {
+		r.Fail(fmt.Errorf("%s: found %s, expected tokens [N T C] from %d on", r.Label("max"), x, first))
+		return x
+	}
+	// A window of all tokens but the first ones is there once at the start and, where
+	// there are such, once more behind them.
+	p := Pool{Kernel: [2]int{1, x.Shape[1] - first}, Stride: [2]int{1, max(1, first)}}
+	windows := recordPool(r, x, p, poolCall{name: "max", max: true}) // [N 1 1 or 2 C]
+	last := windows.Shape[2]
+	return Mean(r, windows, last-1, last)
+}
+
 // AvgPool is torch.nn.AvgPool2d: x [N, H, W, C], the result [N, OH, OW, C].
 func AvgPool(r *gpu.Recorder, x *gpu.Tensor, p Pool) *gpu.Tensor {
 	return recordPool(r, x, p, poolCall{name: "avg_pool"})
@@ -117,9 +131,13 @@ type poolCall struct {
 	n, h, w, oh, ow int
 }
 
-// pictures takes the sizes of x.
+// pictures takes the sizes of x. Tokens are a picture of one row.
 func (call *poolCall) pictures() error {
 	x := call.x
+	if len(x.Shape) == 3 && !x.Dense() && x.Groups == 1 {
+		call.n, call.h, call.w = x.Shape[0], 1, x.Shape[1]
+		return nil
+	}
 	if len(x.Shape) != 4 || x.Dense() || x.Groups != 1 {
 		return fmt.Errorf("found %s, expected pictures [N H W C] in one group", x)
 	}
@@ -179,7 +197,7 @@ func (call *poolCall) dispatches(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 
 func (call *poolCall) kernel(r *gpu.Recorder) (*gpu.Kernel, error) {
 	window := call.window()
-	spec := shaders.Spec{Const: map[string]int{"KH": window[0], "KW": window[1]}, Decl: packed(r.Precision, "Packed", "unpack", "pack")}
+	spec := shaders.Spec{Const: map[string]int{"KH": window[0], "KW": window[1]}, Forms: forms(r.Precision)}
 	if call.max {
 		spec.Const["MAX"] = 1
 	}

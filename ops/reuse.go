@@ -7,19 +7,19 @@ import (
 )
 
 // reuseCost is what a variant that the recording has already may cost, of the best one:
-// a driver of software adapters takes up to a third of a second to compile another.
+// a slow compiler takes up to a third of a second for another.
 const reuseCost = 1.125
 
 // reuse is best, or where its kernel would be another to compile, the cheapest of
-// others whose kernel the recording has, unless that costs much more, and more than slack.
-func reuse[V any](r *gpu.Recorder, best V, others []V, slack float64, kernel func(V) string, cost func(V) float64) V {
-	if r.Device().Info().Class != gpu.ClassCPU || r.Has(kernel(best)) {
+// others that the recording has the kernel of, unless that costs much more, and more than slack.
+func reuse[V any](r *gpu.Recorder, best V, others []V, slack float64, has func(V) bool, cost func(V) float64) V {
+	if !r.Device().Traits().SlowCompiler || has(best) {
 		return best
 	}
 	least, found := math.Inf(1), best
 	limit := max(cost(best)*reuseCost, cost(best)+slack)
 	for _, v := range others {
-		if r.Has(kernel(v)) {
+		if has(v) {
 			if c := cost(v); c <= limit && c < least {
 				least, found = c, v
 			}

@@ -19,7 +19,7 @@ func Scale(r *gpu.Recorder, x, gates *gpu.Tensor) *gpu.Tensor {
 		return y
 	}
 	k, err := kernel("scale", r.Precision.String(), shaders.Spec{
-		Const: map[string]int{"PIXELS": pixelsOfThread(r)}, Decl: packed(r.Precision, "Packed", "unpack", "pack"),
+		Const: map[string]int{"PIXELS": pixelsOfThread(r)}, Forms: forms(r.Precision),
 	})
 	if err != nil {
 		r.Fail(err)
@@ -48,13 +48,13 @@ func Scale(r *gpu.Recorder, x, gates *gpu.Tensor) *gpu.Tensor {
 	return y
 }
 
-// pixelsOfThread is how many pixels a thread of a pooling kernel does: several
-// on a software adapter, where finding a pixel costs as much as loading some.
+// pixelsOfThread is how many pixels a thread of a kernel for maps does: several
+// where few threads do, since finding a pixel costs as much as loading some.
 func pixelsOfThread(r *gpu.Recorder) int {
-	if r.Device().Info().Class == gpu.ClassCPU {
-		return 8
+	if r.Device().Traits().ManyThreads {
+		return 1
 	}
-	return 1
+	return 8
 }
 
 func checkGates(x, gates *gpu.Tensor) error {

@@ -47,7 +47,7 @@ func (s *Sinusoid) Forward(r *gpu.Recorder, t *gpu.Tensor) *gpu.Tensor {
 		r.Fail(fmt.Errorf("sinusoid: found %s (%s), expected an input of f32 [N V]", t, t.Type))
 		return y
 	}
-	k, err := kernel("sinusoid", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed", "pack")})
+	k, err := kernel("sinusoid", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
 	if err != nil {
 		r.Fail(err)
 		return y

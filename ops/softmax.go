@@ -2,7 +2,6 @@ package ops
 
 import (
 	"fmt"
-	"maps"
 	"math"
 
 	"saccade/gpu"
@@ -35,7 +34,7 @@ func Softmax(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	for _, c := range rowChunks(r.Device(), x.Rows(), x, y) {
 		rows := c[1] - c[0]
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
-			Kernel: k, Params: gpu.Params{"rows": rows, "stride": x.Stride(), "width": width, "scale": 1},
+			Kernel: k, Params: gpu.Params{"rows": rows, "stride": x.Stride(), "width": width, "scale": math.Log2E},
 			Bind: []gpu.View{rowView(x, c[0], c[1]), rowView(y, c[0], c[1])}, Groups: grid((rows + perGroup - 1) / perGroup),
 			FLOPs: 5 * float64(rows*width), Bytes: 2 * float64(rows*x.Stride()) * float64(x.Type.Size()),
 		})
@@ -44,19 +43,12 @@ func Softmax(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	return y
 }
 
-// loadedF32 is what a kernel written for halves loads from f32.
-var loadedF32 = map[string]string{
-	"Loaded": "alias Loaded = vec4<f32>;",
-	"unpack": "fn unpack(v: Loaded) -> vec4<f32> { return v; }",
-}
-
 // softmaxKernel is the kernel for rows of a type, which stores activations.
 func softmaxKernel(r *gpu.Recorder, typ gpu.DType) (k *gpu.Kernel, rows int, err error) {
-	decl := packed(r.Precision, "Packed", "pack")
 	if typ == gpu.F32 {
-		maps.Copy(decl, loadedF32)
+		return rowKernel(r, "softmax", "from32")
 	}
-	return rowKernel(r, "softmax", decl)
+	return rowKernel(r, "softmax")
 }
 
 // softmaxRow normalises a row in place.

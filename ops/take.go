@@ -19,11 +19,7 @@ func Take(r *gpu.Recorder, x, at *gpu.Tensor) *gpu.Tensor {
 		r.Fail(fmt.Errorf("take: tokens %s (%s) do not fit %s, expected [N T C] and u32 [N]", at, at.Type, x))
 		return y
 	}
-	decl := map[string]string{}
-	if r.Precision == gpu.F32 {
-		decl["Packed"] = packedF32["Packed"]
-	}
-	k, err := kernel("take", r.Precision.String(), shaders.Spec{Decl: decl})
+	k, err := kernel("take", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
 	if err != nil {
 		r.Fail(err)
 		return y

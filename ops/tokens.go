@@ -47,7 +47,7 @@ func Tokens(r *gpu.Recorder, x *gpu.Tensor, table *Table) *gpu.Tensor {
 		r.Fail(fmt.Errorf("tokens: patches %v do not fit a table [%d %d]", x.Shape, table.Rows, table.Width))
 		return y
 	}
-	k, err := kernel("tokens", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed", "unpack", "pack")})
+	k, err := kernel("tokens", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
 	if err != nil {
 		r.Fail(err)
 		return y
@@ -75,7 +75,7 @@ func Tokens(r *gpu.Recorder, x *gpu.Tensor, table *Table) *gpu.Tensor {
 // Repeat gives the table's rows [T, C] to each of n items: [N, T, C].
 func (t *Table) Repeat(r *gpu.Recorder, n int) *gpu.Tensor {
 	y := r.New("repeat", 1, n, t.Rows, t.Width)
-	k, err := kernel("tokens", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed", "unpack", "pack")})
+	k, err := kernel("tokens", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
 	if err != nil {
 		r.Fail(err)
 		return y

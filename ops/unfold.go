@@ -19,7 +19,7 @@ func (call *convCall) unfold(r *gpu.Recorder) (*gpu.Tensor, error) {
 	if err != nil {
 		return y, err
 	}
-	k, err := kernel("unfold", r.Precision.String(), shaders.Spec{Decl: packed(r.Precision, "Packed", "pack")})
+	k, err := kernel("unfold", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
 	if err != nil {
 		return y, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/shaders"
 )
 
@@ -32,38 +33,35 @@ func choices() map[string]choice {
 		}
 	}
 	for _, class := range classes {
-		info := gpu.Info{Class: class, Type: "discrete", Limits: gpu.Limits{MaxWorkgroupStorage: 16 << 10}}
-		if class == gpu.ClassCPU {
-			info.Type = "cpu"
-		}
+		traits := gpu.Info{Class: class, Limits: gpu.Limits{MaxWorkgroupStorage: 16 << 10}}.Traits()
 		for _, p := range precisions {
 			eachMatmul(func(m, n, k int) {
-				v := chooseMatmul(info, p, m, gpu.Pad8(n), gpu.Pad8(k))
+				v := chooseMatmul(traits, p, m, gpu.Pad8(n), gpu.Pad8(k))
 				keep(class, p, v.Family+" "+v.String(), linearCase{m: m, n: n, k: k, act: GELU, residual: true}.newCase)
 			})
 			eachConv(func(c convCase) {
-				g := c.gemm()
-				v := chooseGemm(info, p, g.m, g.n, g.k, g.count, false)
+				g := c.implicitMatmul()
+				v := chooseConv(traits, p, g.m, g.n, g.k, g.count, false)
 				keep(class, p, fmt.Sprint(v.Family, " ", v, " slices ", v.Slices > 1), c.newCase)
 			})
 			eachAttention(func(tq, size int) {
-				v := chooseAttention(info, p, tq, gpu.Pad8(size))
+				v := chooseAttention(traits, p, tq, gpu.Pad8(size))
 				a := attentionCase{heads: 2, size: size, tq: tq, tk: 21, batch: 2}
 				keep(class, p, v.Family+" "+v.String(), a.newCase)
 			})
-			software := class == gpu.ClassCPU
+			tiled := traits.CheapBarriers
 			for i, c := range winogradShapes {
-				keep(class, p, fmt.Sprint("winograd ", i, software), c.newCase)
+				keep(class, p, fmt.Sprint("winograd ", i, tiled), c.newCase)
 			}
 			for _, a := range maskedAttention {
-				v := chooseAttention(info, p, a.tq, gpu.Pad8(a.size))
+				v := chooseAttention(traits, p, a.tq, gpu.Pad8(a.size))
 				keep(class, p, fmt.Sprint("masked ", v.Family, " ", v, a.name()), a.newCase)
 			}
-			keep(class, p, fmt.Sprint("attention in products ", software), attentionCase{heads: 2, size: 264, tq: 65, tk: 70, batch: 2}.newCase)
-			keep(class, p, fmt.Sprint("rows ", software), wideChain)
-			keep(class, p, fmt.Sprint("mean ", software), func() Case { return meanCase(1, 1, 300, []int{2, 300, 77}) })
-			keep(class, p, fmt.Sprint("pool2d ", software), poolCase{name: "avg_pool", n: 2, h: 21, w: 10, c: 19, p: Pool{Kernel: Square(3), Pad: Square(1)}}.newCase)
-			keep(class, p, fmt.Sprint("scale ", software), func() Case { return scaleCase([]int{2, 21, 9, 19}) })
+			keep(class, p, fmt.Sprint("attention in products ", tiled), attentionCase{heads: 2, size: 264, tq: 65, tk: 70, batch: 2}.newCase)
+			keep(class, p, fmt.Sprint("rows ", tiled), wideChain)
+			keep(class, p, fmt.Sprint("mean ", tiled), func() Case { return meanCase(1, 1, 300, []int{2, 300, 77}) })
+			keep(class, p, fmt.Sprint("pool2d ", tiled), poolCase{name: "avg_pool", n: 2, h: 21, w: 10, c: 19, p: Pool{Kernel: Square(3), Pad: Square(1)}}.newCase)
+			keep(class, p, fmt.Sprint("scale ", tiled), func() Case { return scaleCase([]int{2, 21, 9, 19}) })
 		}
 	}
 	return found
@@ -110,10 +108,10 @@ func eachConv(f func(c convCase)) {
 	}
 }
 
-// gemm is the size of the implicit matmul of a case of [eachConv].
-func (c convCase) gemm() gemm {
+// implicitMatmul is the size of the implicit matmul of a case of [eachConv].
+func (c convCase) implicitMatmul() implicitMatmul {
 	out := (c.h + 1) / 2
-	return gemm{m: c.n * out * out, n: gpu.Pad8(c.conv.Out), k: 9 * gpu.Pad8(c.conv.In), count: 1}
+	return implicitMatmul{m: c.n * out * out, n: gpu.Pad8(c.conv.Out), k: 9 * gpu.Pad8(c.conv.In), count: 1}
 }
 
 func eachMatmul(f func(m, n, k int)) {
@@ -134,10 +132,7 @@ func TestEveryVariant(t *testing.T) {
 	for name, c := range choices() {
 		d, ok := devices[c.class]
 		if !ok {
-			var err error
-			d, err = open(gpu.Options{Class: c.class, Debug: gpu.Debug{Poison: true}})
-			require.NoError(t, err)
-			t.Cleanup(d.Close)
+			d = gputest.Open(t, gpu.Options{Class: c.class, Debug: gpu.Debug{Poison: true}})
 			devices[c.class] = d
 		}
 		t.Run(name, func(t *testing.T) {
@@ -150,7 +145,7 @@ func TestEveryVariant(t *testing.T) {
 // Every file as it stands and every specialisation that the cases use compiles,
 // and does nothing when its parameters are zero, by which pipelines are warmed.
 func TestKernelsCompileAndRestAtZero(t *testing.T) {
-	d := device(t, poisonDevice)
+	d := poisonDevice.Open(t)
 	for _, name := range shaders.Names() {
 		if name == "view" { // draws, where the others compute
 			continue
@@ -160,6 +155,9 @@ func TestKernelsCompileAndRestAtZero(t *testing.T) {
 		k, err := gpu.ParseKernel(name, "as it stands", text)
 		require.NoError(t, err)
 		restsAtZero(t, d, k)
+		k.WGSL, err = shaders.Whole(name)
+		require.NoError(t, err)
+		require.NoError(t, d.Check(k), "with all its forms")
 	}
 	for _, c := range Cases() {
 		for _, p := range precisions {
@@ -223,27 +221,93 @@ func restsAtZero(t *testing.T, d *gpu.Device, k *gpu.Kernel) {
 	}
 }
 
-// On software adapters a layer without an activation runs the kernel of the usual
-// one, so that there is one to compile; on GPUs, where that would be computed in vain, its own.
-func TestUsualActivation(t *testing.T) {
-	for class, kernels := range map[gpu.Class]int{gpu.ClassCPU: 1, gpu.ClassNVIDIA: 2} {
-		d, err := open(gpu.Options{Class: class})
-		require.NoError(t, err)
-		defer d.Close()
-		b := NewBuilder(d, gpu.F16)
-		defer b.Close()
-		b.Usual = GELU
-		first, second := b.Linear(24, 24, true), b.Linear(24, 24, true)
-		r := d.Record(gpu.F16)
-		x := Pack(r, r.Input("x", gpu.F32, 9, 24), 1)
-		second.Forward(r, first.Forward(r, x), Then(GELU))
-		require.NoError(t, r.Err())
+// Where compiling is dear a layer without an activation runs the kernel of one that
+// has any, wherever that is recorded; elsewhere that of ReLU alone, which costs nothing
+// to compute in vain. An activation that masks padding has a kernel of its own.
+func TestSharedKernels(t *testing.T) {
+	for _, c := range []struct {
+		class   gpu.Class
+		acts    []Activation // of the layers
+		kernels int
+	}{
+		{gpu.ClassCPU, []Activation{Identity, GELU}, 1},
+		{gpu.ClassCPU, []Activation{GELU, Identity}, 1},
+		{gpu.ClassCPU, []Activation{Identity, GELU, SiLU, Identity}, 2},
+		{gpu.ClassCPU, []Activation{Identity, Sigmoid}, 2},
+		{gpu.ClassNVIDIA, []Activation{Identity, GELU}, 2},
+		{gpu.ClassNVIDIA, []Activation{Identity, ReLU}, 1},
+	} {
+		d := gputest.Open(t, gpu.Options{Class: c.class})
+		x := build(t, d, gpu.F16, newCase("layers", fmt.Sprint(c.acts), func(o *operands) *gpu.Tensor {
+			var model struct {
+				Layers []Linear `w:"layers"`
+			}
+			for range c.acts {
+				model.Layers = append(model.Layers, o.b.Linear(24, 24, true))
+			}
+			o.layers(&model)
+			x := o.activation("x", 1, 9, 24)
+			for i := range model.Layers {
+				x = model.Layers[i].Forward(o.r, x, Then(c.acts[i]))
+			}
+			return x
+		}))
+		defer x.close()
 		seen := map[string]bool{}
-		for _, op := range r.Ops()[1:] {
-			for _, x := range op.Dispatches {
-				seen[x.Kernel.String()] = true
+		profile, err := x.program.Profile(t.Context(), x.in)
+		require.NoError(t, err)
+		for _, p := range profile {
+			if p.Op == "matmul" {
+				seen[p.Kernel] = true
 			}
 		}
-		assert.Len(t, seen, kernels, class)
+		assert.Len(t, seen, c.kernels, "%s %s", c.class, c.acts)
+		x.verify(t)
 	}
+}
+
+// The tables for adapters, by their traits; nobody need have them.
+func TestChoose(t *testing.T) {
+	limits := gpu.Limits{MaxWorkgroupStorage: 32 << 10, MaxUniform: 64 << 10, OffsetAlignment: 256, UniformAlignment: 256, MaxBinding: 1 << 30}
+	adapter := func(class gpu.Class, driver string) gpu.Traits {
+		traits := gpu.Info{Class: class, Driver: driver, Limits: limits}.Traits()
+		if traits.Cores > 0 {
+			traits.Cores = 2 // as measured
+		}
+		return traits
+	}
+	noWindows := adapter(gpu.ClassCPU, "Mesa 22.3.6")
+	noWindows.MaxUniform = 16 << 10
+	little := adapter(gpu.ClassCPU, "SwiftShader driver 5.0.0")
+	little.MaxWorkgroupStorage = 16 << 10
+	for name, c := range map[string]struct {
+		traits         gpu.Traits
+		matmul, narrow string // of 197×768×768 and 1×1000×512, halves
+		conv           string // of 784×128 and 1152 steps, halves
+		attention      string // of 197 tokens, heads of 64, f32
+		channels       int
+	}{
+		"NVIDIA":          {adapter(gpu.ClassNVIDIA, "570.1"), "matmul_shared 32x64", "matmul_few 1x1x4/4", "conv2d_shared 32x64 slices 2", "attention_flash 8x2", 2},
+		"AMD":             {adapter(gpu.ClassAMD, "Mesa 25.0.7"), "matmul_shared 32x64", "matmul_few 1x1x4/4", "conv2d_shared 32x64 slices 2", "attention_flash 8x2", 2},
+		"Apple":           {adapter(gpu.ClassApple, ""), "matmul_shared 32x64", "matmul_few 1x1x4/4", "conv2d_shared 32x64 slices 2", "attention_flash 8x2", 2},
+		"unknown":         {adapter("of another time", ""), "matmul_shared 32x64", "matmul_few 1x1x4/4", "conv2d_shared 32x64 slices 2", "attention_flash 8x2", 2},
+		"lavapipe 22":     {adapter(gpu.ClassCPU, "Mesa 22.3.6"), "matmul 20x2x2u", "matmul 1x1x8", "conv2d 12x2x8 k768 slices 3", "attention 5x8x2", 4},
+		"lavapipe 25":     {adapter(gpu.ClassCPU, "Mesa 25.0.7"), "matmul 16x1x4u", "matmul 1x1x8", "conv2d 12x2x8 k768 slices 3", "attention 5x8x2", 4},
+		"no windows":      {noWindows, "matmul 20x2x4", "matmul 1x1x8", "conv2d 12x2x8 k768 slices 3", "attention 5x8x2", 4},
+		"little to share": {little, "matmul 20x2x2u", "matmul 1x1x8", "conv2d 12x2x8 k768 slices 3", "attention 5x8x2", 4},
+	} {
+		m, n := chooseMatmul(c.traits, gpu.F16, 197, 768, 768), chooseMatmul(c.traits, gpu.F16, 1, 1000, 512)
+		v, a := chooseConv(c.traits, gpu.F16, 784, 128, 1152, 1, false), chooseAttention(c.traits, gpu.F32, 197, 64)
+		assert.Equal(t, c.matmul, m.Family+" "+m.String(), name)
+		assert.Equal(t, c.narrow, n.Family+" "+n.String(), name)
+		assert.Equal(t, c.conv, fmt.Sprint(v.Family, " ", v, " slices ", v.Slices), name)
+		assert.Equal(t, c.attention, a.Family+" "+a.String(), name)
+		assert.Equal(t, c.channels, channels(c.traits), name)
+	}
+	// Large products take 64×64 tiles, but where so many sums spill.
+	large := func(class gpu.Class) string {
+		return chooseMatmul(adapter(class, ""), gpu.F16, 2048, 2048, 768).String()
+	}
+	assert.Equal(t, "64x64", large(gpu.ClassNVIDIA))
+	assert.Equal(t, "32x64", large(gpu.ClassApple))
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 )
 
 // tunedCases are operations of several ways, with sizes that are odd.
@@ -35,9 +36,7 @@ func TestEveryWay(t *testing.T) {
 	for _, class := range []gpu.Class{gpu.ClassCPU, gpu.ClassNVIDIA} {
 		t.Run(string(class), func(t *testing.T) {
 			var reports []gpu.Tuned
-			d, err := open(gpu.Options{Class: class, Debug: gpu.Debug{Poison: true}, Tuner: &gpu.Tuner{Report: func(_ gpu.Info, r gpu.Tuned) { reports = append(reports, r) }}})
-			require.NoError(t, err)
-			t.Cleanup(d.Close)
+			d := gputest.Open(t, gpu.Options{Class: class, Debug: gpu.Debug{Poison: true}, Tuner: &gpu.Tuner{Report: func(_ gpu.Info, r gpu.Tuned) { reports = append(reports, r) }}})
 			if info := d.Info(); info.Backend == "gl" && info.Software() && class != gpu.ClassCPU {
 				t.Skip("llvmpipe's OpenGL takes minutes to compile the largest tiles of GPUs")
 			}
@@ -72,9 +71,7 @@ func (a always) Way(gpu.Info, string) string { return string(a) }
 func TestChoices(t *testing.T) {
 	c := linearCase{m: 70, n: 200, k: 264}.newCase()
 	for _, name := range []string{"matmul_shared 32x64", "matmul 8x1x4", "of another time"} {
-		d, err := open(gpu.Options{Choices: always(name)})
-		require.NoError(t, err)
-		t.Cleanup(d.Close)
+		d := gputest.Open(t, gpu.Options{Choices: always(name)})
 		x := build(t, d, gpu.F16, c)
 		defer x.close()
 		x.verify(t)

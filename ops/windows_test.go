@@ -2,7 +2,6 @@ package ops
 
 import (
 	"fmt"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -10,17 +9,14 @@ import (
 	"pgregory.net/rapid"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 )
 
 // mapDevices have bindings of 512 KiB, which hold all weights of largeMaps but not
 // its maps: the adapter's own kernels, and those of GPUs.
-var mapDevices = map[string]func() (*gpu.Device, error){
-	"own": sync.OnceValues(func() (*gpu.Device, error) {
-		return open(gpu.Options{MaxBinding: 512 << 10, Debug: gpu.Debug{Poison: true}})
-	}),
-	"gpu": sync.OnceValues(func() (*gpu.Device, error) {
-		return open(gpu.Options{MaxBinding: 512 << 10, Class: gpu.ClassNVIDIA, Debug: gpu.Debug{Poison: true}})
-	}),
+var mapDevices = map[string]gputest.Shared{
+	"own": gputest.Share(gpu.Options{MaxBinding: 512 << 10, Debug: gpu.Debug{Poison: true}}),
+	"gpu": gputest.Share(gpu.Options{MaxBinding: 512 << 10, Class: gpu.ClassNVIDIA, Debug: gpu.Debug{Poison: true}}),
 }
 
 // largeMaps are operations on maps of which one exceeds 512 KiB, in halves too.
@@ -48,9 +44,9 @@ var largeMaps = []Case{
 
 // Maps larger than a binding are done window by window, by the kernels of every class.
 func TestWindowsOfMaps(t *testing.T) {
-	whole := device(t, plainDevice)
-	for name, get := range mapDevices {
-		small := device(t, get)
+	whole := plainDevice.Open(t)
+	for name, shared := range mapDevices {
+		small := shared.Open(t)
 		for _, c := range largeMaps {
 			for _, precision := range precisions {
 				t.Run(fmt.Sprintf("%s %s %s", name, c, precision), func(t *testing.T) {
@@ -71,7 +67,7 @@ func TestWindowsOfMaps(t *testing.T) {
 // output or both exceed 64 KiB, or 512 KiB where Winograd's weights are larger.
 func TestRandomWindows(t *testing.T) {
 	t.Run("direct", func(t *testing.T) {
-		d := device(t, smallDevice)
+		d := smallDevice.Open(t)
 		rapid.Check(t, func(t *rapid.T) {
 			size := func(most int, name string) int { return rapid.IntRange(1, most).Draw(t, name) }
 			c := Conv{In: size(8, "in"), Out: size(8, "out"), Kernel: [2]int{size(5, "kh"), size(3, "kw")}, Stride: [2]int{size(3, "sy"), size(2, "sx")},
@@ -80,7 +76,7 @@ func TestRandomWindows(t *testing.T) {
 		})
 	})
 	t.Run("winograd", func(t *testing.T) {
-		d := device(t, mapDevices["own"])
+		d := mapDevices["own"].Open(t)
 		rapid.Check(t, func(t *rapid.T) {
 			c := Conv{In: 17, Out: 16, Kernel: Square(3), Pad: Padding{Top: rapid.IntRange(0, 4).Draw(t, "top"), Left: 1, Bottom: rapid.IntRange(0, 4).Draw(t, "bottom"), Right: 1}}
 			drawnWindows(t, d, convCase{n: 1, h: rapid.IntRange(60, 100).Draw(t, "h"), w: rapid.IntRange(60, 80).Draw(t, "w"), conv: c})
@@ -100,7 +96,7 @@ func drawnWindows(t *rapid.T, d *gpu.Device, c convCase) {
 
 // A window is refused with what to do where none can be had.
 func TestNoWindow(t *testing.T) {
-	d := device(t, smallDevice)
+	d := smallDevice.Open(t)
 	b := NewBuilder(d, gpu.F32)
 	defer b.Close()
 	c := convCase{n: 1, h: 9, w: 800, conv: Conv{In: 8, Out: 9, Kernel: Square(3), Pad: Pad(1)}}

@@ -16,6 +16,9 @@ func TestParsePreprocessorRefuses(t *testing.T) {
 		`{"image_processor_type":"ViTImageProcessor","size":{"longest_edge":9}}`:                                               `size: {"longest_edge":9}; expected a number`,
 		`{"image_processor_type":"ViTImageProcessor","size":-3}`:                                                               "resize to -3×-3",
 		`{"image_processor_type":"ViTImageProcessor","size":99999}`:                                                            "expected 1 to 16384 pixels a side",
+		`{"image_processor_type":"ViTImageProcessor","resample":"sharp"}`:                                                      `resample: unknown interpolation "sharp"`,
+		`{"image_processor_type":"ViTImageProcessor","resample":[2]}`:                                                          "resample is [2]; expected a number of 0 to 5 or a name",
+		`{"image_processor_type":"ViTImageProcessor","do_resize":"yes"}`:                                                       "do_resize is a JSON string; expected true or false",
 		`{"image_processor_type":"ViTImageProcessor","resample":7}`:                                                            "unknown resampling filter 7",
 		`{"image_processor_type":"ViTImageProcessor","image_std":[0,1,1]}`:                                                     "standard deviation [0 1 1]; expected no zero",
 		`{"image_processor_type":"ViTImageProcessor","image_mean":[1,2]}`:                                                      "image_mean: 2 numbers; expected one, or three",
@@ -38,8 +41,9 @@ func TestParsePreprocessorRefuses(t *testing.T) {
 
 func TestParseTimmRefuses(t *testing.T) {
 	for config, want := range map[string]string{
-		`[]`:                                "timm's pretrained_cfg: json",
-		`{"input_size":[1,28,28]}`:          "input_size: [1 28 28]; expected [3, height, width]",
+		`[]`:                                "timm's pretrained_cfg: found a JSON array, expected an object",
+		`{"input_size":[28,28]}`:            "input_size: [28 28]; expected [channels, height, width]",
+		`{"crop_pct":"all"}`:                "crop_pct is a JSON string; expected a number",
 		`{"pretrained_cfg":{"crop_pct":2}}`: "crop_pct: 2; expected a fraction",
 		`{"crop_mode":"corner"}`:            `unknown mode "corner"; expected center, squash or border`,
 		`{"interpolation":"random"}`:        `unknown interpolation "random"`,
@@ -61,7 +65,7 @@ func TestParseForms(t *testing.T) {
 		`{"image_processor_type":"ViTImageProcessorFast","size":[96,96]}`,
 		`{"image_processor_type":"ViTImageProcessorPil","size":{"height":96,"width":96,"shortest_edge":null},"resample":null,"do_resize":null}`,
 		`{"size":96}`,
-		`{"image_processor":{"size":96},"tokenizer":{}}`,
+		`{"size":{"height":96,"width":96},"resample":"bilinear"}`,
 	} {
 		got, err := ParsePreprocessor([]byte(c), "vit")
 		require.NoError(t, err)

@@ -8,7 +8,7 @@ import (
 
 // timmConfig is the part of timm's pretrained_cfg that is about pictures.
 type timmConfig struct {
-	InputSize     []int     `json:"input_size"` // [3, height, width]
+	InputSize     []int     `json:"input_size"` // [channels, height, width]
 	Interpolation string    `json:"interpolation"`
 	CropPct       float64   `json:"crop_pct"`
 	CropMode      string    `json:"crop_mode"` // center, squash or border
@@ -32,14 +32,14 @@ func parseTimm(data []byte) (*Processor, error) {
 	var outer struct {
 		Config json.RawMessage `json:"pretrained_cfg"`
 	}
-	if err := json.Unmarshal(data, &outer); err != nil {
+	if err := decode(data, &outer); err != nil {
 		return nil, err
 	}
 	if given(outer.Config) {
 		data = outer.Config
 	}
 	var c timmConfig
-	if err := json.Unmarshal(data, &c); err != nil {
+	if err := decode(data, &c); err != nil {
 		return nil, err
 	}
 	return c.processor()
@@ -48,8 +48,8 @@ func parseTimm(data []byte) (*Processor, error) {
 func (c *timmConfig) processor() (*Processor, error) {
 	h, w := 224, 224
 	if len(c.InputSize) > 0 {
-		if len(c.InputSize) != 3 || c.InputSize[0] != 3 {
-			return nil, fmt.Errorf("input_size: %v; expected [3, height, width]", c.InputSize)
+		if len(c.InputSize) != 3 {
+			return nil, fmt.Errorf("input_size: %v; expected [channels, height, width]", c.InputSize)
 		}
 		h, w = c.InputSize[1], c.InputSize[2]
 	}

@@ -66,13 +66,13 @@ var classOfModel = map[string]string{
 
 // hfConfig is a preprocessor_config.json. Absent keys and nulls are defaults.
 type hfConfig struct {
-	Type          string          `json:"image_processor_type"`
-	ExtractorType string          `json:"feature_extractor_type"`
-	Nested        json.RawMessage `json:"image_processor"` // in processor_config.json
+	Type          string `json:"image_processor_type"`
+	ExtractorType string `json:"feature_extractor_type"`
 
 	DoResize      *bool           `json:"do_resize"`
 	Size          json.RawMessage `json:"size"`
-	Resample      *int            `json:"resample"`
+	ToSquare      *bool           `json:"default_to_square"`
+	Resample      json.RawMessage `json:"resample"`
 	CropPct       *float64        `json:"crop_pct"`
 	DoCenterCrop  *bool           `json:"do_center_crop"`
 	CropSize      json.RawMessage `json:"crop_size"`
@@ -89,16 +89,41 @@ type hfConfig struct {
 	DoGrayscale *bool `json:"do_grayscale"`
 }
 
-// ParsePreprocessor reads transformers' preprocessor_config.json (or
-// processor_config.json). modelType is "model_type" of the model's config.json:
-// it chooses the defaults where the file names no processor; it may be empty
-// otherwise. Where transformers' two back ends differ, the result is that of
-// torchvision's, its default. do_convert_rgb is obeyed in that all pictures are
-// RGB here.
+// inert are keys that change nothing of one picture's numbers: where and in which
+// layout they are made, masks' labels, and pad_size, which do_pad alone looks at.
+// do_convert_rgb is obeyed in that all pictures are RGB here.
+var inert = []string{
+	"do_convert_rgb", "data_format", "input_data_format", "device", "return_tensors", "disable_grouping", "image_seq_length", "do_reduce_labels", "pad_size",
+}
+
+// ParsePreprocessor reads transformers' preprocessor_config.json. modelType is
+// "model_type" of the model's config.json: it chooses the defaults where the file
+// names no processor; it may be empty otherwise. Where transformers' two back ends
+// differ, the result is that of torchvision's, its default.
 func ParsePreprocessor(data []byte, modelType string) (*Processor, error) {
 	p, err := parseHF(data, modelType)
 	if err != nil {
 		return nil, fmt.Errorf("preprocessor_config.json: %w", err)
+	}
+	return p, nil
+}
+
+// ParseProcessor reads the image_processor in transformers' processor_config.json,
+// which goes before a preprocessor_config.json beside it; nil where it has none.
+func ParseProcessor(data []byte, modelType string) (*Processor, error) {
+	var c struct {
+		Nested json.RawMessage `json:"image_processor"`
+	}
+	err := decode(data, &c)
+	if err == nil && !given(c.Nested) {
+		return nil, nil
+	}
+	var p *Processor
+	if err == nil {
+		p, err = parseHF(c.Nested, modelType)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("processor_config.json: image_processor: %w", err)
 	}
 	return p, nil
 }
@@ -114,11 +139,8 @@ func DefaultProcessor(modelType string) (*Processor, error) {
 
 func parseHF(data []byte, modelType string) (*Processor, error) {
 	var c hfConfig
-	if err := json.Unmarshal(data, &c); err != nil {
+	if err := decode(data, &c); err != nil {
 		return nil, err
-	}
-	if given(c.Nested) {
-		return parseHF(c.Nested, modelType)
 	}
 	name := className(&c, modelType)
 	class, ok := classes[name]
@@ -189,13 +211,15 @@ func build(name string, class processorClass, c *hfConfig) (*Processor, error) {
 
 // geometry fills in the resize and crop steps.
 func (c *hfConfig) geometry(p *Processor, name string, class processorClass) error {
-	size, err := parseSize(c.Size, class.size, class.square)
+	size, err := parseSize(c.Size, class.size, or(c.ToSquare, class.square))
 	if err != nil {
 		return fmt.Errorf("size: %w", err)
 	}
 	p.Resize.Filter, p.Resize.Order = class.resample, RowsFirst
-	if c.Resample != nil {
-		p.Resize.Filter = Filter(*c.Resample)
+	if given(c.Resample) {
+		if p.Resize.Filter, err = parseResample(c.Resample); err != nil {
+			return err
+		}
 	}
 	if or(c.DoResize, true) {
 		if err := c.resize(p, name, size); err != nil {
@@ -217,6 +241,23 @@ func (c *hfConfig) geometry(p *Processor, name string, class processorClass) err
 	}
 	p.Crop.H, p.Crop.W = crop.h, crop.w
 	return nil
+}
+
+// parseResample reads one of Pillow's numbers, or a name.
+func parseResample(v json.RawMessage) (Filter, error) {
+	var number int
+	var name string
+	if json.Unmarshal(v, &number) == nil {
+		return Filter(number), nil
+	}
+	if json.Unmarshal(v, &name) != nil {
+		return 0, fmt.Errorf("resample is %s; expected a number of 0 to 5 or a name, one of %v", v, filterNames)
+	}
+	f, err := ParseFilter(strings.ToLower(name))
+	if err != nil {
+		return 0, fmt.Errorf("resample: %w", err)
+	}
+	return f, nil
 }
 
 // resize applies the class's own rules for the resize step.

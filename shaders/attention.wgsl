@@ -47,7 +47,7 @@ struct Params {
     k_offset: u32,
     v_offset: u32,
     flags: u32,    // bit 0: causal, query i sees the keys up to i + Tk - Tq
-    scale: f32,    // log2(e) / sqrt(unpadded head width)
+    scale: f32,    // of q·k, times log2(e)
     first: u32,    // item of lengths that belongs to the first of the batch
 }
 
@@ -64,6 +64,17 @@ fn pack(x: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(x.xy), pack2x16
 
 // limit is how many keys of an item are seen: all, or lengths of it.
 fn limit(item: u32) -> u32 { return p.Tk; }
+// form f32
+const TH_f32 = 1u;
+alias Wide_f32 = vec4<f32>;
+alias Packed_f32 = vec4<f32>;
+fn part_f32(x: Wide_f32, h: u32) -> vec4<f32> { return x; }
+fn pack_f32(x: vec4<f32>) -> Packed_f32 { return x; }
+// end
+
+// form lengths
+fn limit_lengths(item: u32) -> u32 { return lengths[p.first + item]; }
+// end
 
 @compute @workgroup_size(8, 1, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
@@ -232,7 +243,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             // unroll r TR
             total = select(total, total_r, r == 0u /*r*/);
             // end
-            let share = 1.0 / max(total, 1e-30); // a query that sees no key gives 0
+            let share = 1.0 / select(total, 1e-30, total < 1e-30); // a query that sees no key gives 0
             let at = ((group.z * p.Tq + i) * p.o_stride + group.y * p.width) / 4u + mine * TH;
             // unroll d TD
             // unroll h TH

@@ -29,7 +29,7 @@ struct Params {
     q_offset: u32, // elements to head 0, multiples of 8
     k_offset: u32,
     flags: u32,    // bit 0: causal, query i sees the keys up to i + Tk - Tq
-    scale: f32,    // log2(e) / sqrt(unpadded head width)
+    scale: f32,    // of q·k, times log2(e)
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -43,6 +43,17 @@ fn pack(x: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(x.xy), pack2x16
 
 // limit is how many keys of an item are seen: all, or lengths of it.
 fn limit(item: u32) -> u32 { return p.Tk; }
+// form f32
+const TH_f32 = 1u;
+alias Wide_f32 = vec4<f32>;
+alias Packed_f32 = vec4<f32>;
+fn part_f32(x: Wide_f32, h: u32) -> vec4<f32> { return x; }
+fn pack_f32(x: vec4<f32>) -> Packed_f32 { return x; }
+// end
+
+// form lengths
+fn limit_lengths(item: u32) -> u32 { return lengths[item]; }
+// end
 
 // score is the scaled product of a query and a key, given their first vectors.
 fn score(query: u32, key: u32) -> f32 {
@@ -80,7 +91,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         total = total * exp2(best - highest) + exp2(s - highest);
         best = highest;
     }
-    let share = 1.0 / max(total, 1e-30);
+    let share = 1.0 / select(total, 1e-30, total < 1e-30);
 
     let row = (line - p.first_row) * (p.p_stride / 4u);
     for (var j = 0u; j < p.p_stride; j += 4u) {

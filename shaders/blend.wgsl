@@ -4,7 +4,7 @@
 // zero in a and b, and so in y. A workgroup does 64 vectors; the grid is 2-D.
 
 struct Params {
-  count: u32, // vectors in all
+    count: u32, // vectors in all
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -15,8 +15,8 @@ struct Params {
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let i = id.x + id.y * groups.x * 64u;
-  if (i < p.count) {
-    y[i] = mask[i] * a[i] + (vec4<f32>(1.0) - mask[i]) * b[i];
-  }
+    let i = id.x + id.y * groups.x * 64u;
+    if i < p.count {
+        y[i] = mask[i] * a[i] + (vec4<f32>(1.0) - mask[i]) * b[i];
+    }
 }

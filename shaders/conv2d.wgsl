@@ -89,6 +89,22 @@ fn element(v: Word, k: u32) -> f32 { return unpack2x16float(v)[k]; }
 fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2u * h]), unpack2x16float(v[2u * h + 1u])); }
 fn block(lane: u32) -> u32 { return lane / LX; }
 fn turns(n: u32, at: u32) -> u32 { return n; }
+// form f32
+const TH_f32 = 1u;
+const TK_f32 = 1u;
+alias Panel_f32 = vec4<f32>;
+alias Word_f32 = f32;
+fn element_f32(v: Word_f32, k: u32) -> f32 { return v; }
+fn columns_f32(v: Panel_f32, h: u32) -> vec4<f32> { return v; }
+// end
+
+// form single
+fn block_single(lane: u32) -> u32 { return 0u; }
+// end
+
+// form looped
+fn turns_looped(n: u32, at: u32) -> u32 { return min(n, n + at); }
+// end
 
 // divide is n / d for n below 2²⁴, without the driver's integer division.
 fn divide(n: u32, d: u32) -> u32 {

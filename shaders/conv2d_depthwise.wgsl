@@ -17,7 +17,7 @@
 // Constants: TX; KH, KW; SX, DX the stride and dilation along x; SPAN =
 // (TX − 1)·SX + (KW − 1)·DX + 1 pixels read of a row; BEFORE = 1 has the
 // activation precede the residual; MASK = 1 stores zero in channels from p.real
-// on. Decl turns is as in winograd_input.
+// on. The form looped is as in winograd_input.
 
 const TX = 1u;
 const KH = 1u;
@@ -59,6 +59,15 @@ fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
 fn epilogue(x: vec4<f32>, row: u32, column: u32, at: u32) -> vec4<f32> { return x; }
 fn turns(n: u32, at: u32) -> u32 { return n; }
+// form f32
+alias Packed_f32 = vec4<f32>;
+fn unpack_f32(v: Packed_f32) -> vec4<f32> { return v; }
+fn pack_f32(v: vec4<f32>) -> Packed_f32 { return v; }
+// end
+
+// form looped
+fn turns_looped(n: u32, at: u32) -> u32 { return min(n, n + at); }
+// end
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {

@@ -1,7 +1,8 @@
 // Package shaders holds the WGSL kernels and the text transformation that
-// specialises them: constants, one-line declarations and the workgroup size
-// are replaced by name, and marked blocks are repeated. One file, view.wgsl, is
-// no kernel: it draws windows, and is never specialised.
+// specialises them: constants and the workgroup size are replaced by name, other
+// forms of declarations, such as for floats in place of halves, stand in the file
+// beside those that they replace, functions may come from another file, and marked
+// blocks are repeated. One file, view.wgsl, is no kernel: it draws windows.
 //
 // Every file is valid WGSL as it stands, with its smallest tile, and says in
 // its header what it computes, from which bindings, and what one workgroup

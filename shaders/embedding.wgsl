@@ -9,13 +9,18 @@
 alias Packed = vec2<u32>;
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
 fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+// form f32
+alias Packed_f32 = vec4<f32>;
+fn unpack_f32(v: Packed_f32) -> vec4<f32> { return v; }
+fn pack_f32(v: vec4<f32>) -> Packed_f32 { return v; }
+// end
 
 struct Params {
-  count: u32,  // Packed in all of y
-  stride: u32, // elements a row
-  tokens: u32, // T
-  first: u32,  // the table's row at the window's start
-  rows: u32,   // in the window
+    count: u32,  // Packed in all of y
+    stride: u32, // elements a row
+    tokens: u32, // T
+    first: u32,  // the table's row at the window's start
+    rows: u32,   // in the window
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -26,14 +31,14 @@ struct Params {
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let i = id.x + id.y * groups.x * 64u;
-  if (i < p.count) {
-    let vectors = p.stride / 4u;
-    let row = i / vectors;
-    let token = ids[row];
-    if (token >= p.first && token - p.first < p.rows) {
-      let v = unpack(table[(token - p.first) * vectors + i % vectors]);
-      y[i] = pack(v + position[row % p.tokens * vectors + i % vectors]);
+    let i = id.x + id.y * groups.x * 64u;
+    if i < p.count {
+        let vectors = p.stride / 4u;
+        let row = i / vectors;
+        let token = ids[row];
+        if token >= p.first && token - p.first < p.rows {
+            let v = unpack(table[(token - p.first) * vectors + i % vectors]);
+            y[i] = pack(v + position[row % p.tokens * vectors + i % vectors]);
+        }
     }
-  }
 }

@@ -4,9 +4,12 @@
 // x, y: four elements in a Packed. A workgroup does 64 Packed; the grid is 2-D.
 
 alias Packed = vec2<u32>;
+// form f32
+alias Packed_f32 = vec4<f32>;
+// end
 
 struct Params {
-  count: u32, // Packed in all
+    count: u32, // Packed in all
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -15,8 +18,8 @@ struct Params {
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let i = id.x + id.y * groups.x * 64u;
-  if (i < p.count) {
-    y[i] = x[i];
-  }
+    let i = id.x + id.y * groups.x * 64u;
+    if i < p.count {
+        y[i] = x[i];
+    }
 }

@@ -8,12 +8,17 @@
 alias Packed = vec2<u32>;
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
 fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+// form f32
+alias Packed_f32 = vec4<f32>;
+fn unpack_f32(v: Packed_f32) -> vec4<f32> { return v; }
+fn pack_f32(v: vec4<f32>) -> Packed_f32 { return v; }
+// end
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
 
 struct Params {
-  count: u32,   // Packed of y in all
-  vectors: u32, // Packed a row of y
-  gate: u32,    // where the gate begins in a row of x, Packed: 0 or vectors
+    count: u32,   // Packed of y in all
+    vectors: u32, // Packed a row of y
+    gate: u32,    // where the gate begins in a row of x, Packed: 0 or vectors
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -22,9 +27,9 @@ struct Params {
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let i = id.x + id.y * groups.x * 64u;
-  if (i < p.count) {
-    let first = i + i / p.vectors * p.vectors;
-    y[i] = pack(activate(unpack(x[first + p.gate])) * unpack(x[first + p.vectors - p.gate]));
-  }
+    let i = id.x + id.y * groups.x * 64u;
+    if i < p.count {
+        let first = i + i / p.vectors * p.vectors;
+        y[i] = pack(activate(unpack(x[first + p.gate])) * unpack(x[first + p.vectors - p.gate]));
+    }
 }

@@ -16,15 +16,15 @@ const R = 1u;   // groups of a workgroup
 const WR = 64u; // W·R
 
 struct Params {
-  rows: u32,   // groups of all items
-  groups: u32, // of an item
-  size: u32,   // channels of a group
-  stride: u32, // channels with padding
-  pixels: u32, // of an item
-  strip: u32,  // pixels of a strip, but for an item's last
-  strips: u32, // of an item
-  eps: f32,
-  shifted: u32, // 1; or 0, and shifts are not used
+    rows: u32,   // groups of all items
+    groups: u32, // of an item
+    size: u32,   // channels of a group
+    stride: u32, // channels with padding
+    pixels: u32, // of an item
+    strip: u32,  // pixels of a strip, but for an item's last
+    strips: u32, // of an item
+    eps: f32,
+    shifted: u32, // 1; or 0, and shifts are not used
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -38,24 +38,35 @@ var<workgroup> partial: array<f32, WR>;
 
 // The sum of v over the threads of a group, the same on every run.
 fn total(v: f32, lane: u32, first: u32) -> f32 {
-  if (W == 1u) {
-    return v;
-  }
-  partial[first + lane] = v;
-  workgroupBarrier();
-  for (var half = W / 2u; half > 0u; half = half / 2u) {
-    if (lane < half) {
-      partial[first + lane] = partial[first + lane] + partial[first + lane + half];
+    if W == 1u {
+        return v;
     }
+    partial[first + lane] = v;
     workgroupBarrier();
-  }
-  let sum = partial[first];
-  workgroupBarrier();
-  return sum;
+    for (var half = W / 2u; half > 0u; half /= 2u) {
+        if lane < half {
+            partial[first + lane] += partial[first + lane + half];
+        }
+        workgroupBarrier();
+    }
+    let sum = partial[first];
+    workgroupBarrier();
+    return sum;
+}
+
+// spread is one by the root of a variance with eps; a variance that is NaN or has
+// overflowed is kept, so that what is normalised is not finite either, as in PyTorch.
+// Comparisons and bits say so on every driver, where max and inverseSqrt need not.
+fn spread(variance: f32) -> f32 {
+    let finite = (bitcast<u32>(variance) & 0x7f800000u) < 0x7f800000u;
+    return select(variance, inverseSqrt(select(variance, 0.0, variance < 0.0) + p.eps), finite);
 }
 
 // element is number i of shifts, shift what is added to channel c of item n.
 fn element(i: u32) -> f32 { return unpack2x16float(shifts[i / 2u])[i % 2u]; }
+// form f32
+fn element_f32(i: u32) -> f32 { return bitcast<f32>(shifts[i]); }
+// end
 fn shift(n: u32, c: u32) -> f32 { return select(0.0, element((n * p.stride + c) * p.shifted), p.shifted == 1u); }
 
 // Pixels of strip s.
@@ -63,41 +74,41 @@ fn pixels(s: u32) -> f32 { return f32(min(p.strip, p.pixels - s * p.strip)); }
 
 @compute @workgroup_size(1, 64, 1)
 fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let lane = local.y;
-  let first = local.x * W;
-  let row = (id.x + id.y * grid.x) * R + local.x;
-  let n = row / p.groups;
-  let channel = row % p.groups * p.size;
-  // Threads beyond the last group have nothing to do but reach the barriers.
-  let parts = select(0u, p.strips * p.size, row < p.rows);
-  let channels = select(0u, p.size, row < p.rows);
-  let start = n * p.strips * 2u * p.stride + channel;
-  let values = f32(p.pixels * p.size);
-  var sum = 0.0;
-  for (var i = lane; i < parts; i = i + W) {
-    let s = i / p.size;
-    sum = sum + pixels(s) * (sums[start + s * 2u * p.stride + i % p.size] + shift(n, channel + i % p.size));
-  }
-  let mean = total(sum, lane, first) / values;
-  sum = 0.0;
-  for (var i = lane; i < parts; i = i + W) {
-    let s = i / p.size;
-    let at = start + s * 2u * p.stride + i % p.size;
-    let d = sums[at] + shift(n, channel + i % p.size) - mean;
-    sum = sum + sums[at + p.stride] + pixels(s) * d * d;
-  }
-  let scale = inverseSqrt(total(sum, lane, first) / values + p.eps);
-  for (var i = lane; i < channels; i = i + W) {
-    let c = channel + i;
-    let factor = scale * gamma[c];
-    factors[n * 2u * p.stride + c] = factor;
-    factors[(n * 2u + 1u) * p.stride + c] = beta[c] + (shift(n, c) - mean) * factor;
-  }
-  // The first group's threads clear the padding, which holds no values.
-  let padding = select(0u, p.stride - p.groups * p.size, row < p.rows && channel == 0u);
-  for (var i = lane; i < padding; i = i + W) {
-    let c = p.groups * p.size + i;
-    factors[n * 2u * p.stride + c] = 0.0;
-    factors[(n * 2u + 1u) * p.stride + c] = 0.0;
-  }
+    let lane = local.y;
+    let first = local.x * W;
+    let row = (id.x + id.y * grid.x) * R + local.x;
+    let n = row / p.groups;
+    let channel = row % p.groups * p.size;
+    // Threads beyond the last group have nothing to do but reach the barriers.
+    let parts = select(0u, p.strips * p.size, row < p.rows);
+    let channels = select(0u, p.size, row < p.rows);
+    let start = n * p.strips * 2u * p.stride + channel;
+    let values = f32(p.pixels * p.size);
+    var sum = 0.0;
+    for (var i = lane; i < parts; i += W) {
+        let s = i / p.size;
+        sum += pixels(s) * (sums[start + s * 2u * p.stride + i % p.size] + shift(n, channel + i % p.size));
+    }
+    let mean = total(sum, lane, first) / values;
+    sum = 0.0;
+    for (var i = lane; i < parts; i += W) {
+        let s = i / p.size;
+        let at = start + s * 2u * p.stride + i % p.size;
+        let d = sums[at] + shift(n, channel + i % p.size) - mean;
+        sum = sum + sums[at + p.stride] + pixels(s) * d * d;
+    }
+    let scale = spread(total(sum, lane, first) / values);
+    for (var i = lane; i < channels; i += W) {
+        let c = channel + i;
+        let factor = scale * gamma[c];
+        factors[n * 2u * p.stride + c] = factor;
+        factors[(n * 2u + 1u) * p.stride + c] = beta[c] + (shift(n, c) - mean) * factor;
+    }
+    // The first group's threads clear the padding, which holds no values.
+    let padding = select(0u, p.stride - p.groups * p.size, row < p.rows && channel == 0u);
+    for (var i = lane; i < padding; i += W) {
+        let c = p.groups * p.size + i;
+        factors[n * 2u * p.stride + c] = 0.0;
+        factors[(n * 2u + 1u) * p.stride + c] = 0.0;
+    }
 }

@@ -15,12 +15,17 @@ const WR = 64u; // W·R
 alias Packed = vec2<u32>;
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
 fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+// form f32
+alias Packed_f32 = vec4<f32>;
+fn unpack_f32(v: Packed_f32) -> vec4<f32> { return v; }
+fn pack_f32(v: vec4<f32>) -> Packed_f32 { return v; }
+// end
 
 struct Params {
-  rows: u32,
-  stride: u32, // elements a row
-  width: u32,  // of which hold values
-  eps: f32,
+    rows: u32,
+    stride: u32, // elements a row
+    width: u32,  // of which hold values
+    eps: f32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -33,54 +38,61 @@ var<workgroup> partial: array<f32, WR>;
 
 // The sum of v over the threads of a row, the same on every run.
 fn total(v: vec4<f32>, lane: u32, first: u32) -> f32 {
-  let mine = v.x + v.y + v.z + v.w;
-  if (W == 1u) {
-    return mine;
-  }
-  partial[first + lane] = mine;
-  workgroupBarrier();
-  for (var half = W / 2u; half > 0u; half = half / 2u) {
-    if (lane < half) {
-      partial[first + lane] = partial[first + lane] + partial[first + lane + half];
+    let mine = v.x + v.y + v.z + v.w;
+    if W == 1u {
+        return mine;
     }
+    partial[first + lane] = mine;
     workgroupBarrier();
-  }
-  let sum = partial[first];
-  workgroupBarrier();
-  return sum;
+    for (var half = W / 2u; half > 0u; half /= 2u) {
+        if lane < half {
+            partial[first + lane] += partial[first + lane + half];
+        }
+        workgroupBarrier();
+    }
+    let sum = partial[first];
+    workgroupBarrier();
+    return sum;
+}
+
+// spread is one by the root of a variance with eps; a variance that is NaN or has
+// overflowed is kept, so that what is normalised is not finite either, as in PyTorch.
+// Comparisons and bits say so on every driver, where max and inverseSqrt need not.
+fn spread(variance: f32) -> f32 {
+    let finite = (bitcast<u32>(variance) & 0x7f800000u) < 0x7f800000u;
+    return select(variance, inverseSqrt(select(variance, 0.0, variance < 0.0) + p.eps), finite);
 }
 
 // Ones for the columns of vector i that hold values, zeros for padding.
 fn inside(i: u32) -> vec4<f32> {
-  let column = vec4<u32>(i * 4u, i * 4u + 1u, i * 4u + 2u, i * 4u + 3u);
-  return select(vec4<f32>(0.0), vec4<f32>(1.0), column < vec4<u32>(p.width));
+    let column = vec4<u32>(i * 4u, i * 4u + 1u, i * 4u + 2u, i * 4u + 3u);
+    return select(vec4<f32>(0.0), vec4<f32>(1.0), column < vec4<u32>(p.width));
 }
 
 @compute @workgroup_size(1, 64, 1)
 fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let lane = local.y;
-  let first = local.x * W;
-  let wanted = (id.x + id.y * groups.x) * R + local.x;
-  // Threads beyond the last row have nothing to do but reach the barriers.
-  // (Were the loops' bound a uniform alone, lavapipe would compile anew for each value.)
-  let vectors = select(0u, p.stride / 4u, wanted < p.rows);
-  let start = wanted * vectors;
-  var sum = vec4<f32>(0.0);
-  for (var i = lane; i < vectors; i = i + W) {
-    sum = sum + unpack(x[start + i]);
-  }
-  let mean = total(sum, lane, first) / f32(p.width);
-  sum = vec4<f32>(0.0);
-  var squares = vec4<f32>(0.0);
-  for (var i = lane; i < vectors; i = i + W) {
-    let d = (unpack(x[start + i]) - mean) * inside(i);
-    sum = sum + d;
-    squares = squares + d * d;
-  }
-  let rest = total(sum, lane, first) / f32(p.width);
-  let variance = max(total(squares, lane, first) / f32(p.width) - rest * rest, 0.0);
-  let scale = inverseSqrt(variance + p.eps);
-  for (var i = lane; i < vectors; i = i + W) {
-    y[start + i] = pack((unpack(x[start + i]) - mean - rest) * scale * gamma[i] + beta[i]);
-  }
+    let lane = local.y;
+    let first = local.x * W;
+    let wanted = (id.x + id.y * groups.x) * R + local.x;
+    // Threads beyond the last row have nothing to do but reach the barriers.
+    // (Were the loops' bound a uniform alone, lavapipe would compile anew for each value.)
+    let vectors = select(0u, p.stride / 4u, wanted < p.rows);
+    let start = wanted * vectors;
+    var sum = vec4<f32>(0.0);
+    for (var i = lane; i < vectors; i += W) {
+        sum += unpack(x[start + i]);
+    }
+    let mean = total(sum, lane, first) / f32(p.width);
+    sum = vec4<f32>(0.0);
+    var squares = vec4<f32>(0.0);
+    for (var i = lane; i < vectors; i += W) {
+        let d = (unpack(x[start + i]) - mean) * inside(i);
+        sum += d;
+        squares += d * d;
+    }
+    let rest = total(sum, lane, first) / f32(p.width);
+    let scale = spread(total(squares, lane, first) / f32(p.width) - rest * rest);
+    for (var i = lane; i < vectors; i += W) {
+        y[start + i] = pack((unpack(x[start + i]) - mean - rest) * scale * gamma[i] + beta[i]);
+    }
 }

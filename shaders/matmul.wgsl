@@ -17,7 +17,8 @@
 // and step_c behind the one before. A batch has one bias, zero, and no residual.
 //
 // Constants: TM rows; TG panels; TH vec4 in a panel vector (f16 2, f32 1);
-// TK elements of A loaded at once (a divisor of 8, and what Chunk holds); WY;
+// TK elements of A loaded at once (a divisor of 8, and what Chunk holds, in the forms
+// x4 and x8 four and eight); WY;
 // SPLIT = 1 stores plain sums instead, f32: slices for matmul_reduce, of which none
 // may be empty, or a batch; BEFORE = 1 has the activation precede the residual;
 // MASK = 1 stores zero in columns from p.real on, for an activation that is not
@@ -29,8 +30,8 @@
 // that of fma a loaded word, until the unrolled body leaves the instruction
 // cache at about 800 fma: TM×TG×TK = 8×1×8 27 %, 8×2×4 33 %, 16×2×2 36 %,
 // 8×3×4 37 %, 16×3×2 28 %, 12×3×4 31 %. A load from a uniform buffer costs
-// half, as there is no such loop: with `a` replaced by a uniform array of
-// 64 KiB and bound in windows of rows, 12×2×2 41 %, 16×2×2 45 %, 20×2×2 48 %.
+// half, as there is no such loop: in the form window, where `a` is a uniform array
+// of 64 KiB bound in windows of rows, 12×2×2 41 %, 16×2×2 45 %, 20×2×2 48 %.
 // Variables that live over a turn are stored masked: sums want at least two
 // fma a turn each. A loop that breaks at its start runs once more, masked:
 // loops end at their end. The epilogue is a loop over rows since its code,
@@ -87,6 +88,45 @@ fn pack(v: vec4<f32>) -> Stored { return vec2<u32>(pack2x16float(v.xy), pack2x16
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
 fn epilogue(x: vec4<f32>, row: u32, column: u32, at: u32) -> vec4<f32> { return x; }
 fn turns(n: u32, at: u32) -> u32 { return n; }
+// form f32
+const TH_f32 = 1u;
+alias Chunk_f32 = vec2<f32>;
+alias Chunk_x4_f32 = vec4<f32>;
+alias Panel_f32 = vec4<f32>;
+alias Packed_f32 = vec4<f32>;
+@group(0) @binding(1) var<uniform> a_window_f32: array<vec4<f32>, 4096>;
+fn element_f32(v: Chunk_f32, k: u32) -> f32 { return v[k]; }
+fn element_x4_f32(v: Chunk_x4_f32, k: u32) -> f32 { return v[k]; }
+fn chunk_window_f32(i: u32) -> Chunk_f32 { return vec2<f32>(a_window_f32[i / 2u][i % 2u * 2u], a_window_f32[i / 2u][i % 2u * 2u + 1u]); }
+fn chunk_window_x4_f32(i: u32) -> Chunk_x4_f32 { return a_window_f32[i]; }
+fn columns_f32(v: Panel_f32, h: u32) -> vec4<f32> { return v; }
+fn unpack_f32(v: Packed_f32) -> vec4<f32> { return v; }
+// end
+
+// form x4
+alias Chunk_x4 = vec2<u32>;
+fn element_x4(v: Chunk_x4, k: u32) -> f32 { return unpack2x16float(v[k / 2u])[k % 2u]; }
+fn chunk_window_x4(i: u32) -> Chunk_x4 { return vec2<u32>(a_window[i / 2u][i % 2u * 2u], a_window[i / 2u][i % 2u * 2u + 1u]); }
+// end
+
+// form x8
+alias Chunk_x8 = vec4<u32>;
+fn element_x8(v: Chunk_x8, k: u32) -> f32 { return unpack2x16float(v[k / 2u])[k % 2u]; }
+// end
+
+// form window
+@group(0) @binding(1) var<uniform> a_window: array<vec4<u32>, 4096>;
+fn chunk_window(i: u32) -> Chunk { return a_window[i / 4u][i % 4u]; }
+// end
+
+// form floats
+alias Stored_floats = vec4<f32>;
+fn pack_floats(v: vec4<f32>) -> Stored_floats { return v; }
+// end
+
+// form looped
+fn turns_looped(n: u32, at: u32) -> u32 { return min(n, n + at); }
+// end
 
 @compute @workgroup_size(8, 1, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {

@@ -58,6 +58,27 @@ fn pack(v: vec4<f32>) -> Stored { return vec2<u32>(pack2x16float(v.xy), pack2x16
 // activate is replaced by a function of activation.wgsl, epilogue by matmul_reduce's.
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
 fn epilogue(x: vec4<f32>, row: u32, column: u32, at: u32) -> vec4<f32> { return x; }
+// form f32
+const TH_f32 = 1u;
+alias Chunk_f32 = vec2<f32>;
+alias Chunk_x4_f32 = vec4<f32>;
+alias Panel_f32 = vec4<f32>;
+alias Packed_f32 = vec4<f32>;
+fn element_f32(v: Chunk_f32, k: u32) -> f32 { return v[k]; }
+fn element_x4_f32(v: Chunk_x4_f32, k: u32) -> f32 { return v[k]; }
+fn columns_f32(v: Panel_f32, h: u32) -> vec4<f32> { return v; }
+fn unpack_f32(v: Packed_f32) -> vec4<f32> { return v; }
+// end
+
+// form x4
+alias Chunk_x4 = vec2<u32>;
+fn element_x4(v: Chunk_x4, k: u32) -> f32 { return unpack2x16float(v[k / 2u])[k % 2u]; }
+// end
+
+// form floats
+alias Stored_floats = vec4<f32>;
+fn pack_floats(v: vec4<f32>) -> Stored_floats { return v; }
+// end
 
 fn store(row: u32, column: u32, slice: u32, sum: vec4<f32>) {
     if row >= p.M || column >= p.N {

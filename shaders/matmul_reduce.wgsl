@@ -39,6 +39,11 @@ struct Params {
 
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
 fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+// form f32
+alias Packed_f32 = vec4<f32>;
+fn unpack_f32(v: Packed_f32) -> vec4<f32> { return v; }
+fn pack_f32(v: vec4<f32>) -> Packed_f32 { return v; }
+// end
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
 
 // epilogue finishes 4 columns, from column on, of a scaled and biased row of a matmul

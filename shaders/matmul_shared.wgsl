@@ -75,6 +75,18 @@ fn pack(v: vec4<f32>) -> Stored { return vec2<u32>(pack2x16float(v.xy), pack2x16
 // activate is replaced by a function of activation.wgsl, epilogue by matmul_reduce's.
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
 fn epilogue(x: vec4<f32>, row: u32, column: u32, at: u32) -> vec4<f32> { return x; }
+// form f32
+const TH_f32 = 1u;
+alias Panel_f32 = vec4<f32>;
+alias Packed_f32 = vec4<f32>;
+fn columns_f32(v: Panel_f32, h: u32) -> vec4<f32> { return v; }
+fn unpack_f32(v: Packed_f32) -> vec4<f32> { return v; }
+// end
+
+// form floats
+alias Stored_floats = vec4<f32>;
+fn pack_floats(v: vec4<f32>) -> Stored_floats { return v; }
+// end
 
 fn store(row: u32, column: u32, slice: u32, sum: vec4<f32>) {
     if row >= p.M || column >= p.N {

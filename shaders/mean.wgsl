@@ -14,13 +14,18 @@ const LXT = 64u; // LX·LT
 alias Packed = vec2<u32>;
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
 fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+// form f32
+alias Packed_f32 = vec4<f32>;
+fn unpack_f32(v: Packed_f32) -> vec4<f32> { return v; }
+fn pack_f32(v: vec4<f32>) -> Packed_f32 { return v; }
+// end
 
 struct Params {
-  count: u32,  // Packed in all of y
-  stride: u32, // elements a row
-  tokens: u32, // T
-  first: u32,
-  end: u32,
+    count: u32,  // Packed in all of y
+    stride: u32, // elements a row
+    tokens: u32, // T
+    first: u32,
+    end: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -31,34 +36,34 @@ var<workgroup> partial: array<vec4<f32>, LXT>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let i = (id.x + id.y * groups.x) * LX + local.x;
-  let vectors = max(p.stride / 4u, 1u);
-  let start = i / vectors * p.tokens * vectors + i % vectors;
-  // Threads beyond the last Packed have nothing to do but reach the barriers.
-  let end = select(0u, p.end, i < p.count);
-  var sum = vec4<f32>(0.0);
-  var t = p.first + local.y;
-  for (; t + 3u * LT < end; t = t + 4u * LT) {
-    for (var k = 0u; k < 4u; k = k + 1u) {
-      sum = sum + unpack(x[start + (t + k * LT) * vectors]);
+    let i = (id.x + id.y * groups.x) * LX + local.x;
+    let vectors = max(p.stride / 4u, 1u);
+    let start = i / vectors * p.tokens * vectors + i % vectors;
+    // Threads beyond the last Packed have nothing to do but reach the barriers.
+    let end = select(0u, p.end, i < p.count);
+    var sum = vec4<f32>(0.0);
+    var t = p.first + local.y;
+    for (; t + 3u * LT < end; t += 4u * LT) {
+        for (var k = 0u; k < 4u; k += 1u) {
+            sum += unpack(x[start + (t + k * LT) * vectors]);
+        }
     }
-  }
-  for (; t < end; t = t + LT) {
-    sum = sum + unpack(x[start + t * vectors]);
-  }
-  if (LT > 1u) {
-    let mine = local.y * LX + local.x;
-    partial[mine] = sum;
-    workgroupBarrier();
-    for (var half = LT / 2u; half > 0u; half = half / 2u) {
-      if (local.y < half) {
-        partial[mine] = partial[mine] + partial[mine + half * LX];
-      }
-      workgroupBarrier();
+    for (; t < end; t += LT) {
+        sum += unpack(x[start + t * vectors]);
     }
-    sum = partial[local.x];
-  }
-  if (i < p.count && local.y == 0u) {
-    y[i] = pack(sum / f32(p.end - p.first));
-  }
+    if LT > 1u {
+        let mine = local.y * LX + local.x;
+        partial[mine] = sum;
+        workgroupBarrier();
+        for (var half = LT / 2u; half > 0u; half /= 2u) {
+            if local.y < half {
+                partial[mine] += partial[mine + half * LX];
+            }
+            workgroupBarrier();
+        }
+        sum = partial[local.x];
+    }
+    if i < p.count && local.y == 0u {
+        y[i] = pack(sum / f32(p.end - p.first));
+    }
 }

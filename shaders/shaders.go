@@ -37,13 +37,38 @@ type Spec struct {
 	// with {"TM": 8} becomes `const TM = 8u;`. Values are not negative.
 	Const map[string]int
 
-	// Decl replaces one-line declarations whole: `alias Name = …;`,
-	// `fn name(…) … { … }` or `@group(0) @binding(1) var<…> name: …;`. The new
-	// text may have many lines and should declare the name again.
-	Decl map[string]string
+	// Forms of the file are taken in turn: "f32" where it is written for halves.
+	Forms []string
+
+	// Funcs replaces functions of one line, `fn name(…) … { … }`, by those of another
+	// file. The new text may have many lines and should declare the name again.
+	Funcs map[string]string
 
 	// Workgroup replaces the literal workgroup size; all zero keeps the file's.
 	Workgroup [3]int
+}
+
+// WithConst is s with another constant.
+func (s Spec) WithConst(name string, value int) Spec {
+	s.Const = with(s.Const, name, value)
+	return s
+}
+
+// WithFunc is s with another function.
+func (s Spec) WithFunc(name, text string) Spec {
+	s.Funcs = with(s.Funcs, name, text)
+	return s
+}
+
+// with is a copy of m in which key has a value.
+func with[V any](m map[string]V, key string, value V) map[string]V {
+	out := map[string]V{key: value}
+	for k, v := range m {
+		if k != key {
+			out[k] = v
+		}
+	}
+	return out
 }
 
 // Source returns the kernel called name, specialised by s and with its
@@ -61,9 +86,18 @@ func Source(name string, s Spec) (string, error) {
 	return text, nil
 }
 
+// Whole is the kernel called name as it stands, with all its forms: valid WGSL, too.
+func Whole(name string) (string, error) {
+	text, err := read(name)
+	if err != nil {
+		return "", err
+	}
+	return unroll(formPattern.ReplaceAllString(text, "$2"))
+}
+
 // Func returns the text of the function called name in the kernel file
 // called file ("activation"), followed by the functions of that file that it
-// calls, each once. It serves as a Spec.Decl.
+// calls, each once. It serves as one of Spec.Funcs.
 func Func(file, name string) (string, error) { return FuncAs(file, name, name) }
 
 // FuncAs is Func with the function itself renamed to as; the functions that
@@ -76,6 +110,9 @@ func Alone(file, name string) (string, error) { return take(file, name, name, fa
 
 func take(file, name, as string, called bool) (string, error) {
 	text, err := read(file)
+	if err == nil {
+		text, err = takeForms(text, nil)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -94,17 +131,20 @@ func read(name string) (string, error) {
 	return string(text), nil
 }
 
-// specialise applies s to text: constants, then declarations, then unrolling
+// specialise applies s to text: forms, constants, functions, then unrolling
 // (whose counts are the constants), then the workgroup size.
 func specialise(text string, s Spec) (string, error) {
-	var err error
+	text, err := takeForms(text, s.Forms)
+	if err != nil {
+		return "", err
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Const)) {
 		if text, err = setConst(text, name, s.Const[name]); err != nil {
 			return "", err
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Decl)) {
-		if text, err = setDecl(text, name, s.Decl[name]); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(s.Funcs)) {
+		if text, err = setFunc(text, name, s.Funcs[name]); err != nil {
 			return "", err
 		}
 	}
@@ -128,10 +168,10 @@ func setConst(text, name string, value int) (string, error) {
 	return text[:at[2]] + strconv.Itoa(value) + text[at[3]:], nil
 }
 
-func setDecl(text, name, decl string) (string, error) {
+func setFunc(text, name, decl string) (string, error) {
 	quoted := regexp.QuoteMeta(name)
-	pattern := regexp.MustCompile(`(?m)^(?:alias\s+` + quoted + `\s*=[^\n]*;|fn\s+` + quoted + `\s*\([^\n]*\}|@group[^\n]*\svar<[^\n]*>\s*` + quoted + `\s*:[^\n]*;)[ \t]*$`)
-	at, err := only(text, pattern, fmt.Sprintf("one-line alias %s = …;, fn %s(…) { … } or var<…> %s: …;", name, name, name))
+	pattern := regexp.MustCompile(`(?m)^fn\s+` + quoted + `\s*\([^\n]*\}[ \t]*$`)
+	at, err := only(text, pattern, fmt.Sprintf("one-line fn %s(…) { … }", name))
 	if err != nil {
 		return "", err
 	}

@@ -18,6 +18,20 @@ fn two(a: f32) -> f32 {
     return a + three(a);
 }
 fn three(a: f32) -> f32 { return a * 3.0; }
+
+// form window
+@group(0) @binding(1) var<uniform> a_window: array<Packed, 8>;
+fn two_window(a: f32) -> f32 {
+    return three_window(a);
+}
+fn three_window(a: f32) -> f32 { return a * 4.0; }
+// end
+
+// form f32
+alias Packed_f32 = vec4<f32>;
+@group(0) @binding(1) var<uniform> a_window_f32: array<Packed_f32, 4>;
+// end
+
 @compute @workgroup_size(8, 1, 1)
 fn main() {
     // unroll r TM
@@ -32,7 +46,8 @@ fn main() {
 func TestSpecialise(t *testing.T) {
 	got, err := specialise(sample, Spec{
 		Const:     map[string]int{"TM": 2, "TN": 2},
-		Decl:      map[string]string{"Packed": "alias Packed = vec4<f32>;", "a": "@group(0) @binding(1) var<uniform> a: array<Packed, 4>;", "activate": "fn activate() {\n}\n"},
+		Forms:     []string{"f32", "window"},
+		Funcs:     map[string]string{"activate": "fn activate() {\n}\n"},
 		Workgroup: [3]int{64, 2, 1},
 	})
 	require.NoError(t, err)
@@ -43,9 +58,10 @@ alias Packed = vec4<f32>;
 fn activate() {
 }
 fn two(a: f32) -> f32 {
-    return a + three(a);
+    return three(a);
 }
-fn three(a: f32) -> f32 { return a * 3.0; }
+fn three(a: f32) -> f32 { return a * 4.0; }
+
 @compute @workgroup_size(64, 2, 1)
 fn main() {
     let row_0 = first + 0u;
@@ -67,8 +83,13 @@ func TestSpecialiseRefuses(t *testing.T) {
 		"unknown const":      {sample, Spec{Const: map[string]int{"TK": 2}}, "const TK = …u; is declared 0 times"},
 		"const twice":        {sample + sample, Spec{Const: map[string]int{"TM": 2}}, "declared 2 times"},
 		"negative const":     {sample, Spec{Const: map[string]int{"TM": -1}}, "at least 0"},
-		"unknown decl":       {sample, Spec{Decl: map[string]string{"pack": "x"}}, "is declared 0 times"},
-		"many-line decl":     {sample, Spec{Decl: map[string]string{"two": "x"}}, "declared 0 times"},
+		"unknown function":   {sample, Spec{Funcs: map[string]string{"pack": "x"}}, "is declared 0 times"},
+		"many-line function": {sample, Spec{Funcs: map[string]string{"two": "x"}}, "declared 0 times"},
+		"unknown form":       {sample, Spec{Forms: []string{"f64"}}, "form f64: it is not there (there are window, f32)"},
+		"form taken twice":   {sample, Spec{Forms: []string{"f32", "f32"}}, "form f32: it is not there (there are window)"},
+		"form of nothing":    {sample + "// form x\nalias No_x = u32;\n// end\n", Spec{Forms: []string{"x"}}, "No is declared 0 times"},
+		"name of no form":    {sample + "// form x\nalias Packed_y = u32;\n// end\n", Spec{Forms: []string{"x"}}, "want a name that ends in _x"},
+		"form twice":         {sample + "// form f32\nalias Packed_f32 = u32;\n// end\n", Spec{Forms: []string{"f32"}}, "it stands there twice"},
 		"no workgroup":       {"fn main() {}", Spec{Workgroup: [3]int{1, 1, 1}}, "declared 0 times"},
 		"bad workgroup":      {sample, Spec{Workgroup: [3]int{8, 0, 1}}, "at least 1"},
 		"missing end":        {"const A = 1u;\n// unroll r A\nx", Spec{}, "without `// end`"},

@@ -10,14 +10,18 @@
 
 alias Packed = vec2<u32>;
 fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+// form f32
+alias Packed_f32 = vec4<f32>;
+fn pack_f32(v: vec4<f32>) -> Packed_f32 { return v; }
+// end
 
 struct Params {
-  count: u32,   // Packed of y in all
-  vectors: u32, // Packed a row of y
-  values: u32,  // of t a row
-  width: u32,   // W
-  half: u32,    // W / 2
-  cos_first: u32, // 0 or 1
+    count: u32,   // Packed of y in all
+    vectors: u32, // Packed a row of y
+    values: u32,  // of t a row
+    width: u32,   // W
+    half: u32,    // W / 2
+    cos_first: u32, // 0 or 1
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -27,31 +31,31 @@ struct Params {
 
 // sine is that of x plus so many quarter turns.
 fn sine(x: f32, quarters: u32) -> f32 {
-  let turns = round(x * 0.63661975);
-  let r = ((x - turns * 1.5703125) - turns * 4.837512969970703e-4) - turns * 7.549790e-8;
-  let q = (u32(i32(turns)) + quarters) % 4u;
-  let s = r * r;
-  let sin = r * (1.0 + s * (-0.16666667 + s * (8.3333333e-3 + s * (-1.9841270e-4 + s * 2.7557319e-6))));
-  let cos = 1.0 + s * (-0.5 + s * (4.1666668e-2 + s * (-1.3888889e-3 + s * 2.4801587e-5)));
-  let value = select(sin, cos, q % 2u == 1u);
-  return select(value, -value, q >= 2u);
+    let turns = round(x * 0.63661975);
+    let r = ((x - turns * 1.5703125) - turns * 4.837512969970703e-4) - turns * 7.549790e-8;
+    let q = (u32(i32(turns)) + quarters) % 4u;
+    let s = r * r;
+    let sin = r * (1.0 + s * (-0.16666667 + s * (8.3333333e-3 + s * (-1.9841270e-4 + s * 2.7557319e-6))));
+    let cos = 1.0 + s * (-0.5 + s * (4.1666668e-2 + s * (-1.3888889e-3 + s * 2.4801587e-5)));
+    let value = select(sin, cos, q % 2u == 1u);
+    return select(value, -value, q >= 2u);
 }
 
 fn element(n: u32, column: u32) -> f32 {
-  let value = column / p.width;
-  let c = column % p.width;
-  let inside = value < p.values && c < 2u * p.half;
-  let phase = t[n * p.values + select(0u, value, inside)] * frequencies[c % p.half];
-  let is_cos = u32(c < p.half) == p.cos_first;
-  return select(0.0, sine(phase, u32(is_cos)), inside);
+    let value = column / p.width;
+    let c = column % p.width;
+    let inside = value < p.values && c < 2u * p.half;
+    let phase = t[n * p.values + select(0u, value, inside)] * frequencies[c % p.half];
+    let is_cos = u32(c < p.half) == p.cos_first;
+    return select(0.0, sine(phase, u32(is_cos)), inside);
 }
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let i = id.x + id.y * groups.x * 64u;
-  if (i < p.count) {
-    let n = i / p.vectors;
-    let c = i % p.vectors * 4u;
-    y[i] = pack(vec4<f32>(element(n, c), element(n, c + 1u), element(n, c + 2u), element(n, c + 3u)));
-  }
+    let i = id.x + id.y * groups.x * 64u;
+    if i < p.count {
+        let n = i / p.vectors;
+        let c = i % p.vectors * 4u;
+        y[i] = pack(vec4<f32>(element(n, c), element(n, c + 1u), element(n, c + 2u), element(n, c + 3u)));
+    }
 }

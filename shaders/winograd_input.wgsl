@@ -10,10 +10,10 @@
 // a workgroup; the grid is 2-D. Its 36 values of F(4,3) take 144 registers with
 // four channels, with which few invocations run at once on a GPU.
 //
-// Constants: T, A. Decl Packed, Vec, unpack and pack, transform is Bᵀ for a line of A values. Loops over lines
-// choose among named values: drivers that unroll them (their bound is A) get
-// straight code, and those that take long to compile it are given another
-// Decl turns, whose value they can't know.
+// Constants: T, A. transform is Bᵀ for a line of A values. Forms: f4 is F(4,3), pair
+// has two channels a Packed. Loops over lines choose among named values, so that a
+// driver that unrolls them, by their bound A, gets straight code; for those that take
+// long to compile it there is the form looped, whose turns they can't know.
 
 const T = 2u;
 const A = 4u;
@@ -43,6 +43,32 @@ fn unpack(v: Packed) -> Vec { return Vec(unpack2x16float(v.x), unpack2x16float(v
 fn pack(v: Vec) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
 fn transform(d: Line) -> Line { return Line(d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]); }
 fn turns(n: u32, at: u32) -> u32 { return n; }
+// form f4
+const T_f4 = 4u;
+const A_f4 = 6u;
+alias Line_f4 = array<Vec, A_f4>;
+fn transform_f4(d: Line_f4) -> Line_f4 { return Line_f4(0.5 * (d[0] + d[4]) - 1.3472222 * d[2], (0.5 * d[4] - 1.125 * d[2]) + (0.33333334 * d[3] - 0.75 * d[1]), (0.5 * d[4] - 1.125 * d[2]) - (0.33333334 * d[3] - 0.75 * d[1]), (0.5 * d[4] - 0.22222222 * d[2]) + (0.75 * d[3] - 0.33333334 * d[1]), (0.5 * d[4] - 0.22222222 * d[2]) - (0.75 * d[3] - 0.33333334 * d[1]), 0.5 * (d[1] + d[5]) - 1.3472222 * d[3]); }
+// end
+
+// form f32
+alias Packed_f32 = vec4<f32>;
+alias Packed_pair_f32 = vec2<f32>;
+fn unpack_f32(v: Packed_f32) -> Vec { return v; }
+fn unpack_pair_f32(v: Packed_pair_f32) -> Vec_pair { return v; }
+fn pack_f32(v: Vec) -> Packed_f32 { return v; }
+fn pack_pair_f32(v: Vec_pair) -> Packed_pair_f32 { return v; }
+// end
+
+// form pair
+alias Vec_pair = vec2<f32>;
+alias Packed_pair = u32;
+fn unpack_pair(v: Packed_pair) -> Vec_pair { return unpack2x16float(v); }
+fn pack_pair(v: Vec_pair) -> Packed_pair { return pack2x16float(v); }
+// end
+
+// form looped
+fn turns_looped(n: u32, at: u32) -> u32 { return min(n, n + at); }
+// end
 
 // pixel is the channels of row y and column x of a picture; what is negative has wrapped.
 fn pixel(picture: u32, y: u32, column: u32, c: u32) -> Vec {

@@ -12,8 +12,8 @@
 // winograd_input.
 //
 // Constants: T, A; WIDE; BEFORE = 1 has the activation precede the residual; MASK = 1
-// stores zero in columns from p.real on. Decl transform is Aᵀ for a line of A
-// products, whole a Vec as a vec4 and own the inverse, turns as in winograd_input.
+// stores zero in columns from p.real on. transform is Aᵀ for a line of A products,
+// whole a Vec as a vec4 and own the inverse. Forms as in winograd_input.
 
 const T = 2u;
 const A = 4u;
@@ -54,6 +54,36 @@ fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
 fn epilogue(x: vec4<f32>, row: u32, column: u32, at: u32) -> vec4<f32> { return x; }
 fn transform(m: Line) -> Out { return Out(m[0] + m[1] + m[2], m[1] - m[2] - m[3]); }
 fn turns(n: u32, at: u32) -> u32 { return n; }
+// form f4
+const T_f4 = 4u;
+const A_f4 = 6u;
+alias Line_f4 = array<Vec, A_f4>;
+alias Out_f4 = array<Vec, T_f4>;
+fn transform_f4(m: Line_f4) -> Out_f4 { return Out_f4(m[0] + (m[1] + m[2]) + (m[3] + m[4]), 0.6666667 * (m[1] - m[2]) + 1.5 * (m[3] - m[4]), 0.44444445 * (m[1] + m[2]) + 2.25 * (m[3] + m[4]), 0.2962963 * (m[1] - m[2]) + 3.375 * (m[3] - m[4]) + m[5]); }
+// end
+
+// form f32
+alias Packed_f32 = vec4<f32>;
+alias Packed_pair_f32 = vec2<f32>;
+fn unpack_f32(v: Packed_f32) -> vec4<f32> { return v; }
+fn unpack_pair_f32(v: Packed_pair_f32) -> vec4<f32> { return whole_pair(v); }
+fn pack_f32(v: Vec) -> Packed_f32 { return v; }
+fn pack_pair_f32(v: Vec_pair) -> Packed_pair_f32 { return v; }
+// end
+
+// form pair
+const WIDE_pair = 2u;
+alias Vec_pair = vec2<f32>;
+alias Packed_pair = u32;
+fn unpack_pair(v: Packed_pair) -> vec4<f32> { return whole_pair(unpack2x16float(v)); }
+fn pack_pair(v: Vec_pair) -> Packed_pair { return pack2x16float(v); }
+fn whole_pair(v: Vec_pair) -> vec4<f32> { return vec4<f32>(v, v); }
+fn own_pair(v: vec4<f32>) -> Vec_pair { return v.xy; }
+// end
+
+// form looped
+fn turns_looped(n: u32, at: u32) -> u32 { return min(n, n + at); }
+// end
 
 fn store(picture: u32, row: u32, column: u32, c: u32, sum: Vec) {
     if row >= p.height || column >= p.width {

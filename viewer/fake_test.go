@@ -3,7 +3,6 @@ package viewer
 import (
 	"fmt"
 	"image"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -76,15 +75,6 @@ func (f *fake) got() []Command {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return append([]Command{}, f.commands...)
-}
-
-func device(t *testing.T, o gpu.Options) *gpu.Device {
-	t.Helper()
-	o.Backend = os.Getenv("WGPU_BACKEND")
-	d, err := gpu.Open(o)
-	require.NoError(t, err, "the tests need an adapter; on Debian: mesa-vulkan-drivers")
-	t.Cleanup(d.Close)
-	return d
 }
 
 // on makes a picture on the device, of colours that f gives from -1 to 1.

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 )
 
 // Whatever the window's size, its parts lie in it and over one another nowhere.
@@ -167,7 +168,7 @@ func TestListOfKeysFollowsTheSession(t *testing.T) {
 
 // Every size down to a pixel is drawn, in every state.
 func TestEverySizeIsDrawn(t *testing.T) {
-	d := device(t, gpu.Options{})
+	d := gputest.Open(t, gpu.Options{})
 	c := canvas(t, d)
 	f := newFake()
 	f.view = middleOfRun(t, d)
@@ -194,7 +195,7 @@ func TestEverySizeIsDrawn(t *testing.T) {
 // How windows look, as somebody found good: the pictures in testdata. After a
 // change, look at what the failing test wrote, and put it there if it is better.
 func TestLooksAsItDid(t *testing.T) {
-	d := device(t, gpu.Options{})
+	d := gputest.Open(t, gpu.Options{})
 	c := canvas(t, d)
 	f := newFake()
 	f.view = middleOfRun(t, d)

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 )
 
 // xvfb is an X server without a screen; what it shows is a file.
@@ -178,7 +179,7 @@ func TestWindowShowsWhatACanvasDraws(t *testing.T) {
 		scale := float64(dpi) / 96
 		for _, size := range []image.Point{{960, 720}, {400, 300}, {320, 640}} {
 			t.Run(fmt.Sprintf("%dx%d at %g", size.X, size.Y, scale), func(t *testing.T) {
-				d := device(t, gpu.Options{})
+				d := gputest.Open(t, gpu.Options{})
 				f := newFake()
 				f.view = middleOfRun(t, d)
 				v, _ := opened(t, d, f, Options{Width: size.X, Height: size.Y})
@@ -196,7 +197,7 @@ func TestWindowShowsWhatACanvasDraws(t *testing.T) {
 // Every key of the list, pressed on a real keyboard as far as X knows.
 func TestEveryKeyInAWindow(t *testing.T) {
 	display := display(t, 1024, 768, 96)
-	d := device(t, gpu.Options{})
+	d := gputest.Open(t, gpu.Options{})
 	f := newFake()
 	f.view = middleOfRun(t, d)
 	v, closed := opened(t, d, f, Options{Width: 640, Height: 480})
@@ -264,7 +265,7 @@ func changedBy(a Action, before, after ui) bool {
 // The pointer: cells are told, the wheel zooms, thumbnails are clicked.
 func TestPointerInAWindow(t *testing.T) {
 	display := display(t, 1024, 768, 96)
-	d := device(t, gpu.Options{})
+	d := gputest.Open(t, gpu.Options{})
 	f := newFake()
 	f.view = middleOfRun(t, d)
 	f.view.Grid = image.Pt(8, 8)
@@ -307,7 +308,7 @@ func TestPointerInAWindow(t *testing.T) {
 // Sizes down to a pixel and back, unmapped and mapped again, by real events.
 func TestResizedAndHidden(t *testing.T) {
 	display := display(t, 1024, 768, 96)
-	d := device(t, gpu.Options{})
+	d := gputest.Open(t, gpu.Options{})
 	f := newFake()
 	f.view = middleOfRun(t, d)
 	v, _ := opened(t, d, f, Options{Width: 640, Height: 480})
@@ -342,7 +343,7 @@ func TestResizedAndHidden(t *testing.T) {
 // second.
 func TestDrawnWhenSomethingChanged(t *testing.T) {
 	display(t, 640, 480, 96)
-	d := device(t, gpu.Options{})
+	d := gputest.Open(t, gpu.Options{})
 	f := newFake()
 	f.view = middleOfRun(t, d)
 	v, _ := opened(t, d, f, Options{Width: 200, Height: 150})
@@ -361,7 +362,7 @@ func TestDrawnWhenSomethingChanged(t *testing.T) {
 
 func TestFullScreenAtOnce(t *testing.T) {
 	display := display(t, 640, 480, 96)
-	d := device(t, gpu.Options{})
+	d := gputest.Open(t, gpu.Options{})
 	f := newFake()
 	f.view = middleOfRun(t, d)
 	v, _ := opened(t, d, f, Options{Width: 200, Height: 150, FullScreen: true})
@@ -370,7 +371,7 @@ func TestFullScreenAtOnce(t *testing.T) {
 }
 
 func TestNoDisplay(t *testing.T) {
-	d := device(t, gpu.Options{})
+	d := gputest.Open(t, gpu.Options{})
 	t.Setenv("DISPLAY", "")
 	t.Setenv("WAYLAND_DISPLAY", "")
 	err := New(newFake(), Options{}).Run(context.Background(), d)

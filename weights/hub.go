@@ -164,7 +164,7 @@ type HubError struct {
 }
 
 func (e *HubError) Error() string {
-	return fmt.Sprintf("hub model %s: %s: %v", e.Model, shorten(escape(e.File), maxLine), e.Err)
+	return fmt.Sprintf("hub model %s: %s: %v", e.Model, shorten(Escape(e.File), maxLine), e.Err)
 }
 
 func (e *HubError) Unwrap() error { return e.Err }

@@ -16,18 +16,18 @@ const (
 // Printable shows a text that a file or a server wrote in one line of at most
 // 160 bytes: control characters and what is not UTF-8 are escaped, and the
 // middle of a longer one is left out.
-func Printable(s string) string { return shorten(escape(shorten(s, 4*maxShown)), maxShown) }
+func Printable(s string) string { return shorten(Escape(shorten(s, 4*maxShown)), maxShown) }
 
 // Line is an error's text in one line of at most 500 bytes, whatever the names
 // that files, users and servers put there: lines are joined, control characters
 // escaped, and the middle of a longer text is left out.
 func Line(err error) string {
 	s := shorten(strings.TrimSpace(err.Error()), 8*maxLine)
-	return shorten(escape(strings.ReplaceAll(s, "\n", "; ")), maxLine)
+	return shorten(Escape(strings.ReplaceAll(s, "\n", "; ")), maxLine)
 }
 
-// escape writes what a terminal would not print as Go writes it in a string.
-func escape(s string) string {
+// Escape writes what a terminal would not print as Go writes it in a string.
+func Escape(s string) string {
 	var b strings.Builder
 	for i, r := range s {
 		switch _, size := utf8.DecodeRuneInString(s[i:]); {

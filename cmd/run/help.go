@@ -22,11 +22,10 @@ type task struct {
 	takes    func(f nn.Family) bool // the families that they are for; nil: all
 }
 
-func pipeline(f nn.Family) bool    { return f.Open != nil }
-func notPipeline(f nn.Family) bool { return f.Open == nil }
-func images(f nn.Family) bool      { return f.Open == nil && !f.Part }
-func dual(f nn.Family) bool        { return f.Texts && !f.Part }
-func tiles(f nn.Family) bool       { return f.Open != nil || f.Name == vae.Family.Name }
+func pipeline(f nn.Family) bool { return f.Open != nil }
+func images(f nn.Family) bool   { return f.Open == nil && !f.Part }
+func dual(f nn.Family) bool     { return f.Texts && !f.Part }
+func tiles(f nn.Family) bool    { return f.Open != nil || f.Name == vae.Family.Name }
 
 // tasks has every flag once.
 var tasks = []task{
@@ -74,7 +73,7 @@ func (a *app) printHelp() error {
 		}
 		of = &f
 	}
-	a.stdout.printf("%s", usage)
+	a.stdout.printf(usage)
 	if of != nil {
 		a.stdout.printf("\n%s: %s\n", a.model, of.About)
 	}
@@ -96,7 +95,7 @@ func (a *app) printHelp() error {
 		a.stdout.printf("\nrun -model NAME -h prints what a model takes, run -h all every flag.\n")
 		return nil
 	}
-	a.stdout.printf("%s", usageEnd)
+	a.stdout.printf(usageEnd)
 	return nil
 }
 

@@ -25,7 +25,7 @@ func readInput(path string) (map[string]models.Array, error) {
 	for _, name := range file.Names() {
 		t, _ := file.Tensor(name) // a name of the file's
 		a := models.Array{Shape: t.Shape, Data: make([]float32, t.Len())}
-		if err := t.Float32s(a.Data); err != nil {
+		if err := weights.Guard(func() error { return t.Float32s(a.Data) }); err != nil {
 			return nil, fmt.Errorf("input %s: %w", path, err)
 		}
 		all[name] = a

@@ -19,12 +19,15 @@ import (
 	"saccade/weights"
 )
 
-// The goldens through the command: -input in, -save out.
+// A golden of each family through the command: -input in, -save out. What all of
+// them come to is -verify's.
 func TestGoldensByInputAndSave(t *testing.T) {
+	seen := map[string]bool{}
 	for _, c := range golden.Cases() {
-		if c.Weights != "" { // of an embedded model; -verify covers it
+		if c.Weights != "" || seen[c.Model] { // with -input goes a checkpoint
 			continue
 		}
+		seen[c.Model] = true
 		for _, precision := range []gpu.DType{gpu.F16, gpu.F32} {
 			t.Run(c.Name+"/"+precision.String(), func(t *testing.T) {
 				tolerance, err := verify.Tolerance(c.Model, precision)

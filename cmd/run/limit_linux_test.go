@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -103,16 +104,12 @@ func TestInterrupt(t *testing.T) {
 	values := make([]float32, 20000*3*32*32)
 	input := save(t, tensor(t, nn.PixelValues, values, 20000, 3, 32, 32))
 	out := t.TempDir()
-	cmd := subprocess(t, nil, "-model", "vit", "-input", input, "-json", "-save", filepath.Join(out, "x.safetensors"))
-	var stdout, stderr errBuffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	require.NoError(t, cmd.Start())
-	time.Sleep(1500 * time.Millisecond)
-	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	began := time.Now()
-	_ = cmd.Wait()
+	path := filepath.Join(out, "x.safetensors")
+	r, began := signalled(t, path, func(cmd *exec.Cmd) {
+		require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	}, "-model", "vit", "-input", input, "-json", "-save", path)
 	assert.Less(t, time.Since(began), 5*time.Second)
-	requireError(t, result{cmd.ProcessState.ExitCode(), string(stdout), string(stderr)}, cli.ExitInterrupted, "interrupted")
+	requireError(t, r, cli.ExitInterrupted, "interrupted")
 	assert.Empty(t, files(t, out))
 }
 
@@ -122,14 +119,41 @@ func TestStoppedAndContinued(t *testing.T) {
 	const pictures = 300
 	input := save(t, tensor(t, nn.PixelValues, make([]float32, pictures*3*32*32), pictures, 3, 32, 32))
 	path := filepath.Join(t.TempDir(), "x.safetensors")
-	cmd := subprocess(t, nil, "-model", "vit", "-input", input, "-json", "-save", path)
-	var stdout, stderr errBuffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	require.NoError(t, cmd.Start())
-	time.Sleep(1500 * time.Millisecond)
-	require.NoError(t, cmd.Process.Signal(syscall.SIGSTOP))
-	time.Sleep(6 * time.Second)
-	require.NoError(t, cmd.Process.Signal(syscall.SIGCONT))
-	require.NoError(t, cmd.Wait(), string(stderr))
+	r, _ := signalled(t, path, func(cmd *exec.Cmd) {
+		require.NoError(t, cmd.Process.Signal(syscall.SIGSTOP))
+		time.Sleep(6 * time.Second)
+		require.NoError(t, cmd.Process.Signal(syscall.SIGCONT))
+	}, "-model", "vit", "-input", input, "-json", "-save", path)
+	requireFine(t, r)
 	assert.Equal(t, []int{pictures, 10}, read(t, path)["logits"].Shape)
+}
+
+// signalled runs the command, which is to write the file path, and calls signal in
+// the middle: after a second and a half, or sooner where that turns out to be too
+// late, since a fast adapter is done by then. It gives the result and when signal
+// had returned.
+func signalled(t *testing.T, path string, signal func(cmd *exec.Cmd), args ...string) (result, time.Time) {
+	t.Helper()
+	for after := 1500 * time.Millisecond; after > 10*time.Millisecond; after = after * 2 / 3 {
+		cmd := subprocess(t, nil, args...)
+		var stdout, stderr errBuffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		require.NoError(t, cmd.Start())
+		time.Sleep(after)
+		_, err := os.Stat(path) // the last thing that a run does
+		late := err == nil
+		if !late {
+			signal(cmd)
+		}
+		began := time.Now()
+		_ = cmd.Wait() // the exit code tells
+		r := result{cmd.ProcessState.ExitCode(), string(stdout), string(stderr)}
+		if !late {
+			return r, began
+		}
+		requireFine(t, r)
+		require.NoError(t, os.Remove(path))
+	}
+	require.Fail(t, "no signal came before the end")
+	return result{}, time.Time{}
 }

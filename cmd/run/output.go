@@ -11,6 +11,7 @@ import (
 
 	"saccade/gpu"
 	"saccade/models"
+	"saccade/weights"
 )
 
 // output is stdout, buffered; its first error shows in flush.
@@ -21,7 +22,16 @@ type output struct {
 
 func newOutput(w io.Writer) *output { return &output{w, bufio.NewWriter(w)} }
 
-func (o *output) printf(format string, args ...any) { fmt.Fprintf(o.w, format, args...) }
+// printf prints texts of files, such as labels and names, with control characters
+// escaped: a terminal would obey them.
+func (o *output) printf(format string, args ...any) {
+	for i, a := range args {
+		if s, ok := a.(string); ok {
+			args[i] = weights.Escape(s)
+		}
+	}
+	fmt.Fprintf(o.w, format, args...)
+}
 
 func (o *output) flush() error {
 	if err := o.w.Flush(); err != nil {

@@ -69,6 +69,9 @@ func checkWritable(path string) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("save %s: there is something that is not a file", path)
 	}
+	if absolute, err := filepath.Abs(path); err == nil && slices.Contains([]string{"/dev", "/proc"}, filepath.Dir(absolute)) {
+		return fmt.Errorf("save %s: it stands for a device, which a file would replace; name a file", path)
+	}
 	folder := filepath.Dir(path)
 	f, err := os.CreateTemp(folder, ".saccade-*")
 	if err == nil {

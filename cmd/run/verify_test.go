@@ -19,6 +19,9 @@ import (
 	"saccade/weights"
 )
 
+// Every golden in both precisions on a plain arena; package verify's own tests, of
+// which each names what differs, take the poisoned one (scripts/test). What is
+// printed without -json is looked at where a weight is wrong.
 func TestVerifyGoldens(t *testing.T) {
 	goldens := len(golden.Cases())
 	for _, name := range golden.Pipelines() {
@@ -26,16 +29,7 @@ func TestVerifyGoldens(t *testing.T) {
 		require.NoError(t, err)
 		goldens += len(cases)
 	}
-	r := call(t, "-verify")
-	requireFine(t, r)
-	lines := strings.Split(strings.TrimSpace(r.stdout), "\n")
-	assert.Len(t, lines, 2*goldens)
-	for _, line := range lines {
-		assert.Regexp(t, `^[\w/]+ +f(16|32)  ok +NMSE +\d\.\d\de[-+]\d+ +\d+\.\d % of the tolerance used$`, line)
-	}
-	assert.Contains(t, r.stderr, "hold, on ")
-
-	r = call(t, "-verify", "-precision", "f32", "-json")
+	r := call(t, "-verify", "-json")
 	requireFine(t, r)
 	assert.Empty(t, r.stderr)
 	var doc struct {
@@ -45,7 +39,7 @@ func TestVerifyGoldens(t *testing.T) {
 	}
 	requireJSON(t, r, &doc)
 	assert.True(t, doc.OK)
-	assert.Len(t, doc.Goldens, goldens)
+	assert.Len(t, doc.Goldens, 2*goldens)
 }
 
 func TestVerifyModel(t *testing.T) {
@@ -81,6 +75,14 @@ func TestVerifyFindsAWrongWeight(t *testing.T) {
 	r := verifyBuild(t, map[string]string{file: changed}, "-verify", "-precision", "f32")
 	assert.Equal(t, cli.ExitMismatch, r.code, r.stderr)
 	assert.Equal(t, 1, strings.Count(r.stdout, "FAIL"))
+	fine := 0
+	for _, line := range strings.Split(strings.TrimSpace(r.stdout), "\n") {
+		if !strings.Contains(line, "FAIL") {
+			assert.Regexp(t, `^[\w/]+ +f32  ok +NMSE +\d\.\d\de[-+]\d+ +\d+\.\d % of the tolerance used$`, line)
+			fine++
+		}
+	}
+	assert.Greater(t, fine, 60)
 	assert.Equal(t, 1, strings.Count(r.stderr, "\n"), r.stderr)
 	var doc struct {
 		Devices []struct{ Name, Driver string }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -9,13 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/weights"
 )
 
 func TestDump(t *testing.T) {
-	dev, err := gpu.Open(gpu.Options{Backend: os.Getenv("WGPU_BACKEND")})
-	require.NoError(t, err)
-	defer dev.Close()
+	dev := gputest.Open(t, gpu.Options{})
 	file := filepath.Join(t.TempDir(), "layers.safetensors")
 	require.NoError(t, dump(t.Context(), dev, "../../zoo/pictures/cat.jpg", file))
 	c, err := weights.Open(file)

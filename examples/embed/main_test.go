@@ -11,12 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 )
 
 func TestEmbed(t *testing.T) {
-	dev, err := gpu.Open(gpu.Options{Backend: os.Getenv("WGPU_BACKEND")})
-	require.NoError(t, err)
-	defer dev.Close()
+	dev := gputest.Open(t, gpu.Options{})
 	dir := t.TempDir()
 	ship, err := os.ReadFile("../../zoo/pictures/ship.png")
 	require.NoError(t, err)

@@ -14,15 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models"
 	"saccade/zoo"
 )
 
 // Many clients at once get each their own image's answer; what is no image is refused.
 func TestUploadsUnderLoad(t *testing.T) {
-	dev, err := gpu.Open(gpu.Options{Backend: os.Getenv("WGPU_BACKEND")})
-	require.NoError(t, err)
-	defer dev.Close()
+	dev := gputest.Open(t, gpu.Options{})
 	model, err := models.Load(t.Context(), dev, "vit", "", models.Options{Embedded: zoo.ViT()})
 	require.NoError(t, err)
 	defer model.Close()

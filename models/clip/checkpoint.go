@@ -1,6 +1,7 @@
 package clip
 
 import (
+	_ "embed"
 	"encoding/json"
 	"fmt"
 
@@ -10,27 +11,78 @@ import (
 	"saccade/weights"
 )
 
-// Describe finds the configuration of a dual encoder's checkpoint and shows its
-// tensors under this package's names. config is config.json of CLIPConfig or
-// SiglipConfig.
-func Describe(src weights.Source, config []byte) (Config, weights.Source, error) {
-	if !checkpoint.Has(src, "text_model.embeddings.token_embedding.weight") || !checkpoint.Has(src, "vision_model.embeddings.patch_embedding.weight") {
-		return Config{}, nil, checkpoint.Unknown(src, "dual encoder", "no text_model.embeddings.token_embedding.weight beside vision_model.embeddings.patch_embedding.weight (transformers)")
+// signaturesJSON are the keys of the configs of transformers' classes with their
+// defaults; golden/generate_keys.py writes it.
+//
+//go:embed signatures.json
+var signaturesJSON []byte
+
+var signatures = checkpoint.NewSignatures(signaturesJSON)
+
+// inert are keys that change nothing of an inference, nor of where texts are pooled.
+var inert = append([]string{
+	"id2label", "problem_type", "attention_dropout", "initializer_range", "initializer_factor", "logit_scale_init_value", "pad_token_id", "bos_token_id",
+}, checkpoint.CommonInert...)
+
+// Describe finds the configuration of a checkpoint and shows its tensors under
+// this package's names: of a dual encoder, or of a picture tower alone, which alone
+// is then set. config is config.json of CLIPConfig, SiglipConfig, CLIPVisionConfig or
+// SiglipVisionConfig.
+func Describe(src weights.Source, config []byte) (c Config, alone bool, named weights.Source, err error) {
+	src, _ = weights.Unwrap(src, known)
+	h, err := parse(config)
+	if err != nil && known(src) {
+		return c, false, nil, err
 	}
-	var h dualConfig
-	if err := parse(config, &h); err != nil {
-		return Config{}, nil, err
+	src = weights.SavedNames(src, h.ModelType)
+	if !checkpoint.Has(src, "vision_model.embeddings.patch_embedding.weight") {
+		return c, false, nil, checkpoint.Unknown(src, "dual encoder", "no text_model.embeddings.token_embedding.weight beside vision_model.embeddings.patch_embedding.weight (transformers)")
 	}
-	c := Config{Sigmoid: h.ModelType == "siglip"}
-	if h.ModelType != "" && h.ModelType != "clip" && h.ModelType != "siglip" {
-		return Config{}, nil, fmt.Errorf("config.json is of a model of type %q; clip and siglip are expected", h.ModelType)
+	switch h.ModelType {
+	case "", "clip", "clip_vision_model":
+	case "siglip", "siglip_vision_model":
+		c.Sigmoid = true
+	default:
+		return c, false, nil, fmt.Errorf("config.json is of a model of type %q; clip, siglip, clip_vision_model and siglip_vision_model are expected", h.ModelType)
 	}
-	var err error
-	if c.Text, err = h.text(c.Sigmoid); err != nil {
-		return Config{}, nil, err
-	}
+	alone = !checkpoint.Has(src, "text_model.embeddings.token_embedding.weight")
 	if c.Vision, err = h.vision(c.Sigmoid); err != nil {
-		return Config{}, nil, err
+		return c, false, nil, err
+	}
+	if alone {
+		err = c.Vision.alone(src)
+	} else {
+		err = c.dual(src, h)
+	}
+	if err == nil && c.Vision.AttentionPool && !c.Vision.Headless {
+		src, err = splitPool(src)
+	}
+	if err != nil {
+		return c, false, nil, err
+	}
+	if named = weights.Rename(src, transformersNames); alone {
+		named = weights.StripPrefix(named, "vision")
+	}
+	return c, alone, named, nil
+}
+
+// known says whether a source has the names of one of transformers' towers.
+func known(src weights.Source) bool {
+	for _, name := range []string{"embeddings.patch_embedding.weight", "embeddings.token_embedding.weight"} {
+		if checkpoint.Has(src, name) || checkpoint.Has(src, "vision_model."+name) || checkpoint.Has(src, "text_model."+name) {
+			return true
+		}
+	}
+	return false
+}
+
+// dual takes what two towers have.
+func (c *Config) dual(src weights.Source, h dualConfig) (err error) {
+	if c.Vision.Headless {
+		return fmt.Errorf("config.json: vision_config: vision_use_head is false; a picture tower without a head has no embedding to compare")
+	}
+	if c.Text, err = h.text(c.Sigmoid); err != nil {
+		return err
 	}
 	if !c.Sigmoid {
 		c.Vision.Projection, c.Text.Projection = h.Projection, h.Projection
@@ -38,17 +90,26 @@ func Describe(src weights.Source, config []byte) (Config, weights.Source, error)
 	if t, ok := src.Tensor("logit_scale"); ok {
 		c.Scalar = t.Shape
 	}
-	if c.Sigmoid {
-		if src, err = splitPool(src, c.Vision.Block.Width); err != nil {
-			return Config{}, nil, err
-		}
+	return nil
+}
+
+// alone takes what a picture tower alone has: a projection where it was saved with one.
+func (v *VisionConfig) alone(src weights.Source) error {
+	stated := v.Projection
+	v.Alone, v.Projection = true, 0
+	if v.AttentionPool {
+		return nil
 	}
-	return c, weights.Rename(src, transformersNames), nil
+	if v.Projection = checkpoint.Rows(src, "visual_projection.weight"); v.Projection > 0 && v.Projection != stated {
+		return fmt.Errorf("config.json: projection_dim is %d, visual_projection.weight has %d rows", stated, v.Projection)
+	}
+	return nil
 }
 
 // DescribeText is Describe for a text encoder alone, CLIPTextModel or
 // CLIPTextModelWithProjection, or the text tower of a CLIPModel.
 func DescribeText(src weights.Source, config []byte) (TextConfig, weights.Source, error) {
+	src, _ = weights.Unwrap(src, known)
 	whole := checkpoint.Has(src, "vision_model.embeddings.patch_embedding.weight")
 	if whole {
 		src = weights.Rename(src, []weights.Rule{{From: "vision_model.**", To: ""}, {From: "visual_projection.*", To: ""}, {From: "logit_scale", To: ""}})
@@ -57,8 +118,8 @@ func DescribeText(src weights.Source, config []byte) (TextConfig, weights.Source
 	if !checkpoint.Has(src, "embeddings.token_embedding.weight") {
 		return TextConfig{}, nil, checkpoint.Unknown(src, "text encoder", "no text_model.embeddings.token_embedding.weight (transformers' CLIPTextModel)")
 	}
-	var h dualConfig
-	if err := parse(config, &h); err != nil {
+	h, err := parse(config)
+	if err != nil {
 		return TextConfig{}, nil, err
 	}
 	if h.ModelType != "" && h.ModelType != "clip" && h.ModelType != "clip_text_model" {
@@ -79,8 +140,8 @@ func DescribeText(src weights.Source, config []byte) (TextConfig, weights.Source
 	return c, weights.Rename(src, rules), nil
 }
 
-// dualConfig is config.json of CLIPConfig and SiglipConfig. The dicts are of
-// files of 2022, and override the others.
+// dualConfig is config.json of CLIPConfig and SiglipConfig, or of a tower alone. The
+// dicts are of files of 2022, and override the others.
 type dualConfig struct {
 	ModelType  string          `json:"model_type"`
 	TextConfig json.RawMessage `json:"text_config"`
@@ -90,18 +151,21 @@ type dualConfig struct {
 	Projection int             `json:"projection_dim"`
 }
 
-func parse(config []byte, h *dualConfig) error {
+func parse(config []byte) (h dualConfig, err error) {
 	if config == nil {
-		return fmt.Errorf("there is no config.json beside the checkpoint, which tells the number of heads; give the folder that holds both")
+		return h, fmt.Errorf("there is no config.json beside the checkpoint, which tells the number of heads; give the folder that holds both")
 	}
 	h.Projection = 512
-	if err := json.Unmarshal(config, h); err != nil {
-		return fmt.Errorf("config.json: %w", err)
+	if err := checkpoint.Decode("config.json", config, &h); err != nil {
+		return h, err
 	}
-	return nil
+	if h.ModelType == "clip_vision_model" || h.ModelType == "siglip_vision_model" {
+		h.Vision = config
+	}
+	return h, nil
 }
 
-// tower is the part of both nested configurations that is alike.
+// tower is the part of all nested configurations that is alike.
 type tower struct {
 	Width      int             `json:"hidden_size"`
 	MLP        int             `json:"intermediate_size"`
@@ -112,25 +176,23 @@ type tower struct {
 	Vocab      int             `json:"vocab_size"`
 	Length     int             `json:"max_position_embeddings"`
 	End        int             `json:"eos_token_id"`
-	Projection int             `json:"projection_size"`
+	Embeds     int             `json:"projection_size"`
+	Projection int             `json:"projection_dim"` // of a tower alone
 	Image      checkpoint.Pair `json:"image_size"`
 	Patch      checkpoint.Pair `json:"patch_size"`
 	Channels   int             `json:"num_channels"`
-	Head       *bool           `json:"vision_use_head"`
+	Head       bool            `json:"vision_use_head"`
 }
 
-// read takes the keys of a nested configuration, or of the dict that overrides it.
-func (t *tower) read(name string, nested, dict json.RawMessage) error {
+// readTower reads the nested configuration of a class, or the dict that overrides it.
+func readTower(name, class string, nested, dict json.RawMessage) (t tower, err error) {
 	if len(dict) > 0 && string(dict) != "null" {
 		nested = dict
 	}
-	if len(nested) == 0 {
-		return nil
+	if len(nested) == 0 || string(nested) == "null" {
+		nested = json.RawMessage("{}")
 	}
-	if err := json.Unmarshal(nested, t); err != nil {
-		return fmt.Errorf("config.json: %s: %w", name, err)
-	}
-	return nil
+	return t, signatures.Decode("config.json: "+name, class, nested, &t, inert...)
 }
 
 func (t *tower) block(name string) (transformer.Config, error) {
@@ -141,13 +203,14 @@ func (t *tower) block(name string) (transformer.Config, error) {
 	return transformer.Config{Width: t.Width, Heads: t.Heads, MLP: t.MLP, Act: act, Eps: t.Eps, QKVBias: true}, nil
 }
 
-// text reads text_config; what it leaves out has the library's defaults.
+// text reads text_config.
 func (h *dualConfig) text(siglip bool) (TextConfig, error) {
-	t := tower{Width: 512, MLP: 2048, Depth: 12, Heads: 8, Act: "quick_gelu", Eps: 1e-5, Vocab: 49408, Length: 77, End: 49407}
+	class := "CLIPTextConfig"
 	if siglip {
-		t = tower{Width: 768, MLP: 3072, Depth: 12, Heads: 12, Act: "gelu_pytorch_tanh", Eps: 1e-6, Vocab: 32000, Length: 64, End: 49407}
+		class = "SiglipTextConfig"
 	}
-	if err := t.read("text_config", h.TextConfig, h.TextDict); err != nil {
+	t, err := readTower("text_config", class, h.TextConfig, h.TextDict)
+	if err != nil {
 		return TextConfig{}, err
 	}
 	block, err := t.block("text_config")
@@ -157,7 +220,7 @@ func (h *dualConfig) text(siglip bool) (TextConfig, error) {
 	block.Causal = !siglip
 	c := TextConfig{Vocab: t.Vocab, Length: t.Length, Depth: t.Depth, Block: block, End: t.End, ProjectionBias: siglip}
 	if siglip {
-		if c.Projection = t.Projection; c.Projection == 0 {
+		if c.Projection = t.Embeds; c.Projection == 0 {
 			c.Projection = t.Width
 		}
 	}
@@ -166,43 +229,30 @@ func (h *dualConfig) text(siglip bool) (TextConfig, error) {
 
 // vision reads vision_config.
 func (h *dualConfig) vision(siglip bool) (VisionConfig, error) {
-	t := tower{Width: 768, MLP: 3072, Depth: 12, Heads: 12, Act: "quick_gelu", Eps: 1e-5,
-		Image: checkpoint.Pair{224, 224}, Patch: checkpoint.Pair{32, 32}, Channels: 3}
+	class := "CLIPVisionConfig"
 	if siglip {
-		t.Act, t.Eps, t.Patch = "gelu_pytorch_tanh", 1e-6, checkpoint.Pair{16, 16}
+		class = "SiglipVisionConfig"
 	}
-	if err := t.read("vision_config", h.Vision, h.VisionDict); err != nil {
+	t, err := readTower("vision_config", class, h.Vision, h.VisionDict)
+	if err != nil {
 		return VisionConfig{}, err
-	}
-	if t.Head != nil && !*t.Head {
-		return VisionConfig{}, fmt.Errorf("config.json: vision_config: vision_use_head is false; a picture tower without a head has no embedding to compare")
 	}
 	block, err := t.block("vision_config")
 	if err != nil {
 		return VisionConfig{}, err
 	}
-	return VisionConfig{Image: t.Image, Patch: t.Patch, Channels: t.Channels, Depth: t.Depth, Block: block, AttentionPool: siglip}, nil
+	return VisionConfig{Image: t.Image, Patch: t.Patch, Channels: t.Channels, Depth: t.Depth, Block: block, AttentionPool: siglip, Headless: siglip && !t.Head, Projection: t.Projection}, nil
 }
 
 // splitPool shows the rows of the attention pool's in_proj as the projections of
-// q, k and v. Nothing is copied.
-func splitPool(src weights.Source, width int) (weights.Source, error) {
+// q, k and v.
+func splitPool(src weights.Source) (weights.Source, error) {
 	const prefix = "vision_model.head.attention."
-	var parts []*weights.Tensor
+	var err error
 	for _, kind := range []string{"weight", "bias"} {
-		t, ok := src.Tensor(prefix + "in_proj_" + kind)
-		if !ok || len(t.Shape) < 1 || t.Shape[0] != 3*width {
-			return nil, fmt.Errorf("the checkpoint has no %sin_proj_%s of %d rows, three times hidden_size", prefix, kind, 3*width)
-		}
-		data := t.Bytes()
-		for i, name := range []string{"q", "k", "v"} {
-			part := *t
-			part.Name = prefix + name + "." + kind
-			part.Origin = fmt.Sprintf("%s (%s)", t.Origin, name)
-			part.Shape = append([]int{width}, t.Shape[1:]...)
-			part.Data = data[i*len(data)/3 : (i+1)*len(data)/3]
-			parts = append(parts, &part)
+		if src, err = checkpoint.SplitRows(src, prefix+"in_proj_"+kind, prefix+"q."+kind, prefix+"k."+kind, prefix+"v."+kind); err != nil {
+			return nil, err
 		}
 	}
-	return weights.With(src, parts...), nil
+	return src, nil
 }

@@ -23,7 +23,9 @@ type VisionConfig struct {
 	Depth         int // blocks
 	Block         transformer.Config
 	AttentionPool bool // SigLIP's head in place of a class token
-	Projection    int  // width of the embeddings, CLIP's
+	Headless      bool // a SigLIP's without that
+	Projection    int  // width of the embeddings, CLIP's; 0: none
+	Alone         bool // not one of two towers
 }
 
 // TextConfig is what a text tower's size depends on.
@@ -57,18 +59,10 @@ func (c VisionConfig) grid(image [2]int) [2]int {
 
 // check refuses what no network can be made of.
 func (c Config) check() error {
+	if err := c.Vision.check(); err != nil {
+		return err
+	}
 	v := c.Vision
-	if err := positive("vision_config", map[string]int{
-		"image_size": min(v.Image[0], v.Image[1]), "patch_size": min(v.Patch[0], v.Patch[1]), "num_channels": v.Channels, "num_hidden_layers": v.Depth,
-	}); err != nil {
-		return err
-	}
-	if v.Image[0] < v.Patch[0] || v.Image[1] < v.Patch[1] {
-		return fmt.Errorf("vision_config: the picture of %dx%d is smaller than its patch of %dx%d", v.Image[0], v.Image[1], v.Patch[0], v.Patch[1])
-	}
-	if err := checkBlock("vision_config", v.Block); err != nil {
-		return err
-	}
 	width := v.Projection
 	if v.AttentionPool {
 		width = v.Block.Width
@@ -77,6 +71,18 @@ func (c Config) check() error {
 		return fmt.Errorf("the config's pictures are embedded in %d values and its texts in %d; expected as many", width, c.Text.Projection)
 	}
 	return nil
+}
+
+func (v VisionConfig) check() error {
+	if err := positive("vision_config", map[string]int{
+		"image_size": min(v.Image[0], v.Image[1]), "patch_size": min(v.Patch[0], v.Patch[1]), "num_channels": v.Channels, "num_hidden_layers": v.Depth,
+	}); err != nil {
+		return err
+	}
+	if v.Image[0] < v.Patch[0] || v.Image[1] < v.Patch[1] {
+		return fmt.Errorf("vision_config: the picture of %dx%d is smaller than its patch of %dx%d", v.Image[0], v.Image[1], v.Patch[0], v.Patch[1])
+	}
+	return checkBlock("vision_config", v.Block)
 }
 
 func (c TextConfig) check() error {

@@ -12,7 +12,7 @@ import (
 var Family = nn.Family{
 	Name:          "clip",
 	About:         "pictures and texts compared: CLIP",
-	Weights:       "a folder or hub id of transformers (CLIPModel, OpenCLIP's too)",
+	Weights:       "a folder or hub id of transformers (CLIPModel, OpenCLIP's too; CLIPVisionModel and CLIPVisionModelWithProjection for pictures alone)",
 	Architectures: architectures(),
 	Embedded:      "clip",
 	Attention:     true,
@@ -25,7 +25,7 @@ var Family = nn.Family{
 var SigLIP = nn.Family{
 	Name:      "siglip",
 	About:     "pictures and texts compared: SigLIP",
-	Weights:   "a folder or hub id of transformers (SiglipModel)",
+	Weights:   "a folder or hub id of transformers (SiglipModel; SiglipVisionModel for pictures alone)",
 	Attention: true,
 	Texts:     true,
 	Describe:  describe,
@@ -48,9 +48,12 @@ var TextEncoder = nn.Family{
 }
 
 func describe(in nn.Checkpoint) (*nn.Description, error) {
-	c, named, err := Describe(in.Tensors, in.Config)
+	c, alone, named, err := Describe(in.Tensors, in.Config)
 	if err != nil {
 		return nil, err
+	}
+	if alone {
+		return &nn.Description{Tensors: named, Make: c.Vision.layers}, nil
 	}
 	return &nn.Description{Tensors: named, Make: c.layers}, nil
 }
@@ -63,6 +66,15 @@ func (c Config) layers(b *ops.Builder) (*nn.Layers, error) {
 	}
 	return &nn.Layers{Parameters: m, Networks: []*nn.Network{m.Vision.network(), m.Text.network()},
 		Pairing: &nn.Pairing{Match: m.match, Sigmoid: c.Sigmoid}}, nil
+}
+
+// layers makes a picture tower alone.
+func (c VisionConfig) layers(b *ops.Builder) (*nn.Layers, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	v := NewVision(b, c)
+	return &nn.Layers{Parameters: v, Networks: []*nn.Network{v.network()}}, nil
 }
 
 // Layers makes a text tower alone.

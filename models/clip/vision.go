@@ -10,14 +10,14 @@ import (
 type Vision struct {
 	VisionConfig
 
-	ClassToken *ops.Parameter      `w:"class_token"` // CLIP's, or nil
-	Positions  *ops.Parameter      `w:"positions"`
-	PatchEmbed ops.Conv2d          `w:"patch_embed"`
-	PreNorm    *ops.LayerNorm      `w:"pre_norm"` // CLIP's, or nil
-	Blocks     []transformer.Block `w:"blocks"`
-	PostNorm   ops.LayerNorm       `w:"post_norm"`
-	Pool       *AttentionPool      `w:"pool"`       // SigLIP's, or nil
-	Projection *ops.Linear         `w:"projection"` // CLIP's, or nil
+	ClassToken *ops.Parameter             `w:"class_token"` // CLIP's, or nil
+	Positions  *ops.Parameter             `w:"positions"`
+	PatchEmbed ops.Conv2d                 `w:"patch_embed"`
+	PreNorm    *ops.LayerNorm             `w:"pre_norm"` // CLIP's, or nil
+	Blocks     []transformer.Block        `w:"blocks"`
+	PostNorm   ops.LayerNorm              `w:"post_norm"`
+	Pool       *transformer.AttentionPool `w:"pool"`       // SigLIP's, or nil
+	Projection *ops.Linear                `w:"projection"` // CLIP's, or nil
 
 	b      *ops.Builder
 	tables map[[2]int]*ops.Table // the sequence's constant part by patch grid
@@ -32,18 +32,25 @@ func NewVision(b *ops.Builder, c VisionConfig) *Vision {
 	v.Blocks = transformer.Blocks(b, c.Block, c.Depth)
 	v.PostNorm = b.LayerNorm(c.Block.Width, c.Block.Eps)
 	if c.AttentionPool {
-		v.Pool = newAttentionPool(b, c.Block)
+		if !c.Headless {
+			v.Pool = transformer.NewAttentionPool(b, c.Block)
+		}
 		return v
 	}
 	v.ClassToken = &ops.Parameter{Shape: []int{c.Block.Width}}
-	norm, projection := b.LayerNorm(c.Block.Width, c.Block.Eps), b.Linear(c.Block.Width, c.Projection, false)
-	v.PreNorm, v.Projection = &norm, &projection
+	norm := b.LayerNorm(c.Block.Width, c.Block.Eps)
+	v.PreNorm = &norm
+	if c.Projection > 0 {
+		projection := b.Linear(c.Block.Width, c.Projection, false)
+		v.Projection = &projection
+	}
 	return v
 }
 
 // Forward records the tower on images [N, C, H, W]. Its output is image_embeds
-// [N, D], of unit length; attentions.i [N, heads, T, T] and last_hidden_state
-// [N, T, D] can be asked for.
+// [N, D], of unit length; a tower on its own gives last_hidden_state [N, T, D] too, and
+// without a projection pooler_output [N, D] in place of the embeddings.
+// attentions.i [N, heads, T, T] and last_hidden_state can be asked for.
 func (v *Vision) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	x := ops.Tokens(r, v.PatchEmbed.Forward(r, pixels), v.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
 	r.Tap("embeddings", x)
@@ -51,17 +58,37 @@ func (v *Vision) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 		x = v.PreNorm.Forward(r, x)
 	}
 	x = transformer.Encode(r, "", v.Blocks, x, nil)
-	if v.Pool != nil {
+	if v.AttentionPool {
 		x = v.PostNorm.Forward(r, x)
-		r.Tap("last_hidden_state", x)
 		r.Tap("norm", x)
-		embed(r, "image_embeds", v.Pool.Forward(r, x))
+	}
+	if v.Alone {
+		r.Output("last_hidden_state", x)
+	} else {
+		r.Tap("last_hidden_state", x)
+	}
+	if v.Headless {
 		return
 	}
-	r.Tap("last_hidden_state", x)
+	pooled := v.pool(r, x)
+	if v.Alone && v.Projection == nil {
+		r.Output("pooler_output", pooled)
+		return
+	}
+	embed(r, "image_embeds", pooled)
+}
+
+// pool is what the tower makes of its tokens x [N, T, D]: [N, D].
+func (v *Vision) pool(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
+	if v.Pool != nil {
+		return v.Pool.Forward(r, x)
+	}
 	class := v.PostNorm.Forward(r, ops.Mean(r, x, 0, 1)) // [N D]
 	r.Tap("norm", class)
-	embed(r, "image_embeds", v.Projection.Forward(r, class))
+	if v.Projection == nil {
+		return class
+	}
+	return v.Projection.Forward(r, class)
 }
 
 // table is the constant part of the sequence for a picture size.
@@ -87,44 +114,4 @@ func (v *Vision) tableValues(grid [2]int) []float32 {
 		}
 	}
 	return append(values, ops.InterpolatePositions(v.Positions.Values[prefix:], v.Block.Width, v.grid(v.Image), grid, false)...)
-}
-
-// AttentionPool is SigLIP's head: a learned query attends to all patches, then
-// a perceptron.
-type AttentionPool struct {
-	Probe *ops.Parameter `w:"probe"`
-	Q     ops.Linear     `w:"attn.q"`
-	K     ops.Linear     `w:"attn.k"`
-	V     ops.Linear     `w:"attn.v"`
-	Proj  ops.Linear     `w:"attn.proj"`
-	Norm  ops.LayerNorm  `w:"norm"`
-	FC1   ops.Linear     `w:"mlp.fc1"`
-	FC2   ops.Linear     `w:"mlp.fc2"`
-
-	b     *ops.Builder
-	act   ops.Activation
-	table *ops.Table // the probe, once it was asked for
-}
-
-func newAttentionPool(b *ops.Builder, c transformer.Config) *AttentionPool {
-	heads := ops.Grouped{Out: c.Heads}
-	return &AttentionPool{
-		Probe: &ops.Parameter{Shape: []int{1, 1, c.Width}},
-		Q:     b.Linear(c.Width, c.Width, true, heads), K: b.Linear(c.Width, c.Width, true, heads), V: b.Linear(c.Width, c.Width, true, heads),
-		Proj: b.Linear(c.Width, c.Width, true, ops.Grouped{In: c.Heads}),
-		Norm: b.LayerNorm(c.Width, c.Eps), FC1: b.Linear(c.Width, c.MLP, true), FC2: b.Linear(c.MLP, c.Width, true),
-		b: b, act: c.Act,
-	}
-}
-
-// Forward pools x [N, T, D] into [N, D].
-func (p *AttentionPool) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
-	if p.table == nil {
-		p.table = p.b.Table("probe", 1, p.Q.In)
-		p.b.Later(func() error { return p.table.Upload(p.Probe.Values) })
-	}
-	q := p.Q.Forward(r, p.table.Repeat(r, x.Shape[0])) // [N 1 D]
-	a := p.Proj.Forward(r, ops.CrossAttention(r, q, p.K.Forward(r, x), p.V.Forward(r, x), ops.Mask{}))
-	h := p.FC1.Forward(r, p.Norm.Forward(r, a), ops.Then(p.act))
-	return ops.Mean(r, p.FC2.Forward(r, h, ops.Residual(a)), 0, 1)
 }

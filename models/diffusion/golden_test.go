@@ -9,6 +9,7 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models/diffusion"
 	"saccade/models/nn"
 	"saccade/models/verify"
@@ -20,14 +21,7 @@ var (
 	f32 = nn.Options{Precision: gpu.F32}
 )
 
-func openDevice(t *testing.T) *gpu.Device {
-	debug, err := gpu.ParseDebug(os.Getenv("SACCADE_DEBUG"))
-	require.NoError(t, err)
-	dev, err := gpu.Open(gpu.Options{Backend: os.Getenv("WGPU_BACKEND"), Debug: debug})
-	require.NoError(t, err, "the tests need an adapter; on Debian: mesa-vulkan-drivers")
-	t.Cleanup(dev.Close)
-	return dev
-}
+func TestMain(m *testing.M) { os.Exit(gputest.Main(m)) }
 
 // openCase opens the pipeline of a golden, and gives its request.
 func openCase(t *testing.T, dev *gpu.Device, pipeline, name string, o nn.Options) (*diffusion.Pipeline, diffusion.Request) {
@@ -47,7 +41,7 @@ func openCase(t *testing.T, dev *gpu.Device, pipeline, name string, o nn.Options
 
 // A run reads nothing back between its steps, and its steps take no new buffers.
 func TestNoReadbacks(t *testing.T) {
-	dev, ctx := openDevice(t), context.Background()
+	dev, ctx := gputest.Open(t, gpu.Options{}), context.Background()
 	for _, name := range []string{"text", "euler_ancestral", "inpaint"} {
 		p, q := openCase(t, dev, "sd1_tiny", name, f16)
 		r, err := p.Start(ctx, q)
@@ -65,7 +59,7 @@ func TestNoReadbacks(t *testing.T) {
 
 // A run whose step was cancelled can begin again, and then gives the same.
 func TestCancelled(t *testing.T) {
-	dev := openDevice(t)
+	dev := gputest.Open(t, gpu.Options{})
 	p, q := openCase(t, dev, "sd1_tiny", "text", f16)
 	want, err := verify.Steps(context.Background(), p, q)
 	require.NoError(t, err)
@@ -88,7 +82,7 @@ func TestCancelled(t *testing.T) {
 
 // With parts dropped after use the picture is the same.
 func TestLowMemory(t *testing.T) {
-	dev, ctx := openDevice(t), context.Background()
+	dev, ctx := gputest.Open(t, gpu.Options{}), context.Background()
 	p, q := openCase(t, dev, "sd1_tiny", "image_euler", f16)
 	want, err := verify.Steps(ctx, p, q)
 	require.NoError(t, err)

@@ -8,13 +8,14 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models/diffusion"
 )
 
 // A preview by the autoencoder is the picture that the run would give, one by a
 // linear function has its size in latents, and neither reads anything back.
 func TestPreview(t *testing.T) {
-	dev, ctx := openDevice(t), context.Background()
+	dev, ctx := gputest.Open(t, gpu.Options{}), context.Background()
 	p, q := openCase(t, dev, "sd1_tiny", "text", f32)
 	r, err := p.Start(ctx, q)
 	require.NoError(t, err)
@@ -62,7 +63,7 @@ func TestPreview(t *testing.T) {
 // The colours are the least squares fit: those of the decoder, less the mean, are
 // explained in part.
 func TestColours(t *testing.T) {
-	p, _ := openCase(t, openDevice(t), "sd1_tiny", "text", f32)
+	p, _ := openCase(t, gputest.Open(t, gpu.Options{}), "sd1_tiny", "text", f32)
 	m, err := p.Colours(context.Background())
 	require.NoError(t, err)
 	require.Len(t, m, 3*(p.LatentChannels()+1))
@@ -74,7 +75,7 @@ func TestColours(t *testing.T) {
 // A run taken back to a snapshot goes on as it did, by a scheduler that keeps
 // earlier outputs.
 func TestSnapshot(t *testing.T) {
-	dev, ctx := openDevice(t), context.Background()
+	dev, ctx := gputest.Open(t, gpu.Options{}), context.Background()
 	p, q := openCase(t, dev, "sd1_tiny", "dpm_karras", f16)
 	r, err := p.Start(ctx, q)
 	require.NoError(t, err)

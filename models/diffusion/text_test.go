@@ -8,13 +8,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/golden"
+	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models/diffusion"
 )
 
 // Prompts with weights, of several chunks, as transformers' towers and the formula of
 // AUTOMATIC1111 embed them, padded to the longer of the two.
 func TestWeightedEmbeds(t *testing.T) {
-	dev := openDevice(t)
+	dev := gputest.Open(t, gpu.Options{})
 	for _, folder := range []string{"sd1_tiny", "sd2_tiny", "sdxl_tiny"} {
 		p, q := openCase(t, dev, folder, "weights", f32)
 		want, err := golden.PipelineCase{Folder: folder, Name: "weights"}.Load()
@@ -46,7 +48,7 @@ func TestWeightedEmbeds(t *testing.T) {
 
 // The words of a prompt of several chunks, and their tokens among those of all.
 func TestWordsOfChunks(t *testing.T) {
-	p, _ := openCase(t, openDevice(t), "sd1_tiny", "weights", f32)
+	p, _ := openCase(t, gputest.Open(t, gpu.Options{}), "sd1_tiny", "weights", f32)
 	got, err := p.Encode(context.Background(), []string{"(red:1.2) apple BREAK house"}, diffusion.Reading{Syntax: diffusion.A1111})
 	require.NoError(t, err)
 	assert.Equal(t, []diffusion.Word{{Text: "red", First: 1, End: 2}, {Text: "apple", First: 2, End: 3}, {Text: "house", First: 78, End: 79}}, got.Words[0])
@@ -57,7 +59,7 @@ func TestWordsOfChunks(t *testing.T) {
 // What AUTOMATIC1111 reads and pipelines here do not is refused by name, as are texts
 // that are none.
 func TestPromptsRefused(t *testing.T) {
-	p, q := openCase(t, openDevice(t), "sd1_tiny", "weights", f32)
+	p, q := openCase(t, gputest.Open(t, gpu.Options{}), "sd1_tiny", "weights", f32)
 	refuse := func(q diffusion.Request, says string) {
 		t.Helper()
 		_, err := p.Plan(q)
@@ -96,7 +98,7 @@ func TestPromptsRefused(t *testing.T) {
 
 // A rescale of 0 records nothing, and one that is not 0 changes the picture.
 func TestRescale(t *testing.T) {
-	p, q := openCase(t, openDevice(t), "sd1_tiny", "text", f32)
+	p, q := openCase(t, gputest.Open(t, gpu.Options{}), "sd1_tiny", "text", f32)
 	ops := map[float64]bool{}
 	for _, rescale := range []float64{0, 0.7} {
 		q.Rescale = rescale

@@ -6,13 +6,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models/diffusion"
 )
 
 // The attention that a place pays to all tokens sums to 1, whatever the number of
 // steps, items and layers; and it is the prompt's, not the negative one's.
 func TestWordMaps(t *testing.T) {
-	dev := openDevice(t)
+	dev := gputest.Open(t, gpu.Options{})
 	p, _ := openCase(t, dev, "sd1_tiny", "text", f32)
 	q := p.Defaults()
 	q.Items, q.Steps, q.Height, q.Width, q.Watch, q.Seeds = 2, 2, 40, 24, true, []uint64{1, 2}

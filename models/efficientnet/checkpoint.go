@@ -1,6 +1,7 @@
 package efficientnet
 
 import (
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -19,6 +20,7 @@ import (
 // neither tensors nor config do: paddings and the norms' eps.
 func Describe(src weights.Source, config []byte, architecture string) (Config, weights.Source, error) {
 	var describe func(weights.Source, []byte, string) (Config, weights.Source, error)
+	src, _ = weights.Unwrap(src, known)
 	bare := weights.StripPrefix(src, "efficientnet")
 	switch {
 	case hasPrefix(src, "features.1.0.block."):
@@ -38,6 +40,19 @@ func Describe(src weights.Source, config []byte, architecture string) (Config, w
 	}
 	return c, named, err
 }
+
+// known says whether a source has the names of an EfficientNet.
+func known(src weights.Source) bool {
+	return hasPrefix(src, "features.1.0.block.") || hasPrefix(src, "_blocks.0.") || hasPrefix(src, "blocks.0.0.") || hasPrefix(weights.StripPrefix(src, "efficientnet"), "encoder.blocks.0.")
+}
+
+// signaturesJSON are the keys of the configs of transformers' and timm's classes
+// with their defaults; golden/generate_keys.py writes it.
+//
+//go:embed signatures.json
+var signaturesJSON []byte
+
+var signatures = checkpoint.NewSignatures(signaturesJSON)
 
 func hasPrefix(src weights.Source, prefix string) bool {
 	return slices.ContainsFunc(src.Names(), func(n string) bool { return strings.HasPrefix(n, prefix) })
@@ -62,8 +77,10 @@ func (c Config) published(named string) (string, error) {
 
 // describeTorchvision reads a state_dict of torchvision.
 func describeTorchvision(src weights.Source, _ []byte, architecture string) (Config, weights.Source, error) {
+	src, note := checkpoint.ReplacedHead(src, "classifier.1", "classifier")
 	src = weights.Rename(src, torchvisionNames(src))
 	c := fromTensors(src, Symmetric)
+	c.note(note)
 	name, err := c.published(architecture)
 	v, ok := variantOf(name)
 	if err == nil && !ok {
@@ -101,98 +118,161 @@ func describePyTorch(src weights.Source, _ []byte, architecture string) (Config,
 	return c, src, nil
 }
 
-// timmConfig is config.json of timm's folders.
-type timmConfig struct {
-	Architecture string `json:"architecture"`
-	GlobalPool   string `json:"global_pool"`
-	Pretrained   struct {
-		InputSize []int `json:"input_size"`
-	} `json:"pretrained_cfg"`
-	Labels []string `json:"label_names"`
-}
-
 // timmArchitectures are the ones of timm's EfficientNets that differ in sizes,
 // in TensorFlow's padding and in the activation alone.
 var timmArchitectures = regexp.MustCompile(`^(tf_)?efficientnet(_b[0-8]|_l2|_(lite)[0-4]|_?v2_([smlx]|xl|b[0-3]|rw_[tsm]))$`)
 
-func describeTimm(src weights.Source, config []byte, architecture string) (Config, weights.Source, error) {
-	var t timmConfig
-	if config != nil {
-		if err := json.Unmarshal(config, &t); err != nil {
-			return Config{}, nil, fmt.Errorf("config.json: %w", err)
+// timmInert change nothing of an inference, or tell sizes, as the tensors do.
+var timmInert = []string{"drop_rate", "drop_path_rate", "device", "dtype", "num_classes", "in_chans", "num_features", "stem_size", "fix_stem", "round_chs_fn"}
+
+// timmArguments are those of timm's EfficientNet. What an architecture itself gives,
+// such as its blocks, is never in a config.
+type timmArguments struct {
+	Blocks       json.RawMessage `json:"block_args"`
+	StemKernel   int             `json:"stem_kernel_size"`
+	OutputStride int             `json:"output_stride"`
+	Pad          string          `json:"pad_type"`
+	Act          *string         `json:"act_layer"`
+	Norm         *string         `json:"norm_layer"`
+	AntiAlias    *string         `json:"aa_layer"`
+	SE           *string         `json:"se_layer"`
+	Pool         string          `json:"global_pool"`
+}
+
+// refuse names what this network has not.
+func (a timmArguments) refuse() error {
+	word := func(p *string) string {
+		if p == nil {
+			return ""
+		}
+		return strings.ToLower(*p)
+	}
+	for _, part := range []struct {
+		key, value string
+		known      []string
+	}{
+		{"stem_kernel_size", fmt.Sprint(a.StemKernel), []string{"3"}},
+		{"output_stride", fmt.Sprint(a.OutputStride), []string{"32"}},
+		{"pad_type", a.Pad, []string{"", "same"}},
+		{"norm_layer", word(a.Norm), []string{"", "batchnorm2d", "batchnorm"}},
+		{"aa_layer", word(a.AntiAlias), []string{""}},
+		{"se_layer", word(a.SE), []string{""}},
+		{"global_pool", a.Pool, []string{"avg", "max"}},
+	} {
+		if err := checkpoint.Only(part.key, part.value, part.known...); err != nil {
+			return err
 		}
 	}
-	if t.Architecture == "" {
-		t.Architecture = architecture
+	if len(a.Blocks) > 0 && string(a.Blocks) != "null" {
+		return fmt.Errorf("timm's block_args are not supported in model_args")
 	}
-	m := timmArchitectures.FindStringSubmatch(t.Architecture)
+	return nil
+}
+
+func describeTimm(src weights.Source, config []byte, architecture string) (Config, weights.Source, error) {
+	t := checkpoint.Timm{Architecture: architecture}
+	var err error
+	if config != nil {
+		if t, err = checkpoint.ParseTimm(config); err != nil {
+			return Config{}, nil, err
+		}
+	}
+	m := timmArchitectures.FindStringSubmatch(t.Name())
 	switch {
 	case m == nil && t.Architecture == "efficientnet":
 		return Config{}, nil, fmt.Errorf("the checkpoint has timm's names and no config.json beside it, and the tensors do not tell the padding; name the architecture, such as -model efficientnet_b0 or tf_efficientnet_b0")
 	case m == nil:
 		return Config{}, nil, fmt.Errorf("timm's architecture %q is not supported; efficientnet_b0 to b8, efficientnet_lite0 to lite4 and efficientnetv2_s, m and l are, and the same with tf_", t.Architecture)
-	case t.GlobalPool != "" && t.GlobalPool != "avg":
-		return Config{}, nil, fmt.Errorf("config.json: global_pool is %q; \"avg\" is supported", t.GlobalPool)
+	}
+	var a timmArguments
+	merged, err := t.Arguments(signatures, "EfficientNet", nil)
+	if err == nil {
+		err = signatures.Decode("config.json: model_args", "EfficientNet", merged, &a, timmInert...)
+	}
+	if err == nil {
+		err = a.refuse()
+	}
+	if err != nil {
+		return Config{}, nil, err
+	}
+	if t.Pool != "" && t.Pool != a.Pool {
+		return Config{}, nil, fmt.Errorf("config.json: global_pool is %q; by model_args it is %q", t.Pool, a.Pool)
 	}
 	pad, eps := Symmetric, 1e-5
 	if m[1] == tensorFlow {
 		pad, eps = Same, 1e-3
 	}
+	switch _, given := t.ModelArgs["pad_type"]; {
+	case a.Pad == "same":
+		pad = Same
+	case given:
+		pad = Symmetric
+	}
+	src, note := checkpoint.ReplacedHead(src, "classifier")
 	src = weights.Rename(src, timmNames(src))
 	c := fromTensors(src, pad)
-	c.Eps, c.Act = eps, ops.SiLU
+	c.note(note)
+	c.Eps, c.Act, c.MaxPool = eps, ops.SiLU, a.Pool == "max"
 	if m[3] == "lite" {
 		c.Act = ops.ReLU6
 	}
+	if a.Act != nil {
+		if c.Act, err = checkpoint.TimmActivation(*a.Act); err != nil {
+			return Config{}, nil, fmt.Errorf("config.json: act_layer: %w", err)
+		}
+	}
 	c.Image = [2]int{224, 224}
-	if v, ok := variantOf(t.Architecture); ok {
+	if v, ok := variantOf(t.Name()); ok {
 		c.Image = [2]int{v.image, v.image}
 	}
 	if in := t.Pretrained.InputSize; len(in) == 3 {
 		c.Image = [2]int{in[1], in[2]}
 	}
-	if len(t.Labels) == c.Classes {
-		c.Labels = t.Labels
-	}
-	return c, src, nil
+	c.Labels, err = t.Labels(c.Classes)
+	return c, src, err
 }
 
-// transformersConfig is config.json of EfficientNetConfig; absent keys have the
-// library's defaults.
+// transformersConfig is config.json of EfficientNetConfig.
 type transformersConfig struct {
-	Channels    int               `json:"num_channels"`
-	Image       checkpoint.Pair   `json:"image_size"`
-	Width       float64           `json:"width_coefficient"`
-	Depth       float64           `json:"depth_coefficient"`
-	Divisor     int               `json:"depth_divisor"`
-	Kernels     []int             `json:"kernel_sizes"`
-	In          []int             `json:"in_channels"`
-	Out         []int             `json:"out_channels"`
-	Symmetric   []int             `json:"depthwise_padding"` // blocks that pad alike on all sides
-	Strides     []int             `json:"strides"`
-	Repeats     []int             `json:"num_block_repeats"`
-	Expand      []int             `json:"expand_ratios"`
-	Squeeze     float64           `json:"squeeze_expansion_ratio"`
-	Act         string            `json:"hidden_act"`
-	Features    int               `json:"hidden_dim"`
-	PoolingType string            `json:"pooling_type"`
-	Eps         float64           `json:"batch_norm_eps"`
-	Labels      map[string]string `json:"id2label"`
-	ModelType   string            `json:"model_type"`
+	checkpoint.Common
+	Channels    int             `json:"num_channels"`
+	Image       checkpoint.Pair `json:"image_size"`
+	Width       float64         `json:"width_coefficient"`
+	Depth       float64         `json:"depth_coefficient"`
+	Divisor     int             `json:"depth_divisor"`
+	Kernels     []int           `json:"kernel_sizes"`
+	In          []int           `json:"in_channels"`
+	Out         []int           `json:"out_channels"`
+	Symmetric   []int           `json:"depthwise_padding"` // blocks that pad alike on all sides
+	Strides     []int           `json:"strides"`
+	Repeats     []int           `json:"num_block_repeats"`
+	Expand      []int           `json:"expand_ratios"`
+	Squeeze     float64         `json:"squeeze_expansion_ratio"`
+	Act         string          `json:"hidden_act"`
+	Features    int             `json:"hidden_dim"`
+	PoolingType string          `json:"pooling_type"`
+	Eps         float64         `json:"batch_norm_eps"`
 }
+
+// transformersInert change nothing of an inference.
+var transformersInert = append([]string{"initializer_range", "batch_norm_momentum", "dropout_rate", "drop_connect_rate"}, checkpoint.CommonInert...)
 
 func describeTransformers(src weights.Source, config []byte, _ string) (Config, weights.Source, error) {
 	if config == nil {
 		return Config{}, nil, fmt.Errorf("the checkpoint has transformers' names but no config.json beside it, which tells the stages; give the folder that holds both")
 	}
-	h := transformersConfig{
-		Channels: 3, Image: checkpoint.Pair{600, 600}, Width: 2.0, Depth: 3.1, Divisor: 8,
-		Kernels: []int{3, 3, 5, 3, 5, 5, 3}, In: []int{32, 16, 24, 40, 80, 112, 192}, Out: []int{16, 24, 40, 80, 112, 192, 320},
-		Strides: []int{1, 2, 2, 2, 1, 2, 1}, Repeats: []int{1, 2, 2, 3, 3, 4, 1}, Expand: []int{1, 6, 6, 6, 6, 6, 6},
-		Squeeze: 0.25, Act: "swish", Features: 2560, PoolingType: "mean", Eps: 1e-3,
+	var head struct {
+		ModelType string `json:"model_type"`
 	}
-	if err := json.Unmarshal(config, &h); err != nil {
-		return Config{}, nil, fmt.Errorf("config.json: %w", err)
+	if err := checkpoint.Decode("config.json", config, &head); err != nil {
+		return Config{}, nil, err
+	}
+	if head.ModelType != "" && head.ModelType != "efficientnet" {
+		return Config{}, nil, fmt.Errorf("config.json: the model is of type %q; efficientnet is expected", head.ModelType)
+	}
+	var h transformersConfig
+	if err := signatures.Decode("config.json", "EfficientNetConfig", config, &h, transformersInert...); err != nil {
+		return Config{}, nil, err
 	}
 	if err := h.check(); err != nil {
 		return Config{}, nil, fmt.Errorf("config.json: %w", err)
@@ -204,10 +284,8 @@ func describeTransformers(src weights.Source, config []byte, _ string) (Config, 
 	c := Config{Image: h.Image, Channels: h.Channels, Stem: h.scaled(32), Pad: Shifted, Features: h.Features, MaxPool: h.PoolingType == "max", Act: act, Eps: h.Eps, Stages: h.stages()}
 	src = weights.Rename(weights.Rename(src, transformersNames), staged(c.depths()))
 	c.Classes = rows(src, "classifier")
-	if c.Labels, err = checkpoint.Labels(h.Labels, c.Classes); err != nil {
-		return Config{}, nil, fmt.Errorf("config.json: %w", err)
-	}
-	return c, src, nil
+	c.Labels, c.Scores, err = h.Head(c.Classes)
+	return c, src, err
 }
 
 // check refuses what transformers does not take, and sizes out of reason.
@@ -216,8 +294,6 @@ func (h transformersConfig) check() error {
 	switch {
 	case n > 100:
 		return fmt.Errorf("in_channels has %d stages; at most 100 are supported", n)
-	case h.ModelType != "" && h.ModelType != "efficientnet":
-		return fmt.Errorf("the model is of type %q; efficientnet is expected", h.ModelType)
 	case n == 0 || len(h.Kernels) != n || len(h.Out) != n || len(h.Strides) != n || len(h.Repeats) != n || len(h.Expand) != n:
 		return fmt.Errorf("in_channels, out_channels, kernel_sizes, strides, num_block_repeats and expand_ratios have %d, %d, %d, %d, %d and %d stages; expected the same of each, at least one",
 			n, len(h.Out), len(h.Kernels), len(h.Strides), len(h.Repeats), len(h.Expand))

@@ -3,6 +3,7 @@ package efficientnet
 import (
 	"fmt"
 
+	"saccade/models/nn"
 	"saccade/ops"
 )
 
@@ -20,7 +21,16 @@ type Config struct {
 	Eps      float64 // of the batch norms
 
 	Labels       []string // by class, or nil
+	Scores       nn.Scores
+	Notes        []string // on how the checkpoint was read
 	Architecture string   // torchvision's name of the published one that it is, or ""
+}
+
+// note adds a note, if there is one.
+func (c *Config) note(text string) {
+	if text != "" {
+		c.Notes = append(c.Notes, text)
+	}
 }
 
 // BlockConfig is the size of one MBConv or FusedMBConv.

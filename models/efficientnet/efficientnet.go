@@ -43,7 +43,6 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	b.Usual = c.Act
 	m := &Model{Config: c, Blocks: make([][]Block, len(c.Stages))}
 	m.Stem = b.Conv2d(ops.Conv{In: c.Channels, Out: c.Stem, Kernel: ops.Square(3), Stride: ops.Square(2), Pad: c.Pad.zeros(3, 2), Norm: c.Eps})
 	in := c.Stem

@@ -20,7 +20,7 @@ var Family = nn.Family{
 		if err != nil {
 			return nil, err
 		}
-		return &nn.Description{Tensors: named, Make: c.layers, Labels: c.Labels, Architecture: c.Architecture}, nil
+		return &nn.Description{Tensors: named, Make: c.layers, Labels: c.Labels, Scores: c.Scores, Notes: c.Notes, Architecture: c.Architecture}, nil
 	},
 }
 

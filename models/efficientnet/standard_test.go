@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models/internal/modeltest"
 	"saccade/ops"
 )
@@ -19,9 +20,7 @@ func TestStandard(t *testing.T) {
 		"efficientnet_v2_s": 21458488, "efficientnet_v2_m": 54139356, "efficientnet_v2_l": 118515272,
 		"efficientnet_lite0": 4652008, "efficientnet_lite1": 5416680, "efficientnet_lite2": 6092072, "efficientnet_lite3": 8197096, "efficientnet_lite4": 13006568,
 	}
-	dev, err := gpu.Open(gpu.Options{})
-	require.NoError(t, err)
-	defer dev.Close()
+	dev := gputest.Open(t, gpu.Options{})
 	for name, parameters := range want {
 		c, ok := Standard(name)
 		require.True(t, ok, name)

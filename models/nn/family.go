@@ -50,7 +50,8 @@ type Description struct {
 	Tensors weights.Source // under the layers' own names
 	Make    Make
 	Labels  []string // of the classes, or nil
-	Notes   []string // what a user should know of how it was read
+	Scores  Scores   // of its logits
+	Notes   []string // what a user should know of how it was read, a line each
 	// Architecture is the published one that the checkpoint turned out to be of,
 	// whose preprocessing it takes; "" is what the user called it.
 	Architecture string
@@ -60,6 +61,16 @@ type Description struct {
 	// Tiled runs the module in tiles, which bounds its memory; nil: it can't.
 	Tiled func(ctx context.Context, m *Module, in map[string]Array) (map[string]Array, error)
 }
+
+// Scores is what logits of classes are shown as.
+type Scores int
+
+// The scores.
+const (
+	Softmax Scores = iota // one of the classes is meant
+	Sigmoid               // each class is a probability of its own
+	Plain                 // the logits are values: regression
+)
 
 // Pipeline is several modules and the steps between them on the host.
 type Pipeline interface {

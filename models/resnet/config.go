@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"saccade/models/nn"
 	"saccade/ops"
 )
 
@@ -14,7 +15,10 @@ type Config struct {
 	Stem     int // channels after the first convolution
 	// Small says that the stem is for small pictures (CIFAR): a 3×3 convolution
 	// that keeps their size, where others have 7×7 with stride 2 and max pooling.
-	Small      bool
+	Small bool
+	// Deep are the channels of two convolutions before that of the stem, all of 3×3,
+	// the first with stride 2 (timm's resnet…d).
+	Deep       []int
 	Stages     []Stage
 	Bottleneck bool // blocks are 1×1, 3×3, 1×1 convolutions, not two of 3×3
 	Groups     int  // of the 3×3 convolutions of bottlenecks (ResNeXt)
@@ -24,10 +28,16 @@ type Config struct {
 	// Identity says that shortcuts that change the shape have no parameters
 	// (the paper's option A): every second pixel, between channels of zeros.
 	Identity bool
-	Act      ops.Activation
-	Classes  int // 0: no head
+	// AvgDown has shortcuts take the mean of 2×2 pixels before their projection, where
+	// others have its stride (timm's resnet…d).
+	AvgDown bool
+	Act     ops.Activation // of the stem and after each block
+	Inner   ops.Activation // within blocks
+	Classes int            // 0: no head
 
 	Labels []string // by class, or nil
+	Scores nn.Scores
+	Notes  []string // on how the checkpoint was read
 }
 
 // Stage is a sequence of blocks of one width.
@@ -46,11 +56,11 @@ const eps = 1e-5
 // classes, and resnet20 … resnet56 for CIFAR-10.
 func Standard(name string) (Config, bool) {
 	if depth, ok := cifarDepths[name]; ok {
-		return Config{Image: ops.Square(cifarSide), Channels: 3, Stem: 16, Small: true, Groups: 1, Identity: true, Act: ops.ReLU, Classes: 10,
+		return Config{Image: ops.Square(cifarSide), Channels: 3, Stem: 16, Small: true, Groups: 1, Identity: true, Act: ops.ReLU, Inner: ops.ReLU, Classes: 10,
 			Stages: []Stage{{depth, 16, 16, 1}, {depth, 32, 32, 2}, {depth, 64, 64, 2}}}, true
 	}
 	s, ok := imageNetSizes[name]
-	c := Config{Image: ops.Square(imageNetSide), Channels: 3, Stem: 64, Bottleneck: s.bottleneck, Groups: s.groups, Act: ops.ReLU, Classes: 1000}
+	c := Config{Image: ops.Square(imageNetSide), Channels: 3, Stem: 64, Bottleneck: s.bottleneck, Groups: s.groups, Act: ops.ReLU, Inner: ops.ReLU, Classes: 1000}
 	for i, depth := range s.depths {
 		stage := Stage{Depth: depth, Inner: s.groups * s.width << i, Out: 64 << i, Stride: 2}
 		if s.bottleneck {
@@ -106,7 +116,7 @@ func StandardNames() []string {
 func (c Config) Published() string {
 	for _, name := range StandardNames() {
 		p, _ := Standard(name)
-		if c.Stem == p.Stem && c.Small == p.Small && c.Bottleneck == p.Bottleneck && c.Groups == p.Groups && slices.Equal(c.Stages, p.Stages) {
+		if c.Stem == p.Stem && c.Deep == nil && !c.AvgDown && c.Small == p.Small && c.Bottleneck == p.Bottleneck && c.Groups == p.Groups && slices.Equal(c.Stages, p.Stages) {
 			return name
 		}
 	}
@@ -116,6 +126,9 @@ func (c Config) Published() string {
 // check refuses what no network can be made of.
 func (c Config) check() error {
 	sizes := map[string]int{"num_channels": c.Channels, "embedding_size": c.Stem, "image height": c.Image[0], "image width": c.Image[1], "number of stages": len(c.Stages), "number of groups": c.Groups}
+	for i, width := range c.Deep {
+		sizes[fmt.Sprintf("width of the stem's convolution %d", i)] = width
+	}
 	for i, s := range c.Stages {
 		stage := fmt.Sprintf("stage %d's ", i)
 		sizes[stage+"depth"], sizes[stage+"width"], sizes[stage+"width within blocks"] = s.Depth, s.Out, s.Inner

@@ -26,7 +26,7 @@ var Family = nn.Family{
 		if err := checkpoint.Misnamed(published, in.Name, "resnet"); err != nil {
 			return nil, err
 		}
-		return &nn.Description{Tensors: named, Make: c.layers, Labels: c.Labels, Architecture: published}, nil
+		return &nn.Description{Tensors: named, Make: c.layers, Labels: c.Labels, Scores: c.Scores, Notes: c.Notes, Architecture: published}, nil
 	},
 }
 

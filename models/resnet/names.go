@@ -11,25 +11,37 @@ import (
 // libraries' names to them.
 
 // torchvisionNames are those of torchvision.models.ResNet, which timm's are too
-// and, but for the classifier and projections, those for CIFAR.
-var torchvisionNames = append([]weights.Rule{
-	{From: "**.num_batches_tracked", To: ""},
-	{From: "conv1.weight", To: "stem.weight"},
-	{From: "bn1.*", To: "stem.norm.*"},
-	{From: "fc.*", To: "head.*"},
-	{From: "linear.*", To: "head.*"}, // CIFAR
-}, stageNames()...)
+// and, but for the classifier and projections, those for CIFAR. With avgDown a
+// projection stands behind a pooling (timm).
+func torchvisionNames(avgDown bool) []weights.Rule {
+	return append([]weights.Rule{
+		{From: "**.num_batches_tracked", To: ""},
+		{From: "conv1.weight", To: "stem.weight"},
+		{From: "conv1.0.weight", To: "deep_stem.0.weight"}, // timm's stem of three
+		{From: "conv1.1.*", To: "deep_stem.0.norm.*"},
+		{From: "conv1.3.weight", To: "deep_stem.1.weight"},
+		{From: "conv1.4.*", To: "deep_stem.1.norm.*"},
+		{From: "conv1.6.weight", To: "stem.weight"},
+		{From: "bn1.*", To: "stem.norm.*"},
+		{From: "fc.*", To: "head.*"},
+		{From: "linear.*", To: "head.*"}, // CIFAR
+	}, stageNames(avgDown)...)
+}
 
 // stageNames are the rules for the stages, which are counted from one.
-func stageNames() []weights.Rule {
+func stageNames(avgDown bool) []weights.Rule {
+	conv, norm := "downsample.0.*", "downsample.1.*"
+	if avgDown {
+		conv, norm = "downsample.1.*", "downsample.2.*"
+	}
 	var rules []weights.Rule
 	for s := range maxStages {
 		layer, stage := fmt.Sprintf("layer%d.*.", s+1), fmt.Sprintf("stages.%d.*.", s)
 		rules = append(rules,
 			weights.Rule{From: layer + "conv*.*", To: stage + "conv*.*"},
 			weights.Rule{From: layer + "bn*.*", To: stage + "conv*.norm.*"},
-			weights.Rule{From: layer + "downsample.0.*", To: stage + "shortcut.*"},
-			weights.Rule{From: layer + "downsample.1.*", To: stage + "shortcut.norm.*"},
+			weights.Rule{From: layer + conv, To: stage + "shortcut.*"},
+			weights.Rule{From: layer + norm, To: stage + "shortcut.norm.*"},
 			weights.Rule{From: layer + "shortcut.0.*", To: stage + "shortcut.*"}, // CIFAR with projections
 			weights.Rule{From: layer + "shortcut.1.*", To: stage + "shortcut.norm.*"},
 		)

@@ -11,9 +11,10 @@ import (
 type Model struct {
 	Config
 
-	Stem   ops.Conv2d  `w:"stem"`
-	Stages [][]Block   `w:"stages"`
-	Head   *ops.Linear `w:"head"` // nil without classes
+	DeepStem []ops.Conv2d `w:"deep_stem"` // before the stem, or none
+	Stem     ops.Conv2d   `w:"stem"`
+	Stages   [][]Block    `w:"stages"`
+	Head     *ops.Linear  `w:"head"` // nil without classes
 }
 
 // Block is a residual block: convolutions with batch norms, beside a shortcut.
@@ -23,7 +24,8 @@ type Block struct {
 	Conv3    *ops.Conv2d `w:"conv3"`    // of a bottleneck, or nil
 	Shortcut *ops.Conv2d `w:"shortcut"` // nil: the input itself
 
-	act ops.Activation
+	act, inner ops.Activation
+	pools      bool // the shortcut takes means of 2×2 pixels first
 }
 
 // New makes the layers that a configuration describes.
@@ -35,6 +37,14 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 	stem := ops.Conv{In: c.Channels, Out: c.Stem, Kernel: ops.Square(7), Stride: ops.Square(2), Pad: ops.Pad(3), Norm: eps}
 	if c.Small {
 		stem.Kernel, stem.Stride, stem.Pad = ops.Square(3), ops.Square(1), ops.Pad(1)
+	}
+	if c.Deep != nil {
+		in := c.Channels
+		for i, out := range c.Deep {
+			m.DeepStem = append(m.DeepStem, b.Conv2d(ops.Conv{In: in, Out: out, Kernel: ops.Square(3), Stride: ops.Square(2 - i), Pad: ops.Pad(1), Norm: eps}))
+			in = out
+		}
+		stem.In, stem.Kernel, stem.Stride, stem.Pad = in, ops.Square(3), ops.Square(1), ops.Pad(1)
 	}
 	m.Stem = b.Conv2d(stem)
 	for s, stage := range c.Stages {
@@ -63,7 +73,7 @@ func newBlock(b *ops.Builder, c Config, s, i int) Block {
 	spatial := func(in, out, stride, groups int) ops.Conv {
 		return ops.Conv{In: in, Out: out, Kernel: ops.Square(3), Stride: ops.Square(stride), Pad: ops.Pad(1), Groups: groups, Norm: eps}
 	}
-	block := Block{act: c.Act}
+	block := Block{act: c.Act, inner: c.Inner}
 	switch {
 	case !c.Bottleneck:
 		block.Conv1 = b.Conv2d(spatial(in, stage.Inner, stride, 1))
@@ -79,6 +89,10 @@ func newBlock(b *ops.Builder, c Config, s, i int) Block {
 		block.Conv3 = &last
 	}
 	if i == 0 && c.projects(s) {
+		block.pools = c.AvgDown && stride > 1
+		if block.pools {
+			stride = 1
+		}
 		projection := point(in, stage.Out, stride)
 		if c.Identity {
 			projection.Norm = 0
@@ -94,7 +108,11 @@ func newBlock(b *ops.Builder, c Config, s, i int) Block {
 // its mean, pooler_output [N, D, 1, 1]. A classifier's features [N, D, h, w], whose
 // mean the head takes, can be asked for.
 func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
-	x := m.Stem.Forward(r, pixels, ops.Then(m.Act)) // [N h w stem]
+	x := pixels
+	for i := range m.DeepStem {
+		x = m.DeepStem[i].Forward(r, x, ops.Then(m.Act))
+	}
+	x = m.Stem.Forward(r, x, ops.Then(m.Act)) // [N h w stem]
 	if !m.Small {
 		x = ops.MaxPool(r, x, ops.Pool{Kernel: ops.Square(3), Stride: ops.Square(2), Pad: ops.Square(1)})
 	}
@@ -119,16 +137,19 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 }
 
 // Forward is act(f(x) + shortcut(x)), where f is the convolutions with
-// activations between them. x: [N, H, W, C].
+// the inner activation between them. x: [N, H, W, C].
 func (b *Block) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	shortcut := x
-	if b.Shortcut != nil {
-		shortcut = b.Shortcut.Forward(r, x)
+	if b.pools {
+		shortcut = ops.AvgPool(r, x, ops.Pool{Kernel: ops.Square(2), Stride: ops.Square(2), Ceil: true, ExcludePad: true})
 	}
-	x = b.Conv1.Forward(r, x, ops.Then(b.act))
+	if b.Shortcut != nil {
+		shortcut = b.Shortcut.Forward(r, shortcut)
+	}
+	x = b.Conv1.Forward(r, x, ops.Then(b.inner))
 	last := &b.Conv2
 	if b.Conv3 != nil {
-		x, last = b.Conv2.Forward(r, x, ops.Then(b.act)), b.Conv3
+		x, last = b.Conv2.Forward(r, x, ops.Then(b.inner)), b.Conv3
 	}
 	return last.Forward(r, x, ops.Residual(shortcut), ops.Then(b.act))
 }

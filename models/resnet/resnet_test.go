@@ -85,10 +85,13 @@ func TestDescribeRefuses(t *testing.T) {
 		config string
 		want   string
 	}{
-		"deep stem":     {func(s tensors) { s["conv1.0.weight"] = []int{4, 3, 3, 3} }, "", "conv1.0.weight begins a stem"},
-		"average pools": {func(s tensors) { s["layer1.0.downsample.1.weight"] = []int{4, 4, 1, 1} }, "", "layer1.0.downsample.1.weight is a convolution"},
-		"anti-aliased":  {func(tensors) {}, `{"architecture":"resnetaa50"}`, "resnetaa50"},
-		"arguments":     {func(tensors) {}, `{"architecture":"resnet18","model_args":{"stem_type":"deep"}}`, "stem_type = deep"},
+		"deep stem":     {func(s tensors) { s["conv1.0.weight"] = []int{4, 3, 3, 3} }, "", "timm's resnet…d"},
+		"average pools": {func(s tensors) { s["layer1.0.downsample.1.weight"] = []int{4, 4, 1, 1} }, "", "timm's resnet…d"},
+		"anti-aliased":  {func(tensors) {}, `{"architecture":"resnetaa50"}`, "timm's aa_layer is AvgPool2d, which is not supported; expected none"},
+		"arguments":     {func(tensors) {}, `{"architecture":"resnet18","model_args":{"stem_type":"deep"}}`, `stem_type "deep" of timm's resnet18`},
+		"no argument":   {func(tensors) {}, `{"architecture":"resnet18","model_args":{"stem":"deep"}}`, "model_args has stem, which timm's ResNet does not take"},
+		"mistyped":      {func(tensors) {}, `{"architecture":"resnet18","model_args":{"avg_down":"yes"}}`, `config.json: model_args: avg_down is "yes"; expected true or false`},
+		"no ResNet":     {func(tensors) {}, `{"architecture":"resnetv2_50"}`, `architecture is "resnetv2_50"; expected one of timm's ResNet`},
 		"other type":    {func(tensors) {}, `{"model_type":"vit"}`, `type "vit"`},
 		"no JSON":       {func(tensors) {}, `{`, "config.json"},
 		"labels":        {func(tensors) {}, `{"id2label":{"0":"a"}}`, "names 1 labels and the classifier has 5"},

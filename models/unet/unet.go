@@ -115,7 +115,7 @@ func (m *Model) addStages(b *ops.Builder) {
 			width, skips = level.Width, skips[:last]
 		}
 		if i < len(c.Up)-1 {
-			s.AddUp(b, width)
+			s.AddUp(b, width, false)
 		}
 		m.Up = append(m.Up, s)
 	}

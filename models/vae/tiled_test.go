@@ -10,21 +10,14 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models/nn"
 	"saccade/models/vae"
 	"saccade/models/verify"
 	"saccade/weights"
 )
 
-func openDevice(t *testing.T) *gpu.Device {
-	t.Helper()
-	debug, err := gpu.ParseDebug(os.Getenv("SACCADE_DEBUG"))
-	require.NoError(t, err)
-	d, err := gpu.Open(gpu.Options{Backend: os.Getenv("WGPU_BACKEND"), Debug: debug})
-	require.NoError(t, err)
-	t.Cleanup(d.Close)
-	return d
-}
+func TestMain(m *testing.M) { os.Exit(gputest.Main(m)) }
 
 // tiled is an autoencoder of a golden and the tensors of its tiled.safetensors.
 type tiled struct {
@@ -60,7 +53,7 @@ func openTiled(t *testing.T, d *gpu.Device, name string, precision gpu.DType) ti
 
 // Tiles are decoded, encoded and blended as diffusers does both kinds.
 func TestTiledGoldens(t *testing.T) {
-	d := openDevice(t)
+	d := gputest.Open(t, gpu.Options{})
 	for name, tiling := range map[string]vae.Tiling{
 		"vae_kl":   {Latent: 4, Overlap: 0.25},
 		"vae_tiny": {Latent: 6, Overlap: 0.5, Over: true},
@@ -94,7 +87,7 @@ func TestTiledGoldens(t *testing.T) {
 
 // One tile is the whole; what has no tiles is refused.
 func TestTiledEdges(t *testing.T) {
-	m := openTiled(t, openDevice(t), "vae_kl", gpu.F32)
+	m := openTiled(t, gputest.Open(t, gpu.Options{}), "vae_kl", gpu.F32)
 	ctx, latents := t.Context(), m.tensors[golden.InputPrefix+vae.Latents]
 	whole, err := m.module.Forward(ctx, map[string]nn.Array{vae.Latents: latents}, gpu.Wants{})
 	require.NoError(t, err)

@@ -63,6 +63,7 @@ func NewTiny(b *ops.Builder, c TinyConfig) (*Tiny, error) {
 	}
 	t := &Tiny{TinyConfig: c}
 	conv := func(c ops.Conv, act ops.Activation, up bool) TinyLayer {
+		c.Exact = true
 		made := b.Conv2d(c)
 		return TinyLayer{Conv: &made, act: act, up: up}
 	}
@@ -97,6 +98,7 @@ func (c TinyConfig) blocks(b *ops.Builder, width, n int) []TinyLayer {
 	layers := make([]TinyLayer, n)
 	for i := range layers {
 		spec := diffusion.Conv3(width, width)
+		spec.Exact = true
 		layers[i].Block = &TinyBlock{Conv1: b.Conv2d(spec), Conv2: b.Conv2d(spec), Conv3: b.Conv2d(spec), act: c.Act}
 	}
 	return layers

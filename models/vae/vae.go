@@ -85,7 +85,7 @@ func newDecoder(b *ops.Builder, c Config) Decoder {
 			width = c.Widths[i]
 		}
 		if i > 0 {
-			s.AddUp(b, width)
+			s.AddUp(b, width, true)
 		}
 		d.Up = append(d.Up, s)
 	}

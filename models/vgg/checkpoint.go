@@ -1,8 +1,9 @@
 package vgg
 
 import (
-	"encoding/json"
+	_ "embed"
 	"fmt"
+	"strings"
 
 	"saccade/models/internal/checkpoint"
 	"saccade/models/internal/classifier"
@@ -17,9 +18,18 @@ import (
 // norms has 53.
 const most = 200
 
+// signaturesJSON are the keys of timm's class with their defaults;
+// golden/generate_keys.py writes it.
+//
+//go:embed signatures.json
+var signaturesJSON []byte
+
+var signatures = checkpoint.NewSignatures(signaturesJSON)
+
 // Describe finds the sizes of a checkpoint and shows its tensors under this
 // package's names. config is timm's config.json or nil.
 func Describe(src weights.Source, config []byte) (Config, weights.Source, error) {
+	src, _ = weights.Unwrap(src, func(s weights.Source) bool { return checkpoint.Has(s, "features.0.weight") })
 	if checkpoint.Dim(src, "features.0.weight", 2) != 3 {
 		return Config{}, nil, checkpoint.Unknown(src, "VGG", "no convolution features.0.weight of 3x3")
 	}
@@ -32,12 +42,18 @@ func Describe(src weights.Source, config []byte) (Config, weights.Source, error)
 	if c.Slides = checkpoint.Has(src, "pre_logits.fc1.weight"); c.Slides {
 		layers = [3]string{"pre_logits.fc1", "pre_logits.fc2", "head.fc"}
 	}
+	var note string
+	if src, note = checkpoint.ReplacedHead(src, layers[2]); note != "" {
+		c.Notes = []string{note}
+	}
 	last := c.Stages[len(c.Stages)-1]
 	if c.Classifier, src, err = classifier.Sizes(src, last[len(last)-1], layers[0], layers[1], layers[2]); err != nil {
 		return Config{}, nil, err
 	}
-	if err := c.labelled(config); err != nil {
-		return Config{}, nil, err
+	if checkpoint.IsTimm(config) {
+		if err := c.timm(config); err != nil {
+			return Config{}, nil, err
+		}
 	}
 	return c, weights.Rename(src, append(rules, classifier.Names("classifier", layers[0], layers[1], layers[2])...)), nil
 }
@@ -77,19 +93,47 @@ func (c *Config) fromFeatures(src weights.Source) ([]weights.Rule, error) {
 	return rules, nil
 }
 
-// labelled adds the labels of timm's config.
-func (c *Config) labelled(config []byte) error {
-	var timm struct {
-		Labels []string `json:"label_names"`
+// timmInert change nothing of an inference, or repeat what the tensors' sizes tell.
+var timmInert = []string{"drop_rate", "device", "dtype", "num_classes", "in_chans", "cfg", "mlp_ratio"}
+
+// timmArguments are those of timm's VGG.
+type timmArguments struct {
+	Stride int    `json:"output_stride"`
+	Act    string `json:"act_layer"`
+	Conv   string `json:"conv_layer"`
+	Norm   string `json:"norm_layer"`
+	Pool   string `json:"global_pool"`
+}
+
+// timm reads timm's config.json: what it says of layers that this network has not is
+// refused by name.
+func (c *Config) timm(config []byte) error {
+	t, err := checkpoint.ParseTimm(config)
+	if err != nil {
+		return err
 	}
-	if config == nil {
-		return nil
+	var a timmArguments
+	merged, err := t.Arguments(signatures, "VGG", nil)
+	if err == nil {
+		err = signatures.Decode("config.json: model_args", "VGG", merged, &a, timmInert...)
 	}
-	if err := json.Unmarshal(config, &timm); err != nil {
-		return fmt.Errorf("config.json: %w", err)
+	if err != nil {
+		return err
 	}
-	if len(timm.Labels) == c.Classifier.Classes {
-		c.Labels = timm.Labels
+	for _, part := range []struct {
+		key, value string
+		known      []string
+	}{
+		{"output_stride", fmt.Sprint(a.Stride), []string{"32"}},
+		{"act_layer", strings.ToLower(a.Act), []string{"relu"}},
+		{"conv_layer", strings.ToLower(a.Conv), []string{"conv2d"}},
+		{"norm_layer", strings.ToLower(a.Norm), []string{"", "batchnorm2d", "batchnorm"}},
+		{"global_pool", a.Pool, []string{"avg"}},
+	} {
+		if err := checkpoint.Only(part.key, part.value, part.known...); err != nil {
+			return err
+		}
 	}
-	return nil
+	c.Labels, err = t.Labels(c.Classifier.Classes)
+	return err
 }

@@ -18,6 +18,7 @@ type Config struct {
 	Slides bool
 
 	Labels []string // by class, or nil
+	Notes  []string // on how the checkpoint was read
 }
 
 // eps of all batch norms: PyTorch's default.

@@ -25,7 +25,7 @@ var Family = nn.Family{
 		if err := checkpoint.Misnamed(published, in.Name, "vgg"); err != nil {
 			return nil, err
 		}
-		return &nn.Description{Tensors: named, Make: c.layers, Labels: c.Labels, Architecture: published}, nil
+		return &nn.Description{Tensors: named, Make: c.layers, Labels: c.Labels, Notes: c.Notes, Architecture: published}, nil
 	},
 }
 

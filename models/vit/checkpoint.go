@@ -1,7 +1,6 @@
 package vit
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -17,16 +16,29 @@ import (
 // nil; architecture is the model's name as the user gave it, which tells the
 // number of heads where neither tensors nor config do.
 func Describe(src weights.Source, config []byte, architecture string) (Config, weights.Source, error) {
+	src, _ = weights.Unwrap(src, known)
 	names := src.Names()
 	switch {
 	case slices.Contains(names, "class_token"):
 		return describeTorchvision(src, architecture)
+	case checkpoint.IsTimm(config) && known(src):
+		return describeTimm(src, config)
 	case slices.Contains(names, "blocks.0.attn.qkv.weight"):
-		return describeTimm(src, config, architecture)
+		if config != nil {
+			return Config{}, nil, fmt.Errorf("config.json names no architecture of timm, as whose the checkpoint's tensors are named")
+		}
+		return describeNamed(src, architecture)
 	case slices.ContainsFunc(names, isTransformers):
 		return describeTransformers(src, config)
 	}
 	return Config{}, nil, checkpoint.Unknown(src, "vision transformer", "neither embeddings.cls_token (transformers) nor blocks.0.attn.qkv.weight (timm) nor class_token (torchvision)")
+}
+
+// known says whether a source has the names of a vision transformer.
+func known(src weights.Source) bool {
+	names := src.Names()
+	return slices.Contains(names, "class_token") || slices.ContainsFunc(names, isTransformers) ||
+		slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "blocks.0.") })
 }
 
 // isTransformers knows transformers' checkpoints by a tensor, with the prefix
@@ -41,44 +53,49 @@ func isTransformers(name string) bool {
 	return name == class
 }
 
-// transformersConfig is config.json of ViTConfig, DeiTConfig and DINOv2's;
-// absent keys have the library's defaults.
+// transformersConfig is config.json of ViTConfig, DeiTConfig and DINOv2's.
 type transformersConfig struct {
-	HiddenSize    int               `json:"hidden_size"`
-	Layers        int               `json:"num_hidden_layers"`
-	Heads         int               `json:"num_attention_heads"`
-	MLP           int               `json:"intermediate_size"`
-	Act           string            `json:"hidden_act"`
-	Eps           float64           `json:"layer_norm_eps"`
-	Image         checkpoint.Pair   `json:"image_size"`
-	Patch         checkpoint.Pair   `json:"patch_size"`
-	Channels      int               `json:"num_channels"`
-	QKVBias       bool              `json:"qkv_bias"`
-	PoolerSize    *int              `json:"pooler_output_size"`
-	PoolerAct     string            `json:"pooler_act"`
-	MLPRatio      float64           `json:"mlp_ratio"` // DINOv2's, as are the next
-	SwiGLU        bool              `json:"use_swiglu_ffn"`
-	Registers     int               `json:"num_register_tokens"`
-	Labels        map[string]string `json:"id2label"`
-	ModelType     string            `json:"model_type"`
-	Architectures []string          `json:"architectures"`
+	checkpoint.Common
+	HiddenSize int             `json:"hidden_size"`
+	Layers     int             `json:"num_hidden_layers"`
+	Heads      int             `json:"num_attention_heads"`
+	MLP        int             `json:"intermediate_size"`
+	Act        string          `json:"hidden_act"`
+	Eps        float64         `json:"layer_norm_eps"`
+	Image      checkpoint.Pair `json:"image_size"`
+	Patch      checkpoint.Pair `json:"patch_size"`
+	Channels   int             `json:"num_channels"`
+	QKVBias    bool            `json:"qkv_bias"`
+	PoolerSize *int            `json:"pooler_output_size"`
+	PoolerAct  string          `json:"pooler_act"`
+	MLPRatio   float64         `json:"mlp_ratio"` // DINOv2's, as are the next
+	SwiGLU     bool            `json:"use_swiglu_ffn"`
+	Registers  int             `json:"num_register_tokens"`
+}
+
+// transformersInert change nothing of an inference: dropout, how weights begin, and
+// what the classes for pretraining and for backbones alone look at.
+var transformersInert = append([]string{
+	"hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range", "encoder_stride", "layerscale_value", "drop_path_rate",
+	"_out_features", "_out_indices", "apply_layernorm", "reshape_hidden_states", "use_mask_token",
+}, checkpoint.CommonInert...)
+
+// transformersClasses are transformers' classes of configs by model_type.
+var transformersClasses = map[string]string{
+	"": "ViTConfig", "vit": "ViTConfig", "deit": "DeiTConfig", "dinov2": "Dinov2Config", "dinov2_with_registers": "Dinov2WithRegistersConfig",
 }
 
 func describeTransformers(src weights.Source, config []byte) (Config, weights.Source, error) {
 	if config == nil {
 		return Config{}, nil, fmt.Errorf("the checkpoint has transformers' names but no config.json beside it, which tells the number of heads; give the folder that holds both")
 	}
-	h := transformersConfig{HiddenSize: 768, Layers: 12, Heads: 12, MLP: 3072, Act: "gelu", Eps: 1e-12,
-		Image: checkpoint.Pair{224, 224}, Patch: checkpoint.Pair{16, 16}, Channels: 3, QKVBias: true, PoolerAct: "tanh"}
-	if err := json.Unmarshal(config, &h); err != nil {
-		return Config{}, nil, fmt.Errorf("config.json: %w", err)
+	h, kind, err := parseTransformers(config)
+	if err != nil {
+		return Config{}, nil, err
 	}
-	switch h.ModelType {
-	case "", "vit", "deit":
-	case "dinov2", "dinov2_with_registers":
-		return describeDINOv2(src, config, h.ModelType)
-	default:
-		return Config{}, nil, fmt.Errorf("config.json is of a model of type %q; vit, deit, dinov2 and dinov2_with_registers are expected", h.ModelType)
+	src = weights.SavedNames(src, kind)
+	if kind == "dinov2" || kind == "dinov2_with_registers" {
+		return describeDINOv2(src, h, kind == "dinov2_with_registers")
 	}
 	c, err := h.config()
 	if err != nil {
@@ -99,6 +116,21 @@ func describeTransformers(src weights.Source, config []byte) (Config, weights.So
 	return c, src, nil
 }
 
+// parseTransformers reads config.json, with its model_type.
+func parseTransformers(config []byte) (h transformersConfig, kind string, err error) {
+	var head struct {
+		ModelType string `json:"model_type"`
+	}
+	if err := checkpoint.Decode("config.json", config, &head); err != nil {
+		return h, "", err
+	}
+	class, ok := transformersClasses[head.ModelType]
+	if !ok {
+		return h, "", fmt.Errorf("config.json is of a model of type %q; vit, deit, dinov2 and dinov2_with_registers are expected", head.ModelType)
+	}
+	return h, head.ModelType, signatures.Decode("config.json", class, config, &h, transformersInert...)
+}
+
 // config is what all of transformers' kinds state alike.
 func (h transformersConfig) config() (Config, error) {
 	act, err := ops.ActivationByName(h.Act)
@@ -112,10 +144,8 @@ func (h transformersConfig) config() (Config, error) {
 // heads takes from the renamed tensors and the config which heads there are.
 func (c *Config) heads(src weights.Source, h transformersConfig) (err error) {
 	c.fromTensors(src)
-	if c.Labels, err = checkpoint.Labels(h.Labels, c.Classes); err != nil {
-		return fmt.Errorf("config.json: %w", err)
-	}
-	return nil
+	c.Labels, c.Scores, err = h.Head(c.Classes)
+	return err
 }
 
 // fromTensors takes from the renamed tensors which optional parts there are.
@@ -130,74 +160,8 @@ func (c *Config) fromTensors(src weights.Source) {
 	c.Pooler = checkpoint.Rows(src, "pooler.weight")
 }
 
-// timmConfig is config.json of timm's folders.
-type timmConfig struct {
-	Architecture string `json:"architecture"`
-	GlobalPool   string `json:"global_pool"`
-	ModelArgs    struct {
-		Image checkpoint.Pair `json:"img_size"`
-		Heads int             `json:"num_heads"`
-	} `json:"model_args"`
-	Pretrained struct {
-		InputSize []int `json:"input_size"`
-	} `json:"pretrained_cfg"`
-	Labels []string `json:"label_names"`
-}
-
-func describeTimm(src weights.Source, config []byte, architecture string) (Config, weights.Source, error) {
-	var t timmConfig
-	if config != nil {
-		if err := json.Unmarshal(config, &t); err != nil {
-			return Config{}, nil, fmt.Errorf("config.json: %w", err)
-		}
-	}
-	if t.Architecture == "" {
-		t.Architecture = architecture
-	}
-	var c Config
-	var err error
-	scaled := checkpoint.Has(src, "blocks.0.ls1.gamma")
-	if scaled {
-		if src, err = c.foldScales(src, timmScales); err != nil {
-			return c, nil, err
-		}
-	}
-	src = weights.Rename(src, timmNames)
-	if c, err = sizesOf(src); err != nil {
-		return c, nil, err
-	}
-	c.fromTensors(src)
-	c.LayerScale = scaled
-	c.Registers = checkpoint.Dim(src, "reg_token", 1)
-	c.ClassPooled = scaled && c.Classes == 0
-	c.QKVBias = checkpoint.Rows(src, "blocks.0.attn.qkv.bias") > 0
-	c.AveragePool = checkpoint.Rows(src, "fc_norm.weight") > 0
-	c.Antialias = true
-	if config == nil && (slices.Contains(DINONames(), architecture) || slices.Contains(DINOv2Names(), architecture)) {
-		c.byAuthors()
-	}
-	if c.Heads = t.ModelArgs.Heads; c.Heads == 0 {
-		if c.Heads, err = headsOf(t.Architecture); err != nil {
-			return c, nil, err
-		}
-	}
-	c.Image = t.ModelArgs.Image
-	if in := t.Pretrained.InputSize; c.Image == [2]int{} && len(in) == 3 {
-		c.Image = [2]int{in[1], in[2]}
-	}
-	if c.Image == [2]int{} {
-		if err := c.squareImage(src); err != nil {
-			return c, nil, err
-		}
-	}
-	c.placed(src)
-	if len(t.Labels) == c.Classes {
-		c.Labels = t.Labels
-	}
-	return c, src, nil
-}
-
 func describeTorchvision(src weights.Source, architecture string) (Config, weights.Source, error) {
+	src, note := checkpoint.ReplacedHead(src, "heads.head", "heads")
 	src = weights.Rename(src, torchvisionNames)
 	c, err := sizesOf(src)
 	if err != nil {
@@ -205,6 +169,7 @@ func describeTorchvision(src weights.Source, architecture string) (Config, weigh
 	}
 	c.fromTensors(src)
 	c.QKVBias = true
+	c.note(note)
 	if c.Heads, err = headsOf(architecture); err != nil {
 		return c, nil, err
 	}
@@ -216,13 +181,10 @@ func describeTorchvision(src weights.Source, architecture string) (Config, weigh
 func sizesOf(src weights.Source) (Config, error) {
 	const patch = "patch_embed.proj.weight"
 	t, ok := src.Tensor(patch)
-	if !ok || len(t.Shape) != 4 {
+	if !ok || len(t.Shape) != 4 || t.Len() == 0 {
 		return Config{}, fmt.Errorf("the checkpoint has no convolution %s [width, channels, height, width]", patch)
 	}
 	c := Config{Width: t.Shape[0], Channels: t.Shape[1], Patch: [2]int{t.Shape[2], t.Shape[3]}, MLP: checkpoint.Rows(src, "blocks.0.mlp.fc1.weight"), Act: ops.GELU, Eps: 1e-6}
-	if hidden := checkpoint.Dim(src, "blocks.0.mlp.fc2.weight", 1); hidden > 0 && c.MLP == 2*hidden {
-		c.MLP, c.Gated, c.Act = hidden, true, ops.SiLU
-	}
 	for checkpoint.Rows(src, fmt.Sprintf("blocks.%d.norm1.weight", c.Depth)) > 0 {
 		c.Depth++
 	}
@@ -241,26 +203,4 @@ func (c *Config) squareImage(src weights.Source) error {
 		}
 	}
 	return fmt.Errorf("the %d position embeddings make no square of patches and no config tells the picture's size", all)
-}
-
-// headsOf tells the attention heads of a named architecture of timm or
-// torchvision: their state_dicts do not.
-func headsOf(architecture string) (int, error) {
-	if c, ok := Standard(architecture); ok {
-		return c.Heads, nil
-	}
-	heads := []struct {
-		prefix string
-		heads  int
-	}{
-		{"vit_giant_patch14_dinov2", 24}, {"vit_giant_patch14_reg4_dinov2", 24},
-		{"vit_tiny_", 3}, {"vit_small_", 6}, {"vit_medium_", 8}, {"vit_base_", 12}, {"vit_large_", 16}, {"vit_huge_", 16},
-		{"deit_tiny_", 3}, {"deit_small_", 6}, {"deit_base_", 12}, {"deit3_small_", 6}, {"deit3_base_", 12}, {"deit3_large_", 16},
-	}
-	for _, h := range heads {
-		if strings.HasPrefix(architecture, h.prefix) {
-			return h.heads, nil
-		}
-	}
-	return 0, fmt.Errorf("neither the checkpoint's tensors nor a config tell the number of attention heads; name the architecture, such as -model %s", strings.Join(slices.Concat(StandardNames(), DINONames(), DINOv2Names()), ", "))
 }

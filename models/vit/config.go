@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"saccade/models/nn"
 	"saccade/ops"
 )
 
@@ -25,17 +26,22 @@ type Config struct {
 	// perceptron by channel (DINOv2, DeiT III): folded into their last layers.
 	LayerScale bool
 
+	NoClass   bool // no class token stands first (timm)
 	Distilled bool // a distillation token stands second (DeiT)
 	Registers int  // tokens between the class token and the patches (Darcet et al. 2023)
 	Placed    int  // of the tokens before the patches, how many have position embeddings
+	PreNorm   bool // a norm stands before the blocks, and the patches have no bias (CLIP in timm)
 
 	Classes     int  // 0: no head
 	DistillHead bool // DeiT's second head; the logits are the mean of both
-	AveragePool bool // over the patches, with a norm after it (timm's global_pool "avg")
+	Pool        Pooling
+	PoolsPrefix bool // the pooling takes the tokens before the patches too
+	PooledNorm  bool // the last norm is of the pooled tokens (timm's fc_norm), not of all
+	NoNorm      bool // there is no last norm (timm's final_norm)
 	WithPatches bool // the head takes the mean of the patches beside the class token (DINOv2)
 	Pooler      int  // width of ViTModel's pooler, 0: none
 	PoolerAct   ops.Activation
-	ClassPooled bool // without a head, the normalised class token is an output (DINOv2)
+	Pooled      bool // without a head, the pooled tokens are an output (DINOv2, timm)
 
 	Antialias bool    // in interpolating the position embeddings (timm, DINOv2 with registers)
 	Offset    float64 // of patches in the factor of it (the code that DINO was published with)
@@ -44,7 +50,29 @@ type Config struct {
 	Picture [2]int
 
 	Labels []string // by class, or nil
+	Scores nn.Scores
+	Notes  []string // on how the checkpoint was read
 }
+
+// note adds a note, if there is one.
+func (c *Config) note(text string) {
+	if text != "" {
+		c.Notes = append(c.Notes, text)
+	}
+}
+
+// Pooling is what a head takes of the tokens.
+type Pooling int
+
+// The poolings: timm's global_pool.
+const (
+	ClassPool     Pooling = iota // the first token
+	MeanPool                     // the mean of the patches
+	MaxPool                      // their maxima
+	MeanMaxPool                  // half of both
+	AttentionPool                // a learned query's attention (SigLIP)
+	NoPool                       // all tokens, each with logits of its own
+)
 
 // Standard are the sizes of Dosovitskiy et al. (table 1) and Touvron et al.
 // under torchvision's names, at 224×224 with 1000 classes; and those of DINO
@@ -60,7 +88,7 @@ func Standard(name string) (Config, bool) {
 		c.Classes = 0
 	}
 	if slices.Contains(DINOv2Names(), name) {
-		c.Classes, c.Image, c.Picture, c.LayerScale, c.ClassPooled = 0, [2]int{518, 518}, dinoPicture, true, true
+		c.Classes, c.Image, c.Picture, c.LayerScale, c.Pooled = 0, [2]int{518, 518}, dinoPicture, true, true
 		if name == "dinov2_g_14" {
 			c.Gated, c.Act = true, ops.SiLU
 		}
@@ -98,10 +126,14 @@ func DINOv2Names() []string {
 
 // prefix is the tokens before the patches.
 func (c Config) prefix() int {
-	if c.Distilled {
-		return 2
+	n := 1 + c.Registers
+	if c.NoClass {
+		n--
 	}
-	return 1 + c.Registers
+	if c.Distilled {
+		n++
+	}
+	return n
 }
 
 // grid is the patches in a column and in a row of a picture.

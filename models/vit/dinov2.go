@@ -1,7 +1,6 @@
 package vit
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"saccade/models/internal/checkpoint"
@@ -11,16 +10,7 @@ import (
 
 // describeDINOv2 is describeTransformers of Dinov2Config and
 // Dinov2WithRegistersConfig.
-func describeDINOv2(src weights.Source, config []byte, kind string) (Config, weights.Source, error) {
-	h := transformersConfig{HiddenSize: 768, Layers: 12, Heads: 12, MLPRatio: 4, Act: "gelu", Eps: 1e-6,
-		Image: checkpoint.Pair{224, 224}, Patch: checkpoint.Pair{14, 14}, Channels: 3, QKVBias: true}
-	registers := kind == "dinov2_with_registers"
-	if registers {
-		h.Patch, h.Registers = checkpoint.Pair{16, 16}, 4
-	}
-	if err := json.Unmarshal(config, &h); err != nil {
-		return Config{}, nil, fmt.Errorf("config.json: %w", err)
-	}
+func describeDINOv2(src weights.Source, h transformersConfig, registers bool) (Config, weights.Source, error) {
 	c, err := h.config()
 	if err != nil {
 		return Config{}, nil, err
@@ -29,7 +19,7 @@ func describeDINOv2(src weights.Source, config []byte, kind string) (Config, wei
 		c.MLP = (int(float64(c.MLP)*2/3) + 7) / 8 * 8
 		c.Gated, c.Act = true, ops.SiLU
 	}
-	c.Antialias, c.ClassPooled, c.Picture = registers, true, usualPicture(c.Image)
+	c.Antialias, c.Pooled, c.Picture = registers, true, usualPicture(c.Image)
 	if c.Image[0] != c.Image[1] || c.Patch[0] != c.Patch[1] {
 		return Config{}, nil, fmt.Errorf("config.json: image_size %v and patch_size %v; DINOv2's position embeddings are those of a square", c.Image, c.Patch)
 	}

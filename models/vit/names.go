@@ -48,10 +48,15 @@ var transformersScales = []weights.Rule{
 	{From: "**.layer_scale2.lambda1", To: "**.mlp.weights_out.bias"},
 }
 
-// timmNames are those of DINOv2 in its authors' files, where they are not timm's.
+// timmNames are those of timm, and of DINOv2 in its authors' files, where they are
+// not this package's.
 var timmNames = []weights.Rule{
 	{From: "register_tokens", To: "reg_token"},
 	{From: "mask_token", To: ""},
+	{From: "pre_logits.**", To: ""}, // of ViTs of 2021, which timm passes over
+	{From: "attn_pool.latent", To: "attn_pool.probe"},
+	{From: "attn_pool.q.*", To: "attn_pool.attn.q.*"},
+	{From: "attn_pool.proj.*", To: "attn_pool.attn.proj.*"},
 	{From: "blocks.*.mlp.w12.*", To: "blocks.*.mlp.fc1.*"},
 	{From: "blocks.*.mlp.w3.*", To: "blocks.*.mlp.fc2.*"},
 }

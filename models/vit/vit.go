@@ -10,18 +10,20 @@ import (
 type Model struct {
 	Config
 
-	ClassToken     *ops.Parameter      `w:"cls_token"`
-	DistillToken   *ops.Parameter      `w:"dist_token"` // DeiT's, or nil
-	RegisterTokens *ops.Parameter      `w:"reg_token"`  // DINOv2's, or nil
-	Positions      *ops.Parameter      `w:"pos_embed"`
-	PatchEmbed     ops.Conv2d          `w:"patch_embed.proj"`
-	Blocks         []transformer.Block `w:"blocks"`
-	Norm           *ops.LayerNorm      `w:"norm"`         // of all tokens; nil with average pooling
-	PooledNorm     *ops.LayerNorm      `w:"fc_norm"`      // of the average, or nil
-	Head           *ops.Linear         `w:"head"`         // nil without classes
-	DistillHead    *ops.Linear         `w:"head_dist"`    // DeiT's with teacher, or nil
-	PatchHead      *ops.Linear         `w:"head_patches"` // what DINOv2's head takes of the patches' mean, or nil
-	Pooler         *ops.Linear         `w:"pooler"`       // ViTModel's, or nil
+	ClassToken     *ops.Parameter             `w:"cls_token"`  // or nil
+	DistillToken   *ops.Parameter             `w:"dist_token"` // DeiT's, or nil
+	RegisterTokens *ops.Parameter             `w:"reg_token"`  // DINOv2's, or nil
+	Positions      *ops.Parameter             `w:"pos_embed"`
+	PatchEmbed     ops.Conv2d                 `w:"patch_embed.proj"`
+	PreNorm        *ops.LayerNorm             `w:"norm_pre"` // before the blocks, or nil
+	Blocks         []transformer.Block        `w:"blocks"`
+	Norm           *ops.LayerNorm             `w:"norm"`         // of all tokens, or nil
+	AttentionPool  *transformer.AttentionPool `w:"attn_pool"`    // or nil
+	PooledNorm     *ops.LayerNorm             `w:"fc_norm"`      // of the pooled tokens, or nil
+	Head           *ops.Linear                `w:"head"`         // nil without classes
+	DistillHead    *ops.Linear                `w:"head_dist"`    // DeiT's with teacher, or nil
+	PatchHead      *ops.Linear                `w:"head_patches"` // what DINOv2's head takes of the patches' mean, or nil
+	Pooler         *ops.Linear                `w:"pooler"`       // ViTModel's, or nil
 
 	b      *ops.Builder
 	tables map[[2]int]*ops.Table // the sequence's constant part by patch grid
@@ -33,7 +35,9 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{Config: c, b: b, tables: map[[2]int]*ops.Table{}}
-	m.ClassToken = &ops.Parameter{Shape: []int{1, 1, c.Width}}
+	if !c.NoClass {
+		m.ClassToken = &ops.Parameter{Shape: []int{1, 1, c.Width}}
+	}
 	if c.Distilled {
 		m.DistillToken = &ops.Parameter{Shape: []int{1, 1, c.Width}}
 	}
@@ -42,16 +46,33 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 	}
 	grid := c.grid(c.Image)
 	m.Positions = &ops.Parameter{Shape: []int{1, c.Placed + grid[0]*grid[1], c.Width}}
-	m.PatchEmbed = b.Conv2d(ops.Conv{In: c.Channels, Out: c.Width, Kernel: c.Patch, Stride: c.Patch, Bias: true})
-	m.Blocks = transformer.Blocks(b, transformer.Config{Width: c.Width, Heads: c.Heads, MLP: c.MLP, Act: c.Act, Eps: c.Eps, QKVBias: c.QKVBias, Gated: c.Gated}, c.Depth)
-	norm := b.LayerNorm(c.Width, c.Eps)
-	if c.AveragePool {
-		m.PooledNorm = &norm
-	} else {
-		m.Norm = &norm
+	m.PatchEmbed = b.Conv2d(ops.Conv{In: c.Channels, Out: c.Width, Kernel: c.Patch, Stride: c.Patch, Bias: !c.PreNorm})
+	block := transformer.Config{Width: c.Width, Heads: c.Heads, MLP: c.MLP, Act: c.Act, Eps: c.Eps, QKVBias: c.QKVBias, Gated: c.Gated}
+	m.Blocks = transformer.Blocks(b, block, c.Depth)
+	m.addNorms()
+	if c.Pool == AttentionPool {
+		if c.Gated { // the pool's perceptron is plain, and as wide as both halves
+			block.MLP *= 2
+		}
+		m.AttentionPool = transformer.NewAttentionPool(b, block)
 	}
 	m.addHeads()
 	return m, nil
+}
+
+// addNorms makes the norms outside the blocks.
+func (m *Model) addNorms() {
+	norm := func() *ops.LayerNorm { l := m.b.LayerNorm(m.Width, m.Eps); return &l }
+	if m.Config.PreNorm {
+		m.PreNorm = norm()
+	}
+	switch {
+	case m.NoNorm:
+	case m.Config.PooledNorm:
+		m.PooledNorm = norm()
+	default:
+		m.Norm = norm()
+	}
 }
 
 // addHeads makes the layers behind the tokens.
@@ -74,12 +95,16 @@ func (m *Model) addHeads() {
 // Forward records the network on images [N, C, H, W]. Its outputs are logits
 // [N, classes] where there are classes (and cls_logits and distillation_logits
 // of DeiT with its teacher's head, whose mean logits is), else
-// last_hidden_state [N, T, D] and, with a pooler or in a DINOv2, pooler_output [N, P].
+// last_hidden_state [N, T, D] and, with a pooler, in a DINOv2 or in one of timm's that
+// pools, pooler_output [N, P].
 // A classifier's last_hidden_state and the attention probabilities attentions.i
 // [N, heads, T, T] can be asked for.
 func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	x := ops.Tokens(r, m.PatchEmbed.Forward(r, pixels), m.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
 	r.Tap("embeddings", x)
+	if m.PreNorm != nil {
+		x = m.PreNorm.Forward(r, x)
+	}
 	x = transformer.Encode(r, "", m.Blocks, x, nil)
 	if m.Norm != nil {
 		x = m.Norm.Forward(r, x)
@@ -95,7 +120,7 @@ func (m *Model) output(r *gpu.Recorder, x *gpu.Tensor) {
 	} else {
 		r.Tap("last_hidden_state", x)
 	}
-	if m.Head == nil && m.Pooler == nil && !m.ClassPooled {
+	if m.Head == nil && m.Pooler == nil && !m.Pooled {
 		return
 	}
 	pooled := m.pool(r, x)
@@ -110,17 +135,35 @@ func (m *Model) output(r *gpu.Recorder, x *gpu.Tensor) {
 	}
 }
 
-// pool is what the heads take of the tokens x [N, T, D]: [N, D].
+// pool is what the heads take of the tokens x [N, T, D]: [N, D], or without a
+// pooling all of them.
 func (m *Model) pool(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
-	if !m.AveragePool {
-		return ops.Mean(r, x, 0, 1)
+	first, end := m.prefix(), x.Shape[1]
+	if m.PoolsPrefix {
+		first = 0
 	}
-	pooled := m.PooledNorm.Forward(r, ops.Mean(r, x, m.prefix(), x.Shape[1]))
+	pooled := x
+	switch m.Pool {
+	case ClassPool:
+		pooled = ops.Mean(r, x, 0, 1)
+	case MeanPool:
+		pooled = ops.Mean(r, x, first, end)
+	case MaxPool:
+		pooled = ops.Max(r, x, first)
+	case MeanMaxPool:
+		pooled = ops.Add(r, ops.Max(r, x, first), ops.Mean(r, x, first, end), 0.5)
+	case AttentionPool:
+		pooled = m.AttentionPool.Forward(r, x)
+	}
+	if m.PooledNorm != nil {
+		pooled = m.PooledNorm.Forward(r, pooled)
+	}
 	r.Tap("pooled", pooled)
 	return pooled
 }
 
-// logits are those of the pooled tokens [N, D] of x [N, T, D]: [N, classes].
+// logits are those of the pooled tokens [N, D] of x [N, T, D]: [N, classes], or
+// without a pooling [N, T, classes].
 func (m *Model) logits(r *gpu.Recorder, x, pooled *gpu.Tensor) *gpu.Tensor {
 	logits := m.Head.Forward(r, pooled)
 	if m.PatchHead != nil {
@@ -152,8 +195,8 @@ func (m *Model) table(h, w int) *ops.Table {
 
 // tableValues are the table's rows for a patch grid. The parameters must be loaded.
 func (m *Model) tableValues(grid [2]int) []float32 {
-	values := append([]float32{}, m.ClassToken.Values...)
-	for _, t := range []*ops.Parameter{m.DistillToken, m.RegisterTokens} {
+	var values []float32
+	for _, t := range []*ops.Parameter{m.ClassToken, m.DistillToken, m.RegisterTokens} {
 		if t != nil {
 			values = append(values, t.Values...)
 		}

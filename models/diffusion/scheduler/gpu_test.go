@@ -10,8 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/ops"
 )
+
+func TestMain(m *testing.M) { os.Exit(gputest.Main(m)) }
 
 // Plans run on the GPU, all steps by one recording of combinations, give
 // what they give in f64, for the same outputs of the model. The tolerance is
@@ -20,9 +23,7 @@ import (
 func TestGPU(t *testing.T) {
 	const tolerance, toleranceThirdSDE = 3e-6, 1e-5
 	require.LessOrEqual(t, MostTerms, ops.MostCombined)
-	dev, err := gpu.Open(gpu.Options{Backend: os.Getenv("WGPU_BACKEND")})
-	require.NoError(t, err, "the tests need an adapter; on Debian: mesa-vulkan-drivers")
-	defer dev.Close()
+	dev := gputest.Open(t, gpu.Options{})
 	g, worst, plans := readGoldens(t), 0.0, 0
 	for i, c := range g.Cases {
 		if c.Steps > 7 {

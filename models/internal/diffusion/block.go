@@ -28,11 +28,13 @@ type Block struct {
 
 // NewBlock makes a block of in to out channels.
 func NewBlock(b *ops.Builder, c Config, in, out int) Block {
+	first, second := Conv3(in, out), Conv3(out, out)
+	first.Exact, second.Exact = c.Time == 0, c.Time == 0 // an autoencoder
 	block := Block{
 		Norm1: b.GroupNorm(c.Groups, in, c.Eps),
-		Conv1: b.Conv2d(Conv3(in, out)),
+		Conv1: b.Conv2d(first),
 		Norm2: b.GroupNorm(c.Groups, out, c.Eps),
-		Conv2: b.Conv2d(Conv3(out, out)),
+		Conv2: b.Conv2d(second),
 		act:   c.Act,
 	}
 	if c.Time > 0 {

@@ -37,9 +37,12 @@ func (s *Stage) AddDown(b *ops.Builder, width, padding int) {
 	s.Down = &conv
 }
 
-// AddUp ends a stage with a convolution of the map at twice the size.
-func (s *Stage) AddUp(b *ops.Builder, width int) {
-	conv := b.Conv2d(Conv3(width, width))
+// AddUp ends a stage with a convolution of the map at twice the size, exact as
+// [ops.Conv] has it.
+func (s *Stage) AddUp(b *ops.Builder, width int, exact bool) {
+	spec := Conv3(width, width)
+	spec.Exact = exact
+	conv := b.Conv2d(spec)
 	s.Up = &conv
 }
 

@@ -3,11 +3,14 @@
 package modeltest
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"saccade/models/internal/checkpoint"
 	"saccade/weights"
 )
 
@@ -32,4 +35,34 @@ func Parameters(t testing.TB, model any, without ...string) int {
 		}
 	}))
 	return total
+}
+
+// EveryKey goes through the keys that a class of a library takes: each has an effect
+// on what read makes of a config that has another value, is refused by its name, or
+// is one of inert and has none. alternatives are the other values, as JSON; a key that
+// is not among them is one that a new version has.
+func EveryKey(t *testing.T, s checkpoint.Signatures, class string, alternatives map[string]string, inert []string, read func(config []byte) (any, error)) {
+	t.Helper()
+	all, err := s()
+	require.NoError(t, err)
+	require.Contains(t, all, class)
+	plain, err := read([]byte(`{}`))
+	require.NoError(t, err, class)
+	for key := range all[class] {
+		value, known := alternatives[key]
+		if !known && slices.Contains(inert, key) {
+			value, known = `7`, true
+		}
+		require.True(t, known, "%s takes %s, which no test knows", class, key)
+		got, err := read([]byte(`{"` + key + `": ` + value + `}`))
+		switch {
+		case slices.Contains(inert, key):
+			require.NoError(t, err, "%s %s", class, key)
+			assert.Equal(t, plain, got, "%s %s", class, key)
+		case err != nil:
+			assert.ErrorContains(t, err, key, class)
+		default:
+			assert.NotEqual(t, plain, got, "%s: %s has an effect or is refused", class, key)
+		}
+	}
 }

@@ -39,12 +39,8 @@ type Block struct {
 	mask  ops.Mask
 }
 
-// Blocks makes depth blocks of one configuration, whose activation becomes the
-// model's usual one.
+// Blocks makes depth blocks of one configuration.
 func Blocks(b *ops.Builder, c Config, depth int) []Block {
-	if !c.Gated {
-		b.Usual = c.Act
-	}
 	blocks := make([]Block, depth)
 	for i := range blocks {
 		blocks[i] = newBlock(b, c)

@@ -4,9 +4,9 @@ import (
 	"saccade/gpu"
 )
 
-// gemm is a batch of implicit matmuls, the work of the kernels conv2d and
+// implicitMatmul is a batch of implicit matmuls, the work of the kernels conv2d and
 // conv2d_shared: the groups of a convolution, or the matrices of Winograd's.
-type gemm struct {
+type implicitMatmul struct {
 	name    string
 	m, n, k int // rows, physical columns and depth of each matrix
 	real    int // columns that are not padding
@@ -35,10 +35,12 @@ func rowsOf(rows, width int, precision gpu.DType) gpu.Params {
 }
 
 // record chooses a variant and records it. Plain sums are a batch of matmuls, which
-// looks for no pixels: on software adapters where there are many columns, at twice
-// the rate, and on GPUs, where AMD's compiler expects a seventh more (`make isa`).
-func (g *gemm) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
-	if g.isPlain && (r.Device().Info().Class != gpu.ClassCPU || g.n > narrowColumns) {
+// looks for no pixels: with tiles in registers where there are many columns, at twice
+// the rate, and with tiles in workgroup memory always, where AMD's compiler expects a
+// seventh more (`make isa`).
+func (g *implicitMatmul) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
+	t := r.Device().Traits()
+	if g.isPlain && (t.CheapBarriers || g.n > narrowColumns) {
 		batch := matmulBatch{
 			m: g.m, n: g.n, k: g.k, count: g.count, a: g.a, b: g.b, c: g.y, lda: g.k, ldc: g.ldc,
 			stepA: g.m * g.k, stepB: g.stepB, stepC: g.stepC, floats: true, flops: g.flops, saved: g.saved, bytes: g.bytes,
@@ -47,16 +49,15 @@ func (g *gemm) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 			return dispatches, err
 		}
 	}
-	info := r.Device().Info()
-	v := chooseGemm(info, r.Precision, g.m, g.n, g.k, g.count, g.isPlain)
-	kernel := func(v gemmVariant) string { return v.Family + "/" + v.String() }
-	v = reuse(r, v, softwareGemms(info, r.Precision, g.k, g.isPlain), 0, kernel, func(v gemmVariant) float64 {
+	v := chooseConv(t, r.Precision, g.m, g.n, g.k, g.count, g.isPlain)
+	has := func(v convVariant) bool { return epilogue{}.recorded(r, v.Family, v.String()) }
+	v = reuse(r, v, registerConvs(t, r.Precision, g.k, g.isPlain), 0, has, func(v convVariant) float64 {
 		return v.cost(r.Precision, g.m, g.n, g.k, g.count)
 	})
 	return g.recordAs(r, v)
 }
 
-func (g *gemm) recordAs(r *gpu.Recorder, v gemmVariant) ([]gpu.Dispatch, error) {
+func (g *implicitMatmul) recordAs(r *gpu.Recorder, v convVariant) ([]gpu.Dispatch, error) {
 	if g.isPlain {
 		x, err := g.sums(r, v, g.y)
 		return []gpu.Dispatch{x}, err
@@ -64,11 +65,7 @@ func (g *gemm) recordAs(r *gpu.Recorder, v gemmVariant) ([]gpu.Dispatch, error) 
 	if v.Slices > 0 {
 		return g.recordSlices(r, v)
 	}
-	spec := v.spec(r.Precision)
-	if err := g.e.fuse(&spec); err != nil {
-		return nil, err
-	}
-	kern, err := kernel(v.Family, v.String()+g.e.suffix(), spec)
+	kern, err := g.e.kernel(r.Device().Traits(), v.Family, v.String(), v.spec(r.Precision))
 	if err != nil {
 		return nil, err
 	}
@@ -85,17 +82,19 @@ func (g *gemm) recordAs(r *gpu.Recorder, v gemmVariant) ([]gpu.Dispatch, error) 
 }
 
 // sums is the dispatch that stores f32 sums of each slice to y.
-func (g *gemm) sums(r *gpu.Recorder, v gemmVariant, y gpu.View) (gpu.Dispatch, error) {
+func (g *implicitMatmul) sums(r *gpu.Recorder, v convVariant, y gpu.View) (gpu.Dispatch, error) {
 	spec := v.spec(r.Precision)
 	params := g.params(v)
 	bind := []gpu.View{g.a, g.b, y}
 	variant := v.String()
 	if v.Family == "conv2d" {
-		looped(r.Device().Info(), &spec)
+		looped(r.Device().Traits(), &spec)
 		params["tile"] = v.tileWidth(v.depth(g.k), r.Precision)
 	} else {
 		spec.Const["PLAIN"] = 1
-		storeFloats(&spec)
+		if r.Precision != gpu.F32 { // whose kernels store them anyway
+			spec.Forms = append(spec.Forms, "floats")
+		}
 		params["real"], params["residual_rows"], params["activates"] = g.real, 0, 0
 		bind = []gpu.View{g.a, g.b, g.bias, gpu.All(r.Device().Dummy()), y}
 		variant += " sums"
@@ -108,7 +107,7 @@ func (g *gemm) sums(r *gpu.Recorder, v gemmVariant, y gpu.View) (gpu.Dispatch, e
 }
 
 // params are those of all forms.
-func (g *gemm) params(v gemmVariant) gpu.Params {
+func (g *implicitMatmul) params(v convVariant) gpu.Params {
 	p := gpu.Params{
 		"M": g.m, "first": 0, "N": g.n, "K": g.k, "depth": v.depth(g.k), "slices": v.slices(g.k), "rows": g.m, "ldc": g.ldc,
 		"step_a": g.stepA, "step_b": g.stepB, "step_c": g.stepC,
@@ -124,13 +123,13 @@ const sumsMost = 32 << 20
 
 // recordSlices cuts K into slices whose f32 sums matmul_reduce adds in order,
 // for as many rows at a time as there is room for sums.
-func (g *gemm) recordSlices(r *gpu.Recorder, v gemmVariant) ([]gpu.Dispatch, error) {
-	reduce, err := reduceKernel(r.Precision, g.e)
+func (g *implicitMatmul) recordSlices(r *gpu.Recorder, v convVariant) ([]gpu.Dispatch, error) {
+	reduce, err := reduceKernel(r, g.e)
 	if err != nil {
 		return nil, err
 	}
 	slices := v.slices(g.k)
-	most := int(min(sumsMost, r.Device().Info().Limits.MaxBinding)) / (4 * slices * g.ldc)
+	most := int(min(sumsMost, r.Device().Traits().MaxBinding)) / (4 * slices * g.ldc)
 	var dispatches []gpu.Dispatch
 	for _, rows := range ranges(g.m, max(64, most/64*64)) { // windows of y begin aligned
 		part := *g
@@ -149,7 +148,7 @@ func (g *gemm) recordSlices(r *gpu.Recorder, v gemmVariant) ([]gpu.Dispatch, err
 }
 
 // reduce adds the slices of the sums of g.m rows, which begin with row first of y.
-func (g *gemm) reduce(r *gpu.Recorder, k *gpu.Kernel, sums *gpu.Tensor, slices, first int) gpu.Dispatch {
+func (g *implicitMatmul) reduce(r *gpu.Recorder, k *gpu.Kernel, sums *gpu.Tensor, slices, first int) gpu.Dispatch {
 	columns := g.n + (g.count-1)*g.stepC
 	params := gpu.Params{
 		"M": g.m, "N": columns, "rows": g.m, "ldp": g.ldc, "slices": slices, "ldc": g.ldc, "ldr": g.ldc,

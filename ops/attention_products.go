@@ -2,7 +2,6 @@ package ops
 
 import (
 	"errors"
-	"math"
 
 	"saccade/gpu"
 	"saccade/shaders"
@@ -25,33 +24,30 @@ type attentionProducts struct {
 	rows         int         // queries at a time
 }
 
-// The most memory, in bytes, that the scores of one turn take: on software
-// adapters what caches hold.
-const (
-	scoresMost     = 32 << 20
-	scoresMostSoft = 4 << 20
-)
+// scoresMost is the most memory, in bytes, that the scores of one turn take, if no
+// cache is to hold them: of one they take two thirds.
+const scoresMost = 32 << 20
 
 // wideHead is the padded head width from which two products take less time than
-// a fused kernel: on lavapipe where that kernel needs several chunks (halves,
-// GFLOP/s, heads × size × tokens: 8×80×1024 from 10 to 20, 8×160×256 from 6 to 20,
-// 1×256×256 from 5 to 28, 1×512×1024 from 3 to 45; f32 12×64×197 from 4 to 12). On
-// GPUs, not yet measured, where a query takes eight threads.
-func wideHead(info gpu.Info, precision gpu.DType) int {
-	if info.Class == gpu.ClassCPU {
-		return 128/int(precision.Size()) + 8
+// a fused kernel: for the one in registers where it needs several chunks (lavapipe,
+// halves, GFLOP/s, heads × size × tokens: 8×80×1024 from 10 to 20, 8×160×256 from 6 to
+// 20, 1×256×256 from 5 to 28, 1×512×1024 from 3 to 45; f32 12×64×197 from 4 to 12). For
+// the one in workgroup memory, not yet measured, where a query takes eight threads.
+func wideHead(t gpu.Traits, precision gpu.DType) int {
+	if t.CheapBarriers {
+		return 256
 	}
-	return 256
+	return 128/int(precision.Size()) + 8
 }
 
 // products says whether the form applies. Few tokens are not worth its dispatches,
-// but on a software adapter they are worth less than compiling another kernel.
+// unless those have fewer kernels for a slow compiler.
 func (c *attentionCall) products(r *gpu.Recorder) bool {
-	info := r.Device().Info()
-	if c.mask != (Mask{}) || gpu.Pad8(c.head) < wideHead(info, r.Precision) {
+	t := r.Device().Traits()
+	if c.mask != (Mask{}) || gpu.Pad8(c.head) < wideHead(t, r.Precision) {
 		return false
 	}
-	return c.manyTokens() || info.Class == gpu.ClassCPU && r.Has("panels/"+r.Precision.String())
+	return c.manyTokens() || t.SlowCompiler && epilogue{}.recorded(r, "attention_panels", r.Precision.String())
 }
 
 // manyTokens says whether the form's dispatches have enough to do.
@@ -78,7 +74,7 @@ var errNoWindow = errors.New("the matrices of the heads fit no windows of this a
 func (c *attentionCall) recordProducts(r *gpu.Recorder, y *gpu.Tensor) (dispatches []gpu.Dispatch, ok bool, err error) {
 	n, tq, tk := c.tokens()
 	a := attentionProducts{attentionCall: c, y: y, tq: tq, tk: tk, width: gpu.Pad8(c.head)}
-	a.rows = a.turn(r.Device().Info())
+	a.rows = a.turn(r.Device().Traits())
 	panels := func(name string, k, n int) *gpu.Tensor {
 		return r.NewTyped("attention."+name, r.Precision, 1, c.heads*k, panelColumns(n))
 	}
@@ -104,13 +100,10 @@ func (c *attentionCall) recordProducts(r *gpu.Recorder, y *gpu.Tensor) (dispatch
 }
 
 // turn is the queries at a time.
-func (a *attentionProducts) turn(info gpu.Info) int {
-	most := scoresMost
-	if info.Class == gpu.ClassCPU {
-		most = scoresMostSoft
-	}
+func (a *attentionProducts) turn(t gpu.Traits) int {
+	most := cached(t, scoresMost, t.Cache*2/3)
 	query := a.heads * gpu.Pad8(a.tk) * 4
-	return min(a.tq, max(64, min(most, int(info.Limits.MaxBinding))/query/64*64))
+	return min(a.tq, max(64, min(most, int(t.MaxBinding))/query/64*64))
 }
 
 // pack puts the heads of an item together: the queries of each in rows, the
@@ -121,7 +114,7 @@ func (a *attentionProducts) pack(r *gpu.Recorder, item int) (dispatches []gpu.Di
 		{x: a.k, offset: a.kAt, tokens: a.tk, k: a.width, lanes: 8, to: a.keys, turned: true},
 		{x: a.v, offset: a.vAt, tokens: a.tk, k: gpu.Pad8(a.tk), lanes: 8, to: a.values},
 	} {
-		view, ok := a.view(r.Device().Info(), &p, item)
+		view, ok := a.view(r.Device().Traits(), &p, item)
 		if !ok {
 			return nil, false, nil
 		}
@@ -134,7 +127,7 @@ func (a *attentionProducts) pack(r *gpu.Recorder, item int) (dispatches []gpu.Di
 	return dispatches, true, nil
 }
 
-// packedHeads is what the kernel panels does with one operand.
+// packedHeads is what the kernel attention_panels does with one operand.
 type packedHeads struct {
 	x      *gpu.Tensor
 	offset int // elements to head 0
@@ -147,27 +140,24 @@ type packedHeads struct {
 
 // view is what to bind for an item: all, which has no need of alignment, or
 // where that is too large a window. It moves the offset.
-func (a *attentionProducts) view(info gpu.Info, h *packedHeads, item int) (v gpu.View, ok bool) {
-	if h.x.Bytes() <= info.Limits.MaxBinding {
+func (a *attentionProducts) view(t gpu.Traits, h *packedHeads, item int) (v gpu.View, ok bool) {
+	if h.x.Bytes() <= t.MaxBinding {
 		h.offset += item * h.tokens * h.x.Stride()
 		return gpu.All(h.x), true
 	}
 	v = itemView(h.x, a.q.Shape[0], item, item+1)
-	return v, v.Size <= info.Limits.MaxBinding && v.Offset%int64(max(1, info.Limits.OffsetAlignment)) == 0
+	return v, v.Size <= t.MaxBinding && v.Offset%int64(max(1, t.OffsetAlignment)) == 0
 }
 
 func (a *attentionProducts) packHeads(r *gpu.Recorder, view gpu.View, h packedHeads) (gpu.Dispatch, error) {
 	e := 16 / int(r.Precision.Size())
-	spec := shaders.Spec{Const: map[string]int{"E": e}, Decl: map[string]string{}}
+	spec := shaders.Spec{Forms: forms(r.Precision)}
 	variant := r.Precision.String()
 	if h.turned {
-		spec.Const["TURNED"] = 1
+		spec = spec.WithConst("TURNED", 1)
 		variant += " turned"
 	}
-	if r.Precision == gpu.F32 {
-		spec.Decl["turn"] = "fn turn(rows: Rows, k: u32) -> Panel { return Panel(rows[0][k], rows[1][k], rows[2][k], rows[3][k]); }"
-	}
-	kern, err := kernel("panels", variant, spec)
+	kern, err := kernel("attention_panels", variant, spec)
 	vectors, blocks := a.width/e, ceilDiv(gpu.Pad8(h.tokens), e)
 	count := a.heads * blocks * vectors
 	return gpu.Dispatch{
@@ -215,7 +205,7 @@ func (a *attentionProducts) some(r *gpu.Recorder, item, lo, hi int) (dispatches 
 func (a *attentionProducts) softmax(r *gpu.Recorder, rows int) (gpu.Dispatch, error) {
 	k, perGroup, err := softmaxKernel(r, gpu.F32)
 	return gpu.Dispatch{
-		Kernel: k, Params: gpu.Params{"rows": rows, "stride": a.scores.Stride(), "width": a.tk, "scale": 1 / math.Sqrt(float64(a.head))},
+		Kernel: k, Params: gpu.Params{"rows": rows, "stride": a.scores.Stride(), "width": a.tk, "scale": a.exponent()},
 		Bind: []gpu.View{gpu.All(a.scores), gpu.All(a.probs)}, Groups: grid(ceilDiv(rows, perGroup)),
 		Bytes: float64(rows*a.tk) * float64(4+r.Precision.Size()),
 	}, err

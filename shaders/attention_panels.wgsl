@@ -41,6 +41,10 @@ fn evens(rows: Rows, w: u32) -> Panel { return Panel(rows[0][w], rows[2][w], row
 fn odds(rows: Rows, w: u32) -> Panel { return Panel(rows[1][w], rows[3][w], rows[5][w], rows[7][w]); }
 fn join(low: Panel, high: Panel) -> Panel { return (low & Panel(0xffffu)) | (high << Panel(16u)); }
 fn turn(rows: Rows, k: u32) -> Panel { return join(evens(rows, k / 2u) >> Panel(k % 2u * 16u), odds(rows, k / 2u) >> Panel(k % 2u * 16u)); }
+// form f32
+const E_f32 = 4u;
+fn turn_f32(rows: Rows, k: u32) -> Panel { return Panel(rows[0][k], rows[1][k], rows[2][k], rows[3][k]); }
+// end
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {

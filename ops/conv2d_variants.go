@@ -7,8 +7,8 @@ import (
 	"saccade/shaders"
 )
 
-// gemmVariant is one way to compute an implicit matmul: a kernel file and its constants.
-type gemmVariant struct {
+// convVariant is one way to compute an implicit matmul: a kernel file and its constants.
+type convVariant struct {
 	Family string // "conv2d" (sums in registers) or "conv2d_shared" (tiles in workgroup memory)
 	TM     int    // rows of a thread
 	TG, LX int    // conv2d: vectors of columns of a lane, lanes along the columns
@@ -19,7 +19,7 @@ type gemmVariant struct {
 }
 
 // String is the variant's name in tables.
-func (v gemmVariant) String() string {
+func (v convVariant) String() string {
 	if v.Family == "conv2d_shared" {
 		return fmt.Sprintf("%dx%d", v.NY*v.TM, 8*v.NX)
 	}
@@ -31,7 +31,7 @@ func (v gemmVariant) String() string {
 }
 
 // sliced is the name with the slices.
-func (v gemmVariant) sliced() string {
+func (v convVariant) sliced() string {
 	if v.Slices > 1 {
 		return fmt.Sprintf("%s/%d", v, v.Slices)
 	}
@@ -39,60 +39,50 @@ func (v gemmVariant) sliced() string {
 }
 
 // depth is the elements of K in a slice, a multiple of 8.
-func (v gemmVariant) depth(k int) int { return ceilDiv(k/8, max(1, v.Slices)) * 8 }
+func (v convVariant) depth(k int) int { return ceilDiv(k/8, max(1, v.Slices)) * 8 }
 
 // slices is how many there are with something in them.
-func (v gemmVariant) slices(k int) int { return ceilDiv(k, v.depth(k)) }
+func (v convVariant) slices(k int) int { return ceilDiv(k, v.depth(k)) }
 
 // tileRows is the rows that a workgroup of conv2d stages.
-func (v gemmVariant) tileRows() int {
+func (v convVariant) tileRows() int {
 	step := 8 / v.LK
 	return ceilDiv(v.TM*8/v.LX, step) * step
 }
 
 // tileVectors is the workgroup memory that a slice of depth elements takes.
-func (v gemmVariant) tileVectors(depth int, precision gpu.DType) int {
+func (v convVariant) tileVectors(depth int, precision gpu.DType) int {
 	return v.tileRows() * v.tileWidth(depth, precision)
 }
 
 // tileWidth is the 16-byte vectors of a row of the tile.
-func (v gemmVariant) tileWidth(depth int, precision gpu.DType) int {
+func (v convVariant) tileWidth(depth int, precision gpu.DType) int {
 	lk := max(1, v.LK)
 	return ceilDiv(depth*int(precision.Size())/16, lk) * lk
 }
 
 // spec is the specification without epilogue.
-func (v gemmVariant) spec(precision gpu.DType) shaders.Spec {
-	s := shaders.Spec{Const: map[string]int{"TM": v.TM}, Decl: map[string]string{}}
+func (v convVariant) spec(precision gpu.DType) shaders.Spec {
+	s := shaders.Spec{Const: map[string]int{"TM": v.TM}, Forms: forms(precision)}
 	if v.Family == "conv2d_shared" {
-		s.Decl = packed(precision, "Packed", "unpack")
 		s.Const["NX"], s.Const["NY"], s.Const["BM"], s.Const["BK"] = v.NX, v.NY, v.NY*v.TM, sharedDepth
 		s.Const["SIZE_A"], s.Const["SIZE_B"] = v.NY*v.TM*(sharedDepth/4+1), sharedDepth*2*v.NX
 		s.Workgroup = [3]int{v.NX * v.NY, 1, 1}
-	} else {
-		s.Const["TG"], s.Const["LX"], s.Const["LK"], s.Const["TILE"] = v.TG, v.LX, v.LK, v.Tile
-		s.Const["ROWS"], s.Const["ORIGINS"] = v.tileRows(), gpu.Pad8(v.tileRows())
-		if v.LX == 8 { // lavapipe loads what is plainly the same for all lanes once
-			s.Decl["block"] = "fn block(lane: u32) -> u32 { return 0u; }"
+		if precision == gpu.F32 {
+			s.Forms = append(s.Forms, "floats")
 		}
+		return s
 	}
-	if precision == gpu.F32 {
-		s.Const["TH"] = 1
-		s.Decl["Panel"] = "alias Panel = vec4<f32>;"
-		s.Decl["columns"] = "fn columns(v: Panel, h: u32) -> vec4<f32> { return v; }"
-		if v.Family == "conv2d" {
-			s.Const["TK"] = 1
-			s.Decl["Word"] = "alias Word = f32;"
-			s.Decl["element"] = "fn element(v: Word, k: u32) -> f32 { return v; }"
-		} else {
-			storeFloats(&s)
-		}
+	s.Const["TG"], s.Const["LX"], s.Const["LK"], s.Const["TILE"] = v.TG, v.LX, v.LK, v.Tile
+	s.Const["ROWS"], s.Const["ORIGINS"] = v.tileRows(), gpu.Pad8(v.tileRows())
+	if v.LX == 8 {
+		s.Forms = append(s.Forms, "single")
 	}
 	return s
 }
 
 // groups is the workgroup count for rows × columns of each of count matrices.
-func (v gemmVariant) groups(rows, columns, count int, precision gpu.DType) [3]int {
+func (v convVariant) groups(rows, columns, count int, precision gpu.DType) [3]int {
 	high, wide := v.NY*v.TM, 8*v.NX
 	if v.Family == "conv2d" {
 		high, wide = v.TM*8/v.LX, v.LX*v.TG*16/int(precision.Size())
@@ -100,24 +90,24 @@ func (v gemmVariant) groups(rows, columns, count int, precision gpu.DType) [3]in
 	return [3]int{ceilDiv(rows, high), ceilDiv(columns, wide), count * max(1, v.Slices)}
 }
 
-// chooseGemm picks the variant for count matrices of m rows, n columns and k
+// chooseConv picks the variant for count matrices of m rows, n columns and k
 // steps. plain sums are never sliced.
-func chooseGemm(info gpu.Info, precision gpu.DType, m, n, k, count int, plain bool) gemmVariant {
-	if info.Class == gpu.ClassCPU {
-		return softwareGemm(info, precision, m, n, k, count, plain)
+func chooseConv(t gpu.Traits, precision gpu.DType, m, n, k, count int, plain bool) convVariant {
+	if t.CheapBarriers {
+		return tiledConv(t, m, n, k, count, plain)
 	}
-	return gpuGemm(info.Class, m, n, k, count, plain)
+	return registerConv(t, precision, m, n, k, count, plain)
 }
 
-// softwareGemm takes the variant with the least cost by a model of lavapipe, in
+// registerConv takes the variant with the least cost by a model of lavapipe, in
 // vectors multiplied and added: a word of B costs 19, one of the tile 12, and
 // gathering eight vectors 170 (measured by leaving them out). The variants are
 // few, since each takes the driver a third of a second to compile; TM is 0 where
 // plain sums of so deep a product fit none.
-func softwareGemm(info gpu.Info, precision gpu.DType, m, n, k, count int, plain bool) gemmVariant {
-	var best gemmVariant
+func registerConv(t gpu.Traits, precision gpu.DType, m, n, k, count int, plain bool) convVariant {
+	var best convVariant
 	least := 0.0
-	for _, v := range softwareGemms(info, precision, k, plain) {
+	for _, v := range registerConvs(t, precision, k, plain) {
 		if cost := v.cost(precision, m, n, k, count); best.TM == 0 || cost < least {
 			best, least = v, cost
 		}
@@ -125,16 +115,16 @@ func softwareGemm(info gpu.Info, precision gpu.DType, m, n, k, count int, plain 
 	return best
 }
 
-// softwareGemms are the variants that hold so deep a product.
-func softwareGemms(info gpu.Info, precision gpu.DType, k int, plain bool) []gemmVariant {
-	var all []gemmVariant
+// registerConvs are the variants that hold so deep a product.
+func registerConvs(t gpu.Traits, precision gpu.DType, k int, plain bool) []convVariant {
+	var all []convVariant
 	for _, tm := range []int{4, 12} {
 		for _, lx := range []int{8, 4, 1} {
-			v := gemmVariant{Family: "conv2d", TM: tm, TG: 32 / int(precision.Size()) / 8, LX: lx, LK: 8}
+			v := convVariant{Family: "conv2d", TM: tm, TG: 32 / int(precision.Size()) / 8, LX: lx, LK: 8}
 			for v.LK > 1 && v.LK*16/int(precision.Size()) > gpu.Pad8(k) {
 				v.LK /= 2
 			}
-			if v.fit(info, precision, k, plain) {
+			if v.fit(t, precision, k, plain) {
 				all = append(all, v)
 			}
 		}
@@ -150,8 +140,8 @@ const (
 )
 
 // fit sets the slices and the tile so that workgroup memory holds them.
-func (v *gemmVariant) fit(info gpu.Info, precision gpu.DType, k int, plain bool) bool {
-	most := (info.Limits.MaxWorkgroupStorage - 16*gpu.Pad8(v.tileRows())) / 16
+func (v *convVariant) fit(t gpu.Traits, precision gpu.DType, k int, plain bool) bool {
+	most := (t.MaxWorkgroupStorage - 16*gpu.Pad8(v.tileRows())) / 16
 	v.Tile = tileSize
 	if plain {
 		if v.Slices = 1; v.tileVectors(k, precision) > tileSize {
@@ -167,8 +157,8 @@ func (v *gemmVariant) fit(info gpu.Info, precision gpu.DType, k int, plain bool)
 	return false
 }
 
-// cost is by the model of [softwareGemm].
-func (v gemmVariant) cost(precision gpu.DType, m, n, k, count int) float64 {
+// cost is by the model of [registerConv].
+func (v convVariant) cost(precision gpu.DType, m, n, k, count int) float64 {
 	groups := v.groups(m, n, count, precision)
 	perWord := 4 / int(precision.Size())
 	depth := float64(v.depth(k))
@@ -179,11 +169,11 @@ func (v gemmVariant) cost(precision gpu.DType, m, n, k, count int) float64 {
 	return float64(groups[0]*groups[1]*groups[2]) * (stage + work + store + 2500 + float64(v.Tile)*8)
 }
 
-// gpuGemm stages tiles in workgroup memory, as gpuMatmul does.
-func gpuGemm(class gpu.Class, m, n, k, count int, plain bool) gemmVariant {
+// tiledConv stages tiles in workgroup memory, as tiledMatmul does.
+func tiledConv(t gpu.Traits, m, n, k, count int, plain bool) convVariant {
 	const busy = 64 // workgroups that keep a mid-sized GPU's compute units at work
-	v := gemmVariant{Family: "conv2d_shared", TM: 8, NX: 8, NY: 8}
-	if class == gpu.ClassApple || ceilDiv(m, 64)*ceilDiv(n, 64)*count < busy {
+	v := convVariant{Family: "conv2d_shared", TM: 8, NX: 8, NY: 8}
+	if t.Sums < 64 || ceilDiv(m, 64)*ceilDiv(n, 64)*count < busy {
 		v.TM = 4
 	}
 	groups := v.groups(m, n, count, gpu.F16)

@@ -3,9 +3,6 @@ package ops
 import (
 	"fmt"
 	"math"
-	"regexp"
-	"runtime"
-	"strconv"
 
 	"saccade/gpu"
 	"saccade/shaders"
@@ -43,64 +40,27 @@ func (v matmulVariant) String() string {
 	return s
 }
 
-// named is a kernel of the variant, as [gpu.Recorder.Has] wants it.
-func (v matmulVariant) named(suffix string) string { return v.Family + "/" + v.String() + suffix }
-
-// chunkDecls are how a kernel loads TK elements of a row of A at once.
-var chunkDecls = map[gpu.DType]map[int][2]string{
-	gpu.F16: {
-		2: {"u32", "unpack2x16float(v)[k]"},
-		4: {"vec2<u32>", "unpack2x16float(v[k / 2u])[k % 2u]"},
-		8: {"vec4<u32>", "unpack2x16float(v[k / 2u])[k % 2u]"},
-	},
-	gpu.F32: {
-		1: {"f32", "v"},
-		2: {"vec2<f32>", "v[k]"},
-		4: {"vec4<f32>", "v[k]"},
-	},
-}
-
-// word is the scalar that a 16-byte vector of a precision consists of.
-var word = map[gpu.DType]string{gpu.F16: "u32", gpu.F32: "f32"}
-
-// windowChunk loads a chunk by its type from an array of 16-byte vectors.
-var windowChunk = map[string]string{
-	"u32":       "return a[i / 4u][i % 4u];",
-	"f32":       "return a[i / 4u][i % 4u];",
-	"vec2<u32>": "return vec2<u32>(a[i / 2u][i % 2u * 2u], a[i / 2u][i % 2u * 2u + 1u]);",
-	"vec2<f32>": "return vec2<f32>(a[i / 2u][i % 2u * 2u], a[i / 2u][i % 2u * 2u + 1u]);",
-	"vec4<u32>": "return a[i];",
-	"vec4<f32>": "return a[i];",
-}
-
 // spec is the specification without epilogue.
 func (v matmulVariant) spec(precision gpu.DType) shaders.Spec {
-	s := shaders.Spec{Const: map[string]int{"TM": v.TM}, Decl: packed(precision, "Packed", "unpack")}
+	s := shaders.Spec{Const: map[string]int{"TM": v.TM}, Forms: forms(precision)}
 	if v.Family == "matmul_shared" {
 		s.Const["NX"], s.Const["NY"], s.Const["BM"], s.Const["BK"] = v.NX, v.NY, v.NY*v.TM, sharedDepth
 		s.Const["SIZE_A"], s.Const["SIZE_B"] = v.NY*v.TM*(sharedDepth/4+1), sharedDepth*2*v.NX
 		s.Workgroup = [3]int{v.NX * v.NY, 1, 1}
-	} else {
-		chunk := chunkDecls[precision][v.TK]
-		s.Const["TK"] = v.TK
-		if v.Family == "matmul_few" {
-			s.Const["SUMS"] = v.sums(precision)
-		} else {
-			s.Const["TG"], s.Const["WY"] = v.TG, max(1, v.WY)
-			s.Workgroup = [3]int{8, max(1, v.WY), 1}
-		}
-		if v.Window {
-			s.Decl["a"] = fmt.Sprintf("@group(0) @binding(1) var<uniform> a: array<vec4<%s>, %d>;", word[precision], gpu.UniformWindow/16)
-			s.Decl["chunk"] = fmt.Sprintf("fn chunk(i: u32) -> Chunk { %s }", windowChunk[chunk[0]])
-		}
-		s.Decl["Chunk"] = fmt.Sprintf("alias Chunk = %s;", chunk[0])
-		s.Decl["element"] = fmt.Sprintf("fn element(v: Chunk, k: u32) -> f32 { return %s; }", chunk[1])
+		return s
 	}
-	if precision == gpu.F32 {
-		s.Const["TH"] = 1
-		s.Decl["Panel"] = "alias Panel = vec4<f32>;"
-		s.Decl["columns"] = "fn columns(v: Panel, h: u32) -> vec4<f32> { return v; }"
+	if s.Const["TK"] = v.TK; v.TK != 2 { // which the file is written for
+		s.Forms = append(s.Forms, fmt.Sprintf("x%d", v.TK))
 	}
+	if v.Family == "matmul_few" {
+		s.Const["SUMS"] = v.sums(precision)
+		return s
+	}
+	if v.Window {
+		s.Forms = append(s.Forms, "window")
+	}
+	s.Const["TG"], s.Const["WY"] = v.TG, max(1, v.WY)
+	s.Workgroup = [3]int{8, max(1, v.WY), 1}
 	return s
 }
 
@@ -119,22 +79,22 @@ func (v matmulVariant) groups(rows, columns int, precision gpu.DType) [3]int {
 // chooseMatmul picks the variant for m rows, n columns and k steps. The lines
 // of `bench -op matmul` on lavapipe chose the software table; the one for GPUs
 // follows published tiles and is not yet measured.
-func chooseMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVariant {
-	if info.Class == gpu.ClassCPU {
-		return softwareMatmul(info, precision, m, n, k)
+func chooseMatmul(t gpu.Traits, precision gpu.DType, m, n, k int) matmulVariant {
+	if t.CheapBarriers {
+		return tiledMatmul(t, m, n, k)
 	}
-	return gpuMatmul(info.Class, m, n, k)
+	return registerMatmul(t, precision, m, n, k)
 }
 
-// softwareMatmul holds its tile in registers: a workgroup is one SIMD vector,
+// registerMatmul holds its tile in registers: a workgroup is one SIMD vector,
 // which gains nothing from sharing memory. It picks the panels a lane by the
 // columns, then the rows that take the least time, with A in uniform windows
 // where those hold the largest tile, else, of many rows, from storage (of 257×384×1536
 // in 0.8 of the time, of 197×768×3072 0.96, in f32 0.8 and 0.5). The figures behind
 // it stand in shaders/matmul.wgsl.
-func softwareMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVariant {
+func registerMatmul(t gpu.Traits, precision gpu.DType, m, n, k int) matmulVariant {
 	half := precision == gpu.F16
-	v, most := softwareTile(info, precision, n)
+	v, most := registerTile(t, precision, n)
 	quick := m <= fewRows && (k*n < 1<<18 || !half) // one tile that compiles in half the time
 	switch {
 	case m < 4:
@@ -144,15 +104,15 @@ func softwareMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVaria
 	case quick:
 		v.TM, v.TG, v.TK, most = min(m, 17), 2, 4, 17
 	}
-	if deep := most / 4 * 4; m > fewRows && windowRows(info, precision, deep, k, n) == 0 {
-		if mesa(info) >= newMesa && half {
+	if deep := most / 4 * 4; m > fewRows && windowRows(t, precision, deep, k, n) == 0 {
+		if t.NarrowTiles && half {
 			deep = 8 // 197×768×3072 in 0.63 of the time of 16
 		}
 		v.TM, v.TK = min(m, deep), 4
 		return v
 	}
-	if !quick || windowRows(info, precision, v.TM, k, n) == 0 {
-		v.TM = v.rows(info, precision, m, n, k, most)
+	if !quick || windowRows(t, precision, v.TM, k, n) == 0 {
+		v.TM = v.rows(t, precision, m, n, k, most)
 	}
 	if v.TM > 0 {
 		v.Window = true
@@ -162,11 +122,11 @@ func softwareMatmul(info gpu.Info, precision gpu.DType, m, n, k int) matmulVaria
 	return v
 }
 
-// softwareTile is the tile for many rows of n columns, but for its rows: up to most.
-func softwareTile(info gpu.Info, precision gpu.DType, n int) (v matmulVariant, most int) {
+// registerTile is the tile for many rows of n columns, but for its rows: up to most.
+func registerTile(t gpu.Traits, precision gpu.DType, n int) (v matmulVariant, most int) {
 	v = matmulVariant{Family: "matmul", WY: 1}
 	half := precision == gpu.F16
-	if half && mesa(info) >= newMesa {
+	if half && t.NarrowTiles {
 		n = 64
 	}
 	switch {
@@ -189,22 +149,6 @@ func softwareTile(info gpu.Info, precision gpu.DType, n int) (v matmulVariant, m
 // tallest is the most rows of a tile in registers.
 const tallest = 20
 
-// newMesa is a version of which lavapipe takes 0.7 of the time for large matmuls of
-// halves with one panel a lane, where 22 takes 1.3 times as long. Measured are 22.3
-// and 25.0; the line between them is a guess.
-const newMesa = 24
-
-var mesaVersion = regexp.MustCompile(`Mesa (\d+)\.`)
-
-// mesa is the major version of Mesa in a driver's description, 0 for other drivers.
-func mesa(info gpu.Info) int {
-	if m := mesaVersion.FindStringSubmatch(info.Driver); m != nil {
-		n, _ := strconv.Atoi(m[1])
-		return n
-	}
-	return 0
-}
-
 // tileCost is what a tile in registers costs beyond its rows, in rows, by its
 // panels a lane.
 var tileCost = map[gpu.DType][]int{gpu.F16: {0, 5, 7, 8}, gpu.F32: {0, 5, 5, 7, 9}}
@@ -225,23 +169,19 @@ const dispatchCost = 1_400_000
 // fewRows is a sequence, such as CLIP's 50 and 77 tokens, that few tiles cover.
 const fewRows = 80
 
-// threads are those among which a software adapter divides the workgroups of a
-// dispatch; it does not begin another before all of them are done.
-var threads = runtime.NumCPU()
-
 // rows is the height of tile up to most that takes the least time for m rows,
 // among those of which a uniform window holds whole tiles; 0 if none. Heights of
 // many rows are even, and multiples of four unless another gains something, to be
 // few, since each is compiled on its own; of few rows, any that leaves less of the
 // last tile empty.
-func (v matmulVariant) rows(info gpu.Info, precision gpu.DType, m, n, k, most int) int {
+func (v matmulVariant) rows(t gpu.Traits, precision gpu.DType, m, n, k, most int) int {
 	best, least := 0, math.Inf(1)
 	for tm := 4; tm <= min(m, most); tm++ {
 		if m > fewRows && (tm%2 != 0 || tm < 8 && tm%4 != 0) {
 			continue
 		}
 		v.TM = tm
-		_, cost := v.windows(info, precision, m, n, k)
+		_, cost := v.windows(t, precision, m, n, k)
 		if m > fewRows && tm%4 != 0 {
 			cost *= 1.05
 		}
@@ -253,21 +193,21 @@ func (v matmulVariant) rows(info gpu.Info, precision gpu.DType, m, n, k, most in
 }
 
 // windows is how many rows of A a uniform window takes at a time, so that all
-// threads have as much to do in each dispatch, and the cost of that, in rows that
-// all threads multiply at 70 GFLOP/s; 0 if no window fits.
-func (v matmulVariant) windows(info gpu.Info, precision gpu.DType, m, n, k int) (rows int, cost float64) {
+// cores have as much to do in each dispatch, and the cost of that, in rows that
+// all cores multiply at 70 GFLOP/s; 0 if no window fits.
+func (v matmulVariant) windows(t gpu.Traits, precision gpu.DType, m, n, k int) (rows int, cost float64) {
 	cost = math.Inf(1)
 	dispatch := dispatchCost / float64(k*n)
 	across := v.groups(v.TM, n, precision)[1]
-	round := v.tileRows(precision) * v.beyond(precision, n) / float64(across) * float64(threads)
-	for most := windowRows(info, precision, v.TM, k, n); most > 0; most -= v.TM {
-		if !windowAligned(info, precision, most, k, n) {
+	round := v.tileRows(precision) * v.beyond(precision, n) / float64(across) * float64(t.Cores)
+	for most := windowRows(t, precision, v.TM, k, n); most > 0; most -= v.TM {
+		if !windowAligned(t, precision, most, k, n) {
 			continue
 		}
 		all := 0.0
 		for _, part := range ranges(m, most) {
 			tiles := ceilDiv(part[1]-part[0], v.TM) * across
-			all += float64(ceilDiv(tiles, threads))*round + dispatch
+			all += float64(ceilDiv(tiles, t.Cores))*round + dispatch
 		}
 		if all < cost {
 			rows, cost = most, all
@@ -278,12 +218,12 @@ func (v matmulVariant) windows(info gpu.Info, precision gpu.DType, m, n, k int) 
 
 // windowRows is how many rows of A, a multiple of tm, a uniform window takes
 // at most so that each begins where bindings may, in A as in C; 0 if none.
-func windowRows(info gpu.Info, precision gpu.DType, tm, k, n int) int {
-	if info.Limits.MaxUniform < gpu.UniformWindow {
+func windowRows(t gpu.Traits, precision gpu.DType, tm, k, n int) int {
+	if !t.UniformWindows() {
 		return 0
 	}
 	for rows := gpu.UniformWindow / (k * int(precision.Size())) / tm * tm; rows > 0; rows -= tm {
-		if windowAligned(info, precision, rows, k, n) {
+		if windowAligned(t, precision, rows, k, n) {
 			return rows
 		}
 	}
@@ -291,24 +231,23 @@ func windowRows(info gpu.Info, precision gpu.DType, tm, k, n int) int {
 }
 
 // windowAligned says whether every window of so many rows begins where bindings may.
-func windowAligned(info gpu.Info, precision gpu.DType, rows, k, n int) bool {
-	align := max(1, int(max(info.Limits.OffsetAlignment, info.Limits.UniformAlignment)))
+func windowAligned(t gpu.Traits, precision gpu.DType, rows, k, n int) bool {
+	align := max(1, int(max(t.OffsetAlignment, t.UniformAlignment)))
 	size := int(precision.Size())
 	return rows*k*size%align == 0 && rows*n*size%align == 0
 }
 
-// gpuMatmul stages tiles in workgroup memory: 64×64 by 64 threads with 8×8 sums
-// each, or 32×64 with 4×8 where that leaves compute units idle and on Apple's
-// GPUs, whose registers spill beyond it. A few rows are a product of a matrix
+// tiledMatmul stages tiles in workgroup memory: 64×64 by 64 threads with 8×8 sums
+// each, or 32×64 with 4×8 where that leaves compute units idle or so many spill. A few rows are a product of a matrix
 // and vectors, bound by memory. K is split until there are enough threads to fill
 // a GPU.
-func gpuMatmul(class gpu.Class, m, n, k int) matmulVariant {
+func tiledMatmul(t gpu.Traits, m, n, k int) matmulVariant {
 	const busy = 64 // workgroups that keep a mid-sized GPU's compute units at work
 	var v matmulVariant
 	switch {
 	case m <= 4:
 		v = matmulVariant{Family: "matmul_few", TM: max(1, m), TG: 1, TK: 4}
-	case class == gpu.ClassApple || ceilDiv(m, 64)*ceilDiv(n, 64) < busy:
+	case t.Sums < 64 || ceilDiv(m, 64)*ceilDiv(n, 64) < busy:
 		v = matmulVariant{Family: "matmul_shared", TM: 4, NX: 8, NY: 8}
 	default:
 		v = matmulVariant{Family: "matmul_shared", TM: 8, NX: 8, NY: 8}

@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""Writes the keys that configs of transformers' and timm's networks and of
+transformers' image processors have, with their defaults: signatures.json in the
+packages of the networks and for picture's tests, and the arguments of timm's named
+architectures: timm.json in models/vit and models/resnet.
+
+    python golden/generate_keys.py
+
+The keys are the arguments of the constructors, by class. Go reads absent keys from
+them, and its tests go through all of them, so that a key that a new version has is
+noticed. What is no JSON is written as its name, as SiLU or LayerNorm(eps=1e-05).
+"""
+
+import functools
+import inspect
+import json
+import sys
+from pathlib import Path
+
+import timm
+import transformers
+from timm.models._registry import _deprecated_models
+from timm.models import deit, efficientnet, resnet, vgg, vision_transformer
+
+ROOT = Path(__file__).resolve().parent.parent
+NETWORKS = {
+    "vit": [
+        transformers.ViTConfig,
+        transformers.DeiTConfig,
+        transformers.Dinov2Config,
+        transformers.Dinov2WithRegistersConfig,
+        vision_transformer.VisionTransformer,
+    ],
+    "clip": [
+        transformers.CLIPConfig,
+        transformers.CLIPTextConfig,
+        transformers.CLIPVisionConfig,
+        transformers.SiglipConfig,
+        transformers.SiglipTextConfig,
+        transformers.SiglipVisionConfig,
+    ],
+    "resnet": [transformers.ResNetConfig, resnet.ResNet],
+    "efficientnet": [transformers.EfficientNetConfig, efficientnet.EfficientNet],
+    "vgg": [vgg.VGG],
+}
+PROCESSORS = "Beit Bit ChineseCLIP CLIP ConvNext DeiT DINOv3ViT EfficientNet Levit MobileNetV1 MobileNetV2 PoolFormer Pvt Siglip ViT".split()
+ARCHITECTURES = {
+    "vit": [vision_transformer.VisionTransformer, deit.VisionTransformerDistilled],
+    "resnet": [resnet.ResNet],
+}
+
+
+def plain(value):
+    """A value as JSON."""
+    if isinstance(value, functools.partial):
+        arguments = ", ".join(f"{k}={plain(v)}" for k, v in value.keywords.items())
+        return f"{plain(value.func)}({arguments[:40]})"
+    if value is inspect.Parameter.empty:
+        return None
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if hasattr(value, "__name__"):
+        return value.__name__
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return int(value) if hasattr(value, "name") else value
+    return type(value).__name__
+
+
+def write(path, content):
+    path.write_text(content + "\n")
+    print(path)
+
+
+def lines(table):
+    """JSON with a line for each entry."""
+    return "{\n" + ",\n".join(f"\t{json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(table.items())) + "\n}"
+
+
+def signatures():
+    for package, classes in NETWORKS.items():
+        table = {}
+        for c in classes:
+            parameters = inspect.signature(c.__init__).parameters
+            table[c.__name__] = {k: plain(p.default) for k, p in parameters.items() if k != "self"}
+        write(ROOT / "models" / package / "signatures.json", json.dumps(table, indent="\t"))
+    table = {}
+    for name in PROCESSORS:
+        c = getattr(transformers, name + "ImageProcessor")
+        table[name] = {k: plain(getattr(c, k, None)) for k in c.valid_kwargs.__annotations__}
+    c = timm.models.PretrainedCfg
+    table[c.__name__] = {k: plain(p.default) for k, p in inspect.signature(c).parameters.items()}
+    write(ROOT / "picture" / "testdata" / "signatures.json", json.dumps(table, indent="\t"))
+
+
+class Built(BaseException):
+    """What an entry point of timm builds, in place of building it."""
+
+
+def building(model_cls, variant, pretrained, **kwargs):
+    raise Built(model_cls, kwargs)
+
+
+def architectures():
+    for name, module in list(sys.modules.items()):
+        if name.startswith("timm.models.") and hasattr(module, "build_model_with_cfg"):
+            module.build_model_with_cfg = building
+    for package, classes in ARCHITECTURES.items():
+        table = {}
+        for architecture in timm.list_models():
+            try:
+                timm.model_entrypoint(architecture)()
+            except Built as b:
+                c, kwargs = b.args
+                if c not in classes:
+                    continue
+                known = inspect.signature(classes[0].__init__).parameters
+                table[architecture] = {k: plain(v) for k, v in kwargs.items() if k in known and v is not None}
+                if kwargs.get("pruned"):
+                    table[architecture]["pruned"] = True
+                if c != classes[0]:
+                    table[architecture]["class"] = c.__name__
+        for old, new in _deprecated_models.items():
+            if new.split(".")[0] in table:
+                table.setdefault(old, table[new.split(".")[0]])
+        write(ROOT / "models" / package / "timm.json", lines(table))
+
+
+if __name__ == "__main__":
+    signatures()
+    architectures()

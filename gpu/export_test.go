@@ -1,0 +1,28 @@
+package gpu
+
+import "time"
+
+// What the tests of this package see beyond its interface. They stand outside it,
+// since the helper that opens their devices imports it.
+
+const (
+	LeastRows   = leastRows
+	MostFLOPs   = mostFLOPs
+	ParamStride = paramStride
+)
+
+// Write fills a state with what its memory is to hold, padding included.
+func (t *Tensor) Write(raw []byte) error {
+	t.dev.mu.Lock()
+	defer t.dev.mu.Unlock()
+	return t.dev.queue.WriteBuffer(t.buf.b, 0, raw)
+}
+
+// Size is that of what a quad shows, in pixels.
+func (q *Quad) Size() (w, h int) { return q.size() }
+
+// Rename has a device pass for another.
+func (d *Device) Rename(name string) { d.info.Name = name }
+
+// Spend takes time from a tuner's budget.
+func (t *Tuner) Spend(spent time.Duration) { t.spent += spent }

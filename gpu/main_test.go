@@ -1,0 +1,10 @@
+package gpu_test
+
+import (
+	"os"
+	"testing"
+
+	"saccade/gpu/gputest"
+)
+
+func TestMain(m *testing.M) { os.Exit(gputest.Main(m)) }

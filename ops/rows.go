@@ -1,0 +1,68 @@
+package ops
+
+import (
+	"fmt"
+
+	"saccade/gpu"
+	"saccade/shaders"
+)
+
+// NoRow is the index of [Rows] whose row is zeros.
+const NoRow = 0xFFFFFFFF
+
+// Index is a constant of u32 values, such as which rows [Rows] takes.
+func (b *Builder) Index(name string, values []uint32, shape ...int) *gpu.Tensor {
+	t := b.reserve(name, shape, gpu.U32, int64(len(values))*4)
+	b.Later(func() error {
+		return t.Upload(func(dst []byte) error {
+			putWords(dst, values)
+			return nil
+		})
+	})
+	return t
+}
+
+// Rows gathers rows: y[i] = x[index[i]], torch.index_select along the rows of x
+// [..., C], all leading dimensions together. The index is a u32 input or constant of
+// any shape [...], the result [..., C]. An index from the number of rows on, such as
+// [NoRow], gives a row of zeros.
+func Rows(r *gpu.Recorder, x, index *gpu.Tensor) *gpu.Tensor {
+	y := r.New("rows", x.Groups, append(append([]int{}, index.Shape...), x.Width())...)
+	if r.Err() != nil {
+		return y
+	}
+	if x.Dense() || index.Type != gpu.U32 {
+		r.Fail(fmt.Errorf("rows: found %s and the index %s (%s), expected an activation and u32", x, index, index.Type))
+		return y
+	}
+	k, err := kernel("rows", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
+	if err != nil {
+		r.Fail(err)
+		return y
+	}
+	rows, vectors, width := x.Rows(), y.Stride()/4, x.Width()
+	op := gpu.Op{Kind: "rows", Label: r.Label("rows"), In: []*gpu.Tensor{x, index}, Out: []*gpu.Tensor{y},
+		Twin: func(in [][]float32) [][]float64 { return [][]float64{rowsTwin(in[0], in[1], rows, width)} }}
+	for _, c := range rowChunks(r.Device(), y.Rows(), y) {
+		count := (c[1] - c[0]) * vectors
+		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
+			Kernel: k, Params: gpu.Params{"count": count, "vectors": vectors, "rows": rows, "first": c[0]},
+			Bind:   []gpu.View{gpu.All(x), gpu.All(index), rowView(y, c[0], c[1])},
+			Groups: elementwise(count), Bytes: 8 * float64(count) * float64(x.Type.Size()),
+		})
+	}
+	r.Do(op)
+	return y
+}
+
+func rowsTwin(x, index []float32, rows, width int) []float64 {
+	y := make([]float64, 0, len(index)*width)
+	for _, i := range index {
+		if int(i) >= rows {
+			y = append(y, make([]float64, width)...)
+			continue
+		}
+		y = append(y, widen(x[int(i)*width:(int(i)+1)*width])...)
+	}
+	return y
+}

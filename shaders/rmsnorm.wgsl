@@ -1,0 +1,72 @@
+// y = x/√(mean x² + eps)·gamma over each row: torch.nn.RMSNorm. The mean is of the
+// row's `width` values; its padding stays zero, as gamma is zero there. A square that
+// overflows makes zeros, as in PyTorch, and what is not finite makes NaN.
+//
+// x, y: rows of `stride` elements, four in a Packed; gamma: f32 [stride].
+// W threads (y) do a row and a workgroup R rows (x); the grid is 2-D. With one thread a
+// row there are no barriers, which software adapters pay dearly for.
+
+const W = 64u;  // threads of a row
+const R = 1u;   // rows of a workgroup
+const WR = 64u; // W·R
+
+alias Packed = vec2<u32>;
+fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
+fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw)); }
+
+// form f32
+alias Packed_f32 = vec4<f32>;
+fn unpack_f32(v: Packed_f32) -> vec4<f32> { return v; }
+fn pack_f32(v: vec4<f32>) -> Packed_f32 { return v; }
+// end
+
+struct Params {
+    rows: u32,
+    stride: u32, // elements a row
+    width: u32,  // of which hold values
+    eps: f32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<Packed>;
+@group(0) @binding(2) var<storage, read> gamma: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Packed>;
+
+var<workgroup> partial: array<f32, WR>;
+
+// The sum of v over the threads of a row, the same on every run.
+fn total(v: vec4<f32>, lane: u32, first: u32) -> f32 {
+    let mine = v.x + v.y + v.z + v.w;
+    if W == 1u {
+        return mine;
+    }
+    partial[first + lane] = mine;
+    workgroupBarrier();
+    for (var half = W / 2u; half > 0u; half /= 2u) {
+        if lane < half {
+            partial[first + lane] += partial[first + lane + half];
+        }
+        workgroupBarrier();
+    }
+    return partial[first];
+}
+
+@compute @workgroup_size(1, 64, 1)
+fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let lane = local.y;
+    let first = local.x * W;
+    let wanted = (id.x + id.y * groups.x) * R + local.x;
+    // Threads beyond the last row have nothing to do but reach the barriers.
+    // (Were the loops' bound a uniform alone, lavapipe would compile anew for each value.)
+    let vectors = select(0u, p.stride / 4u, wanted < p.rows);
+    let start = wanted * vectors;
+    var squares = vec4<f32>(0.0);
+    for (var i = lane; i < vectors; i += W) {
+        let v = unpack(x[start + i]);
+        squares += v * v;
+    }
+    let scale = inverseSqrt(total(squares, lane, first) / f32(p.width) + p.eps);
+    for (var i = lane; i < vectors; i += W) {
+        y[start + i] = pack(unpack(x[start + i]) * scale * gamma[i]);
+    }
+}

@@ -1,0 +1,33 @@
+// y[i] = x[index[i]]: rows gathered by their numbers; a number from p.rows on gives
+// zeros.
+//
+// x: [rows, stride], y: [..., stride], four elements in a Packed; index: dense u32.
+// A workgroup does 64 Packed of y; the grid is 2-D.
+
+alias Packed = vec2<u32>;
+
+// form f32
+alias Packed_f32 = vec4<f32>;
+// end
+
+struct Params {
+    count: u32,   // Packed in all of y
+    vectors: u32, // Packed a row
+    rows: u32,    // of x
+    first: u32,   // row of index that belongs to the first of y
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<Packed>;
+@group(0) @binding(2) var<storage, read> index: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<Packed>;
+
+@compute @workgroup_size(64, 1, 1)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = id.x + id.y * groups.x * 64u;
+    if i < p.count {
+        let row = index[p.first + i / p.vectors];
+        let inside = row < p.rows;
+        y[i] = select(Packed(), x[select(0u, row, inside) * p.vectors + i % p.vectors], inside);
+    }
+}
