@@ -512,6 +512,20 @@ def glu():
     return cases
 
 
+def rescale_guidance():
+    """y [N,C,H,W] = cfg * (r * std(cond) / std(cfg) + 1 - r), of each item the unbiased
+    standard deviation of all values: diffusers' rescale_noise_cfg."""
+    g, cases = generator("rescale_guidance"), []
+    for name, shape, r in (("sdxl", (2, 4, 9, 7), 0.7), ("whole", (3, 3, 2, 5), 1.0), ("two_values", (1, 1, 1, 2), 0.25)):
+        cond = normal(g, *shape) + 0.5
+        cfg = normal(g, *shape, std=3) - 1
+        axes = (1, 2, 3)
+        ratio = cond.double().std(axes, keepdim=True) / cfg.double().std(axes, keepdim=True)
+        y = r * (cfg.double() * ratio) + (1 - r) * cfg.double()
+        cases.append(case(name, {"rescale": r}, {"cfg": cfg, "cond": cond}, {"y": y}, half=False))
+    return cases
+
+
 def rmsnorm():
     """y [R,G·C] = rms_norm(x) * (weight + added), over each C of a row."""
     g, cases = generator("rmsnorm"), []
@@ -586,6 +600,7 @@ OPS = {name: (lambda name=name: activation(name)) for name in ACTIVATIONS} | {
         scale,
         groupnorm,
         glu,
+        rescale_guidance,
         rmsnorm,
         rotate,
         rows,

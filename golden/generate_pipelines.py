@@ -93,12 +93,12 @@ def text_encoder(folder, cls, g, vocabulary, published=False, **config):
         save_file({f"text_model.{name}": t for name, t in load_file(file).items()}, file, metadata={"format": "pt"})
 
 
-def vae(folder, g, factor):
+def vae(folder, g, factor, widths=(6, 6, 9, 12)):
     """An autoencoder that halves three times, so that latents can have odd sides. Its codes are
     made as large as 1/factor, and the scaled ones 1, as those of a trained one are."""
     types = dict(down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4)
     model = diffusers.AutoencoderKL(
-        block_out_channels=[6, 6, 9, 12], layers_per_block=1, norm_num_groups=3, latent_channels=4, scaling_factor=factor, sample_size=40, **types
+        block_out_channels=list(widths), layers_per_block=1, norm_num_groups=3, latent_channels=4, scaling_factor=factor, sample_size=40, **types
     )
     calibrate(redraw(model, g))
     with torch.no_grad():
@@ -126,7 +126,7 @@ def denoise(model, g, options):
         model.conv_out.bias.mul_(0.2)
 
 
-def unet(folder, g, epsilon=True, **config):
+def unet(folder, g, epsilon=True, sizes=6, **config):
     """A network whose maps may have odd sides at every size."""
     model = diffusers.UNet2DConditionModel(sample_size=5, layers_per_block=1, norm_num_groups=4, **config)
     calibrate(redraw(model, g))
@@ -139,8 +139,8 @@ def unet(folder, g, epsilon=True, **config):
     def options(n):
         o = {"encoder_hidden_states": torch.randn(n, 9, c.cross_attention_dim, generator=g)}
         if c.addition_embed_type:
-            pooled = c.projection_class_embeddings_input_dim - 6 * c.addition_time_embed_dim
-            o["added_cond_kwargs"] = {"text_embeds": torch.randn(n, pooled, generator=g), "time_ids": torch.full((n, 6), 40.0)}
+            pooled = c.projection_class_embeddings_input_dim - sizes * c.addition_time_embed_dim
+            o["added_cond_kwargs"] = {"text_embeds": torch.randn(n, pooled, generator=g), "time_ids": torch.full((n, sizes), 40.0)}
         if c.time_cond_proj_dim:
             o["timestep_cond"] = torch.randn(n, c.time_cond_proj_dim, generator=g)
         return o
@@ -259,6 +259,41 @@ def sdxl_tiny(folder, g):
     index(folder, "StableDiffusionXLPipeline", parts, force_zeros_for_empty_prompt=True, **none)
 
 
+def refiner_tiny(folder, g):
+    """SDXL's refiner: the second text tower alone, and a score among the sizes."""
+    vocabulary = tokenizer(folder / "tokenizer_2", "!")
+    text = dict(hidden_size=12, num_attention_heads=2, num_hidden_layers=2, intermediate_size=20, hidden_act="gelu", projection_dim=10)
+    text_encoder(folder / "text_encoder_2", transformers.CLIPTextModelWithProjection, g, vocabulary, **text)
+    vae(folder / "vae", g, 0.13025, [3, 3, 3, 6])
+    unet(
+        folder / "unet",
+        g,
+        sizes=5,
+        block_out_channels=[8, 12],
+        down_block_types=["DownBlock2D", "CrossAttnDownBlock2D"],
+        up_block_types=["CrossAttnUpBlock2D", "UpBlock2D"],
+        cross_attention_dim=12,
+        attention_head_dim=[2, 3],
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=4,
+        projection_class_embeddings_input_dim=10 + 5 * 4,
+    )
+    scheduler = {"_class_name": "EulerDiscreteScheduler", "_diffusers_version": "0.19.0.dev0"} | SD
+    scheduler |= {"interpolation_type": "linear", "prediction_type": "epsilon", "steps_offset": 1, "timestep_spacing": "leading"}
+    dump(folder / "scheduler" / "scheduler_config.json", scheduler)
+    parts = {
+        "scheduler": "EulerDiscreteScheduler",
+        "text_encoder_2": "CLIPTextModelWithProjection",
+        "tokenizer_2": "CLIPTokenizer",
+        "unet": "UNet2DConditionModel",
+        "vae": "AutoencoderKL",
+    }
+    none = {name: [None, None] for name in ("text_encoder", "tokenizer", "feature_extractor", "image_encoder")}
+    config = dict(force_zeros_for_empty_prompt=False, requires_aesthetics_score=True)
+    index(folder, "StableDiffusionXLImg2ImgPipeline", parts, **config, **none)
+
+
 def unconditional(folder, g, cls, scheduler):
     """google/ddpm-cifar10-32's network, whose sample is the picture."""
     model = diffusers.UNet2DModel(
@@ -312,6 +347,19 @@ NEGATIVE = "blurry, bad quality"
 IMG2IMG = dict(pipeline="StableDiffusionImg2ImgPipeline", init_image=True)
 INPAINT = dict(pipeline="StableDiffusionInpaintPipeline", init_image=True, mask=True)
 XL = dict(pipeline="StableDiffusionXLPipeline", guidance=5.0)
+WEIGHTED = "a ((red) apple:1.3) on [table], BREAK painting (lighthouse:0.6) in storm"
+WEIGHTED_LONG = "(dog:1.4), that runs " * 21 + r"\(house\)"
+# Prompts as AUTOMATIC1111 reads them, by hand: of each chunk its pieces and their weights.
+READ = {
+    WEIGHTED: [
+        [("a ", 1.0), ("red", 1.3 * 1.1), (" apple", 1.3), (" on ", 1.0), ("table", 1 / 1.1), (",", 1.0)],
+        [("painting ", 1.0), ("lighthouse", 0.6), (" in storm", 1.0)],
+    ],
+    WEIGHTED_LONG: [[("dog", 1.4), (", that runs ", 1.0)] * 21 + [("(house)", 1.0)]],
+    NEGATIVE: [[(NEGATIVE, 1.0)]],
+    "[blurry] dark": [[("blurry", 1 / 1.1), (" dark", 1.0)]],
+    "": [[("", 1.0)]],
+}
 ANCESTRAL, MULTISTEP = "EulerAncestralDiscreteScheduler", "DPMSolverMultistepScheduler"
 PIPELINES = {
     sd1_tiny: [
@@ -328,8 +376,13 @@ PIPELINES = {
         sd("inpaint", strength=1.0, **INPAINT),
         sd("inpaint_strength", strength=0.7, scheduler="DDIMScheduler", width=40, **INPAINT),
         sd("clip_skip", clip_skip=1, steps=2),
+        sd("weights", prompt=WEIGHTED, negative_prompt="[blurry] dark", prompt_syntax="a1111", guidance_rescale=0.7, steps=2),
     ],
-    sd2_tiny: [sd("text", negative_prompt=NEGATIVE, steps=5, width=56), sd("batch", guidance=3.0, batch=3, steps=2)],
+    sd2_tiny: [
+        sd("text", negative_prompt=NEGATIVE, steps=5, width=56),
+        sd("batch", guidance=3.0, batch=3, steps=2),
+        sd("weights", prompt=WEIGHTED_LONG, prompt_syntax="a1111", guidance=3.0, steps=1),
+    ],
     inpaint_tiny: [
         sd("inpaint", strength=1.0, negative_prompt=NEGATIVE, **INPAINT),
         sd("inpaint_strength", strength=0.7, steps=5, **INPAINT),
@@ -340,7 +393,12 @@ PIPELINES = {
         sd("negative_prompt", negative_prompt=NEGATIVE, **XL),
         sd("image", strength=0.5, pipeline="StableDiffusionXLImg2ImgPipeline", guidance=5.0, init_image=True),
         sd("clip_skip", clip_skip=1, steps=2, **XL),
+        sd("weights", prompt=WEIGHTED, negative_prompt="[blurry] dark", prompt_syntax="a1111", guidance_rescale=0.6, steps=1, **XL),
         sd("turbo", steps=1, scheduler=ANCESTRAL, scheduler_config={"timestep_spacing": "trailing"}, **XL | {"guidance": 0.0}),
+    ],
+    refiner_tiny: [
+        sd("after_base", base="sdxl_tiny", refiner_start=0.6, steps=5, negative_prompt=NEGATIVE, **XL),
+        sd("ancestral", base="sdxl_tiny", refiner_start=0.7, steps=4, scheduler=ANCESTRAL, **XL),
     ],
     lcm_tiny: [sd("text", pipeline="LatentConsistencyModelPipeline", guidance=8.5)],
     ddpm_tiny: [case("sample", "DDPMPipeline", 4, width=10, height=6, batch=2)],
@@ -376,6 +434,56 @@ def draw_inputs(folder, c, g):
         mask[:, :, 11:29, 5 : c["width"] - 4] = 1
         inputs["mask"] = mask
     return inputs
+
+
+def emphasized(pipe, c):
+    """A pipeline's arguments for prompts as AUTOMATIC1111 reads them: chunks of tokens that are encoded
+    each on its own, their states times the weights and all times one number that restores their mean."""
+    xl = hasattr(pipe, "text_encoder_2")
+    towers = [(pipe.tokenizer, pipe.text_encoder)] + ([(pipe.tokenizer_2, pipe.text_encoder_2)] if xl else [])
+    texts = {"prompt": READ[c["prompt"]], "negative_prompt": READ[c.get("negative_prompt", "")]}
+    tokens = lambda t, text: t(text, add_special_tokens=False).input_ids
+
+    def split(t, chunk):
+        pairs = [(i, w) for text, w in chunk for i in tokens(t, text)]
+        comma = tokens(t, ",")[0]
+        while len(pairs) > 75:  # what follows the last comma goes with the next chunk
+            last = max(i for i in range(75) if pairs[i][0] == comma)
+            yield pairs[: last + 1 if 75 - last <= 20 else 75]
+            pairs = pairs[last + 1 if 75 - last <= 20 else 75 :]
+        yield pairs
+
+    out = {}
+    for name, chunks in texts.items():
+        states, pooled = [], None
+        for t, model in towers:
+            rows = [pairs for chunk in chunks for pairs in split(t, chunk)]
+            most = max(sum(1 for chunk in other for _ in split(t, chunk)) for other in texts.values())
+            rows += [[]] * (most - len(rows))
+            parts = []
+            for row in rows:
+                ids = [t.bos_token_id] + [i for i, _ in row] + [t.eos_token_id]
+                ids += [t.pad_token_id] * (77 - len(ids))
+                weights = torch.tensor([1.0] + [w for _, w in row] + [1.0] * (76 - len(row)))
+                got = model(torch.tensor([ids]), output_hidden_states=True)
+                z = got.hidden_states[-2] if xl else got.last_hidden_state
+                y = z * weights[None, :, None]
+                parts.append(y * (z.mean() / y.mean()))
+                pooled = got[0] if xl and not parts[1:] and model is pipe.text_encoder_2 else pooled
+            states.append(torch.cat(parts, 1))
+        out[f"{name}_embeds"] = torch.cat(states, -1)
+        if xl:
+            out["pooled_prompt_embeds" if name == "prompt" else "negative_pooled_prompt_embeds"] = pooled
+    return out
+
+
+def base_latents(root, c, inputs):
+    """The latents with which the base ends, the steps on the way, and whether it drew noise."""
+    pipe, state, out = open_pipeline(root / c["base"], c | {"pipeline": "StableDiffusionXLPipeline"}), {"step": 0, "drew": False}, {}
+    watch(pipe, state, out)
+    with given(inputs, state), torch.no_grad():
+        latents = pipe(**arguments(c, inputs), denoising_end=c["refiner_start"], output_type="latent").images
+    return latents, {k: t for k, t in out.items() if ".step." in k}, state
 
 
 @contextlib.contextmanager
@@ -421,7 +529,7 @@ def arguments(c, inputs):
     a = {"prompt": c["prompt"], "num_inference_steps": c["steps"], "guidance_scale": c["guidance"]}
     if c["pipeline"] != "StableDiffusionXLImg2ImgPipeline" and c["pipeline"] != "StableDiffusionImg2ImgPipeline":
         a |= {"width": c["width"], "height": c["height"]}
-    a |= {k: c[k] for k in ("negative_prompt", "strength", "clip_skip") if k in c}
+    a |= {k: c[k] for k in ("negative_prompt", "strength", "clip_skip", "guidance_rescale") if k in c}
     if c.get("init_image"):  # a batch of pictures wants one prompt each
         a |= {"prompt": [c["prompt"]] * c["batch"], "image": inputs["init_image"]}
         a |= {"negative_prompt": [c["negative_prompt"]] * c["batch"]} if "negative_prompt" in c else {}
@@ -463,13 +571,24 @@ def watch(pipe, state, out):
 
 def run(folder, c, inputs):
     """The outputs of a case, in the order of computation, and whether the scheduler drew noise."""
-    pipe, state, out = open_pipeline(folder, c), {"step": 0, "drew": False}, {}
+    state, out, before = {"step": 0, "drew": False}, {}, 0
+    if "base" in c:
+        latents, out, state = base_latents(folder.parent, c, inputs)
+        before = state["step"]
+        pipe = open_pipeline(folder, c | {"pipeline": "StableDiffusionXLImg2ImgPipeline"})
+        options = {k: v for k, v in arguments(c, inputs).items() if k not in ("width", "height")}
+        options |= {"image": latents, "denoising_start": c["refiner_start"]}
+    else:
+        pipe = open_pipeline(folder, c)
+        options = arguments(c, inputs)
     watch(pipe, state, out)
-    options = arguments(c, inputs)
+    if "prompt_syntax" in c:
+        with torch.no_grad():
+            options = {k: v for k, v in options.items() if "prompt" not in k or k == "num_images_per_prompt"} | emphasized(pipe, c)
     if hasattr(pipe, "vae"):
 
         def ended(_, i, t, kept):  # after what inpainting pastes into the step's latents
-            out[f"expected.step.{i}"] = kept["latents"].clone()
+            out[f"expected.step.{before + i}"] = kept["latents"].clone()
             return kept
 
         options |= {"callback_on_step_end": ended, "output_type": "pt"}

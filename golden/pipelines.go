@@ -24,8 +24,10 @@ type PipelineCase struct {
 	Pipeline        string         `json:"pipeline"`         // diffusers' class, such as "StableDiffusionInpaintPipeline"
 	Prompt          string         `json:"prompt"`           // "" for unconditional ones
 	NegativePrompt  string         `json:"negative_prompt"`  // "" for none
+	PromptSyntax    string         `json:"prompt_syntax"`    // "a1111": prompts have weights as AUTOMATIC1111 reads them
 	Steps           int            `json:"steps"`            // before Strength leaves some out
 	Guidance        float64        `json:"guidance"`         // diffusers' guidance_scale
+	GuidanceRescale float64        `json:"guidance_rescale"` // diffusers' guidance_rescale
 	Strength        float64        `json:"strength"`         // above 0 with an InitImage, and else 0
 	Width           int            `json:"width"`            // of the picture, in pixels
 	Height          int            `json:"height"`           // of the picture, in pixels
@@ -34,6 +36,8 @@ type PipelineCase struct {
 	Mask            bool           `json:"mask"`             // whether it repaints a part of it
 	ClipSkip        int            `json:"clip_skip"`        // last layers of the text towers that are left out
 	Scheduler       string         `json:"scheduler"`        // class in place of the folder's, whose config it takes; "" for the folder's
+	Base            string         `json:"base"`             // the pipeline that this one goes on from, as SDXL's refiner does; "" for none
+	RefinerStart    float64        `json:"refiner_start"`    // the part of the way that the base does
 	SchedulerConfig map[string]any `json:"scheduler_config"` // overrides of that config
 }
 
@@ -94,11 +98,11 @@ func PipelineCases(name string) ([]PipelineCase, error) {
 //
 // Outputs:
 //
-//   - expected.prompt_embeds [1,77,D] and expected.negative_prompt_embeds (with
+//   - expected.prompt_embeds [1,77,D] (T times 77 of T chunks) and expected.negative_prompt_embeds (with
 //     guidance); of SDXL expected.pooled_prompt_embeds [1,D] and
 //     expected.negative_pooled_prompt_embeds too
 //   - expected.step.K: the latents after step K, one for each time that the
-//     scheduler has
+//     scheduler has; the steps of a base are counted before the pipeline's
 //   - expected.latents: those after the last, not yet divided by the
 //     autoencoder's scaling factor
 //   - expected.image [N,3,H,W]: what the decoder gives, about -1 to 1, not

@@ -207,6 +207,9 @@ func TestRandomShapes(t *testing.T) {
 		"blend": func(t *rapid.T) Case {
 			return blendCase([]int{size(3).Draw(t, "n"), size(9).Draw(t, "h"), size(9).Draw(t, "w"), rapid.IntRange(17, 40).Draw(t, "c")})
 		},
+		"rescale_guidance": func(t *rapid.T) Case {
+			return rescaleCase([]int{size(3).Draw(t, "n"), size(9).Draw(t, "h"), size(9).Draw(t, "w"), rapid.IntRange(17, 40).Draw(t, "c")})
+		},
 		"concat": func(t *rapid.T) Case {
 			return concatCase([]int{size(40).Draw(t, "rows"), size(70).Draw(t, "a"), rapid.IntRange(17, 70).Draw(t, "b")})
 		},

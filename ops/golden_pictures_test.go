@@ -139,3 +139,12 @@ func (g *goldenCase) groupNorm() {
 	g.bind(&model, "norm", "weight", "bias")
 	g.pictures(model.Norm.Forward(g.r, g.pixels("x"), a))
 }
+
+func (g *goldenCase) rescaleGuidance() {
+	var p struct{ Rescale float32 }
+	require.NoError(g.t, g.Params(&p))
+	factors := make([]float32, CombineFactors)
+	factors[0] = p.Rescale
+	g.in["factors"] = factors
+	g.pictures(RescaleGuidance(g.r, g.pixels("cfg"), g.pixels("cond"), g.r.Input("factors", gpu.F32, 1, CombineFactors), 0))
+}

@@ -120,6 +120,8 @@ func (g *goldenCase) record() {
 		g.groupNorm()
 	case "glu":
 		g.glu()
+	case "rescale_guidance":
+		g.rescaleGuidance()
 	case "rmsnorm":
 		g.rmsNorm()
 	case "rotate":

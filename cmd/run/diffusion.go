@@ -24,20 +24,25 @@ import (
 // paintingJSON is the document of what a pipeline drew.
 type paintingJSON struct {
 	head
-	Prompt      string                `json:"prompt,omitempty"`
-	Negative    string                `json:"negative_prompt,omitempty"`
-	Steps       int                   `json:"steps"`
-	Guidance    float64               `json:"guidance"`
-	Scheduler   string                `json:"scheduler"`
-	Strength    float64               `json:"strength,omitempty"`
-	Width       int                   `json:"width"`
-	Height      int                   `json:"height"`
-	Images      []paintedJSON         `json:"images"`
-	Truncated   string                `json:"truncated,omitempty"` // of the prompt
-	Words       []wordJSON            `json:"words,omitempty"`     // with -explain
-	Explanation *writtenJSON          `json:"explanation,omitempty"`
-	Memory      *diffusion.MemoryPlan `json:"memory,omitempty"`
-	MS          paintTimesJSON        `json:"ms"`
+	Prompt            string                `json:"prompt,omitempty"`
+	Negative          string                `json:"negative_prompt,omitempty"`
+	Syntax            diffusion.Syntax      `json:"prompt_syntax,omitempty"` // but plain
+	Steps             int                   `json:"steps"`
+	Guidance          float64               `json:"guidance"`
+	Rescale           float64               `json:"guidance_rescale,omitempty"`
+	Refiner           string                `json:"refiner,omitempty"`
+	RefinerStart      float64               `json:"refiner_start,omitempty"`
+	Scheduler         string                `json:"scheduler"`
+	Strength          float64               `json:"strength,omitempty"`
+	Width             int                   `json:"width"`
+	Height            int                   `json:"height"`
+	Images            []paintedJSON         `json:"images"`
+	Truncated         string                `json:"truncated,omitempty"` // of the prompt
+	TruncatedNegative string                `json:"truncated_negative,omitempty"`
+	Words             []wordJSON            `json:"words,omitempty"` // with -explain
+	Explanation       *writtenJSON          `json:"explanation,omitempty"`
+	Memory            *diffusion.MemoryPlan `json:"memory,omitempty"`
+	MS                paintTimesJSON        `json:"ms"`
 }
 
 // paintedJSON is one picture and where it is.
@@ -56,14 +61,16 @@ type paintTimesJSON struct {
 // painter is one call with a diffusion pipeline.
 type painter struct {
 	*app
-	hub   *weights.Hub
-	p     *diffusion.Pipeline
-	began time.Time
-	load  time.Duration // to the first step
-	steps time.Duration // of all steps
-	after time.Duration // decoding
-	done  int           // steps of all runs
-	doc   paintingJSON
+	hub *weights.Hub
+	p   *diffusion.Pipeline
+	// refiner does the last steps, if it is not nil.
+	refiner *diffusion.Pipeline
+	began   time.Time
+	load    time.Duration // to the first step
+	steps   time.Duration // of all steps
+	after   time.Duration // decoding
+	done    int           // steps of all runs
+	doc     paintingJSON
 
 	recorded []*picture.Image // with -record, after each step
 }
@@ -87,18 +94,23 @@ func (a *app) paint(ctx context.Context) error {
 	w.p = m.Pipeline.(*diffusion.Pipeline) // as isPipeline says
 	for _, l := range w.p.LoRAs() {
 		if n := len(l.Unmatched); n > 0 {
-			fmt.Fprintf(a.stderr, "LoRA %s: %s changed; %s of it the pipeline does not have, such as %s\n", l.File, count(l.Layers, "layer"), count(n, "layer"), l.Unmatched[0])
+			a.note("LoRA %s: %s changed; %s of it the pipeline does not have, such as %s", l.File, count(l.Layers, "layer"), count(n, "layer"), l.Unmatched[0])
 		}
 		if n := len(l.Orphans); n > 0 {
-			fmt.Fprintf(a.stderr, "LoRA %s: %s of it have an alpha and nothing to scale, such as %s\n", l.File, count(n, "layer"), l.Orphans[0])
+			a.note("LoRA %s: %s of it have an alpha and nothing to scale, such as %s", l.File, count(n, "layer"), l.Orphans[0])
 		}
 		if n := len(l.Unread); n > 0 {
-			fmt.Fprintf(a.stderr, "LoRA %s: %s of it are left out, as diffusers leaves them out, such as %s\n", l.File, count(n, "tensor"), l.Unread[0])
+			a.note("LoRA %s: %s of it are left out, as diffusers leaves them out, such as %s", l.File, count(n, "tensor"), l.Unread[0])
 		}
 	}
 	if tokens := w.p.Tokens(); len(tokens) > 0 {
-		fmt.Fprintf(a.stderr, "a prompt may name %s\n", strings.Join(tokens, ", "))
+		a.note("a prompt may name %s", strings.Join(tokens, ", "))
 	}
+	closeRefiner, err := w.openRefiner(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeRefiner()
 	q, err := w.request(in)
 	switch {
 	case err != nil:
@@ -151,7 +163,7 @@ func (w *painter) request(in *paintingInput) (diffusion.Request, error) {
 	if !math.IsNaN(w.guidance) {
 		q.Guidance = w.guidance
 	}
-	q.Prompts, q.Scheduler, q.ClipSkip, q.Watch = w.prompts, w.scheduler, w.clipSkip, w.explain != ""
+	q.Prompts, q.Scheduler, q.ClipSkip, q.Watch = w.drawn(w.prompts), w.scheduler, w.clipSkip, w.explain != ""
 	if len(q.Prompts) > 1 {
 		q.Prompts = q.Prompts[:1]
 	}
@@ -160,6 +172,13 @@ func (w *painter) request(in *paintingInput) (diffusion.Request, error) {
 	}
 	if err := in.fill(w, &q); err != nil {
 		return q, err
+	}
+	q.Syntax, q.Rescale = w.syntax, w.rescale
+	if w.refiner != nil {
+		q.To = w.refinerStart
+		if err := w.refiner.Continues(w.p, q); err != nil {
+			return q, err
+		}
 	}
 	q.Seeds = diffusion.Seeds(w.seed, q.Items)
 	if w.seed < 0 {
@@ -180,6 +199,9 @@ func (w *painter) finish(ctx context.Context, q diffusion.Request) (*diffusion.R
 		run.Close()
 		return nil, nil, err
 	}
+	if run, err = w.refine(ctx, run); err != nil {
+		return nil, nil, err
+	}
 	began := time.Now()
 	result, err := run.Result(context.WithoutCancel(ctx))
 	w.after += time.Since(began)
@@ -189,7 +211,7 @@ func (w *painter) finish(ctx context.Context, q diffusion.Request) (*diffusion.R
 		return nil, nil, err
 	}
 	if result.Fallback {
-		fmt.Fprintf(w.stderr, "the decoder's halves overflowed; it ran in f32\n")
+		w.note("the decoder's halves overflowed; it ran in f32")
 	}
 	return run, result, nil
 }
@@ -282,7 +304,7 @@ func (w *painter) drawEach(ctx context.Context, q diffusion.Request, prompts []s
 	for at := 0; at < len(prompts); at += each {
 		some := q
 		some.Items = min(each, len(prompts)-at)
-		some.Prompts, some.Seeds = prompts[at:at+some.Items], all[at:at+some.Items]
+		some.Prompts, some.Seeds = w.drawn(prompts[at:at+some.Items]), all[at:at+some.Items]
 		run, result, err := w.finish(ctx, some)
 		if err != nil {
 			return err
@@ -341,16 +363,4 @@ func (w *painter) ended(ctx context.Context, run *diffusion.Run, steps []*diffus
 func (w *painter) saveStep(q diffusion.Request, i, step int, img *picture.Image) (string, error) {
 	path := filepath.Join(filepath.Dir(w.out), fmt.Sprintf("saccade-%d-step-%d.png", q.Seeds[i], step))
 	return path, picture.WritePNG(path, img, w.parameters(q, w.prompt(), q.Seeds[i]))
-}
-
-// warn tells what the text towers did not see of the prompts.
-func (w *painter) warn(run *diffusion.Run) {
-	for i, rest := range run.Truncated {
-		if rest != "" {
-			fmt.Fprintf(w.stderr, "the prompt is too long: its end was left out: %q\n", rest)
-			if w.doc.Truncated == "" && i == 0 {
-				w.doc.Truncated = rest
-			}
-		}
-	}
 }

@@ -66,6 +66,11 @@ func (a *app) readPainting() (*paintingInput, error) {
 			return nil, err
 		}
 	}
+	prompts := slices.Concat(a.prompts, in.prompts)
+	if err := a.promptLoRAs(prompts); err != nil {
+		return nil, err
+	}
+	a.notePlain(prompts)
 	return in, errors.Join(checkPictures(a.out), checkPictures(a.record))
 }
 
@@ -76,7 +81,12 @@ func readLines(path string) ([]string, error) {
 		return nil, fmt.Errorf("prompts %s: %w", path, reason(err))
 	}
 	var lines []string
-	for line := range strings.Lines(string(data)) {
+	n := 0
+	for line := range strings.Lines(strings.TrimPrefix(string(data), "\ufeff")) {
+		n++
+		if err := checkUTF8(line); err != nil {
+			return nil, fmt.Errorf("prompts %s, line %d: %w", path, n, err)
+		}
 		if line = strings.TrimSpace(line); line != "" {
 			lines = append(lines, line)
 		}
@@ -152,7 +162,7 @@ func (in *paintingInput) fillPicture(w *painter, q *diffusion.Request) error {
 		return nil // refused by the pipeline, with the nearest sizes
 	}
 	if in.image.W != q.Width || in.image.H != q.Height {
-		fmt.Fprintf(w.stderr, "the picture of %dx%d is brought to %dx%d (width x height)\n", in.image.W, in.image.H, q.Width, q.Height)
+		w.note("the picture of %dx%d is brought to %dx%d (width x height)", in.image.W, in.image.H, q.Width, q.Height)
 	}
 	img, err := in.image.Resize(q.Width, q.Height, picture.Lanczos)
 	if err != nil {

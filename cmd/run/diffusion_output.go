@@ -81,12 +81,25 @@ const gap = 2
 // name and in the form that other programs read.
 func (w *painter) parameters(q diffusion.Request, prompt string, seeds ...uint64) picture.Text {
 	var s strings.Builder
+	numbers := strings.Trim(strings.ReplaceAll(fmt.Sprint(seeds), " ", ", "), "[]")
+	if w.forward { // noise alone, which no network sees but the autoencoder
+		fmt.Fprintf(&s, "Steps: %d, Sampler: %s, Seed: %s, Size: %dx%d, Model: %s", q.Steps, w.p.SchedulerName(q.Scheduler), numbers, q.Width, q.Height, w.p.Name)
+		return picture.Text{Key: "parameters", Value: s.String()}
+	}
 	s.WriteString(prompt)
 	if w.negative != "" {
 		fmt.Fprintf(&s, "\nNegative prompt: %s", w.negative)
 	}
-	numbers := strings.Trim(strings.ReplaceAll(fmt.Sprint(seeds), " ", ", "), "[]")
 	fmt.Fprintf(&s, "\nSteps: %d, Sampler: %s, CFG scale: %g, Seed: %s, Size: %dx%d, Model: %s", q.Steps, w.p.SchedulerName(q.Scheduler), q.Guidance, numbers, q.Width, q.Height, w.p.Name)
+	if q.Rescale > 0 {
+		fmt.Fprintf(&s, ", Guidance rescale: %g", q.Rescale)
+	}
+	if w.refiner != nil {
+		fmt.Fprintf(&s, ", Refiner: %s, Refiner switch at: %g", w.refiner.Name, w.refinerStart)
+	}
+	if w.syntax != diffusion.Plain {
+		fmt.Fprintf(&s, ", Prompt syntax: %s", w.syntax)
+	}
 	if q.Image != nil {
 		fmt.Fprintf(&s, ", Denoising strength: %g", q.Strength)
 	}
@@ -153,6 +166,12 @@ func (w *painter) report(q diffusion.Request) error {
 	if q.Image != nil {
 		d.Strength = q.Strength
 	}
+	if d.Rescale = q.Rescale; w.syntax != diffusion.Plain {
+		d.Syntax = w.syntax
+	}
+	if w.refiner != nil {
+		d.Refiner, d.RefinerStart = w.refiner.Name, w.refinerStart
+	}
 	each := w.steps / time.Duration(max(1, w.done))
 	d.MS = paintTimesJSON{milliseconds(w.load), milliseconds(each), milliseconds(w.after)}
 	if w.json {
@@ -175,7 +194,7 @@ func (w *painter) report(q diffusion.Request) error {
 
 // drawFrames makes the frames on the way from one seed or prompt to another.
 func (w *painter) drawFrames(ctx context.Context, q diffusion.Request) error {
-	ways, err := w.p.Between(ctx, q, w.prompts, uint64(w.toSeed), w.given["to-seed"], w.frames)
+	ways, err := w.p.Between(ctx, q, w.drawn(w.prompts), uint64(w.toSeed), w.given["to-seed"], w.frames)
 	if err != nil {
 		return err
 	}

@@ -124,7 +124,10 @@ func (o *options) parse(args []string) error {
 	if o.help || o.version || o.completion != "" {
 		return nil
 	}
-	return o.check()
+	if err := o.check(); err != nil {
+		return err
+	}
+	return o.checkOutputs()
 }
 
 // check finds flags that do not go together.

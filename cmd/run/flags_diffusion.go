@@ -22,10 +22,14 @@ import (
 type painting struct {
 	prompts                   []string
 	negative                  string
+	syntax                    diffusion.Syntax
 	promptFile                string
 	steps, width, height      int     // 0: the pipeline's
 	guidance, strength        float64 // NaN: the pipeline's
-	seed                      int64   // less than 0: random
+	rescale                   float64
+	refinerSource             string
+	refinerStart              float64
+	seed                      int64 // less than 0: random
 	scheduler                 string
 	clipSkip                  int
 	initImage, mask           string
@@ -44,7 +48,7 @@ type painting struct {
 }
 
 // paintingFlags are the names of those flags.
-var paintingFlags = []string{"prompt", "prompts", "record", "negative-prompt", "steps", "width", "height", "guidance", "strength", "seed", "scheduler", "clip-skip",
+var paintingFlags = []string{"prompt", "prompts", "record", "negative-prompt", "prompt-syntax", "refiner", "refiner-start", "steps", "width", "height", "guidance", "guidance-rescale", "strength", "seed", "scheduler", "clip-skip",
 	"init-image", "mask", "lora", "embedding", "tokenizer", "vae", "prediction", "frames", "to-seed", "forward", "partial", "low-memory", "preview", "preview-weights", "view-every", "tiled"}
 
 func (g *painting) flags(f *flag.FlagSet) {
@@ -55,10 +59,21 @@ func (g *painting) flags(f *flag.FlagSet) {
 	})
 	f.StringVar(&g.promptFile, "prompts", "", "`FILE`: prompts, one a line: a picture of each, -batch of them at once")
 	f.StringVar(&g.negative, "negative-prompt", "", "`TEXT`: what not to draw")
+	g.syntax = diffusion.Plain
+	f.Func("prompt-syntax", "`plain|a1111`: how prompts are read; a1111: weights (red:1.5), [red], BREAK, <lora:NAME:1> and any length, as AUTOMATIC1111 (default plain)", func(s string) error {
+		if g.syntax = diffusion.Syntax(s); !slices.Contains(diffusion.Syntaxes(), g.syntax) {
+			return errors.New("expected plain or a1111")
+		}
+		return nil
+	})
 	f.Func("steps", "`N`: evaluations of the scheduler (default the pipeline's)", cli.Whole(&g.steps, 1, math.MaxInt))
 	f.Func("width", "`N`: of the picture, pixels (default the pipeline's)", cli.Whole(&g.width, 1, 1<<16))
 	f.Func("height", "`N`: of the picture, pixels (default the pipeline's)", cli.Whole(&g.height, 1, 1<<16))
 	f.Func("guidance", "`X`: weight of the prompt, at most 1 for none (default the pipeline's)", inRange(&g.guidance, 0, 1000))
+	f.Func("guidance-rescale", "`R`: the part of the contrast that guidance adds which is taken off again, up to 1 (default 0)", inRange(&g.rescale, 0, 1))
+	f.StringVar(&g.refinerSource, "refiner", "", "`SOURCE`: a pipeline that does the last steps, such as SDXL's refiner")
+	g.refinerStart = 0.8
+	f.Func("refiner-start", "`X`: with -refiner, the part of the way after which it begins (default 0.8)", inRange(&g.refinerStart, 0, 1))
 	f.Func("strength", "`X`: with -init-image, the part of the steps that remain, up to 1 (default 0.8, with -mask 1)", inRange(&g.strength, 0, 1))
 	f.Int64Var(&g.seed, "seed", 0, "`N`: of the noise; less than 0: a random one, which is printed (default 0)")
 	f.StringVar(&g.scheduler, "scheduler", "", "`NAME`: "+strings.Join(diffusion.Schedulers(), ", ")+" (default the checkpoint's)")
@@ -144,6 +159,9 @@ func (o *options) checkPainting() error {
 	if _, known := diffusion.KnownScheduler(g.scheduler); g.scheduler != "" && !known {
 		return cli.Usagef("scheduler %q is unknown; the nearest is %q (-h lists them)", g.scheduler, models.Nearest(g.scheduler, diffusion.Schedulers()))
 	}
+	if err := o.checkRefiner(); err != nil {
+		return err
+	}
 	switch {
 	case g.mask != "" && g.initImage == "":
 		return cli.Usagef("-mask goes with -init-image, the picture that stays where it is black")
@@ -178,7 +196,28 @@ func (o *options) checkPainting() error {
 	case o.explain != "" && len(g.prompts) != 1:
 		return cli.Usagef("-explain draws which word of a prompt drew what: give one -prompt")
 	}
+	if err := o.checkPrompts(); err != nil {
+		return err
+	}
 	return o.checkPaintingOut()
+}
+
+// checkRefiner finds what does not go with a refiner.
+func (o *options) checkRefiner() error {
+	g := &o.painting
+	switch {
+	case g.refinerSource == "" && o.given["refiner-start"]:
+		return cli.Usagef("-refiner-start goes with -refiner, the pipeline that does the last steps")
+	case g.refinerSource == "":
+		return nil
+	case o.model != diffusion.Family.Name:
+		return cli.Usagef("-refiner goes with -model %s", diffusion.Family.Name)
+	case g.refinerStart == 0 || g.refinerStart == 1:
+		return cli.Usagef("-refiner-start %g leaves one of the two pipelines no step; expected between 0 and 1", g.refinerStart)
+	case g.initImage != "" || o.view || o.explain != "" || o.verify || o.profile || len(g.prompts) > 1:
+		return cli.Usagef("-refiner goes with none of -init-image, -view, -explain, -verify, -profile and a second -prompt; alone, the refiner takes -init-image")
+	}
+	return nil
 }
 
 // checkPaintingOut looks at the names of the files to write.

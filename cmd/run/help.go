@@ -34,8 +34,8 @@ var tasks = []task{
 	{"raw tensors in and out", []string{"save"}, []string{"input"}, nil},
 	{"images and texts", []string{"text"}, []string{"template"}, dual},
 	{"images alike", nil, []string{"similar", "index", "examples"}, images},
-	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "guidance", "scheduler", "width", "height", "init-image", "strength", "mask",
-		"frames", "to-seed", "forward", "record", "partial", "lora", "embedding", "clip-skip", "tokenizer", "vae", "prediction", "low-memory", "preview", "preview-weights", "view-every"}, pipeline},
+	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "prompt-syntax", "guidance", "guidance-rescale", "scheduler", "width", "height", "init-image", "strength", "mask",
+		"frames", "to-seed", "forward", "record", "partial", "lora", "embedding", "clip-skip", "tokenizer", "vae", "prediction", "refiner", "refiner-start", "low-memory", "preview", "preview-weights", "view-every"}, pipeline},
 	{"what a network looks at", []string{"explain"}, []string{"explain-class", "explain-method", "attention", "pca", "compare"}, nil},
 	{"out", []string{"o", "view", "json"}, nil, nil},
 	{"the device", []string{"verify"}, []string{"list-devices", "adapter", "backend", "profile", "tune", "tune-budget", "tuning", "why"}, nil},
@@ -123,6 +123,8 @@ func words(name string) []string {
 		return cli.Backends()
 	case "scheduler":
 		return diffusion.Schedulers()
+	case "prompt-syntax":
+		return texts(diffusion.Syntaxes())
 	case "preview":
 		return texts(diffusion.Previews())
 	case "explain-method":

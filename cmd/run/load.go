@@ -76,7 +76,7 @@ func (a *app) loadModel(ctx context.Context, name, source string, o models.Optio
 	bar.clear()
 	if err == nil {
 		for _, note := range m.Notes {
-			fmt.Fprintf(a.stderr, "%s: %s\n", m.Source, note)
+			a.note("%s: %s", m.Source, note)
 		}
 	}
 	return m, err

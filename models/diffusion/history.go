@@ -61,6 +61,9 @@ func (r *Run) Reseed(ctx context.Context, seeds []uint64) error {
 	if len(seeds) != r.Request.Items {
 		return requestErrorf("%d seeds for %d pictures; expected one for each", len(seeds), r.Request.Items)
 	}
+	if r.Request.From > 0 {
+		return requestErrorf("the run goes on from another, whose latents have no seed")
+	}
 	r.Request.Seeds, r.Request.Latents, r.Request.Noise = seeds, nil, nil
 	return r.Restart(ctx)
 }

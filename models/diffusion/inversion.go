@@ -63,6 +63,10 @@ func (e *encoder) invert(src weights.Source, c *clip.TextConfig, x inversion, pa
 		return nil, err
 	}
 	e.tokens, c.Vocab = more, rows
+	if e.groups == nil {
+		e.groups = map[uint32]int{}
+	}
+	e.groups[uint32(first)] = len(x.Tokens())
 	return weights.With(src, grown), nil
 }
 

@@ -20,6 +20,8 @@ const (
 	rowGuidance        // the output, of those without and with the prompt
 	rowKnown           // what inpainting keeps, of the picture and the noise
 	rowWords           // the attention to the words so far and of the step
+	rowCond            // the output with the prompt alone
+	rowRescale         // of what guidance added to the spread, the part to take off
 	rowUpdates
 )
 
@@ -29,8 +31,9 @@ type shape struct {
 	h, w          int // of the latents
 	channels      int // of the latents
 	guided        bool
-	tokens        int // of the prompts, 0 without
-	pooled, sizes int // SDXL's: width of the pooled prompt, number of the sizes
+	rescaled      bool // the spread that guidance adds is taken off
+	tokens        int  // of the prompts, 0 without
+	pooled, sizes int  // SDXL's: width of the pooled prompt, number of the sizes
 	blend         bool
 	words         bool // sum up the attention to the words
 	extra         int  // channels beside the latents in the model's input: an inpainting model's
@@ -175,7 +178,11 @@ func (l *loop) record(r *gpu.Recorder) {
 	if l.guided {
 		parts = append(parts, ops.Operand{X: out, First: l.items})
 	}
-	l.update(r, factors, ops.Combine(r, gpu.F32, l.items, factors, rowGuidance, parts...))
+	output := ops.Combine(r, gpu.F32, l.items, factors, rowGuidance, parts...)
+	if l.rescaled {
+		output = ops.RescaleGuidance(r, output, ops.Combine(r, gpu.F32, l.items, factors, rowCond, parts[1]), factors, rowRescale)
+	}
+	l.update(r, factors, output)
 }
 
 // evaluate records the UNet, and the sums of its attention to the words where those
@@ -298,7 +305,7 @@ func factorRow(f ...float64) []float32 {
 
 // inputs are those of step i; noise [items h w channels] is unread where no step
 // takes any.
-func (l *loop) inputs(i int, guidance float64, sizes, noise []float32) map[string]any {
+func (l *loop) inputs(i int, guidance, rescale float64, sizes, noise []float32) map[string]any {
 	s := l.plan.Steps[i]
 	next := scheduler.Level{Image: 1}
 	if i+1 < len(l.plan.Steps) {
@@ -312,7 +319,7 @@ func (l *loop) inputs(i int, guidance float64, sizes, noise []float32) map[strin
 	if i == 0 {
 		words = factorRow(0, 1)
 	}
-	factors := slices.Concat(factorRow(s.InputScale), output, factorRow(next.Image, next.Noise), words)
+	factors := slices.Concat(factorRow(s.InputScale), output, factorRow(next.Image, next.Noise), words, factorRow(1), factorRow(rescale))
 	for k, u := range s.Updates {
 		row := factorRow(u.Factors(l.operands[k])...)
 		row[ops.MostCombined] = float32(u.Clip)

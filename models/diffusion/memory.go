@@ -106,7 +106,11 @@ func (r *Run) stages(tiled bool) ([]Stage, error) {
 		if err != nil {
 			return nil, err
 		}
-		m, err := e.Plan(map[string]nn.Array{nn.InputIDs: e.ids([]string{""})}, h.wants())
+		rows, err := e.batch([]string{""}, q.Syntax, r.chunks)
+		if err != nil {
+			return nil, err
+		}
+		m, err := e.Plan(map[string]nn.Array{nn.InputIDs: e.ids(rows)}, h.wants())
 		if err := add(e.Name, e.Bytes(), m, err); err != nil {
 			return nil, err
 		}

@@ -183,7 +183,7 @@ func (v *Previewer) Show(ctx context.Context, r *Run, s *Snapshot) error {
 	if err := v.p.dev.Copy(v.latents, from); err != nil {
 		return err
 	}
-	scale := 1.0
+	scale := r.plan.EndScale
 	if done < len(r.plan.Steps) {
 		scale = r.plan.Steps[done].InputScale
 	}

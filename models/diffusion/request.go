@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"saccade/models/diffusion/scheduler"
 )
@@ -17,14 +18,22 @@ type Request struct {
 	Prompts  []string // one for all items or one for each; unread with Embeds
 	Embeds   *Embeds  // prompts encoded before, or nil
 	Negative *string  // what not to draw; nil is the pipeline's own, an empty text for most
+	Syntax   Syntax   // how the prompts and the negative one are read; "": [Plain]
 	ClipSkip int      // blocks of the text towers to leave out at the end
 
 	TimeIDs []float32 // SDXL's sizes [6] in place of the picture's: original, corner of the crop, target, each height and width; or nil
 
 	Steps     int
 	Guidance  float64 // weight of the prompt (Ho and Salimans 2022); at most 1: none
+	Rescale   float64 // part of the spread that guidance adds which is taken off again (guidance_rescale), up to 1
 	Scheduler string  // one of [Schedulers]; "": the checkpoint's
 	Strength  float64 // with a picture: the part of the steps that remain, more than 0, at most 1
+
+	// From and To are the part of the way from noise, 0, to the picture, 1, that is
+	// gone (denoising_start and denoising_end of SDXL); a To of 0 is 1. With From
+	// above 0 the Latents are those that a run to there ended with: see
+	// [Pipeline.Continue].
+	From, To float64
 
 	Seeds   []uint64                                  // of each item, for what follows
 	Latents []float32                                 // [items C h w] of variance 1, in place of the seeds' noise
@@ -67,7 +76,20 @@ func (p *Pipeline) Defaults() Request {
 // validate refuses what the pipeline can't do.
 func (p *Pipeline) validate(q *Request) error {
 	reduction := p.Reduction()
+	if q.To == 0 {
+		q.To = 1
+	}
 	switch {
+	case !slices.Contains([]Syntax{"", Plain, A1111}, q.Syntax):
+		return requestErrorf("prompt syntax %q is unknown; expected %s or %s", q.Syntax, Plain, A1111)
+	case !(q.Rescale >= 0 && q.Rescale <= 1):
+		return requestErrorf("guidance rescale %v is out of range; expected 0 to 1", q.Rescale)
+	case !(q.From >= 0 && q.From < q.To && q.To <= 1):
+		return requestErrorf("from %v to %v of the way; expected parts from 0 to 1, the first less than the second", q.From, q.To)
+	case (q.From > 0 || q.To < 1) && (q.Image != nil || q.Mask != nil):
+		return requestErrorf("a part of the way does not go with a picture to begin with")
+	case q.From > 0 && q.Latents == nil:
+		return requestErrorf("from %v of the way on without the latents of the part before", q.From)
 	case q.Items < 1:
 		return requestErrorf("%d pictures at once; expected at least 1", q.Items)
 	case q.Height < reduction || q.Width < reduction || q.Height%reduction != 0 || q.Width%reduction != 0:
@@ -76,18 +98,69 @@ func (p *Pipeline) validate(q *Request) error {
 		return requestErrorf("%d steps; expected at least 1", q.Steps)
 	case !(q.Strength > 0 && q.Strength <= 1):
 		return requestErrorf("strength %v is out of range; expected more than 0, at most 1", q.Strength)
-	case !p.Prompted() && (len(q.Prompts) > 0 || q.Negative != nil || q.Embeds != nil):
+	case !p.Prompted() && (len(q.Prompts) > 0 || q.Negative != nil || q.Embeds != nil || q.Syntax == A1111):
 		return requestErrorf("%s takes no prompt", p.Class)
+	case q.Rescale > 0 && !p.guided(q):
+		return requestErrorf("a guidance rescale of %v and no guidance to rescale; give guidance above 1, of a pipeline that is asked without the prompt too", q.Rescale)
 	case p.Prompted() && q.Embeds == nil && len(q.Prompts) != 1 && len(q.Prompts) != q.Items:
 		return requestErrorf("%d prompts for %d pictures; expected one, or one for each", len(q.Prompts), q.Items)
 	case q.TimeIDs != nil && (!p.xl() || len(q.TimeIDs) != p.sizes()):
 		return requestErrorf("%d sizes of pictures (time_ids); expected %d, of SDXL alone", len(q.TimeIDs), p.sizes())
-	case q.Embeds != nil && (q.Embeds.Tokens != p.encoders[0].length || !whole(q.Embeds.Hidden, q.Items, q.Embeds.Tokens*p.config.Context) || !whole(q.Embeds.Pooled, q.Items, p.pooled())):
+	case q.Embeds != nil && (!p.wholeChunks(q) || !whole(q.Embeds.Hidden, q.Items, q.Embeds.Tokens*p.config.Context) || !whole(q.Embeds.Pooled, q.Items, p.pooled())):
 		return requestErrorf("encoded prompts of %d tokens with %d values, and %d pooled ones; expected one or %d of [%d %d] and [%d]", q.Embeds.Tokens, len(q.Embeds.Hidden), len(q.Embeds.Pooled), q.Items, p.encoders[0].length, p.config.Context, p.pooled())
 	case q.Latents == nil && len(q.Seeds) != q.Items:
 		return requestErrorf("%d seeds for %d pictures; expected one for each", len(q.Seeds), q.Items)
 	}
 	return p.checkPictures(q)
+}
+
+// wholeChunks says that encoded prompts are of as many tokens as are encoded at once,
+// or in a syntax with chunks of some times as many.
+func (p *Pipeline) wholeChunks(q *Request) bool {
+	length := p.encoders[0].length
+	return q.Embeds.Tokens == length || q.Syntax == A1111 && q.Embeds.Tokens > 0 && q.Embeds.Tokens%length == 0
+}
+
+// negative is the text of what not to draw.
+func (q *Request) negative() string {
+	if q.Negative == nil {
+		return ""
+	}
+	return *q.Negative
+}
+
+// promptChunks is how many chunks of tokens the request's prompts take, which are
+// padded to the longest.
+func (p *Pipeline) promptChunks(q *Request) (int, error) {
+	if !p.Prompted() {
+		return 0, nil
+	}
+	var texts []string
+	if q.Embeds == nil {
+		texts = append(texts, q.Prompts...)
+	}
+	if p.guided(q) {
+		texts = append(texts, q.negative())
+	}
+	for i, text := range texts {
+		if !utf8.ValidString(text) {
+			return 0, requestErrorf("the prompt %s is no UTF-8; expected a text in it", short(text))
+		}
+		if q.Syntax == A1111 {
+			if err := checkA1111(text, p.guided(q) && i == len(texts)-1); err != nil {
+				return 0, err
+			}
+		}
+	}
+	n, err := p.chunks(texts, q.Syntax)
+	if err != nil || q.Embeds == nil {
+		return n, err
+	}
+	given := q.Embeds.Tokens / p.encoders[0].length
+	if n > given {
+		return 0, requestErrorf("the negative prompt takes %d chunks of tokens and the encoded prompts have %d; expected no more", n, given)
+	}
+	return given, nil
 }
 
 // whole says that x is of one item or of n, each of size values.

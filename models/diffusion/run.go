@@ -16,16 +16,20 @@ import (
 type Run struct {
 	Request   Request
 	Truncated []string // what the text towers did not see of each prompt, "" for most
-	Words     [][]Word // of each prompt
-	Memory    *MemoryPlan
+	// TruncatedNegative is that of the negative prompt.
+	TruncatedNegative string
+	Words             [][]Word // of each prompt
+	Memory            *MemoryPlan
 
-	p     *Pipeline
-	plan  *scheduler.Plan
-	loop  *loop
-	step  int
-	sizes []float32
-	given map[string][]float32
-	image []float32 // the picture's latents, channels last, or nil
+	p      *Pipeline
+	plan   *scheduler.Plan
+	loop   *loop
+	step   int
+	before int // steps of the run that this one goes on from
+	chunks int // of tokens that the prompts take
+	sizes  []float32
+	given  map[string][]float32
+	image  []float32 // the picture's latents, channels last, or nil
 }
 
 // newRun checks a request, plans its steps and records one, without taking memory.
@@ -33,23 +37,39 @@ func (p *Pipeline) newRun(q Request) (*Run, error) {
 	if err := p.validate(&q); err != nil {
 		return nil, err
 	}
-	config, err := p.scheduler(q.Scheduler, q.Mask != nil)
+	plan, err := p.steps(&q)
 	if err != nil {
 		return nil, err
 	}
-	strength := 1.0
-	if q.Image != nil {
-		strength = q.Strength
-	}
-	plan, err := config.Plan(q.Steps, strength)
-	if err != nil {
-		return nil, &RequestError{err.Error()}
-	}
 	r := &Run{Request: q, p: p, plan: plan, given: map[string][]float32{}}
+	if r.chunks, err = p.promptChunks(&q); err != nil {
+		return nil, err
+	}
 	if r.loop, err = newLoop(p, plan, r.shape()); err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+// steps plans those of a request.
+func (p *Pipeline) steps(q *Request) (*scheduler.Plan, error) {
+	config, err := p.scheduler(q.Scheduler, q.Mask != nil)
+	if err != nil {
+		return nil, err
+	}
+	var plan *scheduler.Plan
+	switch {
+	case q.From > 0 || q.To < 1:
+		plan, err = config.PlanPart(q.Steps, q.From, q.To)
+	case q.Image != nil:
+		plan, err = config.Plan(q.Steps, q.Strength)
+	default:
+		plan, err = config.Plan(q.Steps, 1)
+	}
+	if err != nil {
+		return nil, &RequestError{err.Error()}
+	}
+	return plan, nil
 }
 
 // Start is [Pipeline.Plan] and [Run.Start].
@@ -87,8 +107,10 @@ func (r *Run) Start(ctx context.Context) error {
 
 // guided says that the model is asked without the prompt too, which one that is
 // told the guidance is not.
-func (r *Run) guided() bool {
-	return r.p.Prompted() && r.Request.Guidance > 1 && r.p.config.TimeCond == 0
+func (r *Run) guided() bool { return r.p.guided(&r.Request) }
+
+func (p *Pipeline) guided(q *Request) bool {
+	return p.Prompted() && q.Guidance > 1 && p.config.TimeCond == 0
 }
 
 // encode makes of prompts and pictures what the loop takes.
@@ -112,7 +134,7 @@ func (r *Run) encodePrompts(ctx context.Context) error {
 	with := q.Embeds
 	if with == nil {
 		var err error
-		if with, err = r.p.Encode(ctx, q.Prompts, q.ClipSkip); err != nil {
+		if with, err = r.p.Encode(ctx, q.Prompts, Reading{Syntax: q.Syntax, ClipSkip: q.ClipSkip, Chunks: r.chunks}); err != nil {
 			return err
 		}
 	}
@@ -123,10 +145,11 @@ func (r *Run) encodePrompts(ctx context.Context) error {
 		pooled = repeat(pooled, n, r.p.pooled())
 	}
 	if r.guided() {
-		without, err := r.p.negative(ctx, q)
+		without, err := r.negative(ctx)
 		if err != nil {
 			return err
 		}
+		r.TruncatedNegative = without.Truncated[0]
 		hidden = append(repeat(without.Hidden, n, width), hidden...)
 		if pooled != nil {
 			pooled = append(repeat(without.Pooled, n, r.p.pooled()), pooled...)
@@ -165,12 +188,9 @@ func (p *Pipeline) pooled() int {
 
 // negative embeds the negative prompt, for which diffusers leaves out no block.
 // SDXL's absent one is zeros.
-func (p *Pipeline) negative(ctx context.Context, q *Request) (*Embeds, error) {
-	text := ""
-	if q.Negative != nil {
-		text = *q.Negative
-	}
-	e, err := p.Encode(ctx, []string{text}, 0)
+func (r *Run) negative(ctx context.Context) (*Embeds, error) {
+	p, q := r.p, &r.Request
+	e, err := p.Encode(ctx, []string{q.negative()}, Reading{Syntax: q.Syntax, Chunks: r.chunks})
 	if err == nil && p.xl() && q.Negative == nil && p.files.ForceZeros {
 		clear(e.Hidden)
 		clear(e.Pooled)
@@ -214,8 +234,9 @@ func (r *Run) shape() shape {
 	q, p := &r.Request, r.p
 	s := shape{items: q.Items, h: q.Height / p.Reduction(), w: q.Width / p.Reduction(), channels: p.latentChannels(), guided: r.guided(),
 		pooled: p.pooled(), blend: q.Mask != nil && !p.inpaints(), words: q.Watch && p.Prompted()}
+	s.rescaled = s.guided && q.Rescale > 0
 	if p.Prompted() {
-		s.tokens = p.encoders[0].length
+		s.tokens = r.chunks * p.encoders[0].length
 	}
 	if p.xl() {
 		s.sizes = r.p.sizes()
@@ -234,6 +255,9 @@ func (r *Run) Restart(ctx context.Context) error {
 		return err
 	}
 	image, level := noise, scheduler.Level{Noise: r.plan.InitSigma}
+	if r.Request.From > 0 { // the latents have their noise
+		level = scheduler.Level{Noise: 1}
+	}
 	if r.image != nil && (r.Request.Strength < 1 || r.Request.Mask == nil) {
 		image, level = r.image, r.plan.Steps[0].Level
 	}
@@ -245,7 +269,8 @@ func (r *Run) Restart(ctx context.Context) error {
 	return r.loop.begin(ctx, r.p.dev, r.p.Precision, given, noise, image, level)
 }
 
-// noise is that of a step, or before the first of step −1, channels last.
+// noise is that of a step, or before the first of step −1, channels last. The steps
+// are counted from those of the run that this one goes on from.
 func (r *Run) noise(step int) ([]float32, error) {
 	q, l := &r.Request, r.loop
 	size := l.channels * l.h * l.w
@@ -254,12 +279,12 @@ func (r *Run) noise(step int) ([]float32, error) {
 	case step < 0 && q.Latents != nil:
 		copy(all, q.Latents)
 	case step >= 0 && q.Noise != nil:
-		given, err := q.Noise(step)
+		given, err := q.Noise(r.before + step)
 		if err != nil {
 			return nil, err
 		}
 		if len(given) != len(all) {
-			return nil, requestErrorf("noise of step %d has %d values; expected %d, as many as the latents", step, len(given), len(all))
+			return nil, requestErrorf("noise of step %d has %d values; expected %d, as many as the latents", r.before+step, len(given), len(all))
 		}
 		copy(all, given)
 	default:
@@ -268,7 +293,7 @@ func (r *Run) noise(step int) ([]float32, error) {
 			if i < len(q.Seeds) {
 				seed = q.Seeds[i]
 			}
-			Noise(all[i*size:(i+1)*size], seed, step+1)
+			Noise(all[i*size:(i+1)*size], seed, r.before+step+1)
 		}
 	}
 	return channelsLast(all, l.channels, l.h*l.w), nil
@@ -311,7 +336,7 @@ func (r *Run) stepInputs() (map[string]any, error) {
 			}
 		}
 	}
-	return r.loop.inputs(r.step, r.Request.Guidance, r.sizes, noise), nil
+	return r.loop.inputs(r.step, r.Request.Guidance, r.Request.Rescale, r.sizes, noise), nil
 }
 
 // Profile times every dispatch of the next step, which it does.
@@ -388,7 +413,7 @@ func (r *Run) Preview(ctx context.Context, s *Snapshot) ([]*picture.Image, error
 	if err != nil {
 		return nil, err
 	}
-	scale := 1.0
+	scale := r.plan.EndScale
 	if done < len(r.plan.Steps) { // to the variance that the model sees
 		scale = r.plan.Steps[done].InputScale
 	}

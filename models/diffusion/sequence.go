@@ -17,9 +17,13 @@ func (p *Pipeline) Between(ctx context.Context, q Request, prompts []string, see
 	}
 	var ends [2]*Embeds
 	if len(prompts) == 2 {
+		q.Prompts = prompts // of which the longest says how many tokens all have
+		chunks, err := p.promptChunks(&q)
+		if err != nil {
+			return nil, err
+		}
 		for i, text := range prompts {
-			var err error
-			if ends[i], err = p.Encode(ctx, []string{text}, q.ClipSkip); err != nil {
+			if ends[i], err = p.Encode(ctx, []string{text}, Reading{Syntax: q.Syntax, ClipSkip: q.ClipSkip, Chunks: chunks}); err != nil {
 				return nil, err
 			}
 		}

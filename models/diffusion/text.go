@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"slices"
 
 	"saccade/gpu"
 	"saccade/models/clip"
@@ -19,7 +18,8 @@ type encoder struct {
 	*nn.Module
 	config clip.TextConfig
 	tokens *tokenizer.Tokenizer
-	length int // tokens that a prompt is padded to
+	length int            // tokens that a prompt is padded to
+	groups map[uint32]int // how many tokens of a textual inversion follow each other from one on
 }
 
 func openEncoder(dev *gpu.Device, precision gpu.DType, c *checkpoint.Pipeline, name, tokens string, inversions []inversion) (*encoder, error) {
@@ -96,87 +96,96 @@ func (h hidden) wants() gpu.Wants {
 	return w
 }
 
-// encode gives the hidden states [n T D] of prompts, and the pooled ones [n P].
-func (e *encoder) encode(ctx context.Context, prompts []string, h hidden) (states, pooled []float32, err error) {
+// encode gives the hidden states [n T D] of rows, and the pooled ones [n P].
+func (e *encoder) encode(ctx context.Context, rows []row, h hidden) (states, pooled []float32, err error) {
 	var out map[string]nn.Array
 	_, err = orInF32(e.Module, func(m *nn.Module) (err error) {
-		out, err = m.Forward(ctx, map[string]nn.Array{nn.InputIDs: e.ids(prompts)}, h.wants())
+		out, err = m.Forward(ctx, map[string]nn.Array{nn.InputIDs: e.ids(rows)}, h.wants())
 		return err
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	return out[h.state].Data, out["text_embeds"].Data, nil
+	states, pooled = out[h.state].Data, out["text_embeds"].Data
+	for i, size := 0, len(states)/len(rows); i < len(rows); i++ {
+		rows[i].emphasize(states[i*size : (i+1)*size])
+	}
+	return states, pooled, nil
 }
 
-// ids are the tokens of prompts, padded: [n T].
-func (e *encoder) ids(prompts []string) nn.Array {
-	ids := nn.Array{Shape: []int{len(prompts), e.length}}
-	for _, p := range prompts {
-		row, _ := e.tokens.Encode(p, e.length)
-		for _, id := range append(row, slices.Repeat([]uint32{e.tokens.Pad()}, e.length-len(row))...) {
+// ids are the tokens of rows: [n T].
+func (e *encoder) ids(rows []row) nn.Array {
+	ids := nn.Array{Shape: []int{len(rows), e.length}}
+	for _, r := range rows {
+		for _, id := range r.ids {
 			ids.Data = append(ids.Data, float32(id))
 		}
 	}
 	return ids
 }
 
-// truncated is the end of a prompt that the tower does not see.
-func (e *encoder) truncated(prompt string) string {
-	const all = 1 << 20
-	row, cut := e.tokens.Encode(prompt, e.length)
-	if !cut {
-		return ""
-	}
-	rest, _ := e.tokens.Encode(prompt, all)
-	return e.tokens.Decode(rest[len(row)-1:])
+// Reading says how prompts are read and encoded.
+type Reading struct {
+	Syntax   Syntax // "" is [Plain]
+	ClipSkip int    // how many of the last blocks of the text towers are left out (clip_skip)
+	// Chunks is how many chunks of tokens the prompts are padded to at least, each as
+	// many as the towers see at once.
+	Chunks int
 }
 
-// words are the words of a prompt that the tower sees, each with its tokens: those
-// from the token that ends the one before to the token that ends it.
-func (e *encoder) words(prompt string) []Word {
-	const end = "</w>" // of a token that ends a word
-	var words []Word
-	row, _ := e.tokens.Encode(prompt, e.length)
-	first := 1 // behind the token that begins a text
-	for i := 1; i < len(row)-1; i++ {
-		if token := e.tokens.Token(row[i]); len(token) >= len(end) && token[len(token)-len(end):] == end || i == len(row)-2 {
-			words = append(words, Word{Text: e.tokens.Decode(row[first : i+1]), First: first, End: i + 1})
-			first = i + 1
+// chunks is how many chunks of tokens the longest of some prompts takes.
+func (p *Pipeline) chunks(prompts []string, s Syntax) (int, error) {
+	most := 1
+	for _, e := range p.encoders {
+		for _, prompt := range prompts {
+			rows, err := e.rows(prompt, s)
+			if err != nil {
+				return 0, err
+			}
+			most = max(most, len(rows))
 		}
 	}
-	return words
+	return most, nil
 }
 
-// Encode makes a UNet's prompts of texts. skip is clip_skip: how many of the last
-// blocks of the text towers are left out.
-func (p *Pipeline) Encode(ctx context.Context, prompts []string, skip int) (*Embeds, error) {
+// Encode makes a UNet's prompts of texts.
+func (p *Pipeline) Encode(ctx context.Context, prompts []string, how Reading) (*Embeds, error) {
 	if len(p.encoders) == 0 {
 		return nil, fmt.Errorf("%s takes no prompt", p.Class)
 	}
-	out := &Embeds{Tokens: p.encoders[0].length}
+	chunks, err := p.chunks(prompts, how.Syntax)
+	if err != nil {
+		return nil, err
+	}
+	chunks = max(chunks, how.Chunks)
+	out := &Embeds{Tokens: chunks * p.encoders[0].length}
 	var widths []int
 	var states [][]float32
-	expanded := make([]string, len(prompts))
-	for i, prompt := range prompts {
-		expanded[i] = p.encoders[0].tokens.Expand(prompt)
-	}
-	prompts = expanded
 	for i, e := range p.encoders {
-		h, err := p.hidden(e, i, skip)
+		h, err := p.hidden(e, i, how.ClipSkip)
 		if err != nil {
 			return nil, err
 		}
-		s, pooled, err := e.encode(ctx, prompts, h)
+		rows, err := e.batch(prompts, how.Syntax, chunks)
 		if err != nil {
 			return nil, err
 		}
-		if e.length != out.Tokens {
-			return nil, fmt.Errorf("%s pads to %d tokens and %s to %d; expected as many", e.Name, e.length, p.encoders[0].Name, out.Tokens)
+		s, pooled, err := e.encode(ctx, rows, h)
+		if err != nil {
+			return nil, err
 		}
-		states, widths = append(states, s), append(widths, len(s)/len(prompts)/e.length)
-		if pooled != nil {
-			out.Pooled = pooled
+		if e.length != p.encoders[0].length {
+			return nil, fmt.Errorf("%s pads to %d tokens and %s to %d; expected as many", e.Name, e.length, p.encoders[0].Name, p.encoders[0].length)
+		}
+		states, widths = append(states, s), append(widths, len(s)/len(rows)/e.length)
+		for row := 0; pooled != nil && row < len(rows); row += chunks { // of each prompt's first chunk
+			size := len(pooled) / len(rows)
+			out.Pooled = append(out.Pooled, pooled[row*size:(row+1)*size]...)
+		}
+		if i == 0 {
+			for at := 0; at < len(rows); at += chunks {
+				out.Words = append(out.Words, e.words(rows[at:at+chunks]))
+			}
 		}
 	}
 	for row := range len(prompts) * out.Tokens {
@@ -185,8 +194,11 @@ func (p *Pipeline) Encode(ctx context.Context, prompts []string, skip int) (*Emb
 		}
 	}
 	for _, prompt := range prompts {
-		out.Words = append(out.Words, p.encoders[0].words(prompt))
-		out.Truncated = append(out.Truncated, p.encoders[0].truncated(prompt))
+		rest := ""
+		if how.Syntax != A1111 {
+			rest = p.encoders[0].truncated(prompt)
+		}
+		out.Truncated = append(out.Truncated, rest)
 	}
 	return out, nil
 }

@@ -18,11 +18,20 @@ import (
 // Pipeline makes a golden's run on a device and compares the latents after each
 // step, and the image, with diffusers'.
 func Pipeline(ctx context.Context, dev *gpu.Device, c golden.PipelineCase, precision gpu.DType) (*golden.Report, error) {
-	p, q, err := OpenPipeline(dev, c, nn.Options{Precision: precision})
+	o := nn.Options{Precision: precision}
+	p, q, err := OpenPipeline(dev, c, o)
 	if err != nil {
 		return nil, err
 	}
 	defer p.Close()
+	var base *diffusion.Pipeline
+	if c.Base != "" {
+		if base, err = open(dev, golden.PipelineCase{Folder: c.Base, Name: c.Name}, o); err != nil {
+			return nil, fmt.Errorf("golden %s/%s: %w", c.Folder, c.Name, err)
+		}
+		defer base.Close()
+		q.To = c.RefinerStart
+	}
 	tensors, err := c.Load()
 	if err != nil {
 		return nil, err
@@ -35,7 +44,7 @@ func Pipeline(ctx context.Context, dev *gpu.Device, c golden.PipelineCase, preci
 	if err != nil {
 		return nil, err
 	}
-	got, err := Steps(ctx, p, q)
+	got, err := steps(ctx, base, p, q)
 	if err != nil {
 		return nil, fmt.Errorf("golden %s/%s: %w", c.Folder, c.Name, err)
 	}
@@ -92,6 +101,7 @@ func request(p *diffusion.Pipeline, c golden.PipelineCase, in map[string]golden.
 	if c.Strength > 0 {
 		q.Strength = c.Strength
 	}
+	q.Syntax, q.Rescale = diffusion.Syntax(c.PromptSyntax), c.GuidanceRescale
 	q.Latents, q.Image, q.Mask = in["latents"].Data, in["init_image"].Data, in["mask"].Data
 	q.Noise = func(step int) ([]float32, error) { return in[fmt.Sprintf("noise.%d", step)].Data, nil }
 	return q
@@ -100,17 +110,31 @@ func request(p *diffusion.Pipeline, c golden.PipelineCase, in map[string]golden.
 // Steps makes a request: the latents after every step as step.0 and so on, and at
 // the end latents and image.
 func Steps(ctx context.Context, p *diffusion.Pipeline, q diffusion.Request) (map[string][]float32, error) {
-	r, err := p.Start(ctx, q)
+	return steps(ctx, nil, p, q)
+}
+
+// steps is Steps of a pipeline that goes on from a base, if there is one.
+func steps(ctx context.Context, base, p *diffusion.Pipeline, q diffusion.Request) (map[string][]float32, error) {
+	got := map[string][]float32{}
+	first := p
+	if base != nil {
+		first = base
+	}
+	r, err := first.Start(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	got := map[string][]float32{}
-	for r.Next() {
-		if err := r.Step(ctx); err != nil {
+	defer func() { r.Close() }()
+	if err := walk(ctx, r, got); err != nil {
+		return nil, err
+	}
+	if base != nil {
+		next, err := p.Continue(ctx, r)
+		if err != nil {
 			return nil, err
 		}
-		if got[fmt.Sprintf("step.%d", r.Done()-1)], err = r.Latents(); err != nil {
+		r = next
+		if err := walk(ctx, r, got); err != nil {
 			return nil, err
 		}
 	}
@@ -120,4 +144,18 @@ func Steps(ctx context.Context, p *diffusion.Pipeline, q diffusion.Request) (map
 	}
 	got["latents"], got["image"] = result.Latents, result.Image
 	return got, nil
+}
+
+// walk does all steps of a run, and keeps the latents after each behind those of the
+// steps that there are.
+func walk(ctx context.Context, r *diffusion.Run, got map[string][]float32) (err error) {
+	for r.Next() {
+		if err := r.Step(ctx); err != nil {
+			return err
+		}
+		if got[fmt.Sprintf("step.%d", len(got))], err = r.Latents(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

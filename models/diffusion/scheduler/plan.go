@@ -11,6 +11,7 @@ import (
 type Plan struct {
 	Class     string
 	InitSigma float64 // factor of unit noise to begin with
+	EndScale  float64 // InputScale of what would follow: 1, but of a part that ends before the picture
 	Kept      int     // tensors besides the latents, the output and the noise
 	Steps     []Step
 }
@@ -140,7 +141,7 @@ func (c *Config) planFrom(steps, begin int, strength float64) (*Plan, error) {
 	if steps < 1 || steps > c.TrainTimesteps {
 		return nil, fmt.Errorf("expected 1 to %d steps, as many as the model was trained with", c.TrainTimesteps)
 	}
-	p := &planner{Config: c, noise: c.schedule(), steps: steps, begin: begin, strength: strength, plan: &Plan{Class: c.Class, InitSigma: 1}}
+	p := &planner{Config: c, noise: c.schedule(), steps: steps, begin: begin, strength: strength, plan: &Plan{Class: c.Class, InitSigma: 1, EndScale: 1}}
 	if err := classes[c.Class].plan(p); err != nil {
 		return nil, err
 	}
@@ -189,6 +190,9 @@ func (c *Config) planPart(steps int, from, to float64) (*Plan, error) {
 		}
 	}
 	if to < 1 {
+		if i := slices.IndexFunc(p.Steps, below(to)); i >= 0 {
+			p.EndScale = p.Steps[i].InputScale
+		}
 		p.Steps = slices.DeleteFunc(p.Steps, below(to))
 	}
 	if len(p.Steps) == 0 {
