@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models"
 	"saccade/picture"
 	"saccade/viewer"
@@ -27,7 +28,7 @@ func noise(w, h int) *picture.Image {
 
 // What a network attends to from the patch under the pointer.
 func TestAttention(t *testing.T) {
-	m, err := models.Load(context.Background(), openDevice(t), "vit", "", models.Options{Precision: gpu.F16, Embedded: zoo.ViT(), Outputs: []string{models.LastAttention}})
+	m, err := models.Load(context.Background(), gputest.Open(t, gpu.Options{}), "vit", "", models.Options{Precision: gpu.F16, Embedded: zoo.ViT(), Outputs: []string{models.LastAttention}})
 	require.NoError(t, err)
 	defer m.Close()
 	small := picture.New(5, 5)

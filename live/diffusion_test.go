@@ -15,6 +15,7 @@ import (
 
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models/diffusion"
 	"saccade/models/diffusion/checkpoint"
 	"saccade/models/nn"
@@ -22,15 +23,7 @@ import (
 	"saccade/viewer"
 )
 
-func openDevice(t *testing.T) *gpu.Device {
-	t.Helper()
-	debug, err := gpu.ParseDebug(os.Getenv("SACCADE_DEBUG"))
-	require.NoError(t, err)
-	d, err := gpu.Open(gpu.Options{Backend: os.Getenv("WGPU_BACKEND"), Debug: debug})
-	require.NoError(t, err)
-	t.Cleanup(d.Close)
-	return d
-}
+func TestMain(m *testing.M) { os.Exit(gputest.Main(m)) }
 
 // shown is a session of a golden pipeline.
 type shown struct {
@@ -40,7 +33,7 @@ type shown struct {
 
 func show(t *testing.T, pipeline string, set func(q *diffusion.Request), o DiffusionOptions) *shown {
 	t.Helper()
-	dev := openDevice(t)
+	dev := gputest.Open(t, gpu.Options{})
 	dir, err := golden.PipelineFS(pipeline)
 	require.NoError(t, err)
 	files, err := checkpoint.OpenFS(dir, pipeline)
@@ -165,7 +158,7 @@ func TestUnconditional(t *testing.T) {
 // What ends the steps is told by Close; a request that cannot be is refused at once.
 func TestFailures(t *testing.T) {
 	full := errors.New("the disk is full")
-	dev := openDevice(t)
+	dev := gputest.Open(t, gpu.Options{})
 	dir, err := golden.PipelineFS("ddim_tiny")
 	require.NoError(t, err)
 	files, err := checkpoint.OpenFS(dir, "ddim_tiny")

@@ -161,6 +161,9 @@ func (w *painter) request(in *paintingInput) (diffusion.Request, error) {
 		}
 	}
 	if !math.IsNaN(w.guidance) {
+		if w.guidance > 1 && !w.p.Prompted() {
+			return q, cli.Usagef("-guidance %g: %s takes no prompt to weigh; leave it out", w.guidance, w.p.Class)
+		}
 		q.Guidance = w.guidance
 	}
 	q.Prompts, q.Scheduler, q.ClipSkip, q.Watch = w.drawn(w.prompts), w.scheduler, w.clipSkip, w.explain != ""

@@ -198,6 +198,7 @@ func TestBadPainting(t *testing.T) {
 	requireError(t, call(t, "-model", "sd", "-prompt", "a"), cli.ExitUsage, "-o FILE.png")
 	requireError(t, call(t, "-model", "ddpm", "-weights", sd, "-o", apple), cli.ExitFailure, "-model sd")
 	requireError(t, call(t, "-model", "ddpm", "-o", apple), cli.ExitFailure, "-weights")
+	requireError(t, call(t, "-model", "ddpm", "-weights", pipelineFolder(t, "ddpm_tiny"), "-guidance", "3", "-o", filepath.Join(out, "x.png")), cli.ExitUsage, "takes no prompt")
 	requireError(t, call(t, "-model", "vit", "-prompt", "a", "-image", apple), cli.ExitUsage, "-model sd or ddpm")
 }
 
