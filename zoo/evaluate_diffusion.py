@@ -1,5 +1,5 @@
 """Ask the small CLIP what the text-to-image model's sheets show: how many of the pictures it names
-as they were asked for, beside how many of the drawings that the model learnt from."""
+as they were asked for, beside how many of the drawings by hand."""
 
 import argparse
 import os
@@ -12,7 +12,7 @@ from transformers import AutoTokenizer, CLIPModel
 
 import emoji
 from evaluate_clip import pictures_of, texts_of
-from train_diffusion import COMBINATIONS, SHEET, STYLE, draw
+from train_diffusion import COMBINATIONS, SHEET, draw
 
 
 BEST = 5  # of all names: among them is the right one
@@ -74,8 +74,7 @@ def main():
     for i, style in enumerate(emoji.STYLES):
         pictures, prompts = drawings(data, i)
         right = recognised(pictures_of(clip, pictures) @ names.T, prompts, data.names)
-        mark = ", which the model learnt" if style == STYLE else ""
-        print(f"drawings, {style}{mark}: {len(right)} of {len(prompts)} have their name among the best {BEST} of {len(names)}")
+        print(f"drawings, {style}: {len(right)} of {len(prompts)} have their name among the best {BEST} of {len(names)}")
     pipe = a.pipeline and StableDiffusionPipeline.from_pretrained(a.pipeline, dtype=torch.float32)
     for sheet, prompts in ("sheet", SHEET), ("combinations", COMBINATIONS):
         path = os.path.join(a.out, sheet + ".png")
@@ -89,7 +88,8 @@ def main():
         print(f"{sheet}: own prompt {own.mean():.3f}, others {others:.3f}, own prompt the best of {n} for {100 * first:.0f} %")
         if sheet == "sheet":
             right = recognised(pictures @ names.T, prompts, data.names)
-            print(f"{sheet}: {len(right)} of {n} have their name among the best {BEST} of {len(names)}; not: " + ", ".join(p for p in prompts if p not in right))
+            others = ", ".join(p for p in prompts if p not in right)
+            print(f"{sheet}: {len(right)} of {n} have their name among the best {BEST} of {len(names)}; not: {others}")
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from glob import glob
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
 from PIL import Image
 from safetensors.torch import load_file
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 from transformers import CLIPTextModel, CLIPTokenizer
 from transformers.utils import logging
 
@@ -24,15 +24,17 @@ from muon import Muon
 from train_autoencoder import on_ground, premultiplied
 from train_clip import CONTEXT, follow, schedule
 
-STYLE = "twemoji"  # the one hand that is learnt: five need many times the steps
+STYLE = "twemoji"  # the one hand that is learnt
 LEFT_OUT = ("Symbols", "Flags")  # groups of emoji
-PERSON = re.compile(r"(man|woman|men|women|person|people|family|couple|kiss)\b")  # and names that begin so: people doing this and that
+PERSON = re.compile(r"(man|woman|men|women|person|people|family|couple|kiss)\b")  # begins names of people doing this and that, left out too
 DROPPED = 0.1  # of the captions, for guidance
 SHORT = 0.25  # of the captions have a short name
-TINTED = 0.3  # of the pictures are recoloured
+TINTED = 0.2  # of the pictures are recoloured
 PLAIN = 0.5  # of the captions are the name alone
 DRAWN = ["a {}", "a {}", "a {}", "{} emoji", "a drawing of a {}"]
-NOISY = 0.5  # of the steps are anywhere, the others in the half with less noise
+LOOKED = 0.01  # weight of the loss of the attention to words
+IDLE = {"a", "an", "of", "drawing", "emoji"}  # words that draw nothing
+NOISY = 0.8  # of the steps are among the noisiest 650, where the text decides what there will be; the others anywhere
 COLOURS = {
     "red": (221, 46, 68),
     "orange": (244, 144, 12),
@@ -86,24 +88,26 @@ def noises():
     )
 
 
-def tinted(picture, colour):
-    """A picture uint8 [64,64,4] whose most frequent hue has become a colour, lighter and darker as it was; None
-    where no hue has a quarter of the drawing."""
+def tinted(picture):
+    """By colour, a picture uint8 [64,64,4] whose most frequent hue has become that colour, lighter and darker as it
+    was; none where no hue has a quarter of the drawing."""
     rgb, solid = picture[..., :3].astype(float), picture[..., 3] > 128
     hue, vivid = (np.asarray(Image.fromarray(picture[..., :3]).convert("HSV"))[..., i].astype(int) for i in (0, 1))
     vivid = solid & (vivid > 60)
-    count = np.bincount(hue[vivid], minlength=256)
-    near = np.arange(-24, 25)
-    main = np.array([count[(h + near) % 256].sum() for h in range(256)]).argmax()
+    count, near = np.bincount(hue[vivid], minlength=256), np.arange(-24, 25)
+    main = count[(np.arange(256)[:, None] + near) % 256].sum(1).argmax()
     chosen = vivid & (abs((hue - main + 128) % 256 - 128) < 25)
     if chosen.sum() < max(1, 0.25 * solid.sum()):
-        return None
+        return {}
     light = rgb @ [0.3, 0.59, 0.11]
     usual = np.median(light[chosen])
     darker, lighter = np.minimum(light / usual, 1)[..., None], (np.maximum(light - usual, 0) / (256 - usual))[..., None]
-    new = np.array(colour) * darker
-    new += (255 - new) * lighter
-    return np.concatenate([np.where(chosen[..., None], new, rgb).round().astype(np.uint8), picture[..., 3:]], 2)
+    made = {}
+    for colour, target in COLOURS.items():
+        new = np.array(target) * darker
+        new += (255 - new) * lighter
+        made[colour] = np.concatenate([np.where(chosen[..., None], new, rgb).round().astype(np.uint8), picture[..., 3:]], 2)
+    return made
 
 
 class Drawings:
@@ -124,10 +128,11 @@ class Drawings:
                 continue
             words = " ".join(names).split()
             bare = [" ".join(w for w in n.split() if w not in COLOURS) for n in names]
-            for colour, rgb in COLOURS.items():
-                if (new := tinted(data.pictures[i], rgb)) is not None and not any(c == colour and thing in words for c, thing in held):
+            for colour, new in tinted(data.pictures[i]).items():
+                if not any(c == colour and thing in words for c, thing in held):
                     self.add(new, [n for n in bare if n], colour)
         self.pictures = torch.from_numpy(np.stack(self.pictures))
+        self.solid = avg_pool2d(self.pictures[..., 3].float() / 255, 4)  # the part that is drawn of each place of the latents
         self.plain = [i for i, c in enumerate(self.tints) if not c]
         self.coloured = [i for i, c in enumerate(self.tints) if c]
 
@@ -147,7 +152,7 @@ class Drawings:
         text = f"{self.tints[i]} {text}".strip()
         if random.random() < PLAIN:
             return text
-        return random.choice(DRAWN).format(text).replace("a a", "an a").replace("a e", "an e").replace("a o", "an o")
+        return re.sub(r"\ba (?=[aeiou])", "an ", random.choice(DRAWN).format(text))
 
 
 def digest(folder):
@@ -177,29 +182,64 @@ class Texts:
         self.tokenizer = CLIPTokenizer.from_pretrained(folder)
         self.tower = CLIPTextModel.from_pretrained(folder, dtype=torch.float32).eval()
         self.known = {}
+        vocabulary = self.tokenizer.get_vocab()
+        self.idle = [vocabulary[w + "</w>"] for w in IDLE if w + "</w>" in vocabulary] + self.tokenizer.all_special_ids
 
     @torch.no_grad()
     def of(self, captions):
-        """States [n,32,width]."""
+        """States [n,32,width], and of each token whether it draws something [n,32]."""
         if new := list({c for c in captions if c not in self.known}):
             ids = self.tokenizer(new, padding="max_length", max_length=CONTEXT, truncation=True, return_tensors="pt").input_ids
             with torch.autocast("cpu", torch.bfloat16):
-                self.known |= zip(new, self.tower(ids).last_hidden_state.half())
-        return torch.stack([self.known[c] for c in captions]).float()
+                states = self.tower(ids).last_hidden_state.half()
+            self.known |= zip(new, zip(states, ~torch.isin(ids, torch.tensor(self.idle))))
+        states, draws = zip(*(self.known[c] for c in captions))
+        return torch.stack(states).float(), torch.stack(draws)
 
 
-def loss(unet, signal, z, text):
+class Attention:
+    """diffusers' plain attention (on a CPU faster than the fused one), which keeps what it pays to texts: the means
+    over the heads [n,places,tokens]."""
+
+    def __init__(self):
+        self.paid = []
+
+    def __call__(self, attn, x, encoder_hidden_states=None, attention_mask=None, temb=None):
+        text = x if encoder_hidden_states is None else encoder_hidden_states
+        q, k, v = (attn.head_to_batch_dim(f(y)) for f, y in ((attn.to_q, x), (attn.to_k, text), (attn.to_v, text)))
+        weights = attn.get_attention_scores(q, k)
+        if encoder_hidden_states is not None:
+            self.paid.append(weights.unflatten(0, (len(x), attn.heads)).mean(1).float())
+        return attn.to_out[0](attn.batch_to_head_dim(torch.bmm(weights, v)))
+
+
+def looked(paid, solid, draws):
+    """What the attention is away from all words that draw where there is a drawing [n,16,16], and none of them where there is
+    none: so a word's map shows its thing. Mean cross-entropy over the places, captions with such words and layers."""
+    draws, solid = draws[some := draws.any(1)].float(), solid[some]
+    total = 0
+    for weights in paid:
+        weights, side = weights[some].clamp(1e-4, 1), int(weights.shape[1] ** 0.5)
+        there = adaptive_avg_pool2d(solid, side).flatten(1)
+        words = (weights.log() @ (draws / draws.sum(1, keepdim=True))[..., None])[..., 0]
+        none = (1 - (weights @ draws[..., None])[..., 0]).clamp(min=1e-4).log()
+        total = total - (there * words + (1 - there) * none).mean()
+    return total / len(paid)
+
+
+def loss(unet, attention, signal, z, text, draws, solid):
     """Mean squared error of the predicted velocity (Salimans & Ho 2022) at random steps, all of one weight: min-SNR
     weights would leave out the noisy ones, in which the text decides what there will be. signal is the schedule's
-    [T] of cumulative products."""
-    most = torch.where(torch.rand(len(z)) < NOISY, len(signal), len(signal) // 2)
-    t = (torch.rand(len(z)) * most).long()
+    [T] of cumulative products. And the attention's loss."""
+    attention.paid.clear()
+    least = torch.where(torch.rand(len(z)) < NOISY, 0.35, 0.0)
+    t = ((least + (1 - least) * torch.rand(len(z))) * len(signal)).long()
     kept = signal[t].view(-1, 1, 1, 1)
     noise = torch.randn_like(z)
     noisy, velocity = kept.sqrt() * z + (1 - kept).sqrt() * noise, kept.sqrt() * noise - (1 - kept).sqrt() * z
     with torch.autocast("cpu", torch.bfloat16):
         out = unet(noisy, t, text).sample
-    return ((out.float() - velocity) ** 2).mean()
+    return ((out.float() - velocity) ** 2).mean(), looked(attention.paid, solid, draws)
 
 
 def optimisers(unet, lr, lr_rest):
@@ -291,12 +331,13 @@ def main():
 
     torch.manual_seed(0)
     unet = UNet2DConditionModel(**describe(texts.tower.config.hidden_size)).to(memory_format=torch.channels_last)
-    unet.set_attn_processor(AttnProcessor())  # on a CPU faster than the fused one
+    unet.set_attn_processor(attention := Attention())
     if a.start:
         unet.load_state_dict(load_file(glob(os.path.join(a.start, "unet", "*.safetensors"))[0]))
     pairs = optimisers(unet, a.lr, a.lr_rest)
     average = {k: v.clone() for k, v in unet.state_dict().items()}
-    print(f"{sum(p.numel() for p in unet.parameters())} parameters, {len(drawings.plain)} drawings, latents {list(z.shape)}, deviation {z.float().std():.3f}", flush=True)
+    parameters = sum(p.numel() for p in unet.parameters())
+    print(f"{parameters} parameters, {len(drawings.plain)} drawings, latents {list(z.shape)}, deviation {z.float().std():.3f}", flush=True)
 
     step, spent, checkpoint = 0, 0.0, os.path.join(a.work, "diffusion.pt")
     if a.resume and os.path.exists(checkpoint):
@@ -310,17 +351,17 @@ def main():
         random.seed(step), torch.manual_seed(step)
         which = drawings.some(a.batch)
         x = z[which].float().contiguous(memory_format=torch.channels_last)
-        value = loss(unet, signal, x, texts.of([drawings.caption(i) for i in which]))
-        value.backward()
+        values = loss(unet, attention, signal, x, *texts.of([drawings.caption(i) for i in which]), drawings.solid[which])
+        (values[0] + LOOKED * values[1]).backward()
         for o, lr in pairs:
             o.param_groups[0]["lr"] = lr * schedule(progress, step, 100, a.decay)
             o.step(), o.zero_grad()
         follow(average, unet, step, most=0.999)
-        step, seen = step + 1, seen + [value.item()]
+        step, seen = step + 1, seen + [torch.stack(values).detach()]
         now = time.time()
         spent, last = spent + min(now - last, 20), now  # a pause does not count
         if step % 50 == 0:
-            print(f"step {step} loss {sum(seen) / len(seen):.4f} {spent:.0f} s", flush=True)
+            print("step {} loss {:.4f}, of attention {:.3f}, {:.0f} s".format(step, *torch.stack(seen).mean(0), spent), flush=True)
             seen = []
         done = spent / 60 >= a.minutes
         if spent - saved >= 150 or done:
