@@ -18,10 +18,12 @@ STYLES = ["noto", "twemoji", "fluent flat", "fluent modern", "openmoji"]
 
 
 class Emoji:
-    """Pictures uint8 [N,64,64,4] with the emoji and the style of each; names and words by emoji."""
+    """Pictures uint8 [N,64,64,4] with the emoji and the style of each; by emoji its name, keywords, short
+    names (without underlines and numbers) and group ("Food & Drink")."""
 
-    def __init__(self, pictures, emoji, style, names, words):
-        self.pictures, self.emoji, self.style, self.names, self.words = pictures, emoji, style, names, words
+    def __init__(self, pictures, emoji, style, names, words, shorts, groups):
+        self.pictures, self.emoji, self.style = pictures, emoji, style
+        self.names, self.words, self.shorts, self.groups = names, words, shorts, groups
 
 
 def load(folder, cache):
@@ -30,20 +32,22 @@ def load(folder, cache):
         listed = [e for e in json.load(f) if e.get("subcategory") not in ("country-flag", "subdivision-flag", "skin-tone")]
     with open(find(folder, "emojilib", "dist/emoji-en-US.json")) as f:
         keywords = json.load(f)
-    names, words, sources = [], [], []
+    names, words, shorts, groups, sources = [], [], [], [], []
     for e in sorted(listed, key=lambda e: e["sort_order"]):
         known = keywords.get(character(e)) or keywords.get(character(e).replace("\ufe0f", "")) or [e["name"]]
         known = [plain(w) for w in known if plain(w)]
         if known and (drawn := drawings(folder, e, known[0])):
             sources += [(len(names), style, path) for style, path in drawn.items()]
             names.append(known[0]), words.append(known[1:])
+            brief = [plain(w.replace("-", " ").rstrip("0123456789")) for w in e["short_names"]]
+            shorts.append([w for w in brief if w and w != known[0]]), groups.append(e["category"])
     saved = os.path.join(cache, "emoji.npy")
     if os.path.exists(saved):
         pictures = np.load(saved)
     else:
         pictures = np.stack([decode(path) for _, _, path in sources])
         np.save(saved, pictures)
-    return Emoji(pictures, np.array([e for e, _, _ in sources]), np.array([s for _, s, _ in sources]), names, words)
+    return Emoji(pictures, np.array([e for e, _, _ in sources]), np.array([s for _, s, _ in sources]), names, words, shorts, groups)
 
 
 def character(e):

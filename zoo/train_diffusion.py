@@ -5,26 +5,48 @@ import argparse
 import hashlib
 import os
 import random
+import re
 import shutil
 import time
 from glob import glob
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from PIL import Image
-from torch.nn.functional import affine_grid, grid_sample
+from safetensors.torch import load_file
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 from transformers import CLIPTextModel, CLIPTokenizer
 from transformers.utils import logging
 
 import emoji
 from muon import Muon
 from train_autoencoder import on_ground, premultiplied
-from train_clip import CONTEXT, DRAWN, follow, schedule
+from train_clip import CONTEXT, follow, schedule
 
-COPIES = 4  # of a picture: itself, and moved ones
+STYLE = "twemoji"  # the one hand that is learnt
+LEFT_OUT = ("Symbols", "Flags")  # groups of emoji
+PERSON = re.compile(r"(man|woman|men|women|person|people|family|couple|kiss)\b")  # begins names of people doing this and that, left out too
 DROPPED = 0.1  # of the captions, for guidance
-STYLED = 0.5  # of the captions end with the style's name
-GAMMA = 5.0  # the signal-to-noise ratio above which a step's weight no longer grows (Hang et al. 2023)
+SHORT = 0.25  # of the captions have a short name
+TINTED = 0.2  # of the pictures are recoloured
+PLAIN = 0.5  # of the captions are the name alone
+DRAWN = ["a {}", "a {}", "a {}", "{} emoji", "a drawing of a {}"]
+LOOKED = 0.01  # weight of the loss of the attention to words
+IDLE = {"a", "an", "of", "drawing", "emoji"}  # words that draw nothing
+NOISY = 0.8  # of the steps are among the noisiest 650, where the text decides what there will be; the others anywhere
+COLOURS = {
+    "red": (221, 46, 68),
+    "orange": (244, 144, 12),
+    "yellow": (255, 204, 77),
+    "green": (92, 160, 60),
+    "blue": (50, 120, 220),
+    "purple": (146, 90, 204),
+    "pink": (244, 140, 180),
+    "brown": (140, 84, 50),
+    "black": (49, 55, 61),
+}
+
 
 def prompts(name):
     """The lines of a file beside this one."""
@@ -66,13 +88,71 @@ def noises():
     )
 
 
-def moved(x):
-    """Premultiplied pictures [n,4,64,64] moved and scaled a little: not turned or mirrored, for arrows, letters and digits."""
-    n = len(x)
-    scale, shift = 0.95 + 0.15 * torch.rand(n), (torch.rand(n, 2) - 0.5) * 0.06
-    none = torch.zeros(n)
-    rows = torch.stack([scale, none, shift[:, 0], none, scale, shift[:, 1]], 1).view(n, 2, 3)
-    return grid_sample(x, affine_grid(rows, list(x.shape), align_corners=False), align_corners=False)
+def tinted(picture):
+    """By colour, a picture uint8 [64,64,4] whose most frequent hue has become that colour, lighter and darker as it
+    was; none where no hue has a quarter of the drawing."""
+    rgb, solid = picture[..., :3].astype(float), picture[..., 3] > 128
+    hue, vivid = (np.asarray(Image.fromarray(picture[..., :3]).convert("HSV"))[..., i].astype(int) for i in (0, 1))
+    vivid = solid & (vivid > 60)
+    count, near = np.bincount(hue[vivid], minlength=256), np.arange(-24, 25)
+    main = count[(np.arange(256)[:, None] + near) % 256].sum(1).argmax()
+    chosen = vivid & (abs((hue - main + 128) % 256 - 128) < 25)
+    if chosen.sum() < max(1, 0.25 * solid.sum()):
+        return {}
+    light = rgb @ [0.3, 0.59, 0.11]
+    usual = np.median(light[chosen])
+    darker, lighter = np.minimum(light / usual, 1)[..., None], (np.maximum(light - usual, 0) / (256 - usual))[..., None]
+    made = {}
+    for colour, target in COLOURS.items():
+        new = np.array(target) * darker
+        new += (255 - new) * lighter
+        made[colour] = np.concatenate([np.where(chosen[..., None], new, rgb).round().astype(np.uint8), picture[..., 3:]], 2)
+    return made
+
+
+class Drawings:
+    """The pictures that are learnt: those of STYLE as they are, and recoloured. Things in a colour that a
+    combination asks for are left out, so that the combinations show what the model makes of parts."""
+
+    def __init__(self, data):
+        held = [tuple(p.split()[1:]) for p in COMBINATIONS if p.split()[1] in COLOURS]
+        style = emoji.STYLES.index(STYLE)
+        self.pictures, self.names, self.tints = [], [], []
+        for i in np.flatnonzero(data.style == style):
+            e = data.emoji[i]
+            names, group = [data.names[e]] + data.shorts[e], data.groups[e]
+            if group in LEFT_OUT or group == "People & Body" and PERSON.match(names[0]):
+                continue
+            self.add(data.pictures[i], names, "")
+            if group in ("Smileys & Emotion", "People & Body"):
+                continue
+            words = " ".join(names).split()
+            bare = [" ".join(w for w in n.split() if w not in COLOURS) for n in names]
+            for colour, new in tinted(data.pictures[i]).items():
+                if not any(c == colour and thing in words for c, thing in held):
+                    self.add(new, [n for n in bare if n], colour)
+        self.pictures = torch.from_numpy(np.stack(self.pictures))
+        self.solid = avg_pool2d(self.pictures[..., 3].float() / 255, 4)  # the part that is drawn of each place of the latents
+        self.plain = [i for i, c in enumerate(self.tints) if not c]
+        self.coloured = [i for i, c in enumerate(self.tints) if c]
+
+    def add(self, picture, names, tint):
+        self.pictures.append(picture), self.names.append(names), self.tints.append(tint)
+
+    def some(self, n):
+        """The numbers of n pictures."""
+        return [random.choice(self.coloured if random.random() < TINTED else self.plain) for _ in range(n)]
+
+    def caption(self, i):
+        """Words for a picture, other ones each time; sometimes none."""
+        if random.random() < DROPPED:
+            return ""
+        names = self.names[i]
+        text = random.choice(names[1:]) if names[1:] and random.random() < SHORT else names[0]
+        text = f"{self.tints[i]} {text}".strip()
+        if random.random() < PLAIN:
+            return text
+        return re.sub(r"\ba (?=[aeiou])", "an ", random.choice(DRAWN).format(text))
 
 
 def digest(folder):
@@ -82,70 +162,84 @@ def digest(folder):
 
 @torch.no_grad()
 def latents(vae, folder, pictures, cache):
-    """Scaled latents [COPIES,N,4,16,16] over white as halves; made once for an autoencoder."""
-    saved, of = os.path.join(cache, "latents.pt"), digest(folder)
-    if os.path.exists(saved) and (c := torch.load(saved))["autoencoder"] == of:
+    """Scaled latents [N,4,16,16] over white as halves; made once for an autoencoder and these pictures."""
+    saved, of = os.path.join(cache, "latents.pt"), digest(folder) + hashlib.sha256(pictures.numpy()).hexdigest()
+    if os.path.exists(saved) and (c := torch.load(saved))["of"] == of:
         return c["latents"]
-    torch.manual_seed(0)
     z = []
-    for copy in range(COPIES):
-        for part in pictures.split(64):
-            x = premultiplied(part)
-            x = on_ground(moved(x) if copy else x, white=1)
-            with torch.autocast("cpu", torch.bfloat16):
-                z.append(vae.encode(x).latent_dist.mean.float() * vae.config.scaling_factor)
-    z = torch.cat(z).half().view(COPIES, len(pictures), *z[0].shape[1:])
-    torch.save({"autoencoder": of, "latents": z}, saved)
+    for part in pictures.split(64):
+        with torch.autocast("cpu", torch.bfloat16):
+            z.append(vae.encode(on_ground(premultiplied(part), white=1)).latent_dist.mean.half() * vae.config.scaling_factor)
+    z = torch.cat(z)
+    torch.save({"of": of, "latents": z}, saved)
     return z
 
 
-class Captions:
-    """Words for a picture, other ones each time."""
-
-    def __init__(self, data):
-        self.data = data
-
-    def of(self, i):
-        """A caption of picture i; sometimes none."""
-        if random.random() < DROPPED:
-            return ""
-        e = self.data.emoji[i]
-        name, words, kind = self.data.names[e], self.data.words[e], random.random()
-        if kind < 0.6 or not words:
-            text = name
-        else:
-            text = " ".join([name] * (kind < 0.8) + random.sample(words, min(len(words), random.choice([1, 1, 2, 3]))))
-        style = f", {emoji.STYLES[self.data.style[i]]}" if random.random() < STYLED else ""
-        return random.choice(DRAWN).format(text) + style
-
-
 class Texts:
-    """The text tower's last hidden states of captions, padded to the whole context as pipelines do."""
+    """The text tower's last hidden states of captions, padded to the whole context as pipelines do; computed once each."""
 
     def __init__(self, folder):
         self.tokenizer = CLIPTokenizer.from_pretrained(folder)
         self.tower = CLIPTextModel.from_pretrained(folder, dtype=torch.float32).eval()
+        self.known = {}
+        vocabulary = self.tokenizer.get_vocab()
+        self.idle = [vocabulary[w + "</w>"] for w in IDLE if w + "</w>" in vocabulary] + self.tokenizer.all_special_ids
 
     @torch.no_grad()
     def of(self, captions):
-        """States [n,32,width]."""
-        ids = self.tokenizer(captions, padding="max_length", max_length=CONTEXT, truncation=True, return_tensors="pt").input_ids
-        with torch.autocast("cpu", torch.bfloat16):
-            return self.tower(ids).last_hidden_state.float()
+        """States [n,32,width], and of each token whether it draws something [n,32]."""
+        if new := list({c for c in captions if c not in self.known}):
+            ids = self.tokenizer(new, padding="max_length", max_length=CONTEXT, truncation=True, return_tensors="pt").input_ids
+            with torch.autocast("cpu", torch.bfloat16):
+                states = self.tower(ids).last_hidden_state.half()
+            self.known |= zip(new, zip(states, ~torch.isin(ids, torch.tensor(self.idle))))
+        states, draws = zip(*(self.known[c] for c in captions))
+        return torch.stack(states).float(), torch.stack(draws)
 
 
-def loss(unet, signal, z, text):
-    """Mean squared error of the predicted velocity (Salimans & Ho 2022) at random steps, weighted as
-    by GAMMA; signal is the schedule's [T] of cumulative products."""
-    t = torch.randint(len(signal), (len(z),))
+class Attention:
+    """diffusers' plain attention (on a CPU faster than the fused one), which keeps what it pays to texts: the means
+    over the heads [n,places,tokens]."""
+
+    def __init__(self):
+        self.paid = []
+
+    def __call__(self, attn, x, encoder_hidden_states=None, attention_mask=None, temb=None):
+        text = x if encoder_hidden_states is None else encoder_hidden_states
+        q, k, v = (attn.head_to_batch_dim(f(y)) for f, y in ((attn.to_q, x), (attn.to_k, text), (attn.to_v, text)))
+        weights = attn.get_attention_scores(q, k)
+        if encoder_hidden_states is not None:
+            self.paid.append(weights.unflatten(0, (len(x), attn.heads)).mean(1).float())
+        return attn.to_out[0](attn.batch_to_head_dim(torch.bmm(weights, v)))
+
+
+def looked(paid, solid, draws):
+    """What the attention is away from all words that draw where there is a drawing [n,16,16], and none of them where there is
+    none: so a word's map shows its thing. Mean cross-entropy over the places, captions with such words and layers."""
+    draws, solid = draws[some := draws.any(1)].float(), solid[some]
+    total = 0
+    for weights in paid:
+        weights, side = weights[some].clamp(1e-4, 1), int(weights.shape[1] ** 0.5)
+        there = adaptive_avg_pool2d(solid, side).flatten(1)
+        words = (weights.log() @ (draws / draws.sum(1, keepdim=True))[..., None])[..., 0]
+        none = (1 - (weights @ draws[..., None])[..., 0]).clamp(min=1e-4).log()
+        total = total - (there * words + (1 - there) * none).mean()
+    return total / len(paid)
+
+
+def loss(unet, attention, signal, z, text, draws, solid):
+    """Mean squared error of the predicted velocity (Salimans & Ho 2022) at random steps, all of one weight: min-SNR
+    weights would leave out the noisy ones, in which the text decides what there will be. signal is the schedule's
+    [T] of cumulative products. And the attention's loss."""
+    attention.paid.clear()
+    least = torch.where(torch.rand(len(z)) < NOISY, 0.35, 0.0)
+    t = ((least + (1 - least) * torch.rand(len(z))) * len(signal)).long()
     kept = signal[t].view(-1, 1, 1, 1)
     noise = torch.randn_like(z)
     noisy, velocity = kept.sqrt() * z + (1 - kept).sqrt() * noise, kept.sqrt() * noise - (1 - kept).sqrt() * z
     with torch.autocast("cpu", torch.bfloat16):
         out = unet(noisy, t, text).sample
-    ratio = (kept / (1 - kept)).flatten()
-    errors = ((out.float() - velocity) ** 2).mean((1, 2, 3))
-    return (ratio.clamp(max=GAMMA) / (ratio + 1) * errors).mean()
+    return ((out.float() - velocity) ** 2).mean(), looked(attention.paid, solid, draws)
 
 
 def optimisers(unet, lr, lr_rest):
@@ -219,6 +313,7 @@ def arguments():
     arg.add_argument("--lr", type=float, default=0.01, help="Muon, for the blocks")
     arg.add_argument("--lr-rest", type=float, default=1e-3, help="AdamW, for everything else")
     arg.add_argument("--threads", type=int, default=2)
+    arg.add_argument("--start", help="a pipeline whose denoiser is trained on, in place of a new one")
     arg.add_argument("--resume", action="store_true")
     return arg.parse_args()
 
@@ -229,16 +324,20 @@ def main():
     torch.set_num_threads(a.threads)
     os.makedirs(a.work, exist_ok=True)
     data = emoji.load(a.emoji, a.work)
-    texts, captions, folder = Texts(a.clip), Captions(data), os.path.join(a.out, "vae")
+    texts, drawings, folder = Texts(a.clip), Drawings(data), os.path.join(a.out, "vae")
     vae = AutoencoderKL.from_pretrained(folder, dtype=torch.float32).eval()
-    z = latents(vae, folder, torch.from_numpy(data.pictures), a.work)
+    z = latents(vae, folder, drawings.pictures, a.work)
     signal = noises().alphas_cumprod
 
     torch.manual_seed(0)
     unet = UNet2DConditionModel(**describe(texts.tower.config.hidden_size)).to(memory_format=torch.channels_last)
+    unet.set_attn_processor(attention := Attention())
+    if a.start:
+        unet.load_state_dict(load_file(glob(os.path.join(a.start, "unet", "*.safetensors"))[0]))
     pairs = optimisers(unet, a.lr, a.lr_rest)
     average = {k: v.clone() for k, v in unet.state_dict().items()}
-    print(f"{sum(p.numel() for p in unet.parameters())} parameters, latents {list(z.shape)}, deviation {z.float().std():.3f}", flush=True)
+    parameters = sum(p.numel() for p in unet.parameters())
+    print(f"{parameters} parameters, {len(drawings.plain)} drawings, latents {list(z.shape)}, deviation {z.float().std():.3f}", flush=True)
 
     step, spent, checkpoint = 0, 0.0, os.path.join(a.work, "diffusion.pt")
     if a.resume and os.path.exists(checkpoint):
@@ -250,19 +349,19 @@ def main():
     last, saved, drawn, seen = time.time(), spent, spent, []
     while (progress := spent / 60 / a.minutes) < 1:
         random.seed(step), torch.manual_seed(step)
-        which = torch.randint(z.shape[1], (a.batch,))
-        x = z[torch.randint(len(z), (a.batch,)), which].float().contiguous(memory_format=torch.channels_last)
-        value = loss(unet, signal, x, texts.of([captions.of(i) for i in which.tolist()]))
-        value.backward()
+        which = drawings.some(a.batch)
+        x = z[which].float().contiguous(memory_format=torch.channels_last)
+        values = loss(unet, attention, signal, x, *texts.of([drawings.caption(i) for i in which]), drawings.solid[which])
+        (values[0] + LOOKED * values[1]).backward()
         for o, lr in pairs:
             o.param_groups[0]["lr"] = lr * schedule(progress, step, 100, a.decay)
             o.step(), o.zero_grad()
         follow(average, unet, step, most=0.999)
-        step, seen = step + 1, seen + [value.item()]
+        step, seen = step + 1, seen + [torch.stack(values).detach()]
         now = time.time()
         spent, last = spent + min(now - last, 20), now  # a pause does not count
         if step % 50 == 0:
-            print(f"step {step} loss {sum(seen) / len(seen):.4f} {spent:.0f} s", flush=True)
+            print("step {} loss {:.4f}, of attention {:.3f}, {:.0f} s".format(step, *torch.stack(seen).mean(0), spent), flush=True)
             seen = []
         done = spent / 60 >= a.minutes
         if spent - saved >= 150 or done:
