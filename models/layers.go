@@ -14,7 +14,7 @@ var layerKeys = []string{"num_hidden_layers", "num_layers", "encoder_layers", "d
 
 // checkLayers refuses a config with more layers than the checkpoint has tensors,
 // before any layer is made.
-func checkLayers(config []byte, tensors int) error {
+func checkLayers(config []byte, tensors []string) error {
 	var tree any
 	if json.Unmarshal(config, &tree) != nil { // the family says what is wrong with it
 		return nil
@@ -22,7 +22,7 @@ func checkLayers(config []byte, tensors int) error {
 	return boundLayers("", tree, tensors)
 }
 
-func boundLayers(key string, value any, tensors int) error {
+func boundLayers(key string, value any, tensors []string) error {
 	switch v := value.(type) {
 	case map[string]any:
 		for k, x := range v {
@@ -37,8 +37,12 @@ func boundLayers(key string, value any, tensors int) error {
 			}
 		}
 	case float64:
-		if slices.Contains(layerKeys, key) && v > float64(tensors) {
-			return fmt.Errorf("config.json: %s is %g, and the checkpoint has %d tensors in all; they do not belong together", weights.Printable(key), v, tensors)
+		if slices.Contains(layerKeys, key) && v > float64(len(tensors)) {
+			first := "none"
+			if len(tensors) > 0 {
+				first = weights.Printable(tensors[0])
+			}
+			return fmt.Errorf("config.json: %s is %g, more than the checkpoint has tensors (%d, the first %s); they do not belong together", weights.Printable(key), v, len(tensors), first)
 		}
 	}
 	return nil

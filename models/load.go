@@ -239,7 +239,7 @@ func describe(f nn.Family, name string, in *files) (*nn.Description, error) {
 		var unknown *checkpoint.UnknownError
 		return !errors.As(err, &unknown)
 	})
-	if err := checkLayers(in.config, len(src.Names())); err != nil {
+	if err := checkLayers(in.config, src.Names()); err != nil {
 		return nil, err
 	}
 	d, err := as(src)

@@ -184,6 +184,7 @@ func TestSnapshotLayout(t *testing.T) {
 		"models--org--name/snapshots/" + commitA + "/config.json":              "-> ../../blobs/" + gitBlob(config),
 		"models--org--name/snapshots/" + commitA + "/model.safetensors":        "-> ../../blobs/" + sha(weights),
 		"models--org--name/.no_exist/" + commitA + "/preprocessor_config.json": "",
+		"models--org--name/.no_exist/" + commitA + "/processor_config.json":    "",
 		".locks/models--org--name/" + gitBlob(config) + ".lock":                "",
 		".locks/models--org--name/" + sha(weights) + ".lock":                   "",
 	}, tree(t, h.Cache))
@@ -191,6 +192,7 @@ func TestSnapshotLayout(t *testing.T) {
 		"HEAD /org/name/resolve/main/config.json",
 		"GET /org/name/resolve/main/config.json",
 		"HEAD /org/name/resolve/main/preprocessor_config.json",
+		"HEAD /org/name/resolve/main/processor_config.json",
 		"HEAD /org/name/resolve/main/model.safetensors",
 		"GET /org/name/resolve/main/model.safetensors",
 		"GET /" + sha(weights),
@@ -411,7 +413,7 @@ func TestConnectionThatIsAlwaysCut(t *testing.T) {
 	}
 	_, err := Resolve(context.Background(), "org/name", f.hub(t))
 	assert.ErrorContains(t, err, fmt.Sprintf("model.safetensors: cut off after 9999 of %d bytes: ", len(f.files["model.safetensors"])))
-	assert.Len(t, f.took(), 4+2*3, "one that got on, two retries")
+	assert.Len(t, f.took(), 5+2*3, "one that got on, two retries")
 }
 
 func TestChecksumWrong(t *testing.T) {
