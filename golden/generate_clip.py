@@ -5,8 +5,8 @@ import shutil
 import torch
 import transformers
 
-from generate_io import generator, write
-from generate_models import best, redraw, zoo_pictures
+from generate_io import generator, halves, write
+from generate_models import best, fields, redraw, zoo_pictures
 
 
 def hooked(modules, call):
@@ -77,10 +77,11 @@ def dual_case(root, name, cls, config, pictures, ids, outputs, attentions=False,
         for i, a in enumerate(out.vision_model_output.attentions):
             layers[f"attentions.{i}"] = a
     got = {o: out[o] for o in outputs}
-    finish(root, name, model, cls, {"pixel_values": x, "input_ids": ids} | masks, layers, got, options)
+    exact = halves(model, lambda model, cast: fields(model(pixel_values=cast(x), **texts, **options), outputs), got)
+    finish(root, name, model, cls, {"pixel_values": x, "input_ids": ids} | masks, layers, got, options, exact)
 
 
-def finish(root, name, model, cls, inputs, layers, outputs, options):
+def finish(root, name, model, cls, inputs, layers, outputs, options, exact):
     metadata = {
         "model": {"clip": "clip", "clip_vision_model": "clip", "siglip": "siglip", "siglip_vision_model": "siglip"}.get(model.config.model_type, "text_encoder"),
         "source": f"transformers {transformers.__version__} {cls.__name__}; torch {torch.__version__.split('+')[0]}",
@@ -89,6 +90,7 @@ def finish(root, name, model, cls, inputs, layers, outputs, options):
         "layers": list(layers),
         "outputs": list(outputs),
         "options": options,
+        "halves": exact,
     }
     write(root / name / "golden.safetensors", inputs | layers | outputs, metadata)
 
@@ -181,8 +183,11 @@ def text_case(root, name, cls, outputs, legacy=False, masked=False, **options):
     base = getattr(model, "text_model", model)
     modules = {"text.embeddings": base.embeddings} | {f"text.layer.{i}": b for i, b in enumerate(base.encoder.layers)}
     inputs = {"input_ids": ids} | ({"attention_mask": mask_of(ids)} if masked else {})
-    out, layers = hooked(modules, lambda: model(**{k: v.long() for k, v in inputs.items()}))
-    finish(root, name, model, cls, inputs, layers, {o: out[o] for o in outputs}, {})
+    call = lambda model: model(**{k: v.long() for k, v in inputs.items()})  # noqa: E731
+    out, layers = hooked(modules, lambda: call(model))
+    got = {o: out[o] for o in outputs}
+    exact = halves(model, lambda model, cast: fields(call(model), outputs), got)
+    finish(root, name, model, cls, inputs, layers, got, {}, exact)
 
 
 def clip_text(root):
@@ -229,11 +234,17 @@ def vision_case(root, name, cls, config, outputs, unit=False):
     x = torch.randn(2, 3, config.image_size, config.image_size, generator=g)
     base = getattr(model, "vision_model", model)
     modules = {"embeddings": base.embeddings} | {f"layer.{i}": b for i, b in enumerate(base.encoder.layers)}
-    out, layers = hooked(modules, lambda: model(pixel_values=x))
+
+    def call(model, x):
+        out = dict(model(pixel_values=x))
+        if unit:
+            out["image_embeds"] = torch.nn.functional.normalize(out["image_embeds"], dim=-1)
+        return out
+
+    out, layers = hooked(modules, lambda: call(model, x))
     got = {o: out[o] for o in outputs}
-    if unit:
-        got["image_embeds"] = torch.nn.functional.normalize(got["image_embeds"], dim=-1)
-    finish(root, name, model, cls, {"pixel_values": x}, layers, got, {})
+    exact = halves(model, lambda model, cast: fields(call(model, cast(x)), outputs), got)
+    finish(root, name, model, cls, {"pixel_values": x}, layers, got, {}, exact)
 
 
 TOWER = dict(hidden_size=15, num_attention_heads=3, num_hidden_layers=1, intermediate_size=22, image_size=12, patch_size=4)

@@ -23,8 +23,8 @@ import generate_cnns
 import generate_diffusion
 import generate_models
 from generate_dino import modules_of, redraw_scaled
-from generate_io import generator
-from generate_models import redraw, run, save
+from generate_io import generator, halves
+from generate_models import fields, redraw, run, save
 
 # Parameters that write into a residual stream, by the libraries' names.
 STREAM = re.compile(
@@ -72,7 +72,8 @@ def vit_defaults(root):
     x = torch.randn(2, 3, 12, 12, generator=g)
     out, layers = run(model, modules_of(model), x)
     outputs = {o: out[o] for o in ("last_hidden_state", "pooler_output")}
-    save(root, name, "vit", f"transformers {transformers.__version__} {cls.__name__}", cls.__name__, x, layers, outputs, options={})
+    exact = halves(model, lambda model, cast: fields(model(cast(x)), outputs), outputs)
+    save(root, name, "vit", f"transformers {transformers.__version__} {cls.__name__}", cls.__name__, x, layers, outputs, options={}, halves=exact)
 
 
 def vit_timm_eps(root):
@@ -85,7 +86,8 @@ def vit_timm_eps(root):
     x = torch.randn(2, 3, 12, 12, generator=g)
     modules = {"embeddings": model.norm_pre} | {f"layer.{i}": b for i, b in enumerate(model.blocks)} | {"norm": model.norm}
     logits, layers = run(model, modules, x)
-    save(root, name, "vit", f"timm {timm.__version__} {architecture}", architecture, x, layers, {"logits": logits})
+    exact = halves(model, lambda model, cast: [model(cast(x))], {"logits": logits})
+    save(root, name, "vit", f"timm {timm.__version__} {architecture}", architecture, x, layers, {"logits": logits}, halves=exact)
 
 
 def vit_torchvision_eps(root):
@@ -101,7 +103,8 @@ def vit_torchvision_eps(root):
     blocks = {f"layer.{i}": block for i, block in enumerate(model.encoder.layers)}
     logits, layers = run(model, {"embeddings": model.encoder.dropout} | blocks | {"norm": model.encoder.ln}, x)
     source = f"torchvision {torchvision.__version__.split('+')[0]} VisionTransformer"
-    save(root, name, "vit", source, "vit_b_16", x, layers, {"logits": logits})
+    exact = halves(model, lambda model, cast: [model(cast(x))], {"logits": logits})
+    save(root, name, "vit", source, "vit_b_16", x, layers, {"logits": logits}, halves=exact)
 
 
 def dinov2_defaults(root):
@@ -117,7 +120,8 @@ def dinov2_defaults(root):
     x = torch.randn(2, 3, 12, 12, generator=g)
     out, layers = run(model, modules_of(model), x)
     outputs = {o: out[o] for o in ("last_hidden_state", "pooler_output")}
-    save(root, name, "dinov2", f"transformers {transformers.__version__} {cls.__name__}", cls.__name__, x, layers, outputs, options={})
+    exact = halves(model, lambda model, cast: fields(model(cast(x)), outputs), outputs)
+    save(root, name, "dinov2", f"transformers {transformers.__version__} {cls.__name__}", cls.__name__, x, layers, outputs, options={}, halves=exact)
 
 
 def dual(root, name, case, *args):
@@ -170,7 +174,8 @@ def efficientnet_defaults(root):
     x = torch.randn(2, 3, 24, 24, generator=g)
     out, layers = generate_cnns.record(model, generate_cnns.taps(list(model.efficientnet.encoder.blocks), model.classifier), x)
     source = f"transformers {transformers.__version__} {cls.__name__}"
-    save(root, name, config.model_type, source, cls.__name__, x, layers, {"logits": out.logits})
+    exact = halves(model, lambda model, cast: [model(cast(x)).logits], {"logits": out.logits})
+    save(root, name, config.model_type, source, cls.__name__, x, layers, {"logits": out.logits}, halves=exact)
 
 
 def diffusion(root, name, case, *args, struck=(), **options):

@@ -7,8 +7,8 @@ import timm
 import torch
 import transformers
 
-from generate_io import generator
-from generate_models import computed, redraw, run, save
+from generate_io import generator, halves
+from generate_models import computed, fields, redraw, run, save
 
 
 def redraw_scaled(model, g):
@@ -47,7 +47,9 @@ def transformers_case(root, name, cls, config, batch, size, outputs, attentions=
     layers = {key: layers[key] for key in sorted(layers, key=computed)}
     family = "dino" if config.model_type == "vit" else "dinov2"
     source = f"transformers {transformers.__version__} {cls.__name__}"
-    save(root, name, family, source, cls.__name__, x, layers, {o: out[o] for o in outputs}, options=options)
+    got = {o: out[o] for o in outputs}
+    exact = halves(model, lambda model, cast: fields(model(cast(x), **options), outputs), got)
+    save(root, name, family, source, cls.__name__, x, layers, got, options=options, halves=exact)
 
 
 def dino(root):
@@ -206,7 +208,8 @@ def dinov2_timm(root):
     pooled, layers = run(model, modules, x)
     outputs = {"last_hidden_state": layers["norm"].clone(), "pooler_output": pooled}
     source = f"timm {timm.__version__} {architecture}"
-    save(root, "dinov2_timm", "dinov2", source, architecture, x, layers, outputs)
+    exact = halves(model, lambda model, cast: [model.forward_features(cast(x)), model(cast(x))], outputs)
+    save(root, "dinov2_timm", "dinov2", source, architecture, x, layers, outputs, halves=exact)
 
 
 MODELS = {

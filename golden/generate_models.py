@@ -14,7 +14,7 @@ import torchvision
 import transformers
 from safetensors.torch import save_file
 
-from generate_io import generator, write
+from generate_io import generator, halves, write
 
 
 def redraw(model, g, gain=1.0):
@@ -47,6 +47,11 @@ def run(model, modules, pixel_values, **options):
     for hook in hooks:
         hook.remove()
     return output, {name: seen[name] for name in modules}
+
+
+def fields(out, names):
+    """Fields of what a model of transformers returns."""
+    return [out[name] for name in names]
 
 
 def save(root, name, model, source, architecture, pixel_values, layers, outputs, **more):
@@ -96,6 +101,8 @@ def transformers_case(
     for i, a in enumerate(out.attentions or []):
         layers[f"attentions.{i}"] = a
     layers = {name: layers[name] for name in sorted(layers, key=computed)}
+    got = {o: out[o] for o in outputs}
+    exact = halves(model, lambda model, cast: fields(model(cast(x), **options), outputs), got)
     save(
         root,
         name,
@@ -104,8 +111,9 @@ def transformers_case(
         cls.__name__,
         x,
         layers,
-        {o: out[o] for o in outputs},
+        got,
         options=options,
+        halves=exact,
     )
 
 
@@ -258,7 +266,8 @@ def timm_case(root, name, architecture, batch, size=None, **args):
     # With a norm after pooling there is none before it: its output is "pooled".
     modules |= {"norm": model.norm} if not isinstance(model.norm, torch.nn.Identity) else {"pooled": model.fc_norm}
     logits, layers = run(model, modules, x)
-    save(root, name, "vit", f"timm {timm.__version__} {architecture}", architecture, x, layers, {"logits": logits})
+    exact = halves(model, lambda model, cast: [model(cast(x))], {"logits": logits})
+    save(root, name, "vit", f"timm {timm.__version__} {architecture}", architecture, x, layers, {"logits": logits}, halves=exact)
 
 
 def vit_timm(root):
@@ -418,7 +427,8 @@ def vit_torchvision(root):
     modules = {"embeddings": model.encoder.dropout} | blocks | {"norm": model.encoder.ln}
     logits, layers = run(model, modules, x)
     source = f"torchvision {torchvision.__version__.split('+')[0]} VisionTransformer"
-    save(root, name, "vit", source, "vit_b_16", x, layers, {"logits": logits})
+    exact = halves(model, lambda model, cast: [model(cast(x))], {"logits": logits})
+    save(root, name, "vit", source, "vit_b_16", x, layers, {"logits": logits}, halves=exact)
 
 
 def zoo_pictures(zoo: Path, folder: Path):
