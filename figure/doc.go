@@ -11,6 +11,5 @@
 // It is not a plotting library: no axes, no curves. It knows neither models nor
 // the GPU, and writes no files: picture.WritePNG does.
 //
-// Text is set in Go's own fonts, which have Latin, Greek and Cyrillic letters;
-// of other scripts there are boxes.
+// Text is set by package typeset.
 package figure

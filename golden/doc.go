@@ -21,7 +21,7 @@
 //
 // It is not a way to make goldens: nothing here writes one, and comparing never
 // updates. It runs no model, knows no GPU, and holds no tolerance but the
-// starting points [F32] and [F16]; whoever loosens them says why.
+// starting points [F32] and [F16]; a looser one has its reason beside it.
 //
 // All of it can be used from several goroutines at once; tensors that were
 // loaded are the caller's own.

@@ -10,11 +10,12 @@
 // of eight (see [gpu.Tensor]); PyTorch's layouts exist only in constants as
 // checkpoints have them and in what [Pack] and a convolution of an input take.
 //
-// A convolution is a matmul of pixels where its filter is 1×1, Winograd's where
-// it is 3×3 with stride 1 and saves enough, a kernel of its own where every
-// channel has its own filter, and else an implicit matmul; of an input, it is a
-// matmul of unfolded windows. Of a magnified map it reads the map itself. The weight is laid out for the one that a
-// recording chose, with the batch norm folded in.
+// A 1×1 convolution is a matmul over pixels. A 3×3 convolution of stride 1 is
+// Winograd's where that saves enough, a depthwise one has a kernel of its own, and all
+// others are implicit matmuls; the first convolution of an input is a matmul of
+// unfolded windows. After an upsampling, a convolution reads the smaller feature map
+// and computes the upsampled values as it goes. The weight is laid out for the variant
+// that a recording chose, with the batch norm folded in.
 //
 // Matmuls, convolutions and attention can be computed in several ways, of which the
 // tables have one for each class of adapters and shape; [gpu.Tuner] may find another
