@@ -47,9 +47,10 @@ func (v attentionVariant) tile() int {
 // flashKeys is how many keys a turn of attention_flash's loops over a tile takes.
 const flashKeys = 4
 
-// turns of the kernel's loops over so many keys: for each block of four the keys
-// twice, with several chunks those and the queries for each; for each tile that
-// threads stage together, what they load twice and the keys three times.
+// turns counts what the kernel's loops turn for so many keys. attention_flash has for
+// each tile of keys two loops that load it and three over its keys; of the other
+// kernels, each block of four keys is visited twice, and where the head is in chunks,
+// once more per chunk for its keys and queries.
 func (v attentionVariant) turns(keys int) int {
 	if v.Family == "attention_flash" {
 		tile := v.tile()

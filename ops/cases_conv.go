@@ -15,7 +15,7 @@ type convCase struct {
 	after    bool // the activation follows the residual
 	act      Activation
 	dense    bool   // an input [N, C, H, W], not an activation
-	up       [2]int // the size to which the pictures are magnified before, if any
+	up       [2]int // the size to which the pictures are upsampled before, if any
 }
 
 func (c convCase) name() string {

@@ -91,9 +91,9 @@ func (c *Conv2d) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...Epilogue) *g
 	return c.forward(r, x, g, err, options)
 }
 
-// ForwardUpsampled is Forward on x [N, H, W, In] magnified to size, twice its
+// ForwardUpsampled is Forward on x [N, H, W, In] upsampled to size, twice its
 // height and width or one less, by torch.nn.functional.interpolate(mode="nearest").
-// The magnified map is never stored.
+// The upsampled map is never stored.
 func (c *Conv2d) ForwardUpsampled(r *gpu.Recorder, x *gpu.Tensor, size [2]int, options ...Epilogue) *gpu.Tensor {
 	g, err := c.upsampledGeometry(x, size)
 	return c.forward(r, x, g, err, options)
@@ -135,7 +135,7 @@ func (c *Conv2d) check(x, y *gpu.Tensor, e epilogue) error {
 // convGeometry is a convolution's sizes for one input.
 type convGeometry struct {
 	n, h, w, oh, ow int
-	up              int // 1 where h and w are those of a magnified map, else 0
+	up              int // 1 where h and w are those of a upsampled map, else 0
 	top, left       int // padding; that at the other ends follows from the sizes
 }
 
@@ -156,7 +156,7 @@ func (c *Conv2d) geometry(x *gpu.Tensor) (convGeometry, error) {
 	return c.windows(g)
 }
 
-// upsampledGeometry is geometry of x magnified to size.
+// upsampledGeometry is geometry of x upsampled to size.
 func (c *Conv2d) upsampledGeometry(x *gpu.Tensor, size [2]int) (convGeometry, error) {
 	g, err := c.geometry(x)
 	if err != nil {
@@ -166,7 +166,7 @@ func (c *Conv2d) upsampledGeometry(x *gpu.Tensor, size [2]int) (convGeometry, er
 	case x.Dense() || c.Groups != 1 || c.pointwise():
 		return g, fmt.Errorf("magnifies activations for filters of several pixels in one group only, found %s, %d groups, a filter of %v", x, c.Groups, c.Kernel)
 	case ceilDiv(size[0], 2) != g.h || ceilDiv(size[1], 2) != g.w:
-		return g, fmt.Errorf("%s can't be magnified to %v, only to twice its size or one less", x, size)
+		return g, fmt.Errorf("%s can't be upsampled to %v, only to twice its size or one less", x, size)
 	}
 	g.h, g.w, g.up = size[0], size[1], 1
 	return c.windows(g)

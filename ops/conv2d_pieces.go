@@ -64,7 +64,7 @@ func (call *convCall) inputRows(d *gpu.Device) (most, aligned int, err error) {
 	}
 	rows -= aligned - 1 // of which the first may not be needed
 	if call.up == 1 {
-		rows = 2*rows - 1 // of the magnified map, which may begin with the second of a stored row
+		rows = 2*rows - 1 // of the upsampled map, which may begin with the second of a stored row
 	}
 	span := (c.Kernel[0]-1)*c.Dilation[0] + 1
 	if rows < span {
@@ -73,7 +73,7 @@ func (call *convCall) inputRows(d *gpu.Device) (most, aligned int, err error) {
 	return (rows-span)/c.Stride[0] + 1, aligned, nil
 }
 
-// storedHeight is the input's, which may be magnified.
+// storedHeight is the input's, which may be upsampled.
 func (call *convCall) storedHeight() int { return (call.h + call.up) >> call.up }
 
 // piecesOf are those of windows of the output. The rows of the input begin at a

@@ -67,7 +67,7 @@ func choices() map[string]choice {
 	return found
 }
 
-// winogradShapes have both transforms, with their epilogues and a magnified input.
+// winogradShapes have both transforms, with their epilogues and a upsampled input.
 var winogradShapes = []convCase{
 	{n: 2, h: 11, w: 13, conv: Conv{In: 17, Out: 23, Kernel: Square(3), Pad: Pad(1), Norm: 1e-3}, residual: true, after: true, act: ReLU},
 	{n: 1, h: 12, w: 9, conv: Conv{In: 32, Out: 40, Kernel: Square(3), Pad: Pad(1), Bias: true}, act: Sigmoid, residual: true},

@@ -22,7 +22,7 @@ var mapDevices = map[string]gputest.Shared{
 // largeMaps are operations on maps of which one exceeds 512 KiB, in halves too.
 var largeMaps = []Case{
 	convCase{n: 1, h: 105, w: 107, conv: Conv{In: 17, Out: 23, Kernel: Square(3), Pad: Pad(1), Bias: true}, residual: true, act: SiLU}.newCase(),  // Winograd
-	convCase{n: 1, h: 53, w: 55, conv: Conv{In: 19, Out: 21, Kernel: Square(3), Pad: Pad(1), Bias: true}, up: [2]int{105, 109}}.newCase(),         // of a magnified map
+	convCase{n: 1, h: 53, w: 55, conv: Conv{In: 19, Out: 21, Kernel: Square(3), Pad: Pad(1), Bias: true}, up: [2]int{105, 109}}.newCase(),         // of a upsampled map
 	convCase{n: 1, h: 45, w: 43, conv: Conv{In: 9, Out: 33, Kernel: [2]int{5, 3}, Pad: Pad(2)}, up: [2]int{89, 85}, residual: true}.newCase(),     // the output alone is large
 	convCase{n: 1, h: 101, w: 67, conv: Conv{In: 33, Out: 12, Kernel: Square(3), Stride: Square(2), Pad: Padding{Bottom: 1, Right: 1}}}.newCase(), // the input alone
 	convCase{n: 1, h: 107, w: 105, conv: Conv{In: 19, Out: 20, Kernel: [2]int{5, 3}, Stride: [2]int{1, 2}, Dilation: [2]int{3, 2}, Pad: Padding{Top: 7, Left: 1, Bottom: 2}}}.newCase(),
@@ -84,7 +84,7 @@ func TestRandomWindows(t *testing.T) {
 	})
 }
 
-// drawnWindows verifies a convolution of f32, perhaps of half the map magnified.
+// drawnWindows verifies a convolution of f32, perhaps of half the map upsampled.
 func drawnWindows(t *rapid.T, d *gpu.Device, c convCase) {
 	c.residual = rapid.Bool().Draw(t, "residual")
 	if c.conv.Kernel != Square(1) && rapid.Bool().Draw(t, "up") {

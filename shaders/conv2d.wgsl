@@ -58,7 +58,7 @@ struct Params {
     vectors: u32, // 16-byte vectors of a pixel of A that a group reads
     lda: u32,     // 16-byte vectors from pixel to pixel of A
     ldc: u32,     // elements from row to row
-    height: u32,  // of A, pixels, magnified
+    height: u32,  // of A, pixels, upsampled
     width: u32,
     up: u32,      // A's pixels are read twice in each direction if 1, else 0
     out_height: u32,

@@ -26,7 +26,7 @@ struct Params {
     tiles: u32,  // tiles computed
     first: u32,  // the number of the first, in pictures of rows × columns tiles
     stride: u32, // Packed a pixel
-    height: u32, // magnified
+    height: u32, // upsampled
     width: u32,
     up: u32,     // pixels are read twice in each direction if 1, else 0
     rows: u32,   // of tiles

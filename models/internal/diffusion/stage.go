@@ -13,7 +13,7 @@ type Stage struct {
 	Blocks     []Block     `w:"resnets"`
 	Attentions []Attention `w:"attentions"` // what follows the first blocks: all, one in the middle, none
 	Down       *ops.Conv2d `w:"down"`       // at the end, to half the size, or nil
-	Up         *ops.Conv2d `w:"up"`         // at the end, of the map magnified, or nil
+	Up         *ops.Conv2d `w:"up"`         // at the end, of the map upsampled, or nil
 }
 
 // NewMiddle makes the stage in the middle: two blocks of width with attention
