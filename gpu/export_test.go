@@ -22,7 +22,10 @@ func (t *Tensor) Write(raw []byte) error {
 func (q *Quad) Size() (w, h int) { return q.size() }
 
 // Rename has a device pass for another.
-func (d *Device) Rename(name string) { d.info.Name = name }
+func (d *Device) Rename(name string) {
+	d.info.Name = name
+	d.traits = d.info.Traits()
+}
 
 // Spend takes time from a tuner's budget.
 func (t *Tuner) Spend(spent time.Duration) { t.spent += spent }
