@@ -54,7 +54,7 @@ func (m *Model) Rank(logits []float32, top int) []Prediction {
 }
 
 // scoresOf are the scores of logits.
-func scoresOf(logits []float32, as nn.Scores) []float64 {
+func scoresOf[T float32 | float64](logits []T, as nn.Scores) []float64 {
 	if as == nn.Softmax {
 		return softmax(logits)
 	}

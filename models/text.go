@@ -3,7 +3,6 @@ package models
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 
 	"saccade/models/nn"
@@ -93,14 +92,7 @@ func (m *Model) MatchCosine(cosine float64) float64 { return m.pairing.Match(cos
 // Scores makes probabilities of the logits of one picture: among the texts
 // (CLIP), or each on its own (SigLIP).
 func (m *Model) Scores(logits []float64) []float64 {
-	if !m.pairing.Sigmoid {
-		return softmax(logits)
-	}
-	out := make([]float64, len(logits))
-	for i, v := range logits {
-		out[i] = 1 / (1 + math.Exp(-v))
-	}
-	return out
+	return scoresOf(logits, m.pairing.Scores)
 }
 
 // LogitsPerImage is [Model.Match] of all pairs, [images, texts], of embeddings

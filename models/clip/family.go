@@ -64,8 +64,12 @@ func (c Config) layers(b *ops.Builder) (*nn.Layers, error) {
 	if err != nil {
 		return nil, err
 	}
+	scores := nn.Softmax
+	if c.Sigmoid {
+		scores = nn.Sigmoid
+	}
 	return &nn.Layers{Parameters: m, Networks: []*nn.Network{m.Vision.network(), m.Text.network()},
-		Pairing: &nn.Pairing{Match: m.match, Sigmoid: c.Sigmoid}}, nil
+		Pairing: &nn.Pairing{Match: m.match, Scores: scores}}, nil
 }
 
 // layers makes a picture tower alone.

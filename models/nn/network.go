@@ -122,10 +122,8 @@ type Layers struct {
 // Pairing compares the embeddings of images and texts.
 type Pairing struct {
 	// Match is the logit of a pair by its cosine. The weights must be loaded.
-	Match func(cosine float64) float64
-	// Sigmoid says that each logit is a probability of its own, not one among
-	// those of the other texts.
-	Sigmoid bool
+	Match  func(cosine float64) float64
+	Scores Scores // of an image's logits: Softmax among the texts, or Sigmoid
 }
 
 // Make makes the layers that a configuration describes.
