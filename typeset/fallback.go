@@ -36,14 +36,13 @@ type face struct {
 
 // of is the face that draws r; nil: none does.
 func (f *fallback) of(r rune) font.Face {
-	if f.has(f.own, r) {
-		return f.Face
+	got, known := f.found[r]
+	if !known {
+		if got = f.Face; !f.has(f.own, r) {
+			got = f.search(r)
+		}
+		f.found[r] = got
 	}
-	if got, known := f.found[r]; known {
-		return got
-	}
-	got := f.search(r)
-	f.found[r] = got
 	return got
 }
 
