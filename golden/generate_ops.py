@@ -24,6 +24,7 @@ ACTIVATIONS = {
     "relu6": F.relu6,
     "sigmoid": torch.sigmoid,
     "hard_swish": F.hardswish,
+    "hard_sigmoid": F.hardsigmoid,
 }
 
 
