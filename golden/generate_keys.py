@@ -20,7 +20,7 @@ from pathlib import Path
 import timm
 import transformers
 from timm.models._registry import _deprecated_models
-from timm.models import deit, efficientnet, resnet, vgg, vision_transformer
+from timm.models import deit, efficientnet, mobilenetv3, resnet, vgg, vision_transformer
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORKS = {
@@ -42,6 +42,7 @@ NETWORKS = {
     "resnet": [transformers.ResNetConfig, resnet.ResNet],
     "efficientnet": [transformers.EfficientNetConfig, efficientnet.EfficientNet],
     "vgg": [vgg.VGG],
+    "mobilenet": [transformers.MobileNetV2Config, efficientnet.EfficientNet, mobilenetv3.MobileNetV3],
 }
 PROCESSORS = "Beit Bit ChineseCLIP CLIP ConvNext DeiT DINOv3ViT EfficientNet Levit MobileNetV1 MobileNetV2 PoolFormer Pvt Siglip ViT".split()
 ARCHITECTURES = {

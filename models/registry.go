@@ -8,6 +8,7 @@ import (
 	"saccade/models/clip"
 	"saccade/models/diffusion"
 	"saccade/models/efficientnet"
+	"saccade/models/mobilenet"
 	"saccade/models/nn"
 	"saccade/models/resnet"
 	"saccade/models/squeezenet"
@@ -19,7 +20,7 @@ import (
 
 // families in the order in which they are listed.
 var families = []nn.Family{
-	vit.Family, resnet.Family, vgg.Family, alexnet.Family, squeezenet.Family, efficientnet.Family, vit.DINO, vit.DINOv2, clip.Family, clip.SigLIP, clip.TextEncoder,
+	vit.Family, resnet.Family, vgg.Family, alexnet.Family, squeezenet.Family, efficientnet.Family, mobilenet.V2, mobilenet.V3, vit.DINO, vit.DINOv2, clip.Family, clip.SigLIP, clip.TextEncoder,
 	diffusion.Family, diffusion.Unconditional, unet.Family, vae.Family,
 }
 

@@ -169,14 +169,8 @@ func describeTransformers(src weights.Source, config []byte, _ string) (Config, 
 	if config == nil {
 		return Config{}, nil, fmt.Errorf("the checkpoint has transformers' names but no config.json beside it, which tells the stages; give the folder that holds both")
 	}
-	var head struct {
-		ModelType string `json:"model_type"`
-	}
-	if err := checkpoint.Decode("config.json", config, &head); err != nil {
+	if err := checkpoint.OfType(config, "efficientnet"); err != nil {
 		return Config{}, nil, err
-	}
-	if head.ModelType != "" && head.ModelType != "efficientnet" {
-		return Config{}, nil, fmt.Errorf("config.json: the model is of type %q; efficientnet is expected", head.ModelType)
 	}
 	var h transformersConfig
 	if err := signatures.Decode("config.json", "EfficientNetConfig", config, &h, transformersInert...); err != nil {

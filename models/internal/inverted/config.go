@@ -33,6 +33,16 @@ type Config struct {
 	Architecture string   // of the published one that it is, or ""
 }
 
+// SetPadding sets the way of all convolutions.
+func (c *Config) SetPadding(p Padding) {
+	c.Pad = p
+	for _, blocks := range c.Stages {
+		for i := range blocks {
+			blocks[i].Pad = p
+		}
+	}
+}
+
 // activation is that of the blocks of a stage.
 func (c Config) activation(stage int) ops.Activation {
 	if stage < c.ReLU {

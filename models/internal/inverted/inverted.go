@@ -106,7 +106,7 @@ func (m *Model) meanHead() *ops.Linear {
 
 // Forward records the network on images [N, C, H, W]. Its outputs are logits
 // [N, classes] where there are classes, else last_hidden_state, the last map of
-// features, and pooler_output [N, features]. A classifier's features [N, D, h, w],
+// features, and pooler_output, what a classifier would take [N, D]. A classifier's features [N, D, h, w],
 // which the head pools, can be asked for.
 func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	x := m.Stem.Forward(r, pixels, ops.Then(m.Act)) // [N H/2 W/2 C]
@@ -123,6 +123,9 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	}
 	x = m.Last.Forward(r, x, ops.Then(m.Act)) // [N H/32 W/32 features]
 	pooled := m.pool(r, x)
+	if m.Hidden != nil {
+		pooled = m.Hidden.Forward(r, pooled, ops.Then(m.Act)) // [N hidden]
+	}
 	if m.Classifier == nil {
 		r.OutputNCHW("last_hidden_state", x)
 		r.Output("pooler_output", pooled)
@@ -130,9 +133,6 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	}
 	r.TapNCHW("features", x)
 	r.Tap("pooled", pooled)
-	if m.Hidden != nil {
-		pooled = m.Hidden.Forward(r, pooled, ops.Then(m.Act)) // [N hidden]
-	}
 	r.Output("logits", m.Classifier.Forward(r, pooled))
 }
 
