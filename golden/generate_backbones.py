@@ -12,6 +12,7 @@ from timm.models._efficientnet_blocks import SqueezeExcite
 from timm.models._efficientnet_builder import decode_arch_def
 from torch import nn
 from torchvision.models import mobilenetv3
+from torchvision.models.convnext import CNBlockConfig
 from torchvision.ops.misc import Conv2dNormActivation
 
 from generate_cnns import TORCHVISION, cnn_case, taps, timm_case, transformers_case
@@ -183,6 +184,100 @@ def mobilenetv3_timm_minimal(root):
     timm_mobilenetv3(root, "mobilenetv3_timm_minimal", "tf_mobilenetv3_small_minimal_100", stages, (34, 45), nn.ReLU, **norm)
 
 
+def convnext_places(model):
+    """The blocks, and where the map comes from and goes, in a ConvNeXt of transformers."""
+    base = getattr(model, model.base_model_prefix)
+    blocks = [block for s in base.encoder.stages for block in s.layers]
+    return taps(blocks, model.classifier)
+
+
+def convnext(root):
+    """torchvision's ConvNeXt with odd widths; layer scales drawn as matrices are."""
+
+    def build():
+        sizes = [(9, 14, 1), (14, 18, 2), (18, 15, 1), (15, None, 1)]
+        model = torchvision.models.ConvNeXt([CNBlockConfig(*s) for s in sizes], num_classes=7)
+        return model, taps([block for s in list(model.features)[1::2] for block in s], model.classifier[2])
+
+    cnn_case(root, "convnext", "convnext", "convnext_tiny", f"{TORCHVISION} ConvNeXt", build, 2, (45, 38))
+
+
+def convnext_transformers(root):
+    """transformers' naming: three stages, patches of 3, another activation and eps."""
+    config = transformers.ConvNextConfig(
+        num_stages=3, hidden_sizes=[9, 13, 18], depths=[1, 2, 1], patch_size=3, hidden_act="quick_gelu", layer_norm_eps=0.01, image_size=[31, 43], num_labels=5
+    )  # fmt: skip
+    cls = transformers.ConvNextForImageClassification
+    transformers_case(root, "convnext_transformers", cls, config, 2, (31, 43), convnext_places)
+
+
+def quiet_defaults(root, name, cls, config, *keys):
+    """A case whose config says nothing of eps, activation and patches, and whose map is
+    small, so that the last norm's eps shows."""
+
+    def prepare(model):
+        with torch.no_grad():
+            for key, p in model.named_parameters():
+                if "pwconv2" in key or "embeddings.layernorm" in key or "downsampling_layer.1" in key:
+                    p.mul_(0.001)
+
+    transformers_case(root, name, cls, config, 2, (35, 46), convnext_places, prepare=prepare)
+    strike(root / name, "hidden_act", "layer_norm_eps", "num_channels", "patch_size", *keys)
+
+
+def convnext_defaults(root):
+    """Without layer scales; no word of the activation, patches and eps."""
+    config = transformers.ConvNextConfig(hidden_sizes=[7, 9, 10, 12], depths=[1, 1, 2, 1], layer_scale_init_value=0.0, image_size=40, num_labels=6)
+    quiet_defaults(root, "convnext_defaults", transformers.ConvNextForImageClassification, config)
+
+
+def convnextv2_defaults(root):
+    """V2; no word of the number of stages either."""
+    config = transformers.ConvNextV2Config(hidden_sizes=[7, 9, 10, 12], depths=[1, 2, 1, 1], image_size=40, num_labels=6)
+    quiet_defaults(root, "convnextv2_defaults", transformers.ConvNextV2ForImageClassification, config, "num_stages")
+
+
+def timm_convnext(root, name, family, architecture, batch, size, **arguments):
+    """timm's ConvNeXt with arguments that its config names too."""
+    model = timm.create_model(architecture, **arguments)
+    blocks = [block for s in model.stages for block in s.blocks]
+    timm_case(root, name, family, architecture, model, blocks, batch, size, stem=model.stem, **arguments)
+
+
+def convnext_timm(root):
+    """timm's convnext_atto_ols: an overlapping stem of two widths, 1x1 convolutions."""
+    sizes = dict(depths=(1, 2, 1, 1), dims=(10, 13, 17, 14), num_classes=6)
+    timm_convnext(root, "convnext_timm", "convnext", "convnext_atto_ols", 2, (41, 54), **sizes)
+
+
+def convnext_timm_norm_first(root):
+    """timm's convnext_tiny_hnf with an activation in the stem, kernels by stage, no biases
+    of convolutions, no layer scales, another eps."""
+    sizes = dict(depths=(1, 1, 1, 2), dims=(11, 12, 15, 13), num_classes=5)
+    more = dict(stem_type="overlap_act", kernel_sizes=(7, 5, 3, 9), conv_bias=False, norm_eps=0.01, act_layer="silu", ls_init_value=None)
+    timm_convnext(root, "convnext_timm_norm_first", "convnext", "convnext_tiny_hnf", 2, (47, 34), **sizes, **more)
+
+
+def convnext_timm_hidden(root):
+    """timm's convnext_large_mlp: a layer before the classifier; patches of 2, so that the
+    first stage makes the map smaller too."""
+    sizes = dict(depths=(1, 1, 2, 1), dims=(9, 10, 13, 15), num_classes=4, head_hidden_size=11, patch_size=2)
+    timm_convnext(root, "convnext_timm_hidden", "convnext", "convnext_large_mlp", 1, (39, 52), **sizes)
+
+
+def convnextv2_transformers(root):
+    """transformers' naming; the response norms' parameters have four dimensions."""
+    config = transformers.ConvNextV2Config(hidden_sizes=[9, 11, 14, 13], depths=[1, 1, 2, 1], hidden_act="relu", image_size=[37, 58], num_labels=5)
+    cls = transformers.ConvNextV2ForImageClassification
+    transformers_case(root, "convnextv2_transformers", cls, config, 2, (37, 58), convnext_places)
+
+
+def convnextv2_timm(root):
+    """timm's convnextv2_atto."""
+    sizes = dict(depths=(2, 1, 1, 1), dims=(9, 13, 11, 16), num_classes=7)
+    timm_convnext(root, "convnextv2_timm", "convnextv2", "convnextv2_atto", 2, (45, 36), **sizes)
+
+
 MODELS = {
     f.__name__: f
     for f in (
@@ -197,5 +292,14 @@ MODELS = {
         mobilenetv3_timm,
         mobilenetv3_timm_tf,
         mobilenetv3_timm_minimal,
+        convnext,
+        convnext_transformers,
+        convnext_defaults,
+        convnext_timm,
+        convnext_timm_norm_first,
+        convnext_timm_hidden,
+        convnextv2_transformers,
+        convnextv2_defaults,
+        convnextv2_timm,
     )
 }

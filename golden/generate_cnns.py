@@ -140,10 +140,13 @@ def transformers_places(model):
     return taps(blocks, head)
 
 
-def transformers_case(root, name, cls, config, batch, size, places=transformers_places, model_family=None, dtype=None, deep=False):
-    """One case of a model of transformers, saved by save_pretrained, rounded to dtype."""
+def transformers_case(root, name, cls, config, batch, size, places=transformers_places, model_family=None, dtype=None, deep=False, prepare=None):
+    """One case of a model of transformers, saved by save_pretrained, rounded to dtype;
+    prepare changes what was drawn."""
     g = generator(name)
     model = redraw(cls(config), g)
+    if prepare:
+        prepare(model)
     calibrate(model, g, size, blocks_of(places(model)) if deep else ())
     if dtype:
         model.to(dtype)
@@ -157,16 +160,17 @@ def transformers_case(root, name, cls, config, batch, size, places=transformers_
     save(root, name, model_family or config.model_type, source, cls.__name__, x, layers, outputs, halves=exact)
 
 
-def timm_case(root, name, family, architecture, model, blocks, batch, size, deep=False, **arguments):
+def timm_case(root, name, family, architecture, model, blocks, batch, size, deep=False, stem=None, **arguments):
     """One case of a model of timm, saved as its hub folders are; arguments are those
-    that its config names."""
+    that its config names, stem is a module whose output is not what the first block gets."""
     g = generator(name)
     redraw(model, g)
     calibrate(model, g, size, blocks if deep else ())
     options = {"model_args": arguments} if arguments else {}
     timm.models.save_for_hf(model, empty(root, name), safe_serialization=True, **options)
     x = torch.randn(batch, 3, *size, generator=g)
-    logits, layers = record(model, taps(blocks, model.get_classifier()), x)
+    places = taps(blocks, model.get_classifier()) | ({"stem": (stem, "output")} if stem else {})
+    logits, layers = record(model, places, x)
     outputs = {"logits": logits}
     exact = halves(model, lambda model, cast: (model(cast(x)),), outputs)
     save(root, name, family, f"{TIMM} {architecture}", architecture, x, layers, outputs, halves=exact)

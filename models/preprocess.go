@@ -92,6 +92,10 @@ var transforms = []transform{
 	{"mobilenet_v3_large", "8738ca79", 256, 224, picture.Bilinear, imageNet},
 	{"mobilenet_v3_large", "5c1a4163", 232, 224, picture.Bilinear, imageNet},
 	{"mobilenet_v3_small", "047dcff4", 256, 224, picture.Bilinear, imageNet},
+	{"convnext_tiny", "983f1562", 236, 224, picture.Bilinear, imageNet},
+	{"convnext_small", "0c510722", 230, 224, picture.Bilinear, imageNet},
+	{"convnext_base", "6075fbad", 232, 224, picture.Bilinear, imageNet},
+	{"convnext_large", "ea097f82", 232, 224, picture.Bilinear, imageNet},
 	// timm's, whose files are named as mobilenetv3_large_100_ra-f55367f5.pth.
 	{"mobilenetv2_035", "", 256, 224, picture.Bicubic, imageNet},
 	{"mobilenetv2_050", "3d30d450", 256, 224, picture.Bicubic, imageNet},
