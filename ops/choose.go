@@ -81,16 +81,13 @@ func (c chooseCall) record(r *gpu.Recorder) *gpu.Tensor {
 	if c.u != nil {
 		u, op.In = c.u, append(op.In, c.u)
 	}
-	temperature := c.s.Temperature
-	if temperature == 0 {
-		temperature = 1
-	}
 	for _, rows := range rowChunks(r.Device(), c.x.Rows(), c.x, y) {
 		n := rows[1] - rows[0]
+		list := r.NewTyped("choose.list", gpu.F32, 1, 1, c.room(k, n))
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k,
-			Params: gpu.Params{"rows": n, "vectors": c.x.Stride() / 4, "width": c.x.Width(), "first": rows[0], "scale": math.Log2E / temperature, "top_k": c.s.TopK, "top_p": c.s.TopP, "min_p": c.s.MinP},
-			Bind:   []gpu.View{rowView(c.x, rows[0], rows[1]), gpu.All(u), rowView(y, rows[0], rows[1])}, Groups: grid(n),
+			Params: gpu.Params{"rows": n, "vectors": c.x.Stride() / 4, "width": c.x.Width(), "first": rows[0], "scale": math.Log2E / c.temperature(), "top_k": c.s.TopK, "top_p": c.s.TopP, "min_p": c.s.MinP, "span": c.span()},
+			Bind:   []gpu.View{rowView(c.x, rows[0], rows[1]), gpu.All(u), gpu.All(list), rowView(y, rows[0], rows[1])}, Groups: grid(n),
 			Bytes: float64(n*c.x.Stride())*float64(c.x.Type.Size()) + float64(n*y.Stride())*4,
 		})
 	}
@@ -118,6 +115,29 @@ func (c chooseCall) check() error {
 // topK and topP say whether the kernel need search for what is kept.
 func (c chooseCall) topK() bool { return c.s.TopK > 0 && c.s.TopK < c.x.Width() }
 func (c chooseCall) topP() bool { return c.s.TopP > 0 && c.s.TopP < 1 }
+
+func (c chooseCall) temperature() float64 {
+	if c.s.Temperature == 0 {
+		return 1
+	}
+	return c.s.Temperature
+}
+
+// span is how far below the largest score, whose weight is 1, top-p may keep a token: all
+// those further off have less than the part of the whole that it leaves out. The one more
+// is for rounding.
+func (c chooseCall) span() float64 {
+	return c.temperature() * (1 + math.Log(float64(c.x.Width())/math.Max(1-c.s.TopP, 1e-7)))
+}
+
+// room is how many scores the kernel may list of so many rows.
+func (c chooseCall) room(k *gpu.Kernel, rows int) int {
+	if !c.topK() && !c.topP() {
+		return 1
+	}
+	threads := k.Workgroup[0]
+	return rows * 4 * threads * ceilDiv(c.x.Stride()/4, threads)
+}
 
 func (c chooseCall) kernel(r *gpu.Recorder) (*gpu.Kernel, error) {
 	spec := shaders.Spec{Forms: forms(c.x.Type)}.WithConst("MODE", c.mode)
@@ -206,14 +226,10 @@ func (c chooseCall) nearest(scores, got []float32) []float64 {
 // distribution has the probabilities of a row, with bounds on mass that are larger by slack.
 func (c chooseCall) distribution(scores []float32, slack float64) []float64 {
 	top := float64(scores[largestScore(scores)])
-	temperature := c.s.Temperature
-	if temperature == 0 {
-		temperature = 1
-	}
 	p := make([]float64, len(scores))
 	for i, v := range scores {
 		if v > leastPossible || v != v {
-			p[i] = math.Exp((float64(v) - top) / temperature)
+			p[i] = math.Exp((float64(v) - top) / c.temperature())
 		}
 	}
 	order := descending(scores)

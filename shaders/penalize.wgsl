@@ -30,7 +30,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<Loaded>;
 @group(0) @binding(2) var<storage, read> list: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
 const IMPOSSIBLE = -3.0e38;
 const LIMIT = -1.0e38; // scores below are impossible already
@@ -44,11 +44,7 @@ fn copied(i: u32, row: u32) {
         let at = p.first + row * p.each + k;
         banned = banned | ((columns >= vec4<u32>(list[at])) & (columns < vec4<u32>(min(list[at + 1u], p.width))));
     }
-    let out = select(v, vec4<f32>(IMPOSSIBLE), banned);
-    y[4u * i] = out.x;
-    y[4u * i + 1u] = out.y;
-    y[4u * i + 2u] = out.z;
-    y[4u * i + 3u] = out.w;
+    y[i] = select(v, vec4<f32>(IMPOSSIBLE), banned);
 }
 
 @compute @workgroup_size(64, 1, 1)
@@ -66,13 +62,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if token >= p.width {
         return;
     }
-    let at = 4u * row * p.vectors + token;
+    let at = row * p.vectors + token / 4u;
+    let c = token % 4u;
     if STEP == 2u {
-        y[at] = IMPOSSIBLE;
+        y[at][c] = IMPOSSIBLE;
         return;
     }
-    let v = y[at];
+    let v = y[at][c];
     if v > LIMIT {
-        y[at] = select(v / p.penalty, v * p.penalty, v < 0.0);
+        y[at][c] = select(v / p.penalty, v * p.penalty, v < 0.0);
     }
 }

@@ -41,10 +41,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let tokens = min(filled[0], p.room);
     for (var t = lane; t < tokens; t += p.lanes) {
         // unroll b BEAMS
-        let v_b = state[((beam + parent_b) * p.room + t) * p.vectors + c];
+        var v_b = vec4<u32>(0u);
+        if parent_b != 0u /*b*/ { v_b = state[((beam + parent_b) * p.room + t) * p.vectors + c]; }
         // end
         // unroll b BEAMS
-        state[((beam + 0u /*b*/) * p.room + t) * p.vectors + c] = v_b;
+        if parent_b != 0u /*b*/ { state[((beam + 0u /*b*/) * p.room + t) * p.vectors + c] = v_b; }
         // end
     }
 }
