@@ -44,6 +44,9 @@ func open(fsys fs.FS, c config) (*Tokenizer, error) {
 	if t, err := openFile(fsys, "tokenizer.json", c, openJSON); t != nil || err != nil {
 		return t, err
 	}
+	if t, err := openFile(fsys, "vocab.txt", c, openBertVocab); t != nil || err != nil {
+		return t, err
+	}
 	vocab, err := weights.ReadFile(fsys, "vocab.json", weights.VocabularyLimit)
 	if err != nil {
 		if _, foreign := fs.Stat(fsys, "spiece.model"); foreign == nil {

@@ -22,6 +22,9 @@ func newVocabulary(ids map[string]uint32) (*vocabulary, error) {
 		if int(id) >= len(v.tokens) {
 			v.tokens = append(v.tokens, make([]string, int(id)+1-len(v.tokens))...)
 		}
+		if other := v.tokens[id]; other != "" {
+			return nil, fmt.Errorf("tokens %q and %q have the same id %d", min(token, other), max(token, other), id)
+		}
 		v.tokens[id] = token
 	}
 	return v, nil
