@@ -93,7 +93,7 @@ func requireArchive(t *testing.T, tok *Tokenizer, name, kind string) {
 	texts := decoderTexts(t)
 	require.Greater(t, len(texts), 4000)
 	require.Len(t, crc, 2*len(texts))
-	require.Greater(t, len(want.Some), 40)
+	require.Greater(t, len(want.Some), 20)
 	assert.Equal(t, want.Size, tok.Size())
 	wrong := 0
 	for i, text := range texts {
@@ -106,7 +106,7 @@ func requireArchive(t *testing.T, tok *Tokenizer, name, kind string) {
 		decoded, all := tok.Decode(ids), tok.DecodeAll(ids)
 		data = append(data, decoded+"\x00"+all...)
 		if w, ok := want.Some[i]; ok {
-			assert.Equal(t, w.IDs, ids, "%q: got %v, want %v", text, names(tok, ids), names(tok, w.IDs))
+			assert.Equal(t, w.IDs, append([]uint32{}, ids...), "%q: got %v, want %v", text, names(tok, ids), names(tok, w.IDs))
 			assert.Equal(t, w.Text, decoded, "%q", text)
 			assert.Equal(t, w.All, all, "%q", text)
 		}

@@ -30,6 +30,12 @@ type config struct {
 	Basic       *bool  `json:"do_basic_tokenize"`
 	CleanUp     *bool  `json:"clean_up_tokenization_spaces"`
 	SplitTokens *bool  `json:"split_special_tokens"`
+	PrefixSpace *bool  `json:"add_prefix_space"`
+	CleanBPE    bool   `json:"clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output"`
+	// Of WhisperTokenizer.
+	Language   string `json:"language"`
+	Task       string `json:"task"`
+	Timestamps bool   `json:"predict_timestamps"`
 
 	Added map[string]addedToken `json:"added_tokens_decoder"`
 

@@ -93,6 +93,13 @@ type step struct {
 	PrependScheme string `json:"prepend_scheme"`
 	Split         *bool  `json:"split"`
 
+	// Of ByteLevel, Digits and Split.
+	PrefixSpace *bool  `json:"add_prefix_space"`
+	UseRegex    *bool  `json:"use_regex"`
+	Individual  bool   `json:"individual_digits"`
+	Behavior    string `json:"behavior"`
+	Invert      bool   `json:"invert"`
+
 	// Of BertNormalizer.
 	CleanText bool  `json:"clean_text"`
 	Chinese   bool  `json:"handle_chinese_chars"`
@@ -134,6 +141,8 @@ func openJSON(data []byte, c config) (*Tokenizer, error) {
 		return f.wordPiece(c)
 	case f.Model.Type == "BPE" && f.Model.ByteFallback:
 		return f.gemma(c)
+	case f.Model.Type == "BPE" && f.Model.Suffix == "":
+		return f.byteLevel(c)
 	}
 	return f.clip(c)
 }

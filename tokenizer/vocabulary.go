@@ -38,6 +38,19 @@ func (v *vocabulary) token(id uint32) string {
 	return v.tokens[id]
 }
 
+// all are the ids of tokens that must be there.
+func (v *vocabulary) all(tokens []string) ([]uint32, error) {
+	var ids []uint32
+	for _, token := range tokens {
+		id, err := v.find(token)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
 // find is the id of a token that must be there.
 func (v *vocabulary) find(token string) (uint32, error) {
 	id, ok := v.ids[token]
