@@ -86,6 +86,35 @@ func pictureChain() Case {
 	})
 }
 
+// choiceChain has scores and a cache of eight items of five beams that exceed 64 KiB.
+func choiceChain() Case {
+	const items, beams, width = 8, 5, 1020
+	return newCase("choice", shapeName(items, beams, width), func(o *operands) *gpu.Tensor {
+		var model struct {
+			Head  Linear `w:"head"`
+			Cache Linear `w:"cache"`
+		}
+		model.Head, model.Cache = o.b.Linear(3, width, true), o.b.Linear(3, 64, true)
+		o.layers(&model)
+		x := model.Head.Forward(o.r, o.activation("x", 1, items*beams, 3))
+		x = Penalize(o.r, x, Penalties{Repetition: 1.5, Repeated: o.list("repeated", width, items*beams, 9), Suppressed: o.b.Index("suppressed", []uint32{3, 5}, 2)})
+		u, scores, parents := make([]float32, items*beams), make([]float32, items*beams), make([]uint32, items*beams)
+		for i := range u {
+			u[i], scores[i], parents[i] = o.rng.Float32(), -o.rng.Float32(), o.rng.Uint32N(beams)
+		}
+		o.in["u"], o.in["scores"], o.in["parents"], o.in["filled"] = u, scores, parents, []uint32{11}
+		o.r.Output("drawn", Sample(o.r, x, o.r.Input("u", gpu.F32, len(u)), Sampling{TopK: 50, TopP: 0.9}))
+		o.r.Output("probabilities", Probabilities(o.r, x, Sampling{TopP: 0.5}))
+		state, err := o.b.State("state", o.r.Precision, 1, items*beams, 16, 64)
+		if err != nil {
+			o.err = err
+		}
+		Keep(o.r, state, model.Cache.Forward(o.r, o.activation("tokens", 1, items*beams, 16, 3)))
+		Reorder(o.r, state, o.r.Input("parents", gpu.U32, len(parents)), o.r.Input("filled", gpu.U32, 1), beams)
+		return Beams(o.r, LogSoftmax(o.r, x), o.r.Input("scores", gpu.F32, len(scores)), beams, 8)
+	})
+}
+
 // Tensors larger than the adapter's largest binding are cut into windows, with
 // the same result.
 func TestWindows(t *testing.T) {
@@ -96,6 +125,7 @@ func TestWindows(t *testing.T) {
 		linearCase{m: 20, n: 1003, k: 125, act: GELU}.newCase(), // windows of weights
 		embeddingCase([]int{2, 9, 1200, 40}),
 		pictureChain(),
+		choiceChain(),
 	} {
 		for _, precision := range precisions {
 			t.Run(fmt.Sprintf("%s %s", c, precision), func(t *testing.T) {
