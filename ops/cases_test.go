@@ -248,6 +248,34 @@ func TestRandomShapes(t *testing.T) {
 			shifted := rapid.SampledFrom([]string{"", " shifted"}).Draw(t, "shifted")
 			return normCase(size(3).Draw(t, "n"), SiLU, []int{groups, rapid.IntRange(3, 20).Draw(t, "h"), rapid.IntRange(3, 20).Draw(t, "w"), groups * size(9).Draw(t, "size")}, shifted)
 		},
+		"choose": func(t *rapid.T) Case {
+			s := chooseShape{rows: size(5).Draw(t, "rows"), width: size(300).Draw(t, "width"), draw: rapid.Bool().Draw(t, "draw")}
+			if s.draw {
+				s.probabilities = rapid.Bool().Draw(t, "probabilities")
+				s.sampling = Sampling{
+					Temperature: rapid.SampledFrom([]float64{0, 0.3, 2}).Draw(t, "temperature"), TopK: rapid.IntRange(0, 70).Draw(t, "top k"),
+					TopP: rapid.SampledFrom([]float64{0, 0.1, 0.5, 0.9, 0.999}).Draw(t, "top p"), MinP: rapid.SampledFrom([]float64{0, 0.01, 0.3}).Draw(t, "min p"),
+				}
+			}
+			s.banned = rapid.IntRange(0, s.width).Draw(t, "banned")
+			if s.probabilities {
+				s.banned = min(s.banned, s.width-1) // of nothing there are no probabilities
+			}
+			return s.newCase()
+		},
+		"penalize": func(t *rapid.T) Case {
+			which := rapid.SampledFrom([]string{"", "repetition", "banned", "ranges", "all"}).Draw(t, "which")
+			return penalizeCase(which, []int{size(5).Draw(t, "rows"), size(300).Draw(t, "width"), size(30).Draw(t, "length")})
+		},
+		"beams": func(t *rapid.T) Case {
+			d := []int{size(3).Draw(t, "items"), size(5).Draw(t, "beams"), size(300).Draw(t, "width"), 0}
+			d[3] = size(min(MostBeams, d[1]*d[2])).Draw(t, "best")
+			return beamsCase(rapid.IntRange(0, min(3, d[2]-1)).Draw(t, "banned"), d)
+		},
+		"reorder": func(t *rapid.T) Case {
+			room := size(20).Draw(t, "room")
+			return reorderCase(1, rapid.IntRange(0, room+1).Draw(t, "filled"), []int{size(3).Draw(t, "items"), size(4).Draw(t, "beams"), room, rapid.IntRange(5, 50).Draw(t, "width")})
+		},
 		"mean": func(t *rapid.T) Case {
 			groups, tokens := size(3).Draw(t, "groups"), size(30).Draw(t, "tokens")
 			first := rapid.IntRange(0, tokens-1).Draw(t, "first")
