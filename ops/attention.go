@@ -71,9 +71,9 @@ func (m Mask) view(r *gpu.Recorder) gpu.View {
 	return gpu.All(m.Lengths)
 }
 
-// Attention is scaled dot-product self-attention over a fused qkv [N, …, 3·D]
-// whose groups are the heads of q, then of k, then of v; tokens are all between
-// N and the last, such as pixels. The result is [N, …, D] with the heads as groups: torch's scaled_dot_product_attention.
+// Attention is scaled dot-product self-attention over a fused qkv [N, …, D+2·K]
+// whose groups are the heads of q, then of k, then of v, of which there may be fewer, as
+// in [CrossAttention]; tokens are all between N and the last, such as pixels. The result is [N, …, D] with the heads as groups: torch's scaled_dot_product_attention.
 func Attention(r *gpu.Recorder, qkv *gpu.Tensor, heads int, mask Mask, options ...AttentionOption) *gpu.Tensor {
 	c, ok := fusedCall(r, qkv, heads, mask, options)
 	if !ok {
@@ -155,13 +155,42 @@ func fusedCall(r *gpu.Recorder, qkv *gpu.Tensor, heads int, mask Mask, options [
 	if r.Err() != nil {
 		return nil, false
 	}
-	if heads < 1 || qkv.Groups != 3*heads || len(qkv.Shape) < 3 {
+	keys := 0
+	if heads > 0 {
+		keys = (qkv.Groups - heads) / 2
+	}
+	if keys < 1 || heads+2*keys != qkv.Groups || heads%keys != 0 || len(qkv.Shape) < 3 {
 		r.Fail(fmt.Errorf("attention: %s in %d groups is not q, k and v of %d heads", qkv, qkv.Groups, heads))
 		return nil, false
 	}
 	head := qkv.Width() / qkv.Groups
-	d, pd := heads*head, heads*gpu.Pad8(head)
-	c := &attentionCall{q: qkv, k: qkv, v: qkv, heads: heads, repeat: 1, head: head, kAt: pd, vAt: 2 * pd, kCol: d, vCol: 2 * d, mask: mask}
+	c := &attentionCall{q: qkv, k: qkv, v: qkv, heads: heads, repeat: heads / keys, head: head, mask: mask}
+	c.kAt, c.kCol = heads*gpu.Pad8(head), heads*head
+	c.vAt, c.vCol = c.kAt+keys*gpu.Pad8(head), c.kCol+keys*head
+	return c, c.take(r, options)
+}
+
+// KeyValueAttention is [CrossAttention] whose keys and values are one tensor kv
+// [N, …, 2·K], keys first, and whose queries are the first heads of q [N', …, D or more],
+// such as of a fused qkv.
+func KeyValueAttention(r *gpu.Recorder, q *gpu.Tensor, heads int, kv *gpu.Tensor, mask Mask, options ...AttentionOption) *gpu.Tensor {
+	c, ok := keyValueCall(r, q, heads, kv, mask, options)
+	if !ok {
+		return q
+	}
+	return c.record(r)
+}
+
+func keyValueCall(r *gpu.Recorder, q *gpu.Tensor, heads int, kv *gpu.Tensor, mask Mask, options []AttentionOption) (*attentionCall, bool) {
+	if r.Err() != nil {
+		return nil, false
+	}
+	keys, head := kv.Groups/2, q.Width()/q.Groups
+	if heads < 1 || q.Groups < heads || keys < 1 || kv.Groups != 2*keys || heads%keys != 0 || kv.Width() != 2*keys*head || q.Shape[0]%kv.Shape[0] != 0 || mask.Causal && q.Shape[0] != kv.Shape[0] {
+		r.Fail(fmt.Errorf("attention: q %v in %d groups, of which %d are heads, and k and v %v in %d do not match", q.Shape, q.Groups, heads, kv.Shape, kv.Groups))
+		return nil, false
+	}
+	c := &attentionCall{q: q, k: kv, v: kv, heads: heads, repeat: heads / keys, head: head, vAt: keys * gpu.Pad8(head), vCol: keys * head, mask: mask}
 	return c, c.take(r, options)
 }
 
@@ -173,8 +202,11 @@ func (c *attentionCall) tokens() (n, tq, tk int) {
 
 // operands are q, k and v, each tensor once.
 func (c *attentionCall) operands() []*gpu.Tensor {
-	if c.q == c.k {
+	switch c.k {
+	case c.q:
 		return []*gpu.Tensor{c.q}
+	case c.v:
+		return []*gpu.Tensor{c.q, c.k}
 	}
 	return []*gpu.Tensor{c.q, c.k, c.v}
 }
@@ -309,10 +341,8 @@ func (c *attentionCall) bind(r *gpu.Recorder, o *gpu.Tensor, lo, hi int) []gpu.V
 // twin is rows of the output, queries of all items, in f64.
 func (c *attentionCall) twin(in [][]float32, rows []int) []float64 {
 	_, tq, tk := c.tokens()
-	d, v := c.heads*c.head, in[0]
-	if c.q != c.k {
-		v = in[2]
-	}
+	d := c.heads * c.head
+	v := in[slices.Index(c.operands(), c.v)]
 	out := make([]float64, len(rows)*d)
 	parallel(len(rows)*c.heads, func(i int) {
 		row, h := rows[i/c.heads], i%c.heads

@@ -24,6 +24,16 @@ func CrossAttentionProbs(r *gpu.Recorder, q, k *gpu.Tensor, mask Mask, options .
 	return c.recordProbs(r)
 }
 
+// KeyValueAttentionProbs are those of [KeyValueAttention], as [CrossAttentionProbs] has
+// them.
+func KeyValueAttentionProbs(r *gpu.Recorder, q *gpu.Tensor, heads int, kv *gpu.Tensor, mask Mask, options ...AttentionOption) *gpu.Tensor {
+	c, ok := keyValueCall(r, q, heads, kv, mask, options)
+	if !ok {
+		return q
+	}
+	return c.recordProbs(r)
+}
+
 func (c *attentionCall) recordProbs(r *gpu.Recorder) *gpu.Tensor {
 	n, tq, tk := c.tokens()
 	y := r.New("attention_probs", 1, n, c.heads, tq, tk)

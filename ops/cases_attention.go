@@ -16,6 +16,7 @@ type attentionCase struct {
 	causal              bool
 	padded              bool    // keys beyond each item's length are not seen
 	tail                bool    // queries are the last of those keys
+	fused               bool    // q is of a fused qkv, and k and v are one tensor
 	scale               float64 // 0: torch's
 	bias                bool
 	windows             int    // of which the tokens have regions
@@ -38,6 +39,9 @@ func (a attentionCase) name() string {
 	}
 	if a.keyHeads > 0 {
 		s += fmt.Sprintf(" keys %d", a.keyHeads)
+	}
+	if a.fused {
+		s += " fused"
 	}
 	if a.beams > 0 {
 		s += fmt.Sprintf(" beams %d", a.beams)
@@ -134,16 +138,33 @@ func (a attentionCase) mask(o *operands) Mask {
 }
 
 func (a attentionCase) record(o *operands) *gpu.Tensor {
-	if a.tk == 0 {
+	switch {
+	case a.tk == 0:
 		qkv := a.qkv(o)
 		return Attention(o.r, qkv, a.heads, a.mask(o), a.options(o, qkv)...)
+	case a.fused:
+		qkv := a.qkv(o)
+		return KeyValueAttention(o.r, qkv, a.heads, a.keyValues(o), a.mask(o), a.options(o, qkv)...)
 	}
 	q := a.queries(o)
 	return CrossAttention(o.r, q, a.keys(o, "k"), a.keys(o, "v"), a.mask(o), a.options(o, q)...)
 }
 
 func (a attentionCase) qkv(o *operands) *gpu.Tensor {
-	return o.activation("qkv", 3*a.heads, max(1, a.batch), a.tq, 3*a.heads*a.size)
+	groups := a.heads + 2*a.ofKeys()
+	return o.activation("qkv", groups, max(1, a.batch), a.tq, groups*a.size)
+}
+
+func (a attentionCase) keyValues(o *operands) *gpu.Tensor {
+	return o.activation("kv", 2*a.ofKeys(), max(1, a.batch), a.tk, 2*a.ofKeys()*a.size)
+}
+
+// ofKeys is the heads of keys.
+func (a attentionCase) ofKeys() int {
+	if a.keyHeads > 0 {
+		return a.keyHeads
+	}
+	return a.heads
 }
 
 func (a attentionCase) queries(o *operands) *gpu.Tensor {
@@ -151,11 +172,7 @@ func (a attentionCase) queries(o *operands) *gpu.Tensor {
 }
 
 func (a attentionCase) keys(o *operands, name string) *gpu.Tensor {
-	heads := a.heads
-	if a.keyHeads > 0 {
-		heads = a.keyHeads
-	}
-	return o.activation(name, heads, max(1, a.batch), a.tk, heads*a.size)
+	return o.activation(name, a.ofKeys(), max(1, a.batch), a.tk, a.ofKeys()*a.size)
 }
 
 // cachedAttention is that of decoders: fewer heads of keys, queries that are the last of
@@ -164,6 +181,8 @@ var cachedAttention = []attentionCase{
 	{heads: 9, size: 16, tq: 1, tk: 70, keyHeads: 3, batch: 3, causal: true, tail: true}, {heads: 6, size: 5, tq: 7, tk: 33, keyHeads: 2, batch: 3, causal: true, tail: true},
 	{heads: 4, size: 15, tq: 21, tk: 40, keyHeads: 1, batch: 2, causal: true, tail: true}, {heads: 2, size: 8, tq: 3, tk: 3, causal: true, tail: true},
 	{heads: 6, size: 80, tq: 17, tk: 19, keyHeads: 3, batch: 2}, {heads: 3, size: 5, tq: 1, tk: 65, batch: 2, beams: 5, padded: true}, {heads: 4, size: 16, tq: 3, tk: 9, keyHeads: 2, batch: 2, beams: 3},
+	{heads: 6, size: 13, tq: 2, tk: 37, keyHeads: 2, batch: 3, causal: true, tail: true, fused: true}, {heads: 3, size: 16, tq: 1, tk: 9, batch: 2, fused: true, padded: true},
+	{heads: 4, size: 5, tq: 19, keyHeads: 2, batch: 2, causal: true},
 }
 
 // biasedAttention has something added to its scores: windows of Swin, of which some were
@@ -218,6 +237,10 @@ var attentionFamily = family{
 // probsCase is [AttentionProbs] of the same operands as attention's.
 func probsCase(a attentionCase) Case {
 	return newCase("attention_probs", a.name(), func(o *operands) *gpu.Tensor {
+		if a.fused {
+			qkv := a.qkv(o)
+			return KeyValueAttentionProbs(o.r, qkv, a.heads, a.keyValues(o), a.mask(o), a.options(o, qkv)...)
+		}
 		if a.tk > 0 {
 			q := a.queries(o)
 			return CrossAttentionProbs(o.r, q, a.keys(o, "k"), a.mask(o), a.options(o, q)...)

@@ -65,10 +65,25 @@ func choices() map[string]choice {
 			keep(class, p, fmt.Sprint("rows ", tiled), wideChain)
 			keep(class, p, fmt.Sprint("mean ", tiled), func() Case { return meanCase(1, 1, 300, []int{2, 300, 77}) })
 			keep(class, p, fmt.Sprint("pool2d ", tiled), poolCase{name: "avg_pool", n: 2, h: 21, w: 10, c: 19, p: Pool{Kernel: Square(3), Pad: Square(1)}}.newCase)
+			for _, c := range choiceCases() {
+				keep(class, p, fmt.Sprint(c, tiled), func() Case { return c })
+			}
 			keep(class, p, fmt.Sprint("scale ", tiled), func() Case { return scaleCase([]int{2, 21, 9, 19}) })
 		}
 	}
 	return found
+}
+
+// choiceCases have a workgroup a row or item, of another number of threads by class.
+func choiceCases() []Case {
+	return []Case{
+		logSoftmaxCase([]int{3, 2003}), beamsCase(2, []int{2, 5, 2003, 32}), beamsCase(0, []int{3, 2, 7, 4}), reorderCase(3, 7, []int{3, 5, 70, 39}),
+		chooseShape{rows: 3, width: 7}.newCase(), chooseShape{rows: 3, width: 2003}.newCase(),
+		chooseShape{rows: 5, width: 2003, draw: true, sampling: Sampling{TopK: 50, TopP: 0.9, Temperature: 1.5}}.newCase(),
+		chooseShape{rows: 5, width: 2003, draw: true, sampling: Sampling{TopP: 0.95, MinP: 0.001}}.newCase(),
+		chooseShape{rows: 5, width: 33, draw: true, sampling: Sampling{TopK: 3}}.newCase(),
+		chooseShape{rows: 3, width: 2003, probabilities: true, banned: 9, sampling: Sampling{TopK: 40, TopP: 0.9}}.newCase(),
+	}
 }
 
 // winogradShapes have both transforms, with their epilogues and a upsampled input.
