@@ -20,6 +20,7 @@ import torch
 import transformers
 
 import generate_backbones
+import generate_blip
 import generate_clip
 import generate_cnns
 import generate_defaults
@@ -30,7 +31,7 @@ import generate_ops
 from generate_io import write
 
 HERE = Path(__file__).resolve().parent
-MODELS = generate_models.MODELS | generate_cnns.MODELS | generate_backbones.MODELS | generate_dino.MODELS | generate_clip.MODELS | generate_diffusion.MODELS | generate_defaults.MODELS
+MODELS = generate_models.MODELS | generate_cnns.MODELS | generate_backbones.MODELS | generate_dino.MODELS | generate_clip.MODELS | generate_blip.MODELS | generate_diffusion.MODELS | generate_defaults.MODELS
 ZOO = {"zoo_vit": generate_models.zoo_vit, "zoo_resnet": generate_cnns.zoo_resnet, "zoo_clip": generate_clip.zoo_clip}
 
 

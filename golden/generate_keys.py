@@ -39,13 +39,14 @@ NETWORKS = {
         transformers.SiglipTextConfig,
         transformers.SiglipVisionConfig,
     ],
+    "blip": [transformers.BlipConfig, transformers.BlipTextConfig, transformers.BlipVisionConfig],
     "resnet": [transformers.ResNetConfig, resnet.ResNet],
     "efficientnet": [transformers.EfficientNetConfig, efficientnet.EfficientNet],
     "vgg": [vgg.VGG],
     "convnext": [transformers.ConvNextConfig, transformers.ConvNextV2Config, convnext.ConvNeXt],
     "mobilenet": [transformers.MobileNetV2Config, efficientnet.EfficientNet, mobilenetv3.MobileNetV3],
 }
-PROCESSORS = "Beit Bit ChineseCLIP CLIP ConvNext DeiT DINOv3ViT EfficientNet Levit MobileNetV1 MobileNetV2 PoolFormer Pvt Siglip ViT".split()
+PROCESSORS = "Beit Bit Blip ChineseCLIP CLIP ConvNext DeiT DINOv3ViT EfficientNet Levit MobileNetV1 MobileNetV2 PoolFormer Pvt Siglip ViT".split()
 ARCHITECTURES = {
     "vit": [vision_transformer.VisionTransformer, deit.VisionTransformerDistilled],
     "resnet": [resnet.ResNet],

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"saccade/models/alexnet"
+	"saccade/models/blip"
 	"saccade/models/clip"
 	"saccade/models/convnext"
 	"saccade/models/diffusion"
@@ -21,7 +22,7 @@ import (
 
 // families in the order in which they are listed.
 var families = []nn.Family{
-	vit.Family, resnet.Family, vgg.Family, alexnet.Family, squeezenet.Family, efficientnet.Family, mobilenet.V2, mobilenet.V3, convnext.V1, convnext.V2, vit.DINO, vit.DINOv2, clip.Family, clip.SigLIP, clip.TextEncoder,
+	vit.Family, resnet.Family, vgg.Family, alexnet.Family, squeezenet.Family, efficientnet.Family, mobilenet.V2, mobilenet.V3, convnext.V1, convnext.V2, vit.DINO, vit.DINOv2, clip.Family, clip.SigLIP, clip.TextEncoder, blip.Family,
 	diffusion.Family, diffusion.Unconditional, unet.Family, vae.Family,
 }
 

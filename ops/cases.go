@@ -29,7 +29,8 @@ func (c Case) String() string { return c.Op + " " + c.Name }
 // family is what the registry knows of one operation.
 type family struct {
 	op string
-	// dims names what the numbers of a shape stand for, for bench -shape.
+	// dims names what the numbers of a shape stand for, for bench -shape; those in
+	// square brackets may be left out.
 	dims string
 	// at makes the case of such a shape.
 	at func(d []int) Case
@@ -40,11 +41,12 @@ type family struct {
 
 // families in the order in which bench lists them.
 var families = []family{
-	matmulFamily, convFamily, attentionFamily, attentionProbsFamily, layerNormFamily, softmaxFamily, activationFamily,
+	matmulFamily, convFamily, attentionFamily, attentionProbsFamily, relativePositionFamily, layerNormFamily, softmaxFamily, activationFamily,
 	addFamily, packFamily, unfoldFamily, tokensFamily, embeddingFamily, meanFamily, flattenFamily,
 	poolFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily, groupNormFamily, grnFamily, combineFamily, rescaleFamily,
 	concatFamily, sinusoidFamily, keepFamily, blendFamily,
 	rowsFamily, rmsNormFamily, rotateFamily, appendFamily,
+	logSoftmaxFamily, penalizeFamily, chooseFamily, beamsFamily, reorderFamily,
 }
 
 // Cases is the registry: for every operation its test shapes, then those of real models.
@@ -98,7 +100,8 @@ func ShapeCase(op, shape string) (Case, error) {
 		}
 		d = append(d, n)
 	}
-	if want := strings.Count(f.dims, "x") + 1; len(d) != want {
+	all, _, _ := strings.Cut(f.dims, "[")
+	if least, most := strings.Count(all, "x")+1, strings.Count(f.dims, "x")+1; len(d) < least || len(d) > most {
 		return Case{}, fmt.Errorf("shape %q of %s has %d numbers; expected %s", shape, op, len(d), f.dims)
 	}
 	c := f.at(d)
@@ -180,14 +183,14 @@ func (o *operands) ids(name string, limit int, shape ...int) *gpu.Tensor {
 	return o.r.Input(name, gpu.U32, shape...)
 }
 
-// lengths declares an input of numbers from 1 to most, both ends included where
+// lengths declares an input of numbers from least to most, both ends included where
 // there are two.
-func (o *operands) lengths(n, most int) *gpu.Tensor {
+func (o *operands) lengths(n, least, most int) *gpu.Tensor {
 	v := make([]uint32, n)
 	for i := range v {
-		v[i] = 1 + o.rng.Uint32N(uint32(most))
+		v[i] = uint32(least) + o.rng.Uint32N(uint32(most-least+1))
 	}
-	v[0], v[n-1] = uint32(most), 1
+	v[0], v[n-1] = uint32(most), uint32(least)
 	o.in["lengths"] = v
 	return o.r.Input("lengths", gpu.U32, n, 1)
 }
