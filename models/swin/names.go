@@ -20,8 +20,9 @@ var buffers = []weights.Rule{
 	{From: "**.relative_position_index", To: ""}, {From: "**.relative_coords_table", To: ""}, {From: "**.attn_mask", To: ""},
 }
 
-// attentionNames are those of torchvision's and timm's blocks below their prefix.
-func attentionNames(block, to string, fc1, fc2 string) []weights.Rule {
+// attentionNames are those of torchvision's and timm's blocks below their prefix; bias is
+// what a bias of V2 is called behind the projection's name.
+func attentionNames(block, to, fc1, fc2, bias string) []weights.Rule {
 	rules := []weights.Rule{
 		{From: block + "norm1.*", To: to + "norm1.*"}, {From: block + "norm2.*", To: to + "norm2.*"},
 		{From: block + "attn.qkv.*", To: to + "qkv.*"}, {From: block + "attn.proj.*", To: to + "proj.*"},
@@ -34,8 +35,7 @@ func attentionNames(block, to string, fc1, fc2 string) []weights.Rule {
 		rules = append(rules, weights.Rule{From: block + "attn." + part + ".weight", To: to + part + ".weight"})
 	}
 	return append(rules,
-		weights.Rule{From: block + "attn.q.bias", To: to + "q.bias"}, weights.Rule{From: block + "attn.v.bias", To: to + "v.bias"},
-		weights.Rule{From: block + "attn.q_bias", To: to + "q.bias"}, weights.Rule{From: block + "attn.v_bias", To: to + "v.bias"}, // timm
+		weights.Rule{From: block + "attn.q" + bias, To: to + "q.bias"}, weights.Rule{From: block + "attn.v" + bias, To: to + "v.bias"},
 		weights.Rule{From: block + "attn.k.bias", To: ""}) // torchvision's, which it takes for zero
 }
 
@@ -45,7 +45,7 @@ var torchvisionNames = func() []weights.Rule {
 	rules := append(slices.Clone(buffers), weights.Rule{From: "features.0.0.*", To: "patch.*"}, weights.Rule{From: "features.0.2.*", To: "patch_norm.*"})
 	for s := range maxStages {
 		to := fmt.Sprintf("stages.%d.", s)
-		rules = append(rules, attentionNames(fmt.Sprintf("features.%d.*.", 2*s+1), to+"blocks.*.", "0", "3")...)
+		rules = append(rules, attentionNames(fmt.Sprintf("features.%d.*.", 2*s+1), to+"blocks.*.", "0", "3", ".bias")...)
 		if s > 0 {
 			rules = append(rules, weights.Rule{From: fmt.Sprintf("features.%d.norm.*", 2*s), To: to + "merge.norm.*"},
 				weights.Rule{From: fmt.Sprintf("features.%d.reduction.*", 2*s), To: to + "merge.reduction.*"})
@@ -59,7 +59,7 @@ var timmNames = slices.Concat(buffers, []weights.Rule{
 	{From: "patch_embed.proj.*", To: "patch.*"}, {From: "patch_embed.norm.*", To: "patch_norm.*"},
 	{From: "layers.*.downsample.*.*", To: "stages.*.merge.*.*"},
 	{From: "head.fc.*", To: "head.*"},
-}, attentionNames("layers.*.blocks.*.", "stages.*.blocks.*.", "fc1", "fc2"))
+}, attentionNames("layers.*.blocks.*.", "stages.*.blocks.*.", "fc1", "fc2", "_bias"))
 
 // transformersNames are those of SwinModel and Swinv2Model, below a prefix in models with a
 // head. A merging stands behind the blocks of a stage.
