@@ -39,6 +39,7 @@ NETWORKS = {
         transformers.SiglipTextConfig,
         transformers.SiglipVisionConfig,
     ],
+    "whisper": [transformers.WhisperConfig, transformers.WhisperFeatureExtractor],
     "resnet": [transformers.ResNetConfig, resnet.ResNet],
     "efficientnet": [transformers.EfficientNetConfig, efficientnet.EfficientNet],
     "vgg": [vgg.VGG],

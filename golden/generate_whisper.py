@@ -1,0 +1,82 @@
+"""Goldens of Whisper: a spectrogram and given tokens, and what generate writes."""
+
+
+import shutil
+
+import torch
+import transformers
+
+from generate_clip import hooked
+from generate_defaults import strike
+from generate_io import generator, halves, write
+from generate_models import fields, redraw
+
+
+def whisper_case(root, name, batch, tokens, absent=(), attentions=False, **config):
+    """A model, its logits of given tokens; absent are keys that config.json is to lack."""
+    g = generator(name)
+    vocab = config["vocab_size"]
+    special = dict(pad_token_id=vocab - 1, bos_token_id=vocab - 1, eos_token_id=vocab - 1, decoder_start_token_id=vocab - 2, begin_suppress_tokens=None)
+    config = transformers.WhisperConfig(**(special | config))
+    config._attn_implementation = "eager"
+    cls = transformers.WhisperForConditionalGeneration
+    model = redraw(cls(config), g)
+    with torch.no_grad():
+        model.proj_out.weight.mul_(2)  # logits apart from each other, so that halves choose the same
+    folder = root / name
+    shutil.rmtree(folder, ignore_errors=True)
+    model.save_pretrained(folder)
+    strike(folder, *absent)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    x = torch.randn(batch, config.num_mel_bins, 2 * config.max_source_positions, generator=g) * 0.5
+    ids = torch.randint(0, vocab - 2, (batch, tokens), generator=g, dtype=torch.int32)
+    ids[:, 0] = config.decoder_start_token_id
+    inputs = {"input_features": x, "decoder_input_ids": ids}
+    encoder, decoder = model.model.encoder, model.model.decoder
+    modules = {f"encoder_layer.{i}": b for i, b in enumerate(encoder.layers)} | {f"layer.{i}": b for i, b in enumerate(decoder.layers)}
+    call = lambda model, x, **options: model(input_features=x, decoder_input_ids=ids.long(), use_cache=False, **options)  # noqa: E731
+    out, layers = hooked(modules, lambda: call(model, x, output_attentions=attentions))
+    if attentions:
+        for kind, field in (("encoder_attentions",) * 2, ("attentions", "decoder_attentions"), ("cross_attentions",) * 2):
+            layers |= {f"{kind}.{i}": a for i, a in enumerate(out[field])}
+    names = ["encoder_last_hidden_state", "logits"]
+    got = {o: out[o] for o in names}
+    exact = halves(model, lambda model, cast: fields(call(model, cast(x)), names), got)
+    metadata = {
+        "model": "whisper",
+        "source": f"transformers {transformers.__version__} {cls.__name__}; torch {torch.__version__.split('+')[0]}",
+        "architecture": cls.__name__,
+        "inputs": list(inputs),
+        "layers": list(layers),
+        "outputs": list(got),
+        "options": {},
+        "halves": exact,
+    }
+    write(folder / "golden.safetensors", inputs | layers | got, metadata)
+
+
+def whisper_heads(root):
+    """80 bins; heads of 10 in the encoder and of 15 in the decoder; an odd number of states; attention probabilities."""
+    whisper_case(
+        root, "whisper_heads", 2, 7, attentions=True, vocab_size=97, num_mel_bins=80, d_model=30, encoder_layers=2, decoder_layers=3,
+        encoder_attention_heads=3, decoder_attention_heads=2, encoder_ffn_dim=41, decoder_ffn_dim=50, max_source_positions=13, max_target_positions=40,
+    )  # fmt: skip
+
+
+def whisper_large(root):
+    """128 bins, as from version 3 on; more layers above than below; another activation."""
+    whisper_case(
+        root, "whisper_large", 1, 11, vocab_size=211, num_mel_bins=128, d_model=28, encoder_layers=3, decoder_layers=1, activation_function="gelu_new",
+        encoder_attention_heads=4, decoder_attention_heads=7, encoder_ffn_dim=60, decoder_ffn_dim=33, max_source_positions=20, max_target_positions=24,
+    )  # fmt: skip
+
+
+def whisper_defaults(root):
+    """No word of the heads, the bins, the activation."""
+    whisper_case(
+        root, "whisper_defaults", 1, 5, absent=["encoder_attention_heads", "decoder_attention_heads", "num_mel_bins", "activation_function"], vocab_size=61, d_model=24,
+        encoder_layers=1, decoder_layers=1, encoder_ffn_dim=30, decoder_ffn_dim=31, max_source_positions=9, max_target_positions=12,
+    )  # fmt: skip
+
+
+MODELS = {f.__name__: f for f in (whisper_heads, whisper_large, whisper_defaults)}
