@@ -153,24 +153,40 @@ def layernorm():
     return cases
 
 
-def attention():
+def attention_case(g, name, heads, size, tq, tk, batch=1, probabilities=False, causal=False, sharp=1.0, key_heads=None, lengths=None, tail=False):
     """out [B,Tq,H*D] = softmax(q kᵀ / sqrt(D)) v for each of H heads, with
-    q [B,Tq,H*D], k and v [B,Tk,H*D]; probabilities [B,H,Tq,Tk]."""
+    q [B,Tq,H*D], k and v [B,Tk,H'*D], a head of which serves H/H' of q;
+    probabilities [B,H,Tq,Tk]. Of lengths [B] only the first keys are seen; with
+    a tail the queries are the last of those."""
+    key_heads = key_heads or heads
+    q = normal(g, batch, tq, heads * size, std=1.5 * sharp)
+    k, v = (normal(g, batch, tk, key_heads * size) for _ in range(2))
+    split = [t.double().unflatten(-1, (-1, size)).transpose(1, 2) for t in (q, k, v)]
+    end = torch.tensor(lengths or [tk] * batch)[:, None, None, None]
+    seen = torch.arange(tk) < end
+    if causal:
+        seen = seen & (torch.arange(tk) <= torch.arange(tq)[:, None] + (end - tq if tail else 0))
+    out = F.scaled_dot_product_attention(*split, attn_mask=seen, enable_gqa=True)
+    inputs, outputs = {"q": q, "k": k, "v": v}, {"out": out.transpose(1, 2).flatten(2)}
+    if probabilities:
+        scores = split[0] @ split[1].repeat_interleave(heads // key_heads, 1).transpose(2, 3) / math.sqrt(size)
+        outputs["probabilities"] = scores.masked_fill(~seen, -math.inf).softmax(-1)
+    params = {"heads": heads, "head_size": size, "tq": tq, "tk": tk, "batch": batch, "causal": causal}
+    if key_heads != heads:
+        params["key_heads"] = key_heads
+    if tail:
+        params["tail"] = tail
+    if lengths:
+        inputs["lengths"] = torch.tensor(lengths, dtype=torch.int32)
+    return case(name, params, inputs, outputs)
+
+
+def attention():
+    """Attention of as many heads of keys as of queries: see attention_case."""
     g, cases = generator("attention"), []
 
-    def add(name, heads, size, tq, tk, batch=1, probabilities=False, causal=False, sharp=1.0):
-        q = normal(g, batch, tq, heads * size, std=1.5 * sharp)
-        k, v = (normal(g, batch, tk, heads * size) for _ in range(2))
-        split = [t.double().unflatten(-1, (heads, size)).transpose(1, 2) for t in (q, k, v)]
-        out = F.scaled_dot_product_attention(*split, is_causal=causal)
-        outputs = {"out": out.transpose(1, 2).flatten(2)}
-        if probabilities:
-            scores = split[0] @ split[1].transpose(2, 3) / math.sqrt(size)
-            if causal:
-                scores = scores.masked_fill(torch.ones(tq, tk).triu(1).bool(), -math.inf)
-            outputs["probabilities"] = scores.softmax(-1)
-        params = {"heads": heads, "head_size": size, "tq": tq, "tk": tk, "batch": batch, "causal": causal}
-        cases.append(case(name, params, {"q": q, "k": k, "v": v}, outputs))
+    def add(*args, **options):
+        cases.append(attention_case(g, *args, **options))
 
     add("3x5_7", 3, 5, 7, 7, batch=3, probabilities=True)
     add("3x5_1", 3, 5, 1, 1, batch=2, probabilities=True)
@@ -190,6 +206,23 @@ def attention():
     add("sharp", 2, 10, 33, 33, sharp=16, probabilities=True)  # scores to ±100
     add("causal_3x5_7", 3, 5, 7, 7, batch=2, causal=True, probabilities=True)
     add("causal_2x16_17", 2, 16, 17, 17, causal=True)
+    return cases
+
+
+def cached_attention():
+    """Attention of decoders: see attention_case."""
+    g, cases = generator("cached_attention"), []
+
+    def add(*args, **options):
+        cases.append(attention_case(g, *args, **options))
+
+    add("keys_6by2x15_7", 6, 15, 7, 7, batch=2, key_heads=2, probabilities=True)
+    add("keys_3by1x16_cross_5_9", 3, 16, 5, 9, key_heads=1, probabilities=True)
+    add("lengths_3x5_7", 3, 5, 7, 7, batch=3, lengths=[7, 1, 4], probabilities=True)
+    add("step_9by3x14_33", 9, 14, 1, 33, batch=3, causal=True, key_heads=3, lengths=[33, 1, 20], tail=True, probabilities=True)
+    add("step_3by1x64_37", 3, 64, 1, 37, batch=2, causal=True, key_heads=1, lengths=[35, 7], tail=True)
+    add("turn_4by2x15_5_21", 4, 15, 5, 21, batch=2, causal=True, key_heads=2, lengths=[21, 8], tail=True, probabilities=True)
+    add("turn_3x5_19_40", 3, 5, 19, 40, batch=2, causal=True, lengths=[33, 19], tail=True)
     return cases
 
 
@@ -587,6 +620,7 @@ OPS = {name: (lambda name=name: activation(name)) for name in ACTIVATIONS} | {
         softmax,
         layernorm,
         attention,
+        cached_attention,
         add,
         patch_embedding,
         tokens,

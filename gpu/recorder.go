@@ -29,6 +29,11 @@ type Op struct {
 	// Rows, in place of Twin, computes some rows of the one output: of an operation
 	// that may be too large for the CPU, of which Verify then takes a sample.
 	Rows func(in [][]float32, rows []int) []float64
+	// Judge, in place of Twin, is of an operation of one output that chooses, where of
+	// two that are all but even either may be taken: from the inputs and what the GPU
+	// made of them it gives the numbers to compare, as they are and as they should be,
+	// or the choice that is wrong.
+	Judge func(in [][]float32, out []float32) (got []float32, want []float64, err error)
 	// Tolerance is the NMSE that Verify allows; zero means the default of the output's type.
 	Tolerance float64
 

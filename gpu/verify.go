@@ -80,43 +80,49 @@ func (p *Program) verifyOp(ctx context.Context, i, lo, hi int, most float64) (Op
 
 // wanted is what an operation should compute from what its inputs hold now.
 type wanted struct {
-	in   [][]byte
-	out  [][]float64
-	rows []int // those that out has of an operation that has Rows
+	in     [][]byte
+	values [][]float32 // that in holds
+	out    [][]float64
+	rows   []int // those that out has of an operation that has Rows
 }
 
 // wanted recomputes an operation on the CPU, a sample of one of more arithmetic than most.
 func (p *Program) wanted(op *Op, most float64) (w wanted, err error) {
 	w.in = make([][]byte, len(op.In))
-	values := make([][]float32, len(op.In))
+	w.values = make([][]float32, len(op.In))
 	for k, t := range op.In {
 		if w.in[k], err = p.dev.read(t); err != nil {
 			return w, err
 		}
-		values[k] = t.decode(w.in[k])
+		w.values[k] = t.decode(w.in[k])
 	}
 	switch {
 	case op.Rows != nil:
 		w.rows = op.sample(most)
-		w.out = [][]float64{op.Rows(values, w.rows)}
+		w.out = [][]float64{op.Rows(w.values, w.rows)}
 	case op.Twin != nil:
-		w.out = op.Twin(values)
+		w.out = op.Twin(w.values)
 	}
 	return w, nil
 }
 
 // compareOp compares the outputs with what is wanted, and the inputs with what they were.
 func (p *Program) compareOp(c *OpCheck, op *Op, w wanted) error {
-	if w.out == nil {
+	switch {
+	case op.Judge != nil:
+		if err := p.judge(c, op, w); err != nil {
+			return err
+		}
+	case w.out == nil:
 		c.Err = fmt.Errorf("%s (%s) has no CPU twin", op.Label, op.Kind)
 		return nil
-	}
-	if len(w.out) != len(op.Out) {
+	case len(w.out) != len(op.Out):
 		return fmt.Errorf("%s: the twin gives %d outputs, the operation %d", op.Label, len(w.out), len(op.Out))
-	}
-	for k, t := range op.Out {
-		if err := p.compareOutput(c, op, t, w.out[k], w.rows); err != nil {
-			return err
+	default:
+		for k, t := range op.Out {
+			if err := p.compareOutput(c, op, t, w.out[k], w.rows); err != nil {
+				return err
+			}
 		}
 	}
 	for k, t := range op.In {
@@ -131,16 +137,25 @@ func (p *Program) compareOp(c *OpCheck, op *Op, w wanted) error {
 	return nil
 }
 
+// judge has an operation that chooses say what of its output is to be compared.
+func (p *Program) judge(c *OpCheck, op *Op, w wanted) error {
+	raw, err := p.dev.read(op.Out[0])
+	if err != nil {
+		return err
+	}
+	got, want, wrong := op.Judge(w.values, op.Out[0].decode(raw))
+	if wrong != nil {
+		c.NMSE, c.Err = math.Inf(1), fmt.Errorf("%s (%s, kernel %s): %w", op.Label, op.Kind, c.Kernel, wrong)
+		return nil
+	}
+	c.compare(op, op.Out[0], got, want, raw)
+	return nil
+}
+
 func (p *Program) compareOutput(c *OpCheck, op *Op, t *Tensor, want []float64, rows []int) error {
 	raw, err := p.dev.read(t)
 	if err != nil {
 		return err
-	}
-	if c.Allowed == 0 {
-		c.Allowed = ToleranceF32
-		if t.Type == F16 {
-			c.Allowed = ToleranceF16
-		}
 	}
 	got := t.decode(raw)
 	if len(rows) > 0 && len(rows) < t.Rows() {
@@ -148,6 +163,19 @@ func (p *Program) compareOutput(c *OpCheck, op *Op, t *Tensor, want []float64, r
 	}
 	if len(want) != len(got) {
 		return fmt.Errorf("%s: the twin gives %d values for %s", op.Label, len(want), t)
+	}
+	c.compare(op, t, got, want, raw)
+	return nil
+}
+
+// compare takes up how values of an output differ from those wanted, and whether its
+// padding is zero.
+func (c *OpCheck) compare(op *Op, t *Tensor, got []float32, want []float64, raw []byte) {
+	if c.Allowed == 0 {
+		c.Allowed = ToleranceF32
+		if t.Type == F16 {
+			c.Allowed = ToleranceF16
+		}
 	}
 	nmse, maxAbs := difference(got, want)
 	c.NMSE, c.MaxAbs = math.Max(c.NMSE, nmse), math.Max(c.MaxAbs, maxAbs)
@@ -157,7 +185,6 @@ func (p *Program) compareOutput(c *OpCheck, op *Op, t *Tensor, want []float64, r
 	case !t.paddingClean(raw):
 		c.Err = fmt.Errorf("%s (%s, kernel %s): %s has padding that is not zero", op.Label, op.Kind, c.Kernel, t)
 	}
-	return nil
 }
 
 // Operations of more arithmetic than mostFLOPs, which a CPU core does in some

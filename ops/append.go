@@ -7,16 +7,17 @@ import (
 	"saccade/shaders"
 )
 
-// Append writes the tokens of x [N, T, C] into a state [N, S, C] of its layout and type,
-// from token at of each item on, a u32 input [1]: a cache of keys or values that grows
-// from step to step, which [Mask.Lengths] has attention read as far as it is filled.
-// Tokens beyond the state's last are not written.
+// Append writes the tokens of x [N, T, D] into a state [N, S, C] of its type, from token
+// at of each item on, a u32 input [1]: of x the last groups, as many as the state has and
+// of their size, such as the keys and values of a fused qkv. The state is a cache that
+// grows from step to step, which [Mask.Lengths] has attention read as far as it is
+// filled. Tokens beyond the state's last are not written.
 func Append(r *gpu.Recorder, state, x, at *gpu.Tensor) {
 	if r.Err() != nil {
 		return
 	}
-	if len(x.Shape) != 3 || len(state.Shape) != 3 || x.Dense() || x.Shape[0] != state.Shape[0] || x.Width() != state.Width() || x.Groups != state.Groups || x.Type != state.Type {
-		r.Fail(fmt.Errorf("append: %s (%s, %d groups) does not fit the state %s (%s, %d groups), expected [N T C] and [N S C]", x, x.Type, x.Groups, state, state.Type, state.Groups))
+	if len(x.Shape) != 3 || len(state.Shape) != 3 || x.Dense() || x.Shape[0] != state.Shape[0] || x.Width()*state.Groups != state.Width()*x.Groups || x.Groups < state.Groups || x.Type != state.Type {
+		r.Fail(fmt.Errorf("append: %s (%s, %d groups) does not fit the state %s (%s, %d groups), expected [N T D] and [N S C] in groups of one size", x, x.Type, x.Groups, state, state.Type, state.Groups))
 		return
 	}
 	if at.Type != gpu.U32 || at.Rows()*at.Width() != 1 {
@@ -28,22 +29,21 @@ func Append(r *gpu.Recorder, state, x, at *gpu.Tensor) {
 		r.Fail(err)
 		return
 	}
-	n, tokens, room, width := x.Shape[0], x.Shape[1], state.Shape[1], x.Width()
-	vectors := x.Stride() * int(x.Type.Size()) / 16
+	n, tokens, room, width, wide := x.Shape[0], x.Shape[1], state.Shape[1], state.Width(), x.Width()
+	vectors := state.Stride() * int(x.Type.Size()) / 16
 	op := gpu.Op{Kind: "append", Label: r.Label("append"), In: []*gpu.Tensor{x, at, state}, Out: []*gpu.Tensor{state},
 		Twin: func(in [][]float32) [][]float64 {
 			y, first := widen(in[2]), int(in[1][0])
-			for i, v := range in[0] {
-				item, token := i/width/tokens, first+i/width%tokens
-				if token < room {
-					y[(item*room+token)*width+i%width] = float64(v)
+			for row := range n * tokens {
+				if token := first + row%tokens; token < room {
+					copy(y[(row/tokens*room+token)*width:], widen(in[0][(row+1)*wide-width:(row+1)*wide]))
 				}
 			}
 			return [][]float64{y}
 		}}
 	count := n * tokens * vectors
 	op.Dispatches = []gpu.Dispatch{{
-		Kernel: k, Params: gpu.Params{"count": count, "vectors": vectors, "tokens": tokens, "room": room},
+		Kernel: k, Params: gpu.Params{"count": count, "vectors": vectors, "wide": x.Stride() * int(x.Type.Size()) / 16, "tokens": tokens, "room": room},
 		Bind:   []gpu.View{gpu.All(x), gpu.All(at), gpu.All(state)},
 		Groups: elementwise(count), Bytes: 32 * float64(count),
 	}}

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -15,10 +16,17 @@ type Mask struct {
 	// Lengths, u32 [N], are how many keys of each item are seen, the first, at
 	// least one: the others are padding. Nil: all.
 	Lengths *gpu.Tensor
+	// Tail has the queries be the last of the Lengths keys: with Causal, query i sees
+	// the keys up to i + Lengths − Tq. So k and v may be states that grow, of which
+	// [Append] has just written the last Tq tokens; Lengths are at least Tq then.
+	Tail bool
 }
 
 // check refuses lengths that are not of n items.
 func (m Mask) check(n int) error {
+	if m.Tail && (!m.Causal || m.Lengths == nil) {
+		return errors.New("attention: a tail is one of a causal mask with lengths, which it lacks")
+	}
 	if l := m.Lengths; l != nil && (l.Type != gpu.U32 || l.Rows()*l.Width() != n) {
 		return fmt.Errorf("attention: lengths %s (%s) do not fit %d items, expected u32 [N]", l, l.Type, n)
 	}
@@ -42,6 +50,18 @@ func (m Mask) suffix() string {
 	return ""
 }
 
+// flags are those of the kernels.
+func (m Mask) flags() int {
+	flags := 0
+	if m.Causal {
+		flags |= 1
+	}
+	if m.Tail {
+		flags |= 2
+	}
+	return flags
+}
+
 // view is the lengths to bind.
 func (m Mask) view(r *gpu.Recorder) gpu.View {
 	if m.Lengths == nil {
@@ -50,9 +70,9 @@ func (m Mask) view(r *gpu.Recorder) gpu.View {
 	return gpu.All(m.Lengths)
 }
 
-// Attention is scaled dot-product self-attention over a fused qkv [N, …, 3·D]
-// whose groups are the heads of q, then of k, then of v; tokens are all between
-// N and the last, such as pixels. The result is [N, …, D] with the heads as groups: torch's scaled_dot_product_attention.
+// Attention is scaled dot-product self-attention over a fused qkv [N, …, D+2·K]
+// whose groups are the heads of q, then of k, then of v, of which there may be fewer, as
+// in [CrossAttention]; tokens are all between N and the last, such as pixels. The result is [N, …, D] with the heads as groups: torch's scaled_dot_product_attention.
 func Attention(r *gpu.Recorder, qkv *gpu.Tensor, heads int, mask Mask, options ...AttentionOption) *gpu.Tensor {
 	c, ok := fusedCall(r, qkv, heads, mask, options)
 	if !ok {
@@ -61,7 +81,11 @@ func Attention(r *gpu.Recorder, qkv *gpu.Tensor, heads int, mask Mask, options .
 	return c.record(r)
 }
 
-// CrossAttention is attention of q [N, …, D] over k and v [N, …, D], all with the heads as groups.
+// CrossAttention is attention of q [N, …, D] over k and v [N, …, D'], all with the heads
+// as groups. k and v may have fewer heads, each then that of several neighbouring heads
+// of q, as if it were repeated (torch's enable_gqa). q may have more items: the first
+// N'/N of its N' items attend to the first of k and v, and so on, such as the beams of a
+// text; not with a causal mask. The result has the shape of q.
 func CrossAttention(r *gpu.Recorder, q, k, v *gpu.Tensor, mask Mask, options ...AttentionOption) *gpu.Tensor {
 	c, ok := crossCall(r, q, k, v, mask, options)
 	if !ok {
@@ -74,12 +98,16 @@ func crossCall(r *gpu.Recorder, q, k, v *gpu.Tensor, mask Mask, options []Attent
 	if r.Err() != nil {
 		return nil, false
 	}
-	if q.Groups != k.Groups || k.Groups != v.Groups || q.Width() != k.Width() || k.Width() != v.Width() ||
-		k.Rows() != v.Rows() || q.Shape[0] != k.Shape[0] {
+	if q.Groups%k.Groups != 0 || k.Groups != v.Groups || q.Width()/q.Groups != k.Width()/k.Groups || k.Width() != v.Width() ||
+		k.Rows() != v.Rows() || k.Shape[0] != v.Shape[0] || q.Shape[0]%k.Shape[0] != 0 {
 		r.Fail(fmt.Errorf("attention: q %v in %d heads, k %v in %d and v %v in %d do not match", q.Shape, q.Groups, k.Shape, k.Groups, v.Shape, v.Groups))
 		return nil, false
 	}
-	c := &attentionCall{q: q, k: k, v: v, heads: q.Groups, head: q.Width() / q.Groups, mask: mask}
+	if mask.Causal && q.Shape[0] != k.Shape[0] {
+		r.Fail(fmt.Errorf("attention: a causal mask of %d items of q to %d of k, expected as many", q.Shape[0], k.Shape[0]))
+		return nil, false
+	}
+	c := &attentionCall{q: q, k: k, v: v, heads: q.Groups, repeat: q.Groups / k.Groups, head: q.Width() / q.Groups, mask: mask}
 	return c, c.take(r, options)
 }
 
@@ -89,7 +117,7 @@ func (c *attentionCall) take(r *gpu.Recorder, options []AttentionOption) bool {
 	for _, o := range options {
 		o(c)
 	}
-	err := c.mask.check(c.q.Shape[0])
+	err := c.mask.check(c.k.Shape[0])
 	if err == nil && !(c.scale > 0) {
 		err = fmt.Errorf("attention: found a scale of %g, expected a positive one", c.scale)
 	}
@@ -113,6 +141,7 @@ type attentionCall struct {
 	qAt, kAt, vAt    int // physical column of head 0
 	qCol, kCol, vCol int // logical column of head 0
 	heads, head      int // head: logical width of one
+	repeat           int // heads of q that attend to one of k and v
 	mask             Mask
 	scale            float64 // of the products of queries and keys; see exponent
 }
@@ -121,25 +150,58 @@ func fusedCall(r *gpu.Recorder, qkv *gpu.Tensor, heads int, mask Mask, options [
 	if r.Err() != nil {
 		return nil, false
 	}
-	if heads < 1 || qkv.Groups != 3*heads || len(qkv.Shape) < 3 {
+	keys := 0
+	if heads > 0 {
+		keys = (qkv.Groups - heads) / 2
+	}
+	if keys < 1 || heads+2*keys != qkv.Groups || heads%keys != 0 || len(qkv.Shape) < 3 {
 		r.Fail(fmt.Errorf("attention: %s in %d groups is not q, k and v of %d heads", qkv, qkv.Groups, heads))
 		return nil, false
 	}
 	head := qkv.Width() / qkv.Groups
-	d, pd := heads*head, heads*gpu.Pad8(head)
-	c := &attentionCall{q: qkv, k: qkv, v: qkv, heads: heads, head: head, kAt: pd, vAt: 2 * pd, kCol: d, vCol: 2 * d, mask: mask}
+	c := &attentionCall{q: qkv, k: qkv, v: qkv, heads: heads, repeat: heads / keys, head: head, mask: mask}
+	c.kAt, c.kCol = heads*gpu.Pad8(head), heads*head
+	c.vAt, c.vCol = c.kAt+keys*gpu.Pad8(head), c.kCol+keys*head
 	return c, c.take(r, options)
 }
 
+// KeyValueAttention is [CrossAttention] whose keys and values are one tensor kv
+// [N, …, 2·K], keys first, and whose queries are the first heads of q [N', …, D or more],
+// such as of a fused qkv.
+func KeyValueAttention(r *gpu.Recorder, q *gpu.Tensor, heads int, kv *gpu.Tensor, mask Mask, options ...AttentionOption) *gpu.Tensor {
+	c, ok := keyValueCall(r, q, heads, kv, mask, options)
+	if !ok {
+		return q
+	}
+	return c.record(r)
+}
+
+func keyValueCall(r *gpu.Recorder, q *gpu.Tensor, heads int, kv *gpu.Tensor, mask Mask, options []AttentionOption) (*attentionCall, bool) {
+	if r.Err() != nil {
+		return nil, false
+	}
+	keys, head := kv.Groups/2, q.Width()/q.Groups
+	if heads < 1 || q.Groups < heads || keys < 1 || kv.Groups != 2*keys || heads%keys != 0 || kv.Width() != 2*keys*head || q.Shape[0]%kv.Shape[0] != 0 || mask.Causal && q.Shape[0] != kv.Shape[0] {
+		r.Fail(fmt.Errorf("attention: q %v in %d groups, of which %d are heads, and k and v %v in %d do not match", q.Shape, q.Groups, heads, kv.Shape, kv.Groups))
+		return nil, false
+	}
+	c := &attentionCall{q: q, k: kv, v: kv, heads: heads, repeat: heads / keys, head: head, vAt: keys * gpu.Pad8(head), vCol: keys * head, mask: mask}
+	return c, c.take(r, options)
+}
+
+// tokens are the items of k and v, the queries to each, and the keys of each.
 func (c *attentionCall) tokens() (n, tq, tk int) {
-	n = c.q.Shape[0]
+	n = c.k.Shape[0]
 	return n, c.q.Rows() / n, c.k.Rows() / n
 }
 
 // operands are q, k and v, each tensor once.
 func (c *attentionCall) operands() []*gpu.Tensor {
-	if c.q == c.k {
+	switch c.k {
+	case c.q:
 		return []*gpu.Tensor{c.q}
+	case c.v:
+		return []*gpu.Tensor{c.q, c.k}
 	}
 	return []*gpu.Tensor{c.q, c.k, c.v}
 }
@@ -155,9 +217,9 @@ func (c *attentionCall) inputs(operands []*gpu.Tensor) []*gpu.Tensor {
 func (c *attentionCall) params() gpu.Params {
 	_, tq, tk := c.tokens()
 	return gpu.Params{
-		"heads": c.heads, "width": gpu.Pad8(c.head), "Tq": tq, "Tk": tk,
+		"repeat": c.repeat, "width": gpu.Pad8(c.head), "Tq": tq, "Tk": tk,
 		"q_stride": c.q.Stride(), "k_stride": c.k.Stride(), "q_offset": c.qAt, "k_offset": c.kAt,
-		"flags": c.mask.Causal, "scale": c.exponent(),
+		"flags": c.mask.flags(), "scale": c.exponent(),
 	}
 }
 
@@ -181,7 +243,7 @@ func (c *attentionCall) record(r *gpu.Recorder) *gpu.Tensor {
 		for _, v := range attentionCandidates(t, r.Precision, tq, gpu.Pad8(c.head)) {
 			all = append(all, c.fusedWay(r, y, v))
 		}
-		if c.mask == (Mask{}) && c.manyTokens() {
+		if c.plain() && c.manyTokens() {
 			all = append(all, products)
 		}
 		return all
@@ -189,12 +251,18 @@ func (c *attentionCall) record(r *gpu.Recorder) *gpu.Tensor {
 	return y
 }
 
-// shape is what decides between the ways: items, queries × keys, heads × width, the mask.
+// shape is what decides between the ways: items, queries × keys, heads × width, heads of keys, the mask.
 func (c *attentionCall) shape() string {
 	n, tq, tk := c.tokens()
 	s := fmt.Sprintf("%dx%dx%d %dx%d%s", n, tq, tk, c.heads, c.head, c.mask.suffix())
+	if c.repeat > 1 {
+		s += fmt.Sprintf(" keys %d", c.heads/c.repeat)
+	}
 	if c.mask.Causal {
 		s += " causal"
+	}
+	if c.mask.Tail {
+		s += " tail"
 	}
 	return s
 }
@@ -234,16 +302,14 @@ func (c *attentionCall) recordFused(r *gpu.Recorder, y *gpu.Tensor, v attentionV
 // twin is rows of the output, queries of all items, in f64.
 func (c *attentionCall) twin(in [][]float32, rows []int) []float64 {
 	_, tq, tk := c.tokens()
-	d, v := c.heads*c.head, in[0]
-	if c.q != c.k {
-		v = in[2]
-	}
+	d := c.heads * c.head
+	v := in[slices.Index(c.operands(), c.v)]
 	out := make([]float64, len(rows)*d)
 	parallel(len(rows)*c.heads, func(i int) {
 		row, h := rows[i/c.heads], i%c.heads
 		o := out[i/c.heads*d+h*c.head:][:c.head]
 		for j, w := range c.twinRow(in, row/tq, h, row%tq) {
-			for e, x := range v[(row/tq*tk+j)*c.v.Width()+c.vCol+h*c.head:][:c.head] {
+			for e, x := range v[(row/tq*tk+j)*c.v.Width()+c.vCol+h/c.repeat*c.head:][:c.head] {
 				o[e] += w * float64(x)
 			}
 		}
@@ -261,12 +327,16 @@ func (c *attentionCall) twinRow(in [][]float32, b, h, i int) []float64 {
 	if c.mask.Lengths != nil {
 		seen = min(tk, int(in[len(in)-1][b]))
 	}
+	end := tk // of the keys, the last of which the last query sees
+	if c.mask.Tail {
+		end = seen
+	}
 	row := make([]float64, tk)
 	qi := in[0][(b*tq+i)*c.q.Width()+c.qCol+h*c.head:][:c.head]
 	for j := range row {
 		row[j] = math.Inf(-1)
-		if j < seen && (!c.mask.Causal || j <= i+tk-tq) {
-			row[j] = dot(qi, k[(b*tk+j)*c.k.Width()+c.kCol+h*c.head:][:c.head]) * c.scale
+		if j < seen && (!c.mask.Causal || j <= i+end-tq) {
+			row[j] = dot(qi, k[(b*tk+j)*c.k.Width()+c.kCol+h/c.repeat*c.head:][:c.head]) * c.scale
 		}
 	}
 	softmaxRow(row)

@@ -14,10 +14,20 @@ func AttentionProbs(r *gpu.Recorder, qkv *gpu.Tensor, heads int, mask Mask, opti
 	return c.recordProbs(r)
 }
 
-// CrossAttentionProbs are the probabilities of [CrossAttention] of q over k, without
-// a mask: [N, heads, Tq, Tk].
-func CrossAttentionProbs(r *gpu.Recorder, q, k *gpu.Tensor, options ...AttentionOption) *gpu.Tensor {
-	c, ok := crossCall(r, q, k, k, Mask{}, options)
+// CrossAttentionProbs are the probabilities of [CrossAttention] of q over k: [N, heads,
+// Tq, Tk] for N items of k, Tq counting the queries of all items of q that attend to one.
+func CrossAttentionProbs(r *gpu.Recorder, q, k *gpu.Tensor, mask Mask, options ...AttentionOption) *gpu.Tensor {
+	c, ok := crossCall(r, q, k, k, mask, options)
+	if !ok {
+		return q
+	}
+	return c.recordProbs(r)
+}
+
+// KeyValueAttentionProbs are those of [KeyValueAttention], as [CrossAttentionProbs] has
+// them.
+func KeyValueAttentionProbs(r *gpu.Recorder, q *gpu.Tensor, heads int, kv *gpu.Tensor, mask Mask, options ...AttentionOption) *gpu.Tensor {
+	c, ok := keyValueCall(r, q, heads, kv, mask, options)
 	if !ok {
 		return q
 	}
@@ -36,7 +46,7 @@ func (c *attentionCall) recordProbs(r *gpu.Recorder) *gpu.Tensor {
 		Rows: c.probsTwin}
 	for _, rows := range rowChunks(r.Device(), y.Rows(), y) {
 		p := c.params()
-		p["p_stride"], p["first_row"], p["end_row"] = y.Stride(), rows[0], rows[1]
+		p["heads"], p["p_stride"], p["first_row"], p["end_row"] = c.heads, y.Stride(), rows[0], rows[1]
 		n := rows[1] - rows[0]
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k, Params: p, Groups: grid((n + 63) / 64),

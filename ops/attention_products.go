@@ -44,11 +44,15 @@ func wideHead(t gpu.Traits, precision gpu.DType) int {
 // unless those have fewer kernels for a slow compiler.
 func (c *attentionCall) products(r *gpu.Recorder) bool {
 	t := r.Device().Traits()
-	if c.mask != (Mask{}) || gpu.Pad8(c.head) < wideHead(t, r.Precision) {
+	if !c.plain() || gpu.Pad8(c.head) < wideHead(t, r.Precision) {
 		return false
 	}
 	return c.manyTokens() || t.SlowCompiler && epilogue{}.recorded(r, "attention_panels", r.Precision.String())
 }
+
+// plain says whether the form can be had: it has no masks, and a head of keys for each
+// of queries.
+func (c *attentionCall) plain() bool { return c.mask == (Mask{}) && c.repeat == 1 }
 
 // manyTokens says whether the form's dispatches have enough to do.
 func (c *attentionCall) manyTokens() bool {
@@ -145,7 +149,7 @@ func (a *attentionProducts) view(t gpu.Traits, h *packedHeads, item int) (v gpu.
 		h.offset += item * h.tokens * h.x.Stride()
 		return gpu.All(h.x), true
 	}
-	v = itemView(h.x, a.q.Shape[0], item, item+1)
+	v = itemView(h.x, a.k.Shape[0], item, item+1)
 	return v, v.Size <= t.MaxBinding && v.Offset%int64(max(1, t.OffsetAlignment)) == 0
 }
 

@@ -45,6 +45,7 @@ var families = []family{
 	poolFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily, groupNormFamily, combineFamily, rescaleFamily,
 	concatFamily, sinusoidFamily, keepFamily, blendFamily,
 	rowsFamily, rmsNormFamily, rotateFamily, appendFamily,
+	logSoftmaxFamily, penalizeFamily, chooseFamily, beamsFamily, reorderFamily,
 }
 
 // Cases is the registry: for every operation its test shapes, then those of real models.
@@ -180,14 +181,14 @@ func (o *operands) ids(name string, limit int, shape ...int) *gpu.Tensor {
 	return o.r.Input(name, gpu.U32, shape...)
 }
 
-// lengths declares an input of numbers from 1 to most, both ends included where
+// lengths declares an input of numbers from least to most, both ends included where
 // there are two.
-func (o *operands) lengths(n, most int) *gpu.Tensor {
+func (o *operands) lengths(n, least, most int) *gpu.Tensor {
 	v := make([]uint32, n)
 	for i := range v {
-		v[i] = 1 + o.rng.Uint32N(uint32(most))
+		v[i] = uint32(least) + o.rng.Uint32N(uint32(most-least+1))
 	}
-	v[0], v[n-1] = uint32(most), 1
+	v[0], v[n-1] = uint32(most), uint32(least)
 	o.in["lengths"] = v
 	return o.r.Input("lengths", gpu.U32, n, 1)
 }

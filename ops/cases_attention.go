@@ -11,8 +11,12 @@ import (
 type attentionCase struct {
 	heads, size, tq, tk int
 	batch               int // 0: one
+	keyHeads            int // 0: as many as heads
+	beams               int // items of q to one of k; 0: one
 	causal              bool
 	padded              bool    // keys beyond each item's length are not seen
+	tail                bool    // queries are the last of those keys
+	fused               bool    // q is of a fused qkv, and k and v are one tensor
 	scale               float64 // 0: torch's
 }
 
@@ -26,6 +30,18 @@ func (a attentionCase) name() string {
 	}
 	if a.padded {
 		s += " padded"
+	}
+	if a.tail {
+		s += " tail"
+	}
+	if a.keyHeads > 0 {
+		s += fmt.Sprintf(" keys %d", a.keyHeads)
+	}
+	if a.fused {
+		s += " fused"
+	}
+	if a.beams > 0 {
+		s += fmt.Sprintf(" beams %d", a.beams)
 	}
 	if a.scale > 0 {
 		s += fmt.Sprintf(" scale %g", a.scale)
@@ -48,17 +64,61 @@ func (a attentionCase) options() (all []AttentionOption) {
 	return all
 }
 
+// mask is that of the case.
+func (a attentionCase) mask(o *operands) Mask {
+	mask := Mask{Causal: a.causal, Tail: a.tail}
+	switch {
+	case a.tail:
+		mask.Lengths = o.lengths(max(1, a.batch), a.tq, a.tk)
+	case a.padded:
+		mask.Lengths = o.lengths(max(1, a.batch), 1, max(a.tk, a.tq))
+	}
+	return mask
+}
+
 func (a attentionCase) record(o *operands) *gpu.Tensor {
-	n, d := max(1, a.batch), a.heads*a.size
-	mask := Mask{Causal: a.causal}
-	if a.padded {
-		mask.Lengths = o.lengths(n, max(a.tk, a.tq))
+	switch {
+	case a.tk == 0:
+		return Attention(o.r, a.qkv(o), a.heads, a.mask(o), a.options()...)
+	case a.fused:
+		return KeyValueAttention(o.r, a.qkv(o), a.heads, a.keyValues(o), a.mask(o), a.options()...)
 	}
-	if a.tk == 0 {
-		return Attention(o.r, o.activation("qkv", 3*a.heads, n, a.tq, 3*d), a.heads, mask, a.options()...)
+	return CrossAttention(o.r, a.queries(o), a.keys(o, "k"), a.keys(o, "v"), a.mask(o), a.options()...)
+}
+
+func (a attentionCase) qkv(o *operands) *gpu.Tensor {
+	groups := a.heads + 2*a.ofKeys()
+	return o.activation("qkv", groups, max(1, a.batch), a.tq, groups*a.size)
+}
+
+func (a attentionCase) keyValues(o *operands) *gpu.Tensor {
+	return o.activation("kv", 2*a.ofKeys(), max(1, a.batch), a.tk, 2*a.ofKeys()*a.size)
+}
+
+// ofKeys is the heads of keys.
+func (a attentionCase) ofKeys() int {
+	if a.keyHeads > 0 {
+		return a.keyHeads
 	}
-	return CrossAttention(o.r, o.activation("q", a.heads, n, a.tq, d),
-		o.activation("k", a.heads, n, a.tk, d), o.activation("v", a.heads, n, a.tk, d), mask, a.options()...)
+	return a.heads
+}
+
+func (a attentionCase) queries(o *operands) *gpu.Tensor {
+	return o.activation("q", a.heads, max(1, a.batch)*max(1, a.beams), a.tq, a.heads*a.size)
+}
+
+func (a attentionCase) keys(o *operands, name string) *gpu.Tensor {
+	return o.activation(name, a.ofKeys(), max(1, a.batch), a.tk, a.ofKeys()*a.size)
+}
+
+// cachedAttention is that of decoders: fewer heads of keys, queries that are the last of
+// the keys so far, and beams that share keys.
+var cachedAttention = []attentionCase{
+	{heads: 9, size: 16, tq: 1, tk: 70, keyHeads: 3, batch: 3, causal: true, tail: true}, {heads: 6, size: 5, tq: 7, tk: 33, keyHeads: 2, batch: 3, causal: true, tail: true},
+	{heads: 4, size: 15, tq: 21, tk: 40, keyHeads: 1, batch: 2, causal: true, tail: true}, {heads: 2, size: 8, tq: 3, tk: 3, causal: true, tail: true},
+	{heads: 6, size: 80, tq: 17, tk: 19, keyHeads: 3, batch: 2}, {heads: 3, size: 5, tq: 1, tk: 65, batch: 2, beams: 5, padded: true}, {heads: 4, size: 16, tq: 3, tk: 9, keyHeads: 2, batch: 2, beams: 3},
+	{heads: 6, size: 13, tq: 2, tk: 37, keyHeads: 2, batch: 3, causal: true, tail: true, fused: true}, {heads: 3, size: 16, tq: 1, tk: 9, batch: 2, fused: true, padded: true},
+	{heads: 4, size: 5, tq: 19, keyHeads: 2, batch: 2, causal: true},
 }
 
 // attentionShapes are heads × size × tokens with batches where rows of the
@@ -86,7 +146,7 @@ var attentionFamily = family{
 			{heads: 2, size: 72, tq: 150, tk: 4100}, // some queries at a time
 		}, attentionShapes...)
 		var cases []Case
-		for _, a := range all {
+		for _, a := range append(all, cachedAttention...) {
 			cases = append(cases, a.newCase())
 		}
 		return cases
@@ -96,15 +156,13 @@ var attentionFamily = family{
 // probsCase is [AttentionProbs] of the same operands as attention's.
 func probsCase(a attentionCase) Case {
 	return newCase("attention_probs", a.name(), func(o *operands) *gpu.Tensor {
-		mask := Mask{Causal: a.causal}
-		if a.padded {
-			mask.Lengths = o.lengths(max(1, a.batch), a.tq)
+		if a.fused {
+			return KeyValueAttentionProbs(o.r, a.qkv(o), a.heads, a.keyValues(o), a.mask(o), a.options()...)
 		}
 		if a.tk > 0 {
-			batch := max(1, a.batch)
-			return CrossAttentionProbs(o.r, o.activation("q", a.heads, batch, a.tq, a.heads*a.size), o.activation("k", a.heads, batch, a.tk, a.heads*a.size), a.options()...)
+			return CrossAttentionProbs(o.r, a.queries(o), a.keys(o, "k"), a.mask(o), a.options()...)
 		}
-		return AttentionProbs(o.r, o.activation("qkv", 3*a.heads, max(1, a.batch), a.tq, 3*a.heads*a.size), a.heads, mask, a.options()...)
+		return AttentionProbs(o.r, a.qkv(o), a.heads, a.mask(o), a.options()...)
 	})
 }
 
@@ -114,7 +172,7 @@ var attentionProbsFamily = family{
 	bench: [][]int{{3, 64, 65}},
 	test: func() []Case {
 		var cases []Case
-		for _, a := range append(slices.Clone(attentionShapes), attentionCase{heads: 3, size: 5, tq: 19, causal: true, batch: 3, padded: true},
+		for _, a := range append(slices.Concat(attentionShapes, cachedAttention), attentionCase{heads: 3, size: 5, tq: 19, causal: true, batch: 3, padded: true},
 			attentionCase{heads: 3, size: 5, tq: 7, tk: 65, batch: 2}, attentionCase{heads: 2, size: 16, tq: 30, tk: 9}, attentionCase{heads: 3, size: 5, tq: 19, scale: 1}) {
 			cases = append(cases, probsCase(a))
 		}

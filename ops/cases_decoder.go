@@ -127,18 +127,26 @@ var rotateFamily = family{
 }
 
 var appendFamily = family{
-	op: "append", dims: "BATCHxTOKENSxROOMxWIDTH", at: func(d []int) Case { return appendCase(1, d[2]/2, d) },
+	op: "append", dims: "BATCHxTOKENSxROOMxWIDTH", at: func(d []int) Case { return appendCase(1, 1, d[2]/2, d) },
 	bench: [][]int{{1, 1, 1024, 192}},
 	test: func() []Case {
-		return []Case{appendCase(1, 0, []int{1, 1, 1, 1}), appendCase(1, 3, []int{2, 4, 9, 15}), appendCase(3, 16, []int{2, 5, 19, 39}), appendCase(1, 4, []int{3, 1, 5, 70})}
+		return []Case{
+			appendCase(1, 1, 0, []int{1, 1, 1, 1}), appendCase(1, 1, 3, []int{2, 4, 9, 15}), appendCase(3, 3, 16, []int{2, 5, 19, 39}),
+			appendCase(1, 1, 4, []int{3, 1, 5, 70}), appendCase(5, 2, 2, []int{2, 3, 7, 26}),
+		}
 	},
 }
 
-// appendCase writes to a state that has values; the third one's last tokens find no room.
-func appendCase(groups, at int, d []int) Case {
-	return newCase("append", grouped(shapeName(d...), groups)+fmt.Sprintf(" at %d", at), func(o *operands) *gpu.Tensor {
-		x, before := o.activation("x", groups, d[0], d[1], d[3]), o.activation("before", groups, d[0], d[2], d[3])
-		state, err := o.b.State("state", x.Type, groups, d[0], d[2], d[3])
+// appendCase writes the last kept of so many groups to a state [N, S, C] that has values;
+// the third one's last tokens find no room.
+func appendCase(groups, kept, at int, d []int) Case {
+	name := grouped(shapeName(d...), kept)
+	if groups != kept {
+		name += fmt.Sprintf(" of %d", groups)
+	}
+	return newCase("append", name+fmt.Sprintf(" at %d", at), func(o *operands) *gpu.Tensor {
+		x, before := o.activation("x", groups, d[0], d[1], d[3]/kept*groups), o.activation("before", kept, d[0], d[2], d[3])
+		state, err := o.b.State("state", x.Type, kept, d[0], d[2], d[3])
 		if err != nil {
 			o.err = err
 			return x

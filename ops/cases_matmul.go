@@ -10,6 +10,7 @@ import (
 type linearCase struct {
 	m, n, k             int
 	noBias, residual    bool
+	floats              bool
 	act                 Activation
 	scale               float64 // 0: one
 	inGroups, outGroups int     // 0: one
@@ -26,6 +27,9 @@ func (l linearCase) name() string {
 	s += l.act.suffix()
 	if l.residual {
 		s += " residual"
+	}
+	if l.floats {
+		s += " floats"
 	}
 	if l.inGroups+l.outGroups > 0 {
 		s += fmt.Sprintf(" groups %d %d", max(1, l.inGroups), max(1, l.outGroups))
@@ -53,6 +57,9 @@ func (l linearCase) record(o *operands, x *gpu.Tensor) *gpu.Tensor {
 	if l.residual {
 		options = append(options, Residual(o.activation("residual", max(1, l.outGroups), l.m, l.n)))
 	}
+	if l.floats {
+		options = append(options, Floats())
+	}
 	return model.Linear.Forward(o.r, x, options...)
 }
 
@@ -73,6 +80,7 @@ var matmulFamily = family{
 			{m: 17, n: 129, k: 257}, {m: 33, n: 200, k: 40}, {m: 65, n: 9, k: 17},
 			{m: 17, n: 33, k: 15, noBias: true}, {m: 17, n: 33, k: 15, residual: true}, {m: 17, n: 33, k: 15, scale: 0.3125},
 			{m: 17, n: 33, k: 15, noBias: true, scale: 0.5, residual: true},
+			{m: 1, n: 257, k: 33, floats: true}, {m: 3, n: 1030, k: 264, floats: true}, {m: 19, n: 45, k: 15, floats: true, act: GELU},
 			{m: 9, n: 45, k: 15, outGroups: 9}, {m: 9, n: 7, k: 15, inGroups: 3}, {m: 9, n: 26, k: 26, inGroups: 2, outGroups: 2, residual: true},
 		}
 		for _, a := range Activations { // 45 columns: padding to mask, for sigmoid(0) is not 0

@@ -140,6 +140,11 @@ func TestRandomShapes(t *testing.T) {
 				a.tk = size(90).Draw(t, "tk")
 				if a.causal {
 					a.tk += a.tq // every query sees a key
+					a.tail = rapid.Bool().Draw(t, "tail")
+				}
+				if rapid.Bool().Draw(t, "fewer") {
+					a.keyHeads = size(2).Draw(t, "key heads")
+					a.heads = a.keyHeads * size(3).Draw(t, "repeat")
 				}
 			}
 			return a.newCase()
@@ -281,12 +286,14 @@ func TestNormsLetNaNThrough(t *testing.T) {
 		Group GroupNorm `w:"group"`
 	}
 	checks := map[string]func(r *gpu.Recorder, l *layers, x *gpu.Tensor) *gpu.Tensor{
-		"layernorm":     func(r *gpu.Recorder, l *layers, x *gpu.Tensor) *gpu.Tensor { return l.Norm.Forward(r, x) },
-		"groupnorm":     func(r *gpu.Recorder, l *layers, x *gpu.Tensor) *gpu.Tensor { return l.Group.Forward(r, x, SiLU) },
-		"normalize":     func(r *gpu.Recorder, _ *layers, x *gpu.Tensor) *gpu.Tensor { return Normalize(r, x) },
-		"softmax":       func(r *gpu.Recorder, _ *layers, x *gpu.Tensor) *gpu.Tensor { return Softmax(r, x) },
-		"attention":     func(r *gpu.Recorder, _ *layers, x *gpu.Tensor) *gpu.Tensor { return CrossAttention(r, x, x, x, Mask{}) },
-		"probabilities": func(r *gpu.Recorder, _ *layers, x *gpu.Tensor) *gpu.Tensor { return CrossAttentionProbs(r, x, x) },
+		"layernorm": func(r *gpu.Recorder, l *layers, x *gpu.Tensor) *gpu.Tensor { return l.Norm.Forward(r, x) },
+		"groupnorm": func(r *gpu.Recorder, l *layers, x *gpu.Tensor) *gpu.Tensor { return l.Group.Forward(r, x, SiLU) },
+		"normalize": func(r *gpu.Recorder, _ *layers, x *gpu.Tensor) *gpu.Tensor { return Normalize(r, x) },
+		"softmax":   func(r *gpu.Recorder, _ *layers, x *gpu.Tensor) *gpu.Tensor { return Softmax(r, x) },
+		"attention": func(r *gpu.Recorder, _ *layers, x *gpu.Tensor) *gpu.Tensor { return CrossAttention(r, x, x, x, Mask{}) },
+		"probabilities": func(r *gpu.Recorder, _ *layers, x *gpu.Tensor) *gpu.Tensor {
+			return CrossAttentionProbs(r, x, x, Mask{})
+		},
 	}
 	// PyTorch's are finite too: 1e30 is the largest of a softmax, and its norm infinite.
 	finite := map[string]bool{"normalize 1e30 f32": true, "softmax 1e30 f32": true}

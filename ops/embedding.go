@@ -45,18 +45,24 @@ func (e *Embedding) Params() []weights.Param {
 }
 
 // Forward looks up ids, a u32 input [N, T] whose values are below Rows, and
-// adds position, [T, Width]. The result is [N, T, Width].
+// adds position, [T, Width], if it is not nil. The result is [N, T, Width].
 func (e *Embedding) Forward(r *gpu.Recorder, ids *gpu.Tensor, position *Table) *gpu.Tensor {
 	n, tokens := ids.Shape[0], ids.Shape[1]
 	y := r.New(e.name, 1, n, tokens, e.Width)
 	if r.Err() != nil {
 		return y
 	}
-	if position.Rows != tokens || position.Width != e.Width {
+	spec, variant, positions := shaders.Spec{Forms: forms(r.Precision)}, r.Precision.String(), gpu.All(r.Device().Dummy())
+	switch {
+	case position == nil:
+		spec.Forms, variant = append(spec.Forms, "plain"), variant+" plain"
+	case position.Rows != tokens || position.Width != e.Width:
 		r.Fail(fmt.Errorf("%s: ids %v do not fit positions [%d %d]", e.name, ids.Shape, position.Rows, position.Width))
 		return y
+	default:
+		positions = gpu.All(position.tensor)
 	}
-	k, err := kernel("embedding", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
+	k, err := kernel("embedding", variant, spec)
 	if err != nil {
 		r.Fail(err)
 		return y
@@ -70,7 +76,7 @@ func (e *Embedding) Forward(r *gpu.Recorder, ids *gpu.Tensor, position *Table) *
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k, Params: gpu.Params{"count": count, "stride": y.Stride(), "tokens": tokens, "first": lo, "rows": hi - lo},
 			Bind: []gpu.View{gpu.All(ids), {Tensor: e.weight, Offset: int64(lo) * row, Size: int64(hi-lo) * row},
-				gpu.All(position.tensor), gpu.All(y)},
+				positions, gpu.All(y)},
 			Groups: elementwise(count), FLOPs: 4 * float64(count), Bytes: 2 * float64(y.Bytes()),
 		})
 	}
@@ -85,6 +91,9 @@ func (e *Embedding) twin(tokens int, position *Table) func([][]float32) [][]floa
 		for i, id := range in[0] {
 			row := widen(table[int(id)*e.Width : (int(id)+1)*e.Width])
 			for c := range row {
+				if position == nil {
+					break
+				}
 				row[c] += float64(position.Values[i%tokens*e.Width+c])
 			}
 			y = append(y, row...)

@@ -58,6 +58,15 @@ func TestWrongShapes(t *testing.T) {
 		"cross attention": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
 			CrossAttention(r, x(2, 1, 3, 16), x(2, 1, 5, 16), x(2, 1, 6, 16), Mask{})
 		}, "v [1 6 16]"},
+		"attention of fewer queries' heads": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			CrossAttention(r, x(2, 1, 3, 16), x(4, 1, 5, 32), x(4, 1, 5, 32), Mask{})
+		}, "in 2 heads, k [1 5 32] in 4"},
+		"causal beams": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			CrossAttention(r, x(2, 6, 1, 16), x(2, 2, 5, 16), x(2, 2, 5, 16), Mask{Causal: true})
+		}, "6 items of q to 2 of k"},
+		"tail": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			CrossAttention(r, x(2, 1, 3, 16), x(2, 1, 5, 16), x(2, 1, 5, 16), Mask{Causal: true, Tail: true})
+		}, "a causal mask with lengths"},
 		"mean":   {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Mean(r, x(1, 1, 3, 8), 2, 4) }, "tokens 2 to 4"},
 		"tokens": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Tokens(r, x(1, 1, 5, 8), table) }, "do not fit a table [4 8]"},
 		"embedding": {func(r *gpu.Recorder, _ func(int, ...int) *gpu.Tensor) {

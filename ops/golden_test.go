@@ -88,7 +88,7 @@ func (g *goldenCase) record() {
 		g.linear()
 	case "layernorm":
 		g.layerNorm()
-	case "attention":
+	case "attention", "cached_attention":
 		g.attention()
 	case "softmax":
 		g.r.Output("y", Softmax(g.r, g.activation("x", 1)))
@@ -222,15 +222,21 @@ func (g *goldenCase) attention() {
 	var p struct {
 		Heads, Tq, Tk, Batch int
 		HeadSize             int `json:"head_size"`
-		Causal               bool
+		KeyHeads             int `json:"key_heads"`
+		Causal, Tail         bool
 	}
 	require.NoError(g.t, g.Params(&p))
-	q, k, v := g.activation("q", p.Heads), g.activation("k", p.Heads), g.activation("v", p.Heads)
-	g.r.Output("out", CrossAttention(g.r, q, k, v, Mask{Causal: p.Causal}))
+	if p.KeyHeads == 0 {
+		p.KeyHeads = p.Heads
+	}
+	q, k, v := g.activation("q", p.Heads), g.activation("k", p.KeyHeads), g.activation("v", p.KeyHeads)
+	mask := Mask{Causal: p.Causal, Tail: p.Tail}
+	if _, ok := g.Inputs["lengths"]; ok {
+		mask.Lengths = g.words("lengths")
+	}
+	g.r.Output("out", CrossAttention(g.r, q, k, v, mask))
 	if _, ok := g.Outputs["probabilities"]; ok {
-		call, ok := crossCall(g.r, q, k, v, Mask{Causal: p.Causal}, nil)
-		require.True(g.t, ok)
-		g.r.Output("probabilities", call.recordProbs(g.r))
+		g.r.Output("probabilities", CrossAttentionProbs(g.r, q, k, mask))
 	}
 }
 

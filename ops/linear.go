@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -86,7 +87,8 @@ func padded(c, width, groups int) int {
 // Forward is x·Wᵀ + b, followed by what the options say. x: [..., In], the result [..., Out].
 func (l *Linear) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...Epilogue) *gpu.Tensor {
 	e := newEpilogue(options)
-	y := r.New(l.name, l.OutGroups, reshaped(x.Shape, l.Out)...)
+	e.floats = e.floats && r.Precision != gpu.F32
+	y := r.NewTyped(l.name, e.stored(r.Precision), l.OutGroups, reshaped(x.Shape, l.Out)...)
 	y.Name = l.name
 	if r.Err() != nil {
 		return y
@@ -100,7 +102,11 @@ func (l *Linear) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...Epilogue) *g
 		return y
 	}
 	if e.residual != nil {
-		if err := sameShape(e.residual, y); err != nil {
+		err := sameShape(e.residual, y)
+		if err == nil && e.floats {
+			err = errors.New("a result in f32 takes none")
+		}
+		if err != nil {
 			r.Fail(fmt.Errorf("%s: residual: %w", l.name, err))
 			return y
 		}
@@ -122,6 +128,15 @@ type epilogue struct {
 	before     bool // the activation precedes the residual
 	residual   *gpu.Tensor
 	scale      float64
+	floats     bool // the result is stored as f32
+}
+
+// stored is the type of the result in a recording of a precision.
+func (e epilogue) stored(precision gpu.DType) gpu.DType {
+	if e.floats {
+		return gpu.F32
+	}
+	return precision
 }
 
 // newEpilogue is what the options say.
@@ -165,9 +180,12 @@ func (e epilogue) recorded(r *gpu.Recorder, name, variant string) bool {
 	return r.Has(full, base)
 }
 
-// order names the epilogues whose activation is not the last.
+// order names the epilogues whose activation is not the last, and those that store f32.
 func (e epilogue) order() string {
-	if e.before {
+	switch {
+	case e.floats:
+		return " floats"
+	case e.before:
 		return " residual"
 	}
 	return ""
@@ -175,8 +193,11 @@ func (e epilogue) order() string {
 
 // describe says what the epilogue does, for keys.
 func (e epilogue) describe() string {
-	if e.residual != nil {
+	switch {
+	case e.residual != nil:
 		return e.activation.suffix() + " residual"
+	case e.floats:
+		return e.activation.suffix() + " floats"
 	}
 	return e.activation.suffix()
 }
@@ -199,6 +220,10 @@ func Then(a Activation) Epilogue {
 func Residual(x *gpu.Tensor) Epilogue {
 	return func(e *epilogue) { e.residual, e.before = x, e.activation != Identity }
 }
+
+// Floats stores the result as f32 in every precision: logits, of which halves would make
+// ties. It goes with no residual.
+func Floats() Epilogue { return func(e *epilogue) { e.floats = true } }
 
 // Scaled multiplies the product, before the bias.
 func Scaled(s float64) Epilogue { return func(e *epilogue) { e.scale = s } }

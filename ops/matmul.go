@@ -229,7 +229,7 @@ func (v matmulVariant) specFor(r *gpu.Recorder) shaders.Spec {
 // kernel is the variant with its epilogue fused.
 func (v matmulVariant) kernel(r *gpu.Recorder, e epilogue) (*gpu.Kernel, error) {
 	spec := v.specFor(r)
-	if r.Precision == gpu.F32 {
+	if e.stored(r.Precision) == gpu.F32 {
 		spec.Forms = append(spec.Forms, "floats")
 	}
 	return e.kernel(r.Device().Traits(), v.Family, v.String(), spec)
@@ -244,5 +244,6 @@ func (v matmulVariant) splitKernel(r *gpu.Recorder) (*gpu.Kernel, error) {
 }
 
 func reduceKernel(r *gpu.Recorder, e epilogue) (*gpu.Kernel, error) {
-	return e.kernel(r.Device().Traits(), epilogueFile, r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
+	stored := e.stored(r.Precision)
+	return e.kernel(r.Device().Traits(), epilogueFile, stored.String(), shaders.Spec{Forms: forms(stored)})
 }

@@ -81,6 +81,7 @@ var maskedAttention = []attentionCase{
 	{heads: 2, size: 64, tq: 77, batch: 2, causal: true}, {heads: 1, size: 40, tq: 20, tk: 90, batch: 3, padded: true},
 	{heads: 1, size: 160, tq: 70, causal: true}, {heads: 1, size: 512, tq: 9, tk: 37, batch: 2, padded: true},
 	{heads: 1, size: 1024, tq: 5, tk: 6},
+	{heads: 6, size: 40, tq: 70, tk: 90, keyHeads: 2, batch: 2, causal: true, tail: true},
 }
 
 // eachAttention goes through tokens at one head size and head sizes at one

@@ -1,12 +1,14 @@
-// y[n, at + t] = x[n, t], as it is stored: tokens into a state that holds `room` of
-// them for each item. Those beyond its end are not written.
+// y[n, at + t] = the end of x[n, t], as it is stored: tokens into a state that holds
+// `room` of them for each item. Those beyond its end are not written.
 //
-// x, y: rows of `vectors` vectors of 16 bytes: eight halves or four f32; at: dense u32 [1].
+// x, y: rows of `wide` and `vectors` vectors of 16 bytes: eight halves or four f32;
+// at: dense u32 [1].
 // A workgroup does 64 vectors; the grid is 2-D.
 
 struct Params {
-    count: u32,   // vectors in all of x
-    vectors: u32, // of a row
+    count: u32,   // vectors to write
+    vectors: u32, // of a row of y
+    wide: u32,    // of a row of x, of which the last are written
     tokens: u32,  // of an item of x
     room: u32,    // tokens of an item of y
 }
@@ -23,7 +25,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         let row = i / p.vectors;
         let token = at[0] + row % p.tokens;
         if token < p.room {
-            y[(row / p.tokens * p.room + token) * p.vectors + i % p.vectors] = x[i];
+            y[(row / p.tokens * p.room + token) * p.vectors + i % p.vectors] = x[(row + 1u) * p.wide - p.vectors + i % p.vectors];
         }
     }
 }

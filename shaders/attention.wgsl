@@ -4,7 +4,7 @@
 //
 // Bindings (the first three may be one fused tensor)
 //   q  rows [batch·Tq], head h at element p.q_offset + h·p.width
-//   k  rows [batch·Tk], likewise at p.k_offset
+//   k  rows [batch·Tk], likewise at p.k_offset, a head for p.repeat of q
 //   v  rows [batch·Tk], likewise at p.v_offset
 //   o  rows [batch·Tq], head h at element h·p.width
 //   lengths  u32 [batch] where items have padded keys
@@ -34,7 +34,7 @@ alias Wide = vec4<u32>;
 alias Packed = vec2<u32>;
 
 struct Params {
-    heads: u32,
+    repeat: u32,   // heads of q to one of k and v
     width: u32,    // elements of a head, padded to a multiple of 8
     Tq: u32,
     Tk: u32,
@@ -46,7 +46,7 @@ struct Params {
     q_offset: u32, // elements to head 0, multiples of 8
     k_offset: u32,
     v_offset: u32,
-    flags: u32,    // bit 0: causal, query i sees the keys up to i + Tk - Tq
+    flags: u32,    // bit 0: causal, query i sees the keys up to i + Tk - Tq; bit 1: limit in place of Tk
     scale: f32,    // of q·k, times log2(e)
     first: u32,    // item of lengths that belongs to the first of the batch
 }
@@ -93,10 +93,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 
     // Query r sees its first keys_r keys, no query of the workgroup more than `keys`.
     let causal = (p.flags & 1u) != 0u;
-    let most = limit(group.z);
-    let keys = min(most, select(p.Tk, max((group.x / CHUNKS + 1u) * TR * 8u + p.Tk, p.Tq) - p.Tq, causal));
+    let most = min(limit(group.z), p.Tk);
+    let end = select(p.Tk, most, (p.flags & 2u) != 0u);
+    let keys = min(most, select(p.Tk, max((group.x / CHUNKS + 1u) * TR * 8u + end, p.Tq) - p.Tq, causal));
     // unroll r TR
-    let keys_r = min(most, select(p.Tk, max(first + 8u * 0u /*r*/ + 1u + p.Tk, p.Tq) - p.Tq, causal));
+    let keys_r = min(most, select(p.Tk, max(first + 8u * 0u /*r*/ + 1u + end, p.Tq) - p.Tq, causal));
     var best_r = -1e30;
     var total_r = 0.0;
     // unroll d TD
@@ -129,8 +130,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         }
     }
 
-    var k_block = (p.k_offset + group.y * p.width + group.z * p.Tk * p.k_stride) / wide;
-    var v_at = (p.v_offset + group.y * p.width + group.z * p.Tk * p.v_stride) / wide + mine;
+    let key_head = group.y / max(p.repeat, 1u);
+    var k_block = (p.k_offset + key_head * p.width + group.z * p.Tk * p.k_stride) / wide;
+    var v_at = (p.v_offset + key_head * p.width + group.z * p.Tk * p.v_stride) / wide + mine;
     var start = 0u;
     loop {
         let count = min(4u, keys - start);

@@ -4,7 +4,7 @@
 //
 // Bindings (the first three may be one fused tensor)
 //   q  rows [batch·Tq], head h at element p.q_offset + h·p.width
-//   k  rows [batch·Tk], likewise at p.k_offset
+//   k  rows [batch·Tk], likewise at p.k_offset, a head for p.repeat of q
 //   v  rows [batch·Tk], likewise at p.v_offset
 //   o  rows [batch·Tq], head h at element h·p.width
 //
@@ -31,7 +31,7 @@ const SCORES = 256u;
 alias Packed = vec2<u32>;
 
 struct Params {
-    heads: u32,
+    repeat: u32,   // heads of q to one of k and v
     width: u32,    // elements of a head, padded to a multiple of 8
     Tq: u32,
     Tk: u32,
@@ -43,7 +43,7 @@ struct Params {
     q_offset: u32, // elements to head 0, multiples of 8
     k_offset: u32,
     v_offset: u32,
-    flags: u32,    // bit 0: causal, query i sees the keys up to i + Tk - Tq
+    flags: u32,    // bit 0: causal, query i sees the keys up to i + Tk - Tq; bit 1: limit in place of Tk
     scale: f32,    // of q·k, times log2(e)
     first: u32,    // item of lengths that belongs to the first of the batch
 }
@@ -92,13 +92,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let lane = thread % QUERIES;
     let query = group.x * QUERIES + lane;
     let q_row = (group.z * p.Tq + min(query, max(p.Tq, 1u) - 1u)) * (p.q_stride / 4u) + (p.q_offset + group.y * p.width) / 4u;
-    let k_head = group.z * p.Tk * (p.k_stride / 4u) + (p.k_offset + group.y * p.width) / 4u;
-    let v_head = group.z * p.Tk * (p.v_stride / 4u) + (p.v_offset + group.y * p.width) / 4u;
+    let key_head = group.y / max(p.repeat, 1u);
+    let k_head = group.z * p.Tk * (p.k_stride / 4u) + (p.k_offset + key_head * p.width) / 4u;
+    let v_head = group.z * p.Tk * (p.v_stride / 4u) + (p.v_offset + key_head * p.width) / 4u;
     let causal = (p.flags & 1u) != 0u;
-    let most = limit(group.z);
-    let seen = min(most, select(p.Tk, max(query + 1u + p.Tk, p.Tq) - p.Tq, causal));
+    let most = min(limit(group.z), p.Tk);
+    let last = select(p.Tk, most, (p.flags & 2u) != 0u);
+    let seen = min(most, select(p.Tk, max(query + 1u + last, p.Tq) - p.Tq, causal));
     // The same for all threads, since barriers are inside the loop over it.
-    let keys = min(most, select(p.Tk, max((group.x + 1u) * QUERIES + p.Tk, p.Tq) - p.Tq, causal));
+    let keys = min(most, select(p.Tk, max((group.x + 1u) * QUERIES + last, p.Tq) - p.Tq, causal));
 
     // Known at run time only, or drivers would unroll the loops over a tile.
     let turns = min(TB, p.Tk + TB);

@@ -3,7 +3,7 @@
 //
 // Bindings
 //   q     rows [batch·Tq], head h at element p.q_offset + h·p.width
-//   k     rows [batch·Tk], likewise at p.k_offset
+//   k     rows [batch·Tk], likewise at p.k_offset, a head for p.repeat of q
 //   prob  a window of the rows [batch·heads·Tq], from p.first_row to
 //         p.end_row, p.p_stride elements apart; the columns from Tk up to the
 //         stride become zero
@@ -17,7 +17,8 @@ alias Wide = vec4<u32>;
 alias Packed = vec2<u32>;
 
 struct Params {
-    heads: u32,
+    heads: u32,    // of q
+    repeat: u32,   // of those to one of k
     width: u32,    // elements of a head, padded to a multiple of 8
     Tq: u32,
     Tk: u32,
@@ -28,7 +29,7 @@ struct Params {
     p_stride: u32,
     q_offset: u32, // elements to head 0, multiples of 8
     k_offset: u32,
-    flags: u32,    // bit 0: causal, query i sees the keys up to i + Tk - Tq
+    flags: u32,    // bit 0: causal, query i sees the keys up to i + Tk - Tq; bit 1: limit in place of Tk
     scale: f32,    // of q·k, times log2(e)
 }
 
@@ -79,9 +80,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let item = line / p.Tq / p.heads;
     let wide = 4u * TH;
     let query = ((item * p.Tq + i) * p.q_stride + p.q_offset + head * p.width) / wide;
-    let key = (item * p.Tk * p.k_stride + p.k_offset + head * p.width) / wide;
+    let key = (item * p.Tk * p.k_stride + p.k_offset + head / max(p.repeat, 1u) * p.width) / wide;
     let step = p.k_stride / wide;
-    let keys = min(limit(item), select(p.Tk, max(i + 1u + p.Tk, p.Tq) - p.Tq, (p.flags & 1u) != 0u));
+    let most = min(limit(item), p.Tk);
+    let end = select(p.Tk, most, (p.flags & 2u) != 0u);
+    let keys = min(most, select(p.Tk, max(i + 1u + end, p.Tq) - p.Tq, (p.flags & 1u) != 0u));
 
     var best = -1e30;
     var total = 0.0;

@@ -15,6 +15,13 @@ fn unpack_f32(v: Packed_f32) -> vec4<f32> { return v; }
 fn pack_f32(v: vec4<f32>) -> Packed_f32 { return v; }
 // end
 
+
+// place is the position embedding of a token, which form plain does without.
+fn place(token: u32, vectors: u32, at: u32) -> vec4<f32> { return position[token * vectors + at]; }
+// form plain
+fn place_plain(token: u32, vectors: u32, at: u32) -> vec4<f32> { return vec4<f32>(0.0); }
+// end
+
 struct Params {
     count: u32,  // Packed in all of y
     stride: u32, // elements a row
@@ -38,7 +45,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         let token = ids[row];
         if token >= p.first && token - p.first < p.rows {
             let v = unpack(table[(token - p.first) * vectors + i % vectors]);
-            y[i] = pack(v + position[row % p.tokens * vectors + i % vectors]);
+            y[i] = pack(v + place(row % p.tokens, vectors, i % vectors));
         }
     }
 }

@@ -91,7 +91,7 @@ const CrossAttentions = "cross_attentions"
 func (c *Cross) Forward(r *gpu.Recorder, x, context, residual *gpu.Tensor) *gpu.Tensor {
 	q, k := c.Q.Forward(r, x), c.K.Forward(r, context)
 	if name := CrossAttentions + "." + r.Label("attn2"); r.Wants(name) {
-		r.Tap(name, ops.CrossAttentionProbs(r, q, k))
+		r.Tap(name, ops.CrossAttentionProbs(r, q, k, ops.Mask{}))
 	}
 	h := ops.CrossAttention(r, q, k, c.V.Forward(r, context), ops.Mask{})
 	return c.Out.Forward(r, h, ops.Residual(residual))
