@@ -1,6 +1,7 @@
 """Goldens of Whisper: a spectrogram and given tokens, and what generate writes."""
 
 
+import json
 import shutil
 
 import torch
@@ -79,4 +80,51 @@ def whisper_defaults(root):
     )  # fmt: skip
 
 
-MODELS = {f.__name__: f for f in (whisper_heads, whisper_large, whisper_defaults)}
+# What generate is asked for: generation config, arguments and which spectrogram.
+LANGUAGES, TASKS = {"<|en|>": 82, "<|ko|>": 83, "<|de|>": 84}, {"translate": 85, "transcribe": 86}
+SPEECH = dict(lang_to_id=LANGUAGES, task_to_id=TASKS, no_timestamps_token_id=90, is_multilingual=True, max_initial_timestamp_index=3,
+              suppress_tokens=[1, 2, 7, 81, 82, 83, 84, 85, 86, 87, 88, 89], begin_suppress_tokens=[5, 80], max_length=20)  # fmt: skip
+ASKS = [
+    ("short", {}, {}),
+    ("short", {}, {"language": "Korean", "task": "translate"}),
+    ("short", {"no_repeat_ngram_size": 2}, {"language": "<|de|>"}),
+    ("short", {"forced_decoder_ids": [[1, None], [2, 86]], "max_length": 9}, {}),
+    ("short", {"forced_decoder_ids": [[1, 84], [2, 85], [3, 90]], "repetition_penalty": 1.5}, {}),
+    ("short", {"language": "en", "task": "translate", "max_new_tokens": 6}, {}),
+    ("short", {"lang_to_id": None, "task_to_id": None, "no_timestamps_token_id": None, "is_multilingual": False}, {}),
+    ("short", {"num_beams": 3, "max_length": 10}, {"language": "ko"}),
+    ("short", {"no_repeat_ngram_size": 2}, {"language": "ko", "return_timestamps": True}),
+    ("short", {"return_timestamps": True, "max_initial_timestamp_index": None, "repetition_penalty": 2.0}, {"language": "ko"}),
+    ("short", {"num_beams": 2, "no_repeat_ngram_size": 3}, {"language": "ko", "return_timestamps": True}),
+    ("long", {"no_repeat_ngram_size": 2}, {}),
+    ("long", {"no_repeat_ngram_size": 1, "max_length": 12}, {"language": "ko", "task": "transcribe"}),
+    ("long", {"num_beams": 3, "no_repeat_ngram_size": 2, "max_length": 9}, {"language": "de"}),
+]
+
+
+def whisper_speech(root):
+    """Texts written: languages asked for and found out, tasks, times, beams, windows of a long spectrogram."""
+    name = "whisper_speech"
+    whisper_case(
+        root, name, 1, 6, vocab_size=105, num_mel_bins=8, d_model=40, encoder_layers=1, decoder_layers=2, encoder_attention_heads=4, decoder_attention_heads=5,
+        encoder_ffn_dim=44, decoder_ffn_dim=60, max_source_positions=13, max_target_positions=40, pad_token_id=80, bos_token_id=80, eos_token_id=80, decoder_start_token_id=81,
+    )  # fmt: skip
+    g = generator(name + " sounds")
+    sounds = {"short": torch.randn(2, 8, 26, generator=g), "long": torch.randn(1, 8, 117, generator=g)}
+    cls, folder = transformers.WhisperForConditionalGeneration, root / name
+    texts = []
+    for sound, config, arguments in ASKS:
+        model = cls.from_pretrained(folder, attn_implementation="eager").eval()
+        for key, value in (SPEECH | config).items():
+            if value is not None or hasattr(model.generation_config, key):
+                setattr(model.generation_config, key, value)
+        file = json.loads(model.generation_config.to_json_string())
+        with torch.no_grad():
+            out = model.generate(sounds[sound], return_segments=True, **arguments)
+        segments = [[{"start": float(s["start"]), "end": float(s["end"]), "tokens": s["tokens"].tolist()} for s in one] for one in out["segments"]]
+        texts.append({"sound": sound, "config": file, "arguments": arguments, "sequences": out["sequences"].tolist(), "segments": segments})
+        print(sound, config, arguments, *out["sequences"].tolist(), sep="\n  ")
+    write(folder / "speech.safetensors", sounds, {"texts": texts})
+
+
+MODELS = {f.__name__: f for f in (whisper_heads, whisper_large, whisper_defaults, whisper_speech)}
