@@ -37,7 +37,16 @@ type Case struct {
 	Halves       map[string]float64 // NMSE of torch.float16 on the CPU, by output, where it was measured: f16 is to come to twice that
 	Options      map[string]any     // what the library's forward was called with besides the inputs
 	Images       []Image            // of trained models: the pictures behind pixel_values, in order
+	Texts        []Text             // what the network's decoder writes of the inputs
 	LayerImages  int                // how many of the batch's first pictures Layers cover; 0 means all
+}
+
+// Text is what transformers' generate wrote of the inputs by a generation config.
+type Text struct {
+	Config    json.RawMessage `json:"config"`
+	Inputs    []string        `json:"inputs"`    // their names
+	Sequences [][]uint32      `json:"sequences"` // by item
+	Draws     [][]float32     `json:"draws"`     // the numbers of 0 ≤ u < 1 of each step and item that tokens were drawn by
 }
 
 // Image is a picture that a trained model was run on.
@@ -209,7 +218,7 @@ func readCase(name string) (Case, error) {
 		Name: name, Model: m["model"], Architecture: m["architecture"], Source: m["source"], Weights: m["weights"],
 	}
 	for key, into := range map[string]any{
-		"layers": &c.Layers, "outputs": &c.Outputs, "options": &c.Options, "halves": &c.Halves,
+		"layers": &c.Layers, "outputs": &c.Outputs, "options": &c.Options, "halves": &c.Halves, "texts": &c.Texts,
 		"images": &c.Images, "layer_images": &c.LayerImages,
 	} {
 		if text, ok := m[key]; ok {

@@ -152,7 +152,7 @@ func filesOf(f nn.Family) []string {
 	if !f.Texts {
 		return nil
 	}
-	return append(slices.Clone(weights.ModelFiles), "spiece.model?", "tokenizer.json?", "tokenizer_config.json?", "vocab.json?", "merges.txt?")
+	return append(slices.Clone(weights.ModelFiles), "generation_config.json?", "spiece.model?", "sentencepiece.bpe.model?", "tokenizer.json?", "tokenizer_config.json?", "vocab.json?", "merges.txt?", "vocab.txt?")
 }
 
 // embedded opens the weights that come with the program.
@@ -283,6 +283,11 @@ func (m *Model) open(in *files, d *nn.Description, o Options) error {
 		return err
 	}
 	m.pairing = l.Pairing
+	if l.Decoder != nil {
+		if m.writer, err = in.writer(m.module, l.Decoder); err != nil {
+			return err
+		}
+	}
 	for _, n := range l.Networks {
 		if n.Image != nil {
 			m.images = n
@@ -313,6 +318,10 @@ func (m *Model) open(in *files, d *nn.Description, o Options) error {
 	example, err := first.Example(1, sizes, 1)
 	if err != nil {
 		return err
+	}
+	if m.writer != nil { // whose programs depend on what is asked
+		m.example = example
+		return nil
 	}
 	return m.ready(example)
 }

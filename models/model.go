@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"saccade/gpu"
+	"saccade/models/generate"
 	"saccade/models/nn"
 	"saccade/picture"
 	"saccade/tokenizer"
@@ -31,9 +32,10 @@ type Model struct {
 
 	dev        *gpu.Device
 	module     *nn.Module
-	images     *nn.Network // that sees images, or nil
-	texts      *nn.Network // that reads texts, or nil
-	pairing    *nn.Pairing // of a dual encoder, or nil
+	images     *nn.Network         // that sees images, or nil
+	texts      *nn.Network         // that reads texts, or nil
+	pairing    *nn.Pairing         // of a dual encoder, or nil
+	writer     *generate.Generator // of texts, or nil
 	checkpoint tensors
 	tokenize   func() (*tokenizer.Tokenizer, error)
 	tiled      func(ctx context.Context, m *nn.Module, in map[string]Array) (map[string]Array, error) // or nil
@@ -50,6 +52,9 @@ func (m *Model) Close() {
 	if m.Pipeline != nil {
 		m.Pipeline.Close()
 		return
+	}
+	if m.writer != nil {
+		m.writer.Close()
 	}
 	m.module.Drop()
 	m.checkpoint.Close()

@@ -234,12 +234,16 @@ func (c *attentionCall) record(r *gpu.Recorder) *gpu.Tensor {
 	_, tq, _ := c.tokens()
 	fused := c.fusedWay(r, y, chooseAttention(t, r.Precision, tq, gpu.Pad8(c.head)))
 	products := c.productsWay(r, y)
+	few := c.fewWays(r, y)
 	standard := fused
-	if c.products(r) {
+	switch {
+	case c.products(r):
 		standard = products.or(fused)
+	case len(few) > 0 && tq <= fewQueries:
+		standard = few[0]
 	}
 	do(r, op, c.shape(), standard, func() []way {
-		all := []way{fused}
+		all := append([]way{fused}, few...)
 		for _, v := range attentionCandidates(t, r.Precision, tq, gpu.Pad8(c.head)) {
 			all = append(all, c.fusedWay(r, y, v))
 		}

@@ -118,7 +118,7 @@ func (c beamsCall) judge(in [][]float32, out []float32) (got []float32, want []f
 			if int(o[1]) != i%width || int(o[2]) != i/width {
 				return nil, nil, fmt.Errorf("item %d: choice %d is id %g of beam %g with %g, the twin's id %d of beam %d with %g", item, k, o[1], o[2], o[0], i%width, i/width, sums[i])
 			}
-			if sums[i] > leastPossible {
+			if sums[i] > LeastPossible {
 				got, want = append(got, o[0]), append(want, float64(sums[i]))
 			}
 		}

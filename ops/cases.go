@@ -29,7 +29,8 @@ func (c Case) String() string { return c.Op + " " + c.Name }
 // family is what the registry knows of one operation.
 type family struct {
 	op string
-	// dims names what the numbers of a shape stand for, for bench -shape.
+	// dims names what the numbers of a shape stand for, for bench -shape; those in
+	// square brackets may be left out.
 	dims string
 	// at makes the case of such a shape.
 	at func(d []int) Case
@@ -99,7 +100,8 @@ func ShapeCase(op, shape string) (Case, error) {
 		}
 		d = append(d, n)
 	}
-	if want := strings.Count(f.dims, "x") + 1; len(d) != want {
+	all, _, _ := strings.Cut(f.dims, "[")
+	if least, most := strings.Count(all, "x")+1, strings.Count(f.dims, "x")+1; len(d) < least || len(d) > most {
 		return Case{}, fmt.Errorf("shape %q of %s has %d numbers; expected %s", shape, op, len(d), f.dims)
 	}
 	c := f.at(d)

@@ -130,9 +130,18 @@ var attentionShapes = []attentionCase{
 }
 
 var attentionFamily = family{
-	op: "attention", dims: "HEADSxSIZExTOKENS",
-	at:    func(d []int) Case { return attentionCase{heads: d[0], size: d[1], tq: d[2]}.newCase() },
-	bench: [][]int{{12, 64, 197}, {6, 64, 197}, {3, 64, 197}, {3, 64, 65}, {1, 256, 256}, {8, 80, 1024}},
+	op: "attention", dims: "HEADSxSIZExTOKENS[xKEYS[xKEYHEADS]]",
+	at: func(d []int) Case {
+		a := attentionCase{heads: d[0], size: d[1], tq: d[2]}
+		if len(d) > 3 {
+			a.tk = d[3]
+		}
+		if len(d) > 4 {
+			a.keyHeads = d[4]
+		}
+		return a.newCase()
+	},
+	bench: [][]int{{12, 64, 197}, {6, 64, 197}, {3, 64, 197}, {3, 64, 65}, {1, 256, 256}, {8, 80, 1024}, {9, 64, 1, 1024, 3}, {12, 64, 1, 577}},
 	test: func() []Case {
 		all := append([]attentionCase{
 			{heads: 3, size: 5, tq: 7, tk: 65, batch: 2}, {heads: 1, size: 13, tq: 65, tk: 1}, {heads: 1, size: 80, tq: 17, tk: 9},

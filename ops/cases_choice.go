@@ -184,6 +184,7 @@ var chooseFamily = family{
 			{rows: 5, width: 33, draw: true, sampling: Sampling{TopK: 5}}, {rows: 5, width: 33, draw: true, sampling: Sampling{TopP: 0.8}},
 			{rows: 5, width: 33, draw: true, sampling: Sampling{MinP: 0.1}}, {rows: 5, width: 7, draw: true, sampling: Sampling{TopK: 100, TopP: 1e-9}},
 			{rows: 5, width: 33, draw: true, banned: 20, sampling: Sampling{TopK: 15, TopP: 0.95, Temperature: 0.7}}, {rows: 5, width: 7, draw: true, banned: 7},
+			{rows: 5, width: 7, draw: true, banned: 7, sampling: Sampling{TopK: 3, TopP: 0.5}}, {rows: 5, width: 257, draw: true, sampling: Sampling{TopP: 0.999999}},
 			{rows: 3, width: 2003, draw: true, sampling: Sampling{TopK: 50, TopP: 0.9}}, {rows: 1, width: 50257, draw: true, sampling: Sampling{TopK: 50, TopP: 0.9, MinP: 0.01}},
 			{rows: 3, width: 257, probabilities: true, sampling: Sampling{TopK: 40, TopP: 0.9, MinP: 0.01, Temperature: 1.5}}, {rows: 5, width: 33, probabilities: true, banned: 9},
 		} {

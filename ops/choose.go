@@ -186,7 +186,7 @@ func (c chooseCall) chosen(scores []float32, id int, u float64) (float64, error)
 		return 0, fmt.Errorf("chose id %d of %d", id, len(scores))
 	}
 	best := largestScore(scores)
-	if scores[best] <= leastPossible {
+	if scores[best] <= LeastPossible {
 		return Impossible, nil
 	}
 	if u < 0 {
@@ -228,7 +228,7 @@ func (c chooseCall) distribution(scores []float32, slack float64) []float64 {
 	top := float64(scores[largestScore(scores)])
 	p := make([]float64, len(scores))
 	for i, v := range scores {
-		if v > leastPossible || v != v {
+		if v > LeastPossible || v != v {
 			p[i] = math.Exp((float64(v) - top) / c.temperature())
 		}
 	}

@@ -9,11 +9,11 @@ import (
 
 // Impossible is the score of a token that must not be chosen. It stands for −∞, which
 // compilers of shaders may take for granted not to occur (Metal's does). Scores below
-// [leastPossible], −∞ among them, have probability zero.
+// [LeastPossible], −∞ among them, have probability zero.
 const Impossible = -3e38
 
-// leastPossible is between Impossible and every score, also after the sums of beams.
-const leastPossible = -1e38
+// LeastPossible is between Impossible and every score, also after the sums of beams.
+const LeastPossible = -1e38
 
 // Penalties say how [Penalize] changes scores. What is nil or zero changes nothing.
 // Lists are u32 [R, L], a row for each of the scores, or [1, L] or [L] for all rows;
@@ -149,8 +149,8 @@ func (c penalizeCall) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 func (c penalizeCall) judge(in [][]float32, out []float32) (got []float32, want []float64, err error) {
 	width := c.x.Width()
 	for i, v := range c.twin(in) {
-		possible := out[i] > leastPossible || out[i] != out[i] // NaN stays
-		if possible != (v > leastPossible || v != v) {
+		possible := out[i] > LeastPossible || out[i] != out[i] // NaN stays
+		if possible != (v > LeastPossible || v != v) {
 			return nil, nil, fmt.Errorf("id %d of row %d is %g, the twin's is %g", i%width, i/width, out[i], v)
 		}
 		if possible {
@@ -193,7 +193,7 @@ func (c penalizeCall) twin(in [][]float32) []float64 {
 	}
 	repeated := func(row []float64, ids []float32) {
 		for _, id := range ids {
-			if int(id) >= width || row[int(id)] <= leastPossible {
+			if int(id) >= width || row[int(id)] <= LeastPossible {
 				continue
 			}
 			if row[int(id)] < 0 {

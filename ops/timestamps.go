@@ -69,7 +69,7 @@ func judgeTimestamps(x, out []float32, width, first int) (got []float32, want []
 		more := top + math.Log(sum) - text
 		times := more > 0
 		if math.Abs(more) < closeCall {
-			times = out[at] <= leastPossible
+			times = out[at] <= LeastPossible
 		}
 		for i, v := range row {
 			if times && i < first {

@@ -53,6 +53,10 @@ func choices() map[string]choice {
 			for i, c := range winogradShapes {
 				keep(class, p, fmt.Sprint("winograd ", i, tiled), c.newCase)
 			}
+			eachFew(func(a attentionCase) {
+				v, _ := chooseFew(traits, p, a.tq*a.heads/a.keyHeads, a.batch*a.keyHeads, a.tk, gpu.Pad8(a.size))
+				keep(class, p, fmt.Sprint(v, " head ", a.size), a.newCase)
+			})
 			for _, a := range maskedAttention {
 				v := chooseAttention(traits, p, a.tq, gpu.Pad8(a.size))
 				keep(class, p, fmt.Sprint("masked ", v.Family, " ", v, a.name()), a.newCase)
@@ -61,10 +65,25 @@ func choices() map[string]choice {
 			keep(class, p, fmt.Sprint("rows ", tiled), wideChain)
 			keep(class, p, fmt.Sprint("mean ", tiled), func() Case { return meanCase(1, 1, 300, []int{2, 300, 77}) })
 			keep(class, p, fmt.Sprint("pool2d ", tiled), poolCase{name: "avg_pool", n: 2, h: 21, w: 10, c: 19, p: Pool{Kernel: Square(3), Pad: Square(1)}}.newCase)
+			for _, c := range choiceCases() {
+				keep(class, p, fmt.Sprint(c, tiled), func() Case { return c })
+			}
 			keep(class, p, fmt.Sprint("scale ", tiled), func() Case { return scaleCase([]int{2, 21, 9, 19}) })
 		}
 	}
 	return found
+}
+
+// choiceCases have a workgroup a row or item, of another number of threads by class.
+func choiceCases() []Case {
+	return []Case{
+		logSoftmaxCase([]int{3, 2003}), beamsCase(2, []int{2, 5, 2003, 32}), beamsCase(0, []int{3, 2, 7, 4}), reorderCase(3, 7, []int{3, 5, 70, 39}),
+		chooseShape{rows: 3, width: 7}.newCase(), chooseShape{rows: 3, width: 2003}.newCase(),
+		chooseShape{rows: 5, width: 2003, draw: true, sampling: Sampling{TopK: 50, TopP: 0.9, Temperature: 1.5}}.newCase(),
+		chooseShape{rows: 5, width: 2003, draw: true, sampling: Sampling{TopP: 0.95, MinP: 0.001}}.newCase(),
+		chooseShape{rows: 5, width: 33, draw: true, sampling: Sampling{TopK: 3}}.newCase(),
+		chooseShape{rows: 3, width: 2003, probabilities: true, banned: 9, sampling: Sampling{TopK: 40, TopP: 0.9}}.newCase(),
+	}
 }
 
 // winogradShapes have both transforms, with their epilogues and a upsampled input.
@@ -87,11 +106,23 @@ var maskedAttention = []attentionCase{
 // eachAttention goes through tokens at one head size and head sizes at one
 // number of tokens: all pairs would be a minute of compilation.
 func eachAttention(f func(tq, size int)) {
-	for _, tq := range []int{1, 7, 9, 17, 25, 33, 50, 65, 77, 130, 197, 512} {
+	for _, tq := range []int{5, 7, 9, 17, 25, 33, 50, 65, 77, 130, 197, 512} {
 		f(tq, 16)
 	}
 	for _, size := range []int{5, 16, 32, 64, 72, 80, 128, 160} {
 		f(17, size)
+	}
+}
+
+// eachFew goes through attentions of few queries: of one slice and of several, with
+// blocks that are not full, and heads that leave threads idle.
+func eachFew(f func(a attentionCase)) {
+	for _, a := range []attentionCase{
+		{heads: 2, keyHeads: 2, size: 16, tq: 1, tk: 21}, {heads: 6, keyHeads: 2, size: 5, tq: 3, tk: 700}, {heads: 6, keyHeads: 3, size: 80, tq: 1, tk: 300}, {heads: 4, keyHeads: 2, size: 64, tq: 4, tk: 1100},
+		{heads: 5, keyHeads: 1, size: 160, tq: 1, tk: 90}, {heads: 2, keyHeads: 1, size: 512, tq: 3, tk: 35}, {heads: 1, keyHeads: 1, size: 1024, tq: 4, tk: 6},
+	} {
+		a.batch, a.causal, a.tail = 2, true, a.tk > a.tq
+		f(a)
 	}
 }
 
@@ -305,6 +336,15 @@ func TestChoose(t *testing.T) {
 		assert.Equal(t, c.attention, a.Family+" "+a.String(), name)
 		assert.Equal(t, c.channels, channels(c.traits), name)
 	}
+	// A step of a decoder, 9 heads of queries to 3 of keys, and one with many of its own.
+	few := func(class gpu.Class, rows, heads, keys int) string {
+		v, ok := chooseFew(adapter(class, ""), gpu.F16, rows, heads, keys, 64)
+		require.True(t, ok)
+		return v.String()
+	}
+	assert.Equal(t, "attention_few 3x64/4", few(gpu.ClassNVIDIA, 3, 3, 1024))
+	assert.Equal(t, "attention_few 1x64", few(gpu.ClassNVIDIA, 1, 300, 1024))
+	assert.Equal(t, "attention_few 4x8", few(gpu.ClassCPU, 12, 3, 1024))
 	// Large products take 64×64 tiles, but where so many sums spill.
 	large := func(class gpu.Class) string {
 		return chooseMatmul(adapter(class, ""), gpu.F16, 2048, 2048, 768).String()

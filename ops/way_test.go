@@ -27,6 +27,8 @@ func tunedCases() []Case {
 		conv(1, 7, Conv{In: 24, Out: 24, Groups: 24, Kernel: Square(3), Pad: Pad(1), Bias: true}, [2]int{}),
 		attentionCase{heads: 2, size: 16, tq: 21, tk: 21, batch: 2}.newCase(),
 		attentionCase{heads: 1, size: 40, tq: 70, tk: 77, batch: 1}.newCase(),
+		attentionCase{heads: 6, size: 20, tq: 2, tk: 600, batch: 2, keyHeads: 2, causal: true, tail: true}.newCase(),
+		attentionCase{heads: 1, size: 264, tq: 1, tk: 300, batch: 2, padded: true}.newCase(),
 	}
 }
 

@@ -36,6 +36,7 @@ const (
 var classes = map[string]processorClass{
 	"Beit":        {resample: Bicubic, size: square224, square: true, crop: square224, mean: HalfMean, std: HalfStd},
 	"Bit":         {resample: Bicubic, size: shortest, crop: square224, doCrop: true, mean: CLIPMean, std: CLIPStd},
+	"Blip":        {resample: Bicubic, size: `{"height":384,"width":384}`, square: true, mean: CLIPMean, std: CLIPStd},
 	"ChineseCLIP": {resample: Bicubic, size: shortest, crop: square224, doCrop: true, mean: CLIPMean, std: CLIPStd},
 	"CLIP":        {resample: Bicubic, size: shortest, crop: square224, doCrop: true, mean: CLIPMean, std: CLIPStd},
 	"ConvNext":    {resample: Bicubic, size: `{"shortest_edge":384}`, mean: HalfMean, std: HalfStd},
@@ -54,7 +55,7 @@ var classes = map[string]processorClass{
 
 // classOfModel is the processor of a model_type, for configs that name none.
 var classOfModel = map[string]string{
-	"beit": "Beit", "bit": "Bit", "clip": "CLIP", "clip_vision_model": "CLIP", "chinese_clip": "ChineseCLIP",
+	"beit": "Beit", "bit": "Bit", "blip": "Blip", "clip": "CLIP", "clip_vision_model": "CLIP", "chinese_clip": "ChineseCLIP",
 	"convnext": "ConvNext", "convnextv2": "ConvNext", "data2vec-vision": "Beit", "deit": "DeiT", "dinat": "ViT",
 	"dinov2": "Bit", "dinov2_with_registers": "Bit", "dinov3_vit": "DINOv3ViT", "dinov3_convnext": "DINOv3ViT",
 	"efficientnet": "EfficientNet", "focalnet": "Bit", "groupvit": "CLIP", "hiera": "Bit", "ijepa": "ViT",

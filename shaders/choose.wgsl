@@ -72,10 +72,10 @@ fn weights(v: vec4<f32>, top: f32) -> vec4<f32> {
     return select(exp2((v - top) * p.scale), vec4<f32>(0.0), v <= vec4<f32>(LIMIT));
 }
 
-// Weights of what is kept.
-fn kept(v: vec4<f32>, top: f32, least: u32) -> vec4<f32> {
+// Weights of what is kept: of keys and weights that are not less than these.
+fn kept(v: vec4<f32>, top: f32, least: u32, min_p: f32) -> vec4<f32> {
     let w = weights(v, top);
-    return select(w, vec4<f32>(0.0), (keys(v) < vec4<u32>(least)) | (w < vec4<f32>(p.min_p)));
+    return select(w, vec4<f32>(0.0), (keys(v) < vec4<u32>(least)) | (w < vec4<f32>(min_p)));
 }
 
 fn sum4(v: vec4<f32>) -> f32 { return (v.x + v.y) + (v.z + v.w); }
@@ -214,11 +214,11 @@ fn fine(first: u32, count: u32, lane: u32, top: f32, mass: bool, bound: f32, end
     return range.y;
 }
 
-// The sum of the weights of the row's scores.
-fn whole(start: u32, vectors: u32, lane: u32, top: f32, least: u32) -> f32 {
+// The sum of the weights that are kept of the row.
+fn whole(start: u32, vectors: u32, lane: u32, top: f32, least: u32, min_p: f32) -> f32 {
     var mine = vec4<f32>(0.0);
     for (var i = lane; i < vectors; i += W) {
-        mine += kept(load(start, i), top, least);
+        mine += kept(load(start, i), top, least, min_p);
     }
     return sum4(total(mine, lane));
 }
@@ -242,7 +242,7 @@ fn search(row: u32, start: u32, vectors: u32, lane: u32, found: vec4<f32>) -> u3
         let bound = max(total(vec4<f32>(mine), lane).x * p.top_p, LEAST);
         return fine(first, count, lane, top, true, bound, vec2<u32>(least, key(top)));
     }
-    let bound = max(whole(start, vectors, lane, top, 0u) * p.top_p, LEAST);
+    let bound = max(whole(start, vectors, lane, top, 0u, 0.0) * p.top_p, LEAST);
     let range = coarse(start, vectors, lane, top, bound, vec2<u32>(key(max(found.z, top - p.span)), key(top)));
     let count = listed(start, vectors, lane, first, range.x);
     return fine(first, count, lane, top, true, bound, range);
@@ -254,7 +254,7 @@ const LEAST = 1.0e-30; // of a bound on mass, so that one token is kept
 fn finish(row: u32, start: u32, vectors: u32, lane: u32, found: vec4<f32>, least: u32, all: f32) {
     if MODE == 2u {
         for (var i = lane; i < vectors; i += W) {
-            y[start + i] = kept(load(start, i), found.x, least) / all;
+            y[start + i] = kept(load(start, i), found.x, least, p.min_p) / all;
         }
     } else if row < p.rows && lane == 0u {
         y[2u * row] = vec4<f32>(found.y, select(-log2(all) * LN2, IMPOSSIBLE, found.x <= LIMIT), 0.0, 0.0);
@@ -276,7 +276,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) id: v
         least = search(row, start, vectors, lane, found);
     }
     if MODE != 1u {
-        finish(row, start, vectors, lane, found, least, whole(start, vectors, lane, top, least));
+        finish(row, start, vectors, lane, found, least, whole(start, vectors, lane, top, least, p.min_p));
         return;
     }
     // Each thread sums up a stretch of its own, so that the sums are in the order of the ids.
@@ -285,7 +285,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) id: v
     let end = min(begin + stretch, vectors);
     var mine = 0.0;
     for (var i = begin; i < end; i += 1u) {
-        mine += sum4(kept(load(start, i), top, least));
+        mine += sum4(kept(load(start, i), top, least, p.min_p));
     }
     partial[lane] = vec4<f32>(mine);
     workgroupBarrier();
@@ -307,7 +307,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) id: v
         var token = 0u;
         var weight = 0.0;
         for (var i = begin; i < end && sum <= wanted; i += 1u) {
-            let w = kept(load(start, i), top, least);
+            let w = kept(load(start, i), top, least, p.min_p);
             let sums = vec4<f32>(sum + w.x, sum + w.x + w.y, sum + w.x + w.y + w.z, sum + sum4(w));
             // The first that is beyond, or the last that has any probability.
             if w.w > 0.0 { token = 4u * i + 3u; weight = w.w; }

@@ -154,6 +154,15 @@ func (f Feed) String() string {
 	return strings.Join(parts, ", ")
 }
 
+// Declare makes the inputs of a recording, by name.
+func (f Feed) Declare(r *gpu.Recorder) map[string]*gpu.Tensor {
+	in := map[string]*gpu.Tensor{}
+	for _, x := range f.all {
+		in[x.name] = r.Input(x.name, x.typ, x.shape...)
+	}
+	return in
+}
+
 // Shape is that of an input, nil if it is not there.
 func (f Feed) Shape(name string) []int {
 	for _, x := range f.all {
@@ -268,6 +277,18 @@ func wholeNumbers(a Array, below int) ([]uint32, error) {
 		ids[i] = uint32(v)
 	}
 	return ids, nil
+}
+
+// TokenIDs are the rows of ids [N, T], each below a number.
+func TokenIDs(a Array, below int) ([][]uint32, error) {
+	if len(a.Shape) != 2 || len(a.Data) == 0 || elements(a.Shape) != len(a.Data) {
+		return nil, fmt.Errorf("found shape %v with %d values, expected [N T]", a.Shape, len(a.Data))
+	}
+	ids, err := wholeNumbers(a, below)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Collect(slices.Chunk(ids, a.Shape[1])), nil
 }
 
 // place is where in a shape element i is.

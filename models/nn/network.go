@@ -93,11 +93,7 @@ func (n *Network) has(in map[string]Array) bool {
 func (n *Network) record(dev *gpu.Device, precision gpu.DType, f Feed, w gpu.Wants) *gpu.Recorder {
 	r := dev.Record(precision)
 	r.Want(w)
-	in := map[string]*gpu.Tensor{}
-	for _, x := range f.all {
-		in[x.name] = r.Input(x.name, x.typ, x.shape...)
-	}
-	n.Record(r, in)
+	n.Record(r, f.Declare(r))
 	return r
 }
 
@@ -117,6 +113,7 @@ type Layers struct {
 	Parameters any // a pointer to a struct with `w` tags
 	Networks   []*Network
 	Pairing    *Pairing // of a dual encoder, or nil
+	Decoder    *Decoder // that writes texts, or nil: its Forced is among the networks
 }
 
 // Pairing compares the embeddings of images and texts.

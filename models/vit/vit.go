@@ -100,6 +100,12 @@ func (m *Model) addHeads() {
 // A classifier's last_hidden_state and the attention probabilities attentions.i
 // [N, heads, T, T] can be asked for.
 func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
+	m.output(r, m.Encode(r, pixels))
+}
+
+// Encode records the network up to its tokens, behind the last norm where there is one:
+// [N, T, D] of images [N, C, H, W].
+func (m *Model) Encode(r *gpu.Recorder, pixels *gpu.Tensor) *gpu.Tensor {
 	x := ops.Tokens(r, m.PatchEmbed.Forward(r, pixels), m.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
 	r.Tap("embeddings", x)
 	if m.PreNorm != nil {
@@ -110,7 +116,7 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 		x = m.Norm.Forward(r, x)
 		r.Tap("norm", x)
 	}
-	m.output(r, x)
+	return x
 }
 
 // output pools the tokens x [N, T, D] and records the heads.

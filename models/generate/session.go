@@ -1,0 +1,340 @@
+package generate
+
+import (
+	"context"
+	"fmt"
+
+	"saccade/gpu"
+	"saccade/models/nn"
+	"saccade/ops"
+)
+
+// sizes are what programs depend on.
+type sizes struct {
+	items, beams, room int
+	feed               string // shapes of the decoder's inputs
+	ranges, times      int    // of the rule
+}
+
+// rows are the texts that are written at once.
+func (z sizes) rows() int { return z.items * z.beams }
+
+// session is the programs and states of texts of one size.
+type session struct {
+	*Generator
+	sizes
+	least, greatest int
+	begun           int // tokens that the texts begin with
+	first           int // length of a text before its first token of its own
+
+	memory   []*gpu.Tensor // states of what the texts are about
+	caches   []*gpu.Tensor // states of keys and values, a layer each
+	reader   *program      // fills memory
+	writers  map[int]*program
+	recorded int // programs made so far
+}
+
+// program is a recording, which becomes a program when it is first run.
+type program struct {
+	*gpu.Program
+	r *gpu.Recorder
+}
+
+// newSession records what is read of the inputs and finds the states that it fills. It
+// takes no memory of the device.
+func newSession(g *Generator, z sizes, about *nn.Network, feed nn.Feed) (*session, error) {
+	if _, err := g.Module.Layers(); err != nil {
+		return nil, err
+	}
+	s := &session{Generator: g, sizes: z, writers: map[int]*program{}}
+	dev, precision := g.Module.Device(), g.Module.Precision
+	r := dev.Record(precision)
+	r.Want(gpu.Wants{Only: true})
+	for i, x := range g.Decoder.Remember(r, feed.Declare(r)) {
+		if r.Err() != nil {
+			break
+		}
+		state, err := dev.ReserveState(fmt.Sprintf("memory.%d", i), x.Type, x.Groups, x.Shape...)
+		if err != nil {
+			return nil, err
+		}
+		s.memory = append(s.memory, state)
+		ops.Keep(r, state, x)
+	}
+	if err := r.Err(); err != nil {
+		return nil, fmt.Errorf("%s: inputs %s: %w", g.Module.Name, z.feed, err)
+	}
+	s.reader = &program{r: r}
+	c := g.Decoder.Caches
+	for i := range c.Layers {
+		state, err := dev.ReserveState(fmt.Sprintf("cache.%d", i), precision, 2*c.Heads, z.rows(), z.room, 2*c.Width)
+		if err != nil {
+			return nil, err
+		}
+		s.caches = append(s.caches, state)
+	}
+	return s, nil
+}
+
+// allocate takes the memory of the states.
+func (s *session) allocate() error {
+	for _, t := range append(append([]*gpu.Tensor{}, s.memory...), s.caches...) {
+		if t.Uploaded() {
+			continue
+		}
+		if err := t.Allocate(); err != nil {
+			return fmt.Errorf("%s: %d texts of %d tokens: %w", s.Module.Name, s.rows(), s.room, err)
+		}
+	}
+	return nil
+}
+
+func (s *session) close() {
+	for _, p := range s.writers {
+		p.close()
+	}
+	s.reader.close()
+	for _, t := range append(s.memory, s.caches...) {
+		t.Release()
+	}
+}
+
+func (p *program) close() {
+	if p.Program != nil {
+		p.Program.Close()
+	}
+}
+
+// ready makes a program of a recording.
+func (s *session) ready(p *program) error {
+	if p.Program != nil {
+		return nil
+	}
+	if err := s.allocate(); err != nil {
+		return err
+	}
+	var err error
+	if p.Program, err = s.Module.Program(p.r); err != nil {
+		return fmt.Errorf("%s: %w", s.Module.Name, err)
+	}
+	s.recorded++
+	return nil
+}
+
+// begin reads what the texts are about.
+func (s *session) begin(ctx context.Context, in map[string]nn.Array) error {
+	feed, err := s.Decoder.About().Prepare(in)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.Module.Name, err)
+	}
+	if len(s.memory) == 0 {
+		return nil
+	}
+	if err := s.ready(s.reader); err != nil {
+		return err
+	}
+	_, err = s.reader.Run(ctx, feed.Values())
+	return err
+}
+
+// The inputs of a writer.
+const (
+	inIDs       = "ids"
+	inPositions = "positions"
+	inAt        = "at"
+	inLengths   = "lengths"
+	inDraws     = "draws"
+	inRepeated  = "repeated"
+	inBanned    = "banned"
+	inRanges    = "ranges"
+	inParents   = "parents"
+	inScores    = "scores"
+)
+
+// chosen is the output of a writer: of rows [R, 2], an id and its log-probability; of
+// beams [N, K, 3], a score, an id and a parent.
+const chosen = "chosen"
+
+// writer records n tokens behind those in the caches and the choice of the next: one
+// program for every length, and one for the prompt.
+func (s *session) writer(n int) (*program, error) {
+	if p := s.writers[n]; p != nil {
+		return p, nil
+	}
+	d, rows := s.Decoder, s.rows()
+	r := s.Module.Device().Record(s.Module.Precision)
+	step := nn.Step{
+		IDs: r.Input(inIDs, gpu.U32, rows, n), Positions: r.Input(inPositions, gpu.U32, rows, n), Memory: s.memory,
+		Cache: &ops.Cache{States: s.caches, At: r.Input(inAt, gpu.U32, 1), Lengths: r.Input(inLengths, gpu.U32, rows)},
+	}
+	if s.beams > 1 {
+		parents := r.Input(inParents, gpu.U32, rows)
+		for _, state := range s.caches {
+			ops.Reorder(r, state, parents, step.Cache.At, s.beams)
+		}
+	}
+	r.Want(gpu.Wants{Only: true, Names: []string{chosen}})
+	x := ops.Mean(r, d.States(r, step), n-1, n) // [R D]
+	r.Output(chosen, s.choice(r, d.Logits(r, x)))
+	if err := r.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Module.Name, err)
+	}
+	p := &program{r: r}
+	s.writers[n] = p
+	return p, nil
+}
+
+// choice records how the next tokens come of logits [R, V].
+func (s *session) choice(r *gpu.Recorder, logits *gpu.Tensor) *gpu.Tensor {
+	c, rows := s.Config, s.rows()
+	if s.beams > 1 {
+		logits = ops.LogSoftmax(r, logits)
+	}
+	var p ops.Penalties
+	if c.repeats() {
+		p.Repetition, p.Repeated = c.Repetition, r.Input(inRepeated, gpu.U32, rows, s.room)
+	}
+	if n := c.bans(s.room); n > 0 {
+		p.Banned = r.Input(inBanned, gpu.U32, rows, n)
+	}
+	if c.Rule != nil {
+		p.Ranges = r.Input(inRanges, gpu.U32, rows, c.Rule.Most, 2)
+	}
+	if p != (ops.Penalties{}) {
+		logits = ops.Penalize(r, logits, p)
+	}
+	if c.Rule != nil && c.Rule.Times > 0 {
+		logits = ops.Timestamps(r, logits, c.Rule.Times)
+	}
+	switch {
+	case s.beams > 1:
+		return ops.Beams(r, logits, r.Input(inScores, gpu.F32, rows), s.beams, s.candidates())
+	case c.Sample:
+		return ops.Sample(r, logits, r.Input(inDraws, gpu.F32, rows), c.sampling())
+	}
+	return ops.Greedy(r, logits)
+}
+
+// sampling is what tokens are drawn from.
+func (c Config) sampling() ops.Sampling {
+	topK := DefaultTopK
+	if c.TopK != nil {
+		topK = *c.TopK
+	}
+	s := ops.Sampling{Temperature: c.Temperature, TopK: topK, MinP: c.MinP}
+	if c.TopP < 1 {
+		s.TopP = c.TopP
+	}
+	return s
+}
+
+// run writes n tokens of each row behind at others and gives what was chosen.
+func (s *session) run(ctx context.Context, texts [][]uint32, at int, more map[string]any) ([]float32, error) {
+	n := len(texts[0]) - at
+	p, err := s.writer(n)
+	if err == nil {
+		err = s.ready(p)
+	}
+	if err != nil {
+		return nil, err
+	}
+	in := s.inputs(texts, at)
+	for name, v := range more {
+		in[name] = v
+	}
+	out, err := p.Run(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	if gpu.Finite(out[chosen]) && !s.impossible(out[chosen]) {
+		return out[chosen], nil
+	}
+	e := &nn.NonFiniteError{What: fmt.Sprintf("token %d: its log-probability is NaN or Inf", at+n), F16: s.Module.Precision == gpu.F16}
+	if e.Op, err = p.FindNonFinite(ctx, in); err != nil {
+		return nil, err
+	}
+	if e.Op == "" {
+		return nil, fmt.Errorf("token %d: every one is suppressed; relax the generation config", at+n)
+	}
+	return nil, e
+}
+
+// impossible says that there is an item of which no token may be chosen, or none that is
+// a number.
+func (s *session) impossible(got []float32) bool {
+	stride, value := 2, 1
+	if s.beams > 1 {
+		stride, value = 3*s.candidates(), 0
+	}
+	for i := value; i < len(got); i += stride {
+		if got[i] < ops.LeastPossible {
+			return true
+		}
+	}
+	return false
+}
+
+// inputs are those of a writer for the tokens of texts behind at.
+func (s *session) inputs(texts [][]uint32, at int) map[string]any {
+	rows, n := s.rows(), len(texts[0])-at
+	var ids []uint32
+	lengths := make([]uint32, rows)
+	for i, text := range texts {
+		ids = append(ids, text[at:]...)
+		lengths[i] = uint32(at + n)
+	}
+	in := map[string]any{inIDs: ids, inPositions: s.Decoder.Place(rows, at, n), inAt: []uint32{uint32(at)}, inLengths: lengths}
+	if s.Config.repeats() {
+		in[inRepeated] = s.lists(texts, s.room, occurred)
+	}
+	if n := s.Config.bans(s.room); n > 0 {
+		in[inBanned] = s.lists(texts, n, func(text []uint32) []uint32 { return s.banned(text) })
+	}
+	if s.Config.Rule != nil {
+		in[inRanges] = s.ranges(texts)
+	}
+	return in
+}
+
+// lists are a list of each text, filled up to n.
+func (s *session) lists(texts [][]uint32, n int, of func(text []uint32) []uint32) []uint32 {
+	all := make([]uint32, 0, len(texts)*n)
+	for _, text := range texts {
+		list := of(text)
+		all = append(all, list...)
+		for range n - len(list) {
+			all = append(all, ops.NoRow)
+		}
+	}
+	return all
+}
+
+// plan is the memory of texts that begin with so many tokens.
+func (s *session) plan(begun int) (Plan, error) {
+	p := Plan{Tokens: s.greatest}
+	for _, t := range s.caches {
+		p.Caches += t.Bytes()
+	}
+	for _, t := range s.memory {
+		p.Memory += t.Bytes()
+	}
+	programs := []*program{s.reader}
+	for _, n := range []int{begun, 1} {
+		w, err := s.writer(n)
+		if err != nil {
+			return Plan{}, err
+		}
+		programs = append(programs, w)
+	}
+	for i, w := range programs {
+		if i == 2 && begun == 1 {
+			break
+		}
+		m, err := w.r.Plan()
+		if err != nil {
+			return Plan{}, err
+		}
+		p.Programs += m.Arena + m.IO
+	}
+	return p, nil
+}

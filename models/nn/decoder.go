@@ -1,0 +1,124 @@
+package nn
+
+import (
+	"fmt"
+
+	"saccade/gpu"
+	"saccade/ops"
+)
+
+// Decoder is what more there is to know of layers that write a text, a token after the
+// other.
+type Decoder struct {
+	Vocab   int // ids of tokens
+	Context int // the most tokens of a text
+	// Begin is what a text goes on from, of the ids that were given for it (nil: none).
+	Begin func(ids []uint32) []uint32
+	// End are tokens that end a text, Pad fills what is behind one: the checkpoint's
+	// generation_config.json may name others unless OwnEnd.
+	End    []uint32
+	Pad    uint32
+	OwnEnd bool
+	// Words is the input for a user's words, such as a question; "": texts begin with them.
+	Words string
+	// IDs and Mask are the names of the inputs that teacher-forced passes take the text
+	// by.
+	IDs, Mask string
+	// Inputs are those of what a text is about, such as pixel_values; Image is what more
+	// there is to know of them if there are images among them.
+	Inputs []Input
+	Usual  map[string]int // their sizes by name
+	Check  func(sizes map[string]int) error
+	Image  *Image
+	// Remember records what is read once of the inputs and gives what every step needs
+	// of it, such as the keys and values of cross-attentions.
+	Remember func(r *gpu.Recorder, in map[string]*gpu.Tensor) []*gpu.Tensor
+	// Caches are the widths of the keys and values of self-attentions.
+	Caches Caches
+	// Position is the embedding's number of a token that is behind so many others; nil:
+	// that number itself.
+	Position func(before int) int
+	// States records tokens and gives their states before the head, [R, T, D]; Logits is
+	// the head: f32 [R, T, Vocab].
+	States func(r *gpu.Recorder, s Step) *gpu.Tensor
+	Logits func(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor
+}
+
+// Caches are the sizes of what the self-attentions of a decoder keep of a token: in each
+// layer keys and values of so many heads.
+type Caches struct{ Layers, Heads, Width int }
+
+// Step is what a recording of tokens sees.
+type Step struct {
+	IDs       *gpu.Tensor // u32 [R, T]
+	Positions *gpu.Tensor // u32 [R, T]
+	Memory    []*gpu.Tensor
+	// Cache holds the tokens before; nil: there are none, and of the tokens Lengths [R]
+	// are no padding (nil: all).
+	Cache   *ops.Cache
+	Lengths *gpu.Tensor
+}
+
+// positions is the name of the input that Forced makes.
+const positions = "position_ids"
+
+// Place are the numbers of the positions of so many rows of n tokens behind first others.
+func (d *Decoder) Place(rows, first, n int) []uint32 {
+	all := make([]uint32, rows*n)
+	for i := range all {
+		at := first + i%n
+		if d.Position != nil {
+			at = d.Position(at)
+		}
+		all[i] = uint32(at)
+	}
+	return all
+}
+
+// Counted makes positions of the ids of that name, [N, T]: the number of each in its row.
+func Counted(ids string) func(in map[string]Array) Array {
+	d := Decoder{}
+	return d.counted(ids)
+}
+
+func (d *Decoder) counted(ids string) func(in map[string]Array) Array {
+	return func(in map[string]Array) Array {
+		shape := in[ids].Shape
+		a := Array{Shape: shape}
+		for _, p := range d.Place(shape[0], 0, shape[1]) {
+			a.Data = append(a.Data, float32(p))
+		}
+		return a
+	}
+}
+
+// About is the network that reads what a text is about: its outputs are memory.0,
+// memory.1 and so on.
+func (d *Decoder) About() *Network {
+	return &Network{Name: "memory", Inputs: d.Inputs, Usual: d.Usual, Check: d.Check, Image: d.Image, Record: func(r *gpu.Recorder, in map[string]*gpu.Tensor) {
+		for i, x := range d.Remember(r, in) {
+			r.Output(fmt.Sprintf("memory.%d", i), x)
+		}
+	}}
+}
+
+// Forced is the network of a text that is given, teacher-forced: its output is logits
+// [N, T, Vocab].
+func (d *Decoder) Forced() *Network {
+	tokens := Dim{Name: "T", Most: d.Context}
+	if d.IDs != InputIDs {
+		tokens.Name = "T of " + d.IDs
+	}
+	inputs := append(append([]Input{}, d.Inputs...),
+		Input{Name: d.IDs, Dims: Dims("N", tokens), Kind: IDs, Below: d.Vocab},
+		Input{Name: d.Mask, Dims: Dims("N", tokens), Kind: Lengths, Optional: true},
+		Input{Name: positions, Dims: Dims("N", tokens), Kind: IDs, From: d.counted(d.IDs)})
+	usual := map[string]int{tokens.Name: min(16, d.Context)}
+	for name, n := range d.Usual {
+		usual[name] = n
+	}
+	return &Network{Name: "text", Inputs: inputs, Usual: usual, Check: d.Check, Image: d.Image, Record: func(r *gpu.Recorder, in map[string]*gpu.Tensor) {
+		s := Step{IDs: in[d.IDs], Positions: in[positions], Memory: d.Remember(r, in), Lengths: in[d.Mask]}
+		r.Output("logits", d.Logits(r, d.States(r, s)))
+	}}
+}

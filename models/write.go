@@ -1,0 +1,199 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"saccade/models/generate"
+	"saccade/models/nn"
+	"saccade/picture"
+)
+
+// ErrWritesNone is wrapped where a model that writes no texts is asked for some.
+var ErrWritesNone = errors.New("the model writes no texts")
+
+// writer makes what writes texts with a checkpoint's decoder.
+func (f *files) writer(m *nn.Module, d *nn.Decoder) (*generate.Generator, error) {
+	c := generate.Config{}
+	if f.fsys != nil {
+		data, err := optional(f.fsys, "generation_config.json")
+		if err != nil {
+			return nil, err
+		}
+		if data != nil {
+			if c, err = generate.ParseConfig(data); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return generate.New(m, d, c), nil
+}
+
+// Writer is what writes the model's texts, nil if it writes none. Its config may be
+// changed before the first text.
+func (m *Model) Writer() *generate.Generator { return m.writer }
+
+// Written is a text that a model wrote.
+type Written struct {
+	generate.Text
+	Words string // without special tokens
+}
+
+// Ask is what a text is asked for.
+type Ask struct {
+	Image *picture.Image
+	// Words are the question, or what the text begins with; "" is none.
+	Words string
+	Seed  uint64
+	// Each is called with each token as it is chosen and the words so far, but of beams.
+	Each func(id uint32, words string)
+}
+
+// Write writes a text about an image.
+func (m *Model) Write(ctx context.Context, a Ask) (Written, error) {
+	q, err := m.request(a)
+	if err != nil {
+		return Written{}, err
+	}
+	t, err := m.tokenize()
+	if err != nil {
+		return Written{}, err
+	}
+	so := slices.Clone(q.Begin[0])
+	if a.Each != nil {
+		q.Each = func(_ int, id uint32) {
+			so = append(so, id)
+			a.Each(id, t.Decode(so))
+		}
+	}
+	texts, err := m.writer.Write(ctx, q)
+	if err != nil {
+		return Written{}, err
+	}
+	return Written{texts[0], t.Decode(texts[0].IDs)}, nil
+}
+
+// PlanWrite is the memory that [Model.Write] takes at most, without the weights.
+func (m *Model) PlanWrite(a Ask) (generate.Plan, error) {
+	q, err := m.request(a)
+	if err != nil {
+		return generate.Plan{}, err
+	}
+	return m.writer.Plan(q)
+}
+
+// request is what the decoder is asked.
+func (m *Model) request(a Ask) (generate.Request, error) {
+	if m.writer == nil {
+		return generate.Request{}, fmt.Errorf("%s: %w", m.Name, ErrWritesNone)
+	}
+	d, in := m.writer.Decoder, map[string]Array{}
+	if a.Image != nil {
+		pixels, h, w, err := m.Preprocess(a.Image)
+		if err != nil {
+			return generate.Request{}, err
+		}
+		in[nn.PixelValues] = Array{Shape: []int{1, len(pixels) / (h * w), h, w}, Data: pixels}
+	}
+	var ids []uint32
+	if a.Words != "" {
+		t, err := m.tokenize()
+		if err != nil {
+			return generate.Request{}, err
+		}
+		var cut bool
+		if ids, cut = t.Encode(a.Words, d.Context); cut {
+			return generate.Request{}, fmt.Errorf("the words take more than the context of %d tokens; shorten them", d.Context)
+		}
+	}
+	if d.Words != "" {
+		if len(ids) == 0 {
+			return generate.Request{}, errors.New("there is no question; it answers one about the image")
+		}
+		in[d.Words] = idsOf(ids)
+		ids = nil
+	}
+	return generate.Request{In: in, Begin: [][]uint32{d.Begin(ids)}, Seed: a.Seed}, nil
+}
+
+// idsOf is ids as an input of one item.
+func idsOf(ids []uint32) Array {
+	a := Array{Shape: []int{1, len(ids)}}
+	for _, id := range ids {
+		a.Data = append(a.Data, float32(id))
+	}
+	return a
+}
+
+// Draws say how tokens are drawn, where they are: by a seed, or by the numbers of
+// 0 ≤ u < 1 of each step and item.
+type Draws struct {
+	Seed    uint64
+	Numbers func(step, n int) []float32
+}
+
+// Sequences writes a text for each item of raw inputs, and gives them as transformers'
+// generate does: sequences [N, L], what they begin with first, padded behind their end.
+// The ids of the text among the inputs, if there are any, are what each begins with.
+func (m *Model) Sequences(ctx context.Context, in map[string]Array, by Draws) (Array, []generate.Text, error) {
+	if m.writer == nil {
+		return Array{}, nil, fmt.Errorf("%s: %w", m.Name, ErrWritesNone)
+	}
+	d := m.writer.Decoder
+	about, begin, err := m.begin(in)
+	if err != nil {
+		return Array{}, nil, err
+	}
+	if _, masked := in[d.Mask]; masked && !slices.ContainsFunc(d.Inputs, func(x nn.Input) bool { return x.Name == d.Mask }) {
+		return Array{}, nil, fmt.Errorf("%s: a mask of what texts begin with is not supported; give texts of one length", d.Mask)
+	}
+	texts, err := m.writer.Write(ctx, generate.Request{In: about, Begin: begin, Seed: by.Seed, Draw: by.Numbers})
+	if err != nil {
+		return Array{}, nil, err
+	}
+	longest := 0
+	for _, t := range texts {
+		longest = max(longest, len(t.IDs))
+	}
+	a := Array{Shape: []int{len(texts), longest}}
+	for _, t := range texts {
+		for _, id := range t.IDs {
+			a.Data = append(a.Data, float32(id))
+		}
+		for range longest - len(t.IDs) {
+			a.Data = append(a.Data, float32(m.writer.Fill()))
+		}
+	}
+	return a, texts, nil
+}
+
+// begin parts raw inputs into what the texts are about and what each begins with.
+func (m *Model) begin(in map[string]Array) (about map[string]Array, begin [][]uint32, err error) {
+	d := m.writer.Decoder
+	about = maps.Clone(in)
+	ids, given := in[d.IDs]
+	if delete(about, d.IDs); !given {
+		n := 1
+		for _, x := range d.Inputs {
+			if a, ok := in[x.Name]; ok && len(a.Shape) > 0 {
+				n = a.Shape[0]
+				break
+			}
+		}
+		for range n {
+			begin = append(begin, d.Begin(nil))
+		}
+		return about, begin, nil
+	}
+	rows, err := nn.TokenIDs(ids, d.Vocab)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", d.IDs, err)
+	}
+	for _, ids := range rows {
+		begin = append(begin, d.Begin(ids))
+	}
+	return about, begin, nil
+}
