@@ -128,6 +128,41 @@ func TestWrongShapes(t *testing.T) {
 		"combine batch": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
 			Combine(r, gpu.F32, 0, r.Input("f", gpu.F32, 1, CombineFactors), 0, Operand{X: x(1, 1, 8)})
 		}, "a result [0 8] of f32"},
+		"choose": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Greedy(r, x(2, 3, 8)) }, "choose: found blocks.3.pack [3 8] (f16) in 2 groups, expected an activation [rows V] in one group"},
+		"choose numbers": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Sample(r, x(1, 3, 8), r.Input("u", gpu.F32, 2), Sampling{})
+		}, "choose: the numbers u [2] do not fit"},
+		"choose temperature": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Probabilities(r, x(1, 3, 8), Sampling{Temperature: -1})
+		}, "choose: a temperature of -1, expected"},
+		"choose top-p": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Probabilities(r, x(1, 3, 8), Sampling{TopP: 1.5})
+		}, "choose: top-k 0, top-p 1.5 and min-p 0, expected"},
+		"logsoftmax": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			x(1, 8)
+			LogSoftmax(r, r.Input("ids", gpu.U32, 3, 8))
+		}, "logsoftmax: found ids [3 8] (u32)"},
+		"penalize list": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Penalize(r, x(1, 3, 8), Penalties{Banned: r.Input("banned", gpu.U32, 2, 5)})
+		}, "penalize: the list banned [2 5] (u32) does not fit blocks.3.pack [3 8], expected u32 [3 L]"},
+		"penalize ranges": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Penalize(r, x(1, 3, 8), Penalties{Ranges: r.Input("ranges", gpu.U32, 3, 5)})
+		}, "the list ranges [3 5] (u32) does not fit"},
+		"penalize repetition": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Penalize(r, x(1, 3, 8), Penalties{Repetition: 1.2})
+		}, "penalize: a repetition penalty of 1.2 without"},
+		"beams": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Beams(r, LogSoftmax(r, x(1, 6, 8)), r.Input("scores", gpu.F32, 6), 4, 8)
+		}, "of items with 4 beams, expected f32 [items·beams V]"},
+		"beams best": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Beams(r, LogSoftmax(r, x(1, 6, 2)), r.Input("scores", gpu.F32, 6), 3, 7)
+		}, "beams: the 7 best of 6 candidates, expected 1 to 6"},
+		"beams halves": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Beams(r, x(1, 6, 8), r.Input("scores", gpu.F32, 6), 3, 6)
+		}, "(f16) of items with 3 beams, expected f32"},
+		"reorder": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Reorder(r, x(1, 6, 5, 8), r.Input("parents", gpu.U32, 6), r.Input("filled", gpu.U32, 1), 4)
+		}, "reorder: the state blocks.3.pack [6 5 8] of items with 4 beams"},
 		"groups": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { x(3, 2, 8) }, "8 columns do not make 3 equal groups"},
 	} {
 		r := d.Record(gpu.F16)

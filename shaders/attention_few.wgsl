@@ -71,6 +71,9 @@ var<workgroup> sums: array<vec4<f32>, SUMS>;       // [THREADS][TD][TH] of one q
 fn part(x: Wide, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(x[2u * h]), unpack2x16float(x[2u * h + 1u])); }
 fn pack(x: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(x.xy), pack2x16float(x.zw)); }
 
+// along adds a product of four elements to a sum: one register each, not four.
+fn along(a: vec4<f32>, b: vec4<f32>, sum: f32) -> f32 { return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum)))); }
+
 // limit is how many keys of an item are seen: all, or lengths of it.
 fn limit(item: u32) -> u32 { return p.Tk; }
 
@@ -173,10 +176,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let k_2 = k_head + min(keys.z, to - 1u) * (p.k_stride / wide);
             let k_3 = k_head + min(keys.w, to - 1u) * (p.k_stride / wide);
             // unroll r QS
-            var s_r_0 = vec4<f32>(0.0);
-            var s_r_1 = vec4<f32>(0.0);
-            var s_r_2 = vec4<f32>(0.0);
-            var s_r_3 = vec4<f32>(0.0);
+            var s_r_0 = 0.0;
+            var s_r_1 = 0.0;
+            var s_r_2 = 0.0;
+            var s_r_3 = 0.0;
             // end
             var i = 0u;
             loop {
@@ -187,10 +190,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 // unroll r QS
                 // unroll h TH
                 let q_r_h = queries[(0u /*r*/ * VECTORS + i) * TH + 0u /*h*/];
-                s_r_0 = fma(q_r_h, part(x_0, 0u /*h*/), s_r_0);
-                s_r_1 = fma(q_r_h, part(x_1, 0u /*h*/), s_r_1);
-                s_r_2 = fma(q_r_h, part(x_2, 0u /*h*/), s_r_2);
-                s_r_3 = fma(q_r_h, part(x_3, 0u /*h*/), s_r_3);
+                s_r_0 = along(q_r_h, part(x_0, 0u /*h*/), s_r_0);
+                s_r_1 = along(q_r_h, part(x_1, 0u /*h*/), s_r_1);
+                s_r_2 = along(q_r_h, part(x_2, 0u /*h*/), s_r_2);
+                s_r_3 = along(q_r_h, part(x_3, 0u /*h*/), s_r_3);
                 // end
                 // end
                 continuing {
@@ -200,8 +203,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
             // unroll r QS
             let unseen_r = keys >= vec4<u32>(min(seen_r, to));
-            let score_r = select(vec4<f32>((s_r_0.x + s_r_0.y) + (s_r_0.z + s_r_0.w), (s_r_1.x + s_r_1.y) + (s_r_1.z + s_r_1.w),
-                (s_r_2.x + s_r_2.y) + (s_r_2.z + s_r_2.w), (s_r_3.x + s_r_3.y) + (s_r_3.z + s_r_3.w)), vec4<f32>(-1e30), unseen_r);
+            let score_r = select(vec4<f32>(s_r_0, s_r_1, s_r_2, s_r_3), vec4<f32>(-1e30), unseen_r);
             let at_r = 0u /*r*/ * TILE + at;
             scores[at_r] = score_r.x;
             scores[at_r + 1u] = score_r.y;

@@ -1,5 +1,5 @@
-// Package tokenizer turns a text into the token ids that a text tower was trained
-// on, as the files of a checkpoint of transformers say:
+// Package tokenizer turns a text into the token ids that a network was trained on,
+// and ids into a text, as the files of a checkpoint of transformers say:
 //
 //   - CLIP: byte-level byte-pair encoding (Sennrich et al. 2016) with CLIP's
 //     clean-up; tokenizer.json, or vocab.json and merges.txt.
@@ -10,6 +10,9 @@
 //   - SigLIP 2: Gemma's byte-pair encoding, unknown characters as bytes;
 //     tokenizer.json. Capitals become small if the normalizer, the class
 //     Siglip2Tokenizer or do_lower_case say so.
+//   - BERT, BLIP: WordPiece; tokenizer.json, or vocab.txt. Of transformers'
+//     BertTokenizer the clean-up is the configuration's, as it is there, not that of
+//     tokenizer.json.
 //
 // What is a letter and what a number follows Go's Unicode tables: a letter that
 // Unicode got later is taken for a sign.

@@ -100,5 +100,5 @@ func (m *metaspace) encode(text string, n int) []uint32 {
 func (m *metaspace) join(tokens []string) string { return joinPieces(tokens) }
 
 func joinPieces(tokens []string) string {
-	return strings.ReplaceAll(strings.Join(tokens, ""), space, " ")
+	return strings.TrimSpace(strings.ReplaceAll(strings.Join(tokens, ""), space, " "))
 }

@@ -4,15 +4,20 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // normalizer is the steps of a clean-up as tokenizer.json names them.
 type normalizer []func(string) string
 
-// newNormalizer makes functions of steps; those that no SigLIP has are refused.
+// newNormalizer makes functions of steps; those that no family here has are refused.
 func newNormalizer(steps []step) (normalizer, error) {
 	var out normalizer
 	for _, s := range steps {
+		if s.Type == "" {
+			continue
+		}
 		f, err := s.function()
 		if err != nil {
 			return nil, fmt.Errorf("normalizer: %w", err)
@@ -31,6 +36,8 @@ func (n normalizer) apply(text string) string {
 
 func (s step) function() (func(string) string, error) {
 	switch s.Type {
+	case "NFC":
+		return norm.NFC.String, nil
 	case "Lowercase":
 		return lowerAll, nil
 	case "Replace":
@@ -52,7 +59,7 @@ func (s step) function() (func(string) string, error) {
 			return text
 		}, nil
 	}
-	return nil, fmt.Errorf("%q is not supported; Lowercase, Replace, Strip and Precompiled are", s.Type)
+	return nil, fmt.Errorf("%q is not supported; NFC, Lowercase, Replace, Strip and Precompiled are", s.Type)
 }
 
 // replace knows a text, runs of white space, and a set of ASCII signs.
