@@ -36,6 +36,7 @@ type Model struct {
 	texts      *nn.Network         // that reads texts, or nil
 	pairing    *nn.Pairing         // of a dual encoder, or nil
 	writer     *generate.Generator // of texts, or nil
+	matches    bool                // the network of images reads texts too
 	checkpoint tensors
 	tokenize   func() (*tokenizer.Tokenizer, error)
 	tiled      func(ctx context.Context, m *nn.Module, in map[string]Array) (map[string]Array, error) // or nil
@@ -187,6 +188,10 @@ var (
 	ErrNoText   = errors.New("the model reads no texts")
 	ErrNoImages = errors.New("the model takes no images but raw tensors; give them with -input")
 )
+
+// WriteCompile is what the first program of a model that writes took to compile, with
+// the upload of the weights beside it: Load makes none.
+func (m *Model) WriteCompile() time.Duration { return m.module.CompileTime }
 
 // SeesImages says that the model takes images.
 func (m *Model) SeesImages() bool { return m.images != nil }

@@ -51,7 +51,7 @@ func (a *app) outputs() []string {
 
 // prepare checks the files that flags name and opens the device.
 func (a *app) prepare() (models.Options, error) {
-	o := models.Options{Precision: a.precision, Override: a.override, Hub: weights.HubFromEnv(), Embedded: zoo.All(), Tiled: a.tiled}
+	o := models.Options{Precision: a.precision, Override: a.override, Hub: weights.HubFromEnv(), Embedded: zoo.All(), Tiled: a.tiled, Answers: a.question != ""}
 	if a.labels != "" {
 		data, err := cli.ReadFile(a.labels)
 		if err == nil {

@@ -106,6 +106,10 @@ func (a *app) do(ctx context.Context) error {
 		return a.verifyModel(ctx, m)
 	case a.profile:
 		return a.printProfile(ctx, m)
+	case m.Writer() != nil:
+		return a.writeTexts(ctx, m)
+	case m.Matches():
+		return a.matchTexts(ctx, m)
 	case a.eval != "":
 		return a.evaluate(ctx, m)
 	case len(a.texts) > 0 || a.similar != "" || a.index != "" || m.Dual() && a.raw == nil && a.save == "" && a.examples == "":

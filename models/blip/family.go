@@ -1,6 +1,8 @@
 package blip
 
 import (
+	"fmt"
+
 	"saccade/gpu"
 	"saccade/models/internal/transformer"
 	"saccade/models/nn"
@@ -14,6 +16,7 @@ var Family = nn.Family{
 	Weights:   "a folder or hub id of transformers (BlipForConditionalGeneration, BlipForQuestionAnswering, BlipForImageTextRetrieval)",
 	Attention: true,
 	Texts:     true,
+	Writes:    true,
 	Describe: func(in nn.Checkpoint) (*nn.Description, error) {
 		c, named, err := Describe(in.Tensors, in.Config)
 		if err != nil {
@@ -44,7 +47,11 @@ const asked = "input_position_ids"
 
 // texts are the inputs of a text of an encoder.
 func (m *Model) texts() []nn.Input {
-	tokens := nn.Dims("N", nn.Dim{Name: "T", Most: m.Text.Length})
+	rows := "N"
+	if m.Task == Match {
+		rows = "texts"
+	}
+	tokens := nn.Dims(rows, nn.Dim{Name: "T", Most: m.Text.Length})
 	return []nn.Input{
 		{Name: nn.InputIDs, Dims: tokens, Kind: nn.IDs, Below: m.Text.Vocab},
 		{Name: nn.AttentionMask, Dims: tokens, Kind: nn.Lengths, Optional: true},
@@ -65,7 +72,7 @@ func (m *Model) decoder() *nn.Decoder {
 	layer := m.Text.Layer
 	d := &nn.Decoder{
 		Vocab: m.Text.Vocab, Context: m.Text.Length, Usual: m.usual(), Image: m.image(),
-		End: []uint32{uint32(m.Text.End)}, Pad: uint32(m.Text.Pad), OwnEnd: true,
+		Start: []uint32{uint32(m.Text.Start)}, End: []uint32{uint32(m.Text.End)}, Pad: uint32(m.Text.Pad), OwnEnd: true,
 		Caches: nn.Caches{Layers: m.Text.Depth, Heads: layer.Heads, Width: layer.Width},
 		States: func(r *gpu.Recorder, s nn.Step) *gpu.Tensor {
 			sight := transformer.Sight{Mask: ops.Mask{Causal: true, Lengths: s.Lengths}, Cache: s.Cache, Memory: s.Memory}
@@ -105,9 +112,16 @@ func (m *Model) prompt(ids []uint32) []uint32 {
 	return append(start, ids[1:len(ids)-1]...)
 }
 
-// matching scores pairs of images and texts.
+// matching scores texts with images: as many to each of them as there are for one, in
+// order.
 func (m *Model) matching() *nn.Network {
 	return &nn.Network{Name: "itm", Inputs: append([]nn.Input{m.pixels()}, m.texts()...), Usual: m.usual(), Image: m.image(), Text: &nn.Text{},
+		Check: func(sizes map[string]int) error {
+			if n := sizes["texts"]; n%sizes["N"] != 0 {
+				return fmt.Errorf("%s: found %d texts and %d images; expected as many for each image", nn.InputIDs, n, sizes["N"])
+			}
+			return nil
+		},
 		Record: func(r *gpu.Recorder, in map[string]*gpu.Tensor) {
 			m.match(r, in[nn.PixelValues], in[nn.InputIDs], in[asked], in[nn.AttentionMask])
 		}}

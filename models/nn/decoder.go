@@ -14,6 +14,8 @@ type Decoder struct {
 	Context int // the most tokens of a text
 	// Begin is what a text goes on from, of the ids that were given for it (nil: none).
 	Begin func(ids []uint32) []uint32
+	// Start are tokens that begin a text and are none of its words.
+	Start []uint32
 	// End are tokens that end a text, Pad fills what is behind one: the checkpoint's
 	// generation_config.json may name others unless OwnEnd.
 	End    []uint32
