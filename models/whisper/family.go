@@ -15,6 +15,8 @@ var Family = nn.Family{
 	Architectures: StandardNames(),
 	Attention:     true,
 	Texts:         true,
+	Writes:        true,
+	Hears:         true,
 	Standard: func(name string) (nn.Make, error) {
 		c, _ := Standard(name)
 		return c.layers, nil

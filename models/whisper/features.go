@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"saccade/models/internal/checkpoint"
+	"saccade/models/nn"
 	"saccade/sound"
 )
 
@@ -19,6 +20,23 @@ type Features struct {
 
 // inertFeatures are keys that change nothing of the numbers.
 var inertFeatures = []string{"return_attention_mask"}
+
+// FeaturesOf are those of a checkpoint, as [ParseFeatures] reads its files, for a network
+// whose input is spectrograms [N, bins, frames]. Where there are no files they are as the
+// published checkpoints have them, of as many bins and seconds as the network takes.
+func FeaturesOf(preprocessor, processor []byte, input nn.Input) (Features, error) {
+	bins, frames := input.Dims[1].Size, input.Dims[2].Size
+	if preprocessor == nil && processor == nil {
+		f, err := ParseFeatures(nil, nil)
+		f.Bins, f.Chunk = bins, frames*f.Hop
+		return f, err
+	}
+	f, err := ParseFeatures(preprocessor, processor)
+	if n := f.Frames(f.Chunk); err == nil && (f.Bins != bins || n != frames) {
+		err = fmt.Errorf("preprocessor_config.json: it makes %d bins of %d frames (feature_size, chunk_length, hop_length), the network reads %d of %d", f.Bins, n, bins, frames)
+	}
+	return f, err
+}
 
 // ParseFeatures reads preprocessor_config.json, or the feature_extractor in
 // processor_config.json; nil is the class's defaults. What the class computes of other

@@ -49,7 +49,14 @@ func (l *Listener) Hear(ctx context.Context, spectrograms nn.Array, a Ask) ([]He
 	for i := range all {
 		one := nn.Array{Shape: []int{1, bins, frames}, Data: spectrograms.Data[i*bins*frames : (i+1)*bins*frames]}
 		var err error
-		if all[i], err = l.hear(ctx, one, d[2].Size, a); err != nil {
+		ask := a
+		if a.Begin != nil {
+			if len(a.Begin) != n {
+				return nil, fmt.Errorf("found the beginnings of %d texts and %d spectrograms; expected as many", len(a.Begin), n)
+			}
+			ask.Begin = a.Begin[i : i+1]
+		}
+		if all[i], err = l.hear(ctx, one, d[2].Size, ask); err != nil {
 			return nil, err
 		}
 	}
@@ -75,9 +82,9 @@ func (l *Listener) hear(ctx context.Context, spectrogram nn.Array, most int, a A
 	for seek := 0; seek < spectrogram.Shape[2]; {
 		w := window{seek, min(most, spectrogram.Shape[2]-seek)}
 		l.grow(len(begin))
-		q := generate.Request{In: map[string]nn.Array{InputFeatures: cut(spectrogram, w, most)}, Begin: [][]uint32{begin}, Seed: a.Seed + uint64(seek)}
+		q := generate.Request{In: map[string]nn.Array{InputFeatures: cut(spectrogram, w, most)}, Begin: [][]uint32{begin}, Draw: a.Draw, Seed: a.Seed + uint64(seek)}
 		if a.Each != nil {
-			q.Each = func(_ int, id uint32) { a.Each(id, w.start()) }
+			q.Each = func(_ int, id uint32) { a.Each(id) }
 		}
 		texts, err := l.Writer.Write(ctx, q)
 		if err != nil {
@@ -91,11 +98,13 @@ func (l *Listener) hear(ctx context.Context, spectrogram nn.Array, most int, a A
 		if advance <= 0 { // a time of 0 ends the last segment: it would be heard for ever
 			advance = w.frames
 		}
-		heard.Segments, heard.Stopped = append(heard.Segments, segments...), texts[0].Stopped
+		for _, s := range segments {
+			if heard.Segments, heard.Tokens = append(heard.Segments, s), append(heard.Tokens, s.Tokens...); a.Part != nil {
+				a.Part(s)
+			}
+		}
+		heard.Stopped = texts[0].Stopped
 		seek += advance
-	}
-	for _, s := range heard.Segments {
-		heard.Tokens = append(heard.Tokens, s.Tokens...)
 	}
 	return heard, nil
 }
@@ -122,7 +131,7 @@ func cut(spectrogram nn.Array, w window, most int) nn.Array {
 // begin are the tokens that a text begins with, in the language of its first window.
 func (l *Listener) begin(ctx context.Context, first nn.Array, a Ask) ([]uint32, error) {
 	if a.Begin != nil {
-		return a.Begin, nil
+		return a.Begin[0], nil
 	}
 	start, err := l.start(a)
 	if err != nil {

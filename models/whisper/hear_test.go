@@ -135,7 +135,7 @@ func TestHearRefuses(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	l.Writer.Config.MaxTokens = 30
 	n := 0
-	_, err := l.Hear(ctx, s.sounds["short"], whisper.Ask{Each: func(uint32, float64) {
+	_, err := l.Hear(ctx, s.sounds["short"], whisper.Ask{Each: func(uint32) {
 		if n++; n == 4 {
 			cancel()
 		}

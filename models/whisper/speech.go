@@ -1,6 +1,7 @@
 package whisper
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -119,13 +120,39 @@ type Ask struct {
 	Language string // by name, code or token; "": the config's, else it is found out
 	Task     string // transcribe or translate; "": the config's
 	Times    bool   // the text has times
-	// Begin are the ids that the text of each window begins with, in place of those that
-	// the rest makes.
-	Begin []uint32
-	Seed  uint64
-	// Each is called with each token as it is chosen, but of beams, and the window's first
-	// second.
-	Each func(id uint32, from float64)
+	// Begin are the ids that the text of each item begins with, in place of those that the
+	// rest makes; nil: none is given.
+	Begin [][]uint32
+	// Draw and Seed are as [generate.Request] has them. A window's seed is Seed and its
+	// first frame.
+	Draw func(step, n int) []float32
+	Seed uint64
+	// Each is called with each token as it is chosen, but of beams, Part with each segment
+	// as its window ends.
+	Each func(id uint32)
+	Part func(Segment)
+}
+
+// GenerationOf is how tokens are chosen without generation_config.json: as config.json
+// and the defaults of WhisperConfig say.
+func GenerationOf(config []byte) (generate.Config, error) {
+	keys := map[string]json.RawMessage{}
+	if err := json.Unmarshal(config, &keys); err != nil {
+		return generate.Config{}, err
+	}
+	const first = "begin_suppress_tokens"
+	if _, ok := keys[first]; !ok {
+		all, err := signatures()
+		if err != nil {
+			return generate.Config{}, err
+		}
+		keys[first] = all["WhisperConfig"][first]
+	}
+	data, err := json.Marshal(keys)
+	if err != nil {
+		return generate.Config{}, err
+	}
+	return generate.ParseConfig(data)
 }
 
 // start are the tokens that a text begins with; nil stands for a language that is to be
