@@ -4,8 +4,11 @@
 import json
 import shutil
 
+import soundfile
 import torch
+import torchaudio
 import transformers
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from generate_clip import hooked
 from generate_defaults import strike
@@ -80,16 +83,21 @@ def whisper_defaults(root):
     )  # fmt: skip
 
 
-# What generate is asked for: generation config, arguments and which spectrogram.
-LANGUAGES, TASKS = {"<|en|>": 82, "<|ko|>": 83, "<|de|>": 84}, {"translate": 85, "transcribe": 86}
-SPEECH = dict(lang_to_id=LANGUAGES, task_to_id=TASKS, no_timestamps_token_id=90, is_multilingual=True, max_initial_timestamp_index=3,
-              suppress_tokens=[1, 2, 7, 81, 82, 83, 84, 85, 86, 87, 88, 89], begin_suppress_tokens=[5, 80], max_length=20)  # fmt: skip
+# The vocabulary of whisper_speech: bytes, special tokens, times.
+SPECIAL = "endoftext startoftranscript en ko de translate transcribe startoflm startofprev nospeech notimestamps".split()
+IDS = {name: 256 + i for i, name in enumerate(SPECIAL)}
+LANGUAGES = {f"<|{name}|>": IDS[name] for name in ("en", "ko", "de")}
+TASKS = {name: IDS[name] for name in ("translate", "transcribe")}
+TIMES = 14
+SPEECH = dict(lang_to_id=LANGUAGES, task_to_id=TASKS, no_timestamps_token_id=IDS["notimestamps"], is_multilingual=True, max_initial_timestamp_index=3,
+              suppress_tokens=[1, 2, 7, *range(257, 266)], begin_suppress_tokens=[32, 256], max_length=20)  # fmt: skip
+# What generate is asked for: generation config, arguments and what it hears.
 ASKS = [
     ("short", {}, {}),
     ("short", {}, {"language": "Korean", "task": "translate"}),
     ("short", {"no_repeat_ngram_size": 2}, {"language": "<|de|>"}),
-    ("short", {"forced_decoder_ids": [[1, None], [2, 86]], "max_length": 9}, {}),
-    ("short", {"forced_decoder_ids": [[1, 84], [2, 85], [3, 90]], "repetition_penalty": 1.5}, {}),
+    ("short", {"forced_decoder_ids": [[1, None], [2, IDS["transcribe"]]], "max_length": 9}, {}),
+    ("short", {"forced_decoder_ids": [[1, IDS["de"]], [2, IDS["translate"]], [3, IDS["notimestamps"]]], "repetition_penalty": 1.5}, {}),
     ("short", {"language": "en", "task": "translate", "max_new_tokens": 6}, {}),
     ("short", {"lang_to_id": None, "task_to_id": None, "no_timestamps_token_id": None, "is_multilingual": False}, {}),
     ("short", {"num_beams": 3, "max_length": 10}, {"language": "ko"}),
@@ -99,19 +107,45 @@ ASKS = [
     ("long", {"no_repeat_ngram_size": 2}, {}),
     ("long", {"no_repeat_ngram_size": 1, "max_length": 12}, {"language": "ko", "task": "transcribe"}),
     ("long", {"num_beams": 3, "no_repeat_ngram_size": 2, "max_length": 9}, {"language": "de"}),
+    # The last are of files, and with the config that lies beside the checkpoint.
+    ("s16_stereo.wav", {"no_repeat_ngram_size": 2}, {"language": "en"}),
+    ("u8.wav", {"no_repeat_ngram_size": 2}, {"return_timestamps": True}),
+    ("second.wav", {"no_repeat_ngram_size": 2}, {"task": "translate"}),  # 1.1 seconds: two windows
 ]
 
 
+def speech_tokenizer(folder):
+    letters = bytes_to_unicode()
+    t = transformers.WhisperTokenizer(vocab={letters[i]: i for i in range(256)}, merges=[])
+    t.add_special_tokens({"additional_special_tokens": [f"<|{name}|>" for name in SPECIAL[1:]]})
+    t.add_tokens([transformers.AddedToken(f"<|{0.02 * i:.2f}|>", special=False) for i in range(TIMES)])
+    assert t.convert_tokens_to_ids([f"<|{name}|>" for name in SPECIAL]) == list(IDS.values())
+    t.save_pretrained(folder)
+    return t
+
+
+def features_of(extractor, path):
+    """The features of a file as transformers' pipeline makes them, of long ones too."""
+    samples, own = soundfile.read(path, dtype="float64", always_2d=True)
+    mono = torchaudio.functional.resample(torch.from_numpy(samples.mean(1)), own, extractor.sampling_rate).float().numpy()
+    how = {"truncation": False, "padding": "longest"} if len(mono) > extractor.n_samples else {}
+    return extractor(mono, sampling_rate=extractor.sampling_rate, return_tensors="pt", **how).input_features
+
+
 def whisper_speech(root):
-    """Texts written: languages asked for and found out, tasks, times, beams, windows of a long spectrogram."""
-    name = "whisper_speech"
+    """Texts written: languages asked for and found out, tasks, times, beams, windows of a long spectrogram; of sound files too."""
+    name, end = "whisper_speech", IDS["endoftext"]
     whisper_case(
-        root, name, 1, 6, vocab_size=105, num_mel_bins=8, d_model=40, encoder_layers=1, decoder_layers=2, encoder_attention_heads=4, decoder_attention_heads=5,
-        encoder_ffn_dim=44, decoder_ffn_dim=60, max_source_positions=13, max_target_positions=40, pad_token_id=80, bos_token_id=80, eos_token_id=80, decoder_start_token_id=81,
+        root, name, 1, 6, vocab_size=256 + len(SPECIAL) + TIMES, num_mel_bins=8, d_model=36, encoder_layers=1, decoder_layers=2, encoder_attention_heads=4,
+        decoder_attention_heads=6, encoder_ffn_dim=40, decoder_ffn_dim=53, max_source_positions=13, max_target_positions=40, pad_token_id=end, bos_token_id=end,
+        eos_token_id=end, decoder_start_token_id=IDS["startoftranscript"],
     )  # fmt: skip
     g = generator(name + " sounds")
     sounds = {"short": torch.randn(2, 8, 26, generator=g), "long": torch.randn(1, 8, 117, generator=g)}
     cls, folder = transformers.WhisperForConditionalGeneration, root / name
+    tokenizer = speech_tokenizer(folder)
+    extractor = transformers.WhisperFeatureExtractor(feature_size=8, chunk_length=1, hop_length=615)
+    extractor.save_pretrained(folder)
     texts = []
     for sound, config, arguments in ASKS:
         model = cls.from_pretrained(folder, attn_implementation="eager").eval()
@@ -119,11 +153,17 @@ def whisper_speech(root):
             if value is not None or hasattr(model.generation_config, key):
                 setattr(model.generation_config, key, value)
         file = json.loads(model.generation_config.to_json_string())
+        features = sounds[sound] if sound in sounds else features_of(extractor, root.parent / "sound" / "src" / sound)
         with torch.no_grad():
-            out = model.generate(sounds[sound], return_segments=True, **arguments)
-        segments = [[{"start": float(s["start"]), "end": float(s["end"]), "tokens": s["tokens"].tolist()} for s in one] for one in out["segments"]]
-        texts.append({"sound": sound, "config": file, "arguments": arguments, "sequences": out["sequences"].tolist(), "segments": segments})
-        print(sound, config, arguments, *out["sequences"].tolist(), sep="\n  ")
+            out = model.generate(features, return_segments=True, **arguments)
+        segments = [
+            [{"start": float(s["start"]), "end": float(s["end"]), "tokens": s["tokens"].tolist(), "text": tokenizer.decode(s["tokens"], skip_special_tokens=True)} for s in one]
+            for one in out["segments"]
+        ]
+        words = tokenizer.batch_decode(out["sequences"], skip_special_tokens=True)
+        texts.append({"sound": sound, "config": file, "arguments": arguments, "text": words, "segments": segments})
+        print(sound, config, arguments, *out["sequences"].tolist(), *words, sep="\n  ")
+    (folder / "generation_config.json").write_text(json.dumps(texts[-1]["config"], indent=1) + "\n")
     write(folder / "speech.safetensors", sounds, {"texts": texts})
 
 

@@ -22,6 +22,8 @@ type textJSON struct {
 	Text    string           `json:"text"`
 	Tokens  []uint32         `json:"tokens"` // that were written
 	Stopped generate.Stopped `json:"stopped"`
+	// Segments are of a sound, where the text was written with times.
+	Segments []segmentJSON `json:"segments,omitempty"`
 }
 
 // writingJSON is the document of texts.
@@ -50,6 +52,8 @@ func (a *app) writeTexts(ctx context.Context, m *models.Model) error {
 	switch {
 	case a.raw != nil:
 		return s.writeRaw(ctx)
+	case m.SoundRate() > 0:
+		return s.writeSounds(ctx)
 	case len(a.pictures) == 0:
 		err = cli.Usagef("no picture: give -image FILE")
 	default:
@@ -147,16 +151,9 @@ func (s *scribe) write(ctx context.Context, path string, q models.Ask) error {
 	if len(s.pictures) > 1 {
 		before = path + ": "
 	}
-	shown := ""
-	if streams := !s.json && cli.IsTerminal(s.stdout.to); streams {
-		s.stdout.printf("%s", before)
-		q.Each = func(_ uint32, words string) {
-			if more, ok := strings.CutPrefix(words, shown); ok {
-				s.stdout.printf("%s", more)
-				_ = s.stdout.w.Flush() // its error shows at the end
-				shown = words
-			}
-		}
+	text := s.stream(before)
+	if text.live {
+		q.Each = func(_ uint32, words string) { text.reach(words) }
 	}
 	began := time.Now()
 	t, err := s.m.Write(ctx, q)
@@ -165,20 +162,59 @@ func (s *scribe) write(ctx context.Context, path string, q models.Ask) error {
 	}
 	s.forward += time.Since(began)
 	s.add(path, t)
-	switch {
-	case s.json:
-	case q.Each != nil:
-		s.stdout.printf("%s\n", strings.TrimPrefix(t.Words, shown))
-	default:
-		s.stdout.printf("%s%s\n", before, t.Words)
+	if !s.json {
+		text.end(t.Words)
 	}
 	return s.stdout.w.Flush()
+}
+
+// stream is a text that is printed: on a terminal as it becomes longer.
+type stream struct {
+	out    *output
+	live   bool
+	before string // the line begins with it
+	shown  string
+}
+
+// stream is one that begins with a text.
+func (s *scribe) stream(before string) *stream {
+	return &stream{out: s.stdout, live: !s.json && cli.IsTerminal(s.stdout.to), before: before}
+}
+
+// reach prints what words have more than those that were shown. A character that ends
+// them and is not whole yet waits.
+func (t *stream) reach(words string) {
+	words = strings.TrimRight(words, "\ufffd")
+	more, ok := strings.CutPrefix(words, t.shown)
+	if !ok || more == "" {
+		return
+	}
+	if t.shown == "" {
+		t.out.printf("%s", t.before)
+	}
+	t.out.printf("%s", more)
+	_ = t.out.w.Flush() // its error shows at the end
+	t.shown = words
+}
+
+// end ends the line, when all words are there. Those that do not go on from what was
+// shown stand on a line of their own.
+func (t *stream) end(words string) {
+	more, ok := strings.CutPrefix(words, t.shown)
+	switch {
+	case t.shown == "":
+		t.out.printf("%s%s\n", t.before, words)
+	case ok:
+		t.out.printf("%s\n", more)
+	default:
+		t.out.printf("\n%s%s\n", t.before, words)
+	}
 }
 
 // add takes a text into the document.
 func (s *scribe) add(path string, t models.Written) {
 	tokens := t.IDs[t.Begun:]
-	s.doc.Images = append(s.doc.Images, textJSON{path, t.Words, tokens, t.Stopped})
+	s.doc.Images = append(s.doc.Images, textJSON{Path: path, Text: t.Words, Tokens: tokens, Stopped: t.Stopped})
 	s.doc.Tokens += len(tokens)
 	s.rows = append(s.rows, t.IDs)
 }
@@ -195,7 +231,7 @@ func (s *scribe) writeRaw(ctx context.Context) error {
 		return c.forwardRaw(ctx)
 	}
 	began := time.Now()
-	sequences, texts, err := s.m.Sequences(ctx, s.raw, models.Draws{Seed: s.seed})
+	sequences, texts, err := s.sequences(ctx)
 	if err != nil {
 		return s.ofInput(err)
 	}

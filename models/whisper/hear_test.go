@@ -94,6 +94,9 @@ func TestHear(t *testing.T) {
 		t.Run(precision.String(), func(t *testing.T) {
 			s := openSpoken(t, d, precision)
 			for i, text := range s.texts {
+				if _, raw := s.sounds[text.Sound]; !raw {
+					continue // a file, which package models tests
+				}
 				t.Run(fmt.Sprint(i), func(t *testing.T) {
 					l := s.listener(t, text.Config)
 					ask := whisper.Ask{Language: text.Arguments.Language, Task: text.Arguments.Task, Times: text.Arguments.Times}

@@ -14,7 +14,7 @@ type window struct{ seek, frames int }
 // last segment, which the window's end may have cut, began. first is the first time.
 func (w window) segments(tokens []uint32, first uint32) (all []Segment, advance int) {
 	isTime := func(i int) bool { return i >= 0 && i < len(tokens) && tokens[i] >= first }
-	at := func(token uint32) float64 { return w.start() + float64(token-first)*timesStep }
+	at := func(token uint32) float64 { return w.start() + float64(int(token)-int(first))*timesStep }
 	n := len(tokens)
 	var ends []int
 	for i := range n {

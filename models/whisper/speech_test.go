@@ -108,6 +108,7 @@ func TestSegments(t *testing.T) {
 		{[]uint32{90, 5, 100, 100, 6, 110, 110}, [][2]float64{{1, 1.2}, {1.2, 1.4}}, 40},
 		{[]uint32{90, 5, 100, 100, 6}, [][2]float64{{1, 1.2}}, 20},
 		{[]uint32{90, 90}, [][2]float64{{1, 1}}, 0},
+		{[]uint32{5, 100, 100, 6}, [][2]float64{{-0.7, 1.2}}, 20},
 	} {
 		got, advance := w.segments(c.tokens, 90)
 		assert.Equal(t, c.advance, advance, c.tokens)
