@@ -204,8 +204,13 @@ var (
 )
 
 // WriteCompile is what the first program of a model that writes took to compile, with
-// the upload of the weights beside it: Load makes none.
-func (m *Model) WriteCompile() time.Duration { return m.module.CompileTime }
+// the upload of the weights beside it, as Load makes none; 0 of other models.
+func (m *Model) WriteCompile() time.Duration {
+	if m.writer == nil {
+		return 0
+	}
+	return m.module.CompileTime
+}
 
 // SeesImages says that the model takes images.
 func (m *Model) SeesImages() bool { return m.images != nil }

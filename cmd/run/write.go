@@ -10,9 +10,12 @@ import (
 	"time"
 
 	"saccade/cmd/internal/cli"
+	"saccade/figure"
+	"saccade/live"
 	"saccade/models"
 	"saccade/models/generate"
 	"saccade/picture"
+	"saccade/viewer"
 	"saccade/weights"
 )
 
@@ -22,15 +25,15 @@ type textJSON struct {
 	Text    string           `json:"text"`
 	Tokens  []uint32         `json:"tokens"` // that were written
 	Stopped generate.Stopped `json:"stopped"`
+	Words   []wordJSON       `json:"words,omitempty"` // with -explain
 }
 
 // writingJSON is the document of texts.
 type writingJSON struct {
 	head
-	Images []textJSON  `json:"images"`
-	Tokens int         `json:"tokens"` // all of them
-	Errors []pathError `json:"errors,omitempty"`
-	MS     timesJSON   `json:"ms"`
+	Images []textJSON `json:"images"`
+	Tokens int        `json:"tokens"` // all of them
+	drawnJSON
 }
 
 // scribe is one call that writes texts.
@@ -39,6 +42,7 @@ type scribe struct {
 	doc  writingJSON
 	rows [][]uint32 // of all texts, what they begin with among them
 	seed uint64
+	maps [][]figure.Panel // of each picture's words, with -explain
 }
 
 // writeTexts writes a text of each picture, or of raw inputs.
@@ -52,6 +56,8 @@ func (a *app) writeTexts(ctx context.Context, m *models.Model) error {
 		return s.writeRaw(ctx)
 	case len(a.pictures) == 0:
 		err = cli.Usagef("no picture: give -image FILE")
+	case a.view:
+		return s.show(ctx)
 	default:
 		err = s.writePictures(ctx)
 	}
@@ -103,6 +109,16 @@ func (a *app) words() string {
 		return a.prompts[0]
 	}
 	return a.question
+}
+
+// show writes in a window.
+func (s *scribe) show(ctx context.Context) error {
+	c, err := live.NewCaption(ctx, s.m, s.pictures, s.decode, models.Ask{Words: s.words(), Seed: s.seed})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return viewer.New(c, viewer.Options{Smooth: true}).Run(ctx, s.dev)
 }
 
 func (s *scribe) writePictures(ctx context.Context) error {
@@ -165,6 +181,11 @@ func (s *scribe) write(ctx context.Context, path string, q models.Ask) error {
 	}
 	s.forward += time.Since(began)
 	s.add(path, t)
+	if s.explain != "" {
+		if err := s.look(ctx, path, q, t); err != nil {
+			return err
+		}
+	}
 	switch {
 	case s.json:
 	case q.Each != nil:
@@ -175,10 +196,34 @@ func (s *scribe) write(ctx context.Context, path string, q models.Ask) error {
 	return s.stdout.w.Flush()
 }
 
+// look draws where the model looked for each word.
+func (s *scribe) look(ctx context.Context, path string, q models.Ask, t models.Written) error {
+	maps, err := s.m.WordMaps(ctx, q, t)
+	if err != nil {
+		return err
+	}
+	seen, err := s.m.See(q.Image, 320)
+	if err != nil {
+		return err
+	}
+	panels := []figure.Panel{{Title: base(path), Note: t.Words, Picture: seen.View}}
+	x := &s.doc.Images[len(s.doc.Images)-1]
+	for _, m := range maps {
+		panels = append(panels, figure.Panel{Title: m.Word, Picture: seen.View, Heat: heat(m.Map, "attention")})
+		var sum float64
+		for _, v := range m.Map.Values {
+			sum += float64(v)
+		}
+		x.Words = append(x.Words, wordJSON{m.Word, sum})
+	}
+	s.maps = append(s.maps, panels)
+	return nil
+}
+
 // add takes a text into the document.
 func (s *scribe) add(path string, t models.Written) {
 	tokens := t.IDs[t.Begun:]
-	s.doc.Images = append(s.doc.Images, textJSON{path, t.Words, tokens, t.Stopped})
+	s.doc.Images = append(s.doc.Images, textJSON{Path: path, Text: t.Words, Tokens: tokens, Stopped: t.Stopped})
 	s.doc.Tokens += len(tokens)
 	s.rows = append(s.rows, t.IDs)
 }
@@ -240,13 +285,23 @@ func (s *scribe) finish(n int) error {
 			return err
 		}
 	}
+	if len(s.maps) > 0 {
+		var err error
+		if s.doc.Written, err = s.app.write(s.explain, *arrange(s.maps)); err != nil {
+			return err
+		}
+	}
 	compile := s.m.WriteCompile()
 	s.forward -= compile
 	s.doc.Errors, s.doc.MS = s.errors, timesJSON{milliseconds(s.m.LoadTime), milliseconds(compile), milliseconds(s.forward)}
 	if !s.json && s.doc.Tokens > 0 {
 		defer fmt.Fprintf(s.stderr, "%s, %.1f a second\n", count(s.doc.Tokens, "token"), float64(s.doc.Tokens)/s.forward.Seconds())
 	}
-	return s.conclude(&s.doc, func() {}, n)
+	return s.conclude(&s.doc, func() {
+		if s.doc.Written != nil {
+			s.doc.Written.print(s.stdout)
+		}
+	}, n)
 }
 
 // paths are those of the pictures that were read.
