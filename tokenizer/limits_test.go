@@ -17,7 +17,7 @@ func TestFilesThatAreTooLarge(t *testing.T) {
 	_, err = Open(fstest.MapFS{"tokenizer_config.json": {Data: []byte("{}")}, "special_tokens_map.json": large})
 	assert.ErrorContains(t, err, "read special_tokens_map.json: it is larger than")
 	large = &fstest.MapFile{Data: make([]byte, weights.VocabularyLimit+1)}
-	for _, name := range []string{"tokenizer.json", "spiece.model", "vocab.json"} {
+	for _, name := range []string{"tokenizer.json", "spiece.model", "vocab.txt", "vocab.json"} {
 		_, err = Open(fstest.MapFS{name: large})
 		assert.ErrorContains(t, err, "read "+name+": it is larger than 134217728 bytes")
 	}

@@ -68,6 +68,10 @@ func (s step) replace() (func(string) string, error) {
 	switch {
 	case p.String != "":
 		return func(text string) string { return strings.ReplaceAll(text, p.String, s.Content) }, nil
+	case p.Regex == ` {2,}` && s.Content == " ":
+		return func(text string) string {
+			return replaceRuns(text, func(r rune) bool { return r == ' ' }, " ")
+		}, nil
 	case p.Regex == `\s+`:
 		return func(text string) string { return replaceRuns(text, unicode.IsSpace, s.Content) }, nil
 	}
