@@ -114,14 +114,16 @@ func openVocab(vocab, merges []byte, c config) (*Tokenizer, error) {
 
 // readPairs reads merges.txt: two symbols a line.
 func readPairs(merges []byte) (pairs [][2]string, err error) {
-	for i, line := range strings.Split(string(bytes.TrimSpace(merges)), "\n") {
-		line = strings.TrimRight(line, "\r")
+	i := 0
+	for line := range strings.Lines(string(bytes.TrimSpace(merges))) {
+		i++
+		line = strings.TrimRight(line, "\r\n")
 		if line == "" || strings.HasPrefix(line, "#version") {
 			continue
 		}
 		left, right, ok := strings.Cut(line, " ")
 		if !ok || strings.Contains(right, " ") {
-			return nil, fmt.Errorf("line %d is %.80q; expected two symbols with a space between them", i+1, line)
+			return nil, fmt.Errorf("line %d is %.80q; expected two symbols with a space between them", i, line)
 		}
 		pairs = append(pairs, [2]string{left, right})
 	}
