@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"saccade/cmd/internal/cli"
+	"saccade/figure"
+	"saccade/live"
 	"saccade/models"
 	"saccade/models/generate"
 	"saccade/picture"
+	"saccade/viewer"
 	"saccade/weights"
 )
 
@@ -22,6 +24,7 @@ type textJSON struct {
 	Text    string           `json:"text"`
 	Tokens  []uint32         `json:"tokens"` // that were written
 	Stopped generate.Stopped `json:"stopped"`
+	Words   []wordJSON       `json:"words,omitempty"` // with -explain
 	// Segments are of a sound, where the text was written with times.
 	Segments []segmentJSON `json:"segments,omitempty"`
 }
@@ -29,10 +32,9 @@ type textJSON struct {
 // writingJSON is the document of texts.
 type writingJSON struct {
 	head
-	Images []textJSON  `json:"images"`
-	Tokens int         `json:"tokens"` // all of them
-	Errors []pathError `json:"errors,omitempty"`
-	MS     timesJSON   `json:"ms"`
+	Images []textJSON `json:"images"`
+	Tokens int        `json:"tokens"` // all of them
+	drawnJSON
 }
 
 // scribe is one call that writes texts.
@@ -41,6 +43,7 @@ type scribe struct {
 	doc  writingJSON
 	rows [][]uint32 // of all texts, what they begin with among them
 	seed uint64
+	maps [][]figure.Panel // of each picture's words, with -explain
 }
 
 // writeTexts writes a text of each picture, or of raw inputs.
@@ -56,6 +59,8 @@ func (a *app) writeTexts(ctx context.Context, m *models.Model) error {
 		return s.writeSounds(ctx)
 	case len(a.pictures) == 0:
 		err = cli.Usagef("no picture: give -image FILE")
+	case a.view:
+		return s.show(ctx)
 	default:
 		err = s.writePictures(ctx)
 	}
@@ -107,6 +112,16 @@ func (a *app) words() string {
 		return a.prompts[0]
 	}
 	return a.question
+}
+
+// show writes in a window.
+func (s *scribe) show(ctx context.Context) error {
+	c, err := live.NewCaption(ctx, s.m, s.pictures, s.decode, models.Ask{Words: s.words(), Seed: s.seed})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return viewer.New(c, viewer.Options{Smooth: true}).Run(ctx, s.dev)
 }
 
 func (s *scribe) writePictures(ctx context.Context) error {
@@ -162,53 +177,39 @@ func (s *scribe) write(ctx context.Context, path string, q models.Ask) error {
 	}
 	s.forward += time.Since(began)
 	s.add(path, t)
+	if s.explain != "" {
+		if err := s.look(ctx, path, q, t); err != nil {
+			return err
+		}
+	}
 	if !s.json {
 		text.end(t.Words)
 	}
 	return s.stdout.w.Flush()
 }
 
-// stream is a text that is printed: on a terminal as it becomes longer.
-type stream struct {
-	out    *output
-	live   bool
-	before string // the line begins with it
-	shown  string
-}
-
-// stream is one that begins with a text.
-func (s *scribe) stream(before string) *stream {
-	return &stream{out: s.stdout, live: !s.json && cli.IsTerminal(s.stdout.to), before: before}
-}
-
-// reach prints what words have more than those that were shown. A character that ends
-// them and is not whole yet waits.
-func (t *stream) reach(words string) {
-	words = strings.TrimRight(words, "\ufffd")
-	more, ok := strings.CutPrefix(words, t.shown)
-	if !ok || more == "" {
-		return
+// look draws where the model looked for each word.
+func (s *scribe) look(ctx context.Context, path string, q models.Ask, t models.Written) error {
+	maps, err := s.m.WordMaps(ctx, q, t)
+	if err != nil {
+		return err
 	}
-	if t.shown == "" {
-		t.out.printf("%s", t.before)
+	seen, err := s.m.See(q.Image, 320)
+	if err != nil {
+		return err
 	}
-	t.out.printf("%s", more)
-	_ = t.out.w.Flush() // its error shows at the end
-	t.shown = words
-}
-
-// end ends the line, when all words are there. Those that do not go on from what was
-// shown stand on a line of their own.
-func (t *stream) end(words string) {
-	more, ok := strings.CutPrefix(words, t.shown)
-	switch {
-	case t.shown == "":
-		t.out.printf("%s%s\n", t.before, words)
-	case ok:
-		t.out.printf("%s\n", more)
-	default:
-		t.out.printf("\n%s%s\n", t.before, words)
+	panels := []figure.Panel{{Title: base(path), Note: t.Words, Picture: seen.View}}
+	x := &s.doc.Images[len(s.doc.Images)-1]
+	for _, m := range maps {
+		panels = append(panels, figure.Panel{Title: m.Word, Picture: seen.View, Heat: heat(m.Map, "attention")})
+		var sum float64
+		for _, v := range m.Map.Values {
+			sum += float64(v)
+		}
+		x.Words = append(x.Words, wordJSON{m.Word, sum})
 	}
+	s.maps = append(s.maps, panels)
+	return nil
 }
 
 // add takes a text into the document.
@@ -276,13 +277,23 @@ func (s *scribe) finish(n int) error {
 			return err
 		}
 	}
+	if len(s.maps) > 0 {
+		var err error
+		if s.doc.Written, err = s.app.write(s.explain, *arrange(s.maps)); err != nil {
+			return err
+		}
+	}
 	compile := s.m.WriteCompile()
 	s.forward -= compile
 	s.doc.Errors, s.doc.MS = s.errors, timesJSON{milliseconds(s.m.LoadTime), milliseconds(compile), milliseconds(s.forward)}
 	if !s.json && s.doc.Tokens > 0 {
 		defer fmt.Fprintf(s.stderr, "%s, %.1f a second\n", count(s.doc.Tokens, "token"), float64(s.doc.Tokens)/s.forward.Seconds())
 	}
-	return s.conclude(&s.doc, func() {}, n)
+	return s.conclude(&s.doc, func() {
+		if s.doc.Written != nil {
+			s.doc.Written.print(s.stdout)
+		}
+	}, n)
 }
 
 // paths are those of the pictures that were read.

@@ -32,6 +32,10 @@ type Decoder struct {
 	Usual  map[string]int // their sizes by name
 	Check  func(sizes map[string]int) error
 	Image  *Image
+	// Looks begins the names of the attention probabilities to an image's patches, one of
+	// each layer behind a dot, [N, heads, tokens, S]; "": there are none. LooksOf is the
+	// input whose tokens they are of, "": the text's own.
+	Looks, LooksOf string
 	// Remember records what is read once of the inputs and gives what every step needs
 	// of it, such as the keys and values of cross-attentions.
 	Remember func(r *gpu.Recorder, in map[string]*gpu.Tensor) []*gpu.Tensor
