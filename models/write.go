@@ -46,9 +46,10 @@ type Written struct {
 // Ask is what a text is asked for.
 type Ask struct {
 	Image *picture.Image
-	// Words are the question, or what the text begins with; "" is none.
-	Words string
-	Seed  uint64
+	// Words are what the text begins with, or if Question is set a question; "" is none.
+	Words    string
+	Question bool
+	Seed     uint64
 	// Each is called with each token as it is chosen and the words so far, but of beams.
 	Each func(id uint32, words string)
 }
@@ -100,6 +101,12 @@ func (m *Model) request(a Ask) (generate.Request, error) {
 		return generate.Request{}, fmt.Errorf("%s: %w", m.Name, ErrWritesNone)
 	}
 	d, in := m.writer.Decoder, map[string]Array{}
+	switch {
+	case a.Question && d.Words == "":
+		return generate.Request{}, fmt.Errorf("%s from %s captions images and answers no questions; other weights of the family may", m.Name, m.Source)
+	case d.Words != "" && !a.Question:
+		return generate.Request{}, fmt.Errorf("%s from %s answers questions; give one with -question", m.Name, m.Source)
+	}
 	if a.Image != nil {
 		pixels, h, w, err := m.Preprocess(a.Image)
 		if err != nil {
@@ -119,9 +126,6 @@ func (m *Model) request(a Ask) (generate.Request, error) {
 		}
 	}
 	if d.Words != "" {
-		if len(ids) == 0 {
-			return generate.Request{}, errors.New("there is no question; it answers one about the image")
-		}
 		in[d.Words] = idsOf(ids)
 		ids = nil
 	}

@@ -32,8 +32,9 @@ type textJSON struct {
 // writingJSON is the document of texts.
 type writingJSON struct {
 	head
-	Images []textJSON `json:"images"`
-	Tokens int        `json:"tokens"` // all of them
+	Images []textJSON       `json:"images"`
+	Tokens int              `json:"tokens"` // all of them
+	Memory *writeMemoryJSON `json:"memory,omitempty"`
 	drawnJSON
 }
 
@@ -116,7 +117,7 @@ func (a *app) words() string {
 
 // show writes in a window.
 func (s *scribe) show(ctx context.Context) error {
-	c, err := live.NewCaption(ctx, s.m, s.pictures, s.decode, models.Ask{Words: s.words(), Seed: s.seed})
+	c, err := live.NewCaption(ctx, s.m, s.pictures, s.decode, models.Ask{Words: s.words(), Question: s.question != "", Seed: s.seed})
 	if err != nil {
 		return err
 	}
@@ -134,7 +135,7 @@ func (s *scribe) writePictures(ctx context.Context) error {
 			}
 			continue
 		}
-		q := models.Ask{Image: img, Words: s.words(), Seed: s.seed}
+		q := models.Ask{Image: img, Words: s.words(), Question: s.question != "", Seed: s.seed}
 		if !planned {
 			if err := s.tellPlan(q); err != nil {
 				return err
@@ -154,10 +155,19 @@ func (s *scribe) tellPlan(q models.Ask) error {
 	if err == nil {
 		err = s.dev.Fits(p.Sum())
 	}
-	if err == nil && !s.json {
+	s.doc.Memory = &writeMemoryJSON{p.Tokens, p.Caches, p.Memory, p.Programs}
+	if err == nil && !s.json && cli.IsTerminal(s.stderr) {
 		fmt.Fprintf(s.stderr, "%s\n", p)
 	}
 	return err
+}
+
+// writeMemoryJSON is what a text takes on the device at most, in bytes, without the weights.
+type writeMemoryJSON struct {
+	MaxTokens   int   `json:"max_tokens"`
+	Caches      int64 `json:"caches"`
+	About       int64 `json:"about"` // what is kept of the picture
+	Activations int64 `json:"activations"`
 }
 
 // write writes the text of a picture: to a terminal token by token.
