@@ -47,6 +47,30 @@ func logSoftmaxCase(d []int) Case {
 	return newCase("logsoftmax", shapeName(d...), func(o *operands) *gpu.Tensor { return LogSoftmax(o.r, o.scores(3, d...)) })
 }
 
+var timestampsFamily = family{
+	op: "timestamps", dims: "ROWSxWIDTHxFIRST", at: timestampsCase,
+	bench: [][]int{{1, 51865, 50364}},
+	test: func() []Case {
+		return casesOf(timestampsCase, []int{1, 2, 1}, []int{5, 7, 3}, []int{9, 33, 30}, []int{4, 1003, 512}, []int{2, 51865, 50364})
+	},
+}
+
+// timestampsCase has rows whose times are more probable and others.
+func timestampsCase(d []int) Case {
+	rows, width, first := d[0], d[1], d[2]
+	return newCase("timestamps", shapeName(d...), func(o *operands) *gpu.Tensor {
+		x := o.scores(2, rows, width)
+		if v, ok := o.in["x"].([]float32); ok {
+			for i := range v {
+				if i/width%2 == 1 && i%width < first {
+					v[i] -= 9
+				}
+			}
+		}
+		return Timestamps(o.r, x, first)
+	})
+}
+
 var penalizeFamily = family{
 	op: "penalize", dims: "ROWSxWIDTHxLENGTH", at: func(d []int) Case { return penalizeCase("all", d) },
 	bench: [][]int{{1, 50257, 448}},
