@@ -39,6 +39,9 @@ const (
 	Explanation   = "explanation"    // features, where the network has some
 )
 
+// ErrNoTokenizer is wrapped when a checkpoint that is no folder is asked for texts.
+var ErrNoTokenizer = errors.New("it is no folder with a tokenizer")
+
 // ErrNoAttention is wrapped when the attention probabilities of a network
 // without attention are asked for.
 var ErrNoAttention = errors.New("the network has no attention layers")
@@ -56,6 +59,9 @@ func Load(ctx context.Context, dev *gpu.Device, name, src string, o Options) (*M
 	}
 	if o.Hub == nil {
 		o.Hub = weights.HubFromEnv()
+	}
+	if o.Answers && f.Answers != "" {
+		f.Embedded = f.Answers
 	}
 	if src == "" && (f.Embedded == "" || name != f.Name || o.Embedded == nil) {
 		return nil, fmt.Errorf("model %s: %w; give -weights, %s", name, nn.ErrNoEmbedded, f.Weights)
@@ -203,7 +209,7 @@ func (f *files) read(fsys fs.FS) (*files, error) {
 // tokenizer reads the checkpoint's tokenizer.
 func (f *files) tokenizer() (*tokenizer.Tokenizer, error) {
 	if f.fsys == nil {
-		return nil, fmt.Errorf("%s is no folder with a tokenizer", f.name)
+		return nil, fmt.Errorf("%s: %w", f.name, ErrNoTokenizer)
 	}
 	t, err := tokenizer.Open(f.fsys)
 	if err != nil {
@@ -295,6 +301,7 @@ func (m *Model) open(in *files, d *nn.Description, o Options) error {
 		if n.Text != nil {
 			m.texts = n
 		}
+		m.matches = m.matches || n.Image != nil && n.Text != nil
 	}
 	if err := m.ask(o.Outputs); err != nil {
 		return err
@@ -319,7 +326,7 @@ func (m *Model) open(in *files, d *nn.Description, o Options) error {
 	if err != nil {
 		return err
 	}
-	if m.writer != nil { // whose programs depend on what is asked
+	if m.writer != nil || m.matches { // whose programs depend on what is asked
 		m.example = example
 		return nil
 	}

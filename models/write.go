@@ -10,6 +10,7 @@ import (
 	"saccade/models/generate"
 	"saccade/models/nn"
 	"saccade/picture"
+	"saccade/tokenizer"
 )
 
 // ErrWritesNone is wrapped where a model that writes no texts is asked for some.
@@ -55,9 +56,10 @@ type Written struct {
 // Ask is what a text is asked for.
 type Ask struct {
 	Image *picture.Image
-	// Words are the question, or what the text begins with; "" is none.
-	Words string
-	Seed  uint64
+	// Words are what the text begins with, or if Question is set a question; "" is none.
+	Words    string
+	Question bool
+	Seed     uint64
 	// Each is called with each token as it is chosen and the words so far, but of beams.
 	Each func(id uint32, words string)
 }
@@ -76,14 +78,22 @@ func (m *Model) Write(ctx context.Context, a Ask) (Written, error) {
 	if a.Each != nil {
 		q.Each = func(_ int, id uint32) {
 			so = append(so, id)
-			a.Each(id, t.Decode(so))
+			a.Each(id, m.words(t, so))
 		}
 	}
 	texts, err := m.writer.Write(ctx, q)
 	if err != nil {
 		return Written{}, err
 	}
-	return Written{texts[0], t.Decode(texts[0].IDs)}, nil
+	return Written{texts[0], m.words(t, texts[0].IDs)}, nil
+}
+
+// words is the text of ids, without those that begin, end and pad it.
+func (m *Model) words(t *tokenizer.Tokenizer, ids []uint32) string {
+	c, start := m.writer.Config, m.writer.Start()
+	return t.Decode(slices.DeleteFunc(slices.Clone(ids), func(id uint32) bool {
+		return id == *c.Pad || slices.Contains(start, id) || slices.Contains(c.End, id)
+	}))
 }
 
 // PlanWrite is the memory that [Model.Write] takes at most, without the weights.
@@ -101,6 +111,12 @@ func (m *Model) request(a Ask) (generate.Request, error) {
 		return generate.Request{}, fmt.Errorf("%s: %w", m.Name, ErrWritesNone)
 	}
 	d, in := m.writer.Decoder, map[string]Array{}
+	switch {
+	case a.Question && d.Words == "":
+		return generate.Request{}, fmt.Errorf("%s from %s captions images and answers no questions; other weights of the family may", m.Name, m.Source)
+	case d.Words != "" && !a.Question:
+		return generate.Request{}, fmt.Errorf("%s from %s answers questions; give one with -question", m.Name, m.Source)
+	}
 	if a.Image != nil {
 		pixels, h, w, err := m.Preprocess(a.Image)
 		if err != nil {
@@ -120,11 +136,11 @@ func (m *Model) request(a Ask) (generate.Request, error) {
 		}
 	}
 	if d.Words != "" {
-		if len(ids) == 0 {
-			return generate.Request{}, errors.New("there is no question; it answers one about the image")
-		}
 		in[d.Words] = idsOf(ids)
 		ids = nil
+	}
+	if d.Begin == nil && len(ids) > 0 && slices.Contains(m.writer.Config.End, ids[len(ids)-1]) {
+		ids = ids[:len(ids)-1] // by which tokenizers end what they read: the text goes on
 	}
 	return generate.Request{In: in, Begin: [][]uint32{m.writer.Begin(ids)}, Seed: a.Seed}, nil
 }
@@ -164,20 +180,38 @@ func (m *Model) Sequences(ctx context.Context, in map[string]Array, by Draws) (A
 	if err != nil {
 		return Array{}, nil, err
 	}
-	longest := 0
-	for _, t := range texts {
-		longest = max(longest, len(t.IDs))
+	rows := make([][]uint32, len(texts))
+	for i, t := range texts {
+		rows[i] = t.IDs
 	}
-	a := Array{Shape: []int{len(texts), longest}}
-	for _, t := range texts {
-		for _, id := range t.IDs {
+	return m.Padded(rows), texts, nil
+}
+
+// Padded are texts as one array [N, L], as transformers' generate pads them.
+func (m *Model) Padded(rows [][]uint32) Array {
+	longest := 0
+	for _, row := range rows {
+		longest = max(longest, len(row))
+	}
+	a := Array{Shape: []int{len(rows), longest}}
+	for _, row := range rows {
+		for _, id := range row {
 			a.Data = append(a.Data, float32(id))
 		}
-		for range longest - len(t.IDs) {
+		for range longest - len(row) {
 			a.Data = append(a.Data, float32(m.writer.Fill()))
 		}
 	}
-	return a, texts, nil
+	return a
+}
+
+// Words is the text of ids, without those that are no words.
+func (m *Model) Words(ids []uint32) (string, error) {
+	t, err := m.tokenize()
+	if err != nil {
+		return "", err
+	}
+	return m.words(t, ids), nil
 }
 
 // begin parts raw inputs into what the texts are about and what each begins with.

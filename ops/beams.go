@@ -85,7 +85,7 @@ func (c beamsCall) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	for _, items := range chunks {
 		lo, hi := items[0], items[1]
 		count := (hi - lo) * c.beams * blocks
-		best := r.NewTyped("beams.blocks", gpu.F32, 1, 1, 4*count)
+		best := r.NewTyped("beams.blocks", gpu.F32, 1, 16, ceilDiv(4*count, 16)) // in rows, of which there is a multiple of 16
 		dispatches = append(dispatches, gpu.Dispatch{
 			Kernel: first,
 			Params: gpu.Params{"count": count, "vectors": vectors, "width": c.x.Width(), "blocks": blocks, "first": lo * c.beams},

@@ -41,7 +41,7 @@ type family struct {
 
 // families in the order in which bench lists them.
 var families = []family{
-	matmulFamily, convFamily, attentionFamily, attentionProbsFamily, layerNormFamily, softmaxFamily, activationFamily,
+	matmulFamily, convFamily, attentionFamily, attentionProbsFamily, relativePositionFamily, layerNormFamily, softmaxFamily, activationFamily,
 	addFamily, packFamily, unfoldFamily, tokensFamily, embeddingFamily, meanFamily, flattenFamily,
 	poolFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily, groupNormFamily, combineFamily, rescaleFamily,
 	concatFamily, sinusoidFamily, keepFamily, blendFamily,

@@ -71,6 +71,27 @@ func visionChain() Case {
 	})
 }
 
+// mapChain has windows of a map whose q, k and v exceed 64 KiB, as does what the queries
+// give the distances; and regions, of as many windows as fit none of the parts.
+func mapChain() Case {
+	const n, heads, size, h, w = 40, 2, 16, 5, 7
+	return newCase("map", shapeName(n, heads, size, h, w), func(o *operands) *gpu.Tensor {
+		var model struct {
+			QKV      Linear           `w:"qkv"`
+			Position RelativePosition `w:"attn"`
+		}
+		model.QKV, model.Position = o.b.Linear(3, 3*heads*size, true, Grouped{Out: 3 * heads}), o.b.RelativePosition(h, w, size)
+		o.layers(&model)
+		qkv := model.QKV.Forward(o.r, o.activation("x", 1, n, h*w, 3))
+		regions := make([]uint32, 5*h*w)
+		for i := range regions {
+			regions[i] = o.rng.Uint32N(3)
+		}
+		y := Attention(o.r, qkv, heads, Mask{}, RelativePositions(model.Position.Forward(o.r, qkv, heads, h, w), h, w))
+		return Add(o.r, y, Attention(o.r, qkv, heads, Mask{}, Regions(o.b.Index("regions", regions, 5, h*w))), 1)
+	})
+}
+
 // pictureChain has pictures of which a batch exceeds 64 KiB after the first convolution.
 func pictureChain() Case {
 	const n, width = 12, 64 // whose windows are aligned on every adapter
@@ -86,6 +107,35 @@ func pictureChain() Case {
 	})
 }
 
+// choiceChain has scores and a cache of eight items of five beams that exceed 64 KiB.
+func choiceChain() Case {
+	const items, beams, width = 8, 5, 1020
+	return newCase("choice", shapeName(items, beams, width), func(o *operands) *gpu.Tensor {
+		var model struct {
+			Head  Linear `w:"head"`
+			Cache Linear `w:"cache"`
+		}
+		model.Head, model.Cache = o.b.Linear(3, width, true), o.b.Linear(3, 64, true)
+		o.layers(&model)
+		x := model.Head.Forward(o.r, o.activation("x", 1, items*beams, 3))
+		x = Penalize(o.r, x, Penalties{Repetition: 1.5, Repeated: o.list("repeated", width, items*beams, 9), Suppressed: o.b.Index("suppressed", []uint32{3, 5}, 2)})
+		u, scores, parents := make([]float32, items*beams), make([]float32, items*beams), make([]uint32, items*beams)
+		for i := range u {
+			u[i], scores[i], parents[i] = o.rng.Float32(), -o.rng.Float32(), o.rng.Uint32N(beams)
+		}
+		o.in["u"], o.in["scores"], o.in["parents"], o.in["filled"] = u, scores, parents, []uint32{11}
+		o.r.Output("drawn", Sample(o.r, x, o.r.Input("u", gpu.F32, len(u)), Sampling{TopK: 50, TopP: 0.9}))
+		o.r.Output("probabilities", Probabilities(o.r, x, Sampling{TopP: 0.5}))
+		state, err := o.b.State("state", o.r.Precision, 1, items*beams, 16, 64)
+		if err != nil {
+			o.err = err
+		}
+		Keep(o.r, state, model.Cache.Forward(o.r, o.activation("tokens", 1, items*beams, 16, 3)))
+		Reorder(o.r, state, o.r.Input("parents", gpu.U32, len(parents)), o.r.Input("filled", gpu.U32, 1), beams)
+		return Beams(o.r, LogSoftmax(o.r, x), o.r.Input("scores", gpu.F32, len(scores)), beams, 8)
+	})
+}
+
 // Tensors larger than the adapter's largest binding are cut into windows, with
 // the same result.
 func TestWindows(t *testing.T) {
@@ -93,9 +143,11 @@ func TestWindows(t *testing.T) {
 	for _, c := range []Case{
 		wideChain(),
 		visionChain(),
+		mapChain(),
 		linearCase{m: 20, n: 1003, k: 125, act: GELU}.newCase(), // windows of weights
 		embeddingCase([]int{2, 9, 1200, 40}),
 		pictureChain(),
+		choiceChain(),
 	} {
 		for _, precision := range precisions {
 			t.Run(fmt.Sprintf("%s %s", c, precision), func(t *testing.T) {
@@ -222,6 +274,34 @@ func TestRandomShapes(t *testing.T) {
 			groups := size(8).Draw(t, "groups")
 			shifted := rapid.SampledFrom([]string{"", " shifted"}).Draw(t, "shifted")
 			return normCase(size(3).Draw(t, "n"), SiLU, []int{groups, rapid.IntRange(3, 20).Draw(t, "h"), rapid.IntRange(3, 20).Draw(t, "w"), groups * size(9).Draw(t, "size")}, shifted)
+		},
+		"choose": func(t *rapid.T) Case {
+			s := chooseShape{rows: size(5).Draw(t, "rows"), width: size(300).Draw(t, "width"), draw: rapid.Bool().Draw(t, "draw")}
+			if s.draw {
+				s.probabilities = rapid.Bool().Draw(t, "probabilities")
+				s.sampling = Sampling{
+					Temperature: rapid.SampledFrom([]float64{0, 0.3, 2}).Draw(t, "temperature"), TopK: rapid.IntRange(0, 70).Draw(t, "top k"),
+					TopP: rapid.SampledFrom([]float64{0, 0.1, 0.5, 0.9, 0.999}).Draw(t, "top p"), MinP: rapid.SampledFrom([]float64{0, 0.01, 0.3}).Draw(t, "min p"),
+				}
+			}
+			s.banned = rapid.IntRange(0, s.width).Draw(t, "banned")
+			if s.probabilities {
+				s.banned = min(s.banned, s.width-1) // of nothing there are no probabilities
+			}
+			return s.newCase()
+		},
+		"penalize": func(t *rapid.T) Case {
+			which := rapid.SampledFrom([]string{"", "repetition", "banned", "ranges", "all"}).Draw(t, "which")
+			return penalizeCase(which, []int{size(5).Draw(t, "rows"), size(300).Draw(t, "width"), size(30).Draw(t, "length")})
+		},
+		"beams": func(t *rapid.T) Case {
+			d := []int{size(3).Draw(t, "items"), size(5).Draw(t, "beams"), size(300).Draw(t, "width"), 0}
+			d[3] = size(min(MostBeams, d[1]*d[2])).Draw(t, "best")
+			return beamsCase(rapid.IntRange(0, min(3, d[2]-1)).Draw(t, "banned"), d)
+		},
+		"reorder": func(t *rapid.T) Case {
+			room := size(20).Draw(t, "room")
+			return reorderCase(1, rapid.IntRange(0, room+1).Draw(t, "filled"), []int{size(3).Draw(t, "items"), size(4).Draw(t, "beams"), room, rapid.IntRange(5, 50).Draw(t, "width")})
 		},
 		"mean": func(t *rapid.T) Case {
 			groups, tokens := size(3).Draw(t, "groups"), size(30).Draw(t, "tokens")

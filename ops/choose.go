@@ -39,7 +39,8 @@ func Sample(r *gpu.Recorder, x, u *gpu.Tensor, s Sampling) *gpu.Tensor {
 	return chooseCall{x: x, u: u, s: s, mode: chooseDrawn}.record(r)
 }
 
-// Probabilities are those that [Sample] draws by, f32 of the shape of x.
+// Probabilities are those that [Sample] draws by, f32 of the shape of x: NaN in a row
+// that has NaN or of which nothing is possible.
 func Probabilities(r *gpu.Recorder, x *gpu.Tensor, s Sampling) *gpu.Tensor {
 	return chooseCall{x: x, s: s, mode: chooseNone}.record(r)
 }
@@ -81,13 +82,13 @@ func (c chooseCall) record(r *gpu.Recorder) *gpu.Tensor {
 	if c.u != nil {
 		u, op.In = c.u, append(op.In, c.u)
 	}
-	for _, rows := range rowChunks(r.Device(), c.x.Rows(), c.x, y) {
+	list := r.NewTyped("choose.list", gpu.F32, 1, c.x.Rows(), c.room(k))
+	for _, rows := range rowChunks(r.Device(), c.x.Rows(), c.x, y, list) {
 		n := rows[1] - rows[0]
-		list := r.NewTyped("choose.list", gpu.F32, 1, 1, c.room(k, n))
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k,
 			Params: gpu.Params{"rows": n, "vectors": c.x.Stride() / 4, "width": c.x.Width(), "first": rows[0], "scale": math.Log2E / c.temperature(), "top_k": c.s.TopK, "top_p": c.s.TopP, "min_p": c.s.MinP, "span": c.span()},
-			Bind:   []gpu.View{rowView(c.x, rows[0], rows[1]), gpu.All(u), gpu.All(list), rowView(y, rows[0], rows[1])}, Groups: grid(n),
+			Bind:   []gpu.View{rowView(c.x, rows[0], rows[1]), gpu.All(u), rowView(list, rows[0], rows[1]), rowView(y, rows[0], rows[1])}, Groups: grid(n),
 			Bytes: float64(n*c.x.Stride())*float64(c.x.Type.Size()) + float64(n*y.Stride())*4,
 		})
 	}
@@ -130,13 +131,13 @@ func (c chooseCall) span() float64 {
 	return c.temperature() * (1 + math.Log(float64(c.x.Width())/math.Max(1-c.s.TopP, 1e-7)))
 }
 
-// room is how many scores the kernel may list of so many rows.
-func (c chooseCall) room(k *gpu.Kernel, rows int) int {
+// room is how many scores the kernel may list of a row.
+func (c chooseCall) room(k *gpu.Kernel) int {
 	if !c.topK() && !c.topP() {
 		return 1
 	}
 	threads := k.Workgroup[0]
-	return rows * 4 * threads * ceilDiv(c.x.Stride()/4, threads)
+	return 4 * threads * ceilDiv(c.x.Stride()/4, threads)
 }
 
 func (c chooseCall) kernel(r *gpu.Recorder) (*gpu.Kernel, error) {

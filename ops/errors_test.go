@@ -21,15 +21,17 @@ func TestWrongShapes(t *testing.T) {
 	b := NewBuilder(d, gpu.F16)
 	defer b.Close()
 	var model struct {
-		Linear    Linear    `w:"fc"`
-		Heads     Linear    `w:"heads"`
-		Norm      LayerNorm `w:"norm"`
-		Embedding Embedding `w:"words"`
-		Conv      Conv2d    `w:"conv"`
+		Linear    Linear           `w:"fc"`
+		Heads     Linear           `w:"heads"`
+		Norm      LayerNorm        `w:"norm"`
+		Embedding Embedding        `w:"words"`
+		Conv      Conv2d           `w:"conv"`
+		Position  RelativePosition `w:"attn"`
 	}
 	model.Linear, model.Heads, model.Norm = b.Linear(8, 9, true), b.Linear(8, 15, true, Grouped{Out: 3}), b.LayerNorm(8, 1e-5)
 	model.Embedding = b.Embedding(10, 8)
 	model.Conv = b.Conv2d(Conv{In: 8, Out: 9, Kernel: [2]int{6, 3}})
+	model.Position = b.RelativePosition(3, 2, 7)
 	src, err := RandomWeights(&model, 1)
 	require.NoError(t, err)
 	require.NoError(t, b.Bind(&model, src))
@@ -64,6 +66,25 @@ func TestWrongShapes(t *testing.T) {
 		"causal beams": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
 			CrossAttention(r, x(2, 6, 1, 16), x(2, 2, 5, 16), x(2, 2, 5, 16), Mask{Causal: true})
 		}, "6 items of q to 2 of k"},
+		"bias": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Attention(r, x(6, 2, 5, 48), 2, Mask{}, Bias(table))
+		}, "a bias [4 8] for 2 heads of 5 queries over 5 keys"},
+		"bias of a tail": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			CrossAttention(r, x(4, 1, 1, 32), x(4, 1, 8, 32), x(4, 1, 8, 32), Mask{Causal: true, Tail: true, Lengths: r.Input("lengths", gpu.U32, 1)}, Bias(table))
+		}, "the tail of the keys"},
+		"regions": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Attention(r, x(6, 3, 5, 48), 2, Mask{}, Regions(r.Input("regions", gpu.U32, 2, 5)))
+		}, "do not fit 3 items of 5 queries"},
+		"relative positions": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Attention(r, x(6, 2, 6, 48), 2, Mask{}, RelativePositions(r.NewTyped("y", gpu.F32, 2, 2, 6, 14), 3, 2))
+		}, "on a map 3×2"},
+		"relative positions beside regions": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Attention(r, x(6, 2, 6, 48), 2, Mask{}, RelativePositions(r.NewTyped("y", gpu.F32, 2, 2, 6, 16), 3, 2), Regions(r.Input("regions", gpu.U32, 2, 6)))
+		}, "beside a bias or regions"},
+		"relative position": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			model.Position.Forward(r, x(6, 2, 6, 48), 2, 3, 2)
+		}, "expected at least 2 heads of 7"},
+		"normalize heads": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { NormalizeHeads(r, x(2, 2, 6, 16), table) }, "gains [4 8] do not fit"},
 		"tail": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
 			CrossAttention(r, x(2, 1, 3, 16), x(2, 1, 5, 16), x(2, 1, 5, 16), Mask{Causal: true, Tail: true})
 		}, "a causal mask with lengths"},
@@ -128,6 +149,41 @@ func TestWrongShapes(t *testing.T) {
 		"combine batch": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
 			Combine(r, gpu.F32, 0, r.Input("f", gpu.F32, 1, CombineFactors), 0, Operand{X: x(1, 1, 8)})
 		}, "a result [0 8] of f32"},
+		"choose": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Greedy(r, x(2, 3, 8)) }, "choose: found blocks.3.pack [3 8] (f16) in 2 groups, expected an activation [rows V] in one group"},
+		"choose numbers": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Sample(r, x(1, 3, 8), r.Input("u", gpu.F32, 2), Sampling{})
+		}, "choose: the numbers u [2] do not fit"},
+		"choose temperature": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Probabilities(r, x(1, 3, 8), Sampling{Temperature: -1})
+		}, "choose: a temperature of -1, expected"},
+		"choose top-p": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Probabilities(r, x(1, 3, 8), Sampling{TopP: 1.5})
+		}, "choose: top-k 0, top-p 1.5 and min-p 0, expected"},
+		"logsoftmax": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			x(1, 8)
+			LogSoftmax(r, r.Input("ids", gpu.U32, 3, 8))
+		}, "logsoftmax: found ids [3 8] (u32)"},
+		"penalize list": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Penalize(r, x(1, 3, 8), Penalties{Banned: r.Input("banned", gpu.U32, 2, 5)})
+		}, "penalize: the list banned [2 5] (u32) does not fit blocks.3.pack [3 8], expected u32 [3 L]"},
+		"penalize ranges": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Penalize(r, x(1, 3, 8), Penalties{Ranges: r.Input("ranges", gpu.U32, 3, 5)})
+		}, "the list ranges [3 5] (u32) does not fit"},
+		"penalize repetition": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Penalize(r, x(1, 3, 8), Penalties{Repetition: 1.2})
+		}, "penalize: a repetition penalty of 1.2 without"},
+		"beams": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Beams(r, LogSoftmax(r, x(1, 6, 8)), r.Input("scores", gpu.F32, 6), 4, 8)
+		}, "of items with 4 beams, expected f32 [items·beams V]"},
+		"beams best": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Beams(r, LogSoftmax(r, x(1, 6, 2)), r.Input("scores", gpu.F32, 6), 3, 7)
+		}, "beams: the 7 best of 6 candidates, expected 1 to 6"},
+		"beams halves": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Beams(r, x(1, 6, 8), r.Input("scores", gpu.F32, 6), 3, 6)
+		}, "(f16) of items with 3 beams, expected f32"},
+		"reorder": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Reorder(r, x(1, 6, 5, 8), r.Input("parents", gpu.U32, 6), r.Input("filled", gpu.U32, 1), 4)
+		}, "reorder: the state blocks.3.pack [6 5 8] of items with 4 beams"},
 		"groups": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { x(3, 2, 8) }, "8 columns do not make 3 equal groups"},
 	} {
 		r := d.Record(gpu.F16)

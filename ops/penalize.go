@@ -71,8 +71,13 @@ func (c penalizeCall) check() error {
 	if err := checkLogits(c.x); err != nil {
 		return err
 	}
-	if (c.p.Repetition > 0 && c.p.Repetition != 1) != (c.p.Repeated != nil) {
-		return fmt.Errorf("a repetition penalty of %g with the ids %v; expected both, the penalty above 0 and not 1", c.p.Repetition, c.p.Repeated)
+	switch {
+	case !(c.p.Repetition >= 0):
+		return fmt.Errorf("a repetition penalty of %g, expected one above 0, or 0 for none", c.p.Repetition)
+	case c.p.Repetition == 0 && c.p.Repeated != nil:
+		return fmt.Errorf("the repeated ids %s without a penalty", c.p.Repeated)
+	case c.p.Repetition != 0 && c.p.Repetition != 1 && c.p.Repeated == nil:
+		return fmt.Errorf("a repetition penalty of %g without the ids that have occurred", c.p.Repetition)
 	}
 	for i, list := range c.lists() {
 		if list == nil {

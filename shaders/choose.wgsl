@@ -290,18 +290,20 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) id: v
     partial[lane] = vec4<f32>(mine);
     workgroupBarrier();
     var before = 0.0;
+    var after = 0.0;
     var all = 0.0;
     for (var k = 0u; k < W; k += 1u) {
         before = select(before, all, k == lane);
         all += partial[k].x;
+        after = select(after, all, k == lane);
     }
-    if !(all > 0.0) {
+    // Compilers may take it that there is no NaN, but in bits.
+    if bitcast<u32>(all) - 1u >= 0x7F7FFFFFu {
         finish(row, start, vectors, lane, found, least, all);
         return;
     }
     // The one stretch in which the sum comes to more than u, or to all of it.
-    let wanted = u[p.first + row] * all;
-    let after = before + mine;
+    let wanted = clamp(u[p.first + row], 0.0, 1.0) * all;
     if before < after && before <= wanted && (wanted < after || after >= all) {
         var sum = before;
         var token = 0u;

@@ -13,6 +13,8 @@ type added struct {
 	id   uint32
 	// left and right say that white space beside it goes too.
 	left, right bool
+	// special says that it is left out of a decoded text.
+	special bool
 	// fold says that it is looked for after the clean-up (normalized), for which
 	// capitals and small letters are the same: CLIP's.
 	fold bool

@@ -74,7 +74,7 @@ func (c *clip) encode(text string, n int) []uint32 {
 	return ids
 }
 
-// join puts a space after each word.
+// join puts a space after each word but the last.
 func (c *clip) join(tokens []string) string {
 	var b strings.Builder
 	for _, s := range tokens {
@@ -88,7 +88,7 @@ func (c *clip) join(tokens []string) string {
 			b.WriteByte(' ')
 		}
 	}
-	return b.String()
+	return strings.TrimSpace(b.String())
 }
 
 // clean is CLIP's clean-up: composed (NFC), every run of white space one space,

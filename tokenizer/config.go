@@ -25,18 +25,48 @@ type config struct {
 	PaddingSide string `json:"padding_side"`
 	LowerCase   *bool  `json:"do_lower_case"`
 	Legacy      *bool  `json:"legacy"`
-	Added       map[string]struct {
-		Content    string `json:"content"`
-		Special    bool   `json:"special"`
-		SingleWord bool   `json:"single_word"`
-		LStrip     bool   `json:"lstrip"`
-		RStrip     bool   `json:"rstrip"`
-		Normalized *bool  `json:"normalized"`
-	} `json:"added_tokens_decoder"`
+	Accents     *bool  `json:"strip_accents"`
+	Chinese     *bool  `json:"tokenize_chinese_chars"`
+	Basic       *bool  `json:"do_basic_tokenize"`
+	CleanUp     *bool  `json:"clean_up_tokenization_spaces"`
+	SplitTokens *bool  `json:"split_special_tokens"`
+	PrefixSpace *bool  `json:"add_prefix_space"`
+	CleanBPE    bool   `json:"clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output"`
+	// Of WhisperTokenizer.
+	Language   string `json:"language"`
+	Task       string `json:"task"`
+	Timestamps bool   `json:"predict_timestamps"`
+
+	Added map[string]addedToken `json:"added_tokens_decoder"`
+
+	// Named are the tokens that have a name, by it: cls_token, image_token; Extra
+	// are special without one.
+	Named map[string]addedToken `json:"-"`
+	Extra []addedToken          `json:"-"`
 
 	// AddedIDs are added_tokens.json, which versions of before 2023 have in place of
 	// added_tokens_decoder.
 	AddedIDs map[string]uint32 `json:"-"`
+}
+
+// addedToken is a token with how it is looked for.
+type addedToken struct {
+	Content    string `json:"content"`
+	Special    bool   `json:"special"`
+	SingleWord bool   `json:"single_word"`
+	LStrip     bool   `json:"lstrip"`
+	RStrip     bool   `json:"rstrip"`
+	Normalized *bool  `json:"normalized"`
+}
+
+// added is the token with an id. Special ones are looked for in the text as it
+// stands where nothing else is said.
+func (a addedToken) added(id uint32) added {
+	fold := !a.Special
+	if a.Normalized != nil {
+		fold = *a.Normalized
+	}
+	return added{text: a.Content, id: id, left: a.LStrip, right: a.RStrip, fold: fold, special: a.Special}
 }
 
 // token is a string, or an added token with its content; "" for none.
@@ -107,11 +137,7 @@ func (c config) addTo(ids map[string]uint32, always ...string) ([]added, error) 
 		if err != nil || a.SingleWord {
 			return nil, fmt.Errorf("tokenizer_config.json: added_tokens_decoder: token %q has the id %.20q and single_word %v; expected a number, and false", a.Content, key, a.SingleWord)
 		}
-		fold := !a.Special
-		if a.Normalized != nil {
-			fold = *a.Normalized
-		}
-		if err := add("tokenizer_config.json", added{text: a.Content, id: uint32(id), left: a.LStrip, right: a.RStrip, fold: fold}); err != nil {
+		if err := add("tokenizer_config.json", a.added(uint32(id))); err != nil {
 			return nil, err
 		}
 	}

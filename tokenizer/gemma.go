@@ -109,5 +109,5 @@ func (g *gemma) join(tokens []string) string {
 		}
 		b.WriteString(strings.ReplaceAll(s, space, " "))
 	}
-	return b.String()
+	return strings.TrimSpace(b.String())
 }

@@ -18,11 +18,23 @@ type file struct {
 		Normalized bool   `json:"normalized"`
 		Special    bool   `json:"special"`
 	} `json:"added_tokens"`
-	Padding       *struct{ Direction string } `json:"padding"`
-	Normalizer    step                        `json:"normalizer"`
-	PreTokenizer  step                        `json:"pre_tokenizer"`
-	PostProcessor postProcessor               `json:"post_processor"`
-	Model         jsonModel                   `json:"model"`
+	Padding *struct {
+		Direction string
+		Token     string `json:"pad_token"`
+	} `json:"padding"`
+	Normalizer    step          `json:"normalizer"`
+	PreTokenizer  step          `json:"pre_tokenizer"`
+	PostProcessor postProcessor `json:"post_processor"`
+	Decoder       decoder       `json:"decoder"`
+	Model         jsonModel     `json:"model"`
+}
+
+// decoder is what makes a text of tokens.
+type decoder struct {
+	Type     string    `json:"type"`
+	Prefix   string    `json:"prefix"`
+	CleanUp  bool      `json:"cleanup"`
+	Decoders []decoder `json:"decoders"`
 }
 
 type jsonModel struct {
@@ -35,6 +47,7 @@ type jsonModel struct {
 	FuseUnknown  bool            `json:"fuse_unk"`
 	ByteFallback bool            `json:"byte_fallback"`
 	IgnoreMerges bool            `json:"ignore_merges"`
+	LongestWord  int             `json:"max_input_chars_per_word"`
 	Vocab        json.RawMessage `json:"vocab"` // by token; of Unigram a list with scores
 	Merges       []merge         `json:"merges"`
 }
@@ -79,16 +92,35 @@ type step struct {
 	Replacement   string `json:"replacement"`
 	PrependScheme string `json:"prepend_scheme"`
 	Split         *bool  `json:"split"`
+
+	// Of ByteLevel, Digits and Split.
+	PrefixSpace *bool  `json:"add_prefix_space"`
+	UseRegex    *bool  `json:"use_regex"`
+	Individual  bool   `json:"individual_digits"`
+	Behavior    string `json:"behavior"`
+	Invert      bool   `json:"invert"`
+
+	// Of BertNormalizer.
+	CleanText bool  `json:"clean_text"`
+	Chinese   bool  `json:"handle_chinese_chars"`
+	Accents   *bool `json:"strip_accents"`
+	Lower     bool  `json:"lowercase"`
 }
 
-// each is the steps that a step consists of.
+// each is the steps that a step consists of, at least one, which may be none; in
+// place of more than maxSteps one that nothing takes.
 func (s step) each() []step {
 	if s.Type != "Sequence" {
 		return []step{s}
 	}
-	var out []step
+	out := []step{}
 	for _, x := range append(s.Normalizers, s.PreTokenizers...) {
-		out = append(out, x.each()...)
+		if out = append(out, x.each()...); len(out) > maxSteps {
+			return []step{{Type: "a Sequence of more than 32 steps"}}
+		}
+	}
+	if len(out) == 0 {
+		return []step{{}}
 	}
 	return out
 }
@@ -102,48 +134,6 @@ func (s step) names() string {
 	return strings.Join(parts, ", ")
 }
 
-// postProcessor says what goes before and after a text.
-type postProcessor struct {
-	Type   string `json:"type"`
-	Single []struct {
-		Sequence     *struct{} `json:"Sequence"`
-		SpecialToken *struct {
-			ID string `json:"id"`
-		} `json:"SpecialToken"`
-	} `json:"single"`
-}
-
-// frame is the tokens before and after a text.
-func (p postProcessor) frame(v *vocabulary) (before, after []uint32, err error) {
-	if p.Type == "" {
-		return nil, nil, nil
-	}
-	if p.Type != "TemplateProcessing" {
-		return nil, nil, fmt.Errorf("the post_processor is %q; expected TemplateProcessing, others are not supported", p.Type)
-	}
-	seen := 0
-	for _, x := range p.Single {
-		switch {
-		case x.Sequence != nil:
-			seen++
-		case x.SpecialToken != nil:
-			id, err := v.find(x.SpecialToken.ID)
-			if err != nil {
-				return nil, nil, fmt.Errorf("post_processor: %w", err)
-			}
-			if seen == 0 {
-				before = append(before, id)
-			} else {
-				after = append(after, id)
-			}
-		}
-	}
-	if seen != 1 || len(before)+len(after) > 2 {
-		return nil, nil, fmt.Errorf("the post_processor has %d texts and %d tokens around them; expected one text and at most two", seen, len(before)+len(after))
-	}
-	return before, after, nil
-}
-
 // openJSON reads tokenizer.json by the family that its model tells.
 func openJSON(data []byte, c config) (*Tokenizer, error) {
 	var f file
@@ -153,8 +143,12 @@ func openJSON(data []byte, c config) (*Tokenizer, error) {
 	switch {
 	case f.Model.Type == "Unigram":
 		return f.unigram(c)
+	case f.Model.Type == "WordPiece":
+		return f.wordPiece(c)
 	case f.Model.Type == "BPE" && f.Model.ByteFallback:
 		return f.gemma(c)
+	case f.Model.Type == "BPE" && f.Model.Suffix == "":
+		return f.byteLevel(c)
 	}
 	return f.clip(c)
 }
@@ -226,24 +220,25 @@ func (f *file) vocabulary() (map[string]uint32, error) {
 
 // added joins the added tokens to the vocabulary.
 func (f *file) added(ids map[string]uint32) (*vocabulary, []added, error) {
-	var tokens []added
-	for _, a := range f.Added {
-		if a.Content == "" || a.SingleWord {
-			return nil, nil, fmt.Errorf("added token %q is empty or has single_word, which is not supported", a.Content)
-		}
-		ids[a.Content] = a.ID
-		tokens = append(tokens, added{text: a.Content, id: a.ID, left: a.LStrip, right: a.RStrip, fold: a.Normalized})
-	}
-	v, err := newVocabulary(ids)
+	tokens, err := f.addTo(ids)
 	if err != nil {
 		return nil, nil, err
 	}
+	v, err := build(ids, tokens)
+	return v, tokens, err
+}
+
+// addTo gives the added tokens, which it puts among the others.
+func (f *file) addTo(ids map[string]uint32) ([]added, error) {
+	var tokens []added
 	for _, a := range f.Added {
-		if a.Special {
-			v.special[a.ID] = true
+		if a.Content == "" || a.SingleWord {
+			return nil, fmt.Errorf("added token %q is empty or has single_word, which is not supported", a.Content)
 		}
+		ids[a.Content] = a.ID
+		tokens = append(tokens, added{text: a.Content, id: a.ID, left: a.LStrip, right: a.RStrip, fold: a.Normalized, special: a.Special})
 	}
-	return v, tokens, nil
+	return tokens, nil
 }
 
 // raw refuses added tokens that are looked for after the clean-up.

@@ -4,15 +4,27 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// The most that a step of a clean-up may put in place of a text, and the steps that
+// there may be, so that a file does not blow texts up.
+const (
+	maxReplacement = 1024
+	maxSteps       = 32
 )
 
 // normalizer is the steps of a clean-up as tokenizer.json names them.
 type normalizer []func(string) string
 
-// newNormalizer makes functions of steps; those that no SigLIP has are refused.
+// newNormalizer makes functions of steps; those that no family here has are refused.
 func newNormalizer(steps []step) (normalizer, error) {
 	var out normalizer
 	for _, s := range steps {
+		if s.Type == "" {
+			continue
+		}
 		f, err := s.function()
 		if err != nil {
 			return nil, fmt.Errorf("normalizer: %w", err)
@@ -31,6 +43,8 @@ func (n normalizer) apply(text string) string {
 
 func (s step) function() (func(string) string, error) {
 	switch s.Type {
+	case "NFC":
+		return norm.NFC.String, nil
 	case "Lowercase":
 		return lowerAll, nil
 	case "Replace":
@@ -52,15 +66,22 @@ func (s step) function() (func(string) string, error) {
 			return text
 		}, nil
 	}
-	return nil, fmt.Errorf("%q is not supported; Lowercase, Replace, Strip and Precompiled are", s.Type)
+	return nil, fmt.Errorf("%q is not supported; NFC, Lowercase, Replace, Strip and Precompiled are", s.Type)
 }
 
 // replace knows a text, runs of white space, and a set of ASCII signs.
 func (s step) replace() (func(string) string, error) {
 	p := s.Pattern
+	if len(s.Content) > maxReplacement {
+		return nil, fmt.Errorf("Replace puts %d bytes in place of %.40q; expected at most %d", len(s.Content), p.String+p.Regex, maxReplacement)
+	}
 	switch {
 	case p.String != "":
 		return func(text string) string { return strings.ReplaceAll(text, p.String, s.Content) }, nil
+	case p.Regex == ` {2,}` && s.Content == " ":
+		return func(text string) string {
+			return replaceRuns(text, func(r rune) bool { return r == ' ' }, " ")
+		}, nil
 	case p.Regex == `\s+`:
 		return func(text string) string { return replaceRuns(text, unicode.IsSpace, s.Content) }, nil
 	}

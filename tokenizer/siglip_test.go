@@ -259,8 +259,7 @@ func TestBadJSONOfSiglip(t *testing.T) {
 		{"unigram", `"unk_id": 2`, `"unk_id": 2000`, "unk_id is not in the vocabulary"},
 		{"unigram", `"\\s+"`, `"\\d+"`, `pattern "\\d+" of Replace is not supported`},
 		{"unigram", `"Lowercase"`, `"Nmt"`, `normalizer: "Nmt" is not supported`},
-		{"unigram", `"normalized": false`, `"normalized": true`, "is normalized"},
-		{"unigram", `"TemplateProcessing"`, `"ByteLevel"`, `the post_processor is "ByteLevel"`},
+		{"unigram", `"TemplateProcessing"`, `"Other"`, `the post_processor is "Other"`},
 		{"gemma", `"pre_tokenizer": {`, `"pre_tokenizer": {"type": "Digits"}, "x": {`, `the pre_tokenizer is "Digits"`},
 		{"gemma", `"String": " "`, `"String": "_"`, "does not end with spaces replaced"},
 		{"gemma", `"ignore_merges": false`, `"ignore_merges": true`, `ignore_merges is "true"`},
@@ -341,6 +340,10 @@ func FuzzOpenJSON(f *testing.F) {
 {"type":"Lowercase"},{"type":"Replace","pattern":{"Regex":"[!\\#]"},"content":""},{"type":"Strip","strip_left":true}]},
 "pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"always"},"added_tokens":[{"id":0,"content":"</s>","lstrip":true,"rstrip":true}],
 "model":{"type":"Unigram","unk_id":0,"vocab":[["</s>",0],["▁a",-1],["▁",-2],["o",-3]]}}`))
+	f.Add([]byte(`{"normalizer":{"type":"BertNormalizer","clean_text":true,"lowercase":true},"pre_tokenizer":{"type":"BertPreTokenizer"},
+"decoder":{"type":"WordPiece","prefix":"##","cleanup":true},"added_tokens":[{"id":9,"content":"Cat","normalized":true}],
+"post_processor":{"type":"Sequence","processors":[{"type":"BertProcessing","sep":["[SEP]",1],"cls":["[CLS]",2]},{"type":"ByteLevel"}]},
+"model":{"type":"WordPiece","unk_token":"[UNK]","continuing_subword_prefix":"##","max_input_chars_per_word":100,"vocab":{"[UNK]":0,"[SEP]":1,"[CLS]":2,"a":3,"##t":4,"ph":5}}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if tok, err := Open(fstest.MapFS{"tokenizer.json": &fstest.MapFile{Data: data}}); err == nil {
 			ids, _ := tok.Encode("A photo of a cat ½ ﬁ </s>", siglipContext)

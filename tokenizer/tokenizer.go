@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"math"
 	"slices"
 	"strings"
 )
@@ -14,6 +15,10 @@ type Tokenizer struct {
 	once    bool
 	pad     uint32
 	padLeft bool
+	// decoded are the texts of ids that are another in a decoded text.
+	decoded map[uint32]string
+	// tidy says that a decoded text has no spaces before signs.
+	tidy bool
 }
 
 // scheme is how a family of checkpoints cuts texts.
@@ -21,7 +26,7 @@ type scheme interface {
 	// encode gives the ids of a text in UTF-8, without those before and after.
 	// It may stop when there are n.
 	encode(text string, n int) []uint32
-	// join is the text of tokens, special ones not among them.
+	// join is the text of tokens, which may be no UTF-8 where a character is cut.
 	join(tokens []string) string
 }
 
@@ -37,11 +42,20 @@ func (t *Tokenizer) Token(id uint32) string { return t.vocab.token(id) }
 // PadLeft says that the padding goes before a text, not after it.
 func (t *Tokenizer) PadLeft() bool { return t.padLeft }
 
+// ID is the id of a token by its text as the vocabulary has it, as "<image>".
+func (t *Tokenizer) ID(token string) (id uint32, ok bool) {
+	id, ok = t.vocab.ids[token]
+	return id, ok
+}
+
+// Special says that an id stands for no text: Decode leaves it out.
+func (t *Tokenizer) Special(id uint32) bool { return t.vocab.special[id] }
+
 // Encode gives the ids of a text between those that begin and end each. Of a text
-// that takes more than n ids, n at least 2, the first are kept and the end token
-// after them. Bytes that are no UTF-8 count as U+FFFD.
+// that takes more than n ids, n at least as many as those, the first are kept and the
+// end tokens after them. Bytes that are no UTF-8 count as U+FFFD.
 func (t *Tokenizer) Encode(text string, n int) (ids []uint32, truncated bool) {
-	room := n - len(t.before) - len(t.after)
+	room := max(n-len(t.before)-len(t.after), 0)
 	inner := t.scheme.encode(strings.ToValidUTF8(text, "\ufffd"), room+1)
 	if truncated = len(inner) > room; truncated {
 		inner = inner[:room]
@@ -52,13 +66,8 @@ func (t *Tokenizer) Encode(text string, n int) (ids []uint32, truncated bool) {
 	return slices.Concat(t.before, inner, t.after), truncated
 }
 
-// Decode is the text of ids, without special tokens.
-func (t *Tokenizer) Decode(ids []uint32) string {
-	var tokens []string
-	for _, id := range ids {
-		if !t.vocab.special[id] {
-			tokens = append(tokens, t.Token(id))
-		}
-	}
-	return strings.TrimSpace(strings.ToValidUTF8(t.scheme.join(tokens), "\ufffd"))
+// EncodePart gives the ids of a part of a text, without those that begin and end
+// each. Special tokens that it names are one id each, as in Encode.
+func (t *Tokenizer) EncodePart(text string) []uint32 {
+	return t.scheme.encode(strings.ToValidUTF8(text, "\ufffd"), math.MaxInt)
 }

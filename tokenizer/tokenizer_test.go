@@ -144,12 +144,12 @@ func TestBadFiles(t *testing.T) {
 		files map[string]string
 		want  string
 	}{
-		"none":             {map[string]string{}, "neither spiece.model, tokenizer.json nor vocab.json"},
+		"none":             {map[string]string{}, "neither spiece.model, sentencepiece.bpe.model, tokenizer.json, vocab.txt nor vocab.json"},
 		"vocabulary alone": {map[string]string{"vocab.json": "{}"}, "merges.txt is not"},
 		"no JSON":          {map[string]string{"tokenizer.json": "{"}, "tokenizer.json"},
 		"a wrong merge":    {map[string]string{"vocab.json": "{}", "merges.txt": "a b c\n"}, `merges.txt: line 1 is "a b c"`},
 		"no end":           {map[string]string{"vocab.json": `{"<|startoftext|>":0}`, "merges.txt": "a b\n"}, "no <|endoftext|>"},
-		"another model":    {map[string]string{"tokenizer.json": change(`"BPE"`, `"WordPiece"`)}, `the model is "WordPiece"`},
+		"another model":    {map[string]string{"tokenizer.json": change(`"BPE"`, `"WordLevel"`)}, `the model is "WordLevel"`},
 		"another clean-up": {map[string]string{"tokenizer.json": change(`"NFC"`, `"NFD"`)}, `the normalizer is "NFD, Replace, Lowercase"`},
 		"an absurd id":     {map[string]string{"vocab.json": `{"<|startoftext|>":4000000000,"<|endoftext|>":1}`, "merges.txt": ""}, "id 4000000000"},
 		"wrong padding":    {map[string]string{"tokenizer.json": string(good), "tokenizer_config.json": `{"pad_token":"[PAD]"}`}, `no pad_token "[PAD]"`},

@@ -22,6 +22,9 @@ func newVocabulary(ids map[string]uint32) (*vocabulary, error) {
 		if int(id) >= len(v.tokens) {
 			v.tokens = append(v.tokens, make([]string, int(id)+1-len(v.tokens))...)
 		}
+		if other := v.tokens[id]; other != "" {
+			return nil, fmt.Errorf("tokens %q and %q have the same id %d", min(token, other), max(token, other), id)
+		}
 		v.tokens[id] = token
 	}
 	return v, nil
@@ -33,6 +36,19 @@ func (v *vocabulary) token(id uint32) string {
 		return ""
 	}
 	return v.tokens[id]
+}
+
+// all are the ids of tokens that must be there.
+func (v *vocabulary) all(tokens []string) ([]uint32, error) {
+	var ids []uint32
+	for _, token := range tokens {
+		id, err := v.find(token)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
 }
 
 // find is the id of a token that must be there.

@@ -28,6 +28,7 @@ type options struct {
 	background             color.Color
 	attention, json, view  bool
 	queries
+	writing
 	figures
 	painting
 
@@ -70,6 +71,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.BoolVar(&o.listModels, "list-models", false, "print the models with what each needs")
 	f.BoolVar(&o.listDevices, "list-devices", false, "print the adapters with their limits")
 	o.queries.flags(f)
+	o.writing.flags(f)
 	o.figures.flags(f)
 	o.painting.flags(f)
 	o.choice.Flags(f)
@@ -159,6 +161,9 @@ func (o *options) check() error {
 		return cli.Usagef("-eval does not go with -verify or -profile")
 	}
 	if err := o.notPainting(); err != nil {
+		return err
+	}
+	if err := o.checkWriting(); err != nil {
 		return err
 	}
 	if attends, err := models.HasAttention(o.model); o.view && err == nil && !attends {

@@ -6,6 +6,7 @@ transformers' CLIPTokenizer, SiglipTokenizer and Siglip2Tokenizer make of some
     python golden/tokenizer/generate.py                      everything here
     python golden/tokenizer/generate.py --true bpe_simple_vocab_16e6.txt.gz
                                         clip.json.gz of CLIP's own vocabulary too
+    python golden/tokenizer/generate.py --decoders      those of text encoders and decoders alone
 
 CLIP's vocabulary is a file of the package open_clip_torch; it is not kept here,
 the ids that it gives are.
@@ -25,6 +26,7 @@ import transformers
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "zoo"))
 import clip_tokenizer  # noqa: E402
+import generate_decoders  # noqa: E402
 import generate_siglip  # noqa: E402
 
 WORDS = """a photo of the red apple cat dog running quickly through 1 2 3 42 2024 3.14 hello world it's they're we've I'm she'll he'd don't
@@ -79,8 +81,12 @@ def main():
     arg = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arg.add_argument("--true", metavar="FILE", help="CLIP's bpe_simple_vocab_16e6.txt.gz")
     arg.add_argument("--keep", metavar="FOLDER", help="keep vocab.json and merges.txt of --true there")
+    arg.add_argument("--decoders", action="store_true", help="only the goldens of text encoders and decoders")
     a = arg.parse_args()
     strings = texts()
+    if a.decoders:
+        generate_decoders.generate(WORDS, strings, dump)
+        return
     small = HERE / "small"
     small.mkdir(exist_ok=True)
     clip_tokenizer.save(clip_tokenizer.train(WORDS * 3, 1000), small, 77)
@@ -90,6 +96,7 @@ def main():
     print(f"{len(strings)} texts; tokenizer.json and vocab.json differ on {sum(x != y for x, y in zip(fast, slow))}")
     dump(HERE / "small.json.gz", fast)
     generate_siglip.generate(HERE, WORDS, strings, dump)
+    generate_decoders.generate(WORDS, strings, dump)
     if a.true:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(a.keep or temporary)

@@ -32,12 +32,14 @@ func TestParseModelConfig(t *testing.T) {
 // A text begins with the start token, once.
 func TestBegin(t *testing.T) {
 	start := uint32(6)
-	g := New(nil, &nn.Decoder{Start: 3}, Config{})
+	g := New(nil, &nn.Decoder{Start: []uint32{3}}, Config{})
 	assert.Equal(t, []uint32{3}, g.Begin(nil))
 	assert.Equal(t, []uint32{3, 4, 3}, g.Begin([]uint32{4, 3}))
 	assert.Equal(t, []uint32{3, 4}, g.Begin([]uint32{3, 4}))
-	g = New(nil, &nn.Decoder{Start: 3}, Config{Start: &start})
+	g = New(nil, &nn.Decoder{Start: []uint32{3}}, Config{Start: &start})
 	assert.Equal(t, []uint32{6, 3}, g.Begin([]uint32{3}))
-	g = New(nil, &nn.Decoder{Begin: func([]uint32) []uint32 { return []uint32{9} }}, Config{Start: &start})
+	assert.Equal(t, []uint32{6}, g.Start())
+	g = New(nil, &nn.Decoder{Start: []uint32{3}, Begin: func([]uint32) []uint32 { return []uint32{9} }}, Config{Start: &start})
+	assert.Equal(t, []uint32{3}, g.Start(), "the config's is for those that begin by it")
 	assert.Equal(t, []uint32{9}, g.Begin([]uint32{3}))
 }

@@ -14,12 +14,13 @@ type Decoder struct {
 	Vocab   int // ids of tokens
 	Context int // the most tokens of a text
 	// Begin is what a text goes on from, of the ids that were given for it (nil: none). A
-	// nil Begin has Start stand first, unless the ids begin with it.
+	// nil Begin has Start stand first, or what the checkpoint's generation_config.json
+	// names, unless the ids begin with it.
 	Begin func(ids []uint32) []uint32
-	// Start begins a text, End are tokens that end one, Pad fills what is behind its end:
-	// the checkpoint's generation_config.json may name others, of the latter two unless
-	// OwnEnd.
-	Start  uint32
+	// Start are tokens that begin a text and are none of its words.
+	Start []uint32
+	// End are tokens that end a text, Pad fills what is behind one: the checkpoint's
+	// generation_config.json may name others unless OwnEnd.
 	End    []uint32
 	Pad    uint32
 	OwnEnd bool
@@ -34,6 +35,10 @@ type Decoder struct {
 	Usual  map[string]int // their sizes by name
 	Check  func(sizes map[string]int) error
 	Image  *Image
+	// Looks begins the names of the attention probabilities to an image's patches, one of
+	// each layer behind a dot, [N, heads, tokens, S]; "": there are none. LooksOf is the
+	// input whose tokens they are of, "": the text's own.
+	Looks, LooksOf string
 	// Remember records what is read once of the inputs and gives what every step needs
 	// of it, such as the keys and values of cross-attentions.
 	Remember func(r *gpu.Recorder, in map[string]*gpu.Tensor) []*gpu.Tensor
