@@ -36,6 +36,7 @@ type Model struct {
 	texts      *nn.Network         // that reads texts, or nil
 	pairing    *nn.Pairing         // of a dual encoder, or nil
 	writer     *generate.Generator // of texts, or nil
+	hearing    *hearing            // of a model that hears, or nil
 	matches    bool                // the network of images reads texts too
 	checkpoint tensors
 	tokenize   func() (*tokenizer.Tokenizer, error)

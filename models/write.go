@@ -168,6 +168,9 @@ func (m *Model) Sequences(ctx context.Context, in map[string]Array, by Draws) (A
 	if m.writer == nil {
 		return Array{}, nil, fmt.Errorf("%s: %w", m.Name, ErrWritesNone)
 	}
+	if m.hearing != nil {
+		return m.ListenRaw(ctx, in, Listening{}, by)
+	}
 	d := m.writer.Decoder
 	about, begin, err := m.begin(in)
 	if err != nil {

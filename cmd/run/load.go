@@ -108,6 +108,11 @@ func (a *app) checkFiles() (err error) {
 			return err
 		}
 	}
+	for _, path := range a.sounds {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("sound %s: %w", path, reason(err))
+		}
+	}
 	path, drawing := a.drawing()
 	if drawing && len(a.pictures) > maxDrawn {
 		return cli.Usagef("%d pictures are too many to draw at once; expected at most %d", len(a.pictures), maxDrawn)

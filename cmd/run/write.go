@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"saccade/cmd/internal/cli"
@@ -26,6 +25,8 @@ type textJSON struct {
 	Tokens  []uint32         `json:"tokens"` // that were written
 	Stopped generate.Stopped `json:"stopped"`
 	Words   []wordJSON       `json:"words,omitempty"` // with -explain
+	// Segments are of a sound, where the text was written with times.
+	Segments []segmentJSON `json:"segments,omitempty"`
 }
 
 // writingJSON is the document of texts.
@@ -55,6 +56,8 @@ func (a *app) writeTexts(ctx context.Context, m *models.Model) error {
 	switch {
 	case a.raw != nil:
 		return s.writeRaw(ctx)
+	case m.SoundRate() > 0:
+		return s.writeSounds(ctx)
 	case len(a.pictures) == 0:
 		err = cli.Usagef("no picture: give -image FILE")
 	case a.view:
@@ -173,16 +176,9 @@ func (s *scribe) write(ctx context.Context, path string, q models.Ask) error {
 	if len(s.pictures) > 1 {
 		before = path + ": "
 	}
-	shown := ""
-	if streams := !s.json && cli.IsTerminal(s.stdout.to); streams {
-		s.stdout.printf("%s", before)
-		q.Each = func(_ uint32, words string) {
-			if more, ok := strings.CutPrefix(words, shown); ok {
-				s.stdout.printf("%s", more)
-				_ = s.stdout.w.Flush() // its error shows at the end
-				shown = words
-			}
-		}
+	text := s.stream(before)
+	if text.live {
+		q.Each = func(_ uint32, words string) { text.reach(words) }
 	}
 	began := time.Now()
 	t, err := s.m.Write(ctx, q)
@@ -196,12 +192,8 @@ func (s *scribe) write(ctx context.Context, path string, q models.Ask) error {
 			return err
 		}
 	}
-	switch {
-	case s.json:
-	case q.Each != nil:
-		s.stdout.printf("%s\n", strings.TrimPrefix(t.Words, shown))
-	default:
-		s.stdout.printf("%s%s\n", before, t.Words)
+	if !s.json {
+		text.end(t.Words)
 	}
 	return s.stdout.w.Flush()
 }
@@ -250,7 +242,7 @@ func (s *scribe) writeRaw(ctx context.Context) error {
 		return c.forwardRaw(ctx)
 	}
 	began := time.Now()
-	sequences, texts, err := s.m.Sequences(ctx, s.raw, models.Draws{Seed: s.seed})
+	sequences, texts, err := s.sequences(ctx)
 	if err != nil {
 		return s.ofInput(err)
 	}

@@ -33,6 +33,7 @@ type Config struct {
 	Start       *uint32  // without decoder_start_token_id bos_token_id
 	End         []uint32
 	Pad         *uint32
+	Rule        *Rule // more bans, or nil
 }
 
 // DefaultTokens is how many tokens are written where nothing is said of it, DefaultTopK

@@ -163,13 +163,16 @@ func (g *Generator) open(q Request) (*session, error) {
 		return nil, fmt.Errorf("%s: %w", g.Module.Name, err)
 	}
 	z := sizes{items: len(q.Begin), beams: max(1, g.Config.Beams), room: (greatest + roomStep - 1) / roomStep * roomStep, feed: feed.String()}
+	if rule := g.Config.Rule; rule != nil {
+		z.ranges, z.times = rule.Most, rule.Times
+	}
 	if g.s == nil || g.s.sizes != z {
 		g.Close()
 		if g.s, err = newSession(g, z, about, feed); err != nil {
 			return nil, err
 		}
 	}
-	g.s.least, g.s.greatest = least, greatest
+	g.s.least, g.s.greatest, g.s.begun = least, greatest, begun
 	return g.s, nil
 }
 
