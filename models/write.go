@@ -113,7 +113,7 @@ func (m *Model) request(a Ask) (generate.Request, error) {
 	d, in := m.writer.Decoder, map[string]Array{}
 	switch {
 	case a.Question && d.Words == "":
-		return generate.Request{}, fmt.Errorf("%s from %s captions images and answers no questions; other weights of the family may", m.Name, m.Source)
+		return generate.Request{}, fmt.Errorf("%s from %s answers no questions; leave the question out, or give weights that were trained for answers", m.Name, m.Source)
 	case d.Words != "" && !a.Question:
 		return generate.Request{}, fmt.Errorf("%s from %s answers questions; give one with -question", m.Name, m.Source)
 	}
