@@ -41,6 +41,7 @@ NETWORKS = {
     ],
     "blip": [transformers.BlipConfig, transformers.BlipTextConfig, transformers.BlipVisionConfig],
     "whisper": [transformers.WhisperConfig, transformers.WhisperFeatureExtractor],
+    "trocr": [transformers.VisionEncoderDecoderConfig, transformers.TrOCRConfig],
     "resnet": [transformers.ResNetConfig, resnet.ResNet],
     "efficientnet": [transformers.EfficientNetConfig, efficientnet.EfficientNet],
     "vgg": [vgg.VGG],

@@ -12,6 +12,7 @@ import (
 	"saccade/models/nn"
 	"saccade/models/resnet"
 	"saccade/models/squeezenet"
+	"saccade/models/trocr"
 	"saccade/models/unet"
 	"saccade/models/vae"
 	"saccade/models/vgg"
@@ -21,7 +22,7 @@ import (
 
 // families in the order in which they are listed.
 var families = []nn.Family{
-	vit.Family, resnet.Family, vgg.Family, alexnet.Family, squeezenet.Family, efficientnet.Family, vit.DINO, vit.DINOv2, clip.Family, clip.SigLIP, clip.TextEncoder, blip.Family, whisper.Family,
+	vit.Family, resnet.Family, vgg.Family, alexnet.Family, squeezenet.Family, efficientnet.Family, vit.DINO, vit.DINOv2, clip.Family, clip.SigLIP, clip.TextEncoder, blip.Family, trocr.Family, whisper.Family,
 	diffusion.Family, diffusion.Unconditional, unet.Family, vae.Family,
 }
 

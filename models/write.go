@@ -18,19 +18,29 @@ var ErrWritesNone = errors.New("the model writes no texts")
 
 // writer makes what writes texts with a checkpoint's decoder.
 func (f *files) writer(m *nn.Module, d *nn.Decoder) (*generate.Generator, error) {
-	c := generate.Config{}
+	c, err := f.generation(d)
+	if err != nil {
+		return nil, err
+	}
+	return generate.New(m, d, c), nil
+}
+
+// generation is the generation config: generation_config.json, or without it what
+// config.json says, which classes that know the end of their texts do not look at.
+func (f *files) generation(d *nn.Decoder) (generate.Config, error) {
 	if f.fsys != nil {
 		data, err := optional(f.fsys, "generation_config.json")
 		if err != nil {
-			return nil, err
+			return generate.Config{}, err
 		}
 		if data != nil {
-			if c, err = generate.ParseConfig(data); err != nil {
-				return nil, err
-			}
+			return generate.ParseConfig(data)
 		}
 	}
-	return generate.New(m, d, c), nil
+	if f.config == nil || d.OwnEnd {
+		return generate.Config{}, nil
+	}
+	return generate.ParseModelConfig(f.config)
 }
 
 // Writer is what writes the model's texts, nil if it writes none. Its config may be
@@ -129,7 +139,7 @@ func (m *Model) request(a Ask) (generate.Request, error) {
 		in[d.Words] = idsOf(ids)
 		ids = nil
 	}
-	return generate.Request{In: in, Begin: [][]uint32{d.Begin(ids)}, Seed: a.Seed}, nil
+	return generate.Request{In: in, Begin: [][]uint32{m.writer.Begin(ids)}, Seed: a.Seed}, nil
 }
 
 // idsOf is ids as an input of one item.
@@ -218,7 +228,7 @@ func (m *Model) begin(in map[string]Array) (about map[string]Array, begin [][]ui
 			}
 		}
 		for range n {
-			begin = append(begin, d.Begin(nil))
+			begin = append(begin, m.writer.Begin(nil))
 		}
 		return about, begin, nil
 	}
@@ -227,7 +237,7 @@ func (m *Model) begin(in map[string]Array) (about map[string]Array, begin [][]ui
 		return nil, nil, fmt.Errorf("%s: %w", d.IDs, err)
 	}
 	for _, ids := range rows {
-		begin = append(begin, d.Begin(ids))
+		begin = append(begin, m.writer.Begin(ids))
 	}
 	return about, begin, nil
 }

@@ -68,7 +68,21 @@ func New(m *nn.Module, d *nn.Decoder, c Config) *Generator {
 	if c.Pad == nil || d.OwnEnd {
 		c.Pad = &d.Pad
 	}
+	if c.Start == nil && len(d.Start) > 0 {
+		c.Start = &d.Start[0]
+	}
 	return &Generator{Module: m, Decoder: d, Config: c}
+}
+
+// Begin is what a text goes on from, of the ids that were given for it (nil: none).
+func (g *Generator) Begin(ids []uint32) []uint32 {
+	switch {
+	case g.Decoder.Begin != nil:
+		return g.Decoder.Begin(ids)
+	case len(ids) > 0 && ids[0] == *g.Config.Start:
+		return ids
+	}
+	return append([]uint32{*g.Config.Start}, ids...)
 }
 
 // Fill is what stands behind the end of texts that are shorter than others. Of beams,

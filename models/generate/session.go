@@ -293,7 +293,7 @@ func (s *session) inputs(texts [][]uint32, at int) map[string]any {
 		ids = append(ids, text[at:]...)
 		lengths[i] = uint32(at + n)
 	}
-	in := map[string]any{inIDs: ids, inPositions: s.Decoder.Place(rows, at, n), inAt: []uint32{uint32(at)}, inLengths: lengths}
+	in := map[string]any{inIDs: ids, inPositions: s.Decoder.Place(texts, at), inAt: []uint32{uint32(at)}, inLengths: lengths}
 	if s.Config.repeats() {
 		in[inRepeated] = s.lists(texts, s.room, occurred)
 	}
