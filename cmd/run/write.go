@@ -139,7 +139,7 @@ func (s *scribe) writePictures(ctx context.Context) error {
 		}
 		q := models.Ask{Image: img, Words: s.words(), Question: s.question != "", Seed: s.seed}
 		if !planned {
-			if err := s.tellPlan(q); err != nil {
+			if err := s.tellPlan(s.m.PlanWrite(q)); err != nil {
 				return err
 			}
 			planned = true
@@ -152,8 +152,7 @@ func (s *scribe) writePictures(ctx context.Context) error {
 }
 
 // tellPlan says what the texts take at most.
-func (s *scribe) tellPlan(q models.Ask) error {
-	p, err := s.m.PlanWrite(q)
+func (s *scribe) tellPlan(p generate.Plan, err error) error {
 	if err == nil {
 		err = s.dev.Fits(p.Sum())
 	}
@@ -168,7 +167,7 @@ func (s *scribe) tellPlan(q models.Ask) error {
 type writeMemoryJSON struct {
 	MaxTokens   int   `json:"max_tokens"`
 	Caches      int64 `json:"caches"`
-	About       int64 `json:"about"` // what is kept of the picture
+	About       int64 `json:"about"` // what is kept of the picture or sound
 	Activations int64 `json:"activations"`
 }
 

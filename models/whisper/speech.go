@@ -26,6 +26,10 @@ type Speech struct {
 	Times      bool              // texts have times
 }
 
+// MostBegun is how many tokens a text begins with at most: the start, a language, a task
+// and that there are no times.
+const MostBegun = 4
+
 // timesStep is from one token of a time to the next, framesStep from one frame of the
 // spectrogram to the next, in seconds.
 const (
