@@ -40,6 +40,8 @@ NETWORKS = {
         transformers.SiglipVisionConfig,
     ],
     "blip": [transformers.BlipConfig, transformers.BlipTextConfig, transformers.BlipVisionConfig],
+    "whisper": [transformers.WhisperConfig, transformers.WhisperFeatureExtractor],
+    "trocr": [transformers.VisionEncoderDecoderConfig, transformers.TrOCRConfig],
     "resnet": [transformers.ResNetConfig, resnet.ResNet],
     "efficientnet": [transformers.EfficientNetConfig, efficientnet.EfficientNet],
     "vgg": [vgg.VGG],

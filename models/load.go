@@ -39,6 +39,9 @@ const (
 	Explanation   = "explanation"    // features, where the network has some
 )
 
+// ErrNoTokenizer is wrapped when a checkpoint that is no folder is asked for texts.
+var ErrNoTokenizer = errors.New("it is no folder with a tokenizer")
+
 // ErrNoAttention is wrapped when the attention probabilities of a network
 // without attention are asked for.
 var ErrNoAttention = errors.New("the network has no attention layers")
@@ -56,6 +59,9 @@ func Load(ctx context.Context, dev *gpu.Device, name, src string, o Options) (*M
 	}
 	if o.Hub == nil {
 		o.Hub = weights.HubFromEnv()
+	}
+	if o.Answers && f.Answers != "" {
+		f.Embedded = f.Answers
 	}
 	if src == "" && (f.Embedded == "" || name != f.Name || o.Embedded == nil) {
 		return nil, fmt.Errorf("model %s: %w; give -weights, %s", name, nn.ErrNoEmbedded, f.Weights)
@@ -161,7 +167,11 @@ func embedded(f nn.Family, all fs.FS) (*files, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := weights.OpenFS(fsys, "model.safetensors")
+	name, err := weights.FindFS(fsys)
+	if err != nil {
+		return nil, err
+	}
+	c, err := weights.OpenFS(fsys, name)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +213,7 @@ func (f *files) read(fsys fs.FS) (*files, error) {
 // tokenizer reads the checkpoint's tokenizer.
 func (f *files) tokenizer() (*tokenizer.Tokenizer, error) {
 	if f.fsys == nil {
-		return nil, fmt.Errorf("%s is no folder with a tokenizer", f.name)
+		return nil, fmt.Errorf("%s: %w", f.name, ErrNoTokenizer)
 	}
 	t, err := tokenizer.Open(f.fsys)
 	if err != nil {
@@ -269,7 +279,7 @@ func newModel(dev *gpu.Device, f nn.Family, name string, in *files, o Options) (
 		}
 		m.tiled = d.Tiled
 	}
-	if err := m.open(in, d, o); err != nil {
+	if err := m.open(f, in, d, o); err != nil {
 		m.module.Drop()
 		return nil, err
 	}
@@ -277,7 +287,7 @@ func newModel(dev *gpu.Device, f nn.Family, name string, in *files, o Options) (
 }
 
 // open makes the layers and brings them to the device.
-func (m *Model) open(in *files, d *nn.Description, o Options) error {
+func (m *Model) open(f nn.Family, in *files, d *nn.Description, o Options) error {
 	l, err := m.module.Layers()
 	if err != nil {
 		return err
@@ -288,6 +298,11 @@ func (m *Model) open(in *files, d *nn.Description, o Options) error {
 			return err
 		}
 	}
+	if f.Hears {
+		if m.hearing, err = in.hearing(m.writer); err != nil {
+			return err
+		}
+	}
 	for _, n := range l.Networks {
 		if n.Image != nil {
 			m.images = n
@@ -295,6 +310,7 @@ func (m *Model) open(in *files, d *nn.Description, o Options) error {
 		if n.Text != nil {
 			m.texts = n
 		}
+		m.matches = m.matches || n.Image != nil && n.Text != nil
 	}
 	if err := m.ask(o.Outputs); err != nil {
 		return err
@@ -319,7 +335,7 @@ func (m *Model) open(in *files, d *nn.Description, o Options) error {
 	if err != nil {
 		return err
 	}
-	if m.writer != nil { // whose programs depend on what is asked
+	if m.writer != nil || m.matches { // whose programs depend on what is asked
 		m.example = example
 		return nil
 	}

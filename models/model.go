@@ -36,6 +36,8 @@ type Model struct {
 	texts      *nn.Network         // that reads texts, or nil
 	pairing    *nn.Pairing         // of a dual encoder, or nil
 	writer     *generate.Generator // of texts, or nil
+	hearing    *hearing            // of a model that hears, or nil
+	matches    bool                // the network of images reads texts too
 	checkpoint tensors
 	tokenize   func() (*tokenizer.Tokenizer, error)
 	tiled      func(ctx context.Context, m *nn.Module, in map[string]Array) (map[string]Array, error) // or nil
@@ -147,8 +149,22 @@ func (m *Model) Profile(ctx context.Context, in map[string]Array) ([]gpu.Timing,
 
 // Verify recomputes every operation of a forward pass on the CPU from the GPU's
 // own inputs; see [gpu.Program.Verify].
+// Of a model that writes, the program of a token is verified behind texts of several
+// lengths too.
 func (m *Model) Verify(ctx context.Context, in map[string]Array, stopAtFirst bool) ([]gpu.OpCheck, error) {
-	return m.module.Verify(ctx, in, m.wants(nil), stopAtFirst)
+	checks, err := m.module.Verify(ctx, in, m.wants(nil), stopAtFirst)
+	wrong := func(c gpu.OpCheck) bool { return c.Err != nil }
+	if err != nil || m.writer == nil || stopAtFirst && slices.ContainsFunc(checks, wrong) {
+		return checks, err
+	}
+	about, begin, err := m.begin(in)
+	if err != nil {
+		return nil, err
+	}
+	n := len(begin[0])
+	last := min(n+12, m.writer.Decoder.Context-1)
+	more, err := m.writer.Verify(ctx, generate.Request{In: about, Begin: begin}, []int{n + 1, (n + last) / 2, last}, stopAtFirst)
+	return append(checks, more...), err
 }
 
 // Noise is inputs of seeded random numbers where none are at hand: n images of
@@ -187,6 +203,15 @@ var (
 	ErrNoText   = errors.New("the model reads no texts")
 	ErrNoImages = errors.New("the model takes no images but raw tensors; give them with -input")
 )
+
+// WriteCompile is what the first program of a model that writes took to compile, with
+// the upload of the weights beside it, as Load makes none; 0 of other models.
+func (m *Model) WriteCompile() time.Duration {
+	if m.writer == nil {
+		return 0
+	}
+	return m.module.CompileTime
+}
 
 // SeesImages says that the model takes images.
 func (m *Model) SeesImages() bool { return m.images != nil }

@@ -10,6 +10,7 @@ import (
 	"saccade/models/generate"
 	"saccade/models/nn"
 	"saccade/picture"
+	"saccade/tokenizer"
 )
 
 // ErrWritesNone is wrapped where a model that writes no texts is asked for some.
@@ -17,19 +18,29 @@ var ErrWritesNone = errors.New("the model writes no texts")
 
 // writer makes what writes texts with a checkpoint's decoder.
 func (f *files) writer(m *nn.Module, d *nn.Decoder) (*generate.Generator, error) {
-	c := generate.Config{}
+	c, err := f.generation(d)
+	if err != nil {
+		return nil, err
+	}
+	return generate.New(m, d, c), nil
+}
+
+// generation is the generation config: generation_config.json, or without it what
+// config.json says, which classes that know the end of their texts do not look at.
+func (f *files) generation(d *nn.Decoder) (generate.Config, error) {
 	if f.fsys != nil {
 		data, err := optional(f.fsys, "generation_config.json")
 		if err != nil {
-			return nil, err
+			return generate.Config{}, err
 		}
 		if data != nil {
-			if c, err = generate.ParseConfig(data); err != nil {
-				return nil, err
-			}
+			return generate.ParseConfig(data)
 		}
 	}
-	return generate.New(m, d, c), nil
+	if f.config == nil || d.OwnEnd {
+		return generate.Config{}, nil
+	}
+	return generate.ParseModelConfig(f.config)
 }
 
 // Writer is what writes the model's texts, nil if it writes none. Its config may be
@@ -45,9 +56,10 @@ type Written struct {
 // Ask is what a text is asked for.
 type Ask struct {
 	Image *picture.Image
-	// Words are the question, or what the text begins with; "" is none.
-	Words string
-	Seed  uint64
+	// Words are what the text begins with, or if Question is set a question; "" is none.
+	Words    string
+	Question bool
+	Seed     uint64
 	// Each is called with each token as it is chosen and the words so far, but of beams.
 	Each func(id uint32, words string)
 }
@@ -66,14 +78,22 @@ func (m *Model) Write(ctx context.Context, a Ask) (Written, error) {
 	if a.Each != nil {
 		q.Each = func(_ int, id uint32) {
 			so = append(so, id)
-			a.Each(id, t.Decode(so))
+			a.Each(id, m.words(t, so))
 		}
 	}
 	texts, err := m.writer.Write(ctx, q)
 	if err != nil {
 		return Written{}, err
 	}
-	return Written{texts[0], t.Decode(texts[0].IDs)}, nil
+	return Written{texts[0], m.words(t, texts[0].IDs)}, nil
+}
+
+// words is the text of ids, without those that begin, end and pad it.
+func (m *Model) words(t *tokenizer.Tokenizer, ids []uint32) string {
+	c, start := m.writer.Config, m.writer.Start()
+	return t.Decode(slices.DeleteFunc(slices.Clone(ids), func(id uint32) bool {
+		return id == *c.Pad || slices.Contains(start, id) || slices.Contains(c.End, id)
+	}))
 }
 
 // PlanWrite is the memory that [Model.Write] takes at most, without the weights.
@@ -91,6 +111,12 @@ func (m *Model) request(a Ask) (generate.Request, error) {
 		return generate.Request{}, fmt.Errorf("%s: %w", m.Name, ErrWritesNone)
 	}
 	d, in := m.writer.Decoder, map[string]Array{}
+	switch {
+	case a.Question && d.Words == "":
+		return generate.Request{}, fmt.Errorf("%s from %s answers no questions; leave the question out, or give weights that were trained for answers", m.Name, m.Source)
+	case d.Words != "" && !a.Question:
+		return generate.Request{}, fmt.Errorf("%s from %s answers questions; give one with -question", m.Name, m.Source)
+	}
 	if a.Image != nil {
 		pixels, h, w, err := m.Preprocess(a.Image)
 		if err != nil {
@@ -110,13 +136,13 @@ func (m *Model) request(a Ask) (generate.Request, error) {
 		}
 	}
 	if d.Words != "" {
-		if len(ids) == 0 {
-			return generate.Request{}, errors.New("there is no question; it answers one about the image")
-		}
 		in[d.Words] = idsOf(ids)
 		ids = nil
 	}
-	return generate.Request{In: in, Begin: [][]uint32{d.Begin(ids)}, Seed: a.Seed}, nil
+	if d.Begin == nil && len(ids) > 0 && slices.Contains(m.writer.Config.End, ids[len(ids)-1]) {
+		ids = ids[:len(ids)-1] // by which tokenizers end what they read: the text goes on
+	}
+	return generate.Request{In: in, Begin: [][]uint32{m.writer.Begin(ids)}, Seed: a.Seed}, nil
 }
 
 // idsOf is ids as an input of one item.
@@ -142,6 +168,9 @@ func (m *Model) Sequences(ctx context.Context, in map[string]Array, by Draws) (A
 	if m.writer == nil {
 		return Array{}, nil, fmt.Errorf("%s: %w", m.Name, ErrWritesNone)
 	}
+	if m.hearing != nil {
+		return m.ListenRaw(ctx, in, Listening{}, by)
+	}
 	d := m.writer.Decoder
 	about, begin, err := m.begin(in)
 	if err != nil {
@@ -154,20 +183,38 @@ func (m *Model) Sequences(ctx context.Context, in map[string]Array, by Draws) (A
 	if err != nil {
 		return Array{}, nil, err
 	}
-	longest := 0
-	for _, t := range texts {
-		longest = max(longest, len(t.IDs))
+	rows := make([][]uint32, len(texts))
+	for i, t := range texts {
+		rows[i] = t.IDs
 	}
-	a := Array{Shape: []int{len(texts), longest}}
-	for _, t := range texts {
-		for _, id := range t.IDs {
+	return m.Padded(rows), texts, nil
+}
+
+// Padded are texts as one array [N, L], as transformers' generate pads them.
+func (m *Model) Padded(rows [][]uint32) Array {
+	longest := 0
+	for _, row := range rows {
+		longest = max(longest, len(row))
+	}
+	a := Array{Shape: []int{len(rows), longest}}
+	for _, row := range rows {
+		for _, id := range row {
 			a.Data = append(a.Data, float32(id))
 		}
-		for range longest - len(t.IDs) {
+		for range longest - len(row) {
 			a.Data = append(a.Data, float32(m.writer.Fill()))
 		}
 	}
-	return a, texts, nil
+	return a
+}
+
+// Words is the text of ids, without those that are no words.
+func (m *Model) Words(ids []uint32) (string, error) {
+	t, err := m.tokenize()
+	if err != nil {
+		return "", err
+	}
+	return m.words(t, ids), nil
 }
 
 // begin parts raw inputs into what the texts are about and what each begins with.
@@ -184,7 +231,7 @@ func (m *Model) begin(in map[string]Array) (about map[string]Array, begin [][]ui
 			}
 		}
 		for range n {
-			begin = append(begin, d.Begin(nil))
+			begin = append(begin, m.writer.Begin(nil))
 		}
 		return about, begin, nil
 	}
@@ -193,7 +240,7 @@ func (m *Model) begin(in map[string]Array) (about map[string]Array, begin [][]ui
 		return nil, nil, fmt.Errorf("%s: %w", d.IDs, err)
 	}
 	for _, ids := range rows {
-		begin = append(begin, d.Begin(ids))
+		begin = append(begin, m.writer.Begin(ids))
 	}
 	return about, begin, nil
 }

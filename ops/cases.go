@@ -46,7 +46,7 @@ var families = []family{
 	poolFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily, groupNormFamily, grnFamily, combineFamily, rescaleFamily,
 	concatFamily, sinusoidFamily, keepFamily, blendFamily,
 	rowsFamily, rmsNormFamily, rotateFamily, appendFamily,
-	logSoftmaxFamily, penalizeFamily, chooseFamily, beamsFamily, reorderFamily,
+	logSoftmaxFamily, penalizeFamily, timestampsFamily, chooseFamily, beamsFamily, reorderFamily,
 }
 
 // Cases is the registry: for every operation its test shapes, then those of real models.

@@ -194,6 +194,7 @@ func TestRandomShapes(t *testing.T) {
 					a.tk += a.tq // every query sees a key
 					a.tail = rapid.Bool().Draw(t, "tail")
 				}
+				a.bias = !a.tail && rapid.Bool().Draw(t, "bias")
 				if rapid.Bool().Draw(t, "fewer") {
 					a.keyHeads = size(2).Draw(t, "key heads")
 					a.heads = a.keyHeads * size(3).Draw(t, "repeat")

@@ -9,15 +9,16 @@ package weights
 // Of CLIP's and SigLIP's towers published files have a prefix, which files that
 // are saved today may lack.
 var transformersNames = map[string][]Rule{
-	"vit":                   inModel("vit", vitLayers),
-	"deit":                  inModel("deit", vitLayers),
-	"dinov2":                inModel("dinov2", dinov2Layers),
-	"dinov2_with_registers": inModel("dinov2_with_registers", dinov2Layers),
-	"swin":                  inModel("swin", swinLayers),
-	"clip_vision_model":     visionTower,
-	"siglip_vision_model":   visionTower,
-	"clip_text_model":       textTower,
-	"siglip_text_model":     textTower,
+	"vit":                    inModel("vit", vitLayers),
+	"deit":                   inModel("deit", vitLayers),
+	"dinov2":                 inModel("dinov2", dinov2Layers),
+	"dinov2_with_registers":  inModel("dinov2_with_registers", dinov2Layers),
+	"clip_vision_model":      visionTower,
+	"siglip_vision_model":    visionTower,
+	"clip_text_model":        textTower,
+	"siglip_text_model":      textTower,
+	"vision-encoder-decoder": below("encoder", vitLayers),
+	"swin":                   inModel("swin", swinLayers),
 }
 
 var vitLayers = []Rule{
@@ -69,9 +70,14 @@ var textTower = []Rule{
 // inModel are rules for names alone and behind the prefix that they have in a
 // model with a head.
 func inModel(prefix string, rules []Rule) []Rule {
-	all := append([]Rule{}, rules...)
-	for _, r := range rules {
-		all = append(all, Rule{prefix + "." + r.From, prefix + "." + r.To})
+	return append(below(prefix, rules), rules...)
+}
+
+// below are rules for names behind a prefix.
+func below(prefix string, rules []Rule) []Rule {
+	all := make([]Rule, len(rules))
+	for i, r := range rules {
+		all[i] = Rule{prefix + "." + r.From, prefix + "." + r.To}
 	}
 	return all
 }

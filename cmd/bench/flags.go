@@ -168,7 +168,11 @@ func (o *options) checkNames() error {
 		}
 	}
 	for _, name := range o.models {
-		if known := models.StandardNames(); !slices.Contains(known, name) {
+		texts := models.StandardTextNames()
+		if o.sweep != "" && slices.Contains(texts, name) {
+			return cli.Usagef("-sweep does not go with %s, which writes texts of one length", name)
+		}
+		if known := append(texts, models.StandardNames()...); !slices.Contains(known, name) {
 			return cli.Usagef("model %q is unknown to bench; the nearest is %q (-list prints all)", name, models.Nearest(name, known))
 		}
 	}

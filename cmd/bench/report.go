@@ -92,10 +92,27 @@ func (r *Report) further() []*grid {
 	if len(r.Peers) > 0 {
 		all = append(all, r.peerGrid())
 	}
+	if g := r.paces(); len(g.rows) > 0 {
+		all = append(all, g)
+	}
 	if g := r.gains(); len(g.rows) > 0 {
 		all = append(all, g)
 	}
 	return all
+}
+
+// paces are how fast texts were written.
+func (r *Report) paces() *grid {
+	g := &grid{
+		title:  []string{"texts: what they are about is read and their first token chosen; then the tokens a second"},
+		header: []string{"name", "shape", "precision", "first ms", "tokens/s"}, left: map[int]bool{0: true, 1: true, 2: true},
+	}
+	for _, row := range r.Rows {
+		if row.ItemsPerS != nil {
+			g.rows = append(g.rows, []string{row.Name, row.Shape, row.Precision, milliseconds(row.PrefillMS), fmt.Sprintf("%.4g", *row.ItemsPerS)})
+		}
+	}
+	return g
 }
 
 // gains are what tuning gives each row.

@@ -28,6 +28,7 @@ type options struct {
 	background             color.Color
 	attention, json, view  bool
 	queries
+	writing
 	figures
 	painting
 
@@ -70,6 +71,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.BoolVar(&o.listModels, "list-models", false, "print the models with what each needs")
 	f.BoolVar(&o.listDevices, "list-devices", false, "print the adapters with their limits")
 	o.queries.flags(f)
+	o.writing.flags(f)
 	o.figures.flags(f)
 	o.painting.flags(f)
 	o.choice.Flags(f)
@@ -133,7 +135,7 @@ func (o *options) parse(args []string) error {
 // check finds flags that do not go together.
 func (o *options) check() error {
 	inputs := 0
-	for _, given := range []bool{len(o.images) > 0, o.input != "", o.eval != ""} {
+	for _, given := range []bool{len(o.images) > 0, len(o.sounds) > 0, o.input != "", o.eval != ""} {
 		if given {
 			inputs++
 		}
@@ -148,7 +150,7 @@ func (o *options) check() error {
 	case isPipeline(o.model):
 		return o.checkPainting()
 	case inputs > 1:
-		return cli.Usagef("-image, -input and -eval exclude each other")
+		return cli.Usagef("-image, -audio, -input and -eval exclude each other")
 	case inputs == 0 && !o.verify && !o.profile && (o.index == "" || len(o.texts) == 0):
 		return cli.Usagef("no input: give -image FILE, -input FILE.safetensors or -eval FOLDER")
 	case o.attention && o.save == "" && o.out == "" && !o.verify && !o.profile:
@@ -159,6 +161,9 @@ func (o *options) check() error {
 		return cli.Usagef("-eval does not go with -verify or -profile")
 	}
 	if err := o.notPainting(); err != nil {
+		return err
+	}
+	if err := o.checkWriting(); err != nil {
 		return err
 	}
 	if attends, err := models.HasAttention(o.model); o.view && err == nil && !attends {

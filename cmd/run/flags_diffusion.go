@@ -53,7 +53,7 @@ var paintingFlags = []string{"prompt", "prompts", "record", "negative-prompt", "
 
 func (g *painting) flags(f *flag.FlagSet) {
 	g.guidance, g.strength = math.NaN(), math.NaN()
-	f.Func("prompt", "`TEXT`: what to draw; twice with -frames: from the first to the second", func(s string) error {
+	f.Func("prompt", "`TEXT`: what to draw; twice with -frames: from the first to the second; of a model that writes texts, what they begin with", func(s string) error {
 		g.prompts = append(g.prompts, s)
 		return nil
 	})
@@ -242,6 +242,7 @@ func (o *options) notPainting() error {
 	for _, name := range paintingFlags {
 		switch {
 		case !o.given[name]:
+		case writes(o.model) && (name == "prompt" || name == "seed"):
 		case name != "tiled":
 			return cli.Usagef("-%s goes with a diffusion pipeline: -model %s", name, strings.Join(pipelineNames(), " or "))
 		case !isAutoencoder(o.model):

@@ -22,10 +22,11 @@ type task struct {
 	takes    func(f nn.Family) bool // the families that they are for; nil: all
 }
 
-func pipeline(f nn.Family) bool { return f.Open != nil }
-func images(f nn.Family) bool   { return f.Open == nil && !f.Part }
-func dual(f nn.Family) bool     { return f.Texts && !f.Part }
-func tiles(f nn.Family) bool    { return f.Open != nil || f.Name == vae.Family.Name }
+func pipeline(f nn.Family) bool    { return f.Open != nil }
+func images(f nn.Family) bool      { return f.Open == nil && !f.Part && !f.Hears }
+func dual(f nn.Family) bool        { return f.Texts && !f.Part }
+func writesTexts(f nn.Family) bool { return f.Writes }
+func tiles(f nn.Family) bool       { return f.Open != nil || f.Name == vae.Family.Name }
 
 // tasks has every flag once.
 var tasks = []task{
@@ -33,6 +34,8 @@ var tasks = []task{
 	{"images in", []string{"image", "top"}, []string{"batch", "labels", "eval", "size", "crop", "mean", "std", "background"}, images},
 	{"raw tensors in and out", []string{"save"}, []string{"input"}, nil},
 	{"images and texts", []string{"text"}, []string{"template"}, dual},
+	{"texts of images", []string{"question"}, []string{"max-tokens", "beams", "temperature", "top-k", "top-p", "generate", "match"}, writesTexts},
+	{"texts of sounds", []string{"audio", "language"}, []string{"task", "timestamps"}, func(f nn.Family) bool { return f.Hears }},
 	{"images alike", nil, []string{"similar", "index", "examples"}, images},
 	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "prompt-syntax", "guidance", "guidance-rescale", "scheduler", "width", "height", "init-image", "strength", "mask",
 		"frames", "to-seed", "forward", "record", "partial", "lora", "embedding", "clip-skip", "tokenizer", "vae", "prediction", "refiner", "refiner-start", "low-memory", "preview", "preview-weights", "view-every"}, pipeline},
@@ -131,6 +134,10 @@ func words(name string) []string {
 		return texts(models.AllMethods())
 	case "prediction":
 		return []string{"epsilon", "v_prediction", "sample"}
+	case "match":
+		return []string{matchITM, matchCosine}
+	case "task":
+		return []string{taskTranscribe, taskTranslate}
 	case "completion":
 		return shells
 	}

@@ -1,6 +1,8 @@
 package blip
 
 import (
+	"fmt"
+
 	"saccade/gpu"
 	"saccade/models/internal/transformer"
 	"saccade/models/nn"
@@ -14,6 +16,7 @@ var Family = nn.Family{
 	Weights:   "a folder or hub id of transformers (BlipForConditionalGeneration, BlipForQuestionAnswering, BlipForImageTextRetrieval)",
 	Attention: true,
 	Texts:     true,
+	Writes:    true,
 	Describe: func(in nn.Checkpoint) (*nn.Description, error) {
 		c, named, err := Describe(in.Tensors, in.Config)
 		if err != nil {
@@ -44,7 +47,11 @@ const asked = "input_position_ids"
 
 // texts are the inputs of a text of an encoder.
 func (m *Model) texts() []nn.Input {
-	tokens := nn.Dims("N", nn.Dim{Name: "T", Most: m.Text.Length})
+	rows := "N"
+	if m.Task == Match {
+		rows = "texts"
+	}
+	tokens := nn.Dims(rows, nn.Dim{Name: "T", Most: m.Text.Length})
 	return []nn.Input{
 		{Name: nn.InputIDs, Dims: tokens, Kind: nn.IDs, Below: m.Text.Vocab},
 		{Name: nn.AttentionMask, Dims: tokens, Kind: nn.Lengths, Optional: true},
@@ -65,7 +72,7 @@ func (m *Model) decoder() *nn.Decoder {
 	layer := m.Text.Layer
 	d := &nn.Decoder{
 		Vocab: m.Text.Vocab, Context: m.Text.Length, Usual: m.usual(), Image: m.image(),
-		End: []uint32{uint32(m.Text.End)}, Pad: uint32(m.Text.Pad), OwnEnd: true,
+		Start: []uint32{uint32(m.Text.Start)}, End: []uint32{uint32(m.Text.End)}, Pad: uint32(m.Text.Pad), OwnEnd: true,
 		Caches: nn.Caches{Layers: m.Text.Depth, Heads: layer.Heads, Width: layer.Width},
 		States: func(r *gpu.Recorder, s nn.Step) *gpu.Tensor {
 			sight := transformer.Sight{Mask: ops.Mask{Causal: true, Lengths: s.Lengths}, Cache: s.Cache, Memory: s.Memory}
@@ -76,7 +83,7 @@ func (m *Model) decoder() *nn.Decoder {
 	if m.Task == Caption {
 		d.IDs, d.Mask = nn.InputIDs, nn.AttentionMask
 		d.Inputs = []nn.Input{m.pixels()}
-		d.Begin = m.prompt
+		d.Begin, d.Looks = m.prompt, "cross_attentions"
 		d.Remember = func(r *gpu.Recorder, in map[string]*gpu.Tensor) []*gpu.Tensor {
 			return m.Decoder.remember(r, m.patches(r, in[nn.PixelValues]))
 		}
@@ -86,7 +93,7 @@ func (m *Model) decoder() *nn.Decoder {
 	// lose on the way (transformers 5.23): the answer sees the question's padding too.
 	d.IDs, d.Mask = "decoder_input_ids", "decoder_attention_mask"
 	d.Inputs = append([]nn.Input{m.pixels()}, m.texts()...)
-	d.Words = nn.InputIDs
+	d.Words, d.Looks, d.LooksOf = nn.InputIDs, "question.cross_attentions", nn.InputIDs
 	d.Begin = func([]uint32) []uint32 { return []uint32{uint32(m.Text.Start)} }
 	d.Remember = func(r *gpu.Recorder, in map[string]*gpu.Tensor) []*gpu.Tensor {
 		x := m.question(r, m.patches(r, in[nn.PixelValues]), in[nn.InputIDs], in[asked], in[nn.AttentionMask])
@@ -105,9 +112,16 @@ func (m *Model) prompt(ids []uint32) []uint32 {
 	return append(start, ids[1:len(ids)-1]...)
 }
 
-// matching scores pairs of images and texts.
+// matching scores texts with images: as many to each of them as there are for one, in
+// order.
 func (m *Model) matching() *nn.Network {
 	return &nn.Network{Name: "itm", Inputs: append([]nn.Input{m.pixels()}, m.texts()...), Usual: m.usual(), Image: m.image(), Text: &nn.Text{},
+		Check: func(sizes map[string]int) error {
+			if n := sizes["texts"]; n%sizes["N"] != 0 {
+				return fmt.Errorf("%s: found %d texts and %d images; expected as many for each image", nn.InputIDs, n, sizes["N"])
+			}
+			return nil
+		},
 		Record: func(r *gpu.Recorder, in map[string]*gpu.Tensor) {
 			m.match(r, in[nn.PixelValues], in[nn.InputIDs], in[asked], in[nn.AttentionMask])
 		}}

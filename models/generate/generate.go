@@ -52,7 +52,12 @@ type Generator struct {
 	Decoder *nn.Decoder
 	Config  Config
 
-	s *session
+	s       *session
+	watched []string // outputs of writers beside what is chosen
+	// before is called before a program runs with the length of the texts then, after with
+	// what it gave.
+	before func(p *gpu.Program, in map[string]any, length int) error
+	after  func(out map[string][]float32)
 }
 
 // New makes a generator. What the config leaves open is the decoder's.
@@ -64,6 +69,26 @@ func New(m *nn.Module, d *nn.Decoder, c Config) *Generator {
 		c.Pad = &d.Pad
 	}
 	return &Generator{Module: m, Decoder: d, Config: c}
+}
+
+// Start are the tokens that begin a text and are none of its words.
+func (g *Generator) Start() []uint32 {
+	if g.Decoder.Begin == nil && g.Config.Start != nil {
+		return []uint32{*g.Config.Start}
+	}
+	return g.Decoder.Start
+}
+
+// Begin is what a text goes on from, of the ids that were given for it (nil: none).
+func (g *Generator) Begin(ids []uint32) []uint32 {
+	start := g.Start()
+	switch {
+	case g.Decoder.Begin != nil:
+		return g.Decoder.Begin(ids)
+	case len(ids) >= len(start) && slices.Equal(ids[:len(start)], start):
+		return ids
+	}
+	return slices.Concat(start, ids)
 }
 
 // Fill is what stands behind the end of texts that are shorter than others. Of beams,
@@ -138,13 +163,16 @@ func (g *Generator) open(q Request) (*session, error) {
 		return nil, fmt.Errorf("%s: %w", g.Module.Name, err)
 	}
 	z := sizes{items: len(q.Begin), beams: max(1, g.Config.Beams), room: (greatest + roomStep - 1) / roomStep * roomStep, feed: feed.String()}
+	if rule := g.Config.Rule; rule != nil {
+		z.ranges, z.times = rule.Most, rule.Times
+	}
 	if g.s == nil || g.s.sizes != z {
 		g.Close()
 		if g.s, err = newSession(g, z, about, feed); err != nil {
 			return nil, err
 		}
 	}
-	g.s.least, g.s.greatest = least, greatest
+	g.s.least, g.s.greatest, g.s.begun = least, greatest, begun
 	return g.s, nil
 }
 

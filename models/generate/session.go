@@ -13,6 +13,7 @@ import (
 type sizes struct {
 	items, beams, room int
 	feed               string // shapes of the decoder's inputs
+	ranges, times      int    // of the rule
 }
 
 // rows are the texts that are written at once.
@@ -23,6 +24,7 @@ type session struct {
 	*Generator
 	sizes
 	least, greatest int
+	begun           int // tokens that the texts begin with
 	first           int // length of a text before its first token of its own
 
 	memory   []*gpu.Tensor // states of what the texts are about
@@ -144,6 +146,7 @@ const (
 	inDraws     = "draws"
 	inRepeated  = "repeated"
 	inBanned    = "banned"
+	inRanges    = "ranges"
 	inParents   = "parents"
 	inScores    = "scores"
 )
@@ -170,9 +173,11 @@ func (s *session) writer(n int) (*program, error) {
 			ops.Reorder(r, state, parents, step.Cache.At, s.beams)
 		}
 	}
-	r.Want(gpu.Wants{Only: true, Names: []string{chosen}})
+	r.Want(gpu.Wants{Only: true, Names: append([]string{chosen}, s.watched...)})
 	x := ops.Mean(r, d.States(r, step), n-1, n) // [R D]
-	r.Output(chosen, s.choice(r, d.Logits(r, x)))
+	logits := d.Logits(r, x)
+	r.Tap("logits", logits)
+	r.Output(chosen, s.choice(r, logits))
 	if err := r.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Module.Name, err)
 	}
@@ -194,8 +199,14 @@ func (s *session) choice(r *gpu.Recorder, logits *gpu.Tensor) *gpu.Tensor {
 	if n := c.bans(s.room); n > 0 {
 		p.Banned = r.Input(inBanned, gpu.U32, rows, n)
 	}
+	if c.Rule != nil {
+		p.Ranges = r.Input(inRanges, gpu.U32, rows, c.Rule.Most, 2)
+	}
 	if p != (ops.Penalties{}) {
 		logits = ops.Penalize(r, logits, p)
+	}
+	if c.Rule != nil && c.Rule.Times > 0 {
+		logits = ops.Timestamps(r, logits, c.Rule.Times)
 	}
 	switch {
 	case s.beams > 1:
@@ -233,9 +244,17 @@ func (s *session) run(ctx context.Context, texts [][]uint32, at int, more map[st
 	for name, v := range more {
 		in[name] = v
 	}
+	if s.before != nil {
+		if err := s.before(p.Program, in, at+n); err != nil {
+			return nil, err
+		}
+	}
 	out, err := p.Run(ctx, in)
 	if err != nil {
 		return nil, err
+	}
+	if s.after != nil {
+		s.after(out)
 	}
 	if gpu.Finite(out[chosen]) && !s.impossible(out[chosen]) {
 		return out[chosen], nil
@@ -274,12 +293,15 @@ func (s *session) inputs(texts [][]uint32, at int) map[string]any {
 		ids = append(ids, text[at:]...)
 		lengths[i] = uint32(at + n)
 	}
-	in := map[string]any{inIDs: ids, inPositions: s.Decoder.Place(rows, at, n), inAt: []uint32{uint32(at)}, inLengths: lengths}
+	in := map[string]any{inIDs: ids, inPositions: s.Decoder.Place(texts, at), inAt: []uint32{uint32(at)}, inLengths: lengths}
 	if s.Config.repeats() {
 		in[inRepeated] = s.lists(texts, s.room, occurred)
 	}
 	if n := s.Config.bans(s.room); n > 0 {
 		in[inBanned] = s.lists(texts, n, func(text []uint32) []uint32 { return s.banned(text) })
+	}
+	if s.Config.Rule != nil {
+		in[inRanges] = s.ranges(texts)
 	}
 	return in
 }

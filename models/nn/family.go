@@ -17,12 +17,17 @@ type Family struct {
 	Weights string // what -weights it takes
 	// Architectures are names that imply sizes which checkpoints do not tell.
 	Architectures []string
-	// Embedded is the folder of its weights among those inside the program, or "".
-	Embedded string
+	// Embedded is the folder of its weights among those inside the program, or "", and
+	// Answers that of weights that answer questions.
+	Embedded, Answers string
 	// Attention says that the networks can give attention probabilities.
 	Attention bool
 	// Texts says that the networks read texts, so that a checkpoint has a tokenizer.
 	Texts bool
+	// Writes says that checkpoints of the family write texts.
+	Writes bool
+	// Hears says that those texts are what is said in sounds.
+	Hears bool
 	// Part says that it is the part of that name of diffusion pipelines, whose
 	// checkpoints it finds its own in.
 	Part bool
@@ -91,6 +96,8 @@ type Options struct {
 	// Embedded are trained weights that come with a program, a folder each: see
 	// package zoo. Without them, Load needs a source.
 	Embedded fs.FS
+	// Answers asks for those of the embedded weights that answer questions.
+	Answers  bool
 	Hub      *weights.Hub
 	Override picture.Override // of the preprocessing
 	Labels   []string         // in place of the checkpoint's
