@@ -157,7 +157,9 @@ func (m *Model) block(r *gpu.Recorder, b *Block, x *gpu.Tensor, p *plan) *gpu.Te
 	return b.FC2.Forward(r, y, ops.Residual(x))
 }
 
-// attention is that of x [N, H, W, C] within windows, with the heads as groups.
+// attention is that of x [N, H, W, C] within windows, with the heads as groups. Scores of
+// other regions get −100, as in the authors' code; transformers' V2 adds it twice, which
+// shows where such a score is above all others of its query by 85 and more.
 func (m *Model) attention(r *gpu.Recorder, b *Block, x *gpu.Tensor, p *plan) *gpu.Tensor {
 	w := ops.Rows(r, x, p.into) // [N·windows T C]
 	options := []ops.AttentionOption{ops.Bias(b.Bias.table(p.window))}
