@@ -54,6 +54,8 @@ func (a *app) writeTexts(ctx context.Context, m *models.Model) error {
 	s.doc.head, s.doc.Images = a.head(m), []textJSON{}
 	var err error
 	switch {
+	case len(a.texts) > 0:
+		err = fmt.Errorf("%s from %s writes texts and scores none; leave -text out, or give weights that match texts", m.Name, m.Source)
 	case a.raw != nil:
 		return s.writeRaw(ctx)
 	case m.SoundRate() > 0:

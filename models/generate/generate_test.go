@@ -53,7 +53,7 @@ func request(m *models.Model, in map[string]models.Array, n int) generate.Reques
 // whole text, and the tokens are those that the pass would choose.
 func TestCachedEqualsWhole(t *testing.T) {
 	d := gputest.Open(t, gpu.Options{})
-	for _, name := range []string{"blip_caption", "blip_answer_gelu_new", "whisper_heads"} {
+	for _, name := range []string{"blip_caption", "blip_answer_gelu_new", "trocr", "trocr_sinusoidal", "whisper_heads"} {
 		for _, begun := range []int{1, 5} {
 			t.Run(fmt.Sprint(name, " ", begun), func(t *testing.T) {
 				m, in := open(t, d, name, gpu.F32)

@@ -20,6 +20,7 @@ var signs = []struct {
 	{regexp.MustCompile(`(^|\.)time_embedding\.|^down_blocks\.`), 0, "a part of a diffusion model"},
 	{regexp.MustCompile(`^decoder\.model\.decoder\.embed_tokens\.`), 0, "a TrOCR (-model trocr)"},
 	{regexp.MustCompile(`(^|\.)(cls_token|class_token)$|^blocks\.0\.attn\.`), 0, "a vision transformer (-model vit)"},
+	{regexp.MustCompile(`^features\.1\.0\.attn\.|^(swin(v2)?\.)?encoder\.layers\.0\.blocks\.0\.|^layers\.0\.blocks\.0\.attn\.`), 0, "a Swin Transformer (-model swin or swinv2)"},
 	{regexp.MustCompile(`^features\.1\.0\.layer_scale$|^(convnext(v2)?\.)?encoder\.stages\.0\.layers\.0\.dwconv\.|^stages\.0\.blocks\.0\.conv_dw\.`), 0, "a ConvNeXt (-model convnext or convnextv2)"},
 	{regexp.MustCompile(`^features\.1\.conv\.0\.0\.|^(mobilenet_v2\.)?conv_stem\.first_conv\.`), 0, "a MobileNetV2 (-model mobilenetv2)"},
 	{regexp.MustCompile(`^features\.1\.block\.0\.0\.`), 0, "a MobileNetV3 (-model mobilenetv3)"},
