@@ -35,6 +35,7 @@ type Caption struct {
 	all    *image.RGBA // the image as the network sees it
 	stop   context.CancelFunc
 	writes sync.WaitGroup
+	turn   sync.Mutex // held by who writes: the model writes one text at a time
 	ctx    context.Context
 }
 
@@ -80,6 +81,8 @@ func (s *Caption) show(i int) error {
 
 // write writes a text and finds its words' maps.
 func (s *Caption) write(ctx context.Context, ask models.Ask) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	t, err := s.m.Write(ctx, ask)
 	var words []models.WordMap
 	if err == nil {

@@ -1,5 +1,6 @@
 // Package live holds the sessions of a window: a diffusion run as it denoises
-// ([Diffusion]), and images with what a network attends to in them ([Attention]).
+// ([Diffusion]), images with what a network attends to in them ([Attention]), and with
+// the texts that one writes about them ([Caption]).
 //
 // A session implements [saccade/viewer.Session]: it knows the model, the viewer
 // knows the window, its keys and its layout. It runs as well without a window,
