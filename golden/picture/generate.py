@@ -491,7 +491,7 @@ def process_torchvision(files):
 
 
 def defaults():
-    for name in ["Beit", "Bit", "ChineseCLIP", "CLIP", "ConvNext", "DeiT", "DINOv3ViT", "EfficientNet", "Levit", "MobileNetV1", "MobileNetV2", "PoolFormer", "Pvt", "Siglip", "ViT"]:
+    for name in ["Beit", "Bit", "Blip", "ChineseCLIP", "CLIP", "ConvNext", "DeiT", "DINOv3ViT", "EfficientNet", "Levit", "MobileNetV1", "MobileNetV2", "PoolFormer", "Pvt", "Siglip", "ViT"]:
         c = get_image_processor_class_from_name(name + "ImageProcessor")
         keys = ["do_resize", "size", "resample", "default_to_square", "do_center_crop", "crop_size", "crop_pct", "do_rescale", "rescale_factor", "rescale_offset", "do_normalize", "include_top", "image_mean", "image_std"]
         cases["defaults"][name] = {k: getattr(c, k, None) for k in keys}
