@@ -18,7 +18,7 @@ func (g *goldenCase) choice() {
 		g.split = func(out map[string][]float32) {
 			banned := make([]float32, len(out["y"]))
 			for i, v := range out["y"] {
-				if v <= leastPossible {
+				if v <= LeastPossible {
 					out["y"][i], banned[i] = 0, 1
 				}
 			}
