@@ -81,6 +81,7 @@ func (b *buffer) mapRead(size int64, f func([]byte)) error {
 		return fmt.Errorf("reading %d bytes back from the GPU: mapping failed with status %d (device lost?)", size, int(*status))
 	}
 	b.d.stats.Readbacks++
+	b.d.stats.ReadBytes += size
 	f(b.b.GetMappedRange(0, uint(size)))
 	return b.b.Unmap()
 }

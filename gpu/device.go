@@ -74,6 +74,7 @@ type Stats struct {
 	Uploads     int // uploads after creation: the inputs
 	UploadBytes int64
 	Readbacks   int
+	ReadBytes   int64
 	Poisoned    int64 // bytes of arenas filled with NaN before runs: see Debug
 
 	// The work of all dispatches that ran, as in Dispatch; Profile's are not counted.

@@ -148,8 +148,22 @@ func (m *Model) Profile(ctx context.Context, in map[string]Array) ([]gpu.Timing,
 
 // Verify recomputes every operation of a forward pass on the CPU from the GPU's
 // own inputs; see [gpu.Program.Verify].
+// Of a model that writes, the program of a token is verified behind texts of several
+// lengths too.
 func (m *Model) Verify(ctx context.Context, in map[string]Array, stopAtFirst bool) ([]gpu.OpCheck, error) {
-	return m.module.Verify(ctx, in, m.wants(nil), stopAtFirst)
+	checks, err := m.module.Verify(ctx, in, m.wants(nil), stopAtFirst)
+	wrong := func(c gpu.OpCheck) bool { return c.Err != nil }
+	if err != nil || m.writer == nil || stopAtFirst && slices.ContainsFunc(checks, wrong) {
+		return checks, err
+	}
+	about, begin, err := m.begin(in)
+	if err != nil {
+		return nil, err
+	}
+	n := len(begin[0])
+	last := min(n+12, m.writer.Decoder.Context-1)
+	more, err := m.writer.Verify(ctx, generate.Request{In: about, Begin: begin}, []int{n + 1, (n + last) / 2, last}, stopAtFirst)
+	return append(checks, more...), err
 }
 
 // Noise is inputs of seeded random numbers where none are at hand: n images of

@@ -52,7 +52,12 @@ type Generator struct {
 	Decoder *nn.Decoder
 	Config  Config
 
-	s *session
+	s       *session
+	watched []string // outputs of writers beside what is chosen
+	// before is called before a program runs with the length of the texts then, after with
+	// what it gave.
+	before func(p *gpu.Program, in map[string]any, length int) error
+	after  func(out map[string][]float32)
 }
 
 // New makes a generator. What the config leaves open is the decoder's.

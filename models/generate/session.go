@@ -170,9 +170,11 @@ func (s *session) writer(n int) (*program, error) {
 			ops.Reorder(r, state, parents, step.Cache.At, s.beams)
 		}
 	}
-	r.Want(gpu.Wants{Only: true, Names: []string{chosen}})
+	r.Want(gpu.Wants{Only: true, Names: append([]string{chosen}, s.watched...)})
 	x := ops.Mean(r, d.States(r, step), n-1, n) // [R D]
-	r.Output(chosen, s.choice(r, d.Logits(r, x)))
+	logits := d.Logits(r, x)
+	r.Tap("logits", logits)
+	r.Output(chosen, s.choice(r, logits))
 	if err := r.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Module.Name, err)
 	}
@@ -233,9 +235,17 @@ func (s *session) run(ctx context.Context, texts [][]uint32, at int, more map[st
 	for name, v := range more {
 		in[name] = v
 	}
+	if s.before != nil {
+		if err := s.before(p.Program, in, at+n); err != nil {
+			return nil, err
+		}
+	}
 	out, err := p.Run(ctx, in)
 	if err != nil {
 		return nil, err
+	}
+	if s.after != nil {
+		s.after(out)
 	}
 	if gpu.Finite(out[chosen]) && !s.impossible(out[chosen]) {
 		return out[chosen], nil
