@@ -40,6 +40,8 @@ NETWORKS = {
         transformers.SiglipVisionConfig,
     ],
     "blip": [transformers.BlipConfig, transformers.BlipTextConfig, transformers.BlipVisionConfig],
+    "internal/llama": [transformers.LlamaConfig],
+    "smolvlm": [transformers.Idefics3Config, transformers.Idefics3VisionConfig, transformers.SmolVLMConfig, transformers.SmolVLMVisionConfig],
     "resnet": [transformers.ResNetConfig, resnet.ResNet],
     "efficientnet": [transformers.EfficientNetConfig, efficientnet.EfficientNet],
     "vgg": [vgg.VGG],

@@ -11,6 +11,7 @@ import (
 	"saccade/models/efficientnet"
 	"saccade/models/nn"
 	"saccade/models/resnet"
+	"saccade/models/smolvlm"
 	"saccade/models/squeezenet"
 	"saccade/models/unet"
 	"saccade/models/vae"
@@ -20,7 +21,7 @@ import (
 
 // families in the order in which they are listed.
 var families = []nn.Family{
-	vit.Family, resnet.Family, vgg.Family, alexnet.Family, squeezenet.Family, efficientnet.Family, vit.DINO, vit.DINOv2, clip.Family, clip.SigLIP, clip.TextEncoder, blip.Family,
+	vit.Family, resnet.Family, vgg.Family, alexnet.Family, squeezenet.Family, efficientnet.Family, vit.DINO, vit.DINOv2, clip.Family, clip.SigLIP, clip.TextEncoder, blip.Family, smolvlm.Family,
 	diffusion.Family, diffusion.Unconditional, unet.Family, vae.Family,
 }
 

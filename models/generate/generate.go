@@ -40,6 +40,11 @@ type Request struct {
 	// nil: by Seed.
 	Draw func(t, n int) []float32
 	Seed uint64
+	// Continue says that the texts go on from those of the last Write, of the same In: their
+	// keys and values are taken as they are as far as the texts are the same. Not of beams.
+	Continue bool
+	// Room is for how many tokens there is to be room for texts that go on.
+	Room int
 	// Each is called with each token as it is chosen, but of beams.
 	Each func(item int, id uint32)
 }
@@ -104,13 +109,30 @@ func (g *Generator) Write(ctx context.Context, q Request) ([]Text, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.begin(ctx, q.In); err != nil {
+	if s.shown, err = g.shown(q); err != nil {
 		return nil, err
+	}
+	if !q.Continue || s.kept == nil {
+		if err := s.begin(ctx, q.In); err != nil {
+			return nil, err
+		}
 	}
 	if g.Config.Beams > 1 {
 		return s.search(ctx, q)
 	}
 	return s.sample(ctx, q)
+}
+
+// shown says what the tokens that texts begin with show of memory.
+func (g *Generator) shown(q Request) ([]uint32, error) {
+	if g.Decoder.Shown == nil {
+		return nil, nil
+	}
+	which, err := g.Decoder.Shown(q.In, q.Begin)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", g.Module.Name, err)
+	}
+	return which, nil
 }
 
 // open gives a session for the sizes of a request, the last one if it has them.
@@ -142,7 +164,7 @@ func (g *Generator) open(q Request) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", g.Module.Name, err)
 	}
-	z := sizes{items: len(q.Begin), beams: max(1, g.Config.Beams), room: (greatest + roomStep - 1) / roomStep * roomStep, feed: feed.String()}
+	z := sizes{items: len(q.Begin), beams: max(1, g.Config.Beams), room: (max(greatest, min(q.Room, g.Decoder.Context)) + roomStep - 1) / roomStep * roomStep, feed: feed.String()}
 	if g.s == nil || g.s.sizes != z {
 		g.Close()
 		if g.s, err = newSession(g, z, about, feed); err != nil {

@@ -32,9 +32,15 @@ type Decoder struct {
 	Usual  map[string]int // their sizes by name
 	Check  func(sizes map[string]int) error
 	Image  *Image
+	// Complete is Network.Complete of examples with a text; nil: nothing.
+	Complete func(in map[string]Array, items int, seed uint64)
 	// Remember records what is read once of the inputs and gives what every step needs
 	// of it, such as the keys and values of cross-attentions.
 	Remember func(r *gpu.Recorder, in map[string]*gpu.Tensor) []*gpu.Tensor
+	// Shown says which row of the first of Memory each token of texts shows, [R, T]; one of
+	// [Unshown] shows none, as those do that are written. In are the inputs. Nil: no token
+	// shows any.
+	Shown func(in map[string]Array, texts [][]uint32) ([]uint32, error)
 	// Caches are the widths of the keys and values of self-attentions.
 	Caches Caches
 	// Position is the embedding's number of a token that is behind so many others; nil:
@@ -54,6 +60,7 @@ type Caches struct{ Layers, Heads, Width int }
 type Step struct {
 	IDs       *gpu.Tensor // u32 [R, T]
 	Positions *gpu.Tensor // u32 [R, T]
+	Shown     *gpu.Tensor // u32 [R, T], or nil: see [Decoder.Shown]
 	Memory    []*gpu.Tensor
 	// Cache holds the tokens before; nil: there are none, and of the tokens Lengths [R]
 	// are no padding (nil: all).
@@ -61,8 +68,14 @@ type Step struct {
 	Lengths *gpu.Tensor
 }
 
-// positions is the name of the input that Forced makes.
-const positions = "position_ids"
+// Unshown is of a token that shows no row of memory: whole numbers of arrays end below it.
+const Unshown = 1<<24 - 1
+
+// positions and shown are the names of inputs that Forced makes.
+const (
+	positions = "position_ids"
+	shown     = "shown"
+)
 
 // Place are the numbers of the positions of so many rows of n tokens behind first others.
 func (d *Decoder) Place(rows, first, n int) []uint32 {
@@ -78,20 +91,37 @@ func (d *Decoder) Place(rows, first, n int) []uint32 {
 }
 
 // Counted makes positions of the ids of that name, [N, T]: the number of each in its row.
-func Counted(ids string) func(in map[string]Array) Array {
+func Counted(ids string) func(in map[string]Array) (Array, error) {
 	d := Decoder{}
 	return d.counted(ids)
 }
 
-func (d *Decoder) counted(ids string) func(in map[string]Array) Array {
-	return func(in map[string]Array) Array {
+func (d *Decoder) counted(ids string) func(in map[string]Array) (Array, error) {
+	return func(in map[string]Array) (Array, error) {
 		shape := in[ids].Shape
 		a := Array{Shape: shape}
 		for _, p := range d.Place(shape[0], 0, shape[1]) {
 			a.Data = append(a.Data, float32(p))
 		}
-		return a
+		return a, nil
 	}
+}
+
+// shown makes the input of which rows of memory the tokens of a text show.
+func (d *Decoder) shown(in map[string]Array) (Array, error) {
+	rows, err := TokenIDs(in[d.IDs], d.Vocab)
+	if err != nil {
+		return Array{}, err
+	}
+	which, err := d.Shown(in, rows)
+	if err != nil {
+		return Array{}, err
+	}
+	a := Array{Shape: in[d.IDs].Shape}
+	for _, row := range which {
+		a.Data = append(a.Data, float32(row))
+	}
+	return a, nil
 }
 
 // About is the network that reads what a text is about: its outputs are memory.0,
@@ -115,12 +145,15 @@ func (d *Decoder) Forced() *Network {
 		Input{Name: d.IDs, Dims: Dims("N", tokens), Kind: IDs, Below: d.Vocab},
 		Input{Name: d.Mask, Dims: Dims("N", tokens), Kind: Lengths, Optional: true},
 		Input{Name: positions, Dims: Dims("N", tokens), Kind: IDs, From: d.counted(d.IDs)})
+	if d.Shown != nil {
+		inputs = append(inputs, Input{Name: shown, Dims: Dims("N", tokens), Kind: IDs, From: d.shown})
+	}
 	usual := map[string]int{tokens.Name: min(16, d.Context)}
 	for name, n := range d.Usual {
 		usual[name] = n
 	}
-	return &Network{Name: "text", Inputs: inputs, Usual: usual, Check: d.Check, Image: d.Image, Record: func(r *gpu.Recorder, in map[string]*gpu.Tensor) {
-		s := Step{IDs: in[d.IDs], Positions: in[positions], Memory: d.Remember(r, in), Lengths: in[d.Mask]}
+	return &Network{Name: "text", Inputs: inputs, Usual: usual, Check: d.Check, Image: d.Image, Complete: d.Complete, Record: func(r *gpu.Recorder, in map[string]*gpu.Tensor) {
+		s := Step{IDs: in[d.IDs], Positions: in[positions], Shown: in[shown], Memory: d.Remember(r, in), Lengths: in[d.Mask]}
 		r.Output("logits", d.Logits(r, d.States(r, s)))
 	}}
 }
