@@ -46,7 +46,7 @@ NETWORKS = {
     "efficientnet": [transformers.EfficientNetConfig, efficientnet.EfficientNet],
     "vgg": [vgg.VGG],
 }
-PROCESSORS = "Beit Bit Blip ChineseCLIP CLIP ConvNext DeiT DINOv3ViT EfficientNet Levit MobileNetV1 MobileNetV2 PoolFormer Pvt Siglip ViT".split()
+PROCESSORS = "Beit Bit Blip ChineseCLIP CLIP ConvNext DeiT DINOv3ViT EfficientNet Idefics3 Levit MobileNetV1 MobileNetV2 PoolFormer Pvt Siglip SmolVLM ViT".split()
 ARCHITECTURES = {
     "vit": [vision_transformer.VisionTransformer, deit.VisionTransformerDistilled],
     "resnet": [resnet.ResNet],
