@@ -1,13 +1,13 @@
 """Goldens of BLIP of transformers: captions, answers, matches, and the texts written."""
 
 import shutil
-from random import Random
 
 import torch
 import transformers
 
-from generate_io import generator, halves, write
+from generate_io import generator, halves
 from generate_models import redraw
+from generate_texts import cast_all, finish, long, mask_of, tapped, ways, written
 
 PAD, START, END = 0, 59, 3
 
@@ -26,13 +26,6 @@ def ids_of(g, n, length, vocab=58):
     return ids
 
 
-def mask_of(ids):
-    mask = torch.ones_like(ids)
-    for i in range(1, len(ids)):
-        mask[i, 2 + (i * 2) % (ids.shape[1] - 2) :] = 0
-    return mask
-
-
 def make(root, name, cls, c, g):
     model = redraw(cls(c), g).eval()
     with torch.no_grad():  # residual networks: see golden.md
@@ -46,85 +39,6 @@ def make(root, name, cls, c, g):
     model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
     return model
-
-
-# WAYS are generation configs, each of which tries something that the others do not.
-WAYS = [
-    {"max_new_tokens": 9},
-    {"max_length": 11, "repetition_penalty": 1.7, "min_length": 9},
-    {"no_repeat_ngram_size": 2, "suppress_tokens": [5, 9, 11], "begin_suppress_tokens": [END, 7]},
-    {"num_beams": 3, "max_new_tokens": 8},
-    {"num_beams": 2, "early_stopping": True, "length_penalty": 2.0, "no_repeat_ngram_size": 1, "max_new_tokens": 7},
-    {"num_beams": 4, "early_stopping": "never", "length_penalty": -0.5, "repetition_penalty": 1.3, "max_new_tokens": 6, "min_new_tokens": 3},
-    {"num_beams": 2, "forced_eos_token_id": END, "max_length": 10},
-    {"do_sample": True, "max_new_tokens": 8},
-    {"do_sample": True, "temperature": 1.7, "top_k": 12, "top_p": 0.8, "max_new_tokens": 8},
-    {"do_sample": True, "top_k": 0, "min_p": 0.1, "repetition_penalty": 1.2, "max_new_tokens": 8},
-]
-
-
-def drawn(call, seed):
-    """What call gives where each draw takes the first id up to which the probabilities
-    sum to more than a number, and these numbers [steps, rows]."""
-    numbers, multinomial = [], torch.multinomial
-
-    def draw(probs, num_samples):
-        u = torch.tensor([random.random() for _ in range(len(probs))])
-        numbers.append(u.tolist())
-        total = probs.double().cumsum(-1)
-        return torch.searchsorted(total, (u.double() * total[:, -1])[:, None], right=True)
-
-    random = Random(seed)
-    torch.multinomial = draw
-    try:
-        return call(), numbers
-    finally:
-        torch.multinomial = multinomial
-
-
-def written(model, inputs, ways=WAYS):
-    """What the class's generate writes of inputs, by way."""
-    texts = []
-    for i, way in enumerate(ways):
-        with torch.no_grad():
-            sequences, numbers = drawn(lambda: model.generate(**{k: v.clone() for k, v in long(inputs).items()}, **way), i)  # noqa: B023
-        texts.append({"config": way, "inputs": list(inputs), "sequences": sequences.tolist()} | ({"draws": numbers} if numbers else {}))
-    return texts
-
-
-def finish(root, name, cls, inputs, layers, outputs, exact, options=None, texts=None):
-    metadata = {
-        "model": "blip",
-        "source": f"transformers {transformers.__version__} {cls.__name__}; torch {torch.__version__.split('+')[0]}",
-        "architecture": cls.__name__,
-        "inputs": list(inputs),
-        "layers": list(layers),
-        "outputs": list(outputs),
-        "options": options or {},
-        "halves": exact,
-        "texts": texts or [],
-    }
-    write(root / name / "golden.safetensors", inputs | layers | outputs, metadata)
-
-
-def long(inputs):
-    return {k: v.long() if v.dtype == torch.int32 else v for k, v in inputs.items()}
-
-
-def tapped(modules, call):
-    """What call returns, and what each of the named modules gave when it was last run."""
-    seen, hooks = {}, []
-    for name, (module, index) in modules.items():
-
-        def keep(m, x, y, name=name, index=index):
-            seen[name] = (y[index] if isinstance(y, tuple) else y).detach().clone()
-
-        hooks.append(module.register_forward_hook(keep))
-    with torch.no_grad():
-        out = call()
-    for hook in hooks:
-        hook.remove()
-    return out, {name: seen[name] for name in modules}
 
 
 def layers_of(model, prefix=""):
@@ -153,16 +67,12 @@ def caption(root, name, text, vision, n=3, length=7, masked=False, size=None, pr
     got = {"encoder_last_hidden_state": out.last_hidden_state, "logits": out.logits}
     exact = halves(model, lambda model, cast: fields(model(**cast_all(cast, inputs), **grow)), got)
     plain = {k: v for k, v in inputs.items() if k == "pixel_values" or prompted and k == "input_ids"}
-    texts = [] if size else written(model, plain)
-    finish(root, name, cls, inputs, layers, got, exact, grow, texts)
+    texts = [] if size else written(model, plain, ways(END))
+    finish(root, name, "blip", cls, inputs, layers, got, exact, grow, texts)
 
 
 def fields(out):
     return out.last_hidden_state, out.logits
-
-
-def cast_all(cast, inputs):
-    return {k: cast(v) if v.is_floating_point() else v.long() for k, v in inputs.items()}
 
 
 def answer(root, name, text, vision, n=2, question=9, length=5, masked=False, **more):
@@ -194,8 +104,8 @@ def answer(root, name, text, vision, n=2, question=9, length=5, masked=False, **
         hook.remove()
         return out.last_hidden_state, seen["logits"]
 
-    texts = written(model, {k: v for k, v in inputs.items() if k in ("pixel_values", "input_ids", "attention_mask")})
-    finish(root, name, cls, inputs, layers, got, halves(model, half, got), texts=texts)
+    texts = written(model, {k: v for k, v in inputs.items() if k in ("pixel_values", "input_ids", "attention_mask")}, ways(END))
+    finish(root, name, "blip", cls, inputs, layers, got, halves(model, half, got), texts=texts)
 
 
 def match(root, name, text, vision, n=3, length=8, masked=False, **more):
@@ -226,7 +136,7 @@ def match(root, name, text, vision, n=3, length=8, masked=False, **more):
         words = torch.nn.functional.normalize(model.text_proj(cosine.question_embeds[:, 0, :]).float(), dim=-1)
         return out.itm_score, image, words
 
-    finish(root, name, cls, inputs, layers, got, halves(model, half, got))
+    finish(root, name, "blip", cls, inputs, layers, got, halves(model, half, got))
 
 
 SMALL = dict(hidden_size=15, num_attention_heads=3, num_hidden_layers=2, intermediate_size=41, image_size=20, patch_size=4)

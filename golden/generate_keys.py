@@ -42,6 +42,8 @@ NETWORKS = {
     "blip": [transformers.BlipConfig, transformers.BlipTextConfig, transformers.BlipVisionConfig],
     "internal/llama": [transformers.LlamaConfig],
     "smolvlm": [transformers.Idefics3Config, transformers.Idefics3VisionConfig, transformers.SmolVLMConfig, transformers.SmolVLMVisionConfig],
+    "whisper": [transformers.WhisperConfig, transformers.WhisperFeatureExtractor],
+    "trocr": [transformers.VisionEncoderDecoderConfig, transformers.TrOCRConfig],
     "resnet": [transformers.ResNetConfig, resnet.ResNet],
     "efficientnet": [transformers.EfficientNetConfig, efficientnet.EfficientNet],
     "vgg": [vgg.VGG],

@@ -13,7 +13,9 @@ import torch.nn.functional as F
 
 from transformers import LogitsProcessorList
 from transformers.generation import logits_process
+from transformers import SamVisionConfig
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
+from transformers.models.sam.modeling_sam import SamVisionAttention
 
 from generate_io import generator
 
@@ -225,6 +227,53 @@ def cached_attention():
     add("step_3by1x64_37", 3, 64, 1, 37, batch=2, causal=True, key_heads=1, lengths=[35, 7], tail=True)
     add("turn_4by2x15_5_21", 4, 15, 5, 21, batch=2, causal=True, key_heads=2, lengths=[21, 8], tail=True, probabilities=True)
     add("turn_3x5_19_40", 3, 5, 19, 40, batch=2, causal=True, lengths=[33, 19], tail=True)
+    return cases
+
+
+def biased_attention():
+    """out [B,T,H*D] = softmax(scale q kᵀ + what is added) v for each of H heads, of q,
+    k, v [B,T,H*D]; probabilities [B,H,T,T]. Added are a bias [H,T,T], −100 for tokens of
+    different regions [W,T] (window b % W of item b), and what SamVisionAttention makes of
+    rel_pos_h [2h'-1,D] and rel_pos_w on a map. With scales [H], q and k are of unit length
+    and those take the place of the scale: Swin V2's cosine attention."""
+    g, cases = generator("biased_attention"), []
+    sam = SamVisionAttention(SamVisionConfig(hidden_size=8, num_attention_heads=1), window_size=2)
+
+    def add(name, heads, size, tokens, batch=1, bias=False, windows=0, cosine=False, map=None, tables=None):
+        q, k, v = (normal(g, batch, tokens, heads * size) for _ in range(3))
+        inputs, params = {"q": q, "k": k, "v": v}, {"heads": heads, "head_size": size}
+        qs, ks, vs = (t.double().unflatten(-1, (heads, size)).transpose(1, 2) for t in (q, k, v))
+        added, scale = torch.zeros(batch, heads, tokens, tokens).double(), size**-0.5
+        if bias:
+            inputs["bias"] = normal(g, heads, tokens, tokens, std=2)
+            added += inputs["bias"]
+        if windows:
+            inputs["regions"] = torch.randint(0, 3, (windows, tokens), generator=g, dtype=torch.int32)
+            apart = inputs["regions"][:, :, None] != inputs["regions"][:, None, :]
+            added += -100.0 * apart[:, None].repeat(batch // windows, 1, 1, 1)
+        if map:
+            h, w = tables or map
+            inputs |= {"rel_pos_h": normal(g, 2 * h - 1, size, std=0.5), "rel_pos_w": normal(g, 2 * w - 1, size, std=0.5)}
+            there = sam.get_decomposed_rel_pos(qs.flatten(0, 1), inputs["rel_pos_h"].double(), inputs["rel_pos_w"].double(), map, map)
+            added += there.reshape(batch, heads, tokens, tokens)
+            params["map"] = map
+        if cosine:
+            inputs["scales"] = torch.rand(heads, generator=g).half().float() * 16 + 4
+            inputs["scales"] = inputs["scales"].half().float()
+            qs, ks, scale = F.normalize(qs, dim=-1) * inputs["scales"].double()[:, None, None], F.normalize(ks, dim=-1), 1
+        scores = scale * qs @ ks.transpose(2, 3) + added
+        outputs = {"out": (scores.softmax(-1) @ vs).transpose(1, 2).flatten(2), "probabilities": scores.softmax(-1)}
+        cases.append(case(name, params, inputs, outputs))
+
+    add("bias_3x14_9", 3, 14, 9, batch=2, bias=True)
+    add("bias_2x32_25", 2, 32, 25, bias=True)
+    add("regions_2x15_9", 2, 15, 9, batch=4, windows=2)
+    add("shifted_2x16_9", 2, 16, 9, batch=4, bias=True, windows=4)
+    add("cosine_3x15_9", 3, 15, 9, batch=2, bias=True, windows=2, cosine=True)
+    add("map_3x14_3x5", 3, 14, 15, batch=2, map=[3, 5])
+    add("map_2x16_5x2", 2, 16, 10, map=[5, 2], tables=[3, 3])
+    add("few_2x16_2x2", 2, 16, 4, map=[2, 2])
+    add("few_3x15_3", 3, 15, 3, batch=2, bias=True, windows=2)
     return cases
 
 
@@ -735,6 +784,7 @@ OPS = {name: (lambda name=name: activation(name)) for name in ACTIVATIONS} | {
         layernorm,
         attention,
         cached_attention,
+        biased_attention,
         add,
         patch_embedding,
         tokens,

@@ -275,7 +275,7 @@ func newModel(dev *gpu.Device, f nn.Family, name string, in *files, o Options) (
 		}
 		m.tiled = d.Tiled
 	}
-	if err := m.open(in, d, o); err != nil {
+	if err := m.open(f, in, d, o); err != nil {
 		m.module.Drop()
 		return nil, err
 	}
@@ -283,7 +283,7 @@ func newModel(dev *gpu.Device, f nn.Family, name string, in *files, o Options) (
 }
 
 // open makes the layers and brings them to the device.
-func (m *Model) open(in *files, d *nn.Description, o Options) error {
+func (m *Model) open(f nn.Family, in *files, d *nn.Description, o Options) error {
 	l, err := m.module.Layers()
 	if err != nil {
 		return err
@@ -291,6 +291,11 @@ func (m *Model) open(in *files, d *nn.Description, o Options) error {
 	m.pairing = l.Pairing
 	if l.Decoder != nil {
 		if m.writer, err = in.writer(m.module, l.Decoder); err != nil {
+			return err
+		}
+	}
+	if f.Hears {
+		if m.hearing, err = in.hearing(m.writer); err != nil {
 			return err
 		}
 	}

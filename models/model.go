@@ -36,6 +36,7 @@ type Model struct {
 	texts      *nn.Network         // that reads texts, or nil
 	pairing    *nn.Pairing         // of a dual encoder, or nil
 	writer     *generate.Generator // of texts, or nil
+	hearing    *hearing            // of a model that hears, or nil
 	matches    bool                // the network of images reads texts too
 	checkpoint tensors
 	tokenize   func() (*tokenizer.Tokenizer, error)
@@ -204,8 +205,13 @@ var (
 )
 
 // WriteCompile is what the first program of a model that writes took to compile, with
-// the upload of the weights beside it: Load makes none.
-func (m *Model) WriteCompile() time.Duration { return m.module.CompileTime }
+// the upload of the weights beside it, as Load makes none; 0 of other models.
+func (m *Model) WriteCompile() time.Duration {
+	if m.writer == nil {
+		return 0
+	}
+	return m.module.CompileTime
+}
 
 // SeesImages says that the model takes images.
 func (m *Model) SeesImages() bool { return m.images != nil }

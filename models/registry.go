@@ -13,15 +13,17 @@ import (
 	"saccade/models/resnet"
 	"saccade/models/smolvlm"
 	"saccade/models/squeezenet"
+	"saccade/models/trocr"
 	"saccade/models/unet"
 	"saccade/models/vae"
 	"saccade/models/vgg"
 	"saccade/models/vit"
+	"saccade/models/whisper"
 )
 
 // families in the order in which they are listed.
 var families = []nn.Family{
-	vit.Family, resnet.Family, vgg.Family, alexnet.Family, squeezenet.Family, efficientnet.Family, vit.DINO, vit.DINOv2, clip.Family, clip.SigLIP, clip.TextEncoder, blip.Family, smolvlm.Family,
+	vit.Family, resnet.Family, vgg.Family, alexnet.Family, squeezenet.Family, efficientnet.Family, vit.DINO, vit.DINOv2, clip.Family, clip.SigLIP, clip.TextEncoder, blip.Family, smolvlm.Family, trocr.Family, whisper.Family,
 	diffusion.Family, diffusion.Unconditional, unet.Family, vae.Family,
 }
 

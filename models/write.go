@@ -18,19 +18,29 @@ var ErrWritesNone = errors.New("the model writes no texts")
 
 // writer makes what writes texts with a checkpoint's decoder.
 func (f *files) writer(m *nn.Module, d *nn.Decoder) (*generate.Generator, error) {
-	c := generate.Config{}
+	c, err := f.generation(d)
+	if err != nil {
+		return nil, err
+	}
+	return generate.New(m, d, c), nil
+}
+
+// generation is the generation config: generation_config.json, or without it what
+// config.json says, which classes that know the end of their texts do not look at.
+func (f *files) generation(d *nn.Decoder) (generate.Config, error) {
 	if f.fsys != nil {
 		data, err := optional(f.fsys, "generation_config.json")
 		if err != nil {
-			return nil, err
+			return generate.Config{}, err
 		}
 		if data != nil {
-			if c, err = generate.ParseConfig(data); err != nil {
-				return nil, err
-			}
+			return generate.ParseConfig(data)
 		}
 	}
-	return generate.New(m, d, c), nil
+	if f.config == nil || d.OwnEnd {
+		return generate.Config{}, nil
+	}
+	return generate.ParseModelConfig(f.config)
 }
 
 // Writer is what writes the model's texts, nil if it writes none. Its config may be
@@ -46,9 +56,10 @@ type Written struct {
 // Ask is what a text is asked for.
 type Ask struct {
 	Image *picture.Image
-	// Words are the question, or what the text begins with; "" is none.
-	Words string
-	Seed  uint64
+	// Words are what the text begins with, or if Question is set a question; "" is none.
+	Words    string
+	Question bool
+	Seed     uint64
 	// Each is called with each token as it is chosen and the words so far, but of beams.
 	Each func(id uint32, words string)
 }
@@ -100,6 +111,12 @@ func (m *Model) request(a Ask) (generate.Request, error) {
 		return generate.Request{}, fmt.Errorf("%s: %w", m.Name, ErrWritesNone)
 	}
 	d, in := m.writer.Decoder, map[string]Array{}
+	switch {
+	case a.Question && d.Words == "":
+		return generate.Request{}, fmt.Errorf("%s from %s captions images and answers no questions; other weights of the family may", m.Name, m.Source)
+	case d.Words != "" && !a.Question:
+		return generate.Request{}, fmt.Errorf("%s from %s answers questions; give one with -question", m.Name, m.Source)
+	}
 	if a.Image != nil {
 		pixels, h, w, err := m.Preprocess(a.Image)
 		if err != nil {
@@ -119,13 +136,10 @@ func (m *Model) request(a Ask) (generate.Request, error) {
 		}
 	}
 	if d.Words != "" {
-		if len(ids) == 0 {
-			return generate.Request{}, errors.New("there is no question; it answers one about the image")
-		}
 		in[d.Words] = idsOf(ids)
 		ids = nil
 	}
-	return generate.Request{In: in, Begin: [][]uint32{d.Begin(ids)}, Seed: a.Seed}, nil
+	return generate.Request{In: in, Begin: [][]uint32{m.writer.Begin(ids)}, Seed: a.Seed}, nil
 }
 
 // idsOf is ids as an input of one item.
@@ -150,6 +164,9 @@ type Draws struct {
 func (m *Model) Sequences(ctx context.Context, in map[string]Array, by Draws) (Array, []generate.Text, error) {
 	if m.writer == nil {
 		return Array{}, nil, fmt.Errorf("%s: %w", m.Name, ErrWritesNone)
+	}
+	if m.hearing != nil {
+		return m.ListenRaw(ctx, in, Listening{}, by)
 	}
 	d := m.writer.Decoder
 	about, begin, err := m.begin(in)
@@ -211,7 +228,7 @@ func (m *Model) begin(in map[string]Array) (about map[string]Array, begin [][]ui
 			}
 		}
 		for range n {
-			begin = append(begin, d.Begin(nil))
+			begin = append(begin, m.writer.Begin(nil))
 		}
 		return about, begin, nil
 	}
@@ -220,7 +237,7 @@ func (m *Model) begin(in map[string]Array) (about map[string]Array, begin [][]ui
 		return nil, nil, fmt.Errorf("%s: %w", d.IDs, err)
 	}
 	for _, ids := range rows {
-		begin = append(begin, d.Begin(ids))
+		begin = append(begin, m.writer.Begin(ids))
 	}
 	return about, begin, nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"saccade/gpu"
+	"saccade/shaders"
 )
 
 // Mask says which keys a query may see.
@@ -118,6 +119,9 @@ func (c *attentionCall) take(r *gpu.Recorder, options []AttentionOption) bool {
 		o(c)
 	}
 	err := c.mask.check(c.k.Shape[0])
+	if err == nil {
+		err = c.bias.check(c)
+	}
 	if err == nil && !(c.scale > 0) {
 		err = fmt.Errorf("attention: found a scale of %g, expected a positive one", c.scale)
 	}
@@ -143,6 +147,7 @@ type attentionCall struct {
 	heads, head      int // head: logical width of one
 	repeat           int // heads of q that attend to one of k and v
 	mask             Mask
+	bias             attentionBias
 	scale            float64 // of the products of queries and keys; see exponent
 }
 
@@ -206,21 +211,34 @@ func (c *attentionCall) operands() []*gpu.Tensor {
 	return []*gpu.Tensor{c.q, c.k, c.v}
 }
 
-// inputs are operands, then the lengths if there are any.
+// inputs are operands, then those of the bias, then the lengths if there are any.
 func (c *attentionCall) inputs(operands []*gpu.Tensor) []*gpu.Tensor {
-	if c.mask.Lengths == nil {
-		return operands
+	all := append(slices.Clip(operands), c.bias.inputs()...)
+	if c.mask.Lengths != nil {
+		all = append(all, c.mask.Lengths)
 	}
-	return append(slices.Clip(operands), c.mask.Lengths)
+	return all
 }
 
-func (c *attentionCall) params() gpu.Params {
+// spec has a kernel do what the call asks for beside its size: see [attentionBias.take].
+func (c *attentionCall) spec(precision gpu.DType, s shaders.Spec, form bool) (shaders.Spec, error) {
+	s.Forms = c.mask.forms(precision)
+	return c.bias.take(s, form)
+}
+
+// suffix names that, for tables.
+func (c *attentionCall) suffix() string { return c.mask.suffix() + c.bias.suffix() }
+
+// params are those that the kernels share, for items from first on.
+func (c *attentionCall) params(first int) gpu.Params {
 	_, tq, tk := c.tokens()
-	return gpu.Params{
-		"repeat": c.repeat, "width": gpu.Pad8(c.head), "Tq": tq, "Tk": tk,
+	p := gpu.Params{
+		"heads": c.heads, "repeat": c.repeat, "width": gpu.Pad8(c.head), "Tq": tq, "Tk": tk,
 		"q_stride": c.q.Stride(), "k_stride": c.k.Stride(), "q_offset": c.qAt, "k_offset": c.kAt,
 		"flags": c.mask.flags(), "scale": c.exponent(),
 	}
+	c.bias.params(p, tk, first)
+	return p
 }
 
 // exponent is the scale for kernels whose softmax is of powers of two, as all are.
@@ -258,7 +276,7 @@ func (c *attentionCall) record(r *gpu.Recorder) *gpu.Tensor {
 // shape is what decides between the ways: items, queries × keys, heads × width, heads of keys, the mask.
 func (c *attentionCall) shape() string {
 	n, tq, tk := c.tokens()
-	s := fmt.Sprintf("%dx%dx%d %dx%d%s", n, tq, tk, c.heads, c.head, c.mask.suffix())
+	s := fmt.Sprintf("%dx%dx%d %dx%d%s", n, tq, tk, c.heads, c.head, c.suffix())
 	if c.repeat > 1 {
 		s += fmt.Sprintf(" keys %d", c.heads/c.repeat)
 	}
@@ -279,28 +297,45 @@ func (c *attentionCall) fusedWay(r *gpu.Recorder, y *gpu.Tensor, v attentionVari
 // recordFused gives the dispatches of a kernel that stores no scores.
 func (c *attentionCall) recordFused(r *gpu.Recorder, y *gpu.Tensor, v attentionVariant) ([]gpu.Dispatch, error) {
 	n, tq, tk := c.tokens()
-	k, err := v.kernel(r.Precision, c.mask)
+	k, err := v.kernel(r.Precision, c)
 	if err != nil {
 		return nil, err
 	}
-	chunks, err := itemChunks(r.Device(), n, append(c.operands(), y)...)
+	chunks, err := c.chunks(r, y)
 	if err != nil {
 		return nil, err
 	}
 	var dispatches []gpu.Dispatch
 	for _, part := range chunks {
 		lo, hi := part[0], part[1]
-		p := c.params()
-		p["batch"], p["v_stride"], p["o_stride"], p["v_offset"], p["first"] = hi-lo, c.v.Stride(), y.Stride(), c.vAt, lo
+		p := c.params(lo)
+		p["batch"], p["v_stride"], p["o_stride"], p["v_offset"] = hi-lo, c.v.Stride(), y.Stride(), c.vAt
 		dispatches = append(dispatches, gpu.Dispatch{
 			Kernel: k, Params: p, Groups: [3]int{v.blocks(tq), c.heads, hi - lo},
-			Bind:  []gpu.View{itemView(c.q, n, lo, hi), itemView(c.k, n, lo, hi), itemView(c.v, n, lo, hi), itemView(y, n, lo, hi), c.mask.view(r)},
+			Bind:  c.bind(r, y, lo, hi),
 			FLOPs: 4 * float64((hi-lo)*c.heads) * float64(tq) * float64(tk) * float64(c.head),
 			Bytes: float64(hi-lo) * float64(itemBytes(c.q, n)+itemBytes(y, n)),
 			Turns: v.turns(tk),
 		})
 	}
 	return dispatches, nil
+}
+
+// chunks cuts the items into ranges of which every part fits a binding, with those of more tensors.
+func (c *attentionCall) chunks(r *gpu.Recorder, more ...*gpu.Tensor) ([][2]int, error) {
+	n, _, _ := c.tokens()
+	all := append(c.operands(), more...)
+	if c.bias.distances != nil {
+		all = append(all, c.bias.distances)
+	}
+	return itemChunks(r.Device(), n, all...)
+}
+
+// bind are the buffers of the kernels that give o, for items lo to hi.
+func (c *attentionCall) bind(r *gpu.Recorder, o *gpu.Tensor, lo, hi int) []gpu.View {
+	n, _, _ := c.tokens()
+	views := []gpu.View{itemView(c.q, n, lo, hi), itemView(c.k, n, lo, hi), itemView(c.v, n, lo, hi), itemView(o, n, lo, hi), c.mask.view(r)}
+	return append(views, c.bias.bind(r, n, lo, hi)...)
 }
 
 // twin is rows of the output, queries of all items, in f64.
@@ -340,7 +375,7 @@ func (c *attentionCall) twinRow(in [][]float32, b, h, i int) []float64 {
 	for j := range row {
 		row[j] = math.Inf(-1)
 		if j < seen && (!c.mask.Causal || j <= i+end-tq) {
-			row[j] = dot(qi, k[(b*tk+j)*c.k.Width()+c.kCol+h/c.repeat*c.head:][:c.head]) * c.scale
+			row[j] = dot(qi, k[(b*tk+j)*c.k.Width()+c.kCol+h/c.repeat*c.head:][:c.head])*c.scale + c.bias.twin(in[len(c.operands()):], c.heads, tq, b, h, i, j)
 		}
 	}
 	softmaxRow(row)

@@ -74,9 +74,12 @@ func (v attentionFew) turns(precision gpu.DType, hd, keys int) int {
 	return ceilDiv(keys, l.tile)*(lots*(l.vectors+2)+v.threads+l.tile/l.parts+1) + v.queries*(l.vectors+l.parts) + v.threads
 }
 
-func (v attentionFew) kernel(precision gpu.DType, hd int, mask Mask) (*gpu.Kernel, error) {
-	spec := shaders.Spec{Const: v.consts(precision, hd), Forms: mask.forms(precision), Workgroup: [3]int{v.threads, 1, 1}}
-	variant := fmt.Sprintf("%s %dx%d head %d%s", precision, v.queries, v.threads, hd, mask.suffix())
+func (v attentionFew) kernel(precision gpu.DType, hd int, c *attentionCall) (*gpu.Kernel, error) {
+	spec, err := c.spec(precision, shaders.Spec{Const: v.consts(precision, hd), Workgroup: [3]int{v.threads, 1, 1}}, true)
+	if err != nil {
+		return nil, err
+	}
+	variant := fmt.Sprintf("%s %dx%d head %d%s", precision, v.queries, v.threads, hd, c.suffix())
 	if v.slices > 1 {
 		spec.Forms, variant = append(spec.Forms, "slices"), variant+" slices"
 	}
@@ -135,7 +138,7 @@ func (c *attentionCall) fewWay(r *gpu.Recorder, y *gpu.Tensor, v attentionFew) w
 func (c *attentionCall) recordFew(r *gpu.Recorder, y *gpu.Tensor, v attentionFew) ([]gpu.Dispatch, error) {
 	n, tq, tk := c.tokens()
 	hd := gpu.Pad8(c.head)
-	k, err := v.kernel(r.Precision, hd, c.mask)
+	k, err := v.kernel(r.Precision, hd, c)
 	if err != nil {
 		return nil, err
 	}
@@ -146,19 +149,19 @@ func (c *attentionCall) recordFew(r *gpu.Recorder, y *gpu.Tensor, v attentionFew
 	if v.slices > 1 {
 		out = r.NewTyped("attention.parts", gpu.F32, 1, n*tq*slices, c.heads*(hd+8))
 	}
-	chunks, err := itemChunks(r.Device(), n, append(c.operands(), y, out)...)
+	chunks, err := c.chunks(r, y, out)
 	if err != nil {
 		return nil, err
 	}
 	var dispatches []gpu.Dispatch
 	for _, part := range chunks {
 		lo, hi := part[0], part[1]
-		p := c.params()
-		p["batch"], p["v_stride"], p["o_stride"], p["v_offset"], p["first"] = hi-lo, c.v.Stride(), out.Stride(), c.vAt, lo
+		p := c.params(lo)
+		p["batch"], p["v_stride"], p["o_stride"], p["v_offset"] = hi-lo, c.v.Stride(), out.Stride(), c.vAt
 		p["slice"], p["slices"] = slice, slices
 		dispatches = append(dispatches, gpu.Dispatch{
 			Kernel: k, Params: p, Groups: [3]int{ceilDiv(c.rows(), v.queries) * slices, c.heads / c.repeat, hi - lo},
-			Bind:  []gpu.View{itemView(c.q, n, lo, hi), itemView(c.k, n, lo, hi), itemView(c.v, n, lo, hi), itemView(out, n, lo, hi), c.mask.view(r)},
+			Bind:  c.bind(r, out, lo, hi),
 			FLOPs: 4 * float64((hi-lo)*c.heads) * float64(tq) * float64(tk) * float64(c.head),
 			Bytes: float64(hi-lo) * float64(itemBytes(c.k, n)+itemBytes(c.v, n)),
 			Turns: v.turns(r.Precision, hd, slice),

@@ -37,20 +37,25 @@ func KeyValueAttentionProbs(r *gpu.Recorder, q *gpu.Tensor, heads int, kv *gpu.T
 func (c *attentionCall) recordProbs(r *gpu.Recorder) *gpu.Tensor {
 	n, tq, tk := c.tokens()
 	y := r.New("attention_probs", 1, n, c.heads, tq, tk)
-	k, err := kernel("attention_probs", r.Precision.String()+c.mask.suffix(), shaders.Spec{Forms: c.mask.forms(r.Precision)})
+	spec, err := c.spec(r.Precision, shaders.Spec{}, false)
 	if err != nil {
 		r.Fail(err)
 		return y
 	}
-	op := gpu.Op{Kind: "attention_probs", Label: r.Label("attention_probs"), In: c.inputs(c.operands()[:min(2, len(c.operands()))]), Out: []*gpu.Tensor{y},
+	k, err := kernel("attention_probs", r.Precision.String()+c.suffix(), spec)
+	if err != nil {
+		r.Fail(err)
+		return y
+	}
+	op := gpu.Op{Kind: "attention_probs", Label: r.Label("attention_probs"), In: c.inputs(c.operands()), Out: []*gpu.Tensor{y},
 		Rows: c.probsTwin}
 	for _, rows := range rowChunks(r.Device(), y.Rows(), y) {
-		p := c.params()
-		p["heads"], p["p_stride"], p["first_row"], p["end_row"] = c.heads, y.Stride(), rows[0], rows[1]
+		p := c.params(0)
+		p["p_stride"], p["first_row"], p["end_row"] = y.Stride(), rows[0], rows[1]
 		n := rows[1] - rows[0]
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k, Params: p, Groups: grid((n + 63) / 64),
-			Bind:  []gpu.View{gpu.All(c.q), gpu.All(c.k), rowView(y, rows[0], rows[1]), c.mask.view(r)},
+			Bind:  append([]gpu.View{gpu.All(c.q), gpu.All(c.k), rowView(y, rows[0], rows[1]), c.mask.view(r)}, c.bias.bind(r, 1, 0, 1)...),
 			FLOPs: 2 * float64(n) * float64(tk) * float64(c.head), Bytes: float64(c.q.Bytes()) + float64(n*y.Stride())*float64(y.Type.Size()),
 		})
 	}

@@ -50,9 +50,11 @@ func (c *attentionCall) products(r *gpu.Recorder) bool {
 	return c.manyTokens() || t.SlowCompiler && epilogue{}.recorded(r, "attention_panels", r.Precision.String())
 }
 
-// plain says whether the form can be had: it has no masks, and a head of keys for each
-// of queries.
-func (c *attentionCall) plain() bool { return c.mask == (Mask{}) && c.repeat == 1 }
+// plain says whether the form can be had: it has no masks and no bias, and a head of keys
+// for each of queries.
+func (c *attentionCall) plain() bool {
+	return c.mask == (Mask{}) && c.bias == (attentionBias{}) && c.repeat == 1
+}
 
 // manyTokens says whether the form's dispatches have enough to do.
 func (c *attentionCall) manyTokens() bool {

@@ -75,15 +75,18 @@ func (v attentionVariant) flash() shaders.Spec {
 	}
 }
 
-func (v attentionVariant) kernel(precision gpu.DType, mask Mask) (*gpu.Kernel, error) {
+func (v attentionVariant) kernel(precision gpu.DType, c *attentionCall) (*gpu.Kernel, error) {
 	var spec shaders.Spec
 	if v.Family == "attention_flash" {
 		spec = v.flash()
 	} else {
 		spec = shaders.Spec{Const: map[string]int{"TR": v.TR, "TD": v.TD, "CHUNKS": v.Chunks}}
 	}
-	spec.Forms = mask.forms(precision)
-	return kernel(v.Family, fmt.Sprintf("%s %s%s", precision, v, mask.suffix()), spec)
+	spec, err := c.spec(precision, spec, true)
+	if err != nil {
+		return nil, err
+	}
+	return kernel(v.Family, fmt.Sprintf("%s %s%s", precision, v, c.suffix()), spec)
 }
 
 // flashVectors is the most of a head that a thread of attention_flash holds: by

@@ -41,12 +41,12 @@ type family struct {
 
 // families in the order in which bench lists them.
 var families = []family{
-	matmulFamily, convFamily, attentionFamily, attentionProbsFamily, layerNormFamily, softmaxFamily, activationFamily,
+	matmulFamily, convFamily, attentionFamily, attentionProbsFamily, relativePositionFamily, layerNormFamily, softmaxFamily, activationFamily,
 	addFamily, packFamily, unfoldFamily, tokensFamily, embeddingFamily, meanFamily, flattenFamily,
 	poolFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily, groupNormFamily, combineFamily, rescaleFamily,
 	concatFamily, sinusoidFamily, keepFamily, blendFamily,
 	rowsFamily, rmsNormFamily, rotateFamily, appendFamily,
-	logSoftmaxFamily, penalizeFamily, chooseFamily, beamsFamily, reorderFamily,
+	logSoftmaxFamily, penalizeFamily, timestampsFamily, chooseFamily, beamsFamily, reorderFamily,
 }
 
 // Cases is the registry: for every operation its test shapes, then those of real models.

@@ -18,6 +18,9 @@ type attentionCase struct {
 	tail                bool    // queries are the last of those keys
 	fused               bool    // q is of a fused qkv, and k and v are one tensor
 	scale               float64 // 0: torch's
+	bias                bool
+	windows             int    // of which the tokens have regions
+	grid                [2]int // the map that the tokens are, of relative positions
 }
 
 func (a attentionCase) name() string {
@@ -43,6 +46,15 @@ func (a attentionCase) name() string {
 	if a.beams > 0 {
 		s += fmt.Sprintf(" beams %d", a.beams)
 	}
+	if a.bias {
+		s += " bias"
+	}
+	if a.windows > 0 {
+		s += fmt.Sprintf(" windows %d", a.windows)
+	}
+	if a.grid[0] > 0 {
+		s += " map " + shapeName(a.grid[:]...)
+	}
 	if a.scale > 0 {
 		s += fmt.Sprintf(" scale %g", a.scale)
 	}
@@ -56,12 +68,61 @@ func (a attentionCase) newCase() Case {
 	return newCase("attention", a.name(), a.record)
 }
 
-// options are those of the case.
-func (a attentionCase) options() (all []AttentionOption) {
+// options are those of the case, with queries q.
+func (a attentionCase) options(o *operands, q *gpu.Tensor) (all []AttentionOption) {
 	if a.scale > 0 {
 		all = append(all, AttentionScale(a.scale))
 	}
+	keys := max(a.tq, a.tk)
+	if a.tk > 0 {
+		keys = a.tk
+	}
+	if a.bias {
+		all = append(all, Bias(o.table(a.heads*a.tq, keys)))
+	}
+	if a.windows > 0 {
+		regions := make([]uint32, a.windows*keys)
+		for i := range regions {
+			regions[i] = o.rng.Uint32N(3)
+		}
+		all = append(all, Regions(o.b.Index("regions", regions, a.windows, keys)))
+	}
+	if h, w := a.grid[0], a.grid[1]; h > 0 {
+		all = append(all, RelativePositions(relativePosition(o, q, a.heads, a.size, h, w, [2]int{h, w}), h, w))
+	}
 	return all
+}
+
+// relativePosition is [RelativePosition.Forward] with tables for another map.
+func relativePosition(o *operands, q *gpu.Tensor, heads, size, h, w int, tables [2]int) *gpu.Tensor {
+	var model struct {
+		Position RelativePosition `w:"attn"`
+	}
+	model.Position = o.b.RelativePosition(tables[0], tables[1], size)
+	o.layers(&model)
+	return model.Position.Forward(o.r, q, heads, h, w)
+}
+
+var relativePositionFamily = family{
+	op: "relative_position", dims: "HEADSxSIZExHEIGHTxWIDTH", at: func(d []int) Case { return relativePositionCase(1, [2]int{d[2], d[3]}, d) },
+	bench: [][]int{{12, 64, 64, 64}},
+	test: func() []Case {
+		return []Case{relativePositionCase(1, [2]int{1, 1}, []int{1, 1, 1, 1}), relativePositionCase(2, [2]int{5, 7}, []int{3, 14, 5, 7}), relativePositionCase(1, [2]int{9, 4}, []int{2, 15, 3, 13})}
+	},
+}
+
+// relativePositionCase is of n items, with tables for another map.
+func relativePositionCase(n int, tables [2]int, d []int) Case {
+	name := shapeName(d...)
+	if tables != [2]int{d[2], d[3]} {
+		name += " tables " + shapeName(tables[:]...)
+	}
+	if n > 1 {
+		name += fmt.Sprintf(" batch %d", n)
+	}
+	return newCase("relative_position", name, func(o *operands) *gpu.Tensor {
+		return relativePosition(o, o.activation("qkv", 3*d[0], n, d[2], d[3], 3*d[0]*d[1]), d[0], d[1], d[2], d[3], tables)
+	})
 }
 
 // mask is that of the case.
@@ -79,11 +140,14 @@ func (a attentionCase) mask(o *operands) Mask {
 func (a attentionCase) record(o *operands) *gpu.Tensor {
 	switch {
 	case a.tk == 0:
-		return Attention(o.r, a.qkv(o), a.heads, a.mask(o), a.options()...)
+		qkv := a.qkv(o)
+		return Attention(o.r, qkv, a.heads, a.mask(o), a.options(o, qkv)...)
 	case a.fused:
-		return KeyValueAttention(o.r, a.qkv(o), a.heads, a.keyValues(o), a.mask(o), a.options()...)
+		qkv := a.qkv(o)
+		return KeyValueAttention(o.r, qkv, a.heads, a.keyValues(o), a.mask(o), a.options(o, qkv)...)
 	}
-	return CrossAttention(o.r, a.queries(o), a.keys(o, "k"), a.keys(o, "v"), a.mask(o), a.options()...)
+	q := a.queries(o)
+	return CrossAttention(o.r, q, a.keys(o, "k"), a.keys(o, "v"), a.mask(o), a.options(o, q)...)
 }
 
 func (a attentionCase) qkv(o *operands) *gpu.Tensor {
@@ -121,6 +185,14 @@ var cachedAttention = []attentionCase{
 	{heads: 4, size: 5, tq: 19, keyHeads: 2, batch: 2, causal: true},
 }
 
+// biasedAttention has something added to its scores: windows of Swin, of which some were
+// shifted, maps of SAM, and T5's causal texts.
+var biasedAttention = []attentionCase{
+	{heads: 3, size: 14, tq: 49, batch: 6, bias: true, windows: 3}, {heads: 2, size: 32, tq: 9, batch: 2, bias: true}, {heads: 1, size: 15, tq: 25, batch: 4, windows: 4},
+	{heads: 3, size: 14, tq: 35, batch: 2, grid: [2]int{5, 7}}, {heads: 2, size: 80, tq: 66, grid: [2]int{11, 6}}, {heads: 2, size: 16, tq: 3, batch: 2, grid: [2]int{3, 1}},
+	{heads: 4, size: 5, tq: 3, tk: 21, keyHeads: 2, batch: 2, bias: true, padded: true}, {heads: 3, size: 5, tq: 19, bias: true, causal: true, scale: 1}, {heads: 2, size: 16, tq: 4, batch: 2, windows: 2},
+}
+
 // attentionShapes are heads × size × tokens with batches where rows of the
 // next item follow a ragged block.
 var attentionShapes = []attentionCase{
@@ -155,7 +227,7 @@ var attentionFamily = family{
 			{heads: 2, size: 72, tq: 150, tk: 4100}, // some queries at a time
 		}, attentionShapes...)
 		var cases []Case
-		for _, a := range append(all, cachedAttention...) {
+		for _, a := range slices.Concat(all, cachedAttention, biasedAttention) {
 			cases = append(cases, a.newCase())
 		}
 		return cases
@@ -166,12 +238,15 @@ var attentionFamily = family{
 func probsCase(a attentionCase) Case {
 	return newCase("attention_probs", a.name(), func(o *operands) *gpu.Tensor {
 		if a.fused {
-			return KeyValueAttentionProbs(o.r, a.qkv(o), a.heads, a.keyValues(o), a.mask(o), a.options()...)
+			qkv := a.qkv(o)
+			return KeyValueAttentionProbs(o.r, qkv, a.heads, a.keyValues(o), a.mask(o), a.options(o, qkv)...)
 		}
 		if a.tk > 0 {
-			return CrossAttentionProbs(o.r, a.queries(o), a.keys(o, "k"), a.mask(o), a.options()...)
+			q := a.queries(o)
+			return CrossAttentionProbs(o.r, q, a.keys(o, "k"), a.mask(o), a.options(o, q)...)
 		}
-		return AttentionProbs(o.r, a.qkv(o), a.heads, a.mask(o), a.options()...)
+		qkv := a.qkv(o)
+		return AttentionProbs(o.r, qkv, a.heads, a.mask(o), a.options(o, qkv)...)
 	})
 }
 
@@ -181,7 +256,7 @@ var attentionProbsFamily = family{
 	bench: [][]int{{3, 64, 65}},
 	test: func() []Case {
 		var cases []Case
-		for _, a := range append(slices.Concat(attentionShapes, cachedAttention), attentionCase{heads: 3, size: 5, tq: 19, causal: true, batch: 3, padded: true},
+		for _, a := range append(slices.Concat(attentionShapes, cachedAttention, biasedAttention), attentionCase{heads: 3, size: 5, tq: 19, causal: true, batch: 3, padded: true},
 			attentionCase{heads: 3, size: 5, tq: 7, tk: 65, batch: 2}, attentionCase{heads: 2, size: 16, tq: 30, tk: 9}, attentionCase{heads: 3, size: 5, tq: 19, scale: 1}) {
 			cases = append(cases, probsCase(a))
 		}

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"math"
 
 	"saccade/gpu"
 )
@@ -19,15 +20,21 @@ func (o *operands) scores(spread float32, d ...int) *gpu.Tensor {
 	return x
 }
 
-// list declares an input of ids below limit, each once in a row, filled up with [NoRow].
+// list declares an input of ids below limit, each once in a row, of which the last are
+// limit and [NoRow], which stand for nothing.
 func (o *operands) list(name string, limit int, shape ...int) *gpu.Tensor {
 	rows, length := shape[0], shape[1]
 	v := make([]uint32, rows*length)
 	for r := range rows {
 		ids := o.rng.Perm(limit)
 		for i := range length {
-			if v[r*length+i] = NoRow; i < len(ids) && (i == 0 || i < length-1) {
+			switch {
+			case i < len(ids) && (i == 0 || i < length-2):
 				v[r*length+i] = uint32(ids[i])
+			case i == length-2:
+				v[r*length+i] = uint32(limit)
+			default:
+				v[r*length+i] = NoRow
 			}
 		}
 	}
@@ -45,6 +52,30 @@ var logSoftmaxFamily = family{
 
 func logSoftmaxCase(d []int) Case {
 	return newCase("logsoftmax", shapeName(d...), func(o *operands) *gpu.Tensor { return LogSoftmax(o.r, o.scores(3, d...)) })
+}
+
+var timestampsFamily = family{
+	op: "timestamps", dims: "ROWSxWIDTHxFIRST", at: timestampsCase,
+	bench: [][]int{{1, 51865, 50364}},
+	test: func() []Case {
+		return casesOf(timestampsCase, []int{1, 2, 1}, []int{5, 7, 3}, []int{9, 33, 30}, []int{4, 1003, 512}, []int{2, 51865, 50364})
+	},
+}
+
+// timestampsCase has rows whose times are more probable and others.
+func timestampsCase(d []int) Case {
+	rows, width, first := d[0], d[1], d[2]
+	return newCase("timestamps", shapeName(d...), func(o *operands) *gpu.Tensor {
+		x := o.scores(2, rows, width)
+		if v, ok := o.in["x"].([]float32); ok {
+			for i := range v {
+				if i/width%2 == 1 && i%width < first {
+					v[i] -= 9
+				}
+			}
+		}
+		return Timestamps(o.r, x, first)
+	})
 }
 
 var penalizeFamily = family{
@@ -94,7 +125,8 @@ type chooseShape struct {
 	rows, width   int
 	draw          bool // else the best
 	probabilities bool
-	banned        int // tokens of each row
+	banned        int  // tokens of each row
+	whole         bool // numbers, many of them equal, but for the first, which lies far off
 	sampling      Sampling
 }
 
@@ -118,10 +150,20 @@ func (s chooseShape) newCase() Case {
 	if s.banned > 0 {
 		name += fmt.Sprintf(" banned %d", s.banned)
 	}
+	if s.whole {
+		name += " whole"
+	}
 	return newCase("choose", name, func(o *operands) *gpu.Tensor {
 		x := o.scores(3, s.rows, s.width)
+		if v, ok := o.in["x"].([]float32); ok && s.whole {
+			for i := range v {
+				if v[i] = float32(math.RoundToEven(float64(v[i]))); i%s.width == 0 {
+					v[i] = -60000
+				}
+			}
+		}
 		if s.banned > 0 {
-			x = Penalize(o.r, x, Penalties{Banned: o.list("banned", s.width, s.rows, s.banned+1)})
+			x = Penalize(o.r, x, Penalties{Banned: o.list("banned", s.width, s.rows, s.banned+2)})
 		}
 		switch {
 		case s.probabilities:
@@ -158,7 +200,9 @@ var chooseFamily = family{
 			{rows: 3, width: 33, banned: 20}, {rows: 5, width: 7, banned: 7},
 			{rows: 1, width: 1, draw: true}, {rows: 3, width: 7, draw: true}, {rows: 5, width: 33, draw: true, sampling: Sampling{Temperature: 2.5}},
 			{rows: 5, width: 33, draw: true, sampling: Sampling{TopK: 5}}, {rows: 5, width: 33, draw: true, sampling: Sampling{TopP: 0.8}},
-			{rows: 5, width: 33, draw: true, sampling: Sampling{MinP: 0.1}}, {rows: 5, width: 7, draw: true, sampling: Sampling{TopK: 100, TopP: 1e-9}},
+			{rows: 5, width: 33, draw: true, sampling: Sampling{MinP: 0.1}}, {rows: 5, width: 257, draw: true, sampling: Sampling{TopP: 0.95, MinP: 0.02}},
+			{rows: 5, width: 33, probabilities: true, whole: true, sampling: Sampling{TopK: 17}}, {rows: 5, width: 33, probabilities: true, whole: true, sampling: Sampling{TopP: 0.9}},
+			{rows: 5, width: 257, probabilities: true, whole: true, sampling: Sampling{TopK: 130, TopP: 0.5}}, {rows: 3, width: 33, whole: true}, {rows: 5, width: 7, draw: true, sampling: Sampling{TopK: 100, TopP: 1e-9}},
 			{rows: 5, width: 33, draw: true, banned: 20, sampling: Sampling{TopK: 15, TopP: 0.95, Temperature: 0.7}}, {rows: 5, width: 7, draw: true, banned: 7},
 			{rows: 5, width: 7, draw: true, banned: 7, sampling: Sampling{TopK: 3, TopP: 0.5}}, {rows: 5, width: 257, draw: true, sampling: Sampling{TopP: 0.999999}},
 			{rows: 3, width: 2003, draw: true, sampling: Sampling{TopK: 50, TopP: 0.9}}, {rows: 1, width: 50257, draw: true, sampling: Sampling{TopK: 50, TopP: 0.9, MinP: 0.01}},
@@ -194,7 +238,7 @@ func beamsCase(banned int, d []int) Case {
 		}
 		x = LogSoftmax(o.r, x)
 		if banned > 0 {
-			x = Penalize(o.r, x, Penalties{Banned: o.list("banned", d[2], rows, banned+1)})
+			x = Penalize(o.r, x, Penalties{Banned: o.list("banned", d[2], rows, banned+2)})
 		}
 		scores := make([]float32, rows)
 		for i := range scores {

@@ -14,7 +14,7 @@ type convCase struct {
 	residual bool
 	after    bool // the activation follows the residual
 	act      Activation
-	dense    bool   // an input [N, C, H, W], not an activation
+	dense    bool   // an input [N, C, H, W], not an activation; of no height: [N, C, W]
 	up       [2]int // the size to which the pictures are upsampled before, if any
 }
 
@@ -54,6 +54,9 @@ func (c convCase) name() string {
 
 func (c convCase) newCase() Case {
 	return newCase("conv2d", c.name(), func(o *operands) *gpu.Tensor {
+		if c.dense && c.h == 0 {
+			return c.record(o, o.dense("x", c.n, c.conv.In, c.w))
+		}
 		if c.dense {
 			return c.record(o, o.dense("x", c.n, c.conv.In, c.h, c.w))
 		}
@@ -128,7 +131,9 @@ var convFamily = family{
 			{n: 1, h: 7, w: 6, conv: Conv{In: 9, Out: 18, Kernel: Square(3), Pad: Pad(1), Groups: 9}},
 			{n: 2, h: 31, w: 29, conv: Conv{In: 3, Out: 21, Kernel: Square(7), Stride: Square(2), Pad: Pad(3), Norm: 1e-5}, act: ReLU, dense: true},
 			{n: 1, h: 35, w: 40, conv: Conv{In: 3, Out: 10, Kernel: Square(11), Stride: Square(4), Pad: Pad(2), Bias: true}, dense: true},
-			{n: 2, h: 20, w: 28, conv: Conv{In: 3, Out: 9, Kernel: Square(4), Stride: Square(4), Bias: true}, dense: true}, // patches
+			{n: 2, h: 20, w: 28, conv: Conv{In: 3, Out: 9, Kernel: Square(4), Stride: Square(4), Bias: true}, dense: true},                        // patches
+			{n: 2, w: 41, conv: Conv{In: 19, Out: 23, Kernel: [2]int{1, 3}, Pad: Padding{Left: 1, Right: 1}, Bias: true}, act: GELU, dense: true}, // a line
+			{n: 2, h: 1, w: 41, conv: Conv{In: 23, Out: 23, Kernel: [2]int{1, 3}, Stride: [2]int{1, 2}, Pad: Padding{Left: 1, Right: 1}, Bias: true}, act: GELU},
 			{n: 2, h: 5, w: 7, conv: Conv{In: 17, Out: 23, Kernel: Square(3), Pad: Pad(1), Bias: true}, up: [2]int{10, 13}},
 			{n: 1, h: 6, w: 4, conv: Conv{In: 33, Out: 40, Kernel: Square(3), Pad: Pad(1), Bias: true}, up: [2]int{11, 8}, residual: true, act: SiLU},
 			{n: 2, h: 3, w: 4, conv: Conv{In: 9, Out: 12, Kernel: Square(3), Pad: Pad(1)}, up: [2]int{6, 7}},

@@ -59,7 +59,8 @@ var rmsNormFamily = family{
 	op: "rmsnorm", dims: "ROWSxWIDTH", at: func(d []int) Case { return rmsNormCase(1, 0, d) },
 	bench: [][]int{{197, 768}},
 	test: func() []Case {
-		return []Case{rmsNormCase(1, 0, []int{1, 1}), rmsNormCase(1, 0, []int{7, 15}), rmsNormCase(1, 1, []int{67, 33}), rmsNormCase(3, 0, []int{5, 39}), rmsNormCase(1, 0, []int{2, 770})}
+		return []Case{rmsNormCase(1, 0, []int{1, 1}), rmsNormCase(1, 0, []int{7, 15}), rmsNormCase(1, 1, []int{67, 33}), rmsNormCase(3, 0, []int{5, 39}), rmsNormCase(1, 0, []int{2, 770}),
+			normalizeHeadsCase([]int{1, 1, 1}), normalizeHeadsCase([]int{7, 3, 14}), normalizeHeadsCase([]int{67, 2, 33})}
 	},
 }
 
@@ -76,6 +77,13 @@ func rmsNormCase(groups int, added float64, d []int) Case {
 		model.Norm.Added = added
 		o.layers(&model)
 		return model.Norm.Forward(o.r, o.activation("x", groups, d...))
+	})
+}
+
+// normalizeHeadsCase is [NormalizeHeads] of rows × heads × size.
+func normalizeHeadsCase(d []int) Case {
+	return newCase("rmsnorm", shapeName(d...)+" heads", func(o *operands) *gpu.Tensor {
+		return NormalizeHeads(o.r, o.activation("x", d[1], d[0], d[1]*d[2]), o.table(d[1], d[2]))
 	})
 }
 

@@ -71,6 +71,27 @@ func visionChain() Case {
 	})
 }
 
+// mapChain has windows of a map whose q, k and v exceed 64 KiB, as does what the queries
+// give the distances; and regions, of as many windows as fit none of the parts.
+func mapChain() Case {
+	const n, heads, size, h, w = 40, 2, 16, 5, 7
+	return newCase("map", shapeName(n, heads, size, h, w), func(o *operands) *gpu.Tensor {
+		var model struct {
+			QKV      Linear           `w:"qkv"`
+			Position RelativePosition `w:"attn"`
+		}
+		model.QKV, model.Position = o.b.Linear(3, 3*heads*size, true, Grouped{Out: 3 * heads}), o.b.RelativePosition(h, w, size)
+		o.layers(&model)
+		qkv := model.QKV.Forward(o.r, o.activation("x", 1, n, h*w, 3))
+		regions := make([]uint32, 5*h*w)
+		for i := range regions {
+			regions[i] = o.rng.Uint32N(3)
+		}
+		y := Attention(o.r, qkv, heads, Mask{}, RelativePositions(model.Position.Forward(o.r, qkv, heads, h, w), h, w))
+		return Add(o.r, y, Attention(o.r, qkv, heads, Mask{}, Regions(o.b.Index("regions", regions, 5, h*w))), 1)
+	})
+}
+
 // pictureChain has pictures of which a batch exceeds 64 KiB after the first convolution.
 func pictureChain() Case {
 	const n, width = 12, 64 // whose windows are aligned on every adapter
@@ -122,6 +143,7 @@ func TestWindows(t *testing.T) {
 	for _, c := range []Case{
 		wideChain(),
 		visionChain(),
+		mapChain(),
 		linearCase{m: 20, n: 1003, k: 125, act: GELU}.newCase(), // windows of weights
 		embeddingCase([]int{2, 9, 1200, 40}),
 		pictureChain(),

@@ -39,8 +39,8 @@ func Sample(r *gpu.Recorder, x, u *gpu.Tensor, s Sampling) *gpu.Tensor {
 	return chooseCall{x: x, u: u, s: s, mode: chooseDrawn}.record(r)
 }
 
-// Probabilities are those that [Sample] draws by, f32 of the shape of x: NaN in a row
-// that has NaN or of which nothing is possible.
+// Probabilities are those that [Sample] draws by, f32 of the shape of x. They are undefined
+// in a row that has NaN or of which nothing is possible.
 func Probabilities(r *gpu.Recorder, x *gpu.Tensor, s Sampling) *gpu.Tensor {
 	return chooseCall{x: x, s: s, mode: chooseNone}.record(r)
 }

@@ -3,6 +3,7 @@ package ops
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -46,6 +47,20 @@ func TestChoiceTellsNaN(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Numbers beyond their ends draw the first and the last token that is possible.
+func TestDrawAtTheEnds(t *testing.T) {
+	r := plainDevice.Open(t).Record(gpu.F32)
+	x := Pack(r, r.Input("x", gpu.F32, 4, 4), 1)
+	r.Output("y", Sample(r, x, r.Input("u", gpu.F32, 4), Sampling{}))
+	p, err := r.Finish()
+	require.NoError(t, err)
+	defer p.Close()
+	row := []float32{Impossible, 1, 2, Impossible}
+	y, err := p.Run(t.Context(), map[string]any{"x": slices.Repeat(row, 4), "u": []float32{0, -1, 1, 2}})
+	require.NoError(t, err)
+	assert.Equal(t, []float32{1, 1, 2, 2}, []float32{y["y"][0], y["y"][2], y["y"][4], y["y"][6]})
 }
 
 // The judges tell a wrong choice from one of two that are even.

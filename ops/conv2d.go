@@ -84,8 +84,8 @@ func (c *Conv2d) Params() []weights.Param {
 	return params
 }
 
-// Forward convolves x, [N, H, W, In] or a dense input [N, In, H, W], and does
-// what the options say. The result is [N, OH, OW, Out].
+// Forward convolves x, [N, H, W, In] or a dense input [N, In, H, W], or [N, In, W] of one
+// row, and does what the options say. The result is [N, OH, OW, Out].
 func (c *Conv2d) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...Epilogue) *gpu.Tensor {
 	g, err := c.geometry(x)
 	return c.forward(r, x, g, err, options)
@@ -142,13 +142,16 @@ type convGeometry struct {
 // geometry finds the sizes for x, which are at least one even in an error.
 func (c *Conv2d) geometry(x *gpu.Tensor) (convGeometry, error) {
 	g := convGeometry{n: 1, h: 1, w: 1, oh: 1, ow: 1}
-	if len(x.Shape) != 4 {
+	var channels int
+	switch {
+	case x.Dense() && len(x.Shape) == 3:
+		g.n, channels, g.w = x.Shape[0], x.Shape[1], x.Shape[2]
+	case len(x.Shape) != 4:
 		return g, fmt.Errorf("found an input of shape %v, expected [N H W %d]", x.Shape, c.In)
-	}
-	g.n, g.h, g.w = x.Shape[0], x.Shape[1], x.Shape[2]
-	channels := x.Shape[3]
-	if x.Dense() {
-		g.h, g.w, channels = x.Shape[2], x.Shape[3], x.Shape[1]
+	case x.Dense():
+		g.n, channels, g.h, g.w = x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3]
+	default:
+		g.n, g.h, g.w, channels = x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3]
 	}
 	if channels != c.In {
 		return g, fmt.Errorf("found an input of shape %v with %d channels, expected %d", x.Shape, channels, c.In)

@@ -21,15 +21,17 @@ func TestWrongShapes(t *testing.T) {
 	b := NewBuilder(d, gpu.F16)
 	defer b.Close()
 	var model struct {
-		Linear    Linear    `w:"fc"`
-		Heads     Linear    `w:"heads"`
-		Norm      LayerNorm `w:"norm"`
-		Embedding Embedding `w:"words"`
-		Conv      Conv2d    `w:"conv"`
+		Linear    Linear           `w:"fc"`
+		Heads     Linear           `w:"heads"`
+		Norm      LayerNorm        `w:"norm"`
+		Embedding Embedding        `w:"words"`
+		Conv      Conv2d           `w:"conv"`
+		Position  RelativePosition `w:"attn"`
 	}
 	model.Linear, model.Heads, model.Norm = b.Linear(8, 9, true), b.Linear(8, 15, true, Grouped{Out: 3}), b.LayerNorm(8, 1e-5)
 	model.Embedding = b.Embedding(10, 8)
 	model.Conv = b.Conv2d(Conv{In: 8, Out: 9, Kernel: [2]int{6, 3}})
+	model.Position = b.RelativePosition(3, 2, 7)
 	src, err := RandomWeights(&model, 1)
 	require.NoError(t, err)
 	require.NoError(t, b.Bind(&model, src))
@@ -64,6 +66,25 @@ func TestWrongShapes(t *testing.T) {
 		"causal beams": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
 			CrossAttention(r, x(2, 6, 1, 16), x(2, 2, 5, 16), x(2, 2, 5, 16), Mask{Causal: true})
 		}, "6 items of q to 2 of k"},
+		"bias": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Attention(r, x(6, 2, 5, 48), 2, Mask{}, Bias(table))
+		}, "a bias [4 8] for 2 heads of 5 queries over 5 keys"},
+		"bias of a tail": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			CrossAttention(r, x(4, 1, 1, 32), x(4, 1, 8, 32), x(4, 1, 8, 32), Mask{Causal: true, Tail: true, Lengths: r.Input("lengths", gpu.U32, 1)}, Bias(table))
+		}, "the tail of the keys"},
+		"regions": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Attention(r, x(6, 3, 5, 48), 2, Mask{}, Regions(r.Input("regions", gpu.U32, 2, 5)))
+		}, "do not fit 3 items of 5 queries"},
+		"relative positions": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Attention(r, x(6, 2, 6, 48), 2, Mask{}, RelativePositions(r.NewTyped("y", gpu.F32, 2, 2, 6, 14), 3, 2))
+		}, "on a map 3×2"},
+		"relative positions beside regions": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Attention(r, x(6, 2, 6, 48), 2, Mask{}, RelativePositions(r.NewTyped("y", gpu.F32, 2, 2, 6, 16), 3, 2), Regions(r.Input("regions", gpu.U32, 2, 6)))
+		}, "beside a bias or regions"},
+		"relative position": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			model.Position.Forward(r, x(6, 2, 6, 48), 2, 3, 2)
+		}, "expected at least 2 heads of 7"},
+		"normalize heads": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { NormalizeHeads(r, x(2, 2, 6, 16), table) }, "gains [4 8] do not fit"},
 		"tail": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
 			CrossAttention(r, x(2, 1, 3, 16), x(2, 1, 5, 16), x(2, 1, 5, 16), Mask{Causal: true, Tail: true})
 		}, "a causal mask with lengths"},

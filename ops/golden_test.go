@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -99,6 +100,8 @@ func (g *goldenCase) record() {
 		g.layerNorm()
 	case "attention", "cached_attention":
 		g.attention()
+	case "biased_attention":
+		g.biasedAttention()
 	case "softmax":
 		g.r.Output("y", Softmax(g.r, g.activation("x", 1)))
 	case "add":
@@ -249,6 +252,49 @@ func (g *goldenCase) attention() {
 	if _, ok := g.Outputs["probabilities"]; ok {
 		g.r.Output("probabilities", CrossAttentionProbs(g.r, q, k, mask))
 	}
+}
+
+func (g *goldenCase) biasedAttention() {
+	var p struct {
+		Heads    int
+		HeadSize int `json:"head_size"`
+		Map      []int
+	}
+	require.NoError(g.t, g.Params(&p))
+	q, k, v := g.activation("q", p.Heads), g.activation("k", p.Heads), g.activation("v", p.Heads)
+	var options []AttentionOption
+	if x, ok := g.Inputs["bias"]; ok {
+		options = append(options, Bias(g.tableOf("bias", x.Data, x.Shape[0]*x.Shape[1], x.Shape[2])))
+	}
+	if _, ok := g.Inputs["regions"]; ok {
+		options = append(options, Regions(g.words("regions")))
+	}
+	if p.Map != nil {
+		var model struct {
+			Position RelativePosition `w:"attn"`
+		}
+		side := func(name string) int { return (g.Inputs[name].Shape[0] + 1) / 2 }
+		model.Position = g.b.RelativePosition(side("rel_pos_h"), side("rel_pos_w"), p.HeadSize)
+		g.bind(&model, "attn", "rel_pos_h", "rel_pos_w")
+		options = append(options, RelativePositions(model.Position.Forward(g.r, q, p.Heads, p.Map[0], p.Map[1]), p.Map[0], p.Map[1]))
+	}
+	if x, ok := g.Inputs["scales"]; ok { // of cosine attention
+		gains, ones := make([]float32, p.Heads*p.HeadSize), slices.Repeat([]float32{1}, p.Heads*p.HeadSize)
+		for i := range gains {
+			gains[i] = x.Data[i/p.HeadSize]
+		}
+		q, k = NormalizeHeads(g.r, q, g.tableOf("gains", gains, p.Heads, p.HeadSize)), NormalizeHeads(g.r, k, g.tableOf("ones", ones, p.Heads, p.HeadSize))
+		options = append(options, AttentionScale(1))
+	}
+	g.r.Output("out", CrossAttention(g.r, q, k, v, Mask{}, options...))
+	g.r.Output("probabilities", CrossAttentionProbs(g.r, q, k, Mask{}, options...))
+}
+
+// tableOf is a table of values.
+func (g *goldenCase) tableOf(name string, values []float32, rows, width int) *Table {
+	t := g.b.Table(name, rows, width)
+	require.NoError(g.t, t.Upload(values))
+	return t
 }
 
 func (g *goldenCase) glu() {

@@ -155,7 +155,7 @@ func (c penalizeCall) judge(in [][]float32, out []float32) (got []float32, want 
 	width := c.x.Width()
 	for i, v := range c.twin(in) {
 		possible := out[i] > LeastPossible || out[i] != out[i] // NaN stays
-		if possible != (v > LeastPossible || v != v) {
+		if possible != (v > LeastPossible || v != v) || v == Impossible && out[i] != Impossible {
 			return nil, nil, fmt.Errorf("id %d of row %d is %g, the twin's is %g", i%width, i/width, out[i], v)
 		}
 		if possible {

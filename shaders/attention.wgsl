@@ -8,6 +8,7 @@
 //   v  rows [batch·Tk], likewise at p.v_offset
 //   o  rows [batch·Tq], head h at element h·p.width
 //   lengths  u32 [batch] where items have padded keys
+//   table, places  where scores have a bias, or regions: see attention_probs
 //
 // A workgroup is 8 lanes. A lane owns TR queries, lane l the queries
 // l, l+8, …, so the softmax stays in the lane. workgroup_id: x counts blocks
@@ -30,6 +31,7 @@ const TD = 8u;
 const TH = 2u;
 const CHUNKS = 1u;
 
+const LOG2E = 1.4426950408889634;
 alias Wide = vec4<u32>;
 alias Packed = vec2<u32>;
 
@@ -48,7 +50,13 @@ struct Params {
     v_offset: u32,
     flags: u32,    // bit 0: causal, query i sees the keys up to i + Tk - Tq; bit 1: limit in place of Tk
     scale: f32,    // of q·k, times log2(e)
-    first: u32,    // item of lengths that belongs to the first of the batch
+    first: u32,    // item of lengths and places that belongs to the first of the batch
+    heads: u32,    // of q
+    windows: u32,  // of places, that items have in turn
+    bias_stride: u32, // elements from row to row of table
+    map_h: u32,    // rows and columns of the map that the tokens are
+    map_w: u32,
+    map_step: f32, // 1 / map_w
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -57,6 +65,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read> v: array<Wide>;
 @group(0) @binding(4) var<storage, read_write> o: array<Packed>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
+@group(0) @binding(6) var<storage, read> table: array<f32>;
+@group(0) @binding(7) var<storage, read> places: array<u32>;
 
 // part is the h-th vec4 of a vector.
 fn part(x: Wide, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(x[2u * h]), unpack2x16float(x[2u * h + 1u])); }
@@ -64,6 +74,10 @@ fn pack(x: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(x.xy), pack2x16
 
 // limit is how many keys of an item are seen: all, or lengths of it.
 fn limit(item: u32) -> u32 { return p.Tk; }
+// bias is what a form adds to the score of key j to query i: see attention_probs.
+fn bias(item: u32, head: u32, i: u32, j: u32) -> f32 { return 0.0; }
+fn biased(score: vec4<f32>, item: u32, head: u32, i: u32, j: u32) -> vec4<f32> { return score; }
+
 // form f32
 const TH_f32 = 1u;
 alias Wide_f32 = vec4<f32>;
@@ -74,6 +88,12 @@ fn pack_f32(x: vec4<f32>) -> Packed_f32 { return x; }
 
 // form lengths
 fn limit_lengths(item: u32) -> u32 { return lengths[p.first + item]; }
+// end
+
+// form bias
+fn biased_bias(score: vec4<f32>, item: u32, head: u32, i: u32, j: u32) -> vec4<f32> {
+    return score + LOG2E * vec4<f32>(bias(item, head, i, j), bias(item, head, i, j + 1u), bias(item, head, i, j + 2u), bias(item, head, i, j + 3u));
+}
 // end
 
 @compute @workgroup_size(8, 1, 1)
@@ -197,7 +217,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 
         // unroll r TR
         let unseen_r = vec4<u32>(start) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(keys_r);
-        score_r = select(score_r, vec4<f32>(-1e30), unseen_r);
+        score_r = select(biased(score_r, group.z, group.y, min(first + 8u * 0u /*r*/, max(p.Tq, 1u) - 1u), start), vec4<f32>(-1e30), unseen_r);
         let highest_r = max(max(max(score_r.x, score_r.y), max(score_r.z, score_r.w)), best_r);
         let fade_r = exp2(best_r - highest_r);
         best_r = highest_r;

@@ -8,6 +8,7 @@
 //   v  rows [batch·Tk], likewise at p.v_offset
 //   o  rows [batch·Tq], head h at element h·p.width; in slices see there
 //   lengths  u32 [batch] where items have padded keys
+//   table, places  where scores have a bias, or regions: see attention_probs
 //
 // The queries of a head of k are p.repeat·p.Tq: query r is token r % Tq of the r / Tq-th
 // head of q. workgroup_id: x counts blocks of QS of them for each slice of the keys
@@ -32,6 +33,7 @@ const SCORES = 32u;  // QS·TILE
 const SHARES = 8u;   // QS·THREADS
 const SUMS = 16u;    // THREADS·TD·TH
 
+const LOG2E = 1.4426950408889634;
 alias Wide = vec4<u32>;
 alias Packed = vec2<u32>;
 
@@ -50,7 +52,13 @@ struct Params {
     v_offset: u32,
     flags: u32,    // bit 0: causal, query i sees the keys up to i + Tk - Tq; bit 1: limit in place of Tk
     scale: f32,    // of q·k, times log2(e)
-    first: u32,    // item of lengths that belongs to the first of the batch
+    first: u32,    // item of lengths and places that belongs to the first of the batch
+    heads: u32,    // of q
+    windows: u32,  // of places, that items have in turn
+    bias_stride: u32, // elements from row to row of table
+    map_h: u32,    // rows and columns of the map that the tokens are
+    map_w: u32,
+    map_step: f32, // 1 / map_w
     slice: u32,    // keys, a multiple of TILE
     slices: u32,
 }
@@ -61,6 +69,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read> v: array<Wide>;
 @group(0) @binding(4) var<storage, read_write> o: array<Packed>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
+@group(0) @binding(6) var<storage, read> table: array<f32>;
+@group(0) @binding(7) var<storage, read> places: array<u32>;
 
 var<workgroup> queries: array<vec4<f32>, QUERIES>; // [QS][VECTORS][TH], scaled
 var<workgroup> scores: array<f32, SCORES>;         // [QS][TILE], then the weights
@@ -84,6 +94,10 @@ fn place(row: u32, slice: u32, head: u32, i: u32) -> u32 { return (row * p.o_str
 fn finish(sum: vec4<f32>, total: f32) -> Packed { return pack(sum * (1.0 / select(total, 1e-30, total < 1e-30))); }
 fn note(at: u32, highest: f32, total: f32) { }
 
+// bias is what a form adds to the score of key j to query i: see attention_probs.
+fn bias(item: u32, head: u32, i: u32, j: u32) -> f32 { return 0.0; }
+fn biased(score: vec4<f32>, item: u32, head: u32, i: u32, j: u32) -> vec4<f32> { return score; }
+
 // form f32
 const TH_f32 = 1u;
 alias Wide_f32 = vec4<f32>;
@@ -94,6 +108,12 @@ fn pack_f32(x: vec4<f32>) -> Packed_f32 { return x; }
 
 // form lengths
 fn limit_lengths(item: u32) -> u32 { return lengths[p.first + item]; }
+// end
+
+// form bias
+fn biased_bias(score: vec4<f32>, item: u32, head: u32, i: u32, j: u32) -> vec4<f32> {
+    return score + LOG2E * vec4<f32>(bias(item, head, i, j), bias(item, head, i, j + 1u), bias(item, head, i, j + 2u), bias(item, head, i, j + 3u));
+}
 // end
 
 // In slices o is f32 and has, for each row and slice, a sum of each head and behind it
@@ -203,7 +223,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
             // unroll r QS
             let unseen_r = keys >= vec4<u32>(min(seen_r, to));
-            let score_r = select(vec4<f32>(s_r_0, s_r_1, s_r_2, s_r_3), vec4<f32>(-1e30), unseen_r);
+            let score_r = select(biased(vec4<f32>(s_r_0, s_r_1, s_r_2, s_r_3), group.z, group.y * p.repeat + row_r / tokens, row_r % tokens, keys.x), vec4<f32>(-1e30), unseen_r);
             let at_r = 0u /*r*/ * TILE + at;
             scores[at_r] = score_r.x;
             scores[at_r + 1u] = score_r.y;

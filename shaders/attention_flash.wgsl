@@ -7,6 +7,7 @@
 //   k  rows [batch·Tk], likewise at p.k_offset, a head for p.repeat of q
 //   v  rows [batch·Tk], likewise at p.v_offset
 //   o  rows [batch·Tq], head h at element h·p.width
+//   table, places  where scores have a bias, or regions: see attention_probs
 //
 // PARTS threads share a query: each has TD vec4 of it and of the output, and
 // they add their parts of the scores through workgroup memory, so that wide heads
@@ -28,6 +29,7 @@ const AT = 1u;
 const TILE = 64u;
 const SCORES = 256u;
 
+const LOG2E = 1.4426950408889634;
 alias Packed = vec2<u32>;
 
 struct Params {
@@ -45,7 +47,13 @@ struct Params {
     v_offset: u32,
     flags: u32,    // bit 0: causal, query i sees the keys up to i + Tk - Tq; bit 1: limit in place of Tk
     scale: f32,    // of q·k, times log2(e)
-    first: u32,    // item of lengths that belongs to the first of the batch
+    first: u32,    // item of lengths and places that belongs to the first of the batch
+    heads: u32,    // of q
+    windows: u32,  // of places, that items have in turn
+    bias_stride: u32, // elements from row to row of table
+    map_h: u32,    // rows and columns of the map that the tokens are
+    map_w: u32,
+    map_step: f32, // 1 / map_w
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -54,6 +62,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read> v: array<Packed>;
 @group(0) @binding(4) var<storage, read_write> o: array<Packed>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>; // [batch] where items have padded keys
+@group(0) @binding(6) var<storage, read> table: array<f32>;
+@group(0) @binding(7) var<storage, read> places: array<u32>;
 
 fn unpack(x: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(x.x), unpack2x16float(x.y)); }
 fn pack(x: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(x.xy), pack2x16float(x.zw)); }
@@ -73,6 +83,10 @@ fn score(j: u32, query: u32) -> f32 {
 
 // limit is how many keys of an item are seen: all, or lengths of it.
 fn limit(item: u32) -> u32 { return p.Tk; }
+// bias is what a form adds to the score of key j to query i: see attention_probs.
+fn bias(item: u32, head: u32, i: u32, j: u32) -> f32 { return 0.0; }
+fn biased(score: f32, part: u32, item: u32, head: u32, i: u32, j: u32) -> f32 { return score; }
+
 // form f32
 alias Packed_f32 = vec4<f32>;
 fn unpack_f32(x: Packed_f32) -> vec4<f32> { return x; }
@@ -81,6 +95,16 @@ fn pack_f32(x: vec4<f32>) -> Packed_f32 { return x; }
 
 // form lengths
 fn limit_lengths(item: u32) -> u32 { return lengths[p.first + item]; }
+// end
+
+// form bias
+fn biased_bias(score: f32, part: u32, item: u32, head: u32, i: u32, j: u32) -> f32 {
+    var sum = score;
+    if part == 0u { // that of all parts
+        sum += LOG2E * bias(item, head, i, j);
+    }
+    return sum;
+}
 // end
 
 @compute @workgroup_size(64, 1, 1)
@@ -129,7 +153,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             // unroll d TD
             sum_u = fma(q_d, tile[(j + 0u /*u*/) * PARTS * TD + first + 0u /*d*/], sum_u);
             // end
-            scores[(j + 0u /*u*/) * THREADS + thread] = (sum_u.x + sum_u.y) + (sum_u.z + sum_u.w);
+            scores[(j + 0u /*u*/) * THREADS + thread] = biased((sum_u.x + sum_u.y) + (sum_u.z + sum_u.w), part, group.z, group.y, min(query, max(p.Tq, 1u) - 1u), min(start + j + 0u /*u*/, p.Tk - 1u));
             // end
         }
         workgroupBarrier();

@@ -4,6 +4,8 @@
 // Bindings
 //   q     rows [batch·Tq], head h at element p.q_offset + h·p.width
 //   k     rows [batch·Tk], likewise at p.k_offset, a head for p.repeat of q
+//   lengths  u32 [batch] where items have padded keys
+//   table, places  where scores have a bias, or regions: see below
 //   prob  a window of the rows [batch·heads·Tq], from p.first_row to
 //         p.end_row, p.p_stride elements apart; the columns from Tk up to the
 //         stride become zero
@@ -13,6 +15,7 @@
 
 const TH = 2u; // vec4 in a Wide (f16 2, f32 1)
 
+const LOG2E = 1.4426950408889634;
 alias Wide = vec4<u32>;
 alias Packed = vec2<u32>;
 
@@ -31,13 +34,21 @@ struct Params {
     k_offset: u32,
     flags: u32,    // bit 0: causal, query i sees the keys up to i + Tk - Tq; bit 1: limit in place of Tk
     scale: f32,    // of q·k, times log2(e)
+    first: u32,    // item of places that belongs to the first of the batch
+    windows: u32,  // of places, that items have in turn
+    bias_stride: u32, // elements from row to row of table
+    map_h: u32,    // rows and columns of the map that the tokens are
+    map_w: u32,
+    map_step: f32, // 1 / map_w
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> q: array<Wide>;
 @group(0) @binding(2) var<storage, read> k: array<Wide>;
 @group(0) @binding(3) var<storage, read_write> prob: array<Packed>;
-@group(0) @binding(4) var<storage, read> lengths: array<u32>; // [N] where items have padded keys
+@group(0) @binding(4) var<storage, read> lengths: array<u32>;
+@group(0) @binding(5) var<storage, read> table: array<f32>;
+@group(0) @binding(6) var<storage, read> places: array<u32>;
 
 fn part(x: Wide, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(x[2u * h]), unpack2x16float(x[2u * h + 1u])); }
 fn pack(x: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(x.xy), pack2x16float(x.zw)); }
@@ -55,6 +66,32 @@ fn pack_f32(x: vec4<f32>) -> Packed_f32 { return x; }
 // form lengths
 fn limit_lengths(item: u32) -> u32 { return lengths[item]; }
 // end
+
+// bias is what is added to the score of key j to query i; by default nothing.
+fn bias(item: u32, head: u32, i: u32, j: u32) -> f32 { return 0.0; }
+
+// table_bias has table in rows of a head's queries, one element a key.
+fn table_bias(item: u32, head: u32, i: u32, j: u32) -> f32 { return table[(head * p.Tq + i) * p.bias_stride + j]; }
+
+// region_bias keeps tokens of different regions apart: places has that of every token of
+// a window.
+fn region_bias(item: u32, head: u32, i: u32, j: u32) -> f32 {
+    let at = (p.first + item) % max(p.windows, 1u) * p.Tk;
+    return select(-100.0, 0.0, places[at + i] == places[at + min(j, p.Tk - 1u)]);
+}
+
+fn window_bias(item: u32, head: u32, i: u32, j: u32) -> f32 { return table_bias(item, head, i, j) + region_bias(item, head, i, j); }
+
+// relative_bias is of tokens on a map: table has what a query gives the distances of a key
+// for each head, padded to a multiple of 8: those in rows from 1 - map_h on, then those in
+// columns.
+fn relative_bias(item: u32, head: u32, i: u32, j: u32) -> f32 {
+    let query = u32((f32(i) + 0.5) * p.map_step); // its row: exact below 2^21, and no division
+    let key = u32((f32(j) + 0.5) * p.map_step);
+    let at = ((item * p.Tq + i) * p.heads + head) * p.bias_stride + p.map_h - 1u;
+    let column = i - query * p.map_w + p.map_h + p.map_w - 1u - (j - key * p.map_w);
+    return table[at + query - key] + table[at + column];
+}
 
 // score is the scaled product of a query and a key, given their first vectors.
 fn score(query: u32, key: u32) -> f32 {
@@ -89,7 +126,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     var best = -1e30;
     var total = 0.0;
     for (var j = 0u; j < keys; j += 1u) {
-        let s = score(query, key + j * step);
+        let s = score(query, key + j * step) + LOG2E * bias(item, head, i, j);
         let highest = max(best, s);
         total = total * exp2(best - highest) + exp2(s - highest);
         best = highest;
@@ -101,7 +138,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         var x = vec4<f32>(0.0);
         for (var n = 0u; n < 4u; n += 1u) {
             if j + n < keys {
-                x[n] = exp2(score(query, key + (j + n) * step) - best) * share;
+                x[n] = exp2(score(query, key + (j + n) * step) + LOG2E * bias(item, head, i, j + n) - best) * share;
             }
         }
         prob[row + j / 4u] = pack(x);

@@ -95,11 +95,11 @@ fn total(v: vec4<f32>, lane: u32) -> vec4<f32> {
     return sum;
 }
 
-// Of two scores with their ids the larger, of equal ones that of the lower id; and the
-// lower of the least scores.
+// Of two scores with their ids the larger, of equal ones that of the lower id; the lower of
+// the least scores; and whether there is one that is no number.
 fn better(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     let found = select(a, b, b.x > a.x || (b.x == a.x && b.y < a.y));
-    return vec4<f32>(found.xy, min(a.z, b.z), 0.0);
+    return vec4<f32>(found.xy, min(a.z, b.z), max(a.w, b.w));
 }
 
 // The best of the threads.
@@ -117,23 +117,28 @@ fn best(v: vec4<f32>, lane: u32) -> vec4<f32> {
     return found;
 }
 
-// The largest score of the row, its id and the least that is possible.
+// The largest score of the row, its id, the least that is possible, and 1 where there is
+// NaN or +∞: told by bits, as drivers may take it that there is none.
 fn largest(start: u32, vectors: u32, lane: u32) -> vec4<f32> {
     var top = vec4<f32>(IMPOSSIBLE);
     var at = vec4<u32>(lane);
     var low = vec4<f32>(-IMPOSSIBLE);
+    var bits = vec4<u32>(0u);
     for (var i = lane; i < vectors; i += W) {
         let v = load(start, i);
         at = select(at, vec4<u32>(i), v > top);
         top = select(top, v, v > top);
+        let b = bitcast<vec4<u32>>(v);
+        bits = max(bits, select(b & vec4<u32>(0x7FFFFFFFu), vec4<u32>(0u), b == vec4<u32>(0xFF800000u)));
         if TOP_K == 1u || TOP_P == 1u {
             low = min(low, select(v, low, v <= vec4<f32>(LIMIT)));
         }
     }
     let ids = vec4<f32>(at * 4u + vec4<u32>(0u, 1u, 2u, 3u));
+    let wrong = select(0.0, 1.0, max(max(bits.x, bits.y), max(bits.z, bits.w)) >= 0x7F800000u);
     let lowest = min(min(low.x, low.y), min(low.z, low.w));
-    let left = better(vec4<f32>(top.x, ids.x, lowest, 0.0), vec4<f32>(top.y, ids.y, lowest, 0.0));
-    let right = better(vec4<f32>(top.z, ids.z, lowest, 0.0), vec4<f32>(top.w, ids.w, lowest, 0.0));
+    let left = better(vec4<f32>(top.x, ids.x, lowest, wrong), vec4<f32>(top.y, ids.y, lowest, wrong));
+    let right = better(vec4<f32>(top.z, ids.z, lowest, wrong), vec4<f32>(top.w, ids.w, lowest, wrong));
     return best(better(left, right), lane);
 }
 
@@ -257,7 +262,11 @@ fn finish(row: u32, start: u32, vectors: u32, lane: u32, found: vec4<f32>, least
             y[start + i] = kept(load(start, i), found.x, least, p.min_p) / all;
         }
     } else if row < p.rows && lane == 0u {
-        y[2u * row] = vec4<f32>(found.y, select(-log2(all) * LN2, IMPOSSIBLE, found.x <= LIMIT), 0.0, 0.0);
+        var log_p = select(-log2(all) * LN2, IMPOSSIBLE, found.x <= LIMIT);
+        if found.w > 0.0 {
+            log_p = bitcast<f32>(0x7FC00000u + row); // NaN; a constant would be refused
+        }
+        y[2u * row] = vec4<f32>(found.y, log_p, 0.0, 0.0);
         y[2u * row + 1u] = vec4<f32>(0.0);
     }
 }
@@ -297,8 +306,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) id: v
         all += partial[k].x;
         after = select(after, all, k == lane);
     }
-    // Compilers may take it that there is no NaN, but in bits.
-    if bitcast<u32>(all) - 1u >= 0x7F7FFFFFu {
+    if found.w > 0.0 || all <= 0.0 {
         finish(row, start, vectors, lane, found, least, all);
         return;
     }

@@ -2,7 +2,8 @@
 // row's `width` values; its padding stays zero, as gamma is zero there. A square that
 // overflows makes zeros, as in PyTorch, and what is not finite makes NaN.
 //
-// x, y: rows of `stride` elements, four in a Packed; gamma: f32 [stride].
+// x, y: rows of `stride` elements, four in a Packed; gamma: f32 [gammas, stride], which rows
+// have in turn.
 // W threads (y) do a row and a workgroup R rows (x); the grid is 2-D. With one thread a
 // row there are no barriers, which software adapters pay dearly for.
 
@@ -25,6 +26,7 @@ struct Params {
     stride: u32, // elements a row
     width: u32,  // of which hold values
     eps: f32,
+    gammas: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -60,6 +62,7 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) i
     // (Were the loops' bound a uniform alone, lavapipe would compile anew for each value.)
     let vectors = select(0u, p.stride / 4u, wanted < p.rows);
     let start = wanted * vectors;
+    let mine = wanted % max(p.gammas, 1u) * vectors;
     var squares = vec4<f32>(0.0);
     for (var i = lane; i < vectors; i += W) {
         let v = unpack(x[start + i]);
@@ -67,6 +70,6 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) i
     }
     let scale = inverseSqrt(total(squares, lane, first) / f32(p.width) + p.eps);
     for (var i = lane; i < vectors; i += W) {
-        y[start + i] = pack(unpack(x[start + i]) * scale * gamma[i]);
+        y[start + i] = pack(unpack(x[start + i]) * scale * gamma[mine + i]);
     }
 }

@@ -16,6 +16,9 @@ func BenchmarkEncode(b *testing.B) {
 	for _, name := range append(siglipFolders, "small") {
 		toks[name] = opened(b, folder(name))
 	}
+	for archive, kind := range map[string]string{"wordpiece": "bert", "bytelevel": "smol", "xlmr": "xlmr"} {
+		toks[kind] = opened(b, inArchive(b, archive, kind))
+	}
 	if path := os.Getenv("CLIP_VOCABULARY"); path != "" {
 		toks["clip"] = opened(b, os.DirFS(path))
 	}

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -30,6 +31,11 @@ func newCharsmap(data []byte) (*charsmap, error) {
 	size := int64(binary.LittleEndian.Uint32(data))
 	if size > int64(len(data)-4) || size%4 != 0 {
 		return nil, fmt.Errorf("precompiled_charsmap: found a trie of %d bytes in %d, expected a multiple of 4 within", size, len(data))
+	}
+	for text := range bytes.SplitSeq(data[4+size:], []byte{0}) {
+		if len(text) > maxReplacement {
+			return nil, fmt.Errorf("precompiled_charsmap: found a text of %d bytes to put in place of one, expected at most %d", len(text), maxReplacement)
+		}
 	}
 	m := &charsmap{units: make([]uint32, size/4), texts: string(data[4+size:])}
 	for i := range m.units {

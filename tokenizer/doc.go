@@ -10,9 +10,15 @@
 //   - SigLIP 2: Gemma's byte-pair encoding, unknown characters as bytes;
 //     tokenizer.json. Capitals become small if the normalizer, the class
 //     Siglip2Tokenizer or do_lower_case say so.
-//   - BERT, BLIP: WordPiece; tokenizer.json, or vocab.txt. Of transformers'
-//     BertTokenizer the clean-up is the configuration's, as it is there, not that of
-//     tokenizer.json.
+//   - BERT, BLIP: WordPiece; tokenizer.json, or vocab.txt.
+//   - GPT-2, RoBERTa, Whisper, SmolLM, Qwen 2, Llama 3: byte-level byte-pair
+//     encoding; tokenizer.json, or vocab.json and merges.txt.
+//   - XLM-R, TrOCR's small: Unigram with fairseq's ids; tokenizer.json, or
+//     sentencepiece.bpe.model.
+//
+// Of a class that transformers builds from its own settings and the configuration's
+// (BertTokenizer, XLMRobertaTokenizer; of GPT2Tokenizer and its kin add_prefix_space
+// and the tokens around a text) these hold, as there, whatever tokenizer.json says.
 //
 // What is a letter and what a number follows Go's Unicode tables: a letter that
 // Unicode got later is taken for a sign.

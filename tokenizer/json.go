@@ -107,14 +107,20 @@ type step struct {
 	Lower     bool  `json:"lowercase"`
 }
 
-// each is the steps that a step consists of.
+// each is the steps that a step consists of, at least one, which may be none; in
+// place of more than maxSteps one that nothing takes.
 func (s step) each() []step {
 	if s.Type != "Sequence" {
 		return []step{s}
 	}
-	var out []step
+	out := []step{}
 	for _, x := range append(s.Normalizers, s.PreTokenizers...) {
-		out = append(out, x.each()...)
+		if out = append(out, x.each()...); len(out) > maxSteps {
+			return []step{{Type: "a Sequence of more than 32 steps"}}
+		}
+	}
+	if len(out) == 0 {
+		return []step{{}}
 	}
 	return out
 }

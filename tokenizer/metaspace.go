@@ -5,33 +5,28 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // metaspace is Unigram over words that begin with U+2581 for their space, as
-// tokenizer.json of SigLIP's checkpoints says.
+// tokenizer.json of SigLIP's and XLM-R's checkpoints says.
 type metaspace struct {
-	added *cutter
-	clean normalizer
+	added *tokenCutter
 	model *unigram
+	// spaces says that all white space parts words, and goes.
+	spaces bool
+	// prefix says that the first word of a text begins with U+2581 too.
+	prefix bool
 }
 
-// unigram reads a file with a Unigram model.
+// unigram reads a file with a Unigram model. Of XLM-R's class the clean-up and the
+// tokens around a text are the class's, as in transformers.
 func (f *file) unigram(c config) (*Tokenizer, error) {
-	p := f.PreTokenizer
-	split := "true"
-	if p.Split != nil && !*p.Split {
-		split = "false"
-	}
-	if err := expect("of SigLIP's tokenizers", []field{
-		{"pre_tokenizer", p.names(), "Metaspace"},
-		{"pre_tokenizer's replacement", p.Replacement, space},
-		{"pre_tokenizer's prepend_scheme", cmp.Or(p.PrependScheme, "always"), "always"}, // older files have none
-		{"pre_tokenizer's split", split, "true"},
+	if err := expect("of SigLIP's and XLM-R's tokenizers", []field{
 		{"byte_fallback", fmt.Sprint(f.Model.ByteFallback), "false"},
+		{"decoder", cmp.Or(f.Decoder.Type, "Metaspace"), "Metaspace"},
 	}); err != nil {
-		return nil, err
-	}
-	if err := f.raw(); err != nil {
 		return nil, err
 	}
 	pieces, err := f.pieces()
@@ -42,15 +37,58 @@ func (f *file) unigram(c config) (*Tokenizer, error) {
 	for _, p := range pieces {
 		ids[p.text] = p.id
 	}
-	v, tokens, err := f.added(ids)
+	tokens, err := f.addTo(ids)
 	if err != nil {
 		return nil, err
 	}
-	m := &metaspace{added: newCutter(tokens), model: newUnigram(pieces, *f.Model.UnknownID, false)}
-	if m.clean, err = newNormalizer(f.Normalizer.each()); err != nil {
+	if c.class() == xlmrClass {
+		return f.xlmr(pieces, ids, tokens, c)
+	}
+	m := &metaspace{model: newUnigram(pieces, *f.Model.UnknownID, false)}
+	if err := m.read(f.PreTokenizer); err != nil {
 		return nil, err
 	}
-	return f.fast(v, m, c, sentenceEnd)
+	clean, err := newNormalizer(f.Normalizer.each())
+	if err != nil {
+		return nil, err
+	}
+	v, err := build(ids, tokens)
+	if err != nil {
+		return nil, err
+	}
+	t, err := f.fast(v, m, c, sentenceEnd)
+	if err != nil {
+		return nil, err
+	}
+	m.added, t.decoded = newTokenCutter(tokens, clean.apply)
+	t.tidy = is(c.CleanUp, true)
+	return t, nil
+}
+
+// read reads the pre-tokenizer: Metaspace, alone or after WhitespaceSplit.
+func (m *metaspace) read(s step) error {
+	steps := s.each()
+	if len(steps) > 1 && steps[0].Type == "WhitespaceSplit" {
+		m.spaces, steps = true, steps[1:]
+	}
+	p := steps[0]
+	split := "true"
+	if is(p.Split, false) {
+		split = "false"
+	}
+	if err := expect("of SigLIP's and XLM-R's tokenizers", []field{
+		{"pre_tokenizer", step{Type: "Sequence", PreTokenizers: steps}.names(), "Metaspace"},
+		{"pre_tokenizer's replacement", p.Replacement, space},
+		{"pre_tokenizer's split", split, "true"},
+	}); err != nil {
+		return err
+	}
+	scheme := cmp.Or(p.PrependScheme, "always") // older files have none
+	if scheme != "always" && scheme != "never" || (scheme == "always") == is(p.PrefixSpace, false) {
+		return fmt.Errorf("the pre_tokenizer's prepend_scheme is %q; \"always\" or \"never\" is expected, and add_prefix_space as that says", scheme)
+	}
+	m.prefix = scheme == "always"
+	return nil
 }
 
 // pieces reads the vocabulary with its scores.
@@ -75,30 +113,46 @@ func (f *file) pieces() ([]piece, error) {
 }
 
 func (m *metaspace) encode(text string, n int) []uint32 {
-	var ids []uint32
-	for _, part := range m.added.cut(text) {
-		if part.token != nil {
-			ids = append(ids, part.token.id)
-			continue
+	return m.added.encode(text, n, func(ids []uint32, text string) []uint32 {
+		if !m.spaces {
+			return m.words(ids, text, n)
 		}
-		marked := strings.ReplaceAll(m.clean.apply(part.text), " ", space)
-		if marked != "" && !strings.HasPrefix(marked, space) {
-			marked = space + marked
+		for word := range strings.FieldsFuncSeq(text, unicode.IsSpace) {
+			ids = m.words(ids, word, n)
 		}
-		for len(marked) > 0 && len(ids) < n {
-			end := strings.Index(marked[len(space):], space) + len(space)
-			if end < len(space) {
-				end = len(marked)
+		return ids
+	})
+}
+
+// words appends the ids of words with spaces between them.
+func (m *metaspace) words(ids []uint32, text string, n int) []uint32 {
+	text = strings.ReplaceAll(text, " ", space)
+	if m.prefix && text != "" && !strings.HasPrefix(text, space) {
+		text = space + text
+	}
+	for len(text) > 0 && len(ids) < n {
+		end := len(text)
+		if _, first := utf8.DecodeRuneInString(text); first < end {
+			if next := strings.Index(text[first:], space); next >= 0 {
+				end = first + next
 			}
-			ids = m.model.encode(ids, marked[:end])
-			marked = marked[end:]
 		}
+		ids = m.model.encode(ids, text[:end])
+		text = text[end:]
 	}
 	return ids
 }
 
-func (m *metaspace) join(tokens []string) string { return joinPieces(tokens) }
-
-func joinPieces(tokens []string) string {
-	return strings.TrimSpace(strings.ReplaceAll(strings.Join(tokens, ""), space, " "))
+// join makes spaces of the marks, but not of those in the first token where a text
+// was given one.
+func (m *metaspace) join(tokens []string) string {
+	var b strings.Builder
+	for i, s := range tokens {
+		with := " "
+		if i == 0 && m.prefix {
+			with = ""
+		}
+		b.WriteString(strings.ReplaceAll(s, space, with))
+	}
+	return b.String()
 }

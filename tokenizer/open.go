@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,8 +14,9 @@ import (
 
 // Open reads the tokenizer of a checkpoint's folder: spiece.model if
 // tokenizer_config.json names no other class than SigLIP's, else tokenizer.json,
-// else vocab.json with merges.txt. The error wraps [fs.ErrNotExist] if there is
-// none of them.
+// else, of XLM-R's class, sentencepiece.bpe.model or spiece.model, else vocab.txt,
+// else vocab.json with merges.txt. The error wraps [fs.ErrNotExist] if there is none
+// of them.
 func Open(fsys fs.FS) (*Tokenizer, error) {
 	c, err := readConfig(fsys)
 	if err != nil {
@@ -44,15 +46,24 @@ func open(fsys fs.FS, c config) (*Tokenizer, error) {
 	if t, err := openFile(fsys, "tokenizer.json", c, openJSON); t != nil || err != nil {
 		return t, err
 	}
+	if c.class() == xlmrClass {
+		for _, name := range []string{"sentencepiece.bpe.model", "spiece.model"} {
+			if t, err := openFile(fsys, name, c, openXLMR); t != nil || err != nil {
+				return t, err
+			}
+		}
+	}
 	if t, err := openFile(fsys, "vocab.txt", c, openBertVocab); t != nil || err != nil {
 		return t, err
 	}
 	vocab, err := weights.ReadFile(fsys, "vocab.json", weights.VocabularyLimit)
 	if err != nil {
-		if _, foreign := fs.Stat(fsys, "spiece.model"); foreign == nil {
-			return nil, fmt.Errorf("there is no tokenizer.json, and spiece.model is for a %s; SiglipTokenizer is expected, others are not supported", c.Class)
+		for _, name := range []string{"spiece.model", "sentencepiece.bpe.model"} {
+			if _, foreign := fs.Stat(fsys, name); foreign == nil {
+				return nil, fmt.Errorf("there is no tokenizer.json, and %s is for a %s; SiglipTokenizer or XLMRobertaTokenizer is expected, others are not supported", name, cmp.Or(c.Class, "class that no tokenizer_config.json names"))
+			}
 		}
-		return nil, fmt.Errorf("there is neither spiece.model, tokenizer.json nor vocab.json with merges.txt: %w", err)
+		return nil, fmt.Errorf("there is neither spiece.model, sentencepiece.bpe.model, tokenizer.json, vocab.txt nor vocab.json with merges.txt: %w", err)
 	}
 	merges, err := weights.ReadFile(fsys, "merges.txt", weights.VocabularyLimit)
 	if err != nil {
@@ -103,14 +114,16 @@ func openVocab(vocab, merges []byte, c config) (*Tokenizer, error) {
 
 // readPairs reads merges.txt: two symbols a line.
 func readPairs(merges []byte) (pairs [][2]string, err error) {
-	for i, line := range strings.Split(string(bytes.TrimSpace(merges)), "\n") {
-		line = strings.TrimRight(line, "\r")
+	i := 0
+	for line := range strings.Lines(string(bytes.TrimSpace(merges))) {
+		i++
+		line = strings.TrimRight(line, "\r\n")
 		if line == "" || strings.HasPrefix(line, "#version") {
 			continue
 		}
 		left, right, ok := strings.Cut(line, " ")
 		if !ok || strings.Contains(right, " ") {
-			return nil, fmt.Errorf("line %d is %.80q; expected two symbols with a space between them", i+1, line)
+			return nil, fmt.Errorf("line %d is %.80q; expected two symbols with a space between them", i, line)
 		}
 		pairs = append(pairs, [2]string{left, right})
 	}

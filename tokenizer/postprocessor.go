@@ -92,10 +92,13 @@ func (p postProcessor) template(v *vocabulary) (before, after []uint32, err erro
 			} else {
 				after = append(after, ids...)
 			}
+			if len(before)+len(after) > maxFrame {
+				return nil, nil, fmt.Errorf("the post_processor puts more than %d tokens around a text", maxFrame)
+			}
 		}
 	}
-	if seen != 1 || len(before)+len(after) > maxFrame {
-		return nil, nil, fmt.Errorf("the post_processor has %d texts and %d tokens around them; expected one text and at most %d tokens", seen, len(before)+len(after), maxFrame)
+	if seen != 1 {
+		return nil, nil, fmt.Errorf("the post_processor has %d texts; expected one", seen)
 	}
 	return before, after, nil
 }

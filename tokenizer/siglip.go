@@ -102,4 +102,6 @@ func (s *siglip) canonical(text string) string {
 // pythonSpace is str.isspace: the four separators of ASCII too.
 func pythonSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
 
-func (s *siglip) join(tokens []string) string { return joinPieces(tokens) }
+func (s *siglip) join(tokens []string) string {
+	return strings.TrimSpace(strings.ReplaceAll(strings.Join(tokens, ""), space, " "))
+}

@@ -259,7 +259,6 @@ func TestBadJSONOfSiglip(t *testing.T) {
 		{"unigram", `"unk_id": 2`, `"unk_id": 2000`, "unk_id is not in the vocabulary"},
 		{"unigram", `"\\s+"`, `"\\d+"`, `pattern "\\d+" of Replace is not supported`},
 		{"unigram", `"Lowercase"`, `"Nmt"`, `normalizer: "Nmt" is not supported`},
-		{"unigram", `"normalized": false`, `"normalized": true`, "is normalized"},
 		{"unigram", `"TemplateProcessing"`, `"Other"`, `the post_processor is "Other"`},
 		{"gemma", `"pre_tokenizer": {`, `"pre_tokenizer": {"type": "Digits"}, "x": {`, `the pre_tokenizer is "Digits"`},
 		{"gemma", `"String": " "`, `"String": "_"`, "does not end with spaces replaced"},

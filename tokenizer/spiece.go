@@ -11,6 +11,7 @@ import (
 // spiece is a sentencepiece model of type Unigram, as sentencepiece_model.proto
 // describes its file.
 type spiece struct {
+	parts   []spiecePart
 	vocab   *vocabulary
 	model   *unigram
 	chars   *charsmap
@@ -36,13 +37,12 @@ type spiecePart struct {
 // parseSpiece reads spiece.model.
 func parseSpiece(data []byte) (*spiece, error) {
 	s := &spiece{chars: &charsmap{}, unigram: true, dummyPrefix: true, removeSpaces: true, escapeSpaces: true}
-	var parts []spiecePart
 	err := fields(data, func(number protowire.Number, v value) (err error) {
 		switch number {
 		case 1:
 			p := spiecePart{kind: normalPiece}
 			if err = p.read(v.bytes); err == nil {
-				parts = append(parts, p)
+				s.parts = append(s.parts, p)
 			}
 		case 2:
 			err = s.trainer(v.bytes)
@@ -60,7 +60,7 @@ func parseSpiece(data []byte) (*spiece, error) {
 	if !s.escapeSpaces {
 		return nil, fmt.Errorf("escape_whitespaces is off, which is not supported")
 	}
-	return s, s.build(parts)
+	return s, s.build(s.parts)
 }
 
 func (p *spiecePart) read(data []byte) error {

@@ -144,7 +144,7 @@ func TestBadFiles(t *testing.T) {
 		files map[string]string
 		want  string
 	}{
-		"none":             {map[string]string{}, "neither spiece.model, tokenizer.json nor vocab.json"},
+		"none":             {map[string]string{}, "neither spiece.model, sentencepiece.bpe.model, tokenizer.json, vocab.txt nor vocab.json"},
 		"vocabulary alone": {map[string]string{"vocab.json": "{}"}, "merges.txt is not"},
 		"no JSON":          {map[string]string{"tokenizer.json": "{"}, "tokenizer.json"},
 		"a wrong merge":    {map[string]string{"vocab.json": "{}", "merges.txt": "a b c\n"}, `merges.txt: line 1 is "a b c"`},

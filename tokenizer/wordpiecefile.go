@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
@@ -103,13 +104,14 @@ func openBertVocab(data []byte, c config) (*Tokenizer, error) {
 	if class := c.class(); class != "" && !bertClass(class) {
 		return nil, fmt.Errorf("it is for a %s, and there is no tokenizer.json; BertTokenizer is expected, others are not supported without one", c.Class)
 	}
-	lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
-	if len(lines) > maxSize {
-		return nil, fmt.Errorf("found %d lines, expected at most %d", len(lines), maxSize)
+	if lines := bytes.Count(data, []byte("\n")); lines > maxSize {
+		return nil, fmt.Errorf("found %d lines, expected at most %d", lines, maxSize)
 	}
-	ids := make(map[string]uint32, len(lines))
-	for i, line := range lines {
-		ids[strings.TrimRightFunc(line, unicode.IsSpace)] = uint32(i)
+	ids := map[string]uint32{}
+	line := uint32(0)
+	for text := range strings.Lines(string(data)) {
+		ids[strings.TrimRightFunc(text, unicode.IsSpace)] = line
+		line++
 	}
 	return openBert(maps.Clone(ids), ids, nil, c, c.PaddingSide == "left")
 }

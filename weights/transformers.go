@@ -17,6 +17,7 @@ var transformersNames = map[string][]Rule{
 	"siglip_vision_model":   visionTower,
 	"clip_text_model":       textTower,
 	"siglip_text_model":     textTower,
+	"vision-encoder-decoder": below("encoder", vitLayers),
 }
 
 var vitLayers = []Rule{
@@ -58,9 +59,14 @@ var textTower = []Rule{
 // inModel are rules for names alone and behind the prefix that they have in a
 // model with a head.
 func inModel(prefix string, rules []Rule) []Rule {
-	all := append([]Rule{}, rules...)
-	for _, r := range rules {
-		all = append(all, Rule{prefix + "." + r.From, prefix + "." + r.To})
+	return append(below(prefix, rules), rules...)
+}
+
+// below are rules for names behind a prefix.
+func below(prefix string, rules []Rule) []Rule {
+	all := make([]Rule, len(rules))
+	for i, r := range rules {
+		all[i] = Rule{prefix + "." + r.From, prefix + "." + r.To}
 	}
 	return all
 }

@@ -135,7 +135,7 @@ func (o *options) parse(args []string) error {
 // check finds flags that do not go together.
 func (o *options) check() error {
 	inputs := 0
-	for _, given := range []bool{len(o.images) > 0, o.input != "", o.eval != ""} {
+	for _, given := range []bool{len(o.images) > 0, len(o.sounds) > 0, o.input != "", o.eval != ""} {
 		if given {
 			inputs++
 		}
@@ -150,7 +150,7 @@ func (o *options) check() error {
 	case isPipeline(o.model):
 		return o.checkPainting()
 	case inputs > 1:
-		return cli.Usagef("-image, -input and -eval exclude each other")
+		return cli.Usagef("-image, -audio, -input and -eval exclude each other")
 	case inputs == 0 && !o.verify && !o.profile && (o.index == "" || len(o.texts) == 0):
 		return cli.Usagef("no input: give -image FILE, -input FILE.safetensors or -eval FOLDER")
 	case o.attention && o.save == "" && o.out == "" && !o.verify && !o.profile:

@@ -21,12 +21,22 @@ type writing struct {
 	topP        float64
 	generate    bool
 	match       string
+	sounds      []string
+	language    string
+	task        string
+	timestamps  bool
 }
 
 // The ways of -match.
 const (
 	matchITM    = "itm"
 	matchCosine = "cosine"
+)
+
+// What -task may be.
+const (
+	taskTranscribe = "transcribe"
+	taskTranslate  = "translate"
 )
 
 func (w *writing) flags(f *flag.FlagSet) {
@@ -42,12 +52,20 @@ func (w *writing) flags(f *flag.FlagSet) {
 	f.Func("top-k", "`N`: draws among the N likeliest tokens; 0 = all (default 50)", cli.Whole(&w.topK, 0, math.MaxInt32))
 	f.Func("top-p", "`X`: draws among the likeliest tokens that have that probability together (default 1)", inRange(&w.topP, 0, 1))
 	f.BoolVar(&w.generate, "generate", false, "with -input: writes texts that begin with the ids in it, in place of their logits")
+	f.Func("audio", "`FILE`: a sound, for models that hear: WAV, or what ffmpeg reads where it is installed; may be repeated", func(s string) error {
+		w.sounds = append(w.sounds, s)
+		return nil
+	})
+	f.StringVar(&w.language, "language", "", "`NAME`: of what is said, in English or as a code such as ko (default the checkpoint's, else it is found out)")
+	f.Func("task", "`transcribe|translate`: in its language, or into English (default the checkpoint's)", cli.OneOf(&w.task, taskTranscribe, taskTranslate))
+	f.BoolVar(&w.timestamps, "timestamps", false, "writes when each part is said")
 	f.Func("match", "`itm|cosine`: how -text is compared with pictures by a BLIP: read together (default), or by the cosine of embeddings", cli.OneOf(&w.match, matchITM, matchCosine))
 }
 
-// writingFlags go with models that write texts alone, drawingTokens with those among them
-// that draw.
+// writingFlags go with models that write texts alone, hearingFlags with those among them
+// that hear, drawingTokens with those that draw.
 var (
+	hearingFlags  = []string{"audio", "language", "task", "timestamps"}
 	writingFlags  = []string{"question", "max-tokens", "beams", "temperature", "top-k", "top-p", "generate"}
 	drawingTokens = []string{"temperature", "top-k", "top-p"}
 )
@@ -58,9 +76,37 @@ func writes(name string) bool {
 	return err == nil && f.Writes
 }
 
+// hears says that a model writes what is said in sounds.
+func hears(name string) bool {
+	f, err := models.FindFamily(name)
+	return err == nil && f.Hears
+}
+
+// checkHearing finds flags that do not go together, of a model that hears or of another.
+func (o *options) checkHearing() error {
+	if !hears(o.model) {
+		for _, name := range hearingFlags {
+			if o.given[name] {
+				return cli.Usagef("-%s goes with a model that hears, such as whisper", name)
+			}
+		}
+		return nil
+	}
+	switch {
+	case o.question != "" || len(o.prompts) > 0 || len(o.texts) > 0:
+		return cli.Usagef("%s writes what is said: -question, -prompt and -text do not go with it", o.model)
+	case len(o.images) > 0:
+		return cli.Usagef("%s hears: give -audio FILE in place of -image", o.model)
+	}
+	return nil
+}
+
 // checkWriting finds flags that do not go together, of a model that writes or of
 // another.
 func (o *options) checkWriting() error {
+	if err := o.checkHearing(); err != nil {
+		return err
+	}
 	if !writes(o.model) {
 		for _, name := range append(slices.Clone(writingFlags), "match") {
 			if o.given[name] {

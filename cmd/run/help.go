@@ -35,6 +35,7 @@ var tasks = []task{
 	{"raw tensors in and out", []string{"save"}, []string{"input"}, nil},
 	{"images and texts", []string{"text"}, []string{"template"}, dual},
 	{"texts of images", []string{"question"}, []string{"max-tokens", "beams", "temperature", "top-k", "top-p", "generate", "match"}, writesTexts},
+	{"texts of sounds", []string{"audio", "language"}, []string{"task", "timestamps"}, func(f nn.Family) bool { return f.Hears }},
 	{"images alike", nil, []string{"similar", "index", "examples"}, images},
 	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "prompt-syntax", "guidance", "guidance-rescale", "scheduler", "width", "height", "init-image", "strength", "mask",
 		"frames", "to-seed", "forward", "record", "partial", "lora", "embedding", "clip-skip", "tokenizer", "vae", "prediction", "refiner", "refiner-start", "low-memory", "preview", "preview-weights", "view-every"}, pipeline},
@@ -135,6 +136,8 @@ func words(name string) []string {
 		return []string{"epsilon", "v_prediction", "sample"}
 	case "match":
 		return []string{matchITM, matchCosine}
+	case "task":
+		return []string{taskTranscribe, taskTranslate}
 	case "completion":
 		return shells
 	}

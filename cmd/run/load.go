@@ -32,6 +32,7 @@ func (a *app) load(ctx context.Context) (*models.Model, error) {
 func (a *app) outputs() []string {
 	var names []string
 	switch {
+	case writes(a.model):
 	case a.attention && a.out != "" || a.view:
 		names = append(names, models.LastAttention)
 	case a.attention:
@@ -40,7 +41,7 @@ func (a *app) outputs() []string {
 	if a.pca {
 		names = append(names, models.Features)
 	}
-	if a.explain != "" {
+	if a.explain != "" && !writes(a.model) {
 		names = append(names, models.ExplainOutputs(a.model)...)
 	}
 	if a.examples != "" || a.similar != "" || a.index != "" {
@@ -105,6 +106,11 @@ func (a *app) checkFiles() (err error) {
 	if a.input != "" {
 		if a.raw, err = readInput(a.input); err != nil {
 			return err
+		}
+	}
+	for _, path := range a.sounds {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("sound %s: %w", path, reason(err))
 		}
 	}
 	path, drawing := a.drawing()

@@ -98,6 +98,8 @@ func (a *app) do(ctx context.Context) error {
 	}
 	_, drawing := a.drawing()
 	switch {
+	case m.Writer() != nil && !a.verify && !a.profile:
+		return a.writeTexts(ctx, m)
 	case a.view:
 		return a.showAttention(ctx, m)
 	case drawing:
@@ -106,8 +108,6 @@ func (a *app) do(ctx context.Context) error {
 		return a.verifyModel(ctx, m)
 	case a.profile:
 		return a.printProfile(ctx, m)
-	case m.Writer() != nil:
-		return a.writeTexts(ctx, m)
 	case m.Matches():
 		return a.matchTexts(ctx, m)
 	case a.eval != "":

@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"saccade/cmd/internal/cli"
+	"saccade/figure"
+	"saccade/live"
 	"saccade/models"
 	"saccade/models/generate"
 	"saccade/picture"
+	"saccade/viewer"
 	"saccade/weights"
 )
 
@@ -22,15 +24,18 @@ type textJSON struct {
 	Text    string           `json:"text"`
 	Tokens  []uint32         `json:"tokens"` // that were written
 	Stopped generate.Stopped `json:"stopped"`
+	Words   []wordJSON       `json:"words,omitempty"` // with -explain
+	// Segments are of a sound, where the text was written with times.
+	Segments []segmentJSON `json:"segments,omitempty"`
 }
 
 // writingJSON is the document of texts.
 type writingJSON struct {
 	head
-	Images []textJSON  `json:"images"`
-	Tokens int         `json:"tokens"` // all of them
-	Errors []pathError `json:"errors,omitempty"`
-	MS     timesJSON   `json:"ms"`
+	Images []textJSON       `json:"images"`
+	Tokens int              `json:"tokens"` // all of them
+	Memory *writeMemoryJSON `json:"memory,omitempty"`
+	drawnJSON
 }
 
 // scribe is one call that writes texts.
@@ -39,6 +44,7 @@ type scribe struct {
 	doc  writingJSON
 	rows [][]uint32 // of all texts, what they begin with among them
 	seed uint64
+	maps [][]figure.Panel // of each picture's words, with -explain
 }
 
 // writeTexts writes a text of each picture, or of raw inputs.
@@ -50,8 +56,12 @@ func (a *app) writeTexts(ctx context.Context, m *models.Model) error {
 	switch {
 	case a.raw != nil:
 		return s.writeRaw(ctx)
+	case m.SoundRate() > 0:
+		return s.writeSounds(ctx)
 	case len(a.pictures) == 0:
 		err = cli.Usagef("no picture: give -image FILE")
+	case a.view:
+		return s.show(ctx)
 	default:
 		err = s.writePictures(ctx)
 	}
@@ -105,6 +115,16 @@ func (a *app) words() string {
 	return a.question
 }
 
+// show writes in a window.
+func (s *scribe) show(ctx context.Context) error {
+	c, err := live.NewCaption(ctx, s.m, s.pictures, s.decode, models.Ask{Words: s.words(), Question: s.question != "", Seed: s.seed})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return viewer.New(c, viewer.Options{Smooth: true}).Run(ctx, s.dev)
+}
+
 func (s *scribe) writePictures(ctx context.Context) error {
 	planned := false
 	for _, path := range s.pictures {
@@ -115,7 +135,7 @@ func (s *scribe) writePictures(ctx context.Context) error {
 			}
 			continue
 		}
-		q := models.Ask{Image: img, Words: s.words(), Seed: s.seed}
+		q := models.Ask{Image: img, Words: s.words(), Question: s.question != "", Seed: s.seed}
 		if !planned {
 			if err := s.tellPlan(q); err != nil {
 				return err
@@ -135,10 +155,19 @@ func (s *scribe) tellPlan(q models.Ask) error {
 	if err == nil {
 		err = s.dev.Fits(p.Sum())
 	}
-	if err == nil && !s.json {
+	s.doc.Memory = &writeMemoryJSON{p.Tokens, p.Caches, p.Memory, p.Programs}
+	if err == nil && !s.json && cli.IsTerminal(s.stderr) {
 		fmt.Fprintf(s.stderr, "%s\n", p)
 	}
 	return err
+}
+
+// writeMemoryJSON is what a text takes on the device at most, in bytes, without the weights.
+type writeMemoryJSON struct {
+	MaxTokens   int   `json:"max_tokens"`
+	Caches      int64 `json:"caches"`
+	About       int64 `json:"about"` // what is kept of the picture
+	Activations int64 `json:"activations"`
 }
 
 // write writes the text of a picture: to a terminal token by token.
@@ -147,16 +176,9 @@ func (s *scribe) write(ctx context.Context, path string, q models.Ask) error {
 	if len(s.pictures) > 1 {
 		before = path + ": "
 	}
-	shown := ""
-	if streams := !s.json && cli.IsTerminal(s.stdout.to); streams {
-		s.stdout.printf("%s", before)
-		q.Each = func(_ uint32, words string) {
-			if more, ok := strings.CutPrefix(words, shown); ok {
-				s.stdout.printf("%s", more)
-				_ = s.stdout.w.Flush() // its error shows at the end
-				shown = words
-			}
-		}
+	text := s.stream(before)
+	if text.live {
+		q.Each = func(_ uint32, words string) { text.reach(words) }
 	}
 	began := time.Now()
 	t, err := s.m.Write(ctx, q)
@@ -165,20 +187,45 @@ func (s *scribe) write(ctx context.Context, path string, q models.Ask) error {
 	}
 	s.forward += time.Since(began)
 	s.add(path, t)
-	switch {
-	case s.json:
-	case q.Each != nil:
-		s.stdout.printf("%s\n", strings.TrimPrefix(t.Words, shown))
-	default:
-		s.stdout.printf("%s%s\n", before, t.Words)
+	if s.explain != "" {
+		if err := s.look(ctx, path, q, t); err != nil {
+			return err
+		}
+	}
+	if !s.json {
+		text.end(t.Words)
 	}
 	return s.stdout.w.Flush()
+}
+
+// look draws where the model looked for each word.
+func (s *scribe) look(ctx context.Context, path string, q models.Ask, t models.Written) error {
+	maps, err := s.m.WordMaps(ctx, q, t)
+	if err != nil {
+		return err
+	}
+	seen, err := s.m.See(q.Image, 320)
+	if err != nil {
+		return err
+	}
+	panels := []figure.Panel{{Title: base(path), Note: t.Words, Picture: seen.View}}
+	x := &s.doc.Images[len(s.doc.Images)-1]
+	for _, m := range maps {
+		panels = append(panels, figure.Panel{Title: m.Word, Picture: seen.View, Heat: heat(m.Map, "attention")})
+		var sum float64
+		for _, v := range m.Map.Values {
+			sum += float64(v)
+		}
+		x.Words = append(x.Words, wordJSON{m.Word, sum})
+	}
+	s.maps = append(s.maps, panels)
+	return nil
 }
 
 // add takes a text into the document.
 func (s *scribe) add(path string, t models.Written) {
 	tokens := t.IDs[t.Begun:]
-	s.doc.Images = append(s.doc.Images, textJSON{path, t.Words, tokens, t.Stopped})
+	s.doc.Images = append(s.doc.Images, textJSON{Path: path, Text: t.Words, Tokens: tokens, Stopped: t.Stopped})
 	s.doc.Tokens += len(tokens)
 	s.rows = append(s.rows, t.IDs)
 }
@@ -195,7 +242,7 @@ func (s *scribe) writeRaw(ctx context.Context) error {
 		return c.forwardRaw(ctx)
 	}
 	began := time.Now()
-	sequences, texts, err := s.m.Sequences(ctx, s.raw, models.Draws{Seed: s.seed})
+	sequences, texts, err := s.sequences(ctx)
 	if err != nil {
 		return s.ofInput(err)
 	}
@@ -240,13 +287,23 @@ func (s *scribe) finish(n int) error {
 			return err
 		}
 	}
+	if len(s.maps) > 0 {
+		var err error
+		if s.doc.Written, err = s.app.write(s.explain, *arrange(s.maps)); err != nil {
+			return err
+		}
+	}
 	compile := s.m.WriteCompile()
 	s.forward -= compile
 	s.doc.Errors, s.doc.MS = s.errors, timesJSON{milliseconds(s.m.LoadTime), milliseconds(compile), milliseconds(s.forward)}
 	if !s.json && s.doc.Tokens > 0 {
 		defer fmt.Fprintf(s.stderr, "%s, %.1f a second\n", count(s.doc.Tokens, "token"), float64(s.doc.Tokens)/s.forward.Seconds())
 	}
-	return s.conclude(&s.doc, func() {}, n)
+	return s.conclude(&s.doc, func() {
+		if s.doc.Written != nil {
+			s.doc.Written.print(s.stdout)
+		}
+	}, n)
 }
 
 // paths are those of the pictures that were read.

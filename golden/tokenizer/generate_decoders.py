@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import sentencepiece
 import tokenizers
 import transformers
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -209,6 +210,28 @@ def byte_level(words, strings):
     out.write(HERE / "bytelevel.zip")
 
 
+def xlmr(words, strings):
+    """sentencepiece.bpe.model as XLM-R's, whose first pieces are <unk>, <s>, </s>."""
+    import generate_siglip
+
+    r = random.Random(4)
+    folder = Path(tempfile.mkdtemp())
+    generate_siglip.rules(folder / "rules.tsv")
+    lines = [line for line in corpus(words) if "<" not in line]
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(r.sample(lines, 5000)), model_prefix=str(folder / "sentencepiece"), model_type="unigram", vocab_size=700, hard_vocab_limit=False,
+        character_coverage=0.98, unk_id=0, bos_id=1, eos_id=2, pad_id=-1, normalization_rule_tsv=str(folder / "rules.tsv"), num_threads=1, minloglevel=2,
+    )  # fmt: skip
+    proto = transformers.convert_slow_tokenizer.import_protobuf().ModelProto.FromString((folder / "sentencepiece.model").read_bytes())
+    proto.trainer_spec.model_prefix = proto.normalizer_spec.normalization_rule_tsv = ""  # paths of the machine
+    out = Archive(strings)
+    old = files(tokenizer_config_json={"tokenizer_class": "XLMRobertaTokenizer", "clean_up_tokenization_spaces": True}, special_tokens_map_json={"mask_token": {"content": "<mask>", "lstrip": True, "rstrip": False, "normalized": True, "single_word": False}})
+    (old / "sentencepiece.bpe.model").write_bytes(proto.SerializeToString())
+    out.case("old", old)
+    out.case("xlmr", saved(transformers.AutoTokenizer.from_pretrained(old, clean_up_tokenization_spaces=False)))
+    out.write(HERE / "xlmr.zip")
+
+
 LLAMA = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
@@ -221,3 +244,4 @@ def generate(words, strings, dump):
     print(f"{len(strings)} texts for decoders")
     wordpiece(words, strings)
     byte_level(words, strings)
+    xlmr(words, strings)

@@ -83,7 +83,7 @@ func (m *Model) decoder() *nn.Decoder {
 	if m.Task == Caption {
 		d.IDs, d.Mask = nn.InputIDs, nn.AttentionMask
 		d.Inputs = []nn.Input{m.pixels()}
-		d.Begin = m.prompt
+		d.Begin, d.Looks = m.prompt, "cross_attentions"
 		d.Remember = func(r *gpu.Recorder, in map[string]*gpu.Tensor) []*gpu.Tensor {
 			return m.Decoder.remember(r, m.patches(r, in[nn.PixelValues]))
 		}
@@ -93,7 +93,7 @@ func (m *Model) decoder() *nn.Decoder {
 	// lose on the way (transformers 5.23): the answer sees the question's padding too.
 	d.IDs, d.Mask = "decoder_input_ids", "decoder_attention_mask"
 	d.Inputs = append([]nn.Input{m.pixels()}, m.texts()...)
-	d.Words = nn.InputIDs
+	d.Words, d.Looks, d.LooksOf = nn.InputIDs, "question.cross_attentions", nn.InputIDs
 	d.Begin = func([]uint32) []uint32 { return []uint32{uint32(m.Text.Start)} }
 	d.Remember = func(r *gpu.Recorder, in map[string]*gpu.Tensor) []*gpu.Tensor {
 		x := m.question(r, m.patches(r, in[nn.PixelValues]), in[nn.InputIDs], in[asked], in[nn.AttentionMask])

@@ -30,9 +30,10 @@ type Config struct {
 	First       []uint32 // tokens that are suppressed as the first
 	ForcedFirst *uint32  // behind a start of one token
 	ForcedLast  []uint32 // at the greatest length
-	Start       *uint32
+	Start       *uint32  // without decoder_start_token_id bos_token_id
 	End         []uint32
 	Pad         *uint32
+	Rule        *Rule // more bans, or nil
 }
 
 // DefaultTokens is how many tokens are written where nothing is said of it, DefaultTopK
@@ -91,6 +92,7 @@ type file struct {
 	ForcedFirst *uint32        `json:"forced_bos_token_id"`
 	ForcedLast  checkpoint.IDs `json:"forced_eos_token_id"`
 	Start       *uint32        `json:"decoder_start_token_id"`
+	Begin       *uint32        `json:"bos_token_id"`
 	End         checkpoint.IDs `json:"eos_token_id"`
 	Pad         *uint32        `json:"pad_token_id"`
 }
@@ -106,8 +108,40 @@ var refused = map[string]string{
 
 // ParseConfig reads generation_config.json. Keys that the library has not, such as
 // those of one kind of model, are passed over.
-func ParseConfig(data []byte) (Config, error) {
-	const name = "generation_config.json"
+func ParseConfig(data []byte) (Config, error) { return parse("generation_config.json", data) }
+
+// ParseModelConfig reads a model's config.json, which says it where there is no
+// generation_config.json: its own keys, and those of its decoder that it leaves open.
+func ParseModelConfig(data []byte) (Config, error) {
+	const name = "config.json"
+	var nested struct {
+		Decoder   json.RawMessage `json:"decoder"`
+		Generator json.RawMessage `json:"generator"`
+		Text      json.RawMessage `json:"text_config"`
+	}
+	if err := checkpoint.Decode(name, data, &nested); err != nil {
+		return Config{}, err
+	}
+	keys := map[string]json.RawMessage{}
+	for _, part := range []json.RawMessage{nested.Decoder, nested.Generator, nested.Text} {
+		if json.Unmarshal(part, &keys) == nil && len(keys) > 0 {
+			break
+		}
+	}
+	var own map[string]json.RawMessage
+	if err := json.Unmarshal(data, &own); err != nil {
+		return Config{}, err
+	}
+	maps.DeleteFunc(own, func(_ string, value json.RawMessage) bool { return string(value) == "null" })
+	maps.Copy(keys, own)
+	merged, err := checkpoint.Object(keys)
+	if err != nil {
+		return Config{}, err
+	}
+	return parse(name, merged)
+}
+
+func parse(name string, data []byte) (Config, error) {
 	var f file
 	if err := checkpoint.Decode(name, data, &f); err != nil {
 		return Config{}, err
@@ -126,6 +160,9 @@ func ParseConfig(data []byte) (Config, error) {
 		Beams: or(f.Beams, 1), Early: f.Early, Sample: or(f.Sample, false), Temperature: or(f.Temperature, 1), TopK: f.TopK, TopP: or(f.TopP, 1), MinP: or(f.MinP, 0),
 		Repetition: or(f.Repetition, 1), Length: f.Length, NoRepeat: or(f.NoRepeat, 0), Suppress: f.Suppress, First: f.First,
 		ForcedFirst: f.ForcedFirst, ForcedLast: f.ForcedLast, Start: f.Start, End: f.End, Pad: f.Pad,
+	}
+	if c.Start == nil {
+		c.Start = f.Begin
 	}
 	if err := c.check(); err != nil {
 		return Config{}, fmt.Errorf("%s: %w", name, err)

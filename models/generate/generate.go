@@ -73,7 +73,21 @@ func New(m *nn.Module, d *nn.Decoder, c Config) *Generator {
 	if c.Pad == nil || d.OwnEnd {
 		c.Pad = &d.Pad
 	}
+	if c.Start == nil && len(d.Start) > 0 {
+		c.Start = &d.Start[0]
+	}
 	return &Generator{Module: m, Decoder: d, Config: c}
+}
+
+// Begin is what a text goes on from, of the ids that were given for it (nil: none).
+func (g *Generator) Begin(ids []uint32) []uint32 {
+	switch {
+	case g.Decoder.Begin != nil:
+		return g.Decoder.Begin(ids)
+	case len(ids) > 0 && ids[0] == *g.Config.Start:
+		return ids
+	}
+	return append([]uint32{*g.Config.Start}, ids...)
 }
 
 // Fill is what stands behind the end of texts that are shorter than others. Of beams,
@@ -165,13 +179,16 @@ func (g *Generator) open(q Request) (*session, error) {
 		return nil, fmt.Errorf("%s: %w", g.Module.Name, err)
 	}
 	z := sizes{items: len(q.Begin), beams: max(1, g.Config.Beams), room: (max(greatest, min(q.Room, g.Decoder.Context)) + roomStep - 1) / roomStep * roomStep, feed: feed.String()}
+	if rule := g.Config.Rule; rule != nil {
+		z.ranges, z.times = rule.Most, rule.Times
+	}
 	if g.s == nil || g.s.sizes != z {
 		g.Close()
 		if g.s, err = newSession(g, z, about, feed); err != nil {
 			return nil, err
 		}
 	}
-	g.s.least, g.s.greatest = least, greatest
+	g.s.least, g.s.greatest, g.s.begun = least, greatest, begun
 	return g.s, nil
 }
 

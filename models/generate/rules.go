@@ -1,6 +1,21 @@
 package generate
 
-import "slices"
+import (
+	"slices"
+
+	"saccade/ops"
+)
+
+// Rule bans ranges of tokens as a kind of model has it.
+type Rule struct {
+	// Ranges are those, each from its first token to before its second, that must not
+	// follow a text which began with so many tokens; Most is how many there are at most.
+	Ranges func(text []uint32, begun int) [][2]uint32
+	Most   int
+	// Times is the first of the tokens that are times, of which one follows as
+	// [ops.Timestamps] has it; 0: there are none.
+	Times int
+}
 
 // repeats says that tokens that have occurred are made less likely.
 func (c Config) repeats() bool { return c.Repetition != 0 && c.Repetition != 1 }
@@ -28,6 +43,21 @@ func (s *session) banned(text []uint32) []uint32 {
 		all = append(all, c.End...)
 	}
 	return append(all, repeating(text, c.NoRepeat)...)
+}
+
+// ranges are what the rule bans from each text, filled up with empty ones.
+func (s *session) ranges(texts [][]uint32) []uint32 {
+	all := make([]uint32, 0, len(texts)*s.Config.Rule.Most*2)
+	for _, text := range texts {
+		ranges := s.Config.Rule.Ranges(text, s.begun)
+		for _, r := range ranges {
+			all = append(all, r[0], r[1])
+		}
+		for range s.Config.Rule.Most - len(ranges) {
+			all = append(all, ops.NoRow, ops.NoRow)
+		}
+	}
+	return all
 }
 
 // repeating are the tokens that would repeat an n-gram of a text behind it.

@@ -13,6 +13,7 @@ import (
 type sizes struct {
 	items, beams, room int
 	feed               string // shapes of the decoder's inputs
+	ranges, times      int    // of the rule
 }
 
 // rows are the texts that are written at once.
@@ -23,6 +24,7 @@ type session struct {
 	*Generator
 	sizes
 	least, greatest int
+	begun           int // tokens that the texts begin with
 	first           int // length of a text before its first token of its own
 
 	memory   []*gpu.Tensor // states of what the texts are about
@@ -155,6 +157,7 @@ const (
 	inDraws     = "draws"
 	inRepeated  = "repeated"
 	inBanned    = "banned"
+	inRanges    = "ranges"
 	inParents   = "parents"
 	inScores    = "scores"
 )
@@ -215,8 +218,14 @@ func (s *session) choice(r *gpu.Recorder, logits *gpu.Tensor) *gpu.Tensor {
 	if n := c.bans(s.room); n > 0 {
 		p.Banned = r.Input(inBanned, gpu.U32, rows, n)
 	}
+	if c.Rule != nil {
+		p.Ranges = r.Input(inRanges, gpu.U32, rows, c.Rule.Most, 2)
+	}
 	if p != (ops.Penalties{}) {
 		logits = ops.Penalize(r, logits, p)
+	}
+	if c.Rule != nil && c.Rule.Times > 0 {
+		logits = ops.Timestamps(r, logits, c.Rule.Times)
 	}
 	switch {
 	case s.beams > 1:
@@ -303,7 +312,7 @@ func (s *session) inputs(texts [][]uint32, at int) map[string]any {
 		ids = append(ids, text[at:]...)
 		lengths[i] = uint32(at + n)
 	}
-	in := map[string]any{inIDs: ids, inPositions: s.Decoder.Place(rows, at, n), inAt: []uint32{uint32(at)}, inLengths: lengths}
+	in := map[string]any{inIDs: ids, inPositions: s.Decoder.Place(texts, at), inAt: []uint32{uint32(at)}, inLengths: lengths}
 	if s.writing(at, n).shown {
 		in[inShown] = s.shownOf(rows, n)
 	}
@@ -312,6 +321,9 @@ func (s *session) inputs(texts [][]uint32, at int) map[string]any {
 	}
 	if n := s.Config.bans(s.room); n > 0 {
 		in[inBanned] = s.lists(texts, n, func(text []uint32) []uint32 { return s.banned(text) })
+	}
+	if s.Config.Rule != nil {
+		in[inRanges] = s.ranges(texts)
 	}
 	return in
 }

@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"slices"
 
 	"saccade/gpu"
 	"saccade/ops"
@@ -12,12 +13,13 @@ import (
 type Decoder struct {
 	Vocab   int // ids of tokens
 	Context int // the most tokens of a text
-	// Begin is what a text goes on from, of the ids that were given for it (nil: none).
+	// Begin is what a text goes on from, of the ids that were given for it (nil: none). A
+	// nil Begin has Start stand first, unless the ids begin with it.
 	Begin func(ids []uint32) []uint32
-	// Start are tokens that begin a text and are none of its words.
-	Start []uint32
-	// End are tokens that end a text, Pad fills what is behind one: the checkpoint's
-	// generation_config.json may name others unless OwnEnd.
+	// Start are tokens that begin a text and are none of its words. End are tokens that end
+	// one, Pad fills what is behind its end: the checkpoint's generation_config.json may
+	// name others, of the latter two unless OwnEnd.
+	Start  []uint32
 	End    []uint32
 	Pad    uint32
 	OwnEnd bool
@@ -34,6 +36,10 @@ type Decoder struct {
 	Image  *Image
 	// Complete is Network.Complete of examples with a text; nil: nothing.
 	Complete func(in map[string]Array, items int, seed uint64)
+	// Looks begins the names of the attention probabilities to an image's patches, one of
+	// each layer behind a dot, [N, heads, tokens, S]; "": there are none. LooksOf is the
+	// input whose tokens they are of, "": the text's own.
+	Looks, LooksOf string
 	// Remember records what is read once of the inputs and gives what every step needs
 	// of it, such as the keys and values of cross-attentions.
 	Remember func(r *gpu.Recorder, in map[string]*gpu.Tensor) []*gpu.Tensor
@@ -43,9 +49,9 @@ type Decoder struct {
 	Shown func(in map[string]Array, texts [][]uint32) ([]uint32, error)
 	// Caches are the widths of the keys and values of self-attentions.
 	Caches Caches
-	// Position is the embedding's number of a token that is behind so many others; nil:
-	// that number itself.
-	Position func(before int) int
+	// Positions are the embedding's numbers of tokens that stand behind so many others of
+	// their text; nil: how many stand before each.
+	Positions func(ids []uint32, before int) []uint32
 	// States records tokens and gives their states before the head, [R, T, D]; Logits is
 	// the head: f32 [R, T, Vocab].
 	States func(r *gpu.Recorder, s Step) *gpu.Tensor
@@ -77,15 +83,22 @@ const (
 	shown     = "shown"
 )
 
-// Place are the numbers of the positions of so many rows of n tokens behind first others.
-func (d *Decoder) Place(rows, first, n int) []uint32 {
-	all := make([]uint32, rows*n)
+// Place are the numbers of the positions of the tokens of texts behind so many of each.
+func (d *Decoder) Place(texts [][]uint32, before int) []uint32 {
+	var all []uint32
+	for _, ids := range texts {
+		all = append(all, d.place(ids[before:], before)...)
+	}
+	return all
+}
+
+func (d *Decoder) place(ids []uint32, before int) []uint32 {
+	if d.Positions != nil {
+		return d.Positions(ids, before)
+	}
+	all := make([]uint32, len(ids))
 	for i := range all {
-		at := first + i%n
-		if d.Position != nil {
-			at = d.Position(at)
-		}
-		all[i] = uint32(at)
+		all[i] = uint32(before + i)
 	}
 	return all
 }
@@ -96,12 +109,18 @@ func Counted(ids string) func(in map[string]Array) (Array, error) {
 	return d.counted(ids)
 }
 
-func (d *Decoder) counted(ids string) func(in map[string]Array) (Array, error) {
+// counted makes positions of ids that were found to be some.
+func (d *Decoder) counted(name string) func(in map[string]Array) (Array, error) {
 	return func(in map[string]Array) (Array, error) {
-		shape := in[ids].Shape
-		a := Array{Shape: shape}
-		for _, p := range d.Place(shape[0], 0, shape[1]) {
-			a.Data = append(a.Data, float32(p))
+		a := Array{Shape: in[name].Shape}
+		for row := range slices.Chunk(in[name].Data, a.Shape[1]) {
+			ids := make([]uint32, len(row))
+			for i, v := range row {
+				ids[i] = uint32(v)
+			}
+			for _, p := range d.place(ids, 0) {
+				a.Data = append(a.Data, float32(p))
+			}
 		}
 		return a, nil
 	}

@@ -43,6 +43,15 @@ func decodeKeys(file string, keys map[string]json.RawMessage, to reflect.Value) 
 	return nil
 }
 
+// Object is a JSON object of keys and values, which errors show as they were written.
+func Object(keys map[string]json.RawMessage) ([]byte, error) {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	err := e.Encode(keys)
+	return text.Bytes(), err
+}
+
 // expected says what is read into a type. A type that reads itself says it by a
 // method.
 func expected(t reflect.Type) string {

@@ -18,6 +18,7 @@ var signs = []struct {
 }{
 	{regexp.MustCompile(`^(.*\.)?(text_model|logit_scale)`), 0, "a CLIP or SigLIP"},
 	{regexp.MustCompile(`(^|\.)time_embedding\.|^down_blocks\.`), 0, "a part of a diffusion model"},
+	{regexp.MustCompile(`^decoder\.model\.decoder\.embed_tokens\.`), 0, "a TrOCR (-model trocr)"},
 	{regexp.MustCompile(`(^|\.)(cls_token|class_token)$|^blocks\.0\.attn\.`), 0, "a vision transformer (-model vit)"},
 	{regexp.MustCompile(`^features\.0\.0\.weight$|^_conv_stem\.|^conv_stem\.|^(efficientnet\.)?embeddings\.convolution\.`), 0, "an EfficientNet (-model efficientnet)"},
 	{regexp.MustCompile(`^layer1\.0\.conv1\.|^(resnet\.)?embedder\.embedder\.`), 0, "a ResNet (-model resnet)"},

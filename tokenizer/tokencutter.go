@@ -53,8 +53,5 @@ func (c *tokenCutter) encode(text string, n int, words func(ids []uint32, text s
 	return ids
 }
 
-// asIs leaves a text as it is.
-func asIs(text string) string { return text }
-
 // oneOf says that a value is one of several.
 func oneOf[T comparable](v T, list ...T) bool { return slices.Contains(list, v) }
