@@ -25,6 +25,11 @@ type textJSON struct {
 	Tokens  []uint32         `json:"tokens"` // that were written
 	Stopped generate.Stopped `json:"stopped"`
 	Words   []wordJSON       `json:"words,omitempty"` // with -explain
+	// Tiles and PictureTokens are of a picture that a model is asked about in a conversation,
+	// Turns its turns with -chat.
+	Tiles         int        `json:"tiles,omitempty"`
+	PictureTokens int        `json:"picture_tokens,omitempty"`
+	Turns         []turnJSON `json:"turns,omitempty"`
 	// Segments are of a sound, where the text was written with times.
 	Segments []segmentJSON `json:"segments,omitempty"`
 }
@@ -62,6 +67,8 @@ func (a *app) writeTexts(ctx context.Context, m *models.Model) error {
 		err = cli.Usagef("no picture: give -image FILE")
 	case a.view:
 		return s.show(ctx)
+	case m.Converses():
+		err = s.converse(ctx)
 	default:
 		err = s.writePictures(ctx)
 	}
@@ -152,9 +159,15 @@ func (s *scribe) writePictures(ctx context.Context) error {
 // tellPlan says what the texts take at most.
 func (s *scribe) tellPlan(q models.Ask) error {
 	p, err := s.m.PlanWrite(q)
-	if err == nil {
-		err = s.dev.Fits(p.Sum())
+	if err != nil {
+		return err
 	}
+	return s.planned(p)
+}
+
+// planned tells a plan, if it fits.
+func (s *scribe) planned(p generate.Plan) error {
+	err := s.dev.Fits(p.Sum())
 	s.doc.Memory = &writeMemoryJSON{p.Tokens, p.Caches, p.Memory, p.Programs}
 	if err == nil && !s.json && cli.IsTerminal(s.stderr) {
 		fmt.Fprintf(s.stderr, "%s\n", p)

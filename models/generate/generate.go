@@ -43,8 +43,10 @@ type Request struct {
 	// Continue says that the texts go on from those of the last Write, of the same In: their
 	// keys and values are taken as they are as far as the texts are the same. Not of beams.
 	Continue bool
-	// Room is for how many tokens there is to be room for texts that go on.
-	Room int
+	// Room is for how many tokens there is to be room for texts that go on, Later how many
+	// are read at once behind those that are written: what a plan of them needs to know.
+	Room  int
+	Later []int
 	// Each is called with each token as it is chosen, but of beams.
 	Each func(item int, id uint32)
 }
@@ -114,7 +116,9 @@ func (g *Generator) Plan(q Request) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	return s.plan(len(q.Begin[0]))
+	p, err := s.plan(len(q.Begin[0]), q.Later)
+	p.Tokens = max(p.Tokens, min(q.Room, g.Decoder.Context))
+	return p, err
 }
 
 // Write writes a text for each item. Between two steps it ends when ctx does.

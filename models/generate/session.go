@@ -3,6 +3,7 @@ package generate
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"saccade/gpu"
 	"saccade/models/nn"
@@ -272,6 +273,9 @@ func (s *session) run(ctx context.Context, texts [][]uint32, at int, more map[st
 	if err != nil {
 		return nil, err
 	}
+	if at > 0 && n > 1 { // of a length that hardly comes again
+		defer s.drop(s.writing(at, n))
+	}
 	if s.after != nil {
 		s.after(out)
 	}
@@ -339,6 +343,12 @@ func (s *session) shownOf(rows, n int) []uint32 {
 	return all
 }
 
+// drop closes a writer.
+func (s *session) drop(w writing) {
+	s.writers[w].close()
+	delete(s.writers, w)
+}
+
 // lists are a list of each text, filled up to n.
 func (s *session) lists(texts [][]uint32, n int, of func(text []uint32) []uint32) []uint32 {
 	all := make([]uint32, 0, len(texts)*n)
@@ -352,8 +362,9 @@ func (s *session) lists(texts [][]uint32, n int, of func(text []uint32) []uint32
 	return all
 }
 
-// plan is the memory of texts that begin with so many tokens.
-func (s *session) plan(begun int) (Plan, error) {
+// plan is the memory of texts that begin with so many tokens, of which so many others are
+// read later.
+func (s *session) plan(begun int, later []int) (Plan, error) {
 	p := Plan{Tokens: s.greatest}
 	for _, t := range s.caches {
 		p.Caches += t.Bytes()
@@ -361,23 +372,44 @@ func (s *session) plan(begun int) (Plan, error) {
 	for _, t := range s.memory {
 		p.Memory += t.Bytes()
 	}
+	kept := []writing{s.writing(0, begun), s.writing(1, 1)}
 	programs := []*program{s.reader}
-	for i, n := range []int{begun, 1} {
-		w, err := s.writer(s.writing(i, n))
+	for _, w := range slices.Compact(kept) {
+		r, err := s.writer(w)
 		if err != nil {
 			return Plan{}, err
 		}
-		programs = append(programs, w)
+		programs = append(programs, r)
 	}
-	for i, w := range programs {
-		if i == 2 && begun == 1 {
-			break
-		}
-		m, err := w.r.Plan()
+	for _, w := range programs {
+		n, err := w.planned()
 		if err != nil {
 			return Plan{}, err
 		}
-		p.Programs += m.Arena + m.IO
+		p.Programs += n
 	}
+	var most int64
+	for _, n := range later {
+		if n == 1 {
+			continue
+		}
+		w, err := s.writer(s.writing(1, n))
+		if err != nil {
+			return Plan{}, err
+		}
+		bytes, err := w.planned()
+		if err != nil {
+			return Plan{}, err
+		}
+		most = max(most, bytes)
+		s.drop(s.writing(1, n))
+	}
+	p.Programs += most
 	return p, nil
+}
+
+// planned is the memory that a program will take.
+func (p *program) planned() (int64, error) {
+	m, err := p.r.Plan()
+	return m.Arena + m.IO, err
 }

@@ -47,6 +47,8 @@ type Decoder struct {
 	// [Unshown] shows none, as those do that are written. In are the inputs. Nil: no token
 	// shows any.
 	Shown func(in map[string]Array, texts [][]uint32) ([]uint32, error)
+	// Conversation is of a decoder that is talked to, or nil.
+	Conversation *Conversation
 	// Caches are the widths of the keys and values of self-attentions.
 	Caches Caches
 	// Positions are the embedding's numbers of tokens that stand behind so many others of

@@ -10,11 +10,12 @@ import (
 
 // Family is SmolVLM, SmolVLM2 and Idefics3.
 var Family = nn.Family{
-	Name:    "smolvlm",
-	About:   "answers about images, in turns: SmolVLM and SmolVLM2",
-	Weights: "a folder or hub id of transformers (Idefics3ForConditionalGeneration, SmolVLMForConditionalGeneration)",
-	Texts:   true,
-	Writes:  true,
+	Name:      "smolvlm",
+	About:     "answers about images, in turns: SmolVLM and SmolVLM2",
+	Weights:   "a folder or hub id of transformers (Idefics3ForConditionalGeneration, SmolVLMForConditionalGeneration)",
+	Texts:     true,
+	Writes:    true,
+	Converses: true,
 	Describe: func(in nn.Checkpoint) (*nn.Description, error) {
 		c, named, err := Describe(in.Tensors, in.Config)
 		if err != nil {
@@ -72,7 +73,7 @@ func (m *Model) decoder() *nn.Decoder {
 			}
 			return []*gpu.Tensor{m.see(r, in[nn.PixelValues])}
 		},
-		Shown:  m.shown,
+		Shown: m.shown, Conversation: m.conversation(),
 		Caches: m.Config.Text.Caches(),
 		States: func(r *gpu.Recorder, s nn.Step) *gpu.Tensor { return m.Text.States(r, "text.", m.embed(r, s), s) },
 		Logits: m.Text.Logits,
