@@ -186,10 +186,21 @@ func (m *Model) Sequences(ctx context.Context, in map[string]Array, by Draws) (A
 	if err != nil {
 		return Array{}, nil, err
 	}
-	if _, masked := in[d.Mask]; masked && !slices.ContainsFunc(d.Inputs, func(x nn.Input) bool { return x.Name == d.Mask }) {
-		return Array{}, nil, fmt.Errorf("%s: a mask of what texts begin with is not supported; give texts of one length", d.Mask)
+	q := generate.Request{In: about, Begin: begin, Seed: by.Seed, Draw: by.Numbers}
+	if mask, masked := in[d.Mask]; masked && !slices.ContainsFunc(d.Inputs, func(x nn.Input) bool { return x.Name == d.Mask }) {
+		delete(about, d.Mask)
+		padding, err := leftPadding(mask, in[d.IDs].Shape)
+		if err != nil {
+			return Array{}, nil, fmt.Errorf("%s: %w", d.Mask, err)
+		}
+		if slices.Max(padding) > 0 && len(begin[0]) != mask.Shape[1] { // such as BLIP's, which leaves the last out
+			return Array{}, nil, fmt.Errorf("%s: padding before what texts begin with is not supported of %s; give texts of one length", d.Mask, m.Name)
+		}
+		if slices.Max(padding) > 0 {
+			return m.sequencesApart(ctx, q, padding)
+		}
 	}
-	texts, err := m.writer.Write(ctx, generate.Request{In: about, Begin: begin, Seed: by.Seed, Draw: by.Numbers})
+	texts, err := m.writer.Write(ctx, q)
 	if err != nil {
 		return Array{}, nil, err
 	}

@@ -63,10 +63,10 @@ func saved(t *testing.T, path, name string) (shape []int, values []float32) {
 // Raw inputs give logits of the ids among them, without ids or with -generate texts.
 func TestWriteRaw(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out.safetensors")
-	for _, name := range []string{"blip_caption", "blip_answer"} {
+	for _, name := range []string{"blip_caption", "blip_answer", "smolvlm_2"} {
 		dir := checkpoint(t, name)
 		in, g := partInput(t, name)
-		requireFine(t, call(t, "-model", "blip", "-weights", dir, "-input", in, "-save", out, "-precision", "f32"))
+		requireFine(t, call(t, "-model", g.Model, "-weights", dir, "-input", in, "-save", out, "-precision", "f32"))
 		for _, output := range g.Outputs {
 			shape, values := saved(t, out, output)
 			require.Equal(t, g.Tensors[output].Shape, shape)
@@ -81,7 +81,7 @@ func TestWriteRaw(t *testing.T) {
 			}
 		}
 		in, _ = partInput(t, name, without...)
-		r := call(t, "-model", "blip", "-weights", dir, "-input", in, "-save", out, "-precision", "f32", "-generate", "-json")
+		r := call(t, "-model", g.Model, "-weights", dir, "-input", in, "-save", out, "-precision", "f32", "-generate", "-json")
 		requireFine(t, r)
 		shape, values := saved(t, out, "sequences")
 		require.Equal(t, []int{len(text.Sequences), len(text.Sequences[0])}, shape)
