@@ -19,6 +19,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch
 import transformers
 
+import generate_backbones
 import generate_blip
 import generate_clip
 import generate_cnns
@@ -34,7 +35,7 @@ from generate_io import write
 
 HERE = Path(__file__).resolve().parent
 MODELS = (
-    generate_models.MODELS | generate_cnns.MODELS | generate_dino.MODELS | generate_clip.MODELS | generate_blip.MODELS | generate_smolvlm.MODELS | generate_trocr.MODELS | generate_whisper.MODELS | generate_diffusion.MODELS
+    generate_models.MODELS | generate_cnns.MODELS | generate_backbones.MODELS | generate_dino.MODELS | generate_clip.MODELS | generate_blip.MODELS | generate_smolvlm.MODELS | generate_trocr.MODELS | generate_whisper.MODELS | generate_diffusion.MODELS
     | generate_defaults.MODELS
 )  # fmt: skip
 ZOO = {"zoo_vit": generate_models.zoo_vit, "zoo_resnet": generate_cnns.zoo_resnet, "zoo_clip": generate_clip.zoo_clip}

@@ -30,18 +30,31 @@ TORCHVISION = f"torchvision {torchvision.__version__.split('+')[0]}"
 TIMM = f"timm {timm.__version__}"
 
 
-def calibrate(model, g, size):
+def calibrate(model, g, size, blocks=()):
     """Draw the running statistics anew, norm after norm: those of 16 random
     pictures, so that no layer's numbers die or explode, but with means a third
-    of the deviation off and variances times 0.5 to 2."""
+    of the deviation off and variances times 0.5 to 2. With the blocks of a
+    deep network, what each adds to its input is small, the mean is taken for zero, and
+    no channel's deviation is far below the others': after many layers pictures differ
+    less than halves round them, some channels hardly pass an activation, and norms would
+    blow up the roundings."""
 
     def draw(norm, inputs):
         deviation, mean = torch.std_mean(inputs[0].transpose(0, 1).flatten(1), 1)
+        if blocks:
+            deviation, mean = torch.hypot(deviation, mean), torch.zeros_like(mean)
+            deviation = torch.hypot(deviation, deviation.square().mean().sqrt())
         norm.running_mean = mean + deviation * torch.randn(len(mean), generator=g) / 3
         norm.running_var = deviation**2 * 4 ** (torch.rand(len(mean), generator=g) - 0.5)
         norm.num_batches_tracked.fill_(int(torch.randint(1000, 9000, (), generator=g)))
 
-    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    def norms_of(module):
+        return [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
+
+    norms = norms_of(model)
+    for block in blocks:
+        norms_of(block)[-1].weight.data *= 0.3
+        norms_of(block)[-1].bias.data *= 0.3
     hooks = [m.register_forward_pre_hook(draw) for m in norms]
     with torch.no_grad():
         model(torch.randn(16, 3, *size, generator=g))
@@ -54,6 +67,11 @@ def taps(blocks, head):
     "layer.i" what block i gives, "pooled" what the head gets."""
     between = {f"layer.{i}": (block, "output") for i, block in enumerate(blocks)}
     return {"stem": (blocks[0], "input")} | between | {"pooled": (head, "input")}
+
+
+def blocks_of(places):
+    """The blocks at the places that taps gives."""
+    return [block for name, (block, _) in places.items() if name.startswith("layer.")]
 
 
 def record(model, places, pixel_values):
@@ -92,7 +110,7 @@ legacy = partial(as_pth, _use_new_zipfile_serialization=False)
 
 
 def cnn_case(
-    root, name, family, architecture, source, build, batch, size, write=as_safetensors, dtype=None, gain=1.0
+    root, name, family, architecture, source, build, batch, size, write=as_safetensors, dtype=None, gain=1.0, deep=False
 ):
     """One case. build gives the model and its taps; write saves a state_dict
     in the case's folder, rounded to dtype, and the reference runs these
@@ -100,7 +118,7 @@ def cnn_case(
     g = generator(name)
     model, places = build()
     redraw(model, g, gain)
-    calibrate(model, g, size)
+    calibrate(model, g, size, blocks_of(places) if deep else ())
     if dtype:
         model.to(dtype)
     write(empty(root, name), model.state_dict())
@@ -112,33 +130,47 @@ def cnn_case(
     save(root, name, family, source, architecture, x, layers, outputs, halves=exact)
 
 
-def transformers_case(root, name, cls, config, batch, size):
-    """One case of a model of transformers, saved by save_pretrained."""
-    g = generator(name)
-    model = redraw(cls(config), g)
-    calibrate(model, g, size)
-    model.save_pretrained(empty(root, name))
-    x = torch.randn(batch, 3, *size, generator=g)
+def transformers_places(model):
+    """Where the intermediates of a model of transformers are."""
     if isinstance(model, transformers.ResNetForImageClassification):
         blocks = [block for stage in model.resnet.encoder.stages for block in stage.layers]
     else:
         blocks = list(model.efficientnet.encoder.blocks)
     head = model.classifier[-1] if isinstance(model.classifier, nn.Sequential) else model.classifier
-    out, layers = record(model, taps(blocks, head), x)
+    return taps(blocks, head)
+
+
+def transformers_case(root, name, cls, config, batch, size, places=transformers_places, model_family=None, dtype=None, deep=False, prepare=None):
+    """One case of a model of transformers, saved by save_pretrained, rounded to dtype;
+    prepare changes what was drawn."""
+    g = generator(name)
+    model = redraw(cls(config), g)
+    if prepare:
+        prepare(model)
+    calibrate(model, g, size, blocks_of(places(model)) if deep else ())
+    if dtype:
+        model.to(dtype)
+    model.save_pretrained(empty(root, name))
+    model.float()
+    x = torch.randn(batch, 3, *size, generator=g)
+    out, layers = record(model, places(model), x)
     source = f"transformers {transformers.__version__} {cls.__name__}"
     outputs = {"logits": out.logits}
     exact = halves(model, lambda model, cast: (model(cast(x)).logits,), outputs)
-    save(root, name, config.model_type, source, cls.__name__, x, layers, outputs, halves=exact)
+    save(root, name, model_family or config.model_type, source, cls.__name__, x, layers, outputs, halves=exact)
 
 
-def timm_case(root, name, family, architecture, model, blocks, batch, size):
-    """One case of a model of timm, saved as its hub folders are."""
+def timm_case(root, name, family, architecture, model, blocks, batch, size, deep=False, stem=None, **arguments):
+    """One case of a model of timm, saved as its hub folders are; arguments are those
+    that its config names, stem is a module whose output is not what the first block gets."""
     g = generator(name)
     redraw(model, g)
-    calibrate(model, g, size)
-    timm.models.save_for_hf(model, empty(root, name), safe_serialization=True)
+    calibrate(model, g, size, blocks if deep else ())
+    options = {"model_args": arguments} if arguments else {}
+    timm.models.save_for_hf(model, empty(root, name), safe_serialization=True, **options)
     x = torch.randn(batch, 3, *size, generator=g)
-    logits, layers = record(model, taps(blocks, model.get_classifier()), x)
+    places = taps(blocks, model.get_classifier()) | ({"stem": (stem, "output")} if stem else {})
+    logits, layers = record(model, places, x)
     outputs = {"logits": logits}
     exact = halves(model, lambda model, cast: (model(cast(x)),), outputs)
     save(root, name, family, f"{TIMM} {architecture}", architecture, x, layers, outputs, halves=exact)

@@ -2,7 +2,7 @@
 """Writes the keys that configs of transformers' and timm's networks and of
 transformers' image processors have, with their defaults: signatures.json in the
 packages of the networks and for picture's tests, and the arguments of timm's named
-architectures: timm.json in models/vit and models/resnet.
+architectures: timm.json in models/vit, resnet and convnext.
 
     python golden/generate_keys.py
 
@@ -20,7 +20,7 @@ from pathlib import Path
 import timm
 import transformers
 from timm.models._registry import _deprecated_models
-from timm.models import deit, efficientnet, resnet, vgg, vision_transformer
+from timm.models import convnext, deit, efficientnet, mobilenetv3, resnet, vgg, vision_transformer
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORKS = {
@@ -47,12 +47,17 @@ NETWORKS = {
     "resnet": [transformers.ResNetConfig, resnet.ResNet],
     "efficientnet": [transformers.EfficientNetConfig, efficientnet.EfficientNet],
     "vgg": [vgg.VGG],
+    "convnext": [transformers.ConvNextConfig, transformers.ConvNextV2Config, convnext.ConvNeXt],
+    "mobilenet": [transformers.MobileNetV2Config, efficientnet.EfficientNet, mobilenetv3.MobileNetV3],
 }
 PROCESSORS = "Beit Bit Blip ChineseCLIP CLIP ConvNext DeiT DINOv3ViT EfficientNet Idefics3 Levit MobileNetV1 MobileNetV2 PoolFormer Pvt Siglip SmolVLM ViT".split()
 ARCHITECTURES = {
     "vit": [vision_transformer.VisionTransformer, deit.VisionTransformerDistilled],
     "resnet": [resnet.ResNet],
+    "convnext": [convnext.ConvNeXt],
 }
+# Of these the table has what timm's weights without a tag want of pictures, too.
+PICTURES = ["convnext"]
 
 
 def plain(value):
@@ -124,6 +129,11 @@ def architectures():
                 table[architecture] = {k: plain(v) for k, v in kwargs.items() if k in known and v is not None}
                 if kwargs.get("pruned"):
                     table[architecture]["pruned"] = True
+                if package in PICTURES:
+                    cfg = timm.get_pretrained_cfg(architecture)
+                    table[architecture]["pretrained_cfg"] = {
+                        k: plain(getattr(cfg, k)) for k in ("input_size", "crop_pct", "crop_mode", "interpolation", "mean", "std", "fixed_input_size")
+                    }
                 if c != classes[0]:
                     table[architecture]["class"] = c.__name__
         for old, new in _deprecated_models.items():

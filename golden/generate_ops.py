@@ -28,6 +28,7 @@ ACTIVATIONS = {
     "relu6": F.relu6,
     "sigmoid": torch.sigmoid,
     "hard_swish": F.hardswish,
+    "hard_sigmoid": F.hardsigmoid,
 }
 
 
@@ -578,6 +579,29 @@ def groupnorm():
     return cases
 
 
+def grn():
+    """y [N,C,H,W] = x * (weight * n / (mean of n over channels + 1e-6)) + bias + x, where
+    n [N,C] is the root of the sum of squares over the pixels."""
+    g, cases = generator("grn"), []
+    for name, n, c, size, offset in (
+        ("batch", 3, 15, (5, 7), 0),
+        ("strips", 1, 40, (9, 17), 0.5),
+        ("one_pixel", 2, 9, (1, 1), 0),
+        ("one_channel", 1, 1, (4, 3), 0),
+        ("quiet", 2, 6, (3, 5), 0),
+    ):
+        x = (normal(g, n, c, *size) * (1 if name != "quiet" else 1e-6) + offset).float()
+        if name != "quiet":
+            x = x.half().float()
+        t = {"x": x, "weight": normal(g, c), "bias": normal(g, c, std=0.3)}
+        d = {key: v.double() for key, v in t.items()}
+        norms = d["x"].norm(dim=(2, 3), keepdim=True)
+        scale = norms / (norms.mean(1, keepdim=True) + 1e-6)
+        y = d["x"] * d["weight"].view(1, -1, 1, 1) * scale + d["bias"].view(1, -1, 1, 1) + d["x"]
+        cases.append(case(name, {}, t, {"y": y}, half=name != "quiet"))
+    return cases
+
+
 def glu():
     """y [M,H] = f(gate) * value, the halves of x [M,2H]: the gate is the first
     half or the second, f the activation."""
@@ -797,6 +821,7 @@ OPS = {name: (lambda name=name: activation(name)) for name in ACTIVATIONS} | {
         adaptive_avg_pool,
         scale,
         groupnorm,
+        grn,
         glu,
         rescale_guidance,
         rmsnorm,

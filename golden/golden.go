@@ -3,7 +3,6 @@ package golden
 import (
 	"embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -128,58 +127,18 @@ func Checkpoint(c Case) (weights.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, err := checkpointFiles(folder)
+	names, err := fs.Glob(folder, "model.*")
+	if err == nil && len(names) != 1 {
+		err = fmt.Errorf("there should be one file model.safetensors, its index, model.pth or model.th; found %q", names)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the weights of golden %s: %w", c.Name, err)
 	}
-	var all shards
-	for _, name := range names {
-		ckpt, err := weights.OpenFS(folder, name)
-		if err != nil {
-			return nil, fmt.Errorf("open the weights of golden %s: %w", c.Name, err)
-		}
-		all = append(all, ckpt)
-	}
-	return all, nil
-}
-
-// checkpointFiles names the files of the one checkpoint in a golden's folder.
-func checkpointFiles(folder fs.FS) ([]string, error) {
-	index, err := fs.ReadFile(folder, "model.safetensors.index.json")
-	if err == nil {
-		return weights.Shards(index)
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	names, err := fs.Glob(folder, "model.*")
+	ckpt, err := weights.OpenFS(folder, names[0])
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open the weights of golden %s: %w", c.Name, err)
 	}
-	if len(names) != 1 {
-		return nil, fmt.Errorf("there should be one file model.safetensors, model.pth or model.th; found %q", names)
-	}
-	return names, nil
-}
-
-// shards are the files of one checkpoint, read as one.
-type shards []*weights.Checkpoint
-
-func (s shards) Names() []string {
-	var names []string
-	for _, c := range s {
-		names = append(names, c.Names()...)
-	}
-	return names
-}
-
-func (s shards) Tensor(name string) (*weights.Tensor, bool) {
-	for _, c := range s {
-		if t, ok := c.Tensor(name); ok {
-			return t, true
-		}
-	}
-	return nil, false
+	return ckpt, nil
 }
 
 // cases reads the headers of all goldens, once.

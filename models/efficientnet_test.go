@@ -12,6 +12,7 @@ import (
 	"saccade/gpu"
 	"saccade/gpu/gputest"
 	"saccade/models/efficientnet"
+	"saccade/models/internal/inverted"
 	"saccade/ops"
 	"saccade/weights"
 )
@@ -105,7 +106,7 @@ func TestEfficientNetOtherArchitecture(t *testing.T) {
 	want, _ := efficientnet.Standard("tf_efficientnet_b0")
 	want.Architecture = "efficientnet_b0"
 	assert.Equal(t, want, c)
-	m, err := efficientnet.New(ops.NewBuilder(d, gpu.F32), c)
+	m, err := inverted.New(ops.NewBuilder(d, gpu.F32), c)
 	require.NoError(t, err)
 	_, err = weights.Bind(m, named)
 	assert.NoError(t, err)

@@ -167,7 +167,11 @@ func embedded(f nn.Family, all fs.FS) (*files, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := weights.OpenFS(fsys, "model.safetensors")
+	name, err := weights.FindFS(fsys)
+	if err != nil {
+		return nil, err
+	}
+	c, err := weights.OpenFS(fsys, name)
 	if err != nil {
 		return nil, err
 	}

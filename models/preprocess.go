@@ -25,6 +25,7 @@ const (
 	imageNet norm = iota
 	half          // ½ and ½
 	lite          // (x-127)/128 on bytes
+	plain         // 0 and 1
 )
 
 // transforms are those of torchvision 0.29's classification weights, and others
@@ -86,6 +87,41 @@ var transforms = []transform{
 	{"efficientnet_lite2", "", 292, 260, picture.Bicubic, lite},
 	{"efficientnet_lite3", "", 312, 280, picture.Bicubic, lite},
 	{"efficientnet_lite4", "", 332, 300, picture.Bicubic, lite},
+	{"mobilenet_v2", "b0353104", 256, 224, picture.Bilinear, imageNet},
+	{"mobilenet_v2", "7ebf99e0", 232, 224, picture.Bilinear, imageNet},
+	{"mobilenet_v3_large", "8738ca79", 256, 224, picture.Bilinear, imageNet},
+	{"mobilenet_v3_large", "5c1a4163", 232, 224, picture.Bilinear, imageNet},
+	{"mobilenet_v3_small", "047dcff4", 256, 224, picture.Bilinear, imageNet},
+	{"convnext_tiny", "983f1562", 236, 224, picture.Bilinear, imageNet},
+	{"convnext_small", "0c510722", 230, 224, picture.Bilinear, imageNet},
+	{"convnext_base", "6075fbad", 232, 224, picture.Bilinear, imageNet},
+	{"convnext_large", "ea097f82", 232, 224, picture.Bilinear, imageNet},
+	// timm's, whose files are named as mobilenetv3_large_100_ra-f55367f5.pth.
+	{"mobilenetv2_035", "", 256, 224, picture.Bicubic, imageNet},
+	{"mobilenetv2_050", "3d30d450", 256, 224, picture.Bicubic, imageNet},
+	{"mobilenetv2_075", "", 256, 224, picture.Bicubic, imageNet},
+	{"mobilenetv2_100", "b33bc2c4", 256, 224, picture.Bicubic, imageNet},
+	{"mobilenetv2_110d", "77090ade", 256, 224, picture.Bicubic, imageNet},
+	{"mobilenetv2_120d", "5987e2ed", 256, 224, picture.Bicubic, imageNet},
+	{"mobilenetv2_140", "21a4e913", 256, 224, picture.Bicubic, imageNet},
+	{"mobilenetv3_small_050", "4b7bbe87", 256, 224, picture.Bicubic, imageNet},
+	{"mobilenetv3_small_075", "384766db", 256, 224, picture.Bicubic, imageNet},
+	{"mobilenetv3_small_100", "266a294c", 256, 224, picture.Bicubic, imageNet},
+	{"mobilenetv3_large_100", "f55367f5", 256, 224, picture.Bicubic, imageNet},
+	{"mobilenetv3_large_100", "66471c13", 256, 224, picture.Bilinear, plain},
+	// Those with TensorFlow's padding; timm has no MobileNetV2 of them, and the interpolation
+	// is that of its others.
+	{"tf_mobilenetv2_035", "", 256, 224, picture.Bicubic, half},
+	{"tf_mobilenetv2_050", "", 256, 224, picture.Bicubic, half},
+	{"tf_mobilenetv2_075", "", 256, 224, picture.Bicubic, half},
+	{"tf_mobilenetv2_100", "", 256, 224, picture.Bicubic, half},
+	{"tf_mobilenetv2_140", "", 256, 224, picture.Bicubic, half},
+	{"tf_mobilenetv3_small_075", "da427f52", 256, 224, picture.Bilinear, half},
+	{"tf_mobilenetv3_small_100", "37f49e2b", 256, 224, picture.Bilinear, half},
+	{"tf_mobilenetv3_small_minimal_100", "922a7843", 256, 224, picture.Bilinear, half},
+	{"tf_mobilenetv3_large_075", "150ee8b0", 256, 224, picture.Bilinear, half},
+	{"tf_mobilenetv3_large_100", "427764d5", 256, 224, picture.Bilinear, half},
+	{"tf_mobilenetv3_large_minimal_100", "8596ae28", 256, 224, picture.Bilinear, half},
 	{"vit_b_16", "c867db91", 256, 224, picture.Bilinear, imageNet},
 	{"vit_b_16", "9ac1b537", 384, 384, picture.Bicubic, imageNet},
 	{"vit_b_16", "4e70ced5", 224, 224, picture.Bicubic, imageNet},
@@ -128,6 +164,8 @@ func (t transform) processor() *picture.Processor {
 	switch t.norm {
 	case half:
 		p.Mean, p.Std = picture.HalfMean, picture.HalfStd
+	case plain:
+		p.Mean, p.Std = [3]float64{}, [3]float64{1, 1, 1}
 	case lite:
 		const mean, std = 127.0 / 255, 128.0 / 255
 		p.Mean, p.Std = [3]float64{mean, mean, mean}, [3]float64{std, std, std}

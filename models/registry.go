@@ -7,8 +7,10 @@ import (
 	"saccade/models/alexnet"
 	"saccade/models/blip"
 	"saccade/models/clip"
+	"saccade/models/convnext"
 	"saccade/models/diffusion"
 	"saccade/models/efficientnet"
+	"saccade/models/mobilenet"
 	"saccade/models/nn"
 	"saccade/models/resnet"
 	"saccade/models/smolvlm"
@@ -23,7 +25,7 @@ import (
 
 // families in the order in which they are listed.
 var families = []nn.Family{
-	vit.Family, resnet.Family, vgg.Family, alexnet.Family, squeezenet.Family, efficientnet.Family, vit.DINO, vit.DINOv2, clip.Family, clip.SigLIP, clip.TextEncoder, blip.Family, smolvlm.Family, trocr.Family, whisper.Family,
+	vit.Family, resnet.Family, vgg.Family, alexnet.Family, squeezenet.Family, efficientnet.Family, mobilenet.V2, mobilenet.V3, convnext.V1, convnext.V2, vit.DINO, vit.DINOv2, clip.Family, clip.SigLIP, clip.TextEncoder, blip.Family, smolvlm.Family, trocr.Family, whisper.Family,
 	diffusion.Family, diffusion.Unconditional, unet.Family, vae.Family,
 }
 

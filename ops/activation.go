@@ -25,25 +25,27 @@ const (
 	HardSwish Activation = "hard_swish"
 	Tanh      Activation = "safe_tanh"
 
+	HardSigmoid Activation = "hard_sigmoid" // PyTorch's: relu6(x + 3)/6
+
 	SoftClamp    Activation = "soft_clamp"     // 3·tanh(x/3)
 	SignedToUnit Activation = "signed_to_unit" // (x + 1)/2: [−1, 1] to [0, 1]
 	UnitToSigned Activation = "unit_to_signed" // 2x − 1: [0, 1] to [−1, 1]
 )
 
 // Activations lists all but the identity.
-var Activations = []Activation{GELU, GELUTanh, QuickGELU, SiLU, ReLU, ReLU6, Sigmoid, HardSwish, Tanh, SoftClamp, SignedToUnit, UnitToSigned}
+var Activations = []Activation{GELU, GELUTanh, QuickGELU, SiLU, ReLU, ReLU6, Sigmoid, HardSwish, HardSigmoid, Tanh, SoftClamp, SignedToUnit, UnitToSigned}
 
 // ActivationByName finds an activation by transformers' hidden_act.
 func ActivationByName(name string) (Activation, error) {
 	known := map[string]Activation{
 		"gelu": GELU, "gelu_new": GELUTanh, "gelu_pytorch_tanh": GELUTanh, "gelu_fast": GELUTanh, "gelu_tanh": GELUTanh,
 		"quick_gelu": QuickGELU, "silu": SiLU, "swish": SiLU, "relu": ReLU, "relu6": ReLU6, "sigmoid": Sigmoid,
-		"hardswish": HardSwish, "hard_swish": HardSwish, "tanh": Tanh, "linear": Identity,
+		"hardswish": HardSwish, "hard_swish": HardSwish, "hard_sigmoid": HardSigmoid, "tanh": Tanh, "linear": Identity,
 	}
 	if a, ok := known[name]; ok {
 		return a, nil
 	}
-	return Identity, fmt.Errorf("activation %q is not supported: gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, silu, relu, relu6, sigmoid, hardswish and tanh are", name)
+	return Identity, fmt.Errorf("activation %q is not supported: gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, silu, relu, relu6, sigmoid, hardswish, hard_sigmoid and tanh are", name)
 }
 
 // Twin is the activation in f64.
@@ -66,6 +68,8 @@ func (a Activation) Twin(x float64) float64 {
 		return sigmoid(x)
 	case HardSwish:
 		return x * math.Min(math.Max(x+3, 0), 6) / 6
+	case HardSigmoid:
+		return math.Min(math.Max(x+3, 0), 6) / 6
 	case Tanh:
 		return math.Tanh(x)
 	case SoftClamp:

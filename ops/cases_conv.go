@@ -129,6 +129,8 @@ var convFamily = family{
 			{n: 2, h: 9, w: 11, conv: Conv{In: 19, Out: 19, Kernel: Square(3), Pad: Pad(1), Groups: 19, Norm: 1e-3}, act: SiLU},
 			{n: 1, h: 9, w: 12, conv: Conv{In: 40, Out: 40, Kernel: Square(5), Stride: Square(2), Pad: Padding{Same: true}, Groups: 40, Bias: true}, act: HardSwish},
 			{n: 1, h: 7, w: 6, conv: Conv{In: 9, Out: 18, Kernel: Square(3), Pad: Pad(1), Groups: 9}},
+			{n: 1, h: 8, w: 13, conv: Conv{In: 11, Out: 11, Kernel: Square(3), Dilation: Square(2), Pad: Pad(2), Groups: 11, Norm: 1e-3}, act: ReLU6},
+			{n: 2, h: 9, w: 6, conv: Conv{In: 18, Out: 18, Kernel: Square(7), Pad: Pad(3), Groups: 18, Bias: true}}, // ConvNeXt's
 			{n: 2, h: 31, w: 29, conv: Conv{In: 3, Out: 21, Kernel: Square(7), Stride: Square(2), Pad: Pad(3), Norm: 1e-5}, act: ReLU, dense: true},
 			{n: 1, h: 35, w: 40, conv: Conv{In: 3, Out: 10, Kernel: Square(11), Stride: Square(4), Pad: Pad(2), Bias: true}, dense: true},
 			{n: 2, h: 20, w: 28, conv: Conv{In: 3, Out: 9, Kernel: Square(4), Stride: Square(4), Bias: true}, dense: true},                        // patches

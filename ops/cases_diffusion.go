@@ -48,6 +48,25 @@ func normCase(batch int, a Activation, d []int, shifted string) Case {
 	})
 }
 
+var grnFamily = family{
+	op: "grn", dims: "BATCHxHEIGHTxWIDTHxCHANNELS", at: grnCase,
+	bench: [][]int{{1, 56, 56, 384}, {1, 7, 7, 3072}},
+	test: func() []Case {
+		return casesOf(grnCase, []int{1, 1, 1, 1}, []int{3, 5, 7, 15}, []int{2, 9, 13, 40}, []int{1, 3, 67, 6}, []int{9, 2, 3, 20})
+	},
+}
+
+func grnCase(d []int) Case {
+	return newCase("grn", shapeName(d...), func(o *operands) *gpu.Tensor {
+		var model struct {
+			Norm GRN `w:"grn"`
+		}
+		model.Norm = o.b.GRN(d[3])
+		o.layers(&model)
+		return model.Norm.Forward(o.r, o.activation("x", 1, d...))
+	})
+}
+
 var concatFamily = family{
 	op: "concat", dims: "ROWSxWIDTHxWIDTH", at: concatCase,
 	bench: [][]int{{4096, 320, 320}, {256, 1280, 640}},

@@ -194,6 +194,7 @@ func TestRandomShapes(t *testing.T) {
 					a.tk += a.tq // every query sees a key
 					a.tail = rapid.Bool().Draw(t, "tail")
 				}
+				a.bias = !a.tail && rapid.Bool().Draw(t, "bias")
 				if rapid.Bool().Draw(t, "fewer") {
 					a.keyHeads = size(2).Draw(t, "key heads")
 					a.heads = a.keyHeads * size(3).Draw(t, "repeat")
@@ -274,6 +275,9 @@ func TestRandomShapes(t *testing.T) {
 			groups := size(8).Draw(t, "groups")
 			shifted := rapid.SampledFrom([]string{"", " shifted"}).Draw(t, "shifted")
 			return normCase(size(3).Draw(t, "n"), SiLU, []int{groups, rapid.IntRange(3, 20).Draw(t, "h"), rapid.IntRange(3, 20).Draw(t, "w"), groups * size(9).Draw(t, "size")}, shifted)
+		},
+		"grn": func(t *rapid.T) Case {
+			return grnCase([]int{size(10).Draw(t, "n"), size(20).Draw(t, "h"), size(20).Draw(t, "w"), rapid.IntRange(17, 60).Draw(t, "c")})
 		},
 		"choose": func(t *rapid.T) Case {
 			s := chooseShape{rows: size(5).Draw(t, "rows"), width: size(300).Draw(t, "width"), draw: rapid.Bool().Draw(t, "draw")}
@@ -364,10 +368,12 @@ func TestNormsLetNaNThrough(t *testing.T) {
 	type layers struct {
 		Norm  LayerNorm `w:"norm"`
 		Group GroupNorm `w:"group"`
+		GRN   GRN       `w:"grn"`
 	}
 	checks := map[string]func(r *gpu.Recorder, l *layers, x *gpu.Tensor) *gpu.Tensor{
 		"layernorm": func(r *gpu.Recorder, l *layers, x *gpu.Tensor) *gpu.Tensor { return l.Norm.Forward(r, x) },
 		"groupnorm": func(r *gpu.Recorder, l *layers, x *gpu.Tensor) *gpu.Tensor { return l.Group.Forward(r, x, SiLU) },
+		"grn":       func(r *gpu.Recorder, l *layers, x *gpu.Tensor) *gpu.Tensor { return l.GRN.Forward(r, x) },
 		"normalize": func(r *gpu.Recorder, _ *layers, x *gpu.Tensor) *gpu.Tensor { return Normalize(r, x) },
 		"softmax":   func(r *gpu.Recorder, _ *layers, x *gpu.Tensor) *gpu.Tensor { return Softmax(r, x) },
 		"attention": func(r *gpu.Recorder, _ *layers, x *gpu.Tensor) *gpu.Tensor { return CrossAttention(r, x, x, x, Mask{}) },
@@ -382,7 +388,7 @@ func TestNormsLetNaNThrough(t *testing.T) {
 		for _, precision := range precisions {
 			o := &operands{b: NewBuilder(d, precision), seed: 1}
 			t.Cleanup(o.b.Close)
-			l := &layers{Norm: o.b.LayerNorm(8, 1e-5), Group: o.b.GroupNorm(1, 8, 1e-5)}
+			l := &layers{Norm: o.b.LayerNorm(8, 1e-5), Group: o.b.GroupNorm(1, 8, 1e-5), GRN: o.b.GRN(8)}
 			o.layers(l)
 			require.NoError(t, o.err)
 			for op, record := range checks {

@@ -59,6 +59,9 @@ func (call *convCall) recordDepthwise(r *gpu.Recorder, tx int) ([]gpu.Dispatch, 
 	}
 	looped(r.Device().Traits(), &spec)
 	variant := fmt.Sprintf("%s %dx%d/%d x%d", r.Precision, c.Kernel[0], c.Kernel[1], c.Stride[1], tx)
+	if d := c.Dilation[1]; d > 1 { // layers without an activation share a kernel by its name
+		variant += fmt.Sprintf(" d%d", d)
+	}
 	k, err := call.e.kernel(r.Device().Traits(), "conv2d_depthwise", variant, spec)
 	if err != nil {
 		return nil, err

@@ -140,6 +140,15 @@ func (g *goldenCase) groupNorm() {
 	g.pictures(model.Norm.Forward(g.r, g.pixels("x"), a))
 }
 
+func (g *goldenCase) grn() {
+	var model struct {
+		Norm GRN `w:"norm"`
+	}
+	model.Norm = g.b.GRN(g.Inputs["x"].Shape[1])
+	g.bind(&model, "norm", "weight", "bias")
+	g.pictures(model.Norm.Forward(g.r, g.pixels("x")))
+}
+
 func (g *goldenCase) rescaleGuidance() {
 	var p struct{ Rescale float32 }
 	require.NoError(g.t, g.Params(&p))

@@ -130,6 +130,8 @@ func (g *goldenCase) record() {
 		g.scale()
 	case "groupnorm":
 		g.groupNorm()
+	case "grn":
+		g.grn()
 	case "glu":
 		g.glu()
 	case "rescale_guidance":

@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"saccade/gpu"
-	"saccade/shaders"
 	"saccade/weights"
 )
 
@@ -63,21 +62,21 @@ func (g *GroupNorm) forward(r *gpu.Recorder, x, shift *gpu.Tensor, a Activation)
 		return y
 	}
 	n := x.Shape[0]
-	call := groupNormCall{g: g, a: a, x: x, shift: shift, y: y, n: n, pixels: x.Rows() / n}
-	call.strip = min(max(stripPixels, ceilDiv(call.pixels*(g.Width/g.Groups), mostSummed)), call.pixels)
-	var err error
-	if call.windows, err = mapWindows(r.Device(), n, call.pixels, call.strip, x, y); err != nil {
+	m, err := newMapNorm(r, g.name, x, y, g.Width/g.Groups)
+	if err != nil {
 		r.Fail(fmt.Errorf("%s: %w", g.name, err))
 		return y
 	}
-	call.sums = r.NewTyped(g.name+".sums", gpu.F32, 1, n, ceilDiv(call.pixels, call.strip), 2*x.Stride())
-	call.factors = r.NewTyped(g.name+".factors", gpu.F32, 1, n, 2*x.Stride())
 	op := gpu.Op{Kind: "groupnorm", Label: g.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
 		Twin: func(in [][]float32) [][]float64 { return [][]float64{g.twin(in, n, a)} }}
 	if shift != nil {
 		op.In = append(op.In, shift)
 	}
-	if op.Dispatches, err = call.record(r); err != nil {
+	stats, err := g.stats(r, m, shift)
+	if err == nil {
+		op.Dispatches, err = m.record(r, a, stats)
+	}
+	if err != nil {
 		r.Fail(fmt.Errorf("%s: %w", g.name, err))
 		return y
 	}
@@ -99,96 +98,23 @@ func (g *GroupNorm) check(x, shift *gpu.Tensor, a Activation) error {
 	return nil
 }
 
-// stripPixels is how many pixels one thread of the first pass sums, at least:
-// more where a thread of the second, which goes twice over a group's channels of
-// all strips, would have more than mostSummed to go over; see [gpu.Dispatch]'s Turns.
-const (
-	stripPixels = 64
-	mostSummed  = 16 << 10
-)
-
-// groupNormCall is one use of a group norm: a pass for the sums of strips, one
-// for what each channel is multiplied by and added, one that does so.
-type groupNormCall struct {
-	g             *GroupNorm
-	a             Activation
-	x, y          *gpu.Tensor
-	shift         *gpu.Tensor // or nil
-	sums, factors *gpu.Tensor
-	n             int
-	pixels, strip int      // of an item, of a strip
-	windows       []window // of pixels, whole strips
-}
-
-func (c *groupNormCall) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
-	sums, err := kernel("groupnorm_sums", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
+// stats is the norm's own pass, over all items. shift may be nil.
+func (g *GroupNorm) stats(r *gpu.Recorder, m mapNorm, shift *gpu.Tensor) (gpu.Dispatch, error) {
+	k, perGroup, err := rowKernel(r, "groupnorm_stats")
 	if err != nil {
-		return nil, err
+		return gpu.Dispatch{}, err
 	}
-	stats, perGroup, err := rowKernel(r, "groupnorm_stats")
-	if err != nil {
-		return nil, err
-	}
-	apply, err := c.applyKernel(r)
-	if err != nil {
-		return nil, err
-	}
-	var dispatches []gpu.Dispatch
-	for _, w := range c.windows {
-		dispatches = append(dispatches, c.sumUp(sums, w))
-	}
-	dispatches = append(dispatches, c.stats(stats, perGroup))
-	for _, w := range c.windows {
-		dispatches = append(dispatches, c.apply(r, apply, w))
-	}
-	return dispatches, nil
-}
-
-func (c *groupNormCall) applyKernel(r *gpu.Recorder) (*gpu.Kernel, error) {
-	spec := shaders.Spec{
-		Const: map[string]int{"PIXELS": pixelsOfThread(r)}, Forms: forms(r.Precision),
-	}
-	return c.a.kernel(r.Device().Traits(), "groupnorm", r.Precision.String(), "", spec)
-}
-
-// sumUp is the first pass over a window.
-func (c *groupNormCall) sumUp(k *gpu.Kernel, w window) gpu.Dispatch {
-	pixels, vectors := w.hi-w.lo, c.x.Stride()/4
-	strips := ceilDiv(pixels, c.strip) // of each item in the window
-	count := w.items() * strips * vectors
-	first := w.first*ceilDiv(c.pixels, c.strip) + w.lo/c.strip
-	return gpu.Dispatch{
-		Kernel: k, Params: gpu.Params{"count": count, "vectors": vectors, "pixels": pixels, "strip": c.strip, "strips": strips, "first": first},
-		Bind: []gpu.View{w.view(c.x, c.n, c.pixels), gpu.All(c.sums)}, Groups: elementwise(count),
-		FLOPs: 4 * float64(w.items()*pixels*c.x.Stride()), Bytes: float64(w.items()*pixels) * float64(itemBytes(c.x, c.n*c.pixels)),
-	}
-}
-
-// stats is the second pass, over all items.
-func (c *groupNormCall) stats(k *gpu.Kernel, perGroup int) gpu.Dispatch {
-	rows, shift, shifted := c.n*c.g.Groups, gpu.All(c.sums), 0
-	if c.shift != nil {
-		shift, shifted = gpu.All(c.shift), 1
+	rows, shifts, shifted := m.n*g.Groups, gpu.All(m.sums), 0
+	if shift != nil {
+		shifts, shifted = gpu.All(shift), 1
 	}
 	return gpu.Dispatch{
-		Kernel: k, Params: gpu.Params{"rows": rows, "groups": c.g.Groups, "size": c.g.Width / c.g.Groups, "stride": c.x.Stride(),
-			"pixels": c.pixels, "strip": c.strip, "strips": ceilDiv(c.pixels, c.strip), "eps": c.g.Eps, "shifted": shifted},
-		Bind:   []gpu.View{gpu.All(c.sums), gpu.All(c.g.gamma), gpu.All(c.g.beta), shift, gpu.All(c.factors)},
-		Groups: grid(ceilDiv(rows, perGroup)), Bytes: float64(c.sums.Bytes()),
-		Turns: 2*ceilDiv(c.pixels, c.strip)*c.g.Width/c.g.Groups + 2*c.x.Stride(), // of a thread that has a group for itself
-	}
-}
-
-// apply is the last pass over a window.
-func (c *groupNormCall) apply(r *gpu.Recorder, k *gpu.Kernel, w window) gpu.Dispatch {
-	pixels, vectors := w.hi-w.lo, c.x.Stride()/4
-	step := ceilDiv(pixels, pixelsOfThread(r)) * vectors
-	return gpu.Dispatch{
-		Kernel: k, Params: gpu.Params{"count": w.items() * step, "step": step, "item": pixels * vectors, "vectors": vectors, "first": w.first, "activates": c.a.activates()},
-		Bind:   []gpu.View{w.view(c.x, c.n, c.pixels), gpu.All(c.factors), w.view(c.y, c.n, c.pixels)},
-		Groups: elementwise(w.items() * step),
-		FLOPs:  4 * float64(w.items()*pixels*c.x.Stride()), Bytes: 2 * float64(w.items()*pixels) * float64(itemBytes(c.x, c.n*c.pixels)),
-	}
+		Kernel: k, Params: gpu.Params{"rows": rows, "groups": g.Groups, "size": g.Width / g.Groups, "stride": m.x.Stride(),
+			"pixels": m.pixels, "strip": m.strip, "strips": m.strips(), "eps": g.Eps, "shifted": shifted},
+		Bind:   []gpu.View{gpu.All(m.sums), gpu.All(g.gamma), gpu.All(g.beta), shifts, gpu.All(m.factors)},
+		Groups: grid(ceilDiv(rows, perGroup)), Bytes: float64(m.sums.Bytes()),
+		Turns: 2*m.strips()*g.Width/g.Groups + 2*m.x.Stride(), // of a thread that has a group for itself
+	}, nil
 }
 
 // twin is Forward in f64 on n items, of which in holds the values and the shift, if any.

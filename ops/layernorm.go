@@ -87,12 +87,17 @@ func (n *LayerNorm) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 // workgroup: one, by a whole wavefront, or where barriers are dear eight, a thread
 // each, which need none. more are forms beside the precision's.
 func rowKernel(r *gpu.Recorder, name string, more ...string) (k *gpu.Kernel, rows int, err error) {
+	return rowKernelOf(r, name, r.Precision.String(), append(forms(r.Precision), more...))
+}
+
+// rowKernelOf is rowKernel for values of a type, by its name, in forms.
+func rowKernelOf(r *gpu.Recorder, name, typ string, forms []string) (k *gpu.Kernel, rows int, err error) {
 	threads, rows := 1, 8
 	if r.Device().Traits().CheapBarriers {
 		threads, rows = 64, 1
 	}
-	k, err = kernel(name, fmt.Sprintf("%s %dx%d", r.Precision, threads, rows), shaders.Spec{
-		Const: map[string]int{"W": threads, "R": rows, "WR": threads * rows}, Forms: append(forms(r.Precision), more...), Workgroup: [3]int{rows, threads, 1},
+	k, err = kernel(name, fmt.Sprintf("%s %dx%d", typ, threads, rows), shaders.Spec{
+		Const: map[string]int{"W": threads, "R": rows, "WR": threads * rows}, Forms: forms, Workgroup: [3]int{rows, threads, 1},
 	})
 	return k, rows, err
 }

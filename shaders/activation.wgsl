@@ -85,6 +85,11 @@ fn hard_swish(x: vec4<f32>) -> vec4<f32> {
     return x * clamp(x * 0.16666667 + vec4<f32>(0.5), vec4<f32>(0.0), vec4<f32>(1.0));
 }
 
+// torch.nn.Hardsigmoid: relu6(x+3)/6.
+fn hard_sigmoid(x: vec4<f32>) -> vec4<f32> {
+    return keep_nan(x, clamp(x * 0.16666667 + vec4<f32>(0.5), vec4<f32>(0.0), vec4<f32>(1.0)));
+}
+
 // TAESD's clamp of latents.
 fn soft_clamp(x: vec4<f32>) -> vec4<f32> {
     return 3.0 * safe_tanh(x * 0.33333334);

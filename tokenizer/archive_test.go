@@ -115,7 +115,9 @@ func requireArchive(t *testing.T, tok *Tokenizer, name, kind string) {
 				t.Errorf("text %d, %q: other than %v, %q, %q", i, text, names(tok, ids), decoded, all)
 			}
 		}
-		requireStable(t, tok, ids, decoded)
+		if i%5 == 0 {
+			requireStable(t, tok, ids, decoded)
+		}
 	}
 	require.Zero(t, wrong, "of %d texts", len(texts))
 }

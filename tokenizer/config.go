@@ -43,6 +43,7 @@ type config struct {
 	// are special without one.
 	Named map[string]addedToken `json:"-"`
 	Extra []addedToken          `json:"-"`
+	own   []addedToken          // of Extra, those of tokenizer_config.json
 
 	// AddedIDs are added_tokens.json, which versions of before 2023 have in place of
 	// added_tokens_decoder.
@@ -102,6 +103,7 @@ func readConfig(fsys fs.FS) (c config, err error) {
 	if err := readJSON(fsys, "tokenizer_config.json", &c); err != nil || c.Added != nil {
 		return c, err
 	}
+	c.own = slices.Clone(c.Extra)
 	if err := readJSON(fsys, "special_tokens_map.json", &c); err != nil {
 		return c, err
 	}
@@ -112,7 +114,8 @@ const addedTokensFile = "added_tokens.json"
 
 // addTo gives the tokens that are taken from a text as they stand, of a vocabulary
 // without tokenizer.json, which it adds them to: always, those of the config, as
-// transformers does. Those of added_tokens.json are looked for after the clean-up.
+// transformers does. Those of added_tokens.json that have no name are looked for
+// after the clean-up.
 func (c config) addTo(ids map[string]uint32, always ...string) ([]added, error) {
 	var tokens []added
 	for _, text := range always {
@@ -142,7 +145,8 @@ func (c config) addTo(ids map[string]uint32, always ...string) ([]added, error) 
 		}
 	}
 	for _, text := range slices.Sorted(maps.Keys(c.AddedIDs)) {
-		if err := add(addedTokensFile, added{text: text, id: c.AddedIDs[text], fold: true}); err != nil {
+		special := c.named(text)
+		if err := add(addedTokensFile, added{text: text, id: c.AddedIDs[text], fold: !special, special: special}); err != nil {
 			return nil, err
 		}
 	}

@@ -73,7 +73,7 @@ func (s step) function() (func(string) string, error) {
 func (s step) replace() (func(string) string, error) {
 	p := s.Pattern
 	if len(s.Content) > maxReplacement {
-		return nil, fmt.Errorf("Replace puts %d bytes in place of %.40q; expected at most %d", len(s.Content), p.String+p.Regex, maxReplacement)
+		return nil, fmt.Errorf("a Replace puts %d bytes in place of %.40q; expected at most %d", len(s.Content), p.String+p.Regex, maxReplacement)
 	}
 	switch {
 	case p.String != "":

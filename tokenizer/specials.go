@@ -142,6 +142,17 @@ func (c config) complete(ids map[string]uint32, tokens []added, names map[string
 	return tokens, nil
 }
 
+// named says that one of the usual names is a token's, or that tokenizer_config.json
+// lists it as special.
+func (c config) named(text string) bool {
+	for _, key := range attributes {
+		if c.Named[key].Content == text {
+			return true
+		}
+	}
+	return slices.ContainsFunc(c.own, func(a addedToken) bool { return a.Content == text })
+}
+
 // attribute is a named token: of the config, else as the class names it.
 func (c config) attribute(key string, names map[string]string) addedToken {
 	if a, ok := c.Named[key]; ok {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -83,13 +84,45 @@ func OpenBytes(name string, data []byte) (*Checkpoint, error) {
 }
 
 // OpenFS reads the safetensors or PyTorch file name of a file system, such as an embedded
-// one, into memory.
+// one, into memory, or all files of the index of that name.
 func OpenFS(fsys fs.FS, name string) (*Checkpoint, error) {
-	data, err := fs.ReadFile(fsys, name)
-	if err != nil {
-		return nil, fmt.Errorf("open checkpoint %s: %w", Printable(name), reason(err))
+	c := newCheckpoint(name)
+	read := func(name string) ([]byte, error) {
+		data, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return nil, fmt.Errorf("open checkpoint %s: %w", Printable(name), reason(err))
+		}
+		return data, nil
 	}
-	return OpenBytes(name, data)
+	data, err := read(name)
+	if err == nil && isIndex(name) {
+		err = c.addShards(name, data, func(shard string) error {
+			shard = path.Join(path.Dir(name), shard)
+			data, err := read(shard)
+			if err != nil {
+				return err
+			}
+			return c.add(shard, data)
+		})
+	} else if err == nil {
+		err = c.add(name, data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.unwrap()
+	return c, nil
+}
+
+// FindFS is the name of the checkpoint in a folder of a file system: the first of
+// [Candidates] that is there.
+func FindFS(fsys fs.FS) (string, error) {
+	for _, name := range Candidates {
+		if _, err := fs.Stat(fsys, name); err == nil {
+			return name, nil
+		}
+	}
+	return "", fmt.Errorf("open checkpoint: the folder holds no %s", someOf(Candidates, 9))
 }
 
 func newCheckpoint(path string) *Checkpoint {

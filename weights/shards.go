@@ -75,20 +75,25 @@ func choose(names []string, ofKind func(string) bool, extensions ...string) []st
 	})
 }
 
-// addIndex adds every file that an index names. The index and the files must
-// agree on where each tensor is.
+// addIndex adds every file that an index names.
 func (c *Checkpoint) addIndex(path string) error {
 	text, err := ReadFile(os.DirFS(filepath.Dir(path)), filepath.Base(path), IndexLimit)
 	if err != nil {
 		return fmt.Errorf("open checkpoint %s: %w", filepath.Dir(path), err)
 	}
+	return c.addShards(path, text, func(shard string) error { return c.addFile(filepath.Join(filepath.Dir(path), shard)) })
+}
+
+// addShards adds the files of an index, the text of path, by add. The index and the
+// files must agree on where each tensor is.
+func (c *Checkpoint) addShards(path string, text []byte, add func(shard string) error) error {
 	shards, of, err := parseIndex(text)
 	if err != nil {
 		return fmt.Errorf("open checkpoint %s: %w", path, err)
 	}
 	for _, shard := range shards {
 		before := len(c.names)
-		if err := c.addFile(filepath.Join(filepath.Dir(path), shard)); err != nil {
+		if err := add(shard); err != nil {
 			return err
 		}
 		for _, name := range c.names[before:] {

@@ -9,14 +9,14 @@ package weights
 // Of CLIP's and SigLIP's towers published files have a prefix, which files that
 // are saved today may lack.
 var transformersNames = map[string][]Rule{
-	"vit":                   inModel("vit", vitLayers),
-	"deit":                  inModel("deit", vitLayers),
-	"dinov2":                inModel("dinov2", dinov2Layers),
-	"dinov2_with_registers": inModel("dinov2_with_registers", dinov2Layers),
-	"clip_vision_model":     visionTower,
-	"siglip_vision_model":   visionTower,
-	"clip_text_model":       textTower,
-	"siglip_text_model":     textTower,
+	"vit":                    inModel("vit", vitLayers),
+	"deit":                   inModel("deit", vitLayers),
+	"dinov2":                 inModel("dinov2", dinov2Layers),
+	"dinov2_with_registers":  inModel("dinov2_with_registers", dinov2Layers),
+	"clip_vision_model":      visionTower,
+	"siglip_vision_model":    visionTower,
+	"clip_text_model":        textTower,
+	"siglip_text_model":      textTower,
 	"vision-encoder-decoder": below("encoder", vitLayers),
 }
 

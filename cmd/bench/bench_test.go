@@ -16,6 +16,7 @@ import (
 
 	"saccade/cmd/internal/cli"
 	"saccade/gpu"
+	"saccade/models"
 	"saccade/ops"
 )
 
@@ -32,6 +33,17 @@ func call(extra []spec, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	code = run(context.Background(), args, &out, &errs, os.Getenv, extra)
 	return code, out.String(), errs.String()
+}
+
+// Short names of architectures are those of the registry.
+func TestShortNames(t *testing.T) {
+	for short, full := range shortNames {
+		assert.Contains(t, models.StandardNames(), full)
+		assert.NotContains(t, models.StandardNames(), short)
+		var o options
+		require.NoError(t, o.flagSet().Parse([]string{"-models", "resnet18," + short}))
+		assert.Equal(t, []string{"resnet18", full}, o.models)
+	}
 }
 
 func TestUsage(t *testing.T) {

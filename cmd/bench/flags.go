@@ -38,11 +38,19 @@ type options struct {
 	cold, list, help bool
 }
 
+// shortNames are names under which tables of results have architectures.
+var shortNames = map[string]string{"mobilenetv3_l": "mobilenet_v3_large", "mobilenetv3_s": "mobilenet_v3_small", "convnext_t": "convnext_tiny"}
+
 // flagSet ties the flags to o.
 func (o *options) flagSet() *flag.FlagSet {
 	f := cli.NewFlagSet(command)
 	f.Func("models", "`NAMES`: architectures to time, with commas between them; -list prints them", func(s string) error {
-		o.models = append(o.models, strings.Split(s, ",")...)
+		for _, name := range strings.Split(s, ",") {
+			if full, ok := shortNames[name]; ok {
+				name = full
+			}
+			o.models = append(o.models, name)
+		}
 		return nil
 	})
 	f.Func("pipelines", "`NAMES`: small diffusion pipelines, a step and the whole run of each; -list prints them", func(s string) error {

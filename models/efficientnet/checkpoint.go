@@ -2,7 +2,6 @@ package efficientnet
 
 import (
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"math"
 	"regexp"
@@ -10,6 +9,7 @@ import (
 	"strings"
 
 	"saccade/models/internal/checkpoint"
+	"saccade/models/internal/inverted"
 	"saccade/ops"
 	"saccade/weights"
 )
@@ -27,7 +27,7 @@ func Describe(src weights.Source, config []byte, architecture string) (Config, w
 	case hasPrefix(src, "_blocks.0."):
 		describe = describePyTorch
 	case hasPrefix(src, "blocks.0.0."):
-		describe = describeTimm
+		describe = timm.Describe
 	case hasPrefix(bare, "encoder.blocks.0."):
 		src, describe = bare, describeTransformers
 	default:
@@ -35,10 +35,13 @@ func Describe(src weights.Source, config []byte, architecture string) (Config, w
 	}
 	c, named, err := describe(src, config, architecture)
 	if err == nil {
-		c.Architecture, err = c.published(architecture)
+		c.Architecture, err = published(c, architecture)
 	}
 	return c, named, err
 }
+
+// activate sets the activation of the network and of its gates' first layers.
+func activate(c *Config, a ops.Activation) { c.Act, c.SqueezeAct, c.Gate = a, a, ops.Sigmoid }
 
 // signaturesJSON are the keys of the configs of transformers' and timm's classes
 // with their defaults; golden/generate_keys.py writes it.
@@ -55,7 +58,7 @@ func hasPrefix(src weights.Source, prefix string) bool {
 // published is the name of the published architecture whose sizes c has, or that
 // the user named: sizes that no published one has may go under any name. "" is
 // neither.
-func (c Config) published(named string) (string, error) {
+func published(c Config, named string) (string, error) {
 	v, ok := variantOf(named)
 	found, known := variantWith(c)
 	switch {
@@ -73,9 +76,9 @@ func (c Config) published(named string) (string, error) {
 func describeTorchvision(src weights.Source, _ []byte, architecture string) (Config, weights.Source, error) {
 	src, note := checkpoint.ReplacedHead(src, "classifier.1", "classifier")
 	src = weights.Rename(src, torchvisionNames(src))
-	c := fromTensors(src, Symmetric)
-	c.note(note)
-	name, err := c.published(architecture)
+	c := inverted.FromTensors(src, inverted.Symmetric, plan)
+	c.Note(note)
+	name, err := published(c, architecture)
 	v, ok := variantOf(name)
 	if err == nil && !ok {
 		err = fmt.Errorf("the checkpoint's tensors have the sizes of no published EfficientNet, and they do not tell all; name the architecture whose eps and pictures it has, such as -model efficientnet_b0")
@@ -83,7 +86,8 @@ func describeTorchvision(src weights.Source, _ []byte, architecture string) (Con
 	if err != nil {
 		return c, nil, err
 	}
-	c.Image, c.Act, c.Eps = [2]int{v.image, v.image}, ops.SiLU, v.eps
+	c.Image, c.Eps = [2]int{v.image, v.image}, v.eps
+	activate(&c, ops.SiLU)
 	return c, src, nil
 }
 
@@ -93,7 +97,7 @@ func describeTorchvision(src weights.Source, _ []byte, architecture string) (Con
 func describePyTorch(src weights.Source, _ []byte, architecture string) (Config, weights.Source, error) {
 	lite := !slices.ContainsFunc(src.Names(), func(n string) bool { return strings.Contains(n, "._se_") })
 	src = weights.Rename(src, pytorchNames)
-	blocks := count(src, "list.%d.")
+	blocks := inverted.Count(src, "list.%d.")
 	i := slices.IndexFunc(variants, func(v variant) bool {
 		return !v.table[0].fused && v.lite == lite && sum(v.depths()) == blocks
 	})
@@ -101,10 +105,11 @@ func describePyTorch(src weights.Source, _ []byte, architecture string) (Config,
 		return Config{}, nil, fmt.Errorf("the checkpoint's %d blocks are those of no EfficientNet-B0 to B7 or Lite0 to Lite4; without a config the stages of others are not known", blocks)
 	}
 	v := variants[i]
-	src = weights.Rename(src, staged(v.depths()))
-	c := fromTensors(src, Same)
-	c.Image, c.Act, c.Eps = [2]int{v.image, v.image}, v.config().Act, 1e-3
-	if name, err := c.published(architecture); err != nil {
+	src = weights.Rename(src, inverted.Staged(v.depths()))
+	c := inverted.FromTensors(src, inverted.Same, plan)
+	c.Image, c.Eps = [2]int{v.image, v.image}, inverted.EpsTensorFlow
+	activate(&c, v.config().Act)
+	if name, err := published(c, architecture); err != nil {
 		return c, nil, err
 	} else if named, ok := variantOf(name); ok {
 		c.Image = [2]int{named.pytorchImage(), named.pytorchImage()}
@@ -114,116 +119,25 @@ func describePyTorch(src weights.Source, _ []byte, architecture string) (Config,
 
 // timmArchitectures are the ones of timm's EfficientNets that differ in sizes,
 // in TensorFlow's padding and in the activation alone.
-var timmArchitectures = regexp.MustCompile(`^(tf_)?efficientnet(_b[0-8]|_l2|_(lite)[0-4]|_?v2_([smlx]|xl|b[0-3]|rw_[tsm]))$`)
+var timmArchitectures = regexp.MustCompile(`^efficientnet(_b[0-8]|_l2|_(lite)[0-4]|_?v2_([smlx]|xl|b[0-3]|rw_[tsm]))$`)
 
-// timmInert change nothing of an inference, or tell sizes, as the tensors do.
-var timmInert = []string{"drop_rate", "drop_path_rate", "device", "dtype", "num_classes", "in_chans", "num_features", "stem_size", "fix_stem", "round_chs_fn"}
-
-// timmArguments are those of timm's EfficientNet. What an architecture itself gives,
-// such as its blocks, is never in a config.
-type timmArguments struct {
-	Blocks       json.RawMessage `json:"block_args"`
-	StemKernel   int             `json:"stem_kernel_size"`
-	OutputStride int             `json:"output_stride"`
-	Pad          string          `json:"pad_type"`
-	Act          *string         `json:"act_layer"`
-	Norm         *string         `json:"norm_layer"`
-	AntiAlias    *string         `json:"aa_layer"`
-	SE           *string         `json:"se_layer"`
-	Pool         string          `json:"global_pool"`
-}
-
-// refuse names what this network has not.
-func (a timmArguments) refuse() error {
-	word := func(p *string) string {
-		if p == nil {
-			return ""
+var timm = inverted.Timm{
+	Family: "efficientnet", Class: "EfficientNet", Signatures: signatures, Example: "efficientnet_b0",
+	Supported: "efficientnet_b0 to b8, efficientnet_lite0 to lite4 and efficientnetv2_s, m and l",
+	Architecture: func(name string) (inverted.TimmArchitecture, bool) {
+		m := timmArchitectures.FindStringSubmatch(name)
+		if m == nil {
+			return inverted.TimmArchitecture{}, false
 		}
-		return strings.ToLower(*p)
-	}
-	for _, part := range []struct {
-		key, value string
-		known      []string
-	}{
-		{"stem_kernel_size", fmt.Sprint(a.StemKernel), []string{"3"}},
-		{"output_stride", fmt.Sprint(a.OutputStride), []string{"32"}},
-		{"pad_type", a.Pad, []string{"", "same"}},
-		{"norm_layer", word(a.Norm), []string{"", "batchnorm2d", "batchnorm"}},
-		{"aa_layer", word(a.AntiAlias), []string{""}},
-		{"se_layer", word(a.SE), []string{""}},
-		{"global_pool", a.Pool, []string{"avg", "max"}},
-	} {
-		if err := checkpoint.Only(part.key, part.value, part.known...); err != nil {
-			return err
+		a := inverted.TimmArchitecture{Plan: plan, Image: 224, Act: ops.SiLU, Gate: ops.Sigmoid}
+		if m[2] == "lite" {
+			a.Act = ops.ReLU6
 		}
-	}
-	if len(a.Blocks) > 0 && string(a.Blocks) != "null" {
-		return fmt.Errorf("timm's block_args are not supported in model_args")
-	}
-	return nil
-}
-
-func describeTimm(src weights.Source, config []byte, architecture string) (Config, weights.Source, error) {
-	t := checkpoint.Timm{Architecture: architecture}
-	var err error
-	if config != nil {
-		if t, err = checkpoint.ParseTimm(config); err != nil {
-			return Config{}, nil, err
+		if v, ok := variantOf(name); ok {
+			a.Image = v.image
 		}
-	}
-	m := timmArchitectures.FindStringSubmatch(t.Name())
-	switch {
-	case m == nil && t.Architecture == "efficientnet":
-		return Config{}, nil, fmt.Errorf("the checkpoint has timm's names and no config.json beside it, and the tensors do not tell the padding; name the architecture, such as -model efficientnet_b0 or tf_efficientnet_b0")
-	case m == nil:
-		return Config{}, nil, fmt.Errorf("timm's architecture %q is not supported; efficientnet_b0 to b8, efficientnet_lite0 to lite4 and efficientnetv2_s, m and l are, and the same with tf_", t.Architecture)
-	}
-	var a timmArguments
-	merged, err := t.Arguments(signatures, "EfficientNet", nil)
-	if err == nil {
-		err = signatures.Decode("config.json: model_args", "EfficientNet", merged, &a, timmInert...)
-	}
-	if err == nil {
-		err = a.refuse()
-	}
-	if err != nil {
-		return Config{}, nil, err
-	}
-	if t.Pool != "" && t.Pool != a.Pool {
-		return Config{}, nil, fmt.Errorf("config.json: global_pool is %q; by model_args it is %q", t.Pool, a.Pool)
-	}
-	pad, eps := Symmetric, 1e-5
-	if m[1] == tensorFlow {
-		pad, eps = Same, 1e-3
-	}
-	switch _, given := t.ModelArgs["pad_type"]; {
-	case a.Pad == "same":
-		pad = Same
-	case given:
-		pad = Symmetric
-	}
-	src, note := checkpoint.ReplacedHead(src, "classifier")
-	src = weights.Rename(src, timmNames(src))
-	c := fromTensors(src, pad)
-	c.note(note)
-	c.Eps, c.Act, c.MaxPool = eps, ops.SiLU, a.Pool == "max"
-	if m[3] == "lite" {
-		c.Act = ops.ReLU6
-	}
-	if a.Act != nil {
-		if c.Act, err = checkpoint.TimmActivation(*a.Act); err != nil {
-			return Config{}, nil, fmt.Errorf("config.json: act_layer: %w", err)
-		}
-	}
-	c.Image = [2]int{224, 224}
-	if v, ok := variantOf(t.Name()); ok {
-		c.Image = [2]int{v.image, v.image}
-	}
-	if in := t.Pretrained.InputSize; len(in) == 3 {
-		c.Image = [2]int{in[1], in[2]}
-	}
-	c.Labels, err = t.Labels(c.Classes)
-	return c, src, err
+		return a, true
+	},
 }
 
 // transformersConfig is config.json of EfficientNetConfig.
@@ -255,14 +169,8 @@ func describeTransformers(src weights.Source, config []byte, _ string) (Config, 
 	if config == nil {
 		return Config{}, nil, fmt.Errorf("the checkpoint has transformers' names but no config.json beside it, which tells the stages; give the folder that holds both")
 	}
-	var head struct {
-		ModelType string `json:"model_type"`
-	}
-	if err := checkpoint.Decode("config.json", config, &head); err != nil {
+	if err := checkpoint.OfType(config, "efficientnet"); err != nil {
 		return Config{}, nil, err
-	}
-	if head.ModelType != "" && head.ModelType != "efficientnet" {
-		return Config{}, nil, fmt.Errorf("config.json: the model is of type %q; efficientnet is expected", head.ModelType)
 	}
 	var h transformersConfig
 	if err := signatures.Decode("config.json", "EfficientNetConfig", config, &h, transformersInert...); err != nil {
@@ -275,9 +183,10 @@ func describeTransformers(src weights.Source, config []byte, _ string) (Config, 
 	if err != nil {
 		return Config{}, nil, fmt.Errorf("config.json: hidden_act: %w", err)
 	}
-	c := Config{Image: h.Image, Channels: h.Channels, Stem: h.scaled(32), Pad: Shifted, Features: h.Features, MaxPool: h.PoolingType == "max", Act: act, Eps: h.Eps, Stages: h.stages()}
-	src = weights.Rename(weights.Rename(src, transformersNames), staged(c.depths()))
-	c.Classes = rows(src, "classifier")
+	c := Config{Image: h.Image, Channels: h.Channels, Stem: h.scaled(32), Pad: inverted.Shifted, Features: h.Features, MaxPool: h.PoolingType == "max", Eps: h.Eps, Stages: h.stages()}
+	activate(&c, act)
+	src = weights.Rename(weights.Rename(src, transformersNames), inverted.Staged(c.Depths()))
+	c.Classes = inverted.Rows(src, "classifier")
 	c.Labels, c.Scores, err = h.Head(c.Classes)
 	return c, src, err
 }
@@ -291,13 +200,13 @@ func (h transformersConfig) check() error {
 	case n == 0 || len(h.Kernels) != n || len(h.Out) != n || len(h.Strides) != n || len(h.Repeats) != n || len(h.Expand) != n:
 		return fmt.Errorf("in_channels, out_channels, kernel_sizes, strides, num_block_repeats and expand_ratios have %d, %d, %d, %d, %d and %d stages; expected the same of each, at least one",
 			n, len(h.Out), len(h.Kernels), len(h.Strides), len(h.Repeats), len(h.Expand))
-	case !(h.Width > 0 && h.Width < 100 && h.Depth > 0 && h.Depth < 100) || h.Divisor < 1 || h.Divisor > maxSize:
+	case !(h.Width > 0 && h.Width < 100 && h.Depth > 0 && h.Depth < 100) || h.Divisor < 1 || h.Divisor > inverted.MaxSize:
 		return fmt.Errorf("width_coefficient %g, depth_coefficient %g and depth_divisor %d must be positive, the coefficients below 100", h.Width, h.Depth, h.Divisor)
 	case h.PoolingType != "mean" && h.PoolingType != "max":
 		return fmt.Errorf("pooling_type is %q; expected \"mean\" or \"max\"", h.PoolingType)
 	}
 	for i := range n {
-		if err := positive(fmt.Sprintf("stage %d's ", i), map[string]int{"in_channels": h.In[i], "out_channels": h.Out[i], "num_block_repeats": h.Repeats[i], "expand_ratios": h.Expand[i]}); err != nil {
+		if err := inverted.Positive(fmt.Sprintf("stage %d's ", i), map[string]int{"in_channels": h.In[i], "out_channels": h.Out[i], "num_block_repeats": h.Repeats[i], "expand_ratios": h.Expand[i]}); err != nil {
 			return err
 		}
 		if blocks := math.Ceil(h.Depth * float64(h.Repeats[i])); blocks > 1000 {
@@ -310,20 +219,22 @@ func (h transformersConfig) check() error {
 	return nil
 }
 
-func (h transformersConfig) scaled(channels int) int { return scale(channels, h.Width, h.Divisor) }
+func (h transformersConfig) scaled(channels int) int {
+	return inverted.Scaled(float64(channels), h.Width, h.Divisor, h.Divisor)
+}
 
 // stages are the blocks as transformers makes them.
-func (h transformersConfig) stages() [][]BlockConfig {
-	var stages [][]BlockConfig
+func (h transformersConfig) stages() [][]inverted.BlockConfig {
+	var stages [][]inverted.BlockConfig
 	n := 0
 	for s := range h.In {
 		in, out := h.scaled(h.In[s]), h.scaled(h.Out[s])
-		var blocks []BlockConfig
+		var blocks []inverted.BlockConfig
 		for i := range int(math.Ceil(h.Depth * float64(h.Repeats[s]))) {
-			b := BlockConfig{Expand: h.Expand[s] != 1, Kernel: h.Kernels[s], Stride: h.Strides[s], Pad: Shifted, Expanded: in * h.Expand[s], Out: out, Skip: i > 0}
+			b := inverted.BlockConfig{Expand: h.Expand[s] != 1, Kernel: h.Kernels[s], Stride: h.Strides[s], Pad: inverted.Shifted, Expanded: in * h.Expand[s], Out: out, Skip: i > 0}
 			b.Squeeze = max(1, int(float64(in)*h.Squeeze))
 			if slices.Contains(h.Symmetric, n) {
-				b.Pad = Symmetric
+				b.Pad = inverted.Symmetric
 			}
 			if i > 0 {
 				b.Stride = 1
@@ -333,15 +244,6 @@ func (h transformersConfig) stages() [][]BlockConfig {
 		stages = append(stages, blocks)
 	}
 	return stages
-}
-
-// depths are the blocks of each stage.
-func (c Config) depths() []int {
-	var d []int
-	for _, blocks := range c.Stages {
-		d = append(d, len(blocks))
-	}
-	return d
 }
 
 func sum(values []int) int {

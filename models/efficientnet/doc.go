@@ -4,8 +4,8 @@
 // "EfficientNetV2: Smaller Models and Faster Training"), with the checkpoints of
 // torchvision, transformers, timm and efficientnet_pytorch.
 //
-// efficientnet.go is the network, config.go its sizes, standard.go the papers'
-// tables, checkpoint.go where a checkpoint's sizes come from, and names.go the
-// libraries' names of the parameters. Loading files, preprocessing and labels
-// are package models' business.
+// standard.go has the papers' tables, checkpoint.go where a checkpoint's sizes come
+// from, and names.go the libraries' names of the parameters; the network itself is
+// package inverted's. Loading files, preprocessing and labels are package models'
+// business.
 package efficientnet

@@ -1,9 +1,12 @@
 package efficientnet
 
 import (
+	"saccade/models/internal/inverted"
 	"saccade/models/nn"
-	"saccade/ops"
 )
+
+// Config is what a network's size depends on.
+type Config = inverted.Config
 
 // Family is the EfficientNets.
 var Family = nn.Family{
@@ -13,26 +16,13 @@ var Family = nn.Family{
 	Architectures: StandardNames(),
 	Standard: func(name string) (nn.Make, error) {
 		c, _ := Standard(name)
-		return c.layers, nil
+		return c.Layers, nil
 	},
 	Describe: func(in nn.Checkpoint) (*nn.Description, error) {
 		c, named, err := Describe(in.Tensors, in.Config, in.Name)
 		if err != nil {
 			return nil, err
 		}
-		return &nn.Description{Tensors: named, Make: c.layers, Labels: c.Labels, Scores: c.Scores, Notes: c.Notes, Architecture: c.Architecture}, nil
+		return c.Description(named), nil
 	},
-}
-
-// layers makes the network.
-func (c Config) layers(b *ops.Builder) (*nn.Layers, error) {
-	m, err := New(b, c)
-	if err != nil {
-		return nil, err
-	}
-	image := nn.Image{MeanHead: m.meanHead(), Features: "features"}
-	if m.Classifier == nil {
-		image.Features = "last_hidden_state"
-	}
-	return nn.OfImages(m, c.Channels, c.Image, c.least(), image, m.Forward), nil
 }

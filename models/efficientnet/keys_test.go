@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"saccade/models/internal/inverted"
 	"saccade/models/internal/modeltest"
 	"saccade/weights"
 )
@@ -39,7 +40,7 @@ func TestEveryKey(t *testing.T) {
 		return c, err
 	})
 	timm := source(map[string][]int{"conv_stem.weight": {8, 3, 3, 3}, "blocks.0.0.conv_dw.weight": {8, 1, 3, 3}, "classifier.weight": {5, 20}})
-	modeltest.EveryKey(t, signatures, "EfficientNet", alternatives, timmInert, func(config []byte) (any, error) {
+	modeltest.EveryKey(t, signatures, "EfficientNet", alternatives, inverted.TimmInert, func(config []byte) (any, error) {
 		c, _, err := Describe(timm, []byte(`{"architecture": "efficientnet_b0", "model_args": `+string(config)+`}`), "efficientnet")
 		return c, err
 	})

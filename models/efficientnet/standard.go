@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"saccade/models/internal/inverted"
 	"saccade/ops"
 )
 
@@ -36,8 +37,8 @@ var (
 	}
 )
 
-// strides by stage: those of all tables are the same as far as they go.
-var strides = []int{1, 2, 2, 2, 1, 2, 1}
+// plan is that of all tables as far as they go.
+var plan = inverted.Plan{Strides: []int{1, 2, 2, 2, 1, 2, 1}}
 
 // variant is an architecture: a table with its stem, scaled.
 type variant struct {
@@ -48,7 +49,7 @@ type variant struct {
 	lite         bool // ReLU6, no squeeze-and-excitation; the stem, the head and the depth of the first and last stage are not scaled
 	image        int  // pixels a side
 	eps          float64
-	pad          Padding
+	pad          inverted.Padding
 }
 
 // pytorchImage is the size of the pictures of efficientnet_pytorch's weights.
@@ -62,26 +63,23 @@ func (v variant) pytorchImage() int {
 // variants under torchvision's names, which has no Lite. Pictures are of the
 // size of torchvision's weights, Lite's of Google's.
 var variants = []variant{
-	{"efficientnet_b0", tableB, 32, 1.0, 1.0, false, 224, 1e-5, Symmetric},
-	{"efficientnet_b1", tableB, 32, 1.0, 1.1, false, 240, 1e-5, Symmetric},
-	{"efficientnet_b2", tableB, 32, 1.1, 1.2, false, 288, 1e-5, Symmetric},
-	{"efficientnet_b3", tableB, 32, 1.2, 1.4, false, 300, 1e-5, Symmetric},
-	{"efficientnet_b4", tableB, 32, 1.4, 1.8, false, 380, 1e-5, Symmetric},
-	{"efficientnet_b5", tableB, 32, 1.6, 2.2, false, 456, 1e-3, Symmetric},
-	{"efficientnet_b6", tableB, 32, 1.8, 2.6, false, 528, 1e-3, Symmetric},
-	{"efficientnet_b7", tableB, 32, 2.0, 3.1, false, 600, 1e-3, Symmetric},
-	{"efficientnet_v2_s", tableV2S, 24, 1, 1, false, 384, 1e-3, Symmetric},
-	{"efficientnet_v2_m", tableV2M, 24, 1, 1, false, 480, 1e-3, Symmetric},
-	{"efficientnet_v2_l", tableV2L, 32, 1, 1, false, 480, 1e-3, Symmetric},
-	{"efficientnet_lite0", tableB, 32, 1.0, 1.0, true, 224, 1e-3, Same},
-	{"efficientnet_lite1", tableB, 32, 1.0, 1.1, true, 240, 1e-3, Same},
-	{"efficientnet_lite2", tableB, 32, 1.1, 1.2, true, 260, 1e-3, Same},
-	{"efficientnet_lite3", tableB, 32, 1.2, 1.4, true, 280, 1e-3, Same},
-	{"efficientnet_lite4", tableB, 32, 1.4, 1.8, true, 300, 1e-3, Same},
+	{"efficientnet_b0", tableB, 32, 1.0, 1.0, false, 224, 1e-5, inverted.Symmetric},
+	{"efficientnet_b1", tableB, 32, 1.0, 1.1, false, 240, 1e-5, inverted.Symmetric},
+	{"efficientnet_b2", tableB, 32, 1.1, 1.2, false, 288, 1e-5, inverted.Symmetric},
+	{"efficientnet_b3", tableB, 32, 1.2, 1.4, false, 300, 1e-5, inverted.Symmetric},
+	{"efficientnet_b4", tableB, 32, 1.4, 1.8, false, 380, 1e-5, inverted.Symmetric},
+	{"efficientnet_b5", tableB, 32, 1.6, 2.2, false, 456, 1e-3, inverted.Symmetric},
+	{"efficientnet_b6", tableB, 32, 1.8, 2.6, false, 528, 1e-3, inverted.Symmetric},
+	{"efficientnet_b7", tableB, 32, 2.0, 3.1, false, 600, 1e-3, inverted.Symmetric},
+	{"efficientnet_v2_s", tableV2S, 24, 1, 1, false, 384, 1e-3, inverted.Symmetric},
+	{"efficientnet_v2_m", tableV2M, 24, 1, 1, false, 480, 1e-3, inverted.Symmetric},
+	{"efficientnet_v2_l", tableV2L, 32, 1, 1, false, 480, 1e-3, inverted.Symmetric},
+	{"efficientnet_lite0", tableB, 32, 1.0, 1.0, true, 224, 1e-3, inverted.Same},
+	{"efficientnet_lite1", tableB, 32, 1.0, 1.1, true, 240, 1e-3, inverted.Same},
+	{"efficientnet_lite2", tableB, 32, 1.1, 1.2, true, 260, 1e-3, inverted.Same},
+	{"efficientnet_lite3", tableB, 32, 1.2, 1.4, true, 280, 1e-3, inverted.Same},
+	{"efficientnet_lite4", tableB, 32, 1.4, 1.8, true, 300, 1e-3, inverted.Same},
 }
-
-// tensorFlow begins timm's names of networks that pad as TensorFlow does.
-const tensorFlow = "tf_"
 
 // StandardNames are the names of [Standard]: torchvision's, and timm's with
 // TensorFlow's padding.
@@ -91,7 +89,7 @@ func StandardNames() []string {
 		names = append(names, v.name)
 	}
 	for _, v := range variants {
-		names = append(names, tensorFlow+strings.Replace(v.name, "_v2_", "v2_", 1))
+		names = append(names, inverted.TensorFlow+strings.Replace(v.name, "_v2_", "v2_", 1))
 	}
 	return names
 }
@@ -104,14 +102,14 @@ func Standard(name string) (Config, bool) {
 	if !ok {
 		return Config{}, false
 	}
-	if strings.HasPrefix(name, tensorFlow) {
-		v.pad, v.eps = Same, 1e-3
+	if strings.HasPrefix(name, inverted.TensorFlow) {
+		v.pad, v.eps = inverted.Same, inverted.EpsTensorFlow
 	}
 	return v.config(), true
 }
 
 func variantOf(name string) (variant, bool) {
-	name = strings.Replace(strings.ReplaceAll(strings.TrimPrefix(name, tensorFlow), "-", "_"), "efficientnetv2_", "efficientnet_v2_", 1)
+	name = strings.Replace(strings.ReplaceAll(strings.TrimPrefix(name, inverted.TensorFlow), "-", "_"), "efficientnetv2_", "efficientnet_v2_", 1)
 	i := slices.IndexFunc(variants, func(v variant) bool { return v.name == name })
 	if i < 0 {
 		return variant{}, false
@@ -121,13 +119,15 @@ func variantOf(name string) (variant, bool) {
 
 // config scales the table.
 func (v variant) config() Config {
-	scaled := func(channels int) int { return scale(channels, v.width, 8) }
-	c := Config{Image: [2]int{v.image, v.image}, Channels: 3, Stem: scaled(v.stem), Pad: v.pad, Features: 1280, Classes: 1000, Act: ops.SiLU, Eps: v.eps}
+	scaled := func(channels int) int { return inverted.Scaled(float64(channels), v.width, 8, 8) }
+	c := Config{Image: [2]int{v.image, v.image}, Channels: 3, Stem: scaled(v.stem), Pad: v.pad, Features: 1280, Classes: 1000, Eps: v.eps}
+	activate(&c, ops.SiLU)
 	if !v.table[0].fused {
 		c.Features = scaled(1280)
 	}
 	if v.lite {
-		c.Stem, c.Features, c.Act = v.stem, 1280, ops.ReLU6
+		c.Stem, c.Features = v.stem, 1280
+		activate(&c, ops.ReLU6)
 	}
 	in := c.Stem
 	for s, row := range v.table {
@@ -139,10 +139,10 @@ func (v variant) config() Config {
 }
 
 // stage is depth blocks of a table's row, the first from in channels.
-func (v variant) stage(r row, in, out, depth int) []BlockConfig {
-	var blocks []BlockConfig
+func (v variant) stage(r row, in, out, depth int) []inverted.BlockConfig {
+	var blocks []inverted.BlockConfig
 	for i := range depth {
-		b := BlockConfig{Fused: r.fused, Expand: r.expand != 1, Kernel: r.kernel, Stride: r.stride, Pad: v.pad, Expanded: in * r.expand, Out: out}
+		b := inverted.BlockConfig{Fused: r.fused, Expand: r.expand != 1, Kernel: r.kernel, Stride: r.stride, Pad: v.pad, Expanded: in * r.expand, Out: out}
 		if r.fused && !b.Expand {
 			b.Expanded = out
 		}
@@ -174,39 +174,12 @@ func (v variant) depths() []int {
 	return d
 }
 
-// scale multiplies channels and rounds to the nearest multiple of divisor that
-// is not less than nine tenths of it.
-func scale(channels int, width float64, divisor int) int {
-	want := float64(channels) * width
-	n := max(divisor, int(want+float64(divisor)/2)/divisor*divisor)
-	if float64(n) < 0.9*want {
-		n += divisor
-	}
-	return n
-}
-
 // variantWith finds the published architecture of which c has all the channels
 // and depths.
 func variantWith(c Config) (variant, bool) {
-	i := slices.IndexFunc(variants, func(v variant) bool { return c.sameSizes(v.config()) })
+	i := slices.IndexFunc(variants, func(v variant) bool { return c.SameSizes(v.config()) })
 	if i < 0 {
 		return variant{}, false
 	}
 	return variants[i], true
-}
-
-// sameSizes compares what checkpoints of all libraries tell.
-func (c Config) sameSizes(with Config) bool {
-	if c.Stem != with.Stem || c.Features != with.Features || len(c.Stages) != len(with.Stages) {
-		return false
-	}
-	for s, stage := range c.Stages {
-		same := func(a, b BlockConfig) bool {
-			return a.Fused == b.Fused && a.Kernel == b.Kernel && a.Expanded == b.Expanded && a.Out == b.Out && (a.Squeeze > 0) == (b.Squeeze > 0)
-		}
-		if !slices.EqualFunc(stage, with.Stages[s], same) {
-			return false
-		}
-	}
-	return true
 }

@@ -8,6 +8,7 @@ import (
 
 	"saccade/gpu"
 	"saccade/gpu/gputest"
+	"saccade/models/internal/inverted"
 	"saccade/models/internal/modeltest"
 	"saccade/ops"
 )
@@ -24,7 +25,7 @@ func TestStandard(t *testing.T) {
 	for name, parameters := range want {
 		c, ok := Standard(name)
 		require.True(t, ok, name)
-		m, err := New(ops.NewBuilder(dev, gpu.F16), c)
+		m, err := inverted.New(ops.NewBuilder(dev, gpu.F16), c)
 		require.NoError(t, err, name)
 		assert.Equal(t, parameters, modeltest.Parameters(t, m, "running"), name)
 		found, ok := variantWith(c)
@@ -48,8 +49,8 @@ func TestStandardAliases(t *testing.T) {
 	}
 	c, ok := Standard("tf_efficientnetv2_m")
 	require.True(t, ok)
-	assert.Equal(t, Same, c.Pad)
-	assert.Equal(t, Same, c.Stages[3][1].Pad)
+	assert.Equal(t, inverted.Same, c.Pad)
+	assert.Equal(t, inverted.Same, c.Stages[3][1].Pad)
 	assert.Equal(t, 1e-3, c.Eps)
 	_, ok = Standard("efficientnet_b8")
 	assert.False(t, ok)
@@ -59,12 +60,12 @@ func TestStandardAliases(t *testing.T) {
 // that a picture needs a pixel for each halving; elsewhere one is enough.
 func TestSmallest(t *testing.T) {
 	c, _ := Standard("efficientnet_b0")
-	assert.Equal(t, [2]int{1, 1}, c.least())
-	c.Pad = Shifted
+	assert.Equal(t, [2]int{1, 1}, c.Least())
+	c.Pad = inverted.Shifted
 	for _, stage := range c.Stages {
-		stage[0].Pad = Shifted
+		stage[0].Pad = inverted.Shifted
 	}
-	assert.Equal(t, [2]int{32, 32}, c.least())
+	assert.Equal(t, [2]int{32, 32}, c.Least())
 }
 
 func TestCheck(t *testing.T) {
@@ -78,7 +79,7 @@ func TestCheck(t *testing.T) {
 	} {
 		c, _ := Standard("efficientnet_b0")
 		change(&c)
-		_, err := New(nil, c)
+		_, err := inverted.New(nil, c)
 		assert.ErrorContains(t, err, want)
 	}
 }

@@ -23,7 +23,10 @@ func TestMain(m *testing.M) { os.Exit(gputest.Main(m)) }
 var byChance = map[string]float64{
 	"vgg":             6.5, // 18 logits; of what they are made of both are off by 5e-7
 	"efficientnet_v2": 2.6,
-	"vit_one_patch":   13, // a single logit
+	// Saved in halves, which PyTorch's weights are then without loss, and ours, with the
+	// norms in them, are not.
+	"mobilenetv2_defaults": 5,
+	"vit_one_patch":        13, // a single logit
 	// Six logits of embeddings that are within twice: unit vectors that are off by 1e-6
 	// and nearly at right angles have products that are off by some 4e-6.
 	"clip_interpolate":   12,

@@ -78,15 +78,21 @@ func TestMatrices(t *testing.T) {
 
 func TestUnknown(t *testing.T) {
 	for name, want := range map[string]string{
-		"layer1.0.conv1.weight":                       "a ResNet",
-		"resnet.embedder.embedder.convolution.weight": "a ResNet",
-		"features.0.0.weight":                         "an EfficientNet",
-		"_conv_stem.weight":                           "an EfficientNet",
-		"efficientnet.embeddings.convolution.weight":  "an EfficientNet",
-		"vit.embeddings.cls_token":                    "a vision transformer",
-		"blocks.0.attn.qkv.weight":                    "a vision transformer",
-		"text_model.encoder.layers.0.mlp.fc1.weight":  "a CLIP or SigLIP",
-		"down_blocks.0.resnets.0.conv1.weight":        "a part of a diffusion model",
+		"layer1.0.conv1.weight":                                "a ResNet",
+		"resnet.embedder.embedder.convolution.weight":          "a ResNet",
+		"features.0.0.weight":                                  "an EfficientNet",
+		"features.1.0.layer_scale":                             "a ConvNeXt",
+		"convnextv2.encoder.stages.0.layers.0.dwconv.bias":     "a ConvNeXt",
+		"stages.0.blocks.0.conv_dw.weight":                     "a ConvNeXt",
+		"features.1.conv.0.0.weight":                           "a MobileNetV2",
+		"features.1.block.0.0.weight":                          "a MobileNetV3",
+		"mobilenet_v2.conv_stem.first_conv.convolution.weight": "a MobileNetV2",
+		"_conv_stem.weight":                                    "an EfficientNet",
+		"efficientnet.embeddings.convolution.weight":           "an EfficientNet",
+		"vit.embeddings.cls_token":                             "a vision transformer",
+		"blocks.0.attn.qkv.weight":                             "a vision transformer",
+		"text_model.encoder.layers.0.mlp.fc1.weight":           "a CLIP or SigLIP",
+		"down_blocks.0.resnets.0.conv1.weight":                 "a part of a diffusion model",
 	} {
 		err := Unknown(source{"other", name}, "thing", "neither a nor b")
 		assert.ErrorContains(t, err, "among its 2 tensors is neither a nor b; "+name+" looks like "+want)

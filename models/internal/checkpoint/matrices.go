@@ -14,7 +14,7 @@ func Matrices(src weights.Source, layers ...string) weights.Source {
 	var flat []*weights.Tensor
 	for _, name := range src.Names() {
 		path, ok := strings.CutSuffix(name, ".weight")
-		if !ok || !slices.ContainsFunc(layers, func(layer string) bool { return strings.HasSuffix(path, "."+layer) }) {
+		if !ok || !slices.ContainsFunc(layers, func(layer string) bool { return strings.HasSuffix("."+path, "."+layer) }) {
 			continue
 		}
 		if t, ok := src.Tensor(name); ok && len(t.Shape) > 2 && t.Len() == t.Shape[0]*t.Shape[1] {

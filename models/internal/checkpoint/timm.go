@@ -142,12 +142,12 @@ func (t Timm) Labels(classes int) ([]string, error) {
 func TimmActivation(name string) (ops.Activation, error) {
 	known := map[string]ops.Activation{
 		"gelu": ops.GELU, "gelu_tanh": ops.GELUTanh, "quick_gelu": ops.QuickGELU, "quickgelu": ops.QuickGELU, "silu": ops.SiLU, "swish": ops.SiLU, "relu": ops.ReLU,
-		"relu6": ops.ReLU6, "sigmoid": ops.Sigmoid, "tanh": ops.Tanh, "hard_swish": ops.HardSwish, "hardswish": ops.HardSwish, "identity": ops.Identity,
+		"relu6": ops.ReLU6, "sigmoid": ops.Sigmoid, "tanh": ops.Tanh, "hard_swish": ops.HardSwish, "hardswish": ops.HardSwish, "hard_sigmoid": ops.HardSigmoid, "hardsigmoid": ops.HardSigmoid, "identity": ops.Identity,
 	}
 	if a, ok := known[strings.ToLower(name)]; ok {
 		return a, nil
 	}
-	return ops.Identity, fmt.Errorf("%q is not supported; gelu, gelu_tanh, quick_gelu, silu, relu, relu6, sigmoid, tanh and hard_swish are", name)
+	return ops.Identity, fmt.Errorf("%q is not supported; gelu, gelu_tanh, quick_gelu, silu, relu, relu6, sigmoid, tanh, hard_swish and hard_sigmoid are", name)
 }
 
 // Only refuses the value of one of timm's arguments that is none of those known;

@@ -1,4 +1,4 @@
-package efficientnet
+package inverted
 
 import (
 	"fmt"
@@ -7,18 +7,19 @@ import (
 	"saccade/ops"
 )
 
-// Model is an EfficientNet.
+// Model is a network of inverted residual blocks.
 type Model struct {
 	Config
 
 	Stem       ops.Conv2d  `w:"conv_stem"`
 	Blocks     [][]Block   `w:"blocks"` // by stage
 	Last       ops.Conv2d  `w:"conv_head"`
+	Hidden     *ops.Linear `w:"hidden"`     // between the pooling and the classifier, or nil
 	Classifier *ops.Linear `w:"classifier"` // nil without classes
 }
 
-// Block is an MBConv, or a FusedMBConv, whose Expand is as large as the kernel
-// and which has no Depthwise.
+// Block is an inverted residual (MBConv), or a FusedMBConv, whose Expand is as large as
+// the kernel and which has no Depthwise.
 type Block struct {
 	Expand    *ops.Conv2d    `w:"expand"`    // nil in an MBConv that does not expand
 	Depthwise *ops.Conv2d    `w:"depthwise"` // nil in a FusedMBConv
@@ -30,12 +31,12 @@ type Block struct {
 }
 
 // SqueezeExcite is squeeze-and-excitation (Hu et al. 2017): a gate for each
-// channel from the means of all.
+// channel from the means of all, by two layers.
 type SqueezeExcite struct {
 	Reduce ops.Conv2d `w:"reduce"`
 	Expand ops.Conv2d `w:"expand"`
 
-	act ops.Activation
+	act, gate ops.Activation // of the first and of the second
 }
 
 // New makes the layers that a configuration describes.
@@ -48,25 +49,30 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 	in := c.Stem
 	for s, stage := range c.Stages {
 		for _, size := range stage {
-			m.Blocks[s] = append(m.Blocks[s], newBlock(b, c, size, in))
+			m.Blocks[s] = append(m.Blocks[s], newBlock(b, c, size, in, c.activation(s)))
 			in = size.Out
 		}
 	}
 	m.Last = b.Conv2d(ops.Conv{In: in, Out: c.Features, Kernel: ops.Square(1), Norm: c.Eps})
+	in = c.Features
+	if c.Hidden > 0 {
+		l := b.Linear(in, c.Hidden, true)
+		m.Hidden, in = &l, c.Hidden
+	}
 	if c.Classes > 0 {
-		l := b.Linear(c.Features, c.Classes, true)
+		l := b.Linear(in, c.Classes, true)
 		m.Classifier = &l
 	}
 	return m, nil
 }
 
-func newBlock(b *ops.Builder, c Config, size BlockConfig, in int) Block {
+func newBlock(b *ops.Builder, c Config, size BlockConfig, in int, act ops.Activation) Block {
 	conv := func(x ops.Conv) *ops.Conv2d { y := b.Conv2d(x); return &y }
 	pointwise := func(in, out int) *ops.Conv2d {
 		return conv(ops.Conv{In: in, Out: out, Kernel: ops.Square(1), Norm: c.Eps})
 	}
-	spatial := ops.Conv{In: in, Out: size.Expanded, Kernel: ops.Square(size.Kernel), Stride: ops.Square(size.Stride), Pad: size.Pad.zeros(size.Kernel, size.Stride), Norm: c.Eps}
-	block := Block{act: c.Act, skip: size.Skip}
+	spatial := ops.Conv{In: in, Out: size.Expanded, Kernel: ops.Square(size.Kernel), Stride: ops.Square(size.Stride), Dilation: ops.Square(size.Dilation), Pad: size.zeros(), Norm: c.Eps}
+	block := Block{act: act, skip: size.Skip}
 	if size.Fused {
 		block.Expand = conv(spatial)
 	} else {
@@ -80,7 +86,7 @@ func newBlock(b *ops.Builder, c Config, size BlockConfig, in int) Block {
 		block.SE = &SqueezeExcite{
 			Reduce: b.Conv2d(ops.Conv{In: size.Expanded, Out: size.Squeeze, Kernel: ops.Square(1), Bias: true}),
 			Expand: b.Conv2d(ops.Conv{In: size.Squeeze, Out: size.Expanded, Kernel: ops.Square(1), Bias: true}),
-			act:    c.Act,
+			act:    c.SqueezeAct, gate: c.Gate,
 		}
 	}
 	if !size.Fused || size.Expand {
@@ -90,9 +96,9 @@ func newBlock(b *ops.Builder, c Config, size BlockConfig, in int) Block {
 }
 
 // meanHead is the layer over the mean of the features: nil without classes, and
-// where it is over their maximum.
+// where it is over their maximum or another layer.
 func (m *Model) meanHead() *ops.Linear {
-	if m.MaxPool {
+	if m.MaxPool || m.Hidden != nil {
 		return nil
 	}
 	return m.Classifier
@@ -100,7 +106,7 @@ func (m *Model) meanHead() *ops.Linear {
 
 // Forward records the network on images [N, C, H, W]. Its outputs are logits
 // [N, classes] where there are classes, else last_hidden_state, the last map of
-// features, and pooler_output [N, features]. A classifier's features [N, D, h, w],
+// features, and pooler_output, what a classifier would take [N, D]. A classifier's features [N, D, h, w],
 // which the head pools, can be asked for.
 func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	x := m.Stem.Forward(r, pixels, ops.Then(m.Act)) // [N H/2 W/2 C]
@@ -117,6 +123,9 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	}
 	x = m.Last.Forward(r, x, ops.Then(m.Act)) // [N H/32 W/32 features]
 	pooled := m.pool(r, x)
+	if m.Hidden != nil {
+		pooled = m.Hidden.Forward(r, pooled, ops.Then(m.Act)) // [N hidden]
+	}
 	if m.Classifier == nil {
 		r.OutputNCHW("last_hidden_state", x)
 		r.Output("pooler_output", pooled)
@@ -161,5 +170,5 @@ func (b *Block) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 // Forward multiplies x [N, H, W, C] with its gates [N, 1, 1, C].
 func (s *SqueezeExcite) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	squeezed := s.Reduce.Forward(r, ops.AdaptiveAvgPool(r, x, 1, 1), ops.Then(s.act)) // [N 1 1 squeeze]
-	return ops.Scale(r, x, s.Expand.Forward(r, squeezed, ops.Then(ops.Sigmoid)))
+	return ops.Scale(r, x, s.Expand.Forward(r, squeezed, ops.Then(s.gate)))
 }
