@@ -112,6 +112,12 @@ func (b *bench) specs() []spec {
 		return append(all, spec{Kind: kindOp, Name: "attention", Precision: b.precision, Batch: 1})
 	}
 	for _, name := range b.models {
+		if isDecoder(name) {
+			for _, kind := range decoderKinds(name) {
+				all = append(all, spec{Kind: kind, Name: name, Precision: b.precision, Batch: b.batch})
+			}
+			continue
+		}
 		all = append(all, spec{Kind: kindModel, Name: name, Precision: b.precision, Batch: b.batch})
 	}
 	for _, name := range b.pipelines {

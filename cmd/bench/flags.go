@@ -133,6 +133,8 @@ func (o *options) check() error {
 		return cli.Usagef("-peers times -models of one picture and -op %s; it does not go with -sweep or -batch", racedOp)
 	case reading == 1:
 		return nil
+	case (o.sweep != "" || o.peers) && slices.ContainsFunc(o.models, isDecoder):
+		return cli.Usagef("-sweep and -peers are of models that make no texts; leave out %s", strings.Join(models.StandardDecoders(), " and "))
 	case o.sweep != "":
 		return o.checkSweep()
 	case !timed:
@@ -168,7 +170,7 @@ func (o *options) checkNames() error {
 		}
 	}
 	for _, name := range o.models {
-		if known := models.StandardNames(); !slices.Contains(known, name) {
+		if known := append(models.StandardNames(), models.StandardDecoders()...); !slices.Contains(known, name) {
 			return cli.Usagef("model %q is unknown to bench; the nearest is %q (-list prints all)", name, models.Nearest(name, known))
 		}
 	}

@@ -21,6 +21,9 @@ const (
 	kindOp       = "op"
 	kindStep     = "step"     // one evaluation of a diffusion pipeline's network, with its scheduler
 	kindPipeline = "pipeline" // a whole run of one, from prompt to picture
+	kindPrefill  = "prefill"  // what a decoder's text begins with, read at once
+	kindDecode   = "decode"   // tokens that it writes, one after the other
+	kindCaption  = "caption"  // a text about an image, from the image
 )
 
 // spec names what a row times. It is handed to a new process for the cold time.
@@ -61,6 +64,7 @@ type subject struct {
 	verify               func(ctx context.Context, sample bool) (verdict, error)
 	weights, activations int64 // device memory in bytes; activations with inputs and outputs
 	drawn                time.Duration
+	items                int // tokens of a run
 	close                func()
 }
 
@@ -75,6 +79,8 @@ func (s spec) open(ctx context.Context, dev *gpu.Device) (*subject, error) {
 		return s.openModel(dev, precision)
 	case kindOp:
 		return s.openOp(dev, precision)
+	case kindPrefill, kindDecode, kindCaption:
+		return s.openDecoder(dev, precision)
 	}
 	return s.openPipeline(ctx, dev, precision)
 }
