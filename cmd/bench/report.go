@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+	"slices"
 
 	"saccade/cmd/internal/cli"
 	"saccade/gpu"
@@ -147,19 +148,26 @@ func (r *Report) title() []string {
 func (r *Report) grid(format string) *grid {
 	g := &grid{
 		title:  r.title(),
-		header: []string{"name", "kind", "precision", "batch", "shape", "ms", "± sd", "min", "cold ms", "tokens/s", "GFLOP/s", "of peak", "GB/s", "of copy", "MiB", "verified", "nmse"},
-		left:   map[int]bool{0: true, 1: true, 2: true, 4: true, 15: true},
+		header: []string{"name", "kind", "precision", "batch", "shape", "ms", "± sd", "min", "cold ms", "GFLOP/s", "of peak", "GB/s", "of copy", "MiB", "verified", "nmse"},
+		left:   map[int]bool{0: true, 1: true, 2: true, 4: true, 14: true},
 		notes:  r.notes(),
 	}
 	if format == "csv" { // plain names and numbers, and no line that is not a row
 		g.title, g.notes = nil, nil
-		g.header = []string{"name", "kind", "precision", "batch", "shape", "ms_mean", "ms_sd", "ms_min", "cold_ms", "items_per_s", "gflops", "peak_fraction", "gbps", "copy_fraction", "mem_mib",
-			"verified", "nmse", "sampled", "peak_gflops", "peak_gbps", "adapter"}
+		g.header = []string{"name", "kind", "precision", "batch", "shape", "ms_mean", "ms_sd", "ms_min", "cold_ms", "gflops", "peak_fraction", "gbps", "copy_fraction", "mem_mib",
+			"verified", "nmse", "sampled", "peak_gflops", "peak_gbps", "adapter", "items_per_s"}
+	}
+	texts := slices.ContainsFunc(r.Rows, func(row Row) bool { return row.ItemsPerS != nil })
+	if texts && format != "csv" {
+		g.header = append(g.header, "tokens/s")
 	}
 	for _, row := range r.Rows {
 		cells := row.cells(format == "csv")
 		if format == "csv" {
 			cells = append(cells, fmt.Sprint(row.Sampled), fmt.Sprintf("%.4g", r.Peak.GFLOPS), fmt.Sprintf("%.4g", r.Peak.GBPS), r.Adapter.String())
+		}
+		if texts || format == "csv" {
+			cells = append(cells, optional("%.4g", row.ItemsPerS))
 		}
 		g.rows = append(g.rows, cells)
 	}
@@ -174,7 +182,7 @@ func (row Row) cells(plain bool) []string {
 		verified = fmt.Sprint(row.Verified)
 	}
 	return []string{row.Name, row.Kind, row.Precision, fmt.Sprint(row.Batch), row.Shape, milliseconds(&row.MSMean), fmt.Sprintf("%.2g", row.MSSD), milliseconds(&row.MSMin),
-		milliseconds(row.ColdMS), optional("%.4g", row.ItemsPerS), fmt.Sprintf("%.4g", row.GFLOPS), percent(row.PeakFraction), fmt.Sprintf("%.4g", row.GBPS), percent(row.CopyFraction),
+		milliseconds(row.ColdMS), fmt.Sprintf("%.4g", row.GFLOPS), percent(row.PeakFraction), fmt.Sprintf("%.4g", row.GBPS), percent(row.CopyFraction),
 		fmt.Sprintf("%.1f", row.MemMiB), verified, optional("%.1e", row.NMSE)}
 }
 
