@@ -13,6 +13,7 @@ from timm.models._efficientnet_builder import decode_arch_def
 from torch import nn
 from torchvision.models import mobilenetv3
 from torchvision.models.convnext import CNBlockConfig
+from torchvision.models.swin_transformer import PatchMergingV2, SwinTransformerBlockV2
 from torchvision.ops.misc import Conv2dNormActivation
 
 from generate_cnns import TORCHVISION, cnn_case, taps, timm_case, transformers_case
@@ -278,6 +279,113 @@ def convnextv2_timm(root):
     timm_convnext(root, "convnextv2_timm", "convnextv2", "convnextv2_atto", 2, (45, 36), **sizes)
 
 
+def torchvision_swin(root, name, family, architecture, window, depths, size, v2, **options):
+    """torchvision's Swin Transformer, six channels wide, with heads of 3, 4 and 6."""
+
+    def build():
+        parts = dict(block=SwinTransformerBlockV2, downsample_layer=PatchMergingV2) if v2 else {}
+        heads = [2, 3, 4][: len(depths)]
+        model = torchvision.models.SwinTransformer([4, 4], 6, depths, heads, window, num_classes=7, **parts)
+        return model, taps([block for s in list(model.features)[1::2] for block in s], model.head)
+
+    cnn_case(root, name, family, architecture, f"{TORCHVISION} SwinTransformer", build, 2, size, **options)
+
+
+def swin(root):
+    """Windows of 3 on maps of 9x11, 5x6 and 3x3: whole, filled up and as large as the map;
+    a picture that is not of whole patches."""
+    torchvision_swin(root, "swin", "swin", "swin_t", [3, 3], [2, 2, 2], (39, 46), False)
+
+
+def swin_each(root):
+    """A window that holds all of one axis, which alone is not shifted, then all of both."""
+    torchvision_swin(root, "swin_each", "swin", "swin_t", [7, 7], [2, 2], (27, 50), False)
+
+
+def swinv2(root):
+    """Windows that are not square, on maps of 9x7 and 5x4."""
+    torchvision_swin(root, "swinv2", "swinv2", "swin_v2_t", [4, 5], [2, 2], (38, 31), True)
+
+
+def swin_places(model):
+    """The blocks of a Swin Transformer of transformers."""
+    base = getattr(model, model.base_model_prefix)
+    return taps([block for s in base.encoder.layers for block in s.blocks], model.classifier)
+
+
+def swin_transformers(root):
+    """Patches of 3x4 that the picture does not fill, maps of 10x11, 5x6 and 3x3 with windows
+    of 3, no biases of queries, another activation, eps and width of perceptrons."""
+    config = transformers.SwinConfig(
+        image_size=[28, 41], patch_size=[3, 4], embed_dim=6, depths=[2, 2, 2], num_heads=[2, 3, 4], window_size=3, mlp_ratio=2.5, qkv_bias=False,
+        hidden_act="relu", layer_norm_eps=0.01, num_labels=5,
+    )  # fmt: skip
+    cls = transformers.SwinForImageClassification
+    transformers_case(root, "swin_transformers", cls, config, 2, (28, 41), swin_places)
+
+
+def swin_defaults(root):
+    """No word of windows, patches, perceptrons, biases, the activation and eps."""
+    config = transformers.SwinConfig(image_size=56, embed_dim=6, depths=[2, 2], num_heads=[1, 2], num_labels=9)
+    transformers_case(root, "swin_defaults", transformers.SwinForImageClassification, config, 1, (61, 52), swin_places)
+    strike(root / "swin_defaults", "window_size", "patch_size", "num_channels", "mlp_ratio", "qkv_bias", "hidden_act", "layer_norm_eps", "use_absolute_embeddings")
+
+
+def softened(model):
+    """Keeps the perceptron of distances where its logistic function is not flat."""
+    with torch.no_grad():
+        for key, p in model.named_parameters():
+            if "continuous_position_bias_mlp.2" in key:
+                p.mul_(0.1)
+
+
+def swinv2_transformers(root):
+    """A picture of another size than the config's: the windows of the second stage are
+    those of a map of 2, without a shift; distances of another pretrained window."""
+    config = transformers.Swinv2Config(
+        image_size=[20, 36], patch_size=4, embed_dim=6, depths=[2, 2], num_heads=[2, 3], window_size=4, pretrained_window_sizes=[3, 0], mlp_ratio=1.5,
+        hidden_act="silu", layer_norm_eps=0.01, num_labels=5,
+    )  # fmt: skip
+    cls = transformers.Swinv2ForImageClassification
+    transformers_case(root, "swinv2_transformers", cls, config, 2, (25, 42), swin_places, prepare=softened)
+
+
+def swinv2_defaults(root):
+    """No word of windows, their pretrained sizes, patches, biases, the activation and eps."""
+    config = transformers.Swinv2Config(image_size=32, embed_dim=10, depths=[2, 1], num_heads=[2, 2], num_labels=9)
+    transformers_case(root, "swinv2_defaults", transformers.Swinv2ForImageClassification, config, 1, (40, 32), swin_places, prepare=softened)
+    keys = ["window_size", "pretrained_window_sizes", "patch_size", "num_channels", "mlp_ratio", "qkv_bias", "hidden_act", "layer_norm_eps"]
+    strike(root / "swinv2_defaults", *keys)
+
+
+def timm_swin(root, name, family, architecture, size, **arguments):
+    """timm's Swin Transformer with arguments that its config names too."""
+    model = timm.create_model(architecture, **arguments)
+    blocks = [block for s in model.layers for block in s.blocks]
+    timm_case(root, name, family, architecture, model, blocks, 2, size, **arguments)
+
+
+def swin_timm(root):
+    """A window for each stage, on maps of 10x7, 5x4 and 3x2 that they do not fill, or that
+    do not fill them; a map is rolled before it is filled up."""
+    sizes = dict(img_size=(40, 28), embed_dim=6, depths=(2, 2, 2), num_heads=(2, 3, 4), num_classes=5)
+    timm_swin(root, "swin_timm", "swin", "swin_tiny_patch4_window7_224", (40, 28), window_size=(4, 3, 5), **sizes)
+
+
+def swin_timm_dynamic(root):
+    """A picture that is smaller than the one that the windows are for: shifts of 3 on maps
+    of 2 and 1."""
+    sizes = dict(img_size=64, embed_dim=6, depths=(2, 2), num_heads=(3, 2), num_classes=5, strict_img_size=False)
+    timm_swin(root, "swin_timm_dynamic", "swin", "swin_small_patch4_window7_224", (8, 20), window_size=(7, 6), **sizes)
+
+
+def swinv2_timm(root):
+    """V2 with distances of a pretrained window, a window that is not square."""
+    sizes = dict(img_size=(36, 24), embed_dim=6, depths=(2, 2), num_heads=(2, 3), num_classes=5)
+    more = dict(window_size=(4, 5), pretrained_window_sizes=(3, 2), act_layer="relu")
+    timm_swin(root, "swinv2_timm", "swinv2", "swinv2_tiny_window8_256", (36, 24), **sizes, **more)
+
+
 MODELS = {
     f.__name__: f
     for f in (
@@ -301,5 +409,15 @@ MODELS = {
         convnextv2_transformers,
         convnextv2_defaults,
         convnextv2_timm,
+        swin,
+        swin_each,
+        swin_transformers,
+        swin_defaults,
+        swin_timm,
+        swin_timm_dynamic,
+        swinv2,
+        swinv2_transformers,
+        swinv2_defaults,
+        swinv2_timm,
     )
 }

@@ -82,7 +82,7 @@ def record(model, places, pixel_values):
             hook = lambda _, x, name=name: seen.update({name: x[0].clone()})
             hooks.append(module.register_forward_pre_hook(hook))
         else:
-            hook = lambda _, x, y, name=name: seen.update({name: y.clone()})
+            hook = lambda _, x, y, name=name: seen.update({name: (y[0] if isinstance(y, tuple) else y).clone()})
             hooks.append(module.register_forward_hook(hook))
     with torch.no_grad():
         output = model(pixel_values)

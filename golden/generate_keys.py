@@ -2,7 +2,7 @@
 """Writes the keys that configs of transformers' and timm's networks and of
 transformers' image processors have, with their defaults: signatures.json in the
 packages of the networks and for picture's tests, and the arguments of timm's named
-architectures: timm.json in models/vit, resnet and convnext.
+architectures: timm.json in models/vit, resnet, convnext and swin.
 
     python golden/generate_keys.py
 
@@ -20,7 +20,7 @@ from pathlib import Path
 import timm
 import transformers
 from timm.models._registry import _deprecated_models
-from timm.models import convnext, deit, efficientnet, mobilenetv3, resnet, vgg, vision_transformer
+from timm.models import convnext, deit, efficientnet, mobilenetv3, resnet, swin_transformer, swin_transformer_v2, vgg, vision_transformer
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORKS = {
@@ -47,6 +47,7 @@ NETWORKS = {
     "resnet": [transformers.ResNetConfig, resnet.ResNet],
     "efficientnet": [transformers.EfficientNetConfig, efficientnet.EfficientNet],
     "vgg": [vgg.VGG],
+    "swin": [transformers.SwinConfig, transformers.Swinv2Config, swin_transformer.SwinTransformer, swin_transformer_v2.SwinTransformerV2],
     "convnext": [transformers.ConvNextConfig, transformers.ConvNextV2Config, convnext.ConvNeXt],
     "mobilenet": [transformers.MobileNetV2Config, efficientnet.EfficientNet, mobilenetv3.MobileNetV3],
 }
@@ -55,9 +56,10 @@ ARCHITECTURES = {
     "vit": [vision_transformer.VisionTransformer, deit.VisionTransformerDistilled],
     "resnet": [resnet.ResNet],
     "convnext": [convnext.ConvNeXt],
+    "swin": [swin_transformer.SwinTransformer, swin_transformer_v2.SwinTransformerV2],
 }
 # Of these the table has what timm's weights without a tag want of pictures, too.
-PICTURES = ["convnext"]
+PICTURES = ["convnext", "swin"]
 
 
 def plain(value):
@@ -125,7 +127,7 @@ def architectures():
                 c, kwargs = b.args
                 if c not in classes:
                     continue
-                known = inspect.signature(classes[0].__init__).parameters
+                known = {**inspect.signature(classes[0].__init__).parameters, **inspect.signature(c.__init__).parameters}
                 table[architecture] = {k: plain(v) for k, v in kwargs.items() if k in known and v is not None}
                 if kwargs.get("pruned"):
                     table[architecture]["pruned"] = True

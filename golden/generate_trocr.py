@@ -30,7 +30,7 @@ def make(root, name, c, end, g):
         # The head sees no bias but at the end, so that texts vary and end.
         bias, head = model.decoder.model.decoder.layers[-1].final_layer_norm.bias, model.decoder.output_projection.weight
         head -= (head @ bias)[:, None] * bias / (bias @ bias)
-        head[end] += bias / (bias @ bias)
+        head[end] += 1.5 * bias / (bias @ bias)
     folder = root / name
     shutil.rmtree(folder, ignore_errors=True)
     model.save_pretrained(folder)
@@ -89,7 +89,7 @@ SMALL = dict(hidden_size=15, num_attention_heads=3, num_hidden_layers=2, interme
 def trocr(root):
     """A ViT without biases of queries, whose patches are brought to the decoder's width;
     heads of 13 and 5, texts of different lengths."""
-    decoder = dict(d_model=39, decoder_attention_heads=3, decoder_layers=2, decoder_ffn_dim=50)
+    decoder = dict(d_model=26, decoder_attention_heads=2, decoder_layers=2, decoder_ffn_dim=37)
     case(root, "trocr", transformers.ViTConfig(**SMALL, qkv_bias=False), decoder, 2, 3, 7, masked=True)
 
 
@@ -99,7 +99,7 @@ def trocr_sinusoidal(root):
     tokens that end a text, a start that is none of them."""
     encoder = transformers.DeiTConfig(**SMALL | dict(hidden_size=24, num_attention_heads=4, hidden_act="relu", layer_norm_eps=1e-3))
     decoder = dict(
-        d_model=27, decoder_attention_heads=3, decoder_layers=3, decoder_ffn_dim=33, activation_function="relu", cross_attention_hidden_size=24,
+        d_model=27, decoder_attention_heads=3, decoder_layers=2, decoder_ffn_dim=33, activation_function="relu", cross_attention_hidden_size=24,
         use_learned_position_embeddings=False, scale_embedding=True, layernorm_embedding=False, tie_word_embeddings=False,
         decoder_start_token_id=0, eos_token_id=[3, 7], pad_token_id=PAD,
     )  # fmt: skip

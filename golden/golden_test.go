@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -69,6 +70,9 @@ func TestParametersAreNotDefaults(t *testing.T) {
 		source, err := Checkpoint(c)
 		require.NoError(t, err)
 		for _, name := range source.Names() {
+			if strings.HasSuffix(name, ".relative_position_index") || strings.HasSuffix(name, ".relative_coords_table") {
+				continue // of Swin Transformers: what follows from the window's size
+			}
 			tensor, _ := source.Tensor(name)
 			values := make([]float32, tensor.Len())
 			require.NoError(t, tensor.Float32s(values))

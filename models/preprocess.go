@@ -96,6 +96,12 @@ var transforms = []transform{
 	{"convnext_small", "0c510722", 230, 224, picture.Bilinear, imageNet},
 	{"convnext_base", "6075fbad", 232, 224, picture.Bilinear, imageNet},
 	{"convnext_large", "ea097f82", 232, 224, picture.Bilinear, imageNet},
+	{"swin_t", "704ceda3", 232, 224, picture.Bicubic, imageNet},
+	{"swin_s", "5e29d889", 246, 224, picture.Bicubic, imageNet},
+	{"swin_b", "68c6b09e", 238, 224, picture.Bicubic, imageNet},
+	{"swin_v2_t", "b137f0e2", 260, 256, picture.Bicubic, imageNet},
+	{"swin_v2_s", "637d8ceb", 260, 256, picture.Bicubic, imageNet},
+	{"swin_v2_b", "781e5279", 272, 256, picture.Bicubic, imageNet},
 	// timm's, whose files are named as mobilenetv3_large_100_ra-f55367f5.pth.
 	{"mobilenetv2_035", "", 256, 224, picture.Bicubic, imageNet},
 	{"mobilenetv2_050", "3d30d450", 256, 224, picture.Bicubic, imageNet},

@@ -71,6 +71,16 @@ type Listening struct {
 	Part func(HeardSegment)
 }
 
+// PlanListen is the memory that [Model.Listen] takes at most, without the weights.
+func (m *Model) PlanListen() (generate.Plan, error) {
+	if m.hearing == nil {
+		return generate.Plan{}, fmt.Errorf("%s: %w", m.Name, ErrHearsNone)
+	}
+	dims := m.writer.Decoder.Inputs[0].Dims
+	silence := Array{Shape: []int{1, dims[1].Size, dims[2].Size}, Data: make([]float32, dims[1].Size*dims[2].Size)}
+	return m.writer.Plan(generate.Request{In: map[string]Array{whisper.InputFeatures: silence}, Begin: [][]uint32{make([]uint32, whisper.MostBegun)}})
+}
+
 // Heard is what was said.
 type Heard struct {
 	Words    string // without times

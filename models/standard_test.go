@@ -47,3 +47,26 @@ func TestStandard(t *testing.T) {
 	require.ErrorAs(t, err, &unknown)
 	assert.Equal(t, "vit_b_16", unknown.Nearest)
 }
+
+// What writes texts is planned by its sizes.
+func TestStandardText(t *testing.T) {
+	d := gputest.Open(t, gpu.Options{})
+	s, err := NewStandardText(d, "whisper_tiny_30s", gpu.F16, 2, 1)
+	require.NoError(t, err)
+	defer s.Close()
+	assert.Equal(t, []int{2, 80, 3000}, s.Shape)
+	p, err := s.Writer.Plan(s.Request)
+	require.NoError(t, err)
+	assert.Equal(t, s.Begun+s.Tokens, p.Tokens)
+	assert.EqualValues(t, 4*3008*2*384*2, p.Memory, "keys and values of 1,500 states of two items in 4 layers, in halves; rows are rounded up to 16")
+	text, err := NewStandardText(d, "smollm_135m_decode", gpu.F16, 2, 1)
+	require.NoError(t, err)
+	defer text.Close()
+	assert.Equal(t, []int{2, 128}, text.Shape)
+	p, err = text.Writer.Plan(text.Request)
+	require.NoError(t, err)
+	assert.EqualValues(t, 30*2*176*2*3*64*2, p.Caches, "keys and values of three heads of two texts in 30 layers, in halves; room is rounded up to 16")
+	assert.Zero(t, p.Memory)
+	_, err = NewStandardText(d, "vit_b_16", gpu.F16, 1, 1)
+	assert.ErrorContains(t, err, "vit_b_16 is no architecture that writes texts")
+}

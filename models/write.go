@@ -100,9 +100,9 @@ func (m *Model) Write(ctx context.Context, a Ask) (Written, error) {
 
 // words is the text of ids, without those that begin, end and pad it.
 func (m *Model) words(t *tokenizer.Tokenizer, ids []uint32) string {
-	c, d := m.writer.Config, m.writer.Decoder
+	c, start := m.writer.Config, m.writer.Start()
 	return t.Decode(slices.DeleteFunc(slices.Clone(ids), func(id uint32) bool {
-		return id == *c.Pad || slices.Contains(d.Start, id) || slices.Contains(c.End, id)
+		return id == *c.Pad || slices.Contains(start, id) || slices.Contains(c.End, id)
 	}))
 }
 
@@ -126,7 +126,7 @@ func (m *Model) request(a Ask) (generate.Request, error) {
 	d, in := m.writer.Decoder, map[string]Array{}
 	switch {
 	case a.Question && d.Words == "":
-		return generate.Request{}, fmt.Errorf("%s from %s captions images and answers no questions; other weights of the family may", m.Name, m.Source)
+		return generate.Request{}, fmt.Errorf("%s from %s answers no questions; leave the question out, or give weights that were trained for answers", m.Name, m.Source)
 	case d.Words != "" && !a.Question:
 		return generate.Request{}, fmt.Errorf("%s from %s answers questions; give one with -question", m.Name, m.Source)
 	}
@@ -151,6 +151,9 @@ func (m *Model) request(a Ask) (generate.Request, error) {
 	if d.Words != "" {
 		in[d.Words] = idsOf(ids)
 		ids = nil
+	}
+	if d.Begin == nil && len(ids) > 0 && slices.Contains(m.writer.Config.End, ids[len(ids)-1]) {
+		ids = ids[:len(ids)-1] // by which tokenizers end what they read: the text goes on
 	}
 	return generate.Request{In: in, Begin: [][]uint32{m.writer.Begin(ids)}, Seed: a.Seed}, nil
 }

@@ -76,9 +76,14 @@ func (m LogMel) logPower(out, samples []float32, bank []band, window []float64, 
 	frame, power := make([]float64, m.FFT), make([]float64, 1+m.FFT/2)
 	var spectrum []complex128
 	for t := first; t < last; t++ {
-		from := t*m.Hop - m.FFT/2
-		for i := range frame {
-			frame[i] = window[i] * float64(samples[mirror(from+i, len(samples))])
+		if from := t*m.Hop - m.FFT/2; from >= 0 && from+m.FFT <= len(samples) {
+			for i, v := range samples[from : from+m.FFT] {
+				frame[i] = window[i] * float64(v)
+			}
+		} else {
+			for i := range frame {
+				frame[i] = window[i] * float64(samples[mirror(from+i, len(samples))])
+			}
 		}
 		spectrum = fft.Coefficients(spectrum, frame)
 		for k, c := range spectrum {

@@ -18,6 +18,7 @@ var transformersNames = map[string][]Rule{
 	"clip_text_model":        textTower,
 	"siglip_text_model":      textTower,
 	"vision-encoder-decoder": below("encoder", vitLayers),
+	"swin":                   inModel("swin", swinLayers),
 }
 
 var vitLayers = []Rule{
@@ -39,6 +40,16 @@ var dinov2Layers = []Rule{
 	{"encoder.layer.*.mlp.gate_proj.*", "encoder.layer.*.mlp.weights_in.*#0"},
 	{"encoder.layer.*.mlp.up_proj.*", "encoder.layer.*.mlp.weights_in.*#1"},
 	{"encoder.layer.*.mlp.down_proj.*", "encoder.layer.*.mlp.weights_out.*"},
+}
+
+var swinLayers = []Rule{
+	{"encoder.layers.*.blocks.*.attention.q_proj.*", "encoder.layers.*.blocks.*.attention.self.query.*"},
+	{"encoder.layers.*.blocks.*.attention.k_proj.*", "encoder.layers.*.blocks.*.attention.self.key.*"},
+	{"encoder.layers.*.blocks.*.attention.v_proj.*", "encoder.layers.*.blocks.*.attention.self.value.*"},
+	{"encoder.layers.*.blocks.*.attention.o_proj.*", "encoder.layers.*.blocks.*.attention.output.dense.*"},
+	{"encoder.layers.*.blocks.*.attention.relative_position_bias.*", "encoder.layers.*.blocks.*.attention.self.*"},
+	{"encoder.layers.*.blocks.*.mlp.fc1.*", "encoder.layers.*.blocks.*.intermediate.dense.*"},
+	{"encoder.layers.*.blocks.*.mlp.fc2.*", "encoder.layers.*.blocks.*.output.dense.*"},
 }
 
 var visionTower = []Rule{

@@ -10,6 +10,7 @@ import (
 
 	"saccade/cmd/internal/cli"
 	"saccade/gpu"
+	"saccade/models"
 	"saccade/ops"
 )
 
@@ -112,13 +113,11 @@ func (b *bench) specs() []spec {
 		return append(all, spec{Kind: kindOp, Name: "attention", Precision: b.precision, Batch: 1})
 	}
 	for _, name := range b.models {
-		if isDecoder(name) {
-			for _, kind := range decoderKinds(name) {
-				all = append(all, spec{Kind: kind, Name: name, Precision: b.precision, Batch: b.batch})
-			}
-			continue
+		kind := kindModel
+		if slices.Contains(models.StandardTextNames(), name) {
+			kind = kindText
 		}
-		all = append(all, spec{Kind: kindModel, Name: name, Precision: b.precision, Batch: b.batch})
+		all = append(all, spec{Kind: kind, Name: name, Precision: b.precision, Batch: b.batch})
 	}
 	for _, name := range b.pipelines {
 		for _, kind := range []string{kindStep, kindPipeline} {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -54,6 +55,8 @@ func TestUsage(t *testing.T) {
 		{nil, "nothing to time"},
 		{[]string{"-modles", "vit_b_16"}, "flag -modles is unknown; the nearest is -models"},
 		{[]string{"-models", "vit_b_61"}, `model "vit_b_61" is unknown to bench; the nearest is "vit_b_16"`},
+		{[]string{"-models", "whisper_tiny_30s", "-sweep", "batch"}, "-sweep does not go with whisper_tiny_30s"},
+		{[]string{"-models", "whisper_tiny_31s"}, `the nearest is "whisper_tiny_30s"`},
 		{[]string{"-models", "vit"}, `model "vit" is unknown to bench`},
 		{[]string{"-op", "matmull"}, `the nearest is "matmul"`},
 		{[]string{"-op", "matmul", "-shape", "5x5"}, "expected MxNxK"},
@@ -294,6 +297,20 @@ func TestCompare(t *testing.T) {
 		assert.Contains(t, stderr, want)
 		assert.Contains(t, stderr, path)
 	}
+}
+
+// A text's row has the time of its first token, and the tokens a second behind it.
+func TestPace(t *testing.T) {
+	var row Row
+	(&pace{}).fill(&row)
+	assert.Nil(t, row.ItemsPerS)
+	(&pace{runs: 2, first: 3 * time.Second, others: 4 * time.Second, tokens: 40}).fill(&row)
+	assert.EqualValues(t, 1500, *row.PrefillMS)
+	assert.EqualValues(t, 10, *row.ItemsPerS)
+	row.Name = "speech"
+	g := (&Report{Rows: []Row{{}, row}}).paces()
+	require.Len(t, g.rows, 1)
+	assert.Equal(t, "10", g.rows[0][4])
 }
 
 func TestStatistics(t *testing.T) {

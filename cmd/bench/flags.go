@@ -133,8 +133,6 @@ func (o *options) check() error {
 		return cli.Usagef("-peers times -models of one picture and -op %s; it does not go with -sweep or -batch", racedOp)
 	case reading == 1:
 		return nil
-	case (o.sweep != "" || o.peers) && slices.ContainsFunc(o.models, isDecoder):
-		return cli.Usagef("-sweep and -peers are of models that make no texts; leave out %s", strings.Join(models.StandardDecoders(), " and "))
 	case o.sweep != "":
 		return o.checkSweep()
 	case !timed:
@@ -170,7 +168,11 @@ func (o *options) checkNames() error {
 		}
 	}
 	for _, name := range o.models {
-		if known := append(models.StandardNames(), models.StandardDecoders()...); !slices.Contains(known, name) {
+		texts := models.StandardTextNames()
+		if o.sweep != "" && slices.Contains(texts, name) {
+			return cli.Usagef("-sweep does not go with %s, which writes texts of one length", name)
+		}
+		if known := append(texts, models.StandardNames()...); !slices.Contains(known, name) {
 			return cli.Usagef("model %q is unknown to bench; the nearest is %q (-list prints all)", name, models.Nearest(name, known))
 		}
 	}

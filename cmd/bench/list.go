@@ -23,7 +23,7 @@ func (b *bench) printList() error {
 		fmt.Fprintf(&out, "  %-16s %s\n  %-16s   %s\n", op, ops.CaseDims(op), "", strings.Join(shapes, " "))
 	}
 	fmt.Fprintf(&out, "\nmodels (-models), with random weights:\n  %s\n", strings.Join(models.StandardNames(), " "))
-	fmt.Fprintf(&out, "\nmodels that write texts (-models too), what they read apart from what they write:\n  %s\n", strings.Join(models.StandardDecoders(), " "))
+	fmt.Fprintf(&out, "\ntexts (-models), with random weights, what they are about read first:\n  %s\n", strings.Join(models.StandardTextNames(), " "))
 	fmt.Fprintf(&out, "\npipelines (-pipelines), each a step and a whole run:\n  %s\n", strings.Join(pipelineNames(), " "))
 	_, err := b.stdout.Write(out.Bytes())
 	return err

@@ -14,25 +14,26 @@ import (
 // Row is one line of the report, with the names that scripts read.
 type Row struct {
 	Name         string   `json:"name"`
-	Kind         string   `json:"kind"` // "model", "op", "step", "pipeline", "prefill", "decode" or "caption"
+	Kind         string   `json:"kind"` // "model", "text", "op", "step" or "pipeline"
 	Precision    string   `json:"precision"`
 	Batch        int      `json:"batch"`
 	Shape        string   `json:"shape"`
 	MSMean       float64  `json:"ms_mean"` // warm
 	MSSD         float64  `json:"ms_sd"`
 	MSMin        float64  `json:"ms_min"`
-	ColdMS       *float64 `json:"cold_ms"`               // null if not asked for
-	GFLOPS       float64  `json:"gflops"`                // by ms_mean
-	GBPS         float64  `json:"gbps"`                  // 1e9 bytes that the dispatches read and wrote, by ms_mean
-	PeakFraction float64  `json:"peak_fraction"`         // median over the repetitions, of the peak around each
-	CopyFraction float64  `json:"copy_fraction"`         // gbps of the copy's; caches may make it more than 1
-	ItemsPerS    *float64 `json:"items_per_s,omitempty"` // tokens a second, of what reads or writes texts
-	MemMiB       float64  `json:"mem_mib"`               // weights and activations
+	ColdMS       *float64 `json:"cold_ms"`       // null if not asked for
+	GFLOPS       float64  `json:"gflops"`        // by ms_mean
+	GBPS         float64  `json:"gbps"`          // 1e9 bytes that the dispatches read and wrote, by ms_mean
+	PeakFraction float64  `json:"peak_fraction"` // median over the repetitions, of the peak around each
+	CopyFraction float64  `json:"copy_fraction"` // gbps of the copy's; caches may make it more than 1
+	MemMiB       float64  `json:"mem_mib"`       // weights and activations
 	WeightsMiB   float64  `json:"weights_mib"`
 	Verified     bool     `json:"verified"`
-	Sampled      int      `json:"sampled"`              // operations so large that a sample of their rows was compared
-	NMSE         *float64 `json:"nmse"`                 // the largest of any dispatch; null if it is not a number
-	TunedGain    *float64 `json:"tuned_gain,omitempty"` // with -tune: how many times as fast as by default, in turn
+	Sampled      int      `json:"sampled"`               // operations so large that a sample of their rows was compared
+	NMSE         *float64 `json:"nmse"`                  // the largest of any dispatch; null if it is not a number
+	ItemsPerS    *float64 `json:"items_per_s,omitempty"` // of a text: tokens a second behind the first
+	PrefillMS    *float64 `json:"prefill_ms,omitempty"`  // what a text is about is read, and the first token
+	TunedGain    *float64 `json:"tuned_gain,omitempty"`  // with -tune: how many times as fast as by default, in turn
 	Layers       []Layer  `json:"layers,omitempty"`
 }
 
@@ -96,6 +97,9 @@ func (row *Row) fill(ctx context.Context, m *meter, s *subject, r int) error {
 	if err != nil {
 		return err
 	}
+	if s.pace != nil {
+		*s.pace = pace{}
+	}
 	for range r {
 		t, w, err := s.time(ctx)
 		if err != nil {
@@ -113,9 +117,8 @@ func (row *Row) fill(ctx context.Context, m *meter, s *subject, r int) error {
 	row.MSMean, row.MSSD, row.MSMin = statistics(took)
 	row.GFLOPS, row.GBPS = done.flops/row.MSMean/1e6, done.bytes/row.MSMean/1e6
 	row.PeakFraction = median(fractions)
-	if s.items > 0 {
-		rate := float64(s.items) / row.MSMean * 1e3
-		row.ItemsPerS = &rate
+	if s.pace != nil {
+		s.pace.fill(row)
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
-	"slices"
 
 	"saccade/cmd/internal/cli"
 	"saccade/gpu"
@@ -93,10 +92,27 @@ func (r *Report) further() []*grid {
 	if len(r.Peers) > 0 {
 		all = append(all, r.peerGrid())
 	}
+	if g := r.paces(); len(g.rows) > 0 {
+		all = append(all, g)
+	}
 	if g := r.gains(); len(g.rows) > 0 {
 		all = append(all, g)
 	}
 	return all
+}
+
+// paces are how fast texts were written.
+func (r *Report) paces() *grid {
+	g := &grid{
+		title:  []string{"texts: what they are about is read and their first token chosen; then the tokens a second"},
+		header: []string{"name", "shape", "precision", "first ms", "tokens/s"}, left: map[int]bool{0: true, 1: true, 2: true},
+	}
+	for _, row := range r.Rows {
+		if row.ItemsPerS != nil {
+			g.rows = append(g.rows, []string{row.Name, row.Shape, row.Precision, milliseconds(row.PrefillMS), fmt.Sprintf("%.4g", *row.ItemsPerS)})
+		}
+	}
+	return g
 }
 
 // gains are what tuning gives each row.
@@ -155,19 +171,12 @@ func (r *Report) grid(format string) *grid {
 	if format == "csv" { // plain names and numbers, and no line that is not a row
 		g.title, g.notes = nil, nil
 		g.header = []string{"name", "kind", "precision", "batch", "shape", "ms_mean", "ms_sd", "ms_min", "cold_ms", "gflops", "peak_fraction", "gbps", "copy_fraction", "mem_mib",
-			"verified", "nmse", "sampled", "peak_gflops", "peak_gbps", "adapter", "items_per_s"}
-	}
-	texts := slices.ContainsFunc(r.Rows, func(row Row) bool { return row.ItemsPerS != nil })
-	if texts && format != "csv" {
-		g.header = append(g.header, "tokens/s")
+			"verified", "nmse", "sampled", "peak_gflops", "peak_gbps", "adapter"}
 	}
 	for _, row := range r.Rows {
 		cells := row.cells(format == "csv")
 		if format == "csv" {
 			cells = append(cells, fmt.Sprint(row.Sampled), fmt.Sprintf("%.4g", r.Peak.GFLOPS), fmt.Sprintf("%.4g", r.Peak.GBPS), r.Adapter.String())
-		}
-		if texts || format == "csv" {
-			cells = append(cells, optional("%.4g", row.ItemsPerS))
 		}
 		g.rows = append(g.rows, cells)
 	}

@@ -19,11 +19,9 @@ const seed = 1
 const (
 	kindModel    = "model"
 	kindOp       = "op"
+	kindText     = "text"     // a text of an architecture that writes, with what it is about
 	kindStep     = "step"     // one evaluation of a diffusion pipeline's network, with its scheduler
 	kindPipeline = "pipeline" // a whole run of one, from prompt to picture
-	kindPrefill  = "prefill"  // what a decoder's text begins with, read at once
-	kindDecode   = "decode"   // tokens that it writes, one after the other
-	kindCaption  = "caption"  // a text about an image, from the image
 )
 
 // spec names what a row times. It is handed to a new process for the cold time.
@@ -44,7 +42,7 @@ func (s spec) String() string {
 		return fmt.Sprintf("%s %s %s", s.Name, s.Shape, s.Precision)
 	case s.Side > 0:
 		return fmt.Sprintf("%s batch %d of %dx%d %s", s.Name, s.Batch, s.Side, s.Side, s.Precision)
-	case s.Kind == kindModel:
+	case s.Kind == kindModel || s.Kind == kindText:
 		return fmt.Sprintf("%s batch %d %s", s.Name, s.Batch, s.Precision)
 	}
 	return fmt.Sprintf("%s %s %s", s.Kind, s.Name, s.Precision)
@@ -62,9 +60,9 @@ type subject struct {
 	// verify compares a run with the CPU or a golden, in samples of the rows of all
 	// but small operations if that is asked for.
 	verify               func(ctx context.Context, sample bool) (verdict, error)
+	pace                 *pace // of texts, or nil
 	weights, activations int64 // device memory in bytes; activations with inputs and outputs
 	drawn                time.Duration
-	items                int // tokens of a run
 	close                func()
 }
 
@@ -79,8 +77,8 @@ func (s spec) open(ctx context.Context, dev *gpu.Device) (*subject, error) {
 		return s.openModel(dev, precision)
 	case kindOp:
 		return s.openOp(dev, precision)
-	case kindPrefill, kindDecode, kindCaption:
-		return s.openDecoder(dev, precision)
+	case kindText:
+		return s.openText(dev, precision)
 	}
 	return s.openPipeline(ctx, dev, precision)
 }

@@ -48,11 +48,7 @@ func (s *scribe) converse(ctx context.Context) error {
 // talkOf is the conversation about a picture.
 func (s *scribe) talkOf(ctx context.Context, path string, img *picture.Image, turns []string, cut *picture.Tiler) error {
 	q := models.Ask{Image: img, Seed: s.seed}
-	plan, err := s.m.PlanConverse(q, turns)
-	if err != nil {
-		return err
-	}
-	if err := s.planned(plan); err != nil {
+	if err := s.tellPlan(s.m.PlanConverse(q, turns)); err != nil {
 		return err
 	}
 	s.tellTiles(path, img, cut)

@@ -23,7 +23,7 @@ type task struct {
 }
 
 func pipeline(f nn.Family) bool    { return f.Open != nil }
-func images(f nn.Family) bool      { return f.Open == nil && !f.Part }
+func images(f nn.Family) bool      { return f.Open == nil && !f.Part && !f.Hears }
 func dual(f nn.Family) bool        { return f.Texts && !f.Part }
 func writesTexts(f nn.Family) bool { return f.Writes }
 func tiles(f nn.Family) bool       { return f.Open != nil || f.Name == vae.Family.Name }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"saccade/cmd/internal/cli"
@@ -37,6 +39,9 @@ func (s *scribe) writeSounds(ctx context.Context) error {
 	if len(s.sounds) == 0 {
 		return cli.Usagef("no sound: give -audio FILE")
 	}
+	if err := s.tellPlan(s.m.PlanListen()); err != nil {
+		return err
+	}
 	for _, path := range s.sounds {
 		heard, err := sound.Open(ctx, path, sound.Options{Rate: s.m.SoundRate()})
 		if err == nil {
@@ -46,12 +51,20 @@ func (s *scribe) writeSounds(ctx context.Context) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			if err := s.bad(path, err, len(s.sounds) == 1); err != nil {
+			if err := s.bad(path, ofSound(path, err), len(s.sounds) == 1); err != nil {
 				return err
 			}
 		}
 	}
 	return s.finish(len(s.sounds))
+}
+
+// ofSound makes sure that an error names its sound.
+func ofSound(path string, err error) error {
+	if strings.Contains(err.Error(), path) {
+		return err
+	}
+	return fmt.Errorf("sound %s: %w", path, err)
 }
 
 // listen writes what is said in a sound: to a terminal token by token, and where there are

@@ -87,7 +87,15 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 // summary tells on stderr what computed the results, and how fast.
 func (a *app) summary(m *models.Model, pictures int, forward time.Duration) {
 	fmt.Fprintf(a.stderr, "%s (%s), %s, on %s\n", m.Name, m.Source, m.Precision, a.dev.Info())
-	fmt.Fprintf(a.stderr, "load %s, compile %s, forward %s (%s)\n", short(m.LoadTime-m.CompileTime), short(m.CompileTime+m.WriteCompile()), short(forward), count(pictures, "picture"))
+	fmt.Fprintf(a.stderr, "load %s, compile %s, forward %s (%s)\n", short(m.LoadTime-m.CompileTime), short(m.CompileTime+m.WriteCompile()), short(forward), count(pictures, a.subject()))
+}
+
+// subject is what the flags give: pictures or sounds.
+func (a *app) subject() string {
+	if len(a.sounds) > 0 {
+		return "sound"
+	}
+	return "picture"
 }
 
 // short prints a duration with three digits.

@@ -59,6 +59,8 @@ func (a *app) writeTexts(ctx context.Context, m *models.Model) error {
 	s.doc.head, s.doc.Images = a.head(m), []textJSON{}
 	var err error
 	switch {
+	case len(a.texts) > 0:
+		err = fmt.Errorf("%s from %s writes texts and scores none; leave -text out, or give weights that match texts", m.Name, m.Source)
 	case a.raw != nil:
 		return s.writeRaw(ctx)
 	case m.SoundRate() > 0:
@@ -144,7 +146,7 @@ func (s *scribe) writePictures(ctx context.Context) error {
 		}
 		q := models.Ask{Image: img, Words: s.words(), Question: s.question != "", Seed: s.seed}
 		if !planned {
-			if err := s.tellPlan(q); err != nil {
+			if err := s.tellPlan(s.m.PlanWrite(q)); err != nil {
 				return err
 			}
 			planned = true
@@ -157,17 +159,10 @@ func (s *scribe) writePictures(ctx context.Context) error {
 }
 
 // tellPlan says what the texts take at most.
-func (s *scribe) tellPlan(q models.Ask) error {
-	p, err := s.m.PlanWrite(q)
-	if err != nil {
-		return err
+func (s *scribe) tellPlan(p generate.Plan, err error) error {
+	if err == nil {
+		err = s.dev.Fits(p.Sum())
 	}
-	return s.planned(p)
-}
-
-// planned tells a plan, if it fits.
-func (s *scribe) planned(p generate.Plan) error {
-	err := s.dev.Fits(p.Sum())
 	s.doc.Memory = &writeMemoryJSON{p.Tokens, p.Caches, p.Memory, p.Programs}
 	if err == nil && !s.json && cli.IsTerminal(s.stderr) {
 		fmt.Fprintf(s.stderr, "%s\n", p)
@@ -179,7 +174,7 @@ func (s *scribe) planned(p generate.Plan) error {
 type writeMemoryJSON struct {
 	MaxTokens   int   `json:"max_tokens"`
 	Caches      int64 `json:"caches"`
-	About       int64 `json:"about"` // what is kept of the picture
+	About       int64 `json:"about"` // what is kept of the picture or sound
 	Activations int64 `json:"activations"`
 }
 

@@ -63,7 +63,7 @@ func saved(t *testing.T, path, name string) (shape []int, values []float32) {
 // Raw inputs give logits of the ids among them, without ids or with -generate texts.
 func TestWriteRaw(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out.safetensors")
-	for _, name := range []string{"blip_caption", "blip_answer", "smolvlm_2"} {
+	for _, name := range []string{"blip_caption", "blip_answer", "trocr", "smolvlm_2"} {
 		dir := checkpoint(t, name)
 		in, g := partInput(t, name)
 		requireFine(t, call(t, "-model", g.Model, "-weights", dir, "-input", in, "-save", out, "-precision", "f32"))
@@ -177,7 +177,8 @@ func TestWriteErrors(t *testing.T) {
 	requireError(t, blip(caption, "-image", "gone.jpg"), cli.ExitFailure, "gone.jpg")
 	requireError(t, blip(bare, "-image", image, "-size", "20"), cli.ExitFailure, "tokenizer")
 	requireError(t, blip(answer, "-image", image), cli.ExitFailure, "question")
-	requireError(t, blip(caption, "-image", image, "-question", "what"), cli.ExitFailure, "captions")
+	requireError(t, blip(caption, "-image", image, "-question", "what"), cli.ExitFailure, "answers no questions")
+	requireError(t, blip(caption, "-image", image, "-text", "what"), cli.ExitFailure, "-text")
 	requireError(t, blip(answer, "-image", image, "-prompt", "what"), cli.ExitFailure, "-question")
 	requireError(t, blip(caption, "-image", image, "-prompt", strings.Repeat("what ", 30)), cli.ExitFailure, "context")
 	requireError(t, blip(caption, "-image", image, "-beams", "2", "-top-k", "3"), cli.ExitUsage, "-beams")

@@ -27,6 +27,7 @@ var signatures = checkpoint.NewSignatures(signaturesJSON)
 // or nil; architecture is the model's name as the user gave it.
 func Describe(src weights.Source, config []byte, architecture string, version int) (Config, weights.Source, error) {
 	family := map[int]string{1: "convnext", 2: "convnextv2"}[version]
+	src = checkpoint.Vectors(src, "grn.weight", "grn.bias") // transformers' have four dimensions
 	bare := weights.StripPrefix(src, family)
 	var c Config
 	var err error
@@ -133,7 +134,7 @@ func describeTransformers(src weights.Source, config []byte, family string) (Con
 			return Config{}, nil, err
 		}
 	}
-	src = weights.Rename(checkpoint.Vectors(src, "grn.weight", "grn.bias"), transformersNames)
+	src = weights.Rename(src, transformersNames)
 	c := Config{Image: h.Image, Channels: h.Channels, Stem: []StemConv{{h.Widths[0], h.Patch[0], h.Patch[0]}}, ConvBias: true, GRN: family == "convnextv2",
 		Act: act, Eps: defaultEps, HeadEps: h.Eps, Classes: checkpoint.Rows(src, "head.weight")}
 	for i, width := range h.Widths[:h.Stages] {

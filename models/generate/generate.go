@@ -75,21 +75,27 @@ func New(m *nn.Module, d *nn.Decoder, c Config) *Generator {
 	if c.Pad == nil || d.OwnEnd {
 		c.Pad = &d.Pad
 	}
-	if c.Start == nil && len(d.Start) > 0 {
-		c.Start = &d.Start[0]
-	}
 	return &Generator{Module: m, Decoder: d, Config: c}
+}
+
+// Start are the tokens that begin a text and are none of its words.
+func (g *Generator) Start() []uint32 {
+	if g.Decoder.Begin == nil && g.Config.Start != nil {
+		return []uint32{*g.Config.Start}
+	}
+	return g.Decoder.Start
 }
 
 // Begin is what a text goes on from, of the ids that were given for it (nil: none).
 func (g *Generator) Begin(ids []uint32) []uint32 {
+	start := g.Start()
 	switch {
 	case g.Decoder.Begin != nil:
 		return g.Decoder.Begin(ids)
-	case len(ids) > 0 && ids[0] == *g.Config.Start:
+	case len(ids) >= len(start) && slices.Equal(ids[:len(start)], start):
 		return ids
 	}
-	return append([]uint32{*g.Config.Start}, ids...)
+	return slices.Concat(start, ids)
 }
 
 // Fill is what stands behind the end of texts that are shorter than others. Of beams,

@@ -39,7 +39,7 @@ func open(t *testing.T, d *gpu.Device, name string, precision gpu.DType) (*model
 // request is texts that begin with n ids each.
 func request(m *models.Model, in map[string]models.Array, n int) generate.Request {
 	q := generate.Request{In: in}
-	for i := range in[nn.PixelValues].Shape[0] {
+	for i := range in[m.Writer().Decoder.Inputs[0].Name].Shape[0] {
 		ids := make([]uint32, n)
 		for j := range ids {
 			ids[j] = uint32(4 + (7*i+5*j)%50)
@@ -53,7 +53,7 @@ func request(m *models.Model, in map[string]models.Array, n int) generate.Reques
 // whole text, and the tokens are those that the pass would choose.
 func TestCachedEqualsWhole(t *testing.T) {
 	d := gputest.Open(t, gpu.Options{})
-	for _, name := range []string{"blip_caption", "blip_answer_gelu_new"} {
+	for _, name := range []string{"blip_caption", "blip_answer_gelu_new", "trocr", "trocr_sinusoidal", "whisper_heads"} {
 		for _, begun := range []int{1, 5} {
 			t.Run(fmt.Sprint(name, " ", begun), func(t *testing.T) {
 				m, in := open(t, d, name, gpu.F32)

@@ -39,6 +39,8 @@ func TestBegin(t *testing.T) {
 	assert.Equal(t, []uint32{3, 4}, g.Begin([]uint32{3, 4}))
 	g = New(nil, &nn.Decoder{Start: []uint32{3}}, Config{Start: &start})
 	assert.Equal(t, []uint32{6, 3}, g.Begin([]uint32{3}))
-	g = New(nil, &nn.Decoder{Begin: func([]uint32) []uint32 { return []uint32{9} }}, Config{Start: &start})
+	assert.Equal(t, []uint32{6}, g.Start())
+	g = New(nil, &nn.Decoder{Start: []uint32{3}, Begin: func([]uint32) []uint32 { return []uint32{9} }}, Config{Start: &start})
+	assert.Equal(t, []uint32{3}, g.Start(), "the config's is for those that begin by it")
 	assert.Equal(t, []uint32{9}, g.Begin([]uint32{3}))
 }

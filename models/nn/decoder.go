@@ -14,12 +14,13 @@ type Decoder struct {
 	Vocab   int // ids of tokens
 	Context int // the most tokens of a text
 	// Begin is what a text goes on from, of the ids that were given for it (nil: none). A
-	// nil Begin has Start stand first, unless the ids begin with it.
+	// nil Begin has Start stand first, or what the checkpoint's generation_config.json
+	// names, unless the ids begin with it.
 	Begin func(ids []uint32) []uint32
-	// Start are tokens that begin a text and are none of its words. End are tokens that end
-	// one, Pad fills what is behind its end: the checkpoint's generation_config.json may
-	// name others, of the latter two unless OwnEnd.
-	Start  []uint32
+	// Start are tokens that begin a text and are none of its words.
+	Start []uint32
+	// End are tokens that end a text, Pad fills what is behind one: the checkpoint's
+	// generation_config.json may name others unless OwnEnd.
 	End    []uint32
 	Pad    uint32
 	OwnEnd bool

@@ -16,6 +16,7 @@ var Family = nn.Family{
 	Architectures: StandardNames(),
 	Attention:     true,
 	Texts:         true,
+	Writes:        true,
 	Standard: func(name string) (nn.Make, error) {
 		c, _ := Standard(name)
 		return c.layers, nil
@@ -59,6 +60,7 @@ func (m *Model) decoder() *nn.Decoder {
 		IDs: "decoder_input_ids", Mask: "decoder_attention_mask",
 		Inputs:    []nn.Input{nn.Pixels(e.Channels, e.Patch)},
 		Usual:     map[string]int{"H": e.Image[0], "W": e.Image[1]},
+		Looks:     "cross_attentions",
 		Image:     &nn.Image{Patch: e.Patch, Prefix: e.Placed},
 		Caches:    nn.Caches{Layers: d.Depth, Heads: d.Layer.Heads, Width: d.Layer.Width},
 		Positions: d.place,

@@ -11,6 +11,7 @@ import (
 	"saccade/gpu/gputest"
 	"saccade/models/internal/modeltest"
 	"saccade/ops"
+	"saccade/picture"
 	"saccade/weights"
 )
 
@@ -82,6 +83,9 @@ func TestParse(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 2, c.Decoder.Pad, "as eos_token_id")
 	assert.True(t, c.Project)
+	h, w, ok := c.processor().FixedSize()
+	assert.Equal(t, []any{224, 224, true}, []any{h, w, ok}, "the whole image at the encoder's size")
+	assert.Equal(t, picture.HalfMean, c.processor().Mean)
 }
 
 // tensors are twos by name and shape.

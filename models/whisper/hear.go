@@ -2,6 +2,7 @@ package whisper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -44,6 +45,9 @@ func (l *Listener) Hear(ctx context.Context, spectrograms nn.Array, a Ask) ([]He
 	a.Times = a.Times || l.Times
 	if a.Times && l.NoTimes == nil {
 		return nil, fmt.Errorf("times: generation_config.json has no no_timestamps_token_id, which tells their tokens; give its folder, or sound of at most %d frames without times", d[2].Size)
+	}
+	if a.Times && len(l.Writer.Config.End) == 0 {
+		return nil, errors.New("times: neither generation_config.json nor config.json has an eos_token_id, which may follow a time")
 	}
 	all := make([]Heard, n)
 	for i := range all {

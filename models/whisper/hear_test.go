@@ -135,10 +135,19 @@ func TestHearRefuses(t *testing.T) {
 		_, err := l.Hear(t.Context(), a, whisper.Ask{})
 		assert.ErrorContains(t, err, want)
 	}
+	none := s.listener(t, []byte(`{"no_timestamps_token_id": 266}`))
+	none.Writer.Config.End = nil
+	_, err := none.Hear(t.Context(), s.sounds["short"], whisper.Ask{Times: true})
+	assert.ErrorContains(t, err, "eos_token_id")
+	for _, config := range []string{`{"no_timestamps_token_id": 280}`, `{"no_timestamps_token_id": 4000000}`, `{"lang_to_id": {"<|en|>": 4000000}}`, `{"lang_to_id": {}}`, `{"decoder_start_token_id": 281}`} {
+		_, err := s.listener(t, []byte(config)).Hear(t.Context(), s.sounds["short"], whisper.Ask{Times: config[2] == 'n'})
+		require.Error(t, err, config)
+		assert.Less(t, len(err.Error()), 200)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	l.Writer.Config.MaxTokens = 30
 	n := 0
-	_, err := l.Hear(ctx, s.sounds["short"], whisper.Ask{Each: func(uint32) {
+	_, err = l.Hear(ctx, s.sounds["short"], whisper.Ask{Each: func(uint32) {
 		if n++; n == 4 {
 			cancel()
 		}

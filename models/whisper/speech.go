@@ -26,6 +26,13 @@ type Speech struct {
 	Times      bool              // texts have times
 }
 
+// MostBegun is how many tokens a text begins with at most: the start, a language, a task
+// and that there are no times.
+const MostBegun = 4
+
+// mostTimes is more than there are tokens of times.
+const mostTimes = 1 << 20
+
 // timesStep is from one token of a time to the next, framesStep from one frame of the
 // spectrogram to the next, in seconds.
 const (
@@ -77,6 +84,9 @@ func ParseSpeech(generation, config []byte) (Speech, error) {
 		if set {
 			return Speech{}, fmt.Errorf("%s: %s is set, which is not supported; take the key out to write without it", name, key)
 		}
+	}
+	if n := or(f.MaxInitial, 0); n < 0 || n > mostTimes {
+		return Speech{}, fmt.Errorf("%s: max_initial_timestamp_index is %d; expected 0 to %d", name, n, mostTimes)
 	}
 	s := Speech{Start: model.Start, Languages: f.Languages, Tasks: f.Tasks, English: f.Many != nil && !*f.Many, NoTimes: f.NoTimes, MaxInitial: f.MaxInitial,
 		Language: or(f.Language, ""), Task: or(f.Task, ""), Times: or(f.Times, false)}

@@ -17,6 +17,7 @@ func TestSpeechRefuses(t *testing.T) {
 		`{"logprob_threshold": -1}`:                "logprob_threshold is set",
 		`{"compression_ratio_threshold": 2.4}`:     "compression_ratio_threshold is set",
 		`{"no_speech_threshold": 0.6}`:             "no_speech_threshold is set",
+		`{"max_initial_timestamp_index": -1}`:      "max_initial_timestamp_index is -1; expected 0 to",
 		`{"lang_to_id": 3}`:                        "lang_to_id is 3",
 		`{"forced_decoder_ids": [[1, 2], [3, 4]]}`: "forced_decoder_ids: found no token of place 2",
 	} {

@@ -20,6 +20,7 @@ SIZE = dict(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermedi
 VISION = dict(SIZE, image_size=16, patch_size=8)
 TEXT = dict(SIZE, vocab_size=10, bos_token_id=1, eos_token_id=2, pad_token_id=0)
 DECODER = tf.TrOCRConfig(vocab_size=10, d_model=4, decoder_layers=1, decoder_attention_heads=2, decoder_ffn_dim=6, max_position_embeddings=5, tie_word_embeddings=False)
+SWIN = dict(image_size=16, patch_size=4, embed_dim=4, depths=[1, 1], num_heads=[1, 2], window_size=2)
 REGISTERS = dict(VISION, num_register_tokens=2)
 
 MODELS = [
@@ -34,6 +35,8 @@ MODELS = [
     (tf.CLIPVisionModel, tf.CLIPVisionConfig(**VISION)),
     (tf.CLIPTextModel, tf.CLIPTextConfig(**TEXT)),
     (tf.SiglipVisionModel, tf.SiglipVisionConfig(**VISION)),
+    (tf.SwinForImageClassification, tf.SwinConfig(**SWIN)),
+    (tf.SwinModel, tf.SwinConfig(**SWIN)),
     (tf.SiglipTextModel, tf.SiglipTextConfig(**TEXT)),
     (tf.VisionEncoderDecoderModel, tf.VisionEncoderDecoderConfig.from_encoder_decoder_configs(tf.DeiTConfig(**VISION), DECODER)),
 ]
