@@ -40,6 +40,8 @@ NETWORKS = {
         transformers.SiglipVisionConfig,
     ],
     "blip": [transformers.BlipConfig, transformers.BlipTextConfig, transformers.BlipVisionConfig],
+    "internal/llama": [transformers.LlamaConfig],
+    "smolvlm": [transformers.Idefics3Config, transformers.Idefics3VisionConfig, transformers.SmolVLMConfig, transformers.SmolVLMVisionConfig],
     "whisper": [transformers.WhisperConfig, transformers.WhisperFeatureExtractor],
     "trocr": [transformers.VisionEncoderDecoderConfig, transformers.TrOCRConfig],
     "resnet": [transformers.ResNetConfig, resnet.ResNet],
@@ -49,7 +51,7 @@ NETWORKS = {
     "convnext": [transformers.ConvNextConfig, transformers.ConvNextV2Config, convnext.ConvNeXt],
     "mobilenet": [transformers.MobileNetV2Config, efficientnet.EfficientNet, mobilenetv3.MobileNetV3],
 }
-PROCESSORS = "Beit Bit Blip ChineseCLIP CLIP ConvNext DeiT DINOv3ViT EfficientNet Levit MobileNetV1 MobileNetV2 PoolFormer Pvt Siglip ViT".split()
+PROCESSORS = "Beit Bit Blip ChineseCLIP CLIP ConvNext DeiT DINOv3ViT EfficientNet Idefics3 Levit MobileNetV1 MobileNetV2 PoolFormer Pvt Siglip SmolVLM ViT".split()
 ARCHITECTURES = {
     "vit": [vision_transformer.VisionTransformer, deit.VisionTransformerDistilled],
     "resnet": [resnet.ResNet],

@@ -158,7 +158,7 @@ func filesOf(f nn.Family) []string {
 	if !f.Texts {
 		return nil
 	}
-	return append(slices.Clone(weights.ModelFiles), "generation_config.json?", "spiece.model?", "sentencepiece.bpe.model?", "tokenizer.json?", "tokenizer_config.json?", "vocab.json?", "merges.txt?", "vocab.txt?")
+	return append(slices.Clone(weights.ModelFiles), "generation_config.json?", "chat_template.json?", "chat_template.jinja?", "spiece.model?", "sentencepiece.bpe.model?", "tokenizer.json?", "tokenizer_config.json?", "vocab.json?", "merges.txt?", "vocab.txt?")
 }
 
 // embedded opens the weights that come with the program.
@@ -297,6 +297,7 @@ func (m *Model) open(f nn.Family, in *files, d *nn.Description, o Options) error
 		if m.writer, err = in.writer(m.module, l.Decoder); err != nil {
 			return err
 		}
+		m.talks = sync.OnceValues(func() (*talk, error) { return in.talk(l.Decoder.Conversation, o.Override) })
 	}
 	if f.Hears {
 		if m.hearing, err = in.hearing(m.writer); err != nil {

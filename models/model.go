@@ -40,6 +40,7 @@ type Model struct {
 	matches    bool                // the network of images reads texts too
 	checkpoint tensors
 	tokenize   func() (*tokenizer.Tokenizer, error)
+	talks      func() (*talk, error)                                                                  // of a model that is talked to
 	tiled      func(ctx context.Context, m *nn.Module, in map[string]Array) (map[string]Array, error) // or nil
 	outputs    []string                                                                               // that Load was asked for beside the usual ones
 
@@ -214,7 +215,7 @@ func (m *Model) WriteCompile() time.Duration {
 }
 
 // SeesImages says that the model takes images.
-func (m *Model) SeesImages() bool { return m.images != nil }
+func (m *Model) SeesImages() bool { return m.images != nil || m.Converses() }
 
 // ReadsTexts says that the model takes texts.
 func (m *Model) ReadsTexts() bool { return m.texts != nil }

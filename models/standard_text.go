@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"saccade/gpu"
+	"saccade/models/blip"
 	"saccade/models/generate"
+	"saccade/models/internal/llama"
 	"saccade/models/nn"
 	"saccade/ops"
 )
@@ -16,7 +18,7 @@ import (
 // Its user closes it.
 type StandardText struct {
 	Name    string
-	Shape   []int // of the first input
+	Shape   []int // of the first input, or without one of what the texts begin with
 	Begun   int   // tokens that a text begins with
 	Tokens  int   // that are written
 	Writer  *generate.Generator
@@ -29,10 +31,13 @@ type StandardText struct {
 
 // standardTexts are architectures with what is written by them.
 var standardTexts = []struct {
-	name, architecture string
-	begun, tokens      int
+	name          string
+	make          func() (nn.Make, error)
+	begun, tokens int
 }{
-	{"whisper_tiny_30s", "whisper_tiny", 4, 60}, // some 30 seconds of speech
+	{"whisper_tiny_30s", func() (nn.Make, error) { return standardOf("whisper_tiny") }, 4, 60}, // some 30 seconds of speech
+	{"smollm_135m_decode", func() (nn.Make, error) { return llama.Standard().Layers, nil }, 128, 33},
+	{"blip_base_caption", func() (nn.Make, error) { return blip.Base, nil }, 1, 10},
 }
 
 // StandardTextNames are what [NewStandardText] makes.
@@ -52,15 +57,15 @@ func NewStandardText(dev *gpu.Device, name string, precision gpu.DType, items in
 	}
 	t := standardTexts[i]
 	s := &StandardText{Name: name, Begun: t.begun, Tokens: t.tokens}
-	if err := s.make(dev, t.architecture, precision, items, seed); err != nil {
+	if err := s.make(dev, t.make, precision, items, seed); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("making %s: %w", name, err)
 	}
 	return s, nil
 }
 
-func (s *StandardText) make(dev *gpu.Device, architecture string, precision gpu.DType, items int, seed uint64) error {
-	make, err := standardOf(architecture)
+func (s *StandardText) make(dev *gpu.Device, of func() (nn.Make, error), precision gpu.DType, items int, seed uint64) error {
+	make, err := of()
 	if err != nil {
 		return err
 	}
@@ -83,7 +88,10 @@ func (s *StandardText) make(dev *gpu.Device, architecture string, precision gpu.
 		return err
 	}
 	s.Drawn = time.Since(began)
-	s.Shape = about[l.Decoder.Inputs[0].Name].Shape
+	s.Shape = []int{items, s.Begun}
+	if len(l.Decoder.Inputs) > 0 {
+		s.Shape = about[l.Decoder.Inputs[0].Name].Shape
+	}
 	s.Request.In = about
 	for i := range items {
 		var begin []uint32

@@ -51,6 +51,9 @@ func (m *Model) Writer() *generate.Generator { return m.writer }
 type Written struct {
 	generate.Text
 	Words string // without special tokens
+	// Tiles and ImageTokens are how many tiles the picture of a conversation was cut into,
+	// and how many tokens they are together.
+	Tiles, ImageTokens int
 }
 
 // Ask is what a text is asked for.
@@ -64,8 +67,15 @@ type Ask struct {
 	Each func(id uint32, words string)
 }
 
-// Write writes a text about an image.
+// Write writes a text about an image, of a model that is talked to the answer to a turn.
 func (m *Model) Write(ctx context.Context, a Ask) (Written, error) {
+	if m.Converses() {
+		answers, err := m.Converse(ctx, a, []string{a.Words}, nil)
+		if err != nil {
+			return Written{}, err
+		}
+		return answers[0], nil
+	}
 	q, err := m.request(a)
 	if err != nil {
 		return Written{}, err
@@ -85,7 +95,7 @@ func (m *Model) Write(ctx context.Context, a Ask) (Written, error) {
 	if err != nil {
 		return Written{}, err
 	}
-	return Written{texts[0], m.words(t, texts[0].IDs)}, nil
+	return Written{Text: texts[0], Words: m.words(t, texts[0].IDs)}, nil
 }
 
 // words is the text of ids, without those that begin, end and pad it.
@@ -98,6 +108,9 @@ func (m *Model) words(t *tokenizer.Tokenizer, ids []uint32) string {
 
 // PlanWrite is the memory that [Model.Write] takes at most, without the weights.
 func (m *Model) PlanWrite(a Ask) (generate.Plan, error) {
+	if m.Converses() {
+		return m.PlanConverse(a, []string{a.Words})
+	}
 	q, err := m.request(a)
 	if err != nil {
 		return generate.Plan{}, err
@@ -176,10 +189,21 @@ func (m *Model) Sequences(ctx context.Context, in map[string]Array, by Draws) (A
 	if err != nil {
 		return Array{}, nil, err
 	}
-	if _, masked := in[d.Mask]; masked && !slices.ContainsFunc(d.Inputs, func(x nn.Input) bool { return x.Name == d.Mask }) {
-		return Array{}, nil, fmt.Errorf("%s: a mask of what texts begin with is not supported; give texts of one length", d.Mask)
+	q := generate.Request{In: about, Begin: begin, Seed: by.Seed, Draw: by.Numbers}
+	if mask, masked := in[d.Mask]; masked && !slices.ContainsFunc(d.Inputs, func(x nn.Input) bool { return x.Name == d.Mask }) {
+		delete(about, d.Mask)
+		padding, err := leftPadding(mask, in[d.IDs].Shape)
+		if err != nil {
+			return Array{}, nil, fmt.Errorf("%s: %w", d.Mask, err)
+		}
+		if slices.Max(padding) > 0 && len(begin[0]) != mask.Shape[1] { // such as BLIP's, which leaves the last out
+			return Array{}, nil, fmt.Errorf("%s: padding before what texts begin with is not supported of %s; give texts of one length", d.Mask, m.Name)
+		}
+		if slices.Max(padding) > 0 {
+			return m.sequencesApart(ctx, q, padding)
+		}
 	}
-	texts, err := m.writer.Write(ctx, generate.Request{In: about, Begin: begin, Seed: by.Seed, Draw: by.Numbers})
+	texts, err := m.writer.Write(ctx, q)
 	if err != nil {
 		return Array{}, nil, err
 	}

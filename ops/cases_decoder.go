@@ -14,8 +14,29 @@ var rowsFamily = family{
 	op: "rows", dims: "ROWSxTAKENxWIDTH", at: func(d []int) Case { return rowsCase(1, false, d) },
 	bench: [][]int{{196, 196, 192}},
 	test: func() []Case {
-		return []Case{rowsCase(1, false, []int{1, 1, 1}), rowsCase(1, false, []int{7, 9, 15}), rowsCase(3, true, []int{19, 40, 39}), rowsCase(1, true, []int{67, 5, 33})}
+		return []Case{rowsCase(1, false, []int{1, 1, 1}), rowsCase(1, false, []int{7, 9, 15}), rowsCase(3, true, []int{19, 40, 39}), rowsCase(1, true, []int{67, 5, 33}),
+			rowsOverCase(1, []int{7, 9, 15}), rowsOverCase(3, []int{5, 70, 39})}
 	},
+}
+
+// taken are d[1] rows of d[0], some of which are none.
+func (o *operands) taken(d []int) []uint32 {
+	index := make([]uint32, d[1])
+	for i := range index {
+		index[i] = o.rng.Uint32N(uint32(d[0]))
+	}
+	if index[0] = uint32(d[0] - 1); d[1] > 2 {
+		index[1], index[2] = NoRow, uint32(d[0])
+	}
+	return index
+}
+
+func rowsOverCase(groups int, d []int) Case {
+	return newCase("rows", grouped(shapeName(d...)+" over", groups), func(o *operands) *gpu.Tensor {
+		x, over := o.activation("x", groups, d[0], d[2]), o.activation("over", groups, d[1], d[2])
+		o.in["index"] = o.taken(d)
+		return RowsOver(o.r, over, x, o.r.Input("index", gpu.U32, d[1]))
+	})
 }
 
 func rowsCase(groups int, constant bool, d []int) Case {
@@ -25,13 +46,7 @@ func rowsCase(groups int, constant bool, d []int) Case {
 	}
 	return newCase("rows", name, func(o *operands) *gpu.Tensor {
 		x := o.activation("x", groups, d[0], d[2])
-		index := make([]uint32, d[1])
-		for i := range index {
-			index[i] = o.rng.Uint32N(uint32(d[0]))
-		}
-		if index[0] = uint32(d[0] - 1); d[1] > 2 {
-			index[1], index[2] = NoRow, uint32(d[0])
-		}
+		index := o.taken(d)
 		if constant {
 			return Rows(o.r, x, o.b.Index("index", index, d[1], 1))
 		}

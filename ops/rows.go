@@ -26,7 +26,16 @@ func (b *Builder) Index(name string, values []uint32, shape ...int) *gpu.Tensor 
 // [..., C], all leading dimensions together. The index is a u32 input or constant of
 // any shape [...], the result [..., C]. An index from the number of rows on, such as
 // [NoRow], gives a row of zeros.
-func Rows(r *gpu.Recorder, x, index *gpu.Tensor) *gpu.Tensor {
+func Rows(r *gpu.Recorder, x, index *gpu.Tensor) *gpu.Tensor { return rows(r, x, index, nil) }
+
+// RowsOver is [Rows] where an index from the number of rows on gives the row of over
+// [..., C] that it stands beside, in place of zeros: torch.where, such as image features
+// among the embeddings of a text.
+func RowsOver(r *gpu.Recorder, over, x, index *gpu.Tensor) *gpu.Tensor {
+	return rows(r, x, index, over)
+}
+
+func rows(r *gpu.Recorder, x, index, over *gpu.Tensor) *gpu.Tensor {
 	y := r.New("rows", x.Groups, append(append([]int{}, index.Shape...), x.Width())...)
 	if r.Err() != nil {
 		return y
@@ -35,19 +44,30 @@ func Rows(r *gpu.Recorder, x, index *gpu.Tensor) *gpu.Tensor {
 		r.Fail(fmt.Errorf("rows: found %s and the index %s (%s), expected an activation and u32", x, index, index.Type))
 		return y
 	}
-	k, err := kernel("rows", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
+	spec, variant := shaders.Spec{Forms: forms(r.Precision)}, r.Precision.String()
+	if over != nil {
+		if err := sameShape(over, y); err != nil {
+			r.Fail(fmt.Errorf("rows: over: %w", err))
+			return y
+		}
+		spec.Forms, variant = append(spec.Forms, "over"), variant+" over"
+	}
+	k, err := kernel("rows", variant, spec)
 	if err != nil {
 		r.Fail(err)
 		return y
 	}
 	rows, vectors, width := x.Rows(), y.Stride()/4, x.Width()
 	op := gpu.Op{Kind: "rows", Label: r.Label("rows"), In: []*gpu.Tensor{x, index}, Out: []*gpu.Tensor{y},
-		Twin: func(in [][]float32) [][]float64 { return [][]float64{rowsTwin(in[0], in[1], rows, width)} }}
+		Twin: func(in [][]float32) [][]float64 { return [][]float64{rowsTwin(in, rows, width)} }}
+	if over != nil {
+		op.In = append(op.In, over)
+	}
 	for _, c := range rowChunks(r.Device(), y.Rows(), y) {
 		count := (c[1] - c[0]) * vectors
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k, Params: gpu.Params{"count": count, "vectors": vectors, "rows": rows, "first": c[0]},
-			Bind:   []gpu.View{gpu.All(x), gpu.All(index), rowView(y, c[0], c[1])},
+			Bind:   []gpu.View{gpu.All(x), gpu.All(index), underlay(r, over, c), rowView(y, c[0], c[1])},
 			Groups: elementwise(count), Bytes: 8 * float64(count) * float64(x.Type.Size()),
 		})
 	}
@@ -55,14 +75,27 @@ func Rows(r *gpu.Recorder, x, index *gpu.Tensor) *gpu.Tensor {
 	return y
 }
 
-func rowsTwin(x, index []float32, rows, width int) []float64 {
+// underlay is the window of what stands where no row is taken.
+func underlay(r *gpu.Recorder, over *gpu.Tensor, c [2]int) gpu.View {
+	if over == nil {
+		return gpu.All(r.Device().Dummy())
+	}
+	return rowView(over, c[0], c[1])
+}
+
+// rowsTwin is of x, the index and maybe what it is over.
+func rowsTwin(in [][]float32, rows, width int) []float64 {
+	x, index := in[0], in[1]
 	y := make([]float64, 0, len(index)*width)
-	for _, i := range index {
-		if int(i) >= rows {
+	for at, i := range index {
+		switch {
+		case int(i) < rows:
+			y = append(y, widen(x[int(i)*width:(int(i)+1)*width])...)
+		case len(in) > 2:
+			y = append(y, widen(in[2][at*width:(at+1)*width])...)
+		default:
 			y = append(y, make([]float64, width)...)
-			continue
 		}
-		y = append(y, widen(x[int(i)*width:(int(i)+1)*width])...)
 	}
 	return y
 }

@@ -1,7 +1,8 @@
 // y[i] = x[index[i]]: rows gathered by their numbers; a number from p.rows on gives
-// zeros.
+// zeros, or in form over the row over[i].
 //
-// x: [rows, stride], y: [..., stride], four elements in a Packed; index: dense u32.
+// x: [rows, stride], y and over: [..., stride], four elements in a Packed; index: dense
+// u32.
 // A workgroup does 64 Packed of y; the grid is 2-D.
 
 alias Packed = vec2<u32>;
@@ -20,7 +21,14 @@ struct Params {
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<Packed>;
 @group(0) @binding(2) var<storage, read> index: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<Packed>;
+@group(0) @binding(3) var<storage, read> over: array<Packed>;
+@group(0) @binding(4) var<storage, read_write> y: array<Packed>;
+
+// under is what y[i] is where no row is taken.
+fn under(i: u32) -> Packed { return Packed(); }
+// form over
+fn under_over(i: u32) -> Packed { return over[i]; }
+// end
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
@@ -28,6 +36,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if i < p.count {
         let row = index[p.first + i / p.vectors];
         let inside = row < p.rows;
-        y[i] = select(Packed(), x[select(0u, row, inside) * p.vectors + i % p.vectors], inside);
+        if inside {
+            y[i] = x[row * p.vectors + i % p.vectors];
+        } else {
+            y[i] = under(i);
+        }
     }
 }

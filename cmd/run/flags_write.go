@@ -25,12 +25,20 @@ type writing struct {
 	language    string
 	task        string
 	timestamps  bool
+	chat        bool
+	tiles       string
 }
 
 // The ways of -match.
 const (
 	matchITM    = "itm"
 	matchCosine = "cosine"
+)
+
+// What -tiles may be.
+const (
+	oneTile  = "1"
+	allTiles = "all"
 )
 
 // What -task may be.
@@ -59,15 +67,19 @@ func (w *writing) flags(f *flag.FlagSet) {
 	f.StringVar(&w.language, "language", "", "`NAME`: of what is said, in English or as a code such as ko (default the checkpoint's, else it is found out)")
 	f.Func("task", "`transcribe|translate`: in its language, or into English (default the checkpoint's)", cli.OneOf(&w.task, taskTranscribe, taskTranslate))
 	f.BoolVar(&w.timestamps, "timestamps", false, "writes when each part is said")
+	f.BoolVar(&w.chat, "chat", false, "each -prompt is a turn that sees those before it and their answers")
+	f.Func("tiles", "`1|all`: sees a picture as one tile, or as its parts and the whole, which shows more and takes longer (default the checkpoint's)", cli.OneOf(&w.tiles, oneTile, allTiles))
 	f.Func("match", "`itm|cosine`: how -text is compared with pictures by a BLIP: read together (default), or by the cosine of embeddings", cli.OneOf(&w.match, matchITM, matchCosine))
 }
 
 // writingFlags go with models that write texts alone, hearingFlags with those among them
-// that hear, drawingTokens with those that draw.
+// that hear, conversingFlags with those that are talked to, drawingTokens with those that
+// draw.
 var (
-	hearingFlags  = []string{"audio", "language", "task", "timestamps"}
-	writingFlags  = []string{"question", "max-tokens", "beams", "temperature", "top-k", "top-p", "generate"}
-	drawingTokens = []string{"temperature", "top-k", "top-p"}
+	conversingFlags = []string{"chat", "tiles"}
+	hearingFlags    = []string{"audio", "language", "task", "timestamps"}
+	writingFlags    = []string{"question", "max-tokens", "beams", "temperature", "top-k", "top-p", "generate"}
+	drawingTokens   = []string{"temperature", "top-k", "top-p"}
 )
 
 // writes says that a model writes texts.
@@ -101,10 +113,44 @@ func (o *options) checkHearing() error {
 	return nil
 }
 
+// converses says that a model is talked to.
+func converses(name string) bool {
+	f, err := models.FindFamily(name)
+	return err == nil && f.Converses
+}
+
+// checkConversing finds flags that do not go together, of a model that is talked to or of
+// another.
+func (o *options) checkConversing() error {
+	if !converses(o.model) {
+		for _, name := range conversingFlags {
+			if o.given[name] {
+				return cli.Usagef("-%s goes with a model that is talked to, such as smolvlm", name)
+			}
+		}
+		return nil
+	}
+	asked := o.question != "" || len(o.prompts) > 0
+	switch {
+	case o.chat && len(o.prompts) == 0:
+		return cli.Usagef("-chat takes its turns from -prompt, which may be repeated")
+	case o.input == "" && !o.verify && !o.profile && !asked:
+		return cli.Usagef("%s answers: give -prompt TEXT", o.model)
+	case o.view || o.explain != "":
+		return cli.Usagef("-view and -explain do not go with %s", o.model)
+	case o.input != "" && o.given["tiles"]:
+		return cli.Usagef("-input takes tiles as they are: -tiles does not go with it")
+	}
+	return nil
+}
+
 // checkWriting finds flags that do not go together, of a model that writes or of
 // another.
 func (o *options) checkWriting() error {
 	if err := o.checkHearing(); err != nil {
+		return err
+	}
+	if err := o.checkConversing(); err != nil {
 		return err
 	}
 	if !writes(o.model) {
@@ -121,7 +167,7 @@ func (o *options) checkWriting() error {
 		return cli.Usagef("-beams takes the likeliest text, -temperature, -top-k and -top-p draw one; give one of them")
 	case o.question != "" && len(o.prompts) > 0:
 		return cli.Usagef("-question and -prompt exclude each other")
-	case len(o.prompts) > 1:
+	case len(o.prompts) > 1 && !o.chat:
 		return cli.Usagef("%d prompts; expected one", len(o.prompts))
 	case o.generate && o.input == "":
 		return cli.Usagef("-generate goes with -input")

@@ -25,6 +25,11 @@ type textJSON struct {
 	Tokens  []uint32         `json:"tokens"` // that were written
 	Stopped generate.Stopped `json:"stopped"`
 	Words   []wordJSON       `json:"words,omitempty"` // with -explain
+	// Tiles and PictureTokens are of a picture that a model is asked about in a conversation,
+	// Turns its turns with -chat.
+	Tiles         int        `json:"tiles,omitempty"`
+	PictureTokens int        `json:"picture_tokens,omitempty"`
+	Turns         []turnJSON `json:"turns,omitempty"`
 	// Segments are of a sound, where the text was written with times.
 	Segments []segmentJSON `json:"segments,omitempty"`
 }
@@ -64,6 +69,8 @@ func (a *app) writeTexts(ctx context.Context, m *models.Model) error {
 		err = cli.Usagef("no picture: give -image FILE")
 	case a.view:
 		return s.show(ctx)
+	case m.Converses():
+		err = s.converse(ctx)
 	default:
 		err = s.writePictures(ctx)
 	}

@@ -63,7 +63,7 @@ func saved(t *testing.T, path, name string) (shape []int, values []float32) {
 // Raw inputs give logits of the ids among them, without ids or with -generate texts.
 func TestWriteRaw(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out.safetensors")
-	for _, name := range []string{"blip_caption", "blip_answer", "trocr"} {
+	for _, name := range []string{"blip_caption", "blip_answer", "trocr", "smolvlm_2"} {
 		dir := checkpoint(t, name)
 		in, g := partInput(t, name)
 		requireFine(t, call(t, "-model", g.Model, "-weights", dir, "-input", in, "-save", out, "-precision", "f32"))

@@ -45,6 +45,7 @@ cases = {
     "process": [],
     "defaults": {},
     "sizes": [],
+    "grids": [],
 }
 
 
@@ -465,6 +466,28 @@ def process_transformers():
     return files
 
 
+def process_tiles(files):
+    """By the classes' Pillow variants. The tiles are put beneath each other."""
+    for name, class_name, src, config in [
+        ("tiles", "SmolVLMImageProcessorPil", "wide.png", {"size": {"longest_edge": 71}, "max_image_size": {"longest_edge": 32}}),
+        ("tiles_tall", "Idefics3ImageProcessorPil", "tall.png", {"size": {"longest_edge": 83}, "max_image_size": {"longest_edge": 40}, "image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.4]}),
+        ("tiles_larger", "SmolVLMImageProcessorPil", "tiny.png", {"size": {"longest_edge": 64}, "max_image_size": {"longest_edge": 33}}),
+        ("tiles_none", "SmolVLMImageProcessorPil", "wide.png", {"size": {"longest_edge": 64}, "max_image_size": {"longest_edge": 33}, "do_image_splitting": False}),
+        ("tiles_small", "SmolVLMImageProcessorPil", "tall.png", {"size": {"longest_edge": 29}, "max_image_size": {"longest_edge": 40}, "do_normalize": False}),
+        ("tiles_unresized", "SmolVLMImageProcessorPil", "tiny.png", {"do_resize": False, "max_image_size": {"longest_edge": 14}, "resample": 3}),
+        ("tiles_size", "SmolVLMImageProcessorPil", "tall.png", {"size": {"height": 50, "width": 31}, "max_image_size": {"longest_edge": 28}}),
+    ]:
+        cls = getattr(transformers, class_name)
+        out = cls.from_dict(config)([files[src]], return_tensors="np", return_row_col_info=True)
+        a = np.concatenate(list(out["pixel_values"][0]), axis=1)
+        grid = [out["rows"][0][0], out["cols"][0][0]]
+        process_case(name, "tiles", src, config | {"image_processor_type": class_name}, a, grid=grid)
+    most = transformers.SmolVLMImageProcessorPil(size={"longest_edge": 2048}, max_image_size={"longest_edge": 512})
+    for w, h in [(1, 1), (100, 100), (640, 480), (480, 640), (4000, 3), (3, 4000), (2049, 513), (1023, 1025), (333, 1000), (5000, 4999), (1536, 1024)]:
+        out = most([Image.new("RGB", (w, h))], return_tensors="np", return_row_col_info=True)
+        cases["grids"].append({"in": [h, w], "out": [out["rows"][0][0], out["cols"][0][0]]})
+
+
 def process_timm(files):
     for name, src, config in [
         ("timm_center", "wide.png", {"input_size": [3, 56, 56], "interpolation": "bicubic", "crop_pct": 0.9, "crop_mode": "center", "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}),
@@ -529,6 +552,7 @@ def main():
     given_files()
     resize()
     files = process_transformers()
+    process_tiles(files)
     process_timm(files)
     process_torchvision(files)
     defaults()

@@ -100,7 +100,7 @@ func HiddenState(i int, normed bool) string {
 // pooledAt are the tokens [N, 1] at which texts of ids [N, T] are pooled: of each the
 // first end token, the greatest id in checkpoints whose config names the end 2, and
 // the last token in SigLIP.
-func (t *Text) pooledAt(in map[string]nn.Array) nn.Array {
+func (t *Text) pooledAt(in map[string]nn.Array) (nn.Array, error) {
 	ids := in[nn.InputIDs]
 	n, tokens := ids.Shape[0], ids.Shape[1]
 	at := nn.Array{Shape: []int{n, 1}}
@@ -114,7 +114,7 @@ func (t *Text) pooledAt(in map[string]nn.Array) nn.Array {
 		}
 		at.Data = append(at.Data, float32(place))
 	}
-	return at
+	return at, nil
 }
 
 // table is the embeddings of the first n positions.

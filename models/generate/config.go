@@ -71,46 +71,30 @@ func (e *Early) UnmarshalJSON(data []byte) error {
 // Expected says what is read, for the errors of [checkpoint.Decode].
 func (*Early) Expected() string { return `true, false or "never"` }
 
-// ids reads one token id or several.
-type ids []uint32
-
-// Expected says what is read.
-func (*ids) Expected() string { return "a token id or a list of them" }
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (x *ids) UnmarshalJSON(data []byte) error {
-	var one uint32
-	if json.Unmarshal(data, &one) == nil && string(data) != "null" {
-		*x = ids{one}
-		return nil
-	}
-	return json.Unmarshal(data, (*[]uint32)(x))
-}
-
 // file is generation_config.json. Null is an absent key.
 type file struct {
-	MaxLength   *int     `json:"max_length"`
-	MaxTokens   *int     `json:"max_new_tokens"`
-	MinLength   *int     `json:"min_length"`
-	MinTokens   *int     `json:"min_new_tokens"`
-	Beams       *int     `json:"num_beams"`
-	Early       Early    `json:"early_stopping"`
-	Sample      *bool    `json:"do_sample"`
-	Temperature *float64 `json:"temperature"`
-	TopK        *int     `json:"top_k"`
-	TopP        *float64 `json:"top_p"`
-	MinP        *float64 `json:"min_p"`
-	Repetition  *float64 `json:"repetition_penalty"`
-	Length      *float64 `json:"length_penalty"`
-	NoRepeat    *int     `json:"no_repeat_ngram_size"`
-	Suppress    []uint32 `json:"suppress_tokens"`
-	First       []uint32 `json:"begin_suppress_tokens"`
-	ForcedFirst *uint32  `json:"forced_bos_token_id"`
-	ForcedLast  ids      `json:"forced_eos_token_id"`
-	Start       *uint32  `json:"decoder_start_token_id"`
-	Begin       *uint32  `json:"bos_token_id"`
-	End         ids      `json:"eos_token_id"`
-	Pad         *uint32  `json:"pad_token_id"`
+	MaxLength   *int           `json:"max_length"`
+	MaxTokens   *int           `json:"max_new_tokens"`
+	MinLength   *int           `json:"min_length"`
+	MinTokens   *int           `json:"min_new_tokens"`
+	Beams       *int           `json:"num_beams"`
+	Early       Early          `json:"early_stopping"`
+	Sample      *bool          `json:"do_sample"`
+	Temperature *float64       `json:"temperature"`
+	TopK        *int           `json:"top_k"`
+	TopP        *float64       `json:"top_p"`
+	MinP        *float64       `json:"min_p"`
+	Repetition  *float64       `json:"repetition_penalty"`
+	Length      *float64       `json:"length_penalty"`
+	NoRepeat    *int           `json:"no_repeat_ngram_size"`
+	Suppress    []uint32       `json:"suppress_tokens"`
+	First       []uint32       `json:"begin_suppress_tokens"`
+	ForcedFirst *uint32        `json:"forced_bos_token_id"`
+	ForcedLast  checkpoint.IDs `json:"forced_eos_token_id"`
+	Start       *uint32        `json:"decoder_start_token_id"`
+	Begin       *uint32        `json:"bos_token_id"`
+	End         checkpoint.IDs `json:"eos_token_id"`
+	Pad         *uint32        `json:"pad_token_id"`
 }
 
 // refused are keys of the library that change what is written and are not supported,

@@ -40,6 +40,13 @@ type Request struct {
 	// nil: by Seed.
 	Draw func(t, n int) []float32
 	Seed uint64
+	// Continue says that the texts go on from those of the last Write, of the same In: their
+	// keys and values are taken as they are as far as the texts are the same. Not of beams.
+	Continue bool
+	// Room is for how many tokens there is to be room for texts that go on, Later how many
+	// are read at once behind those that are written: what a plan of them needs to know.
+	Room  int
+	Later []int
 	// Each is called with each token as it is chosen, but of beams.
 	Each func(item int, id uint32)
 }
@@ -115,7 +122,9 @@ func (g *Generator) Plan(q Request) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	return s.plan(len(q.Begin[0]))
+	p, err := s.plan(len(q.Begin[0]), q.Later)
+	p.Tokens = max(p.Tokens, min(q.Room, g.Decoder.Context))
+	return p, err
 }
 
 // Write writes a text for each item. Between two steps it ends when ctx does.
@@ -124,13 +133,30 @@ func (g *Generator) Write(ctx context.Context, q Request) ([]Text, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.begin(ctx, q.In); err != nil {
+	if s.shown, err = g.shown(q); err != nil {
 		return nil, err
+	}
+	if !q.Continue || s.kept == nil {
+		if err := s.begin(ctx, q.In); err != nil {
+			return nil, err
+		}
 	}
 	if g.Config.Beams > 1 {
 		return s.search(ctx, q)
 	}
 	return s.sample(ctx, q)
+}
+
+// shown says what the tokens that texts begin with show of memory.
+func (g *Generator) shown(q Request) ([]uint32, error) {
+	if g.Decoder.Shown == nil {
+		return nil, nil
+	}
+	which, err := g.Decoder.Shown(q.In, q.Begin)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", g.Module.Name, err)
+	}
+	return which, nil
 }
 
 // open gives a session for the sizes of a request, the last one if it has them.
@@ -162,7 +188,7 @@ func (g *Generator) open(q Request) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", g.Module.Name, err)
 	}
-	z := sizes{items: len(q.Begin), beams: max(1, g.Config.Beams), room: (greatest + roomStep - 1) / roomStep * roomStep, feed: feed.String()}
+	z := sizes{items: len(q.Begin), beams: max(1, g.Config.Beams), room: (max(greatest, min(q.Room, g.Decoder.Context)) + roomStep - 1) / roomStep * roomStep, feed: feed.String()}
 	if rule := g.Config.Rule; rule != nil {
 		z.ranges, z.times = rule.Most, rule.Times
 	}

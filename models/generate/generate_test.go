@@ -161,3 +161,60 @@ func TestVerify(t *testing.T) {
 		}
 	}
 }
+
+// So it is of texts that show images, whose tokens are read with what they begin with, and
+// of texts that go on from those that were written.
+func TestCachedEqualsWholeOfImages(t *testing.T) {
+	d := gputest.Open(t, gpu.Options{})
+	for _, name := range []string{"smolvlm_2", "smolvlm_idefics3", "smolvlm_defaults"} {
+		c, err := golden.Find(name)
+		require.NoError(t, err)
+		g, err := golden.Load(c)
+		require.NoError(t, err)
+		m, in := open(t, d, name, gpu.F32)
+		w := m.Writer()
+		w.Config.End, w.Config.MaxTokens = nil, 6
+		ids := verify.Inputs(g)[w.Decoder.IDs]
+		q := generate.Request{In: in, Room: ids.Shape[1] + 16}
+		q.Begin, err = nn.TokenIDs(ids, w.Decoder.Vocab)
+		require.NoError(t, err)
+		var steps [][]float32
+		w.Watch(func(logits []float32) { steps = append(steps, logits) })
+		texts, err := w.Write(t.Context(), q)
+		require.NoError(t, err)
+
+		q.Continue = true
+		more := models.Array{Shape: []int{len(texts), ids.Shape[1] + 14}}
+		for i, text := range texts {
+			q.Begin[i] = append(text.IDs, 7, 9, 8) // three, read at once
+		}
+		read := 0
+		w.Before(func(length int) { read++; assert.Greater(t, length, len(texts[0].IDs)) })
+		texts, err = w.Write(t.Context(), q)
+		require.NoError(t, err)
+		assert.Equal(t, 6, read, "what was read is not read again")
+		for _, text := range texts {
+			for _, id := range text.IDs[:more.Shape[1]] {
+				more.Data = append(more.Data, float32(id))
+			}
+		}
+		whole := map[string]models.Array{w.Decoder.IDs: more}
+		for k, v := range in {
+			whole[k] = v
+		}
+		out, err := m.Forward(t.Context(), whole, "logits")
+		require.NoError(t, err)
+		vocab, begun := w.Decoder.Vocab, ids.Shape[1]
+		require.Len(t, steps, 12)
+		for i := range texts {
+			for s, logits := range steps {
+				at := begun - 1 + s
+				if s >= 6 {
+					at += 3 // the tokens between
+				}
+				want := out["logits"].Data[(i*more.Shape[1]+at)*vocab:][:vocab]
+				assert.LessOrEqual(t, nmse(logits[i*vocab:][:vocab], want), 1e-12, "%s text %d step %d", name, i, s)
+			}
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"saccade/models/internal/checkpoint"
 	"saccade/models/nn"
 )
 
@@ -16,7 +17,7 @@ func TestParseModelConfig(t *testing.T) {
 		"encoder": {"num_beams": 7}, "decoder": {"max_length": 20, "num_beams": 1, "repetition_penalty": 1.2, "bad_words_ids": null, "typical_p": 1.0, "decoder_start_token_id": 3, "eos_token_id": 2, "bos_token_id": 0}}`))
 	require.NoError(t, err)
 	two, three, five := 2.0, uint32(3), uint32(5)
-	assert.Equal(t, Config{MaxLength: 64, Beams: 4, NoRepeat: 3, Length: &two, Early: EarlyAtOnce, Repetition: 1.2, Temperature: 1, TopP: 1, Start: &three, End: ids{2}, Pad: &five}, c)
+	assert.Equal(t, Config{MaxLength: 64, Beams: 4, NoRepeat: 3, Length: &two, Early: EarlyAtOnce, Repetition: 1.2, Temperature: 1, TopP: 1, Start: &three, End: checkpoint.IDs{2}, Pad: &five}, c)
 
 	c, err = ParseModelConfig([]byte(`{"text_config": {"bos_token_id": 4}, "decoder": null}`))
 	require.NoError(t, err)

@@ -3,6 +3,8 @@ package generate
 import (
 	"context"
 	"slices"
+
+	"saccade/models/nn"
 )
 
 // sample writes a text for each item, each token the most probable or drawn.
@@ -13,13 +15,13 @@ func (s *session) sample(ctx context.Context, q Request) ([]Text, error) {
 		out[i] = Text{Begun: len(ids), Stopped: AtLength}
 	}
 	s.starts(len(q.Begin[0]))
-	at := 0
+	at := s.common(texts)
 	for len(texts[0]) < s.greatest && slices.Contains(ended, false) {
 		next, logProbs, err := s.next(ctx, q, texts, at)
 		if err != nil {
 			return nil, err
 		}
-		at = len(texts[0])
+		at, s.kept = len(texts[0]), slices.Clone(texts)
 		for i, id := range next {
 			if ended[i] {
 				texts[i] = append(texts[i], *s.Config.Pad)
@@ -39,6 +41,31 @@ func (s *session) sample(ctx context.Context, q Request) ([]Text, error) {
 		out[i].IDs = texts[i][:out[i].Begun+len(out[i].LogProbs)]
 	}
 	return out, nil
+}
+
+// common is how many tokens of texts are in the caches already. One at least is read, and
+// those that show memory are read with the first.
+func (s *session) common(texts [][]uint32) int {
+	n := len(texts[0]) - 1
+	for i, text := range texts {
+		if i >= len(s.kept) {
+			return 0
+		}
+		kept := s.kept[i]
+		n = min(n, len(kept))
+		for j := range n {
+			if kept[j] != text[j] {
+				n = j
+				break
+			}
+		}
+	}
+	for i := range s.shown {
+		if s.shown[i] != nn.Unshown && i%len(texts[0]) >= n {
+			return 0
+		}
+	}
+	return n
 }
 
 // starts notes where a text's first token of its own is: behind a start and what is

@@ -3,6 +3,7 @@ package generate
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"saccade/gpu"
 	"saccade/models/nn"
@@ -30,8 +31,18 @@ type session struct {
 	memory   []*gpu.Tensor // states of what the texts are about
 	caches   []*gpu.Tensor // states of keys and values, a layer each
 	reader   *program      // fills memory
-	writers  map[int]*program
-	recorded int // programs made so far
+	writers  map[writing]*program
+	recorded int      // programs made so far
+	shown    []uint32 // of the tokens that each item's text begins with, or nil
+
+	kept [][]uint32 // the texts of rows whose tokens are in the caches
+}
+
+// writing is what tells writers apart: how many tokens they take, and whether some show
+// memory.
+type writing struct {
+	n     int
+	shown bool
 }
 
 // program is a recording, which becomes a program when it is first run.
@@ -46,7 +57,7 @@ func newSession(g *Generator, z sizes, about *nn.Network, feed nn.Feed) (*sessio
 	if _, err := g.Module.Layers(); err != nil {
 		return nil, err
 	}
-	s := &session{Generator: g, sizes: z, writers: map[int]*program{}}
+	s := &session{Generator: g, sizes: z, writers: map[writing]*program{}}
 	dev, precision := g.Module.Device(), g.Module.Precision
 	r := dev.Record(precision)
 	r.Want(gpu.Wants{Only: true})
@@ -127,7 +138,7 @@ func (s *session) begin(ctx context.Context, in map[string]nn.Array) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.Module.Name, err)
 	}
-	if len(s.memory) == 0 {
+	if s.kept = nil; len(s.memory) == 0 {
 		return nil
 	}
 	if err := s.ready(s.reader); err != nil {
@@ -141,6 +152,7 @@ func (s *session) begin(ctx context.Context, in map[string]nn.Array) error {
 const (
 	inIDs       = "ids"
 	inPositions = "positions"
+	inShown     = "shown"
 	inAt        = "at"
 	inLengths   = "lengths"
 	inDraws     = "draws"
@@ -155,17 +167,25 @@ const (
 // beams [N, K, 3], a score, an id and a parent.
 const chosen = "chosen"
 
+// writing is that of n tokens behind at others.
+func (s *session) writing(at, n int) writing {
+	return writing{n, at == 0 && s.Decoder.Shown != nil && len(s.memory) > 0}
+}
+
 // writer records n tokens behind those in the caches and the choice of the next: one
 // program for every length, and one for the prompt.
-func (s *session) writer(n int) (*program, error) {
-	if p := s.writers[n]; p != nil {
+func (s *session) writer(w writing) (*program, error) {
+	if p := s.writers[w]; p != nil {
 		return p, nil
 	}
-	d, rows := s.Decoder, s.rows()
+	d, rows, n := s.Decoder, s.rows(), w.n
 	r := s.Module.Device().Record(s.Module.Precision)
 	step := nn.Step{
 		IDs: r.Input(inIDs, gpu.U32, rows, n), Positions: r.Input(inPositions, gpu.U32, rows, n), Memory: s.memory,
 		Cache: &ops.Cache{States: s.caches, At: r.Input(inAt, gpu.U32, 1), Lengths: r.Input(inLengths, gpu.U32, rows)},
+	}
+	if w.shown {
+		step.Shown = r.Input(inShown, gpu.U32, rows, n)
 	}
 	if s.beams > 1 {
 		parents := r.Input(inParents, gpu.U32, rows)
@@ -182,7 +202,7 @@ func (s *session) writer(n int) (*program, error) {
 		return nil, fmt.Errorf("%s: %w", s.Module.Name, err)
 	}
 	p := &program{r: r}
-	s.writers[n] = p
+	s.writers[w] = p
 	return p, nil
 }
 
@@ -233,7 +253,7 @@ func (c Config) sampling() ops.Sampling {
 // run writes n tokens of each row behind at others and gives what was chosen.
 func (s *session) run(ctx context.Context, texts [][]uint32, at int, more map[string]any) ([]float32, error) {
 	n := len(texts[0]) - at
-	p, err := s.writer(n)
+	p, err := s.writer(s.writing(at, n))
 	if err == nil {
 		err = s.ready(p)
 	}
@@ -252,6 +272,9 @@ func (s *session) run(ctx context.Context, texts [][]uint32, at int, more map[st
 	out, err := p.Run(ctx, in)
 	if err != nil {
 		return nil, err
+	}
+	if at > 0 && n > 1 { // of a length that hardly comes again
+		defer s.drop(s.writing(at, n))
 	}
 	if s.after != nil {
 		s.after(out)
@@ -294,6 +317,9 @@ func (s *session) inputs(texts [][]uint32, at int) map[string]any {
 		lengths[i] = uint32(at + n)
 	}
 	in := map[string]any{inIDs: ids, inPositions: s.Decoder.Place(texts, at), inAt: []uint32{uint32(at)}, inLengths: lengths}
+	if s.writing(at, n).shown {
+		in[inShown] = s.shownOf(rows, n)
+	}
 	if s.Config.repeats() {
 		in[inRepeated] = s.lists(texts, s.room, occurred)
 	}
@@ -304,6 +330,23 @@ func (s *session) inputs(texts [][]uint32, at int) map[string]any {
 		in[inRanges] = s.ranges(texts)
 	}
 	return in
+}
+
+// shownOf are what the tokens show that rows of n begin with, those of an item's beams
+// the same.
+func (s *session) shownOf(rows, n int) []uint32 {
+	all := make([]uint32, 0, rows*n)
+	for i := range rows {
+		item := i / s.beams
+		all = append(all, s.shown[item*n:(item+1)*n]...)
+	}
+	return all
+}
+
+// drop closes a writer.
+func (s *session) drop(w writing) {
+	s.writers[w].close()
+	delete(s.writers, w)
 }
 
 // lists are a list of each text, filled up to n.
@@ -319,8 +362,9 @@ func (s *session) lists(texts [][]uint32, n int, of func(text []uint32) []uint32
 	return all
 }
 
-// plan is the memory of texts that begin with so many tokens.
-func (s *session) plan(begun int) (Plan, error) {
+// plan is the memory of texts that begin with so many tokens, of which so many others are
+// read later.
+func (s *session) plan(begun int, later []int) (Plan, error) {
 	p := Plan{Tokens: s.greatest}
 	for _, t := range s.caches {
 		p.Caches += t.Bytes()
@@ -328,23 +372,44 @@ func (s *session) plan(begun int) (Plan, error) {
 	for _, t := range s.memory {
 		p.Memory += t.Bytes()
 	}
+	kept := []writing{s.writing(0, begun), s.writing(1, 1)}
 	programs := []*program{s.reader}
-	for _, n := range []int{begun, 1} {
-		w, err := s.writer(n)
+	for _, w := range slices.Compact(kept) {
+		r, err := s.writer(w)
 		if err != nil {
 			return Plan{}, err
 		}
-		programs = append(programs, w)
+		programs = append(programs, r)
 	}
-	for i, w := range programs {
-		if i == 2 && begun == 1 {
-			break
-		}
-		m, err := w.r.Plan()
+	for _, w := range programs {
+		n, err := w.planned()
 		if err != nil {
 			return Plan{}, err
 		}
-		p.Programs += m.Arena + m.IO
+		p.Programs += n
 	}
+	var most int64
+	for _, n := range later {
+		if n == 1 {
+			continue
+		}
+		w, err := s.writer(s.writing(1, n))
+		if err != nil {
+			return Plan{}, err
+		}
+		bytes, err := w.planned()
+		if err != nil {
+			return Plan{}, err
+		}
+		most = max(most, bytes)
+		s.drop(s.writing(1, n))
+	}
+	p.Programs += most
 	return p, nil
+}
+
+// planned is the memory that a program will take.
+func (p *program) planned() (int64, error) {
+	m, err := p.r.Plan()
+	return m.Arena + m.IO, err
 }

@@ -35,6 +35,8 @@ type Decoder struct {
 	Usual  map[string]int // their sizes by name
 	Check  func(sizes map[string]int) error
 	Image  *Image
+	// Complete is Network.Complete of examples with a text; nil: nothing.
+	Complete func(in map[string]Array, items int, seed uint64)
 	// Looks begins the names of the attention probabilities to an image's patches, one of
 	// each layer behind a dot, [N, heads, tokens, S]; "": there are none. LooksOf is the
 	// input whose tokens they are of, "": the text's own.
@@ -42,6 +44,12 @@ type Decoder struct {
 	// Remember records what is read once of the inputs and gives what every step needs
 	// of it, such as the keys and values of cross-attentions.
 	Remember func(r *gpu.Recorder, in map[string]*gpu.Tensor) []*gpu.Tensor
+	// Shown says which row of the first of Memory each token of texts shows, [R, T]; one of
+	// [Unshown] shows none, as those do that are written. In are the inputs. Nil: no token
+	// shows any.
+	Shown func(in map[string]Array, texts [][]uint32) ([]uint32, error)
+	// Conversation is of a decoder that is talked to, or nil.
+	Conversation *Conversation
 	// Caches are the widths of the keys and values of self-attentions.
 	Caches Caches
 	// Positions are the embedding's numbers of tokens that stand behind so many others of
@@ -61,6 +69,7 @@ type Caches struct{ Layers, Heads, Width int }
 type Step struct {
 	IDs       *gpu.Tensor // u32 [R, T]
 	Positions *gpu.Tensor // u32 [R, T]
+	Shown     *gpu.Tensor // u32 [R, T], or nil: see [Decoder.Shown]
 	Memory    []*gpu.Tensor
 	// Cache holds the tokens before; nil: there are none, and of the tokens Lengths [R]
 	// are no padding (nil: all).
@@ -68,8 +77,14 @@ type Step struct {
 	Lengths *gpu.Tensor
 }
 
-// positions is the name of the input that Forced makes.
-const positions = "position_ids"
+// Unshown is of a token that shows no row of memory: whole numbers of arrays end below it.
+const Unshown = 1<<24 - 1
+
+// positions and shown are the names of inputs that Forced makes.
+const (
+	positions = "position_ids"
+	shown     = "shown"
+)
 
 // Place are the numbers of the positions of the tokens of texts behind so many of each.
 func (d *Decoder) Place(texts [][]uint32, before int) []uint32 {
@@ -92,14 +107,14 @@ func (d *Decoder) place(ids []uint32, before int) []uint32 {
 }
 
 // Counted makes positions of the ids of that name, [N, T]: the number of each in its row.
-func Counted(ids string) func(in map[string]Array) Array {
+func Counted(ids string) func(in map[string]Array) (Array, error) {
 	d := Decoder{}
 	return d.counted(ids)
 }
 
 // counted makes positions of ids that were found to be some.
-func (d *Decoder) counted(name string) func(in map[string]Array) Array {
-	return func(in map[string]Array) Array {
+func (d *Decoder) counted(name string) func(in map[string]Array) (Array, error) {
+	return func(in map[string]Array) (Array, error) {
 		a := Array{Shape: in[name].Shape}
 		for row := range slices.Chunk(in[name].Data, a.Shape[1]) {
 			ids := make([]uint32, len(row))
@@ -110,8 +125,25 @@ func (d *Decoder) counted(name string) func(in map[string]Array) Array {
 				a.Data = append(a.Data, float32(p))
 			}
 		}
-		return a
+		return a, nil
 	}
+}
+
+// shown makes the input of which rows of memory the tokens of a text show.
+func (d *Decoder) shown(in map[string]Array) (Array, error) {
+	rows, err := TokenIDs(in[d.IDs], d.Vocab)
+	if err != nil {
+		return Array{}, err
+	}
+	which, err := d.Shown(in, rows)
+	if err != nil {
+		return Array{}, err
+	}
+	a := Array{Shape: in[d.IDs].Shape}
+	for _, row := range which {
+		a.Data = append(a.Data, float32(row))
+	}
+	return a, nil
 }
 
 // About is the network that reads what a text is about: its outputs are memory.0,
@@ -135,12 +167,15 @@ func (d *Decoder) Forced() *Network {
 		Input{Name: d.IDs, Dims: Dims("N", tokens), Kind: IDs, Below: d.Vocab},
 		Input{Name: d.Mask, Dims: Dims("N", tokens), Kind: Lengths, Optional: true},
 		Input{Name: positions, Dims: Dims("N", tokens), Kind: IDs, From: d.counted(d.IDs)})
+	if d.Shown != nil {
+		inputs = append(inputs, Input{Name: shown, Dims: Dims("N", tokens), Kind: IDs, From: d.shown})
+	}
 	usual := map[string]int{tokens.Name: min(16, d.Context)}
 	for name, n := range d.Usual {
 		usual[name] = n
 	}
-	return &Network{Name: "text", Inputs: inputs, Usual: usual, Check: d.Check, Image: d.Image, Record: func(r *gpu.Recorder, in map[string]*gpu.Tensor) {
-		s := Step{IDs: in[d.IDs], Positions: in[positions], Memory: d.Remember(r, in), Lengths: in[d.Mask]}
+	return &Network{Name: "text", Inputs: inputs, Usual: usual, Check: d.Check, Image: d.Image, Complete: d.Complete, Record: func(r *gpu.Recorder, in map[string]*gpu.Tensor) {
+		s := Step{IDs: in[d.IDs], Positions: in[positions], Shown: in[shown], Memory: d.Remember(r, in), Lengths: in[d.Mask]}
 		r.Output("logits", d.Logits(r, d.States(r, s)))
 	}}
 }

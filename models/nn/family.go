@@ -26,6 +26,8 @@ type Family struct {
 	Texts bool
 	// Writes says that checkpoints of the family write texts.
 	Writes bool
+	// Converses says that checkpoints of the family answer turns.
+	Converses bool
 	// Hears says that those texts are what is said in sounds.
 	Hears bool
 	// Part says that it is the part of that name of diffusion pipelines, whose

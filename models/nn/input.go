@@ -19,8 +19,11 @@ type Input struct {
 	Optional bool // the network does without it
 	Below    int  // of IDs: the number of tokens
 	// From makes the input of the others, as token ids tell where a text ends. Such
-	// an input is not given by callers; its Kind is IDs.
-	From func(in map[string]Array) Array
+	// an input is not given by callers; its Kind is IDs. One that is empty is not there.
+	From func(in map[string]Array) (Array, error)
+	// Convert gives what the network takes in place of what callers give under the name,
+	// such as the images that are no padding; empty: nothing. Nil: that itself.
+	Convert func(in map[string]Array) (Array, error)
 }
 
 // Kind is what an input's numbers are and how the device has them.
@@ -222,10 +225,17 @@ func (n *Network) Prepare(in map[string]Array) (Feed, error) {
 	for i := range n.Inputs {
 		d := &n.Inputs[i]
 		a, ok := in[d.Name]
-		if d.From != nil {
-			a, ok = d.From(in), true
+		var err error
+		switch {
+		case d.From != nil:
+			a, err = d.From(in)
+		case ok && d.Convert != nil:
+			a, err = d.Convert(in)
 		}
-		if !ok {
+		if err != nil {
+			return Feed{}, fmt.Errorf("%s: %w", d.Name, err)
+		}
+		if a.Data == nil {
 			continue
 		}
 		x, err := d.convert(a, sizes)
@@ -363,6 +373,9 @@ func (n *Network) Example(items int, sizes map[string]int, seed uint64) (map[str
 			a.Data = Normals(elements(a.Shape), seed)
 		}
 		in[d.Name] = a
+	}
+	if n.Complete != nil {
+		n.Complete(in, items, seed)
 	}
 	return in, nil
 }

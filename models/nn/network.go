@@ -14,6 +14,9 @@ type Network struct {
 	Usual map[string]int
 	// Check refuses sizes that do not go together; nil: all do.
 	Check func(sizes map[string]int) error
+	// Complete puts into an example for items what does not come of the inputs one by one;
+	// nil: nothing.
+	Complete func(in map[string]Array, items int, seed uint64)
 	// Record records the network on its inputs, which it finds by name; of an
 	// optional one that was not given there is none. What it gives and what can be
 	// looked at it names by the recorder's Output and Tap.

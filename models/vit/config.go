@@ -45,6 +45,9 @@ type Config struct {
 
 	Antialias bool    // in interpolating the position embeddings (timm, DINOv2 with registers)
 	Offset    float64 // of patches in the factor of it (the code that DINO was published with)
+	// Buckets says that pictures of another size, and their own, take the position
+	// embedding of the place in the square that each patch falls in (Idefics, SmolVLM).
+	Buckets bool
 	// Picture is the height and width of the pictures that the network is usually
 	// given, where that is not Image.
 	Picture [2]int

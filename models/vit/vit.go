@@ -217,8 +217,27 @@ func (m *Model) tableValues(grid [2]int) []float32 {
 // patchPositions brings the patches' position embeddings to a patch grid.
 func (m *Model) patchPositions(positions []float32, grid [2]int) []float32 {
 	from := m.grid(m.Image)
+	if m.Buckets {
+		return bucketPositions(positions, m.Width, from, grid)
+	}
 	if m.Offset != 0 {
 		return ops.InterpolatePositionsOffset(positions, m.Width, from, grid, m.Offset)
 	}
 	return ops.InterpolatePositions(positions, m.Width, from, grid, m.Antialias)
+}
+
+// bucketPositions takes for each patch of a grid the position embedding of the place in
+// the grid from that it falls in. (The classes compute that in f32, by which for some
+// sizes, such as 19 or 25 patches a side, a patch on a boundary falls beneath it, on
+// processors of some vector widths; for those of published checkpoints, 26, 27 and 32, it
+// does not.)
+func bucketPositions(positions []float32, width int, from, grid [2]int) []float32 {
+	var all []float32
+	for y := range grid[0] {
+		for x := range grid[1] {
+			place := y*from[0]/grid[0]*from[1] + x*from[1]/grid[1]
+			all = append(all, positions[place*width:][:width]...)
+		}
+	}
+	return all
 }
