@@ -103,6 +103,12 @@ def decode(path):
     return np.asarray(image.convert("RGBA").resize((SIZE, SIZE), Image.LANCZOS))
 
 
+def over_white(rgba):
+    """A picture uint8 [H,W,4] as [H,W,3] over white."""
+    x = rgba.astype(np.float32)
+    return (x[..., :3] * x[..., 3:] / 255 + 255 - x[..., 3:]).round().astype(np.uint8)
+
+
 def split(emoji, seed=0, apart=0.06, drawn=0.15):
     """Boolean masks over the pictures: to train with, drawings held out of emoji that are trained
     on, and all drawings of emoji held out altogether."""

@@ -28,6 +28,14 @@ var clip embed.FS
 //go:embed sd/vae/config.json sd/vae/diffusion_pytorch_model.safetensors
 var sd embed.FS
 
+//go:embed blip/config.json blip/generation_config.json blip/preprocessor_config.json blip/tokenizer.json blip/tokenizer_config.json blip/vocab.txt
+//go:embed blip/model.safetensors
+var blip embed.FS
+
+//go:embed blip_vqa/config.json blip_vqa/generation_config.json blip_vqa/preprocessor_config.json blip_vqa/tokenizer.json blip_vqa/tokenizer_config.json blip_vqa/vocab.txt
+//go:embed blip_vqa/model.safetensors.index.json blip_vqa/question.safetensors
+var question embed.FS
+
 // ViT is a vision transformer for the ten classes of CIFAR-10, in
 // transformers' layout, in the folder vit.
 func ViT() fs.FS { return vit }
@@ -44,8 +52,29 @@ func CLIP() fs.FS { return clip }
 // model in diffusers' layout, in the folder sd.
 func SD() fs.FS { return sd }
 
+// BLIP says what a 64×64 image of named things, or of one of CIFAR-10's classes,
+// shows, in transformers' layout (BlipForConditionalGeneration), in the folder blip.
+func BLIP() fs.FS { return blip }
+
+// BLIPVQA answers questions about such images, in transformers' layout
+// (BlipForQuestionAnswering), in the folder blip_vqa. All weights but the question
+// encoder's are BLIP's.
+func BLIPVQA() fs.FS { return folders{question, shared{}} }
+
 // All is all of them, a folder each.
-func All() fs.FS { return folders{vit, resnet, clip, sd} }
+func All() fs.FS { return folders{vit, resnet, clip, sd, blip, BLIPVQA()} }
+
+// shared is the file of blip_vqa that is a link on disk, which a program cannot
+// embed.
+type shared struct{}
+
+// Open implements [fs.FS].
+func (shared) Open(name string) (fs.File, error) {
+	if name == "blip_vqa/rest.safetensors" {
+		return blip.Open("blip/model.safetensors")
+	}
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+}
 
 // folders are file systems whose folders have different names.
 type folders []fs.FS
