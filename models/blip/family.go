@@ -12,6 +12,8 @@ import (
 // Family is BLIP.
 var Family = nn.Family{
 	Name:      "blip",
+	Embedded:  "blip",
+	Answers:   "blip_vqa",
 	About:     "captions and answers of images, and how well texts fit them: BLIP",
 	Weights:   "a folder or hub id of transformers (BlipForConditionalGeneration, BlipForQuestionAnswering, BlipForImageTextRetrieval)",
 	Attention: true,
