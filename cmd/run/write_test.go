@@ -199,3 +199,20 @@ func TestWriteErrors(t *testing.T) {
 	setKeys(t, filepath.Join(caption, "config.json"), map[string]any{"text_config": map[string]any{"hidden_size": 768, "num_hidden_layers": 12, "intermediate_size": 3072}})
 	requireError(t, blip(caption, "-image", image), cli.ExitFailure, "num_attention_heads is 8")
 }
+
+// The embedded captioner says what transformers says with its weights in f32
+// (zoo/README.md has the versions), in halves too.
+func TestEmbeddedCaptioner(t *testing.T) {
+	for image, want := range map[string][2]string{
+		"deer.png": {"a photo of a deer", "deer"}, "frog.png": {"a photo of a frog", "frog"}, "ship.png": {"a ship", "ship"}, "airplane.png": {"a white cloud left of a ship", "airplane"},
+	} {
+		path := filepath.Join(zooPictures, image)
+		r := call(t, "-model", "blip", "-image", path)
+		requireFine(t, r)
+		assert.Equal(t, want[0]+"\n", r.stdout)
+		r = call(t, "-model", "blip", "-image", path, "-question", "what is this?")
+		requireFine(t, r)
+		assert.Equal(t, want[1]+"\n", r.stdout)
+	}
+	requireError(t, call(t, "-model", "trocr", "-image", filepath.Join(zooPictures, "deer.png")), cli.ExitFailure, "no embedded weights", "-weights")
+}
