@@ -137,7 +137,7 @@ COMMON = set(
     kitchen knife, spoon, envelope, flag, anchor, robot, ghost, alien, skull, clown, smiling face, grinning face, crying face, angry face
     sad face, eye, ear, tooth, magnet, globe, mountain, volcano""".replace("\n   ", ",").split(", ")
 )
-PLURAL = {"mouse": "mice", "goose": "geese", "tooth": "teeth", "foot": "feet", "leaf": "leaves", "loaf": "loaves", "wolf": "wolves", "knife": "knives"}
+PLURAL = {"snowman": "snowmen", "mouse": "mice", "goose": "geese", "tooth": "teeth", "foot": "feet", "leaf": "leaves", "loaf": "loaves", "wolf": "wolves", "knife": "knives"}
 PLURAL |= {w: w for w in ("fish", "sheep", "deer", "bison", "shrimp", "squid", "ox", "moose")} | {"ox": "oxen", "scarf": "scarves"}
 # Nouns that take no article and are not counted, besides those that end as plurals do.
 MASS = set("bread butter salt bacon popcorn spaghetti sushi cooking mate ice garlic broccoli sake honey money fire fog wood rock yarn thread coral corn".split())
@@ -154,7 +154,7 @@ def noun(name, group):
         if found := re.fullmatch(pattern, name):
             name = made or next((g for g in found.groups() if g), name)
             break
-    words = [w for w in name.split() if name == "leafy green" or w not in ("large", "light blue") and w not in COLOURS]
+    words = [w for w in name.split() if name == "leafy green" or w != "large" and w not in COLOURS]
     return " ".join(words) or None
 
 

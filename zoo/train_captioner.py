@@ -156,8 +156,8 @@ def spoken(model, reader, seen, captions, asked):
 
 
 class Memory:
-    """The states of pictures that were seen lately, from which the text networks learn again: that costs a seventh of
-    what seeing costs."""
+    """The states of pictures that were seen lately, from which the text networks learn again: that costs little beside
+    seeing."""
 
     def __init__(self, size):
         self.size, self.states, self.scenes = size, [], []
@@ -301,13 +301,13 @@ def arguments():
 
 
 def vocabulary(maker, size):
-    """A tokenizer for what is said and asked of scenes without photographs, whose nouns are among those of drawings."""
-    rng, texts = random.Random(0), []
+    """A tokenizer for what is said and asked."""
+    rng, texts = random.Random(0), ["a photo of " + noun for noun in scenes.PHOTOGRAPHED]
     for noun in maker.all:
         texts += [noun] * 3 + [things.plural(noun)] * (noun in maker.several)
     plain = Plain(maker)
     for _ in range(3000):
-        s = plain.scene(rng)
+        s = plain.scene(rng, rng.choice([kind for kind in scenes.KINDS if kind != "photo"]))
         texts += [s.caption] + [w for q, a in scenes.questions(s, maker, rng) for w in (q, a)]
     return word_pieces.train(texts, size)
 
