@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -62,7 +63,11 @@ func plainly(reason string) string {
 func Whole(into *int, least, most int) func(string) error {
 	return func(s string) error {
 		n, err := strconv.Atoi(s)
-		if err != nil || n < least || n > most {
+		switch {
+		case err == nil && n >= least && n <= most:
+		case most < math.MaxInt32:
+			return fmt.Errorf("expected a whole number from %d to %d", least, most)
+		default:
 			return fmt.Errorf("expected a whole number, at least %d", least)
 		}
 		*into = n
