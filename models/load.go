@@ -42,9 +42,9 @@ const (
 // ErrNoTokenizer is wrapped when a checkpoint that is no folder is asked for texts.
 var ErrNoTokenizer = errors.New("it is no folder with a tokenizer")
 
-// ErrNoAttention is wrapped when the attention probabilities of a network
-// without attention are asked for.
-var ErrNoAttention = errors.New("the network has no attention layers")
+// ErrNoAttention is wrapped when attention probabilities are asked for of a network that
+// gives none.
+var ErrNoAttention = errors.New("the network gives no attention probabilities")
 
 // Load opens a model by the name of its family or architecture. src is a
 // folder, a file or a hub id; "" means the family's among Options.Embedded.
@@ -55,7 +55,7 @@ func Load(ctx context.Context, dev *gpu.Device, name, src string, o Options) (*M
 		return nil, err
 	}
 	if attends := func(n string) bool { return n == Attentions || n == LastAttention }; !f.Attention && slices.ContainsFunc(o.Outputs, attends) {
-		return nil, fmt.Errorf("attention probabilities of %s: %w; ask for none", name, ErrNoAttention)
+		return nil, fmt.Errorf("%s: %w; ask for none", name, ErrNoAttention)
 	}
 	if o.Hub == nil {
 		o.Hub = weights.HubFromEnv()

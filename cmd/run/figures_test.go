@@ -250,7 +250,7 @@ func TestFigureErrors(t *testing.T) {
 		args  []string
 	}{
 		{2, []string{"-attention needs", "-o"}, []string{"-model", "vit", "-image", pic, "-attention"}},
-		{2, []string{"no attention layers"}, []string{"-model", "resnet", "-image", pic, "-attention", "-o", out}},
+		{2, []string{"gives no attention probabilities"}, []string{"-model", "resnet", "-image", pic, "-attention", "-o", out}},
 		{2, []string{"should end in .png"}, []string{"-model", "vit", "-image", pic, "-attention", "-o", out + ".jpg"}},
 		{2, []string{"-pca needs -o"}, []string{"-model", "vit", "-image", pic, "-pca"}},
 		{2, []string{"-o goes with"}, []string{"-model", "vit", "-image", pic, "-o", out}},
