@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -196,6 +197,17 @@ func TestWriteErrors(t *testing.T) {
 		all[name] = tensor(t, name, values, 39)
 	})
 	requireError(t, blip(caption, "-image", image), cli.ExitFailure, "token 1", "decoder.norm", "-precision f32")
+	values := make([]float32, 3*20*20)
+	values[7] = float32(math.NaN())
+	in := filepath.Join(t.TempDir(), "nan.safetensors")
+	require.NoError(t, weights.Write(in, []*weights.Tensor{tensor(t, "pixel_values", values, 1, 3, 20, 20)}, nil))
+	requireError(t, blip(bare, "-input", in, "-save", in+".out"), cli.ExitFailure, "the first is in the input pixel_values")
+	wide := withWords(t, checkpoint(t, "blip_caption"))
+	rewrite(t, wide, func(all map[string]*weights.Tensor) {
+		const name = "vision_model.post_layernorm.bias"
+		all[name] = tensor(t, name, slices.Repeat([]float32{1e6}, 15), 15)
+	})
+	requireError(t, blip(wide, "-image", image), cli.ExitFailure, "vision.norm", "-precision f32")
 	setKeys(t, filepath.Join(caption, "config.json"), map[string]any{"text_config": map[string]any{"hidden_size": 768, "num_hidden_layers": 12, "intermediate_size": 3072}})
 	requireError(t, blip(caption, "-image", image), cli.ExitFailure, "num_attention_heads is 8")
 }

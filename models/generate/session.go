@@ -36,6 +36,7 @@ type session struct {
 	shown    []uint32 // of the tokens that each item's text begins with, or nil
 
 	kept [][]uint32 // the texts of rows whose tokens are in the caches
+	read nn.Feed    // what the texts are about
 }
 
 // writing is what tells writers apart: how many tokens they take, and whether some show
@@ -138,7 +139,7 @@ func (s *session) begin(ctx context.Context, in map[string]nn.Array) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.Module.Name, err)
 	}
-	if s.kept = nil; len(s.memory) == 0 {
+	if s.kept, s.read = nil, feed; len(s.memory) == 0 {
 		return nil
 	}
 	if err := s.ready(s.reader); err != nil {
@@ -282,14 +283,26 @@ func (s *session) run(ctx context.Context, texts [][]uint32, at int, more map[st
 	if gpu.Finite(out[chosen]) && !s.impossible(out[chosen]) {
 		return out[chosen], nil
 	}
-	e := &nn.NonFiniteError{What: fmt.Sprintf("token %d: its log-probability is NaN or Inf", at+n), F16: s.Module.Precision == gpu.F16}
-	if e.Op, err = p.FindNonFinite(ctx, in); err != nil {
-		return nil, err
+	return nil, s.nonFinite(ctx, p, in, at+n)
+}
+
+// nonFinite says why the token behind so many is none: NaN or Inf in an input, made of
+// what was read, or by the writer p, whose inputs are in; or that none may be chosen.
+func (s *session) nonFinite(ctx context.Context, p *program, in map[string]any, length int) (err error) {
+	e := &nn.NonFiniteError{What: fmt.Sprintf("token %d: its log-probability is NaN or Inf", length), Input: s.read.NonFinite(), F16: s.Module.Precision == gpu.F16}
+	if e.Input == "" && len(s.memory) > 0 {
+		e.Op, err = s.reader.FindNonFinite(ctx, s.read.Values())
 	}
-	if e.Op == "" {
-		return nil, fmt.Errorf("token %d: every one is suppressed; relax the generation config", at+n)
+	if e.Input == "" && e.Op == "" && err == nil {
+		e.Op, err = p.FindNonFinite(ctx, in)
 	}
-	return nil, e
+	switch {
+	case err != nil:
+		return err
+	case e.Input == "" && e.Op == "":
+		return fmt.Errorf("token %d: every one is suppressed; relax the generation config", length)
+	}
+	return e
 }
 
 // impossible says that there is an item of which no token may be chosen, or none that is

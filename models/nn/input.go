@@ -185,8 +185,8 @@ func (f Feed) Values() map[string]any {
 	return in
 }
 
-// nonFinite names an input that holds NaN or Inf, "" if there is none.
-func (f Feed) nonFinite() string {
+// NonFinite names an input that holds NaN or Inf, "" if there is none.
+func (f Feed) NonFinite() string {
 	for _, x := range f.all {
 		if v, ok := x.data.([]float32); ok && !gpu.Finite(v) {
 			return x.name

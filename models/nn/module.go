@@ -443,7 +443,7 @@ func (m *Module) finite(ctx context.Context, p *program, u use, out map[string][
 		if gpu.Finite(out[name]) {
 			continue
 		}
-		e := &NonFiniteError{What: "output " + name + " holds NaN or Inf", Input: u.f.nonFinite(), F16: m.Precision == gpu.F16}
+		e := &NonFiniteError{What: "output " + name + " holds NaN or Inf", Input: u.f.NonFinite(), F16: m.Precision == gpu.F16}
 		var err error
 		if e.Input == "" {
 			e.Op, err = p.FindNonFinite(ctx, u.f.Values())
