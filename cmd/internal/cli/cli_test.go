@@ -69,10 +69,10 @@ func TestParse(t *testing.T) {
 		{"-model", "flag needs an argument: -model"},
 		{"---model", "bad flag syntax: ---model"},
 		{"-json=perhaps", `-json "perhaps": expected true or false`},
-		{"-top x", `-top "x": expected a whole number, at least 0`},
-		{`-top "for":-top:1`, `-top "\"for\":-top:1": expected a whole number, at least 0`},
-		{"-top -1", `-top "-1": expected a whole number, at least 0`},
-		{"-top 10", `-top "10": expected a whole number, at least 0`},
+		{"-top x", `-top "x": expected a whole number from 0 to 9`},
+		{`-top "for":-top:1`, `-top "\"for\":-top:1": expected a whole number from 0 to 9`},
+		{"-top -1", `-top "-1": expected a whole number from 0 to 9`},
+		{"-top 10", `-top "10": expected a whole number from 0 to 9`},
 	} {
 		f, _ := flags()
 		err := Parse(f, strings.Fields(c.args))
