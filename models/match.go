@@ -39,11 +39,7 @@ func (m *Model) MatchRaw(ctx context.Context, in map[string]Array, cosine bool) 
 	out := Array{Shape: []int{n, k}}
 	for i := range n {
 		for j := range k {
-			var sum float64
-			for c := range width {
-				sum += float64(a.Data[i*width+c]) * float64(b.Data[j*width+c])
-			}
-			out.Data = append(out.Data, float32(sum))
+			out.Data = append(out.Data, float32(dot(a.Data[i*width:][:width], b.Data[j*width:][:width])))
 		}
 	}
 	return map[string]Array{ITMScore: out}, nil

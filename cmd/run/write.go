@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -263,7 +264,7 @@ func (s *scribe) writeRaw(ctx context.Context) error {
 		}
 		s.add(names[i], models.Written{Text: t, Words: words})
 		if !s.json {
-			s.stdout.printf("%s: %s\n", names[i], firstOf(words, fmt.Sprint(t.IDs)))
+			s.stdout.printf("%s: %s\n", names[i], cmp.Or(words, fmt.Sprint(t.IDs)))
 		}
 	}
 	if s.save != "" {
@@ -275,14 +276,6 @@ func (s *scribe) writeRaw(ctx context.Context) error {
 		s.save = ""
 	}
 	return s.finish(len(texts))
-}
-
-// firstOf is the first of two texts that is not empty.
-func firstOf(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // finish saves the sequences and ends the document.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"sync"
 
 	"saccade/models/internal/checkpoint"
 	"saccade/ops"
@@ -14,11 +13,7 @@ import (
 
 // timmArchitectures are the arguments of timm's architectures and, beside them, what its
 // weights of each want of pictures.
-var timmArchitectures = sync.OnceValues(func() (map[string]map[string]json.RawMessage, error) {
-	var all map[string]map[string]json.RawMessage
-	err := json.Unmarshal(timmJSON, &all)
-	return all, err
-})
+var timmArchitectures = checkpoint.ByName(timmJSON)
 
 // pretrained is the key of timm.json under which that stands.
 const pretrained = "pretrained_cfg"

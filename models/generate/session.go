@@ -28,12 +28,11 @@ type session struct {
 	begun           int // tokens that the texts begin with
 	first           int // length of a text before its first token of its own
 
-	memory   []*gpu.Tensor // states of what the texts are about
-	caches   []*gpu.Tensor // states of keys and values, a layer each
-	reader   *program      // fills memory
-	writers  map[writing]*program
-	recorded int      // programs made so far
-	shown    []uint32 // of the tokens that each item's text begins with, or nil
+	memory  []*gpu.Tensor // states of what the texts are about
+	caches  []*gpu.Tensor // states of keys and values, a layer each
+	reader  *program      // fills memory
+	writers map[writing]*program
+	shown   []uint32 // of the tokens that each item's text begins with, or nil
 
 	kept [][]uint32 // the texts of rows whose tokens are in the caches
 	read nn.Feed    // what the texts are about
@@ -129,7 +128,6 @@ func (s *session) ready(p *program) error {
 	if p.Program, err = s.Module.Program(p.r); err != nil {
 		return fmt.Errorf("%s: %w", s.Module.Name, err)
 	}
-	s.recorded++
 	return nil
 }
 
@@ -337,7 +335,7 @@ func (s *session) inputs(texts [][]uint32, at int) map[string]any {
 		in[inRepeated] = s.lists(texts, s.room, occurred)
 	}
 	if n := s.Config.bans(s.room); n > 0 {
-		in[inBanned] = s.lists(texts, n, func(text []uint32) []uint32 { return s.banned(text) })
+		in[inBanned] = s.lists(texts, n, s.banned)
 	}
 	if s.Config.Rule != nil {
 		in[inRanges] = s.ranges(texts)

@@ -1,20 +1,14 @@
 package resnet
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
-	"sync"
 
 	"saccade/models/internal/checkpoint"
 	"saccade/weights"
 )
 
-var timmArchitectures = sync.OnceValues(func() (map[string]map[string]json.RawMessage, error) {
-	var all map[string]map[string]json.RawMessage
-	err := json.Unmarshal(timmJSON, &all)
-	return all, err
-})
+var timmArchitectures = checkpoint.ByName(timmJSON)
 
 // timmInert change nothing of an inference, or repeat what the tensors' sizes tell.
 var timmInert = []string{

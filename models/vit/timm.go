@@ -2,14 +2,12 @@ package vit
 
 import (
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"saccade/models/internal/checkpoint"
 	"saccade/ops"
@@ -28,11 +26,7 @@ var timmJSON []byte
 
 var signatures = checkpoint.NewSignatures(signaturesJSON)
 
-var timmArchitectures = sync.OnceValues(func() (map[string]map[string]json.RawMessage, error) {
-	var all map[string]map[string]json.RawMessage
-	err := json.Unmarshal(timmJSON, &all)
-	return all, err
-})
+var timmArchitectures = checkpoint.ByName(timmJSON)
 
 // timmInert change nothing of an inference, or repeat what the tensors' sizes tell.
 var timmInert = []string{

@@ -16,7 +16,10 @@ import (
 type Signatures func() (map[string]map[string]json.RawMessage, error)
 
 // NewSignatures reads the file.
-func NewSignatures(text []byte) Signatures {
+func NewSignatures(text []byte) Signatures { return ByName(text) }
+
+// ByName reads a file of objects by name, each of values by key, when it is first asked for.
+func ByName(text []byte) func() (map[string]map[string]json.RawMessage, error) {
 	return sync.OnceValues(func() (map[string]map[string]json.RawMessage, error) {
 		var s map[string]map[string]json.RawMessage
 		err := json.Unmarshal(text, &s)
