@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"saccade/gpu"
+	"saccade/models/internal/windows"
 	"saccade/ops"
 )
 
@@ -18,7 +19,7 @@ type Model struct {
 	Head      *ops.Linear   `w:"head"` // nil without classes
 
 	b     *ops.Builder
-	plans map[planKey]*plan
+	plans *windows.Plans
 	pairs map[mapSize][4]*gpu.Tensor // what a merging takes
 }
 
@@ -56,7 +57,7 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	m := &Model{Config: c, b: b, plans: map[planKey]*plan{}, pairs: map[mapSize][4]*gpu.Tensor{}}
+	m := &Model{Config: c, b: b, plans: windows.NewPlans(b), pairs: map[mapSize][4]*gpu.Tensor{}}
 	patch := ops.Conv{In: c.Channels, Out: c.Width, Kernel: c.Patch, Stride: c.Patch, Bias: true}
 	if c.PadPatches {
 		patch.Pad = ops.Padding{Bottom: c.Patch[0] - 1, Right: c.Patch[1] - 1}
@@ -125,7 +126,7 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 		}
 		for i := range stage.Blocks {
 			r.Enter(fmt.Sprintf("stages.%d.blocks.%d", s, i))
-			x = m.block(r, &stage.Blocks[i], x, m.plan(x.Shape, m.Config.Stages[s], i))
+			x = m.block(r, &stage.Blocks[i], x, m.Config.Stages[s].Window, m.plan(x.Shape, m.Config.Stages[s], i))
 			r.Leave()
 			r.Tap(fmt.Sprintf("layer.%d", layer), x)
 			layer++
@@ -145,14 +146,14 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 
 // block is x + attention within the windows of a plan, then + perceptron; norms stand
 // before both, in V2 behind them. x: [N, H, W, C].
-func (m *Model) block(r *gpu.Recorder, b *Block, x *gpu.Tensor, p *plan) *gpu.Tensor {
+func (m *Model) block(r *gpu.Recorder, b *Block, x *gpu.Tensor, window [2]int, p *windows.Plan) *gpu.Tensor {
 	if m.V2 {
-		y := b.Proj.Forward(r, m.attention(r, b, x, p))
+		y := b.Proj.Forward(r, m.attention(r, b, x, window, p))
 		x = ops.Add(r, x, b.Norm1.Forward(r, y), 1)
 		y = b.FC2.Forward(r, b.FC1.Forward(r, x, ops.Then(b.act)))
 		return ops.Add(r, x, b.Norm2.Forward(r, y), 1)
 	}
-	x = b.Proj.Forward(r, m.attention(r, b, b.Norm1.Forward(r, x), p), ops.Residual(x))
+	x = b.Proj.Forward(r, m.attention(r, b, b.Norm1.Forward(r, x), window, p), ops.Residual(x))
 	y := b.FC1.Forward(r, b.Norm2.Forward(r, x), ops.Then(b.act))
 	return b.FC2.Forward(r, y, ops.Residual(x))
 }
@@ -160,11 +161,11 @@ func (m *Model) block(r *gpu.Recorder, b *Block, x *gpu.Tensor, p *plan) *gpu.Te
 // attention is that of x [N, H, W, C] within windows, with the heads as groups. Scores of
 // other regions get −100, as in the authors' code; transformers' V2 adds it twice, which
 // shows where such a score is above all others of its query by 85 and more.
-func (m *Model) attention(r *gpu.Recorder, b *Block, x *gpu.Tensor, p *plan) *gpu.Tensor {
-	w := ops.Rows(r, x, p.into) // [N·windows T C]
-	options := []ops.AttentionOption{ops.Bias(b.Bias.table(p.window))}
-	if p.regions != nil {
-		options = append(options, ops.Regions(p.regions))
+func (m *Model) attention(r *gpu.Recorder, b *Block, x *gpu.Tensor, window [2]int, p *windows.Plan) *gpu.Tensor {
+	w := ops.Rows(r, x, p.Into) // [N·windows T C]
+	options := []ops.AttentionOption{ops.Bias(b.Bias.table(window))}
+	if p.Regions != nil {
+		options = append(options, ops.Regions(p.Regions))
 	}
 	if b.QKV != nil {
 		w = ops.Attention(r, b.QKV.Forward(r, w), b.heads, ops.Mask{}, options...)
@@ -173,7 +174,7 @@ func (m *Model) attention(r *gpu.Recorder, b *Block, x *gpu.Tensor, p *plan) *gp
 		options = append(options, ops.AttentionScale(1))
 		w = ops.CrossAttention(r, ops.NormalizeHeads(r, b.Q.Forward(r, w), q), ops.NormalizeHeads(r, b.K.Forward(r, w), k), b.V.Forward(r, w), ops.Mask{}, options...)
 	}
-	return ops.Rows(r, w, p.back)
+	return ops.Rows(r, w, p.Back)
 }
 
 // merge makes one token of the 2×2 of x [N, H, W, C]; beyond the edge they are zeros.

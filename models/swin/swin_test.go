@@ -73,62 +73,6 @@ func TestUnshift(t *testing.T) {
 	}
 }
 
-// What is gathered into windows comes back; zeros stand where the map does not reach; and
-// only tokens that were neighbours are of one region, but for timm's: its regions are of
-// the filled map, in which what was rolled around does not stand at the edge.
-func TestGather(t *testing.T) {
-	for _, g := range []gather{
-		{h: 5, w: 7, window: [2]int{3, 2}, shift: [2]int{1, 1}}, {h: 5, w: 7, window: [2]int{3, 2}, shift: [2]int{1, 1}, rollFirst: true},
-		{h: 2, w: 9, window: [2]int{4, 4}, shift: [2]int{3, 2}}, {h: 2, w: 9, window: [2]int{4, 4}, shift: [2]int{3, 2}, rollFirst: true},
-		{h: 6, w: 4, window: [2]int{3, 4}}, {h: 1, w: 1, window: [2]int{7, 7}, shift: [2]int{3, 3}},
-	} {
-		const n = 2
-		into, back, regions := g.indexes(n)
-		tokens := g.window[0] * g.window[1]
-		require.Zero(t, len(into)%(n*tokens))
-		assert.Len(t, back, n*g.h*g.w)
-		assert.Len(t, regions, len(into)/n)
-		zeros := 0
-		for at, from := range into {
-			if from == ops.NoRow {
-				zeros++
-				continue
-			}
-			assert.Equal(t, uint32(at), back[from], "%+v", g)
-		}
-		assert.Equal(t, len(into)-len(back), zeros, "%+v: each token stands once", g)
-		for window := range len(into) / n / tokens {
-			if g.rollFirst {
-				break
-			}
-			for i := range tokens {
-				for j := range tokens {
-					a, b := into[window*tokens+i], into[window*tokens+j]
-					if a == ops.NoRow || b == ops.NoRow || regions[window*tokens+i] != regions[window*tokens+j] {
-						continue
-					}
-					dy, dx := int(a)/g.w-int(b)/g.w, int(a)%g.w-int(b)%g.w
-					assert.Equal(t, i/g.window[1]-j/g.window[1], dy, "%+v", g)
-					assert.Equal(t, i%g.window[1]-j%g.window[1], dx, "%+v", g)
-				}
-			}
-		}
-	}
-}
-
-// The rolled map by hand: a row of five in windows of two, shifted by one.
-func TestGatherOrder(t *testing.T) {
-	const none = ops.NoRow
-	g := gather{h: 1, w: 5, window: [2]int{1, 2}, shift: [2]int{0, 1}}
-	into, _, regions := g.indexes(1) // 0 1 2 3 4 - rolled by one
-	assert.Equal(t, []uint32{1, 2, 3, 4, none, 0}, into)
-	assert.Equal(t, []uint32{0, 0, 0, 0, 1, 2}, regions)
-	g.rollFirst = true // 1 2 3 4 0 and then a zero
-	into, _, regions = g.indexes(1)
-	assert.Equal(t, []uint32{1, 2, 3, 4, 0, none}, into)
-	assert.Equal(t, []uint32{0, 0, 0, 0, 1, 2}, regions)
-}
-
 // V2's distances go logarithmically to the edge of the window.
 func TestLogarithmic(t *testing.T) {
 	edge := math.Log2(9) / 3
