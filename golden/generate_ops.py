@@ -15,7 +15,7 @@ from transformers import LogitsProcessorList
 from transformers.generation import logits_process
 from transformers import SamVisionConfig
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
-from transformers.models.sam.modeling_sam import SamVisionAttention
+from transformers.models.sam.modeling_sam import SamPositionalEmbedding, SamVisionAttention
 
 from generate_io import generator
 
@@ -688,6 +688,45 @@ def rows():
     return cases
 
 
+def conv_transpose2d():
+    """y = conv_transpose2d(x, weight, bias), the stride as large as the kernel: x [N,I,H,W],
+    weight [I,O,h,w], y [N,O,hH,wW]."""
+    g, cases = generator("conv_transpose2d"), []
+    for name, n, i, o, h, w, kernel in (
+        ("odd", 2, 13, 9, 3, 5, (2, 2)),
+        ("one", 1, 1, 1, 1, 1, (2, 2)),
+        ("oblong", 3, 8, 17, 4, 2, (3, 1)),
+        ("wide", 1, 40, 5, 7, 9, (2, 4)),
+    ):
+        t = {"x": normal(g, n, i, h, w), "weight": normal(g, i, o, *kernel, std=i**-0.5), "bias": normal(g, o, std=0.3)}
+        y = F.conv_transpose2d(t["x"].double(), t["weight"].double(), t["bias"].double(), stride=kernel)
+        cases.append(case(name, {}, t, {"y": y}))
+    return cases
+
+
+def fourier():
+    """y [N,T,2F]: transformers' SamPositionalEmbedding of points [N,T,2] in 0 to 1 (and somewhat
+    beyond), with the matrix [2,F]."""
+    g, cases = generator("fourier"), []
+    for name, n, t, f, std in (("odd", 2, 3, 13, 1), ("one", 1, 1, 1, 1), ("wide", 3, 5, 128, 1), ("steep", 2, 4, 9, 12)):
+        points = torch.rand(n, t, 2, generator=g).half().float() * 1.25 - 0.125
+        layer = SamPositionalEmbedding(SamVisionConfig(num_pos_feats=f)).double()
+        matrix = normal(g, 2, f, std=std)
+        layer.positional_embedding.data = matrix.double()
+        y = layer(points.half().double()[None])[0].detach()
+        cases.append(case(name, {}, {"points": points.half().float(), "matrix": matrix}, {"y": y}))
+    return cases
+
+
+def products():
+    """z [N,R,T] = x yᵀ: x [N,R,C], y [N,T,C]."""
+    g, cases = generator("products"), []
+    for name, n, r, t, c in (("odd", 2, 7, 5, 13), ("masks", 3, 67, 4, 32), ("one", 1, 1, 1, 1), ("deep", 2, 5, 9, 515)):
+        x, y = normal(g, n, r, c), normal(g, n, t, c, std=c**-0.5)
+        cases.append(case(name, {}, {"x": x, "y": y}, {"z": x.double() @ y.double().mT}))
+    return cases
+
+
 def logsoftmax():
     """y [R,V] = log_softmax over V of x [R,V]."""
     g, cases = generator("logsoftmax"), []
@@ -827,6 +866,9 @@ OPS = {name: (lambda name=name: activation(name)) for name in ACTIVATIONS} | {
         rmsnorm,
         rotate,
         rows,
+        conv_transpose2d,
+        fourier,
+        products,
         logsoftmax,
         penalize,
         choose,

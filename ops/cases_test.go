@@ -276,6 +276,15 @@ func TestRandomShapes(t *testing.T) {
 			shifted := rapid.SampledFrom([]string{"", " shifted"}).Draw(t, "shifted")
 			return normCase(size(3).Draw(t, "n"), SiLU, []int{groups, rapid.IntRange(3, 20).Draw(t, "h"), rapid.IntRange(3, 20).Draw(t, "w"), groups * size(9).Draw(t, "size")}, shifted)
 		},
+		"depth_to_space": func(t *rapid.T) Case {
+			return depthToSpaceCase([2]int{size(4).Draw(t, "block h"), size(4).Draw(t, "block w")}, []int{size(3).Draw(t, "n"), size(9).Draw(t, "h"), size(9).Draw(t, "w"), rapid.IntRange(17, 40).Draw(t, "c")})
+		},
+		"fourier": func(t *rapid.T) Case {
+			return fourierCase([]int{size(5).Draw(t, "n"), size(9).Draw(t, "points"), rapid.IntRange(9, 70).Draw(t, "features")})
+		},
+		"products": func(t *rapid.T) Case {
+			return productsCase([]int{size(4).Draw(t, "n"), size(70).Draw(t, "rows"), size(20).Draw(t, "others"), rapid.IntRange(17, 90).Draw(t, "width")})
+		},
 		"grn": func(t *rapid.T) Case {
 			return grnCase([]int{size(10).Draw(t, "n"), size(20).Draw(t, "h"), size(20).Draw(t, "w"), rapid.IntRange(17, 60).Draw(t, "c")})
 		},

@@ -43,6 +43,13 @@ func TestWrongShapes(t *testing.T) {
 	}{
 		"linear": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { model.Linear.Forward(r, x(1, 3, 7)) },
 			"fc: [3 7] in 1 groups · [9 8]ᵀ in 1 groups do not match"},
+		"depth to space": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { DepthToSpace(r, x(2, 1, 3, 3, 8), Square(2)) },
+			"in 2 groups, expected a map [N H W C] in 4"},
+		"products": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Products(r, x(1, 2, 3, 8), x(1, 2, 3, 9)) }, "expected activations [N … C] and [N T C]"},
+		"fourier": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			(&Fourier{Features: 4}).Forward(r, x(1, 2, 3, 2))
+		}, "expected an input of f32 [N T 2]"},
+		"add table":     {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { AddTable(r, x(1, 2, 3, 8), table) }, "a table of 4 rows can't be added to 3 of each item"},
 		"linear groups": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { model.Linear.Forward(r, x(2, 3, 8)) }, "in 2 groups"},
 		"residual": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
 			model.Linear.Forward(r, x(1, 3, 8), Residual(x(1, 2, 9)))

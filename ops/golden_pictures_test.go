@@ -140,6 +140,16 @@ func (g *goldenCase) groupNorm() {
 	g.pictures(model.Norm.Forward(g.r, g.pixels("x"), a))
 }
 
+func (g *goldenCase) convTranspose() {
+	var model struct {
+		Conv ConvTranspose2d `w:"conv"`
+	}
+	w := g.Inputs["weight"].Shape
+	model.Conv = g.b.ConvTranspose2d(w[0], w[1], [2]int{w[2], w[3]})
+	g.bind(&model, "conv", "weight", "bias")
+	g.pictures(model.Conv.Forward(g.r, g.pixels("x")))
+}
+
 func (g *goldenCase) grn() {
 	var model struct {
 		Norm GRN `w:"norm"`

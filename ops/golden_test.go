@@ -2,6 +2,7 @@ package ops
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -142,6 +143,12 @@ func (g *goldenCase) record() {
 		g.rotate()
 	case "rows":
 		g.r.Output("y", Rows(g.r, g.activation("x", 1), g.words("index")))
+	case "conv_transpose2d":
+		g.convTranspose()
+	case "fourier":
+		g.fourier()
+	case "products":
+		g.r.Output("z", Products(g.r, g.activation("x", 1), g.activation("y", 1)))
 	case "logsoftmax", "penalize", "choose", "beams", "reorder":
 		g.choice()
 	default:
@@ -165,7 +172,7 @@ func (g *goldenCase) activation(role string, groups int) *gpu.Tensor {
 
 // parameterNames are those of roles that are not named as the parameter.
 var parameterNames = map[string]string{
-	"table": "weight", "norm_weight": "norm.weight", "norm_bias": "norm.bias", "norm_mean": "norm.running_mean", "norm_var": "norm.running_var",
+	"table": "weight", "norm_weight": "norm.weight", "norm_bias": "norm.bias", "norm_mean": "norm.running_mean", "norm_var": "norm.running_var", "matrix": "",
 }
 
 // bind gives a model the golden's inputs as weights, by their roles below name.
@@ -177,7 +184,7 @@ func (g *goldenCase) bind(model any, name string, roles ...string) {
 			if !ok {
 				parameter = role
 			}
-			t, err := weights.FromFloat32s(name+"."+parameter, x.Data, x.Shape...)
+			t, err := weights.FromFloat32s(strings.TrimSuffix(name+"."+parameter, "."), x.Data, x.Shape...)
 			require.NoError(g.t, err)
 			src[t.Name] = t
 		}
@@ -383,6 +390,15 @@ func (g *goldenCase) tokens() {
 	table := g.b.Table("positions", positions.Shape[1], width)
 	require.NoError(g.t, table.Upload(values))
 	g.r.Output("out", Tokens(g.r, g.activation("patches", 1), table))
+}
+
+func (g *goldenCase) fourier() {
+	var model struct {
+		Fourier Fourier `w:"fourier"`
+	}
+	model.Fourier = g.b.Fourier(g.Inputs["matrix"].Shape[1])
+	g.bind(&model, "fourier", "matrix")
+	g.r.Output("y", model.Fourier.Forward(g.r, g.input("points")))
 }
 
 func (g *goldenCase) embedding() {

@@ -70,6 +70,11 @@ func (l *Linear) setBias(t *weights.Tensor) error {
 	if err != nil {
 		return err
 	}
+	return l.uploadBias(v)
+}
+
+// uploadBias brings v [Out] to the device.
+func (l *Linear) uploadBias(v []float32) error {
 	return l.bias.Upload(func(dst []byte) error {
 		for o, x := range v {
 			gpu.PutFloats(dst[4*padded(o, l.Out, l.OutGroups):], gpu.F32, []float32{x})

@@ -37,9 +37,23 @@ func (t *Table) Upload(values []float32) error {
 // the first T − P rows of the table [T, C] as they are, then the patches with
 // the table's other rows (their position embedding) added. The result is [N, T, C].
 func Tokens(r *gpu.Recorder, x *gpu.Tensor, table *Table) *gpu.Tensor {
+	return tokens(r, x, table, x.Shape[0], table.Rows, x.Width())
+}
+
+// AddTable adds the table's rows [P, C] to those of each item of x [N, …, C], such as the
+// embedding of positions to maps.
+func AddTable(r *gpu.Recorder, x *gpu.Tensor, table *Table) *gpu.Tensor {
+	if rows := x.Rows() / x.Shape[0]; r.Err() == nil && rows != table.Rows {
+		r.Fail(fmt.Errorf("tokens: a table of %d rows can't be added to %d of each item of %s", table.Rows, rows, x))
+	}
+	return tokens(r, x, table, x.Shape...)
+}
+
+// tokens is [Tokens] with a result of a shape.
+func tokens(r *gpu.Recorder, x *gpu.Tensor, table *Table, shape ...int) *gpu.Tensor {
 	n, tokens := x.Shape[0], table.Rows
 	patches := x.Rows() / n
-	y := r.New("tokens", 1, n, tokens, x.Width())
+	y := r.New("tokens", 1, shape...)
 	if r.Err() != nil {
 		return y
 	}
