@@ -13,6 +13,7 @@ import (
 	"saccade/models/mobilenet"
 	"saccade/models/nn"
 	"saccade/models/resnet"
+	"saccade/models/sam"
 	"saccade/models/smolvlm"
 	"saccade/models/squeezenet"
 	"saccade/models/swin"
@@ -27,6 +28,7 @@ import (
 // families in the order in which they are listed.
 var families = []nn.Family{
 	vit.Family, resnet.Family, vgg.Family, alexnet.Family, squeezenet.Family, efficientnet.Family, mobilenet.V2, mobilenet.V3, convnext.V1, convnext.V2, swin.V1, swin.V2, vit.DINO, vit.DINOv2, clip.Family, clip.SigLIP, clip.TextEncoder, blip.Family, smolvlm.Family, trocr.Family, whisper.Family,
+	sam.Family,
 	diffusion.Family, diffusion.Unconditional, unet.Family, vae.Family,
 }
 

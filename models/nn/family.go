@@ -28,6 +28,8 @@ type Family struct {
 	Writes bool
 	// Converses says that checkpoints of the family answer turns.
 	Converses bool
+	// Segments says that the networks give masks of what points and boxes mean.
+	Segments bool
 	// Hears says that those texts are what is said in sounds.
 	Hears bool
 	// Part says that it is the part of that name of diffusion pipelines, whose

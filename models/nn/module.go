@@ -426,9 +426,14 @@ func (m *Module) Forward(ctx context.Context, in map[string]Array, w gpu.Wants) 
 		if err != nil {
 			return err
 		}
+		own := map[string]Array{}
 		for name, data := range raw {
-			out[name] = Array{Shape: p.OutputShape(name), Data: data}
+			own[name] = Array{Shape: p.OutputShape(name), Data: data}
 		}
+		if u.n.Finish != nil {
+			u.n.Finish(in, own)
+		}
+		maps.Copy(out, own)
 		return m.finite(ctx, p, u, raw)
 	})
 	if err != nil {

@@ -21,6 +21,9 @@ type Network struct {
 	// optional one that was not given there is none. What it gives and what can be
 	// looked at it names by the recorder's Output and Tap.
 	Record func(r *gpu.Recorder, in map[string]*gpu.Tensor)
+	// Finish brings what a program gave for inputs to the reference's outputs, such as
+	// those masks of all that were asked for; nil: they are.
+	Finish func(in, out map[string]Array)
 
 	// Image is set in a network that sees images, Text in one that reads texts.
 	Image *Image
