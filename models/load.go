@@ -313,6 +313,9 @@ func (m *Model) open(f nn.Family, in *files, d *nn.Description, o Options) error
 		}
 		m.matches = m.matches || n.Image != nil && n.Text != nil
 	}
+	if f.Segments {
+		m.segments, m.decoder = true, l.Network("decoder")
+	}
 	if err := m.ask(o.Outputs); err != nil {
 		return err
 	}
@@ -336,7 +339,7 @@ func (m *Model) open(f nn.Family, in *files, d *nn.Description, o Options) error
 	if err != nil {
 		return err
 	}
-	if m.writer != nil || m.matches { // whose programs depend on what is asked
+	if m.writer != nil || m.matches || m.segments { // whose programs depend on what is asked
 		m.example = example
 		return nil
 	}

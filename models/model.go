@@ -38,6 +38,8 @@ type Model struct {
 	writer     *generate.Generator // of texts, or nil
 	hearing    *hearing            // of a model that hears, or nil
 	matches    bool                // the network of images reads texts too
+	segments   bool                // it gives masks of what points and boxes mean,
+	decoder    *nn.Network         // which this network makes of maps
 	checkpoint tensors
 	tokenize   func() (*tokenizer.Tokenizer, error)
 	talks      func() (*talk, error)                                                                  // of a model that is talked to
@@ -177,7 +179,11 @@ func (m *Model) Noise(n int, seed uint64) (map[string]Array, error) {
 		return nil, err
 	}
 	in := map[string]Array{}
-	for _, net := range l.Networks {
+	networks := l.Networks
+	if m.segments { // of which the others take what the first gives
+		networks = networks[:1]
+	}
+	for _, net := range networks {
 		sizes := map[string]int{}
 		if x, ok := m.example[nn.PixelValues]; ok && net == m.images {
 			sizes["H"], sizes["W"] = x.Shape[2], x.Shape[3]
