@@ -130,6 +130,14 @@ func (e *Encoded) inputs(prompts []MaskPrompt) (map[string]Array, error) {
 	return in, nil
 }
 
+// As is the same for a picture of another size, of which prompts and masks are then: to be
+// shown smaller, say.
+func (e *Encoded) As(width, height int) *Encoded {
+	other := *e
+	other.Width, other.Height, other.size = width, height, masks.Size{Height: height, Width: width}
+	return &other
+}
+
 // place brings a point of the picture to the network's input.
 func (e *Encoded) place(x, y float64, what string) (px, py float32, err error) {
 	if !(x >= 0 && x <= float64(e.Width) && y >= 0 && y <= float64(e.Height)) {

@@ -211,10 +211,10 @@ var (
 	ErrNoImages = errors.New("the model takes no images but raw tensors; give them with -input")
 )
 
-// WriteCompile is what the first program of a model that writes took to compile, with
-// the upload of the weights beside it, as Load makes none; 0 of other models.
+// WriteCompile is what the first program of a model that writes or gives masks took to
+// compile, with the upload of the weights beside it, as Load makes none; 0 of other models.
 func (m *Model) WriteCompile() time.Duration {
-	if m.writer == nil {
+	if m.writer == nil && !m.segments {
 		return 0
 	}
 	return m.module.CompileTime

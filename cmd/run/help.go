@@ -37,6 +37,7 @@ var tasks = []task{
 	{"texts of images", []string{"question"}, []string{"max-tokens", "beams", "temperature", "top-k", "top-p", "generate", "match"}, writesTexts},
 	{"turns about images (each a -prompt)", []string{"chat", "tiles"}, nil, func(f nn.Family) bool { return f.Converses }},
 	{"texts of sounds", []string{"audio", "language"}, []string{"task", "timestamps"}, func(f nn.Family) bool { return f.Hears }},
+	{"masks of images", []string{"point", "box", "everything", "masks"}, []string{"points-per-side", "least-score", "least-stability", "overlap"}, func(f nn.Family) bool { return f.Segments }},
 	{"images alike", nil, []string{"similar", "index", "examples"}, images},
 	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "prompt-syntax", "guidance", "guidance-rescale", "scheduler", "width", "height", "init-image", "strength", "mask",
 		"frames", "to-seed", "forward", "record", "partial", "lora", "embedding", "clip-skip", "tokenizer", "vae", "prediction", "refiner", "refiner-start", "low-memory", "preview", "preview-weights", "view-every"}, pipeline},

@@ -32,7 +32,7 @@ func (a *app) load(ctx context.Context) (*models.Model, error) {
 func (a *app) outputs() []string {
 	var names []string
 	switch {
-	case writes(a.model):
+	case writes(a.model), segments(a.model):
 	case a.attention && a.out != "" || a.view:
 		names = append(names, models.LastAttention)
 	case a.attention:
@@ -117,13 +117,19 @@ func (a *app) checkFiles() (err error) {
 	if drawing && len(a.pictures) > maxDrawn {
 		return cli.Usagef("%d pictures are too many to draw at once; expected at most %d", len(a.pictures), maxDrawn)
 	}
-	if !drawing {
-		path = a.save
+	paths := []string{path, a.save}
+	if !drawing && !segments(a.model) {
+		paths = []string{a.save}
 	}
-	if path == "" {
-		return nil
+	for _, path := range paths {
+		if path == "" {
+			continue
+		}
+		if err := checkWritable(path); err != nil {
+			return err
+		}
 	}
-	return checkWritable(path)
+	return nil
 }
 
 // reason takes the path out of an error of the file system: the message names it already.

@@ -59,6 +59,11 @@ func (p *progress) pictures(done, total int) {
 	p.draw("pictures", int64(done), int64(total), fmt.Sprintf("%d/%d", done, total))
 }
 
+// points is a bar of points whose masks are done.
+func (p *progress) points(done, total int) {
+	p.draw("points", int64(done), int64(total), fmt.Sprintf("%d/%d", done, total))
+}
+
 // occlusion is a bar of forward passes with a part of the picture hidden.
 func (p *progress) occlusion(done, total int) {
 	p.draw("occlusion", int64(done), int64(total), fmt.Sprintf("%d/%d", done, total))

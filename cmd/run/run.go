@@ -98,6 +98,8 @@ func (a *app) do(ctx context.Context) error {
 	}
 	_, drawing := a.drawing()
 	switch {
+	case m.Segments() && !a.verify && !a.profile:
+		return a.maskPictures(ctx, m)
 	case m.Writer() != nil && !a.verify && !a.profile:
 		return a.writeTexts(ctx, m)
 	case a.view:
