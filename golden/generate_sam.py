@@ -130,7 +130,7 @@ def authors(root, name, n=2, sets=1, points=3, boxes=True):
         maps, masks, scores = run(model, lambda t: t)
     got = {"image_embeddings": maps, "pred_masks": masks, "iou_scores": scores}
     exact = halves(model, run, got)
-    finish(root, name, "sam", Sam, inputs, {}, got, exact)
+    finish(root, name, "sam", Sam, inputs, {}, got, exact, architecture="sam")
 
 
 MODELS = {
