@@ -278,5 +278,12 @@ func authorsDecoder(src weights.Source) DecoderConfig {
 }
 
 // processor is the preprocessing of files that state none: the longer side to the network's
-// size, zeros below and to the right.
-func (c Config) processor() *picture.Processor { return picture.Padded(c.usual()) }
+// size, zeros below and to the right; SAM 2 has both sides stretched to it.
+func (c Config) processor() *picture.Processor {
+	if c.Second != nil {
+		p := picture.Squash(c.Second.Image, c.Second.Image, picture.Bilinear)
+		p.Resize.Order = picture.RowsFirst
+		return p
+	}
+	return picture.Padded(c.usual())
+}

@@ -42,7 +42,7 @@ func (m *Model) whole() *nn.Network {
 	}
 	pixels := nn.Input{Name: nn.PixelValues, Dims: nn.Dims("N", e.channels(), height, width)}
 	return &nn.Network{
-		Inputs: append([]nn.Input{pixels}, m.promptInputs()...), Image: &nn.Image{}, Finish: m.finish, Complete: m.point, Check: squares,
+		Inputs: append([]nn.Input{pixels}, m.promptInputs()...), Image: &nn.Image{MasksAtOnce: m.Config.Second != nil}, Finish: m.finish, Complete: m.point, Check: squares,
 		Usual: map[string]int{"H": m.usual(), "W": m.usual()},
 		Record: func(r *gpu.Recorder, in map[string]*gpu.Tensor) {
 			if maps := m.Encode(r, in[nn.PixelValues]); !r.Satisfied() {
