@@ -53,8 +53,9 @@ var classes = map[string]processorClass{
 	"Pvt":         {resample: Bicubic, size: square224, square: true, mean: ImageNetMean, std: ImageNetStd},
 	"Sam": {resample: Bilinear, size: `{"longest_edge":1024}`, square: true, pad: `{"height":1024,"width":1024}`, pillow: true,
 		mean: ImageNetMean, std: ImageNetStd},
-	"Siglip":      {resample: Bicubic, size: square224, mean: HalfMean, std: HalfStd},
-	"ViT":         {resample: Bilinear, size: square224, square: true, mean: HalfMean, std: HalfStd},
+	"Sam2":   {resample: Bilinear, size: `{"height":1024,"width":1024}`, square: true, mean: ImageNetMean, std: ImageNetStd},
+	"Siglip": {resample: Bicubic, size: square224, mean: HalfMean, std: HalfStd},
+	"ViT":    {resample: Bilinear, size: square224, square: true, mean: HalfMean, std: HalfStd},
 }
 
 // classOfModel is the processor of a model_type, for configs that name none.
@@ -64,7 +65,7 @@ var classOfModel = map[string]string{
 	"dinov2": "Bit", "dinov2_with_registers": "Bit", "dinov3_vit": "DINOv3ViT", "dinov3_convnext": "DINOv3ViT",
 	"efficientnet": "EfficientNet", "focalnet": "Bit", "groupvit": "CLIP", "hiera": "Bit", "ijepa": "ViT",
 	"levit": "Levit", "metaclip_2": "CLIP", "mobilenet_v1": "MobileNetV1", "mobilenet_v2": "MobileNetV2",
-	"poolformer": "PoolFormer", "pvt": "Pvt", "pvt_v2": "Pvt", "regnet": "ConvNext", "resnet": "ConvNext", "sam": "Sam",
+	"poolformer": "PoolFormer", "pvt": "Pvt", "pvt_v2": "Pvt", "regnet": "ConvNext", "resnet": "ConvNext", "sam": "Sam", "sam2": "Sam2", "sam2_video": "Sam2",
 	"siglip": "Siglip", "siglip_vision_model": "Siglip", "swiftformer": "ViT", "swin": "ViT", "swinv2": "ViT", "vit": "ViT",
 	"vit_mae": "ViT", "vit_msn": "ViT",
 }
