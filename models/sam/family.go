@@ -11,9 +11,11 @@ import (
 // Family is SAM.
 var Family = nn.Family{
 	Name:     "sam",
-	About:    "masks of what points and boxes mean: Segment Anything, SlimSAM",
-	Weights:  "a folder or hub id of transformers (SamModel), or the authors' file",
+	About:    "masks of what points and boxes mean: Segment Anything (SAM), SlimSAM, MobileSAM, SAM 2.1 on still images",
+	Weights:  "a folder or hub id of transformers (SamModel, Sam2Model, Sam2VideoModel), or the authors' file",
 	Segments: true,
+	Timed:    []string{baseEncoder, slimEncoder, baseClick},
+	Standard: Standard,
 	Describe: func(in nn.Checkpoint) (*nn.Description, error) {
 		c, named, err := Describe(in.Tensors, in.Config)
 		if err != nil {
