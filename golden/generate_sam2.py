@@ -9,6 +9,7 @@ from collections import OrderedDict
 import timm
 import torch
 import transformers
+from PIL import Image
 from timm.models.tiny_vit import TinyVit
 from torch import nn
 
@@ -16,6 +17,7 @@ from generate_cnns import calibrate
 from generate_defaults import strike
 from generate_io import generator, halves, write
 from generate_models import redraw
+from generate_sam import runs
 from generate_texts import tapped
 
 IMAGE = 64  # maps of 16, 8, 4 and 2
@@ -319,4 +321,28 @@ def mobilesam(root):
     finish(folder, source, "mobile_sam", inputs, layers, got, exact)
 
 
-MODELS = {f.__name__: f for f in (sam2, sam2_top_down, sam2_stable, sam2_defaults, sam2_video, mobilesam)}
+def pictures(root):
+    """sam2 from pictures to masks of their size, by Sam2Processor: golden/sam/pictures2.json."""
+    model = transformers.Sam2Model.from_pretrained(root / "sam2", dtype=torch.float32)
+    processor = transformers.Sam2Processor(transformers.Sam2ImageProcessor(size={"height": IMAGE, "width": IMAGE}))
+    cases = []
+    for name, places, labels, box in (
+        ("wide.png", [[20, 9]], [1], None),
+        ("tall.png", [[11, 70], [30, 20]], [1, 0], None),
+        ("wide.png", None, None, [5, 3, 61, 40]),
+        ("tall.png", [[22, 33]], [1], [3, 9, 41, 80]),
+    ):
+        image = Image.open(root.parent / "picture" / "src" / name).convert("RGB")
+        given = {"input_points": [[places]], "input_labels": [[labels]]} if places else {}
+        given |= {"input_boxes": [[box]]} if box else {}
+        inputs = processor(image, return_tensors="pt", **given)
+        size = inputs.pop("original_sizes")
+        with torch.no_grad():
+            out = model(**{k: v.float() if v.is_floating_point() else v for k, v in inputs.items()})
+        masks = processor.post_process_masks(out.pred_masks, size, binarize=False)[0][0]
+        close = [int((m.abs() < 1e-4).sum()) for m in masks]  # pixels that rounding may tip
+        cases.append({"picture": name, "points": places, "labels": labels, "box": box, "scores": out.iou_scores[0, 0].tolist(), "close": close, "runs": [runs(m > 0) for m in masks]})
+    (root.parent / "sam" / "pictures2.json").write_text(json.dumps(cases) + "\n")
+
+
+MODELS = {f.__name__: f for f in (sam2, sam2_top_down, sam2_stable, sam2_defaults, sam2_video, mobilesam)} | {"sam2_pictures": pictures}  # of sam2

@@ -28,13 +28,19 @@ type maskCase struct {
 // From wide and tall pictures to masks of their size, as SamProcessor has it: exchanged
 // axes and padding on another side would show.
 func TestMasksOfPictures(t *testing.T) {
-	text, err := os.ReadFile("../golden/sam/pictures.json")
+	m := goldenModel(t, "sam_points", Options{Precision: gpu.F32})
+	m.Processor = picture.Padded(28)
+	checkPictures(t, m, "pictures.json")
+	checkPictures(t, goldenModel(t, "sam2", Options{Precision: gpu.F32}), "pictures2.json") // as Sam2Processor has it
+}
+
+func checkPictures(t *testing.T, m *Model, file string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../golden/sam", file))
 	require.NoError(t, err)
 	var cases []maskCase
 	require.NoError(t, json.Unmarshal(text, &cases))
 	require.NotEmpty(t, cases)
-	m := goldenModel(t, "sam_points", Options{Precision: gpu.F32})
-	m.Processor = picture.Padded(28)
 	for _, c := range cases {
 		img, err := picture.Open(filepath.Join("../golden/picture/src", c.Picture), picture.DecodeOptions{})
 		require.NoError(t, err)

@@ -105,7 +105,7 @@ func (c HieraConfig) check() error {
 		case s.Window > 64:
 			return fmt.Errorf("stage %d's windows are of %d tokens a side; at most 64 are supported", i, s.Window)
 		case 0 < i && i <= c.Pools && (before.Window%c.Pool[0] != 0 || before.Window%c.Pool[1] != 0 || c.Pool[0] != c.Pool[1]):
-			return fmt.Errorf("windows of %d tokens a side do not divide by the %v of the pooling in stage %d", before.Window, c.Pool, i)
+			return fmt.Errorf("windows of %d tokens a side do not divide by the query_stride %v of stage %d", before.Window, c.Pool, i)
 		case 0 < i && i <= c.Pools && s.Width == before.Width:
 			return fmt.Errorf("stage %d pools queries and is as wide as the one before, which is not supported", i)
 		}

@@ -52,7 +52,7 @@ func (c SecondConfig) check() error {
 	}
 	for i := range maps[1:] {
 		if (i < levels-1 || slices.Contains(c.FPN.TopDown, i)) && (maps[i][0] != 2*maps[i+1][0] || maps[i][0] != maps[i][1]) {
-			return fmt.Errorf("the maps of stages %d and %d are of %v and %v tokens; expected squares, each twice as large as the next", i, i+1, maps[i], maps[i+1])
+			return fmt.Errorf("the maps of stages %d and %d are of %v and %v tokens by query_stride and num_query_pool_stages; expected squares, each twice as large as the next", i, i+1, maps[i], maps[i+1])
 		}
 	}
 	return nil

@@ -158,11 +158,11 @@ func (c SecondConfig) checkStated(v secondVisionJSON, patch checkpoint.Pair) err
 	}
 	for i, m := range v.Maps {
 		if i >= levels || sizes[i] != m {
-			return fmt.Errorf("vision_config: backbone_feature_sizes are %v; pictures of %d pixels make %v", v.Maps, c.Image, sizes[:levels])
+			return fmt.Errorf("vision_config: backbone_feature_sizes are %v; an image_size of %d makes maps of %v", v.Maps, c.Image, sizes[:levels])
 		}
 	}
 	if patch[0] < 1 || ops.Square(c.Image/patch[0]) != sizes[levels-1] || patch[0] != patch[1] {
-		return fmt.Errorf("prompt_encoder_config: patch_size is %v; pictures of %d pixels make maps of %v", patch, c.Image, sizes[levels-1])
+		return fmt.Errorf("prompt_encoder_config: patch_size is %v; an image_size of %d makes maps of %v", patch, c.Image, sizes[levels-1])
 	}
 	return nil
 }
