@@ -14,7 +14,7 @@ var Family = nn.Family{
 	About:    "masks of what points and boxes mean: Segment Anything (SAM), SlimSAM, MobileSAM, SAM 2.1 on still images",
 	Weights:  "a folder or hub id of transformers (SamModel, Sam2Model, Sam2VideoModel), or the authors' file",
 	Segments: true,
-	Timed:    []string{baseEncoder, slimEncoder, baseClick},
+	Timed:    []string{baseEncoder, slimEncoder, mobileEncoder, secondEncoder, baseClick},
 	Standard: Standard,
 	Describe: func(in nn.Checkpoint) (*nn.Description, error) {
 		c, named, err := Describe(in.Tensors, in.Config)

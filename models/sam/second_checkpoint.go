@@ -211,8 +211,8 @@ func (h hieraJSON) config() (HieraConfig, error) {
 // maxStages bounds the stages of a Hiera; the published have four.
 const maxStages = 16
 
-// SecondSizes are the sizes of the published SAM 2's image encoders, of SAM 2.1 too.
-var SecondSizes = map[string]struct {
+// secondSizes are the sizes of the published SAM 2's image encoders, of SAM 2.1 too.
+var secondSizes = map[string]struct {
 	width, heads, background int
 	depths, windows, global  []int
 }{
@@ -224,7 +224,7 @@ var SecondSizes = map[string]struct {
 
 // secondSize is the configuration of a published one's image encoder.
 func secondSize(name string) SecondConfig {
-	s := SecondSizes[name]
+	s := secondSizes[name]
 	c := SecondConfig{Image: usualSide, FPN: FPNConfig{Width: 256, TopDown: []int{2, 3}}, Stability: &Stability{0.05, 0.98},
 		Hiera: HieraConfig{Channels: 3, Kernel: ops.Square(7), Stride: ops.Square(4), Pad: ops.Square(3), Background: ops.Square(s.background), Pool: ops.Square(2), Pools: 3,
 			Global: s.global, Act: ops.GELU, Eps: authorsEps}}
@@ -245,7 +245,7 @@ func describeSecondAuthors(src weights.Source) (Config, weights.Source, error) {
 	for checkpoint.Has(src, fmt.Sprintf("%sblocks.%d.norm1.weight", trunk, blocks)) {
 		blocks++
 	}
-	for _, name := range slices.Sorted(maps.Keys(SecondSizes)) {
+	for _, name := range slices.Sorted(maps.Keys(secondSizes)) {
 		s := secondSize(name)
 		if s.Hiera.Stages[0].Width != width || len(s.Hiera.blocks()) != blocks {
 			continue
@@ -258,7 +258,7 @@ func describeSecondAuthors(src weights.Source) (Config, weights.Source, error) {
 		}
 		return c, weights.Rename(withPadding(src, "prompt_encoder.not_a_point_embed.weight"), secondAuthorsNames), nil
 	}
-	return Config{}, nil, fmt.Errorf("the image encoder has %d blocks, the first of %d channels, which is no published SAM 2 of %v; its windows are unknown, give a folder of transformers", blocks, width, slices.Sorted(maps.Keys(SecondSizes)))
+	return Config{}, nil, fmt.Errorf("the image encoder has %d blocks, the first of %d channels, which is no published SAM 2 of %v; its windows are unknown, give a folder of transformers", blocks, width, slices.Sorted(maps.Keys(secondSizes)))
 }
 
 // splitPooled shows the fused projections of the blocks that pool queries as three.

@@ -37,7 +37,7 @@ func shapesOf(t *testing.T, file string) map[string][]int {
 func zeros(t *testing.T, shapes map[string][]int) weights.Source {
 	t.Helper()
 	var all []*weights.Tensor
-	values := make([]float32, 1<<22)
+	values := make([]float32, 1<<23)
 	for name, shape := range shapes {
 		n := 1
 		for _, d := range shape {
@@ -71,7 +71,34 @@ func TestAuthorsFiles(t *testing.T) {
 	}
 	c, _, err := Describe(zeros(t, shapesOf(t, "sam2.1_hiera_tiny.json.gz")), nil)
 	require.NoError(t, err)
-	assert.Equal(t, secondSize("sam2_hiera_tiny"), *c.Second)
+	assert.Equal(t, SecondTiny(), c)
+	c, _, err = Describe(zeros(t, shapesOf(t, "mobile_sam.json.gz")), nil)
+	require.NoError(t, err)
+	assert.Equal(t, Mobile(), c)
+}
+
+// The image encoders cost what the published ones do, a few elementwise operations aside.
+func TestFLOPs(t *testing.T) {
+	dev := gputest.Open(t, gpu.Options{})
+	for name, want := range map[string]float64{secondEncoder: 291e9, mobileEncoder: 79e9} {
+		make, err := Standard(name)
+		require.NoError(t, err)
+		b := ops.NewBuilder(dev, gpu.F16)
+		l, err := make(b)
+		require.NoError(t, err)
+		in, err := l.Networks[0].Example(1, nil, 1)
+		require.NoError(t, err)
+		all, err := nn.Record(dev, gpu.F16, l.Networks[0], in)
+		require.NoError(t, err)
+		sum := 0.0
+		for _, op := range all {
+			for _, d := range op.Dispatches {
+				sum += d.FLOPs + d.Saved
+			}
+		}
+		assert.InEpsilon(t, want, sum, 0.01, name)
+		b.Close()
+	}
 }
 
 // secondShapes are the tensors by which a folder of Sam2Model is known, with those that are

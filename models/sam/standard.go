@@ -11,9 +11,11 @@ import (
 // The parts of published networks that are timed: the image encoders, and the decoder for
 // a click.
 const (
-	baseEncoder = "sam_b_encode"
-	slimEncoder = "slimsam_encode"
-	baseClick   = "sam_click"
+	baseEncoder   = "sam_b_encode"
+	slimEncoder   = "slimsam_encode"
+	mobileEncoder = "mobilesam_encode"
+	secondEncoder = "sam2_t_encode"
+	baseClick     = "sam_click"
 )
 
 // Base is SAM's smallest size as published, ViT-B.
@@ -33,6 +35,24 @@ func Slim() Config {
 	return c
 }
 
+// Mobile is MobileSAM as published.
+func Mobile() Config {
+	c := Base()
+	c.Vision, c.Tiny = nil, &TinyViTConfig{Channels: 3, Stem: [2]int{32, 64}, Convs: []int{256, 256}, Stages: []TinyViTStage{
+		{Depth: 2, Width: 128, Inner: 512, Heads: 4, Window: 7, Kernel: 3},
+		{Depth: 6, Width: 160, Inner: 640, Heads: 5, Window: 14, Kernel: 3},
+		{Depth: 2, Width: 320, Inner: 1280, Heads: 10, Window: 7, Kernel: 3},
+	}, Out: 256}
+	return c
+}
+
+// SecondTiny is SAM 2's smallest size as published.
+func SecondTiny() Config {
+	c, second := Base(), secondSize("sam2_hiera_tiny")
+	c.Vision, c.Second, c.Decoder.Objects = nil, &second, true
+	return c
+}
+
 // Standard is a part of a published network.
 func Standard(name string) (nn.Make, error) {
 	c := Base()
@@ -40,6 +60,10 @@ func Standard(name string) (nn.Make, error) {
 	case baseEncoder, baseClick:
 	case slimEncoder:
 		c = Slim()
+	case mobileEncoder:
+		c = Mobile()
+	case secondEncoder:
+		c = SecondTiny()
 	default:
 		return nil, fmt.Errorf("%s is no part of a SAM that is known", name)
 	}
@@ -50,7 +74,7 @@ func Standard(name string) (nn.Make, error) {
 		}
 		n := m.decoder()
 		if name != baseClick {
-			n = nn.ImageNetwork("", c.Vision.Channels, ops.Square(c.Vision.Image), ops.Square(c.Vision.Image), nn.Image{}, func(r *gpu.Recorder, pixels *gpu.Tensor) { m.Encode(r, pixels) })
+			n = nn.ImageNetwork("", c.encoder().channels(), ops.Square(c.usual()), ops.Square(c.usual()), nn.Image{}, func(r *gpu.Recorder, pixels *gpu.Tensor) { m.Encode(r, pixels) })
 		}
 		return &nn.Layers{Parameters: m, Networks: []*nn.Network{n}}, nil
 	}, nil
