@@ -45,6 +45,7 @@ var families = []family{
 	addFamily, packFamily, unfoldFamily, tokensFamily, embeddingFamily, meanFamily, flattenFamily,
 	poolFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily, groupNormFamily, grnFamily, combineFamily, rescaleFamily,
 	concatFamily, sinusoidFamily, keepFamily, blendFamily,
+	projectFamily, expandFamily, outerFamily, sumFamily, layerNormAdjointFamily, activationAdjointFamily, spreadFamily, crossEntropyFamily, attentionAdjointFamily,
 	rowsFamily, rmsNormFamily, rotateFamily, appendFamily,
 	depthToSpaceFamily, fourierFamily, productsFamily,
 	logSoftmaxFamily, penalizeFamily, timestampsFamily, chooseFamily, beamsFamily, reorderFamily,
