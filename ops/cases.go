@@ -46,6 +46,7 @@ var families = []family{
 	poolFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily, groupNormFamily, grnFamily, combineFamily, rescaleFamily,
 	concatFamily, sinusoidFamily, keepFamily, blendFamily,
 	projectFamily, expandFamily, outerFamily, sumFamily, layerNormAdjointFamily, activationAdjointFamily, spreadFamily, crossEntropyFamily, attentionAdjointFamily,
+	accumulateFamily, squaresFamily, adamWFamily, sgdFamily,
 	rowsFamily, rmsNormFamily, rotateFamily, appendFamily,
 	depthToSpaceFamily, fourierFamily, productsFamily,
 	logSoftmaxFamily, penalizeFamily, timestampsFamily, chooseFamily, beamsFamily, reorderFamily,
@@ -148,6 +149,7 @@ type operands struct {
 	seed uint64
 	rng  *rand.Rand
 	in   map[string]any
+	one  *gpu.Tensor // factors of [operands.floats], once it was asked for
 	err  error
 }
 

@@ -245,4 +245,90 @@ func (a attentionCase) adjointCase() Case {
 	})
 }
 
+// floats declares an input of normal numbers as an f32 activation.
+func (o *operands) floats(name string, rows, columns int) *gpu.Tensor {
+	if o.r.Err() == nil && o.in["one"] == nil {
+		o.in["one"] = []float32{1, 0, 0, 0, 0, 0, 0}
+		o.one = o.r.Input("one", gpu.F32, 1, CombineFactors)
+	}
+	return Combine(o.r, gpu.F32, rows, o.one, 0, Operand{X: o.dense(name, rows, columns)})
+}
+
+// set is a state that has those numbers at the beginning of every run, squared if they are
+// to be positive.
+func (o *operands) set(name string, rows, columns int, positive bool) *gpu.Tensor {
+	t, err := o.b.State(name, gpu.F32, 1, rows, columns)
+	if err != nil {
+		o.err = err
+		return o.r.NewTyped(name, gpu.F32, 1, rows, columns)
+	}
+	Keep(o.r, t, o.floats(name, rows, columns))
+	if v, ok := o.in[name].([]float32); ok && positive {
+		for i := range v {
+			v[i] *= v[i]
+		}
+	}
+	return t
+}
+
+// settings declares those of an optimizer.
+func (o *operands) settings(s Settings) *gpu.Tensor {
+	o.in["settings"] = s.Values()
+	return o.r.Input("settings", gpu.F32, SettingsSize)
+}
+
+// optimizerFamily is an operation on trained arrays.
+func optimizerFamily(op string, some []Settings, record func(o *operands, rows, columns int, s Settings) *gpu.Tensor) family {
+	one := func(rows, columns int, s Settings) Case {
+		return newCase(op, fmt.Sprintf("%s %v", shapeName(rows, columns), s.Values()), func(o *operands) *gpu.Tensor { return record(o, rows, columns, s) })
+	}
+	return family{
+		op: op, dims: "ROWSxCOLUMNS",
+		at:    func(d []int) Case { return one(d[0], d[1], some[0]) },
+		bench: [][]int{{8, 768}, {768, 768}},
+		test: func() []Case {
+			cases := []Case{one(1, 1, some[0]), one(70, 45, some[0])}
+			for _, s := range some {
+				cases = append(cases, one(7, 13, s))
+			}
+			return cases
+		},
+	}
+}
+
+var accumulateFamily = optimizerFamily("accumulate", []Settings{{Keep: true, Unscale: 0.25}, {Unscale: 2}},
+	func(o *operands, rows, columns int, s Settings) *gpu.Tensor {
+		sum := o.set("sum", rows, columns, false)
+		Accumulate(o.r, sum, o.floats("dw", rows, columns), o.settings(s))
+		return sum
+	})
+
+var squaresFamily = optimizerFamily("squares", []Settings{{}},
+	func(o *operands, rows, columns int, _ Settings) *gpu.Tensor {
+		return Squares(o.r, Squares(o.r, nil, o.floats("x", rows, columns)), o.floats("y", 3, 5))
+	})
+
+var adamWFamily = optimizerFamily("adamw", []Settings{{Apply: true, Rate: 0.1, Step: 0.3, Root: 0.7}, {Apply: true, Rate: 0.1, Step: 0.3, Root: 0.7, Clip: 0.5}, {Rate: 0.1, Step: 0.3, Root: 0.7}},
+	func(o *operands, rows, columns int, s Settings) *gpu.Tensor {
+		w, m, v := o.set("w", rows, columns, false), o.set("m", rows, columns, false), o.set("v", rows, columns, true)
+		g := o.floats("g", rows, columns)
+		AdamW{Decay: 0.25, Beta1: 0.875, Beta2: 0.75, Eps: 1e-3}.Step(o.r, w, m, v, g, Squares(o.r, nil, g), o.settings(s))
+		o.r.Output("m", m)
+		o.r.Output("v", v)
+		return w
+	})
+
+var sgdFamily = optimizerFamily("sgd", []Settings{{Apply: true, Rate: 0.1}, {Apply: true, Rate: 0.1, First: true, Clip: 0.5}, {Rate: 0.1}},
+	func(o *operands, rows, columns int, s Settings) *gpu.Tensor {
+		w, b := o.set("w", rows, columns, false), o.set("b", rows, columns, false)
+		g := o.floats("g", rows, columns)
+		c, settings := SGD{Decay: 0.25, Momentum: 0.75, Dampening: 0.125}, o.settings(s)
+		c.Step(o.r, w, b, g, Squares(o.r, nil, g), settings)
+		c.Nesterov = true
+		c.Step(o.r, w, b, g, Squares(o.r, nil, g), settings)
+		SGD{}.Step(o.r, w, b, g, Squares(o.r, nil, g), settings)
+		o.r.Output("b", b)
+		return w
+	})
+
 var projectFamily, expandFamily, outerFamily = trainedFamily("project"), trainedFamily("expand"), trainedFamily("outer")
