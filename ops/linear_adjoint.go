@@ -31,7 +31,7 @@ func (l *Linear) transposed() *Linear {
 	t.setName(l.name + ".transposed")
 	t.folded = func() (w, bias []float32) {
 		w, _ = l.Values()
-		return transpose(w, l.Out, l.In), nil
+		return Transpose(w, l.Out, l.In), nil
 	}
 	l.b.Later(func() error {
 		w, _ := t.folded()
@@ -46,8 +46,8 @@ func (l *Linear) transposed() *Linear {
 	return t
 }
 
-// transpose is the columns of w [rows, columns] as rows.
-func transpose(w []float32, rows, columns int) []float32 {
+// Transpose is the columns of w [rows, columns] as rows.
+func Transpose(w []float32, rows, columns int) []float32 {
 	if w == nil {
 		return nil
 	}
@@ -116,6 +116,15 @@ func (l *Linear) Train() (*Trained, error) {
 	}
 	l.trained = t
 	return t, errors.Join(errW, errB)
+}
+
+// Checkpoint is the weight [Out, In] and the bias that the checkpoint has, in f32: what a
+// training begins with. A bias that it leaves out is zero.
+func (l *Linear) Checkpoint() (w, bias []float32) {
+	if w = l.b.host(l.name+".weight", gpu.F32); l.hasBias {
+		bias = l.b.host(l.name+".bias", gpu.F32)
+	}
+	return w, bias
 }
 
 // adapted is Forward of a layer with trained values, or of a recording with a tape, in which an

@@ -3,10 +3,15 @@ package learn
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sync"
 
 	"saccade/gpu"
 	"saccade/models"
 	"saccade/models/nn"
+	"saccade/ops"
 )
 
 // Batch is what a micro-step learns from: inputs of the network by name ("pixel_values"
@@ -28,78 +33,220 @@ type Outcome struct {
 type Progress struct {
 	Steps   int     `json:"steps"`   // of the optimizer that were done
 	Skipped int     `json:"skipped"` // steps that were not
+	InRow   int     `json:"in_row"`  // of those, the last ones
 	Scale   float64 `json:"scale"`   // of the next loss
 	Good    int     `json:"good"`    // steps since Scale changed
 }
 
 // Learner trains a model. Its methods take turns.
-type Learner struct{}
+type Learner struct {
+	options Options
+	dev     *gpu.Device
+	module  *nn.Module
+	network *nn.Network
+	classes int
+	all     []*parameter
+
+	mu       sync.Mutex
+	progress Progress
+	programs []*program
+}
 
 // ErrDiverged is wrapped by the error of a step that was the tenth in a row without finite
 // gradients; the error names the operation that made the first number that is none.
 var ErrDiverged = errors.New("the training diverged")
 
+// mostSkipped is how many steps in a row may have no finite gradients.
+const mostSkipped = 10
+
+// What torch.amp.GradScaler has by default.
+const (
+	firstScale = 65536
+	growAfter  = 2000 // good steps
+)
+
 // New prepares the training of a model that [models.Load] gave, which must stay open. The model
 // itself stays as it is; its weights leave the device, until it is used again.
-func New(m *models.Model, o Options) (*Learner, error) { return nil, errors.ErrUnsupported }
-
-// Plan is the device memory of a step on batches of those shapes, which it records and does not
-// run: of its program, and of weights, trained values, gradients and moments.
-func (l *Learner) Plan(b Batch) (program gpu.Memory, resident int64, err error) {
-	return gpu.Memory{}, 0, errors.ErrUnsupported
+func New(m *models.Model, o Options) (*Learner, error) {
+	d, dev := m.Description()
+	if d == nil {
+		return nil, fmt.Errorf("%s: pipelines are not trained", m.Name)
+	}
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
+	if o.Classes > 0 {
+		if d.Reclassify == nil {
+			return nil, fmt.Errorf("%s: it can't have a head of other classes", m.Name)
+		}
+		rng := rand.New(rand.NewPCG(o.Seed, 1))
+		if d, err = d.Reclassify(o.Classes, func(in int) []float32 { return normals(rng, o.Classes*in, 0.02) }); err != nil {
+			return nil, fmt.Errorf("%s: %w", m.Name, err)
+		}
+	}
+	l := &Learner{options: o, dev: dev, module: nn.NewModule(dev, m.Name, o.Precision, d), progress: Progress{Scale: 1}}
+	if o.Precision == gpu.F16 {
+		l.progress.Scale = firstScale
+	}
+	m.Rest()
+	if err := l.open(); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("%s: %w", m.Name, err)
+	}
+	return l, nil
 }
 
-// Step learns from as many batches as Options.Accumulate says, at a learning rate; zero is
-// Options.Optimizer.Rate. A step whose ctx ends, or that fails, changes no trained value.
-func (l *Learner) Step(ctx context.Context, rate float64, batches ...Batch) (Outcome, error) {
-	return Outcome{}, errors.ErrUnsupported
+// open makes the layers, finds what is trained and brings all to the device.
+func (l *Learner) open() error {
+	layers, err := l.module.Layers()
+	if err != nil {
+		return err
+	}
+	for _, n := range layers.Networks {
+		if n.Image != nil && l.network == nil {
+			l.network = n
+		}
+	}
+	if l.network == nil || layers.Head == nil {
+		return errors.New("it has no classifier to train, or one of several layers; give a number of classes for a new one")
+	}
+	l.classes = layers.Head.Out
+	if err := l.adapt(layers); err != nil {
+		return err
+	}
+	if err := l.module.Upload(); err != nil {
+		return err
+	}
+	for _, p := range l.all {
+		if err := p.allocate(l.dev, l.options.Optimizer); err != nil {
+			return err
+		}
+	}
+	return l.begin()
+}
+
+// Close frees all memory. The model stays.
+func (l *Learner) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.programs {
+		p.Close()
+	}
+	l.programs = nil
+	for _, p := range l.all {
+		p.release()
+	}
+	l.module.Drop()
 }
 
 // Forward runs the network with what was learned, and gives its outputs by name ("logits").
 func (l *Learner) Forward(ctx context.Context, in map[string]nn.Array) (map[string]nn.Array, error) {
-	return nil, errors.ErrUnsupported
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.module.Forward(ctx, in, gpu.Wants{})
 }
 
-// Parameters are the trained arrays by name: of adapters those that PEFT writes
-// ("base_model.model.vit.layers.0.attention.q_proj.lora_A.weight").
-func (l *Learner) Parameters() (map[string]nn.Array, error) { return nil, errors.ErrUnsupported }
-
-// Gradients are those of the last step by the names of the parameters: before clipping, without
-// the loss's scale.
-func (l *Learner) Gradients() (map[string]nn.Array, error) { return nil, errors.ErrUnsupported }
-
-// Targets are the modules that have an adapter, by PEFT's target_modules: the last part of their
-// names, each once ("q_proj", "v_proj"). Head is the module that was trained as a whole, by PEFT's
-// modules_to_save ("classifier"), or "".
-func (l *Learner) Targets() (modules []string, head string) { return nil, "" }
-
-// State is all that a training goes on from: the parameters by name, the moments by the names of
-// the parameters behind "exp_avg.", "exp_avg_sq." or "momentum_buffer.", and the progress.
-func (l *Learner) State() (map[string]nn.Array, Progress, error) {
-	return nil, Progress{}, errors.ErrUnsupported
+// Step learns from as many batches as Options.Accumulate says, at a learning rate; zero is
+// Options.Optimizer.Rate. A step whose ctx ends, or that fails, changes no trained value: it is
+// not broken off on the device.
+func (l *Learner) Step(ctx context.Context, rate float64, batches ...Batch) (Outcome, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if rate == 0 {
+		rate = l.options.Optimizer.Rate
+	}
+	if len(batches) != l.options.Accumulate {
+		return Outcome{}, fmt.Errorf("a step of %d batches, expected %d", len(batches), l.options.Accumulate)
+	}
+	var all []ready
+	for _, b := range batches {
+		r, err := l.ready(b)
+		if err != nil {
+			return Outcome{}, err
+		}
+		all = append(all, r)
+	}
+	out := Outcome{Scale: l.progress.Scale}
+	for i, r := range all {
+		if err := ctx.Err(); err != nil {
+			return Outcome{}, err
+		}
+		got, err := r.run(context.WithoutCancel(ctx), l.settings(rate, i))
+		if err != nil {
+			return Outcome{}, err
+		}
+		out.Loss += mean(got["loss"]) / float64(len(all))
+		out.Norm = math.Sqrt(float64(got["squares"][0]))
+	}
+	out.Skipped = math.IsNaN(out.Norm) || math.IsInf(out.Norm, 0)
+	l.progress.after(out.Skipped, l.options.Precision)
+	if l.progress.InRow >= mostSkipped {
+		return out, l.diverged(context.WithoutCancel(ctx), all[len(all)-1], rate)
+	}
+	return out, nil
 }
 
-// Restore takes up a state of a training with the same options. Steps after it are the same to
-// the bit as those after the State was taken, on the same adapter. State that does not fit is
-// refused, and nothing changed.
-func (l *Learner) Restore(arrays map[string]nn.Array, p Progress) error { return errors.ErrUnsupported }
-
-// Verify runs a step on a batch operation by operation, recomputing each on the CPU: see
-// [gpu.Program.Verify]. It changes no trained value.
-func (l *Learner) Verify(ctx context.Context, b Batch, stopAtFirst bool) ([]gpu.OpCheck, error) {
-	return nil, errors.ErrUnsupported
+// after takes a step into account, as torch.amp.GradScaler.update does.
+func (p *Progress) after(skipped bool, precision gpu.DType) {
+	if skipped {
+		p.Skipped++
+		p.InRow++
+		p.Good = 0
+	} else {
+		p.Steps++
+		p.Good++
+		p.InRow = 0
+	}
+	switch {
+	case precision != gpu.F16:
+	case skipped:
+		p.Scale /= 2
+	case p.Good == growAfter:
+		p.Scale, p.Good = 2*p.Scale, 0
+	}
 }
 
-// Slope compares, on this adapter, the derivative of the loss of a batch along a random direction
-// d of all parameters, (L(θ + εd) − L(θ − εd))/2ε, with the gradients' g·d. It changes nothing.
-func (l *Learner) Slope(ctx context.Context, b Batch, seed uint64) (measured, computed float64, err error) {
-	return 0, 0, errors.ErrUnsupported
+// settings are those of the optimizer for micro-batch i of the next step.
+func (l *Learner) settings(rate float64, i int) ops.Settings {
+	t := float64(l.progress.Steps + 1)
+	betas := l.options.Optimizer.Betas
+	return ops.Settings{
+		Keep: i > 0, Unscale: 1 / l.progress.Scale, Apply: i == l.options.Accumulate-1, Rate: rate, Clip: l.options.Clip,
+		Step: rate / (1 - math.Pow(betas[0], t)), Root: math.Sqrt(1 - math.Pow(betas[1], t)), First: l.progress.Steps == 0,
+	}
 }
 
-// Profile times each dispatch of a step on a batch; it changes no trained value.
-func (l *Learner) Profile(ctx context.Context, b Batch) ([]gpu.Timing, error) {
-	return nil, errors.ErrUnsupported
+// diverged says where numbers that are not finite come from.
+func (l *Learner) diverged(ctx context.Context, r ready, rate float64) error {
+	s := l.settings(rate, 0)
+	s.Apply = false
+	op, err := r.FindNonFinite(ctx, r.values(s))
+	if err != nil {
+		return err
+	}
+	if in := r.feed.NonFinite(); in != "" {
+		op = "the input " + in
+	}
+	if op == "" {
+		op = "the sum of the micro-batches"
+	}
+	return fmt.Errorf("%w: %d steps in a row had gradients that are not finite, the first number in %s; try a lower learning rate", ErrDiverged, l.progress.InRow, op)
 }
 
-// Close frees all memory. The model stays.
-func (l *Learner) Close() {}
+func mean(v []float32) float64 {
+	var sum float64
+	for _, x := range v {
+		sum += float64(x)
+	}
+	return sum / float64(len(v))
+}
+
+// normals are n normal numbers of a deviation.
+func normals(rng *rand.Rand, n int, deviation float64) []float32 {
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = float32(deviation * rng.NormFloat64())
+	}
+	return v
+}

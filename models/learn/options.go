@@ -1,6 +1,10 @@
 package learn
 
 import (
+	"errors"
+	"fmt"
+	"math"
+
 	"saccade/gpu"
 	"saccade/models/nn"
 )
@@ -74,3 +78,59 @@ const (
 	AdamW OptimizerKind = iota
 	SGD
 )
+
+// complete puts defaults where nothing is said, and refuses what goes with nothing.
+func (o Options) complete() (Options, error) {
+	z := &o.Optimizer
+	if z.Rate == 0 {
+		z.Rate = 1e-3
+	}
+	decay := 1e-2
+	if z.Kind == SGD {
+		decay = 0
+	}
+	z.WeightDecay, z.Betas, z.Eps = or(z.WeightDecay, decay), or(z.Betas, [2]float64{0.9, 0.999}), or(z.Eps, 1e-8)
+	o.Accumulate = max(1, o.Accumulate)
+	if o.LoRA != nil {
+		lora := *o.LoRA
+		if lora.Rank == 0 {
+			lora.Rank = 8
+		}
+		if lora.Alpha == 0 {
+			lora.Alpha = 8
+		}
+		o.LoRA = &lora
+	}
+	switch {
+	case o.LoRA == nil && !o.Head:
+		return o, errors.New("there is nothing to train; give adapters or the head")
+	case o.Classes < 0 || o.Classes == 1 || o.Classes > 0 && !o.Head:
+		return o, fmt.Errorf("a new head of %d classes, expected two or more, and that the head is trained", o.Classes)
+	case !(o.Clip >= 0) || !(z.Rate > 0) || !(*z.WeightDecay >= 0) || !(*z.Eps >= 0) || !(z.Momentum >= 0) || !unit(z.Betas[0]) || !unit(z.Betas[1]):
+		return o, fmt.Errorf("clip %g, rate %g, weight decay %g, eps %g, momentum %g, betas %g: expected none negative, and betas below 1", o.Clip, z.Rate, *z.WeightDecay, *z.Eps, z.Momentum, *z.Betas)
+	case z.Nesterov && (z.Momentum == 0 || z.Dampening != 0):
+		return o, errors.New("Nesterov's momentum needs a momentum and no dampening")
+	case z.Kind == AdamW && (z.Momentum != 0 || z.Dampening != 0):
+		return o, errors.New("AdamW takes no momentum and no dampening; these are SGD's")
+	}
+	return o, nil
+}
+
+// or is p, or a default where that is nil.
+func or[T any](p *T, value T) *T {
+	if p == nil {
+		return &value
+	}
+	return p
+}
+
+// unit says that 0 ≤ v < 1.
+func unit(v float64) bool { return v >= 0 && v < 1 }
+
+// scale is the factor of an adapter's output.
+func (o *LoRA) scale() float64 {
+	if o.RSLoRA {
+		return o.Alpha / math.Sqrt(float64(o.Rank))
+	}
+	return o.Alpha / float64(o.Rank)
+}

@@ -123,6 +123,11 @@ type Layers struct {
 	Networks   []*Network
 	Pairing    *Pairing // of a dual encoder, or nil
 	Decoder    *Decoder // that writes texts, or nil: its Forced is among the networks
+
+	// Projections are the linear maps that adapters may be put beside, and Head the classifier
+	// that may be trained as a whole, or nil.
+	Projections []Projection
+	Head        *Projection
 }
 
 // Pairing compares the embeddings of images and texts.

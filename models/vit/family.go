@@ -22,7 +22,7 @@ var Family = nn.Family{
 		if err != nil {
 			return nil, err
 		}
-		return &nn.Description{Tensors: named, Make: c.layers, Labels: c.Labels, Scores: c.Scores, Notes: c.Notes}, nil
+		return &nn.Description{Tensors: named, Make: c.layers, Labels: c.Labels, Scores: c.Scores, Notes: c.Notes, Reclassify: c.reclassify(named)}, nil
 	},
 }
 
@@ -70,7 +70,8 @@ func describeDINO(in nn.Checkpoint, v2 bool) (*nn.Description, error) {
 			c.Depth, c.Width, c.Patch[0], in.Name, want.Depth, want.Width, want.Patch[0])
 	}
 	side := c.usual()[0]
-	return &nn.Description{Tensors: named, Make: c.layers, Labels: c.Labels, Scores: c.Scores, Notes: c.Notes, Processor: picture.ImageNet(side*256/224, side, picture.Bicubic)}, nil
+	return &nn.Description{Tensors: named, Make: c.layers, Labels: c.Labels, Scores: c.Scores, Notes: c.Notes, Processor: picture.ImageNet(side*256/224, side, picture.Bicubic),
+		Reclassify: c.reclassify(named)}, nil
 }
 
 // layers makes the network.
@@ -79,5 +80,7 @@ func (c Config) layers(b *ops.Builder) (*nn.Layers, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nn.OfImages(m, c.Channels, c.usual(), c.Patch, nn.Image{Features: "last_hidden_state", Patch: c.Patch, Prefix: c.prefix(), PoolsPatches: c.Pool != ClassPool}, m.Forward), nil
+	l := nn.OfImages(m, c.Channels, c.usual(), c.Patch, nn.Image{Features: "last_hidden_state", Patch: c.Patch, Prefix: c.prefix(), PoolsPatches: c.Pool != ClassPool}, m.Forward)
+	l.Projections, l.Head = m.projections()
+	return l, nil
 }
