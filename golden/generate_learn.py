@@ -37,10 +37,10 @@ RUNS = {
         "adamw": dict(lora=dict(r=3, lora_alpha=6, target_modules=["q_proj", "v_proj"]), head=True, optimizer="adamw", lr=0.01),
         "sgd": dict(lora=dict(r=3, lora_alpha=6, target_modules=["q_proj", "v_proj"]), head=True, optimizer="sgd", lr=0.1),
         "adamw_all": dict(
-            lora=dict(r=2, lora_alpha=3, target_modules=ALL, use_rslora=True), head=False, optimizer="adamw", lr=0.02,
+            lora=dict(r=2, lora_alpha=1, target_modules=ALL, use_rslora=True), head=False, optimizer="adamw", lr=0.002,
             weight_decay=0.3, betas=[0.8, 0.95], eps=1e-6, clip=0.5, accumulate=2, warmup=3,
         ),
-        "sgd_nesterov": dict(lora=dict(r=3, lora_alpha=6, target_modules=["fc1", "o_proj"]), head=True, optimizer="sgd", lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.02, clip=1.0),
+        "sgd_nesterov": dict(lora=dict(r=3, lora_alpha=6, target_modules=["fc1", "o_proj"]), head=True, optimizer="sgd", lr=0.02, momentum=0.9, nesterov=True, weight_decay=0.02, clip=1.0),
         "head_momentum": dict(lora=None, head=True, optimizer="sgd", lr=0.05, momentum=0.8, dampening=0.3, accumulate=3),
     }
 }  # fmt: skip

@@ -143,7 +143,7 @@ func (a attentionAdjoint) twin(in [][]float32) [][]float64 {
 		return 0
 	}
 	qs, ks, vs := at(a.q), at(a.k), at(a.v)
-	gs := in[len(operands)+1]
+	os, gs := in[len(operands)], in[len(operands)+1]
 	rest := append(append([][]float32{}, in[:len(operands)]...), in[len(operands)+2:]...) // as twinRow has them
 	keys := a.heads / a.repeat
 	parallel(n*keys, func(x int) { // heads of keys do not meet
@@ -151,16 +151,13 @@ func (a attentionAdjoint) twin(in [][]float32) [][]float64 {
 		for h := kh * a.repeat; h < (kh+1)*a.repeat; h++ {
 			for i := range tq {
 				p := a.twinRow(rest, b, h, i)
-				g := gs[(b*tq+i)*a.heads*a.head+h*a.head:][:a.head]
+				out := (b*tq+i)*a.heads*a.head + h*a.head
+				g := gs[out:][:a.head]
 				qAt := (b*tq+i)*a.q.Width() + a.qCol + h*a.head
-				dp, mean := make([]float64, tk), 0.0
-				for j := range tk {
-					dp[j] = dot(g, in[vs][(b*tk+j)*a.v.Width()+a.vCol+kh*a.head:][:a.head])
-					mean += p[j] * dp[j]
-				}
+				mean := dot(g, os[out:][:a.head])
 				for j := range tk {
 					kAt, vAt := (b*tk+j)*a.k.Width()+a.kCol+kh*a.head, (b*tk+j)*a.v.Width()+a.vCol+kh*a.head
-					ds := p[j] * (dp[j] - mean) * a.scale
+					ds := p[j] * (dot(g, in[vs][vAt:][:a.head]) - mean) * a.scale
 					for e := range a.head {
 						grads[qs][qAt+e] += ds * float64(in[ks][kAt+e])
 						grads[ks][kAt+e] += ds * float64(in[qs][qAt+e])

@@ -136,7 +136,7 @@ func TestGoldens(t *testing.T) {
 		for _, precision := range []gpu.DType{gpu.F32, gpu.F16} {
 			t.Run(fmt.Sprintf("%s %s %s", g.Folder, g.Name, precision), func(t *testing.T) {
 				l := g.learner(t, g.options(precision))
-				var worst, loss, learned float64
+				var gradient, worst, loss, learned float64
 				for i := range g.Rates {
 					out := g.step(t, l, i)
 					require.False(t, out.Skipped)
@@ -144,9 +144,12 @@ func TestGoldens(t *testing.T) {
 					if i == 0 {
 						grads, err := l.Gradients()
 						require.NoError(t, err)
+						var got, want []float32
 						for name, a := range grads {
 							worst = max(worst, apart(a.Data, g.tensors["grad."+name].Data))
+							got, want = append(got, a.Data...), append(want, g.tensors["grad."+name].Data...)
 						}
+						gradient = apart(got, want)
 					}
 				}
 				parameters, err := l.Parameters()
@@ -158,13 +161,84 @@ func TestGoldens(t *testing.T) {
 					assert.Equal(t, want.Shape, a.Shape, name)
 					learned = max(learned, apart(a.Data, want.Data))
 				}
-				t.Logf("gradients %.2g, losses %.2g, parameters %.2g", worst, loss, learned)
+				t.Logf("gradients %.2g, of one array %.2g, losses %.2g, parameters %.2g", gradient, worst, loss, learned)
 				assert.LessOrEqual(t, loss, 1e-3)
 				if precision == gpu.F32 {
+					assert.LessOrEqual(t, gradient, 1e-5)
 					assert.LessOrEqual(t, worst, 1e-5)
 					assert.LessOrEqual(t, loss, 1e-5)
 					assert.LessOrEqual(t, learned, 1e-6)
 				}
+			})
+		}
+	}
+}
+
+// values are all that a training goes on from after some steps.
+func (g training) values(t *testing.T, l *Learner, from, to int) map[string]nn.Array {
+	for i := from; i < to; i++ {
+		g.step(t, l, i)
+	}
+	all, _, err := l.State()
+	require.NoError(t, err)
+	return all
+}
+
+// A second run, one with checkpoints and one that was broken off and restored are the same to
+// the bit.
+func TestSameBits(t *testing.T) {
+	for _, name := range []string{"adamw_all", "sgd_nesterov"} {
+		for _, precision := range []gpu.DType{gpu.F32, gpu.F16} {
+			t.Run(fmt.Sprintf("%s %s", name, precision), func(t *testing.T) {
+				g := trainingOf(t, "vit", name)
+				o := g.options(precision)
+				want := g.values(t, g.learner(t, o), 0, 5)
+				assert.Equal(t, want, g.values(t, g.learner(t, o), 0, 5), "a second run")
+
+				first := g.learner(t, o)
+				g.values(t, first, 0, 2)
+				arrays, progress, err := first.State()
+				require.NoError(t, err)
+				assert.Equal(t, 2, progress.Steps)
+				o.Init, o.Seed = nil, 7
+				second := g.learner(t, o)
+				require.NoError(t, second.Restore(arrays, progress))
+				assert.Equal(t, want, g.values(t, second, 2, 5), "a run that was broken off")
+
+				o = g.options(precision)
+				o.Checkpoint = true
+				again := g.learner(t, o)
+				assert.Equal(t, want, g.values(t, again, 0, 5), "with checkpoints")
+				memory, _, err := again.Plan(g.batch(0))
+				require.NoError(t, err)
+				all, _, err := first.Plan(g.batch(0))
+				require.NoError(t, err)
+				assert.Less(t, memory.Live, all.Live)
+			})
+		}
+	}
+}
+
+// Every operation of a step against its twin, and the derivative of the loss.
+func TestVerify(t *testing.T) {
+	for _, g := range trainings(t) {
+		for _, precision := range []gpu.DType{gpu.F32, gpu.F16} {
+			t.Run(fmt.Sprintf("%s %s %s", g.Folder, g.Name, precision), func(t *testing.T) {
+				l := g.learner(t, g.options(precision))
+				before, _, err := l.State()
+				require.NoError(t, err)
+				checks, err := l.Verify(t.Context(), g.batch(0), false)
+				require.NoError(t, err)
+				for _, c := range checks {
+					assert.NoError(t, c.Err)
+				}
+				measured, computed, err := l.Slope(t.Context(), g.batch(0), 3)
+				require.NoError(t, err)
+				t.Logf("%d operations; slope %.6g, computed %.6g", len(checks), measured, computed)
+				assert.InEpsilon(t, measured, computed, 0.01)
+				after, _, err := l.State()
+				require.NoError(t, err)
+				assert.Equal(t, before, after)
 			})
 		}
 	}
