@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"sync"
 
 	"saccade/gpu"
@@ -76,15 +75,6 @@ func New(m *models.Model, o Options) (*Learner, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Classes > 0 {
-		if d.Reclassify == nil {
-			return nil, fmt.Errorf("%s: it can't have a head of other classes", m.Name)
-		}
-		rng := rand.New(rand.NewPCG(o.Seed, 1))
-		if d, err = d.Reclassify(o.Classes, func(in int) []float32 { return normals(rng, o.Classes*in, 0.02) }); err != nil {
-			return nil, fmt.Errorf("%s: %w", m.Name, err)
-		}
-	}
 	l := &Learner{options: o, dev: dev, module: nn.NewModule(dev, m.Name, o.Precision, d), progress: Progress{Scale: 1}}
 	if o.Precision == gpu.F16 {
 		l.progress.Scale = firstScale
@@ -109,7 +99,7 @@ func (l *Learner) open() error {
 		}
 	}
 	if l.network == nil || layers.Head == nil {
-		return errors.New("it has no classifier to train, or one of several layers; give a number of classes for a new one")
+		return errors.New("it has no classifier to train, or one of several layers")
 	}
 	l.classes = layers.Head.Out
 	if err := l.adapt(layers); err != nil {
@@ -240,13 +230,4 @@ func mean(v []float32) float64 {
 		sum += float64(x)
 	}
 	return sum / float64(len(v))
-}
-
-// normals are n normal numbers of a deviation.
-func normals(rng *rand.Rand, n int, deviation float64) []float32 {
-	v := make([]float32, n)
-	for i := range v {
-		v[i] = float32(deviation * rng.NormFloat64())
-	}
-	return v
 }

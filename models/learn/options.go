@@ -16,10 +16,6 @@ type Options struct {
 	// Head trains the last layer, the classifier. Without LoRA its names are the checkpoint's
 	// ("classifier.weight"), with it PEFT's ("base_model.model.classifier.weight").
 	Head bool
-	// Classes is how many a new head has, in place of the checkpoint's, whose values go (as with
-	// ignore_mismatched_sizes of transformers): normal numbers of deviation 0.02, zero bias.
-	// Zero keeps the checkpoint's head. It goes with Head.
-	Classes int
 	// Init are values to begin with, by the names that [Learner.Parameters] has, or those of
 	// transformers 4 or of the checkpoint, in place of random ones. A name or shape that fits
 	// no trained array is refused.
@@ -104,8 +100,6 @@ func (o Options) complete() (Options, error) {
 	switch {
 	case o.LoRA == nil && !o.Head:
 		return o, errors.New("there is nothing to train; give adapters or the head")
-	case o.Classes < 0 || o.Classes == 1 || o.Classes > 0 && !o.Head:
-		return o, fmt.Errorf("a new head of %d classes, expected two or more, and that the head is trained", o.Classes)
 	case !(o.Clip >= 0) || !(z.Rate > 0) || !(*z.WeightDecay >= 0) || !(*z.Eps >= 0) || !(z.Momentum >= 0) || !unit(z.Betas[0]) || !unit(z.Betas[1]):
 		return o, fmt.Errorf("clip %g, rate %g, weight decay %g, eps %g, momentum %g, betas %g: expected none negative, and betas below 1", o.Clip, z.Rate, *z.WeightDecay, *z.Eps, z.Momentum, *z.Betas)
 	case z.Nesterov && (z.Momentum == 0 || z.Dampening != 0):

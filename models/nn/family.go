@@ -69,9 +69,6 @@ type Description struct {
 	// Processor is what a checkpoint that states no preprocessing gets, or nil: the
 	// published architecture's.
 	Processor *picture.Processor
-	// Reclassify is the same module with a new head of so many classes, whose weight [classes,
-	// In] make gives by In and whose bias is zero; nil: it can't have one.
-	Reclassify func(classes int, make func(in int) []float32) (*Description, error)
 	// Tiled runs the module in tiles, which bounds its memory; nil: it can't.
 	Tiled func(ctx context.Context, m *Module, in map[string]Array) (map[string]Array, error)
 }

@@ -22,7 +22,7 @@ var Family = nn.Family{
 		if err != nil {
 			return nil, err
 		}
-		return &nn.Description{Tensors: named, Make: c.layers, Labels: c.Labels, Scores: c.Scores, Notes: c.Notes, Reclassify: c.reclassify(named)}, nil
+		return &nn.Description{Tensors: named, Make: c.layers, Labels: c.Labels, Scores: c.Scores, Notes: c.Notes}, nil
 	},
 }
 
@@ -70,8 +70,7 @@ func describeDINO(in nn.Checkpoint, v2 bool) (*nn.Description, error) {
 			c.Depth, c.Width, c.Patch[0], in.Name, want.Depth, want.Width, want.Patch[0])
 	}
 	side := c.usual()[0]
-	return &nn.Description{Tensors: named, Make: c.layers, Labels: c.Labels, Scores: c.Scores, Notes: c.Notes, Processor: picture.ImageNet(side*256/224, side, picture.Bicubic),
-		Reclassify: c.reclassify(named)}, nil
+	return &nn.Description{Tensors: named, Make: c.layers, Labels: c.Labels, Scores: c.Scores, Notes: c.Notes, Processor: picture.ImageNet(side*256/224, side, picture.Bicubic)}, nil
 }
 
 // layers makes the network.

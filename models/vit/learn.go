@@ -1,13 +1,11 @@
 package vit
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
 	"saccade/models/nn"
 	"saccade/ops"
-	"saccade/weights"
 )
 
 // projections are the blocks' linear maps under the names of transformers 5, 4 and timm, and
@@ -57,25 +55,4 @@ func (m *Model) projections() (all []nn.Projection, head *nn.Projection) {
 		head = &nn.Projection{Layer: m.Head, Out: m.Classes, Names: []string{"classifier", "head", "heads.head"}}
 	}
 	return all, head
-}
-
-// reclassify is [nn.Description]'s for a checkpoint of the configuration.
-func (c Config) reclassify(src weights.Source) func(int, func(int) []float32) (*nn.Description, error) {
-	return func(classes int, values func(in int) []float32) (*nn.Description, error) {
-		if c.DistillHead || c.WithPatches {
-			return nil, errors.New("its head is two layers, which are not trained")
-		}
-		w, err := weights.FromFloat32s("head.weight", values(c.Width), classes, c.Width)
-		if err != nil {
-			return nil, err
-		}
-		bias, err := weights.FromFloat32s("head.bias", make([]float32, classes), classes)
-		if err != nil {
-			return nil, err
-		}
-		d := c
-		d.Classes, d.Labels, d.Scores, d.Pooler = classes, nil, nn.Softmax, 0
-		named := weights.With(weights.Rename(src, []weights.Rule{{From: "pooler.*", To: ""}}), w, bias)
-		return &nn.Description{Tensors: named, Make: d.layers}, nil
-	}
 }
