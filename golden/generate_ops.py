@@ -839,6 +839,60 @@ def reorder():
     return cases
 
 
+def adjoint():
+    """Gradients by PyTorch's autograd: d_NAME of the inputs NAME of another operation, after which the
+    case is named, and whose other inputs and params it has; that of its result is dy."""
+    g, cases = generator("adjoint"), []
+
+    def add(name, of, params, inputs, by, f, dy=None):
+        leaves = {k: v.double().requires_grad_(k in by) if v.is_floating_point() else v for k, v in inputs.items()}
+        y = f(*leaves.values())
+        dy = normal(g, *y.shape) if dy is None else dy
+        y.backward(dy.double())
+        outputs = {f"d_{k}": leaves[k].grad for k in by}
+        cases.append(case(f"{of}/{name}", params, {**inputs, "dy": dy}, outputs))
+
+    for c in (5, 40, 770):
+        x = normal(g, 3, c) + normal(g, 3, 1)
+        t = {"x": x.half().float(), "weight": (torch.rand(c, generator=g) * 0.6 + 0.7).half().float(), "bias": normal(g, c, std=0.3)}
+        add(str(c), "layernorm", {"eps": 1e-5}, t, ["x"], lambda x, weight, bias: F.layer_norm(x, (x.shape[-1],), weight, bias, 1e-5))
+    for act in ("gelu", "gelu_tanh", "quick_gelu", "silu", "relu", "sigmoid"):
+        add("wide", act, {}, {"x": normal(g, 1, 211, std=3)}, ["x"], ACTIVATIONS[act])
+    for act in ("", "gelu"):
+        t = {"x": normal(g, 17, 33), "weight": normal(g, 45, 33, std=33**-0.5), "bias": normal(g, 45, std=0.3), "residual": normal(g, 17, 45)}
+        f = ACTIVATIONS.get(act, lambda x: x)
+        params = {"m": 17, "k": 33, "n": 45, "bias": True, "residual": True, "activation": act, "scale": 0.5}
+        add(act or "plain", "linear", params, t, ["x", "residual"], lambda x, weight, bias, residual: f((x @ weight.T) * 0.5 + bias) + residual)
+    add("skip_1", "mean", {"skip": 1}, {"x": normal(g, 3, 8, 33)}, ["x"], lambda x: x[:, 1:].mean(1))
+    add("5x13", "add", {}, {"a": normal(g, 5, 13), "b": normal(g, 5, 13)}, ["a", "b"], torch.add)
+
+    def attend(name, heads, size, tq, tk, batch=1, **options):
+        c = attention_case(g, name, heads, size, tq, tk, batch, **options)
+
+        def f(q, k, v, lengths=None):
+            split = [t.unflatten(-1, (-1, size)).transpose(1, 2) for t in (q, k, v)]
+            end = torch.tensor(options.get("lengths") or [tk] * batch)[:, None, None, None]
+            seen = torch.arange(tk) < end
+            if options.get("causal"):
+                seen = seen & (torch.arange(tk) <= torch.arange(tq)[:, None])
+            return F.scaled_dot_product_attention(*split, attn_mask=seen, enable_gqa=True).transpose(1, 2).flatten(2)
+
+        add(name, "attention", c["params"], c["inputs"], ["q", "k", "v"], f)
+
+    attend("3x5_7", 3, 5, 7, 7, batch=3)
+    attend("2x64_9", 2, 64, 9, 9)
+    attend("1x80_5", 1, 80, 5, 5)
+    attend("1x160_cross_3_5", 1, 160, 3, 5)
+    attend("sharp", 2, 10, 19, 19, sharp=4)
+    attend("causal_2x16_17", 2, 16, 17, 17, batch=2, causal=True)
+    attend("lengths_3x5_7", 3, 5, 7, 7, batch=3, lengths=[7, 1, 4])
+    attend("keys_6by2x15_7", 6, 15, 7, 7, batch=2, key_heads=2)
+    labels = torch.randint(13, (9,), generator=g, dtype=torch.int32)
+    cross = lambda x, labels: F.cross_entropy(x, labels.long())
+    add("9x13", "crossentropy", {}, {"x": normal(g, 9, 13, std=3), "labels": labels}, ["x"], cross, torch.tensor(64.0))
+    return cases
+
+
 OPS = {name: (lambda name=name: activation(name)) for name in ACTIVATIONS} | {
     f.__name__: f
     for f in (
@@ -874,6 +928,7 @@ OPS = {name: (lambda name=name: activation(name)) for name in ACTIVATIONS} | {
         choose,
         beams,
         reorder,
+        adjoint,
     )
 }
 

@@ -71,15 +71,15 @@ func (a attentionAdjoint) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 		err := add("attention_stats", tq, a.heads, 1, a.stats, "", q, k, o, g, a.mask.view(r), stats)
 		dq, dk, dv := a.grads[0], a.grads[min(1, len(a.grads)-1)], a.grads[len(a.grads)-1]
 		if err == nil {
-			err = add("attention_dq", tq, a.heads, 3, dq, "", q, k, v, g, stats, a.mask.view(r), itemView(dq, n, lo, hi))
+			err = add("attention_adjoint", tq, a.heads, 3, dq, "", q, k, v, g, stats, a.mask.view(r), itemView(dq, n, lo, hi))
 		}
 		heads := a.heads / a.repeat
 		if dk == dv && err == nil {
-			err = add("attention_dkv", tk, heads, 4, dk, "kv", q, k, v, g, stats, a.mask.view(r), itemView(dk, n, lo, hi))
+			err = add("attention_adjoint_keys", tk, heads, 4, dk, "kv", q, k, v, g, stats, a.mask.view(r), itemView(dk, n, lo, hi))
 		} else if err == nil {
 			err = errors.Join(
-				add("attention_dkv", tk, heads, 3, dk, "k", q, k, v, g, stats, a.mask.view(r), itemView(dk, n, lo, hi)),
-				add("attention_dkv", tk, heads, 2, dv, "v", q, k, v, g, stats, a.mask.view(r), itemView(dv, n, lo, hi)))
+				add("attention_adjoint_keys", tk, heads, 3, dk, "k", q, k, v, g, stats, a.mask.view(r), itemView(dk, n, lo, hi)),
+				add("attention_adjoint_keys", tk, heads, 2, dv, "v", q, k, v, g, stats, a.mask.view(r), itemView(dv, n, lo, hi)))
 		}
 		if err != nil {
 			return nil, err
@@ -88,7 +88,7 @@ func (a attentionAdjoint) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	return all, nil
 }
 
-// kernel is one of the kernels, which of attention_dkv writes the outputs "k", "v" or both, and
+// kernel is one of the kernels, which of the keys' writes the outputs "k", "v" or both, and
 // the lanes of its workgroups.
 func (a attentionAdjoint) kernel(r *gpu.Recorder, name, outputs string) (*gpu.Kernel, int, error) {
 	lanes, vector := 8, 8

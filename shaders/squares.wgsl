@@ -33,7 +33,7 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>) {
         }
         workgroupBarrier();
     }
-    if lane == 0u {
+    if lane == 0u && p.count > 0u {
         let old = select(before[0].x, 0.0, p.begins == 1u);
         y[0] = vec4<f32>(old + partial[0], 0.0, 0.0, 0.0);
         y[1] = vec4<f32>(0.0);

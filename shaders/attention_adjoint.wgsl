@@ -1,4 +1,4 @@
-// attention_dq: the gradient of attention by its queries, dq[i] = gain·Σ_j dS[i, j]·k[j] with
+// attention_adjoint: the gradient of attention by its queries, dq[i] = gain·Σ_j dS[i, j]·k[j] with
 // dS = P·(g[i]·v[j] − D[i]) and P = 2^(scale·q[i]·k[j] − L[i]); L and D are those of
 // attention_stats.
 //

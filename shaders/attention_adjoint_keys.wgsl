@@ -1,6 +1,6 @@
-// attention_dkv: the gradients of attention by its keys and values, dv[j] = Σ_i P[i, j]·g[i] and
+// attention_adjoint_keys: the gradients of attention by its keys and values, dv[j] = Σ_i P[i, j]·g[i] and
 // dk[j] = gain·Σ_i dS[i, j]·q[i], of the queries i that see key j in all the heads that have it:
-// see attention_dq.
+// see attention_adjoint.
 //
 // Bindings
 //   q, k, v  as in attention; g  rows [batch·Tq], the gradient of the output
