@@ -60,11 +60,11 @@ func (a attentionAdjoint) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 		o, g, stats := itemView(a.o, n, lo, hi), itemView(a.g, n, lo, hi), itemView(a.stats, n, lo, hi)
 		work := 2 * float64((hi-lo)*a.heads) * float64(tq) * float64(tk) * float64(a.head)
 		add := func(name string, tokens, heads int, products float64, y *gpu.Tensor, outputs string, bind ...gpu.View) error {
-			kern, lanes, err := a.kernel(r, name, outputs)
+			kern, rows, err := a.kernel(r, name, outputs, tokens)
 			if err != nil {
 				return err
 			}
-			all = append(all, gpu.Dispatch{Kernel: kern, Params: a.params(y, lo), Bind: bind, Groups: [3]int{ceilDiv(tokens, lanes), heads, hi - lo},
+			all = append(all, gpu.Dispatch{Kernel: kern, Params: a.params(y, lo), Bind: bind, Groups: [3]int{ceilDiv(tokens, rows), heads, hi - lo},
 				FLOPs: products * work, Bytes: float64(hi-lo) * float64(itemBytes(a.q, n)+itemBytes(a.k, n)+itemBytes(y, n)), Turns: max(tq, tk)})
 			return nil
 		}
@@ -89,21 +89,26 @@ func (a attentionAdjoint) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 }
 
 // kernel is one of the kernels, which of the keys' writes the outputs "k", "v" or both, and
-// the lanes of its workgroups.
-func (a attentionAdjoint) kernel(r *gpu.Recorder, name, outputs string) (*gpu.Kernel, int, error) {
-	lanes, vector := 8, 8
-	if r.Device().Traits().CheapBarriers {
-		lanes = 64
+// the tokens of its workgroups.
+func (a attentionAdjoint) kernel(r *gpu.Recorder, name, outputs string, tokens int) (*gpu.Kernel, int, error) {
+	lanes, vector, rows := 8, 8, 3 // of three the text is short enough for the cache, of one the loads take all the time
+	if name == "attention_stats" {
+		rows = 4
 	}
+	if r.Device().Traits().CheapBarriers {
+		lanes, rows = 64, 1
+	}
+	rows = max(1, min(rows, 64/(gpu.Pad8(a.head)/4)))
+	rows = min(rows, ceilDiv(tokens, lanes))
 	if r.Precision == gpu.F32 {
 		vector = 4
 	}
 	td := gpu.Pad8(a.head) / vector
-	spec := shaders.Spec{Const: map[string]int{"LANES": lanes, "TD": td}, Forms: a.mask.forms(r.Precision), Workgroup: [3]int{lanes, 1, 1}}
+	spec := shaders.Spec{Const: map[string]int{"LANES": lanes, "TR": rows, "TD": td}, Forms: a.mask.forms(r.Precision), Workgroup: [3]int{lanes, 1, 1}}
 	if r.Precision == gpu.F16 {
 		spec.Const["TH"] = 2
 	}
-	variant := fmt.Sprintf("%s %dx%d%s", r.Precision, lanes, td, a.mask.suffix())
+	variant := fmt.Sprintf("%s %dx%dx%d%s", r.Precision, lanes, rows, td, a.mask.suffix())
 	switch outputs {
 	case "k":
 		spec.Const["VALUES"], variant = 0, variant+" keys"
@@ -111,7 +116,7 @@ func (a attentionAdjoint) kernel(r *gpu.Recorder, name, outputs string) (*gpu.Ke
 		spec.Const["KEYS"], variant = 0, variant+" values"
 	}
 	k, err := kernel(name, variant, spec)
-	return k, lanes, err
+	return k, lanes * rows, err
 }
 
 // params are those of all three kernels, of which y is the output, for items from first on.

@@ -7,10 +7,11 @@
 //   stats    as attention_stats has it
 //   y        rows [batch·Tq], head h at element p.q_offset + h·p.width
 //
-// A lane has a query. workgroup_id: x counts blocks of LANES queries, y heads, z batch items.
-// Constants: LANES; TD 16-byte vectors of a head, each of TH vec4 (f16 2, f32 1).
+// A lane has TR queries, every LANES-th. workgroup_id: x counts blocks of LANES·TR queries, y heads, z batch items.
+// Constants: LANES; TR; TD 16-byte vectors of a head, each of TH vec4 (f16 2, f32 1).
 
 const LANES = 8u;
+const TR = 1u;
 const TD = 1u;
 const TH = 2u;
 
@@ -67,60 +68,70 @@ fn limit_lengths(item: u32) -> u32 { return lengths[p.first + item]; }
 @compute @workgroup_size(8, 1, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let wide = 4u * TH;
-    let i = group.x * LANES + local.x;
-    let query = min(i, max(p.Tq, 1u) - 1u);
-    let row = group.z * p.Tq + query;
+    let first = group.x * LANES * TR + local.x; // query 0 of the lane
+    let last = max(p.Tq, 1u) - 1u;
     let causal = (p.flags & 1u) != 0u;
     let most = min(limit(group.z), p.Tk);
     let end = select(p.Tk, most, (p.flags & 2u) != 0u);
-    // Of the whole workgroup, and of the lane.
-    let keys = min(most, select(p.Tk, max((group.x + 1u) * LANES + end, p.Tq) - p.Tq, causal));
-    let mine = min(most, select(p.Tk, max(i + 1u + end, p.Tq) - p.Tq, causal));
-
-    let q_at = (row * p.q_stride + p.q_offset + group.y * p.width) / wide;
-    let g_at = (row * p.o_stride + group.y * p.width) / wide;
+    // The keys that any query of the workgroup sees, and those of the lane's.
+    let keys = min(most, select(p.Tk, max((group.x + 1u) * LANES * TR + end, p.Tq) - p.Tq, causal));
+    // unroll r TR
+    let keys_r = min(most, select(p.Tk, max(first + LANES * 0u /*r*/ + 1u + end, p.Tq) - p.Tq, causal));
+    let query_r = min(first + LANES * 0u /*r*/, last);
+    let q_at_r = ((group.z * p.Tq + query_r) * p.q_stride + p.q_offset + group.y * p.width) / wide;
+    let g_at_r = ((group.z * p.Tq + query_r) * p.o_stride + group.y * p.width) / wide;
     // unroll d TD
-    let x_d = q[q_at + 0u /*d*/];
-    let z_d = g[g_at + 0u /*d*/];
+    let x_r_d = q[q_at_r + 0u /*d*/];
+    let z_r_d = g[g_at_r + 0u /*d*/];
     // unroll h TH
-    let q_d_h = part(x_d, 0u /*h*/) * p.scale;
-    let g_d_h = part(z_d, 0u /*h*/);
-    var y_d_h = vec4<f32>(0.0);
+    let q_r_d_h = part(x_r_d, 0u /*h*/) * p.scale;
+    let g_r_d_h = part(z_r_d, 0u /*h*/);
+    var y_r_d_h = vec4<f32>(0.0);
     // end
     // end
-    let known = stats[2u * ((group.z * p.heads + group.y) * p.Tq + query)];
+    let known_r = stats[2u * ((group.z * p.heads + group.y) * p.Tq + query_r)];
+    // end
 
     let key_head = group.y / max(p.repeat, 1u) * p.width;
     var k_at = (p.k_offset + key_head + group.z * p.Tk * p.k_stride) / wide;
     var v_at = (p.v_offset + key_head + group.z * p.Tk * p.v_stride) / wide;
     for (var j = 0u; j < keys; j += 1u) {
-        var sum = vec4<f32>(0.0);
-        var seen = vec4<f32>(0.0);
+        // unroll r TR
+        var sum_r = vec4<f32>(0.0);
+        var seen_r = vec4<f32>(0.0);
+        // end
         // unroll d TD
         let k_d = k[k_at + 0u /*d*/];
         let v_d = v[v_at + 0u /*d*/];
         // unroll h TH
         let k_d_h = part(k_d, 0u /*h*/);
-        sum = fma(q_d_h, k_d_h, sum);
-        seen = fma(g_d_h, part(v_d, 0u /*h*/), seen);
+        let v_d_h = part(v_d, 0u /*h*/);
+        // unroll r TR
+        sum_r = fma(q_r_d_h, k_d_h, sum_r);
+        seen_r = fma(g_r_d_h, v_d_h, seen_r);
+        // end
         // end
         // end
         k_at += p.k_stride / wide;
         v_at += p.v_stride / wide;
-        let share = exp2((sum.x + sum.y) + (sum.z + sum.w) - known.x);
-        let slope = vec4<f32>(select(0.0, share * ((seen.x + seen.y) + (seen.z + seen.w) - known.y), j < mine));
+        // unroll r TR
+        let share_r = exp2((sum_r.x + sum_r.y) + (sum_r.z + sum_r.w) - known_r.x);
+        let slope_r = vec4<f32>(select(0.0, share_r * ((seen_r.x + seen_r.y) + (seen_r.z + seen_r.w) - known_r.y), j < keys_r));
         // unroll d TD
         // unroll h TH
-        y_d_h = fma(slope, k_d_h, y_d_h);
+        y_r_d_h = fma(slope_r, k_d_h, y_r_d_h);
+        // end
         // end
         // end
     }
-    if i < p.Tq {
-        let to = (row * p.y_stride + p.q_offset + group.y * p.width) / 4u;
+    // unroll r TR
+    if first + LANES * 0u /*r*/ < p.Tq {
+        let to_r = ((group.z * p.Tq + query_r) * p.y_stride + p.q_offset + group.y * p.width) / 4u;
         // unroll d TD
         // unroll h TH
-        y[to + 0u /*d*/ * TH + 0u /*h*/] = pack(y_d_h * p.gain);
+        y[to_r + 0u /*d*/ * TH + 0u /*h*/] = pack(y_r_d_h * p.gain);
         // end
         // end
     }
+    // end
 }

@@ -8,13 +8,14 @@
 //   y        rows [batch·Tk], head h of dk at element p.k_offset + h·p.width, of dv likewise
 //            at p.v_offset
 //
-// A lane has a key. workgroup_id: x counts blocks of LANES keys, y heads of keys, z batch items.
-// Constants: LANES; TD 16-byte vectors of a head, each of TH vec4 (f16 2, f32 1); whether it
+// A lane has TR keys, every LANES-th. workgroup_id: x counts blocks of LANES·TR keys, y heads of keys, z batch items.
+// Constants: LANES; TR; TD 16-byte vectors of a head, each of TH vec4 (f16 2, f32 1); whether it
 // writes KEYS and VALUES, which may be two tensors.
 
 const KEYS = 1u;
 const VALUES = 1u;
 const LANES = 8u;
+const TR = 1u;
 const TD = 1u;
 const TH = 2u;
 
@@ -71,24 +72,27 @@ fn limit_lengths(item: u32) -> u32 { return lengths[p.first + item]; }
 @compute @workgroup_size(8, 1, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let wide = 4u * TH;
-    let j = group.x * LANES + local.x;
-    let row = group.z * p.Tk + min(j, max(p.Tk, 1u) - 1u);
+    let first = group.x * LANES * TR + local.x; // key 0 of the lane
+    let last = max(p.Tk, 1u) - 1u;
     let causal = (p.flags & 1u) != 0u;
     let most = min(limit(group.z), p.Tk);
     let end = select(p.Tk, most, (p.flags & 2u) != 0u);
     // The first query that sees a key of the workgroup.
-    let begin = select(0u, max(group.x * LANES + p.Tq, end) - end, causal);
+    let begin = select(0u, max(group.x * LANES * TR + p.Tq, end) - end, causal);
 
-    let k_at = (row * p.k_stride + p.k_offset + group.y * p.width) / wide;
-    let v_at = (row * p.v_stride + p.v_offset + group.y * p.width) / wide;
+    // unroll r TR
+    let row_r = group.z * p.Tk + min(first + LANES * 0u /*r*/, last);
+    let k_at_r = (row_r * p.k_stride + p.k_offset + group.y * p.width) / wide;
+    let v_at_r = (row_r * p.v_stride + p.v_offset + group.y * p.width) / wide;
     // unroll d TD
-    let x_d = k[k_at + 0u /*d*/];
-    let z_d = v[v_at + 0u /*d*/];
+    let x_r_d = k[k_at_r + 0u /*d*/];
+    let z_r_d = v[v_at_r + 0u /*d*/];
     // unroll h TH
-    let k_d_h = part(x_d, 0u /*h*/) * p.scale;
-    let v_d_h = part(z_d, 0u /*h*/);
-    var dk_d_h = vec4<f32>(0.0);
-    var dv_d_h = vec4<f32>(0.0);
+    let k_r_d_h = part(x_r_d, 0u /*h*/) * p.scale;
+    let v_r_d_h = part(z_r_d, 0u /*h*/);
+    var dk_r_d_h = vec4<f32>(0.0);
+    var dv_r_d_h = vec4<f32>(0.0);
+    // end
     // end
     // end
 
@@ -98,43 +102,55 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         var g_at = ((group.z * p.Tq + begin) * p.o_stride + head * p.width) / wide;
         let s_at = 2u * (group.z * p.heads + head) * p.Tq;
         for (var i = begin; i < p.Tq; i += 1u) {
-            let mine = min(most, select(p.Tk, max(i + 1u + end, p.Tq) - p.Tq, causal));
+            let mine = min(most, select(p.Tk, max(i + 1u + end, p.Tq) - p.Tq, causal)); // keys that it sees
             let known = stats[s_at + 2u * i];
-            var sum = vec4<f32>(0.0);
-            var seen = vec4<f32>(0.0);
+            // unroll r TR
+            var sum_r = vec4<f32>(0.0);
+            var seen_r = vec4<f32>(0.0);
+            // end
             // unroll d TD
             let q_d = q[q_at + 0u /*d*/];
             let g_d = g[g_at + 0u /*d*/];
             // unroll h TH
             let q_d_h = part(q_d, 0u /*h*/);
             let g_d_h = part(g_d, 0u /*h*/);
-            sum = fma(q_d_h, k_d_h, sum);
-            seen = fma(g_d_h, v_d_h, seen);
+            // unroll r TR
+            sum_r = fma(q_d_h, k_r_d_h, sum_r);
+            seen_r = fma(g_d_h, v_r_d_h, seen_r);
+            // end
             // end
             // end
             q_at += p.q_stride / wide;
             g_at += p.o_stride / wide;
-            let share = select(0.0, exp2((sum.x + sum.y) + (sum.z + sum.w) - known.x), j < mine);
-            let slope = share * ((seen.x + seen.y) + (seen.z + seen.w) - known.y);
+            // unroll r TR
+            let share_r = select(0.0, exp2((sum_r.x + sum_r.y) + (sum_r.z + sum_r.w) - known.x), first + LANES * 0u /*r*/ < mine);
+            let slope_r = share_r * ((seen_r.x + seen_r.y) + (seen_r.z + seen_r.w) - known.y);
             // unroll d TD
             // unroll h TH
-            dk_d_h = fma(vec4<f32>(slope), q_d_h, dk_d_h);
-            dv_d_h = fma(vec4<f32>(share), g_d_h, dv_d_h);
+            if KEYS == 1u {
+                dk_r_d_h = fma(vec4<f32>(slope_r), q_d_h, dk_r_d_h);
+            }
+            if VALUES == 1u {
+                dv_r_d_h = fma(vec4<f32>(share_r), g_d_h, dv_r_d_h);
+            }
+            // end
             // end
             // end
         }
     }
-    if j < p.Tk {
-        let to = (row * p.y_stride + group.y * p.width) / 4u;
+    // unroll r TR
+    if first + LANES * 0u /*r*/ < p.Tk {
+        let to_r = (row_r * p.y_stride + group.y * p.width) / 4u;
         // unroll d TD
         // unroll h TH
         if KEYS == 1u {
-            y[to + p.k_offset / 4u + 0u /*d*/ * TH + 0u /*h*/] = pack(dk_d_h * p.gain);
+            y[to_r + p.k_offset / 4u + 0u /*d*/ * TH + 0u /*h*/] = pack(dk_r_d_h * p.gain);
         }
         if VALUES == 1u {
-            y[to + p.v_offset / 4u + 0u /*d*/ * TH + 0u /*h*/] = pack(dv_d_h);
+            y[to_r + p.v_offset / 4u + 0u /*d*/ * TH + 0u /*h*/] = pack(dv_r_d_h);
         }
         // end
         // end
     }
+    // end
 }

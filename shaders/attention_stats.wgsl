@@ -7,10 +7,11 @@
 //   stats f32 rows of 8: L, D and zeros, the queries of a head one after the other, the heads
 //         of an item, the items
 //
-// A lane has a query. workgroup_id: x counts blocks of LANES queries, y heads, z batch items.
-// Constants: LANES; TD 16-byte vectors of a head, each of TH vec4 (f16 2, f32 1).
+// A lane has TR queries, every LANES-th. workgroup_id: x counts blocks of LANES·TR queries, y heads, z batch items.
+// Constants: LANES; TR; TD 16-byte vectors of a head, each of TH vec4 (f16 2, f32 1).
 
 const LANES = 8u;
+const TR = 1u;
 const TD = 1u;
 const TH = 2u;
 
@@ -62,48 +63,59 @@ fn limit_lengths(item: u32) -> u32 { return lengths[p.first + item]; }
 @compute @workgroup_size(8, 1, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let wide = 4u * TH;
-    let i = group.x * LANES + local.x;
-    let row = group.z * p.Tq + min(i, max(p.Tq, 1u) - 1u);
+    let first = group.x * LANES * TR + local.x; // query 0 of the lane
+    let last = max(p.Tq, 1u) - 1u;
     let causal = (p.flags & 1u) != 0u;
     let most = min(limit(group.z), p.Tk);
     let end = select(p.Tk, most, (p.flags & 2u) != 0u);
-    // Of the whole workgroup, and of the lane.
-    let keys = min(most, select(p.Tk, max((group.x + 1u) * LANES + end, p.Tq) - p.Tq, causal));
-    let mine = min(most, select(p.Tk, max(i + 1u + end, p.Tq) - p.Tq, causal));
-
-    let q_at = (row * p.q_stride + p.q_offset + group.y * p.width) / wide;
-    let o_at = (row * p.o_stride + group.y * p.width) / wide;
-    var product = vec4<f32>(0.0);
+    // The keys that any query of the workgroup sees, and those of the lane's.
+    let keys = min(most, select(p.Tk, max((group.x + 1u) * LANES * TR + end, p.Tq) - p.Tq, causal));
+    // unroll r TR
+    let keys_r = min(most, select(p.Tk, max(first + LANES * 0u /*r*/ + 1u + end, p.Tq) - p.Tq, causal));
+    let row_r = group.z * p.Tq + min(first + LANES * 0u /*r*/, last);
+    let q_at_r = (row_r * p.q_stride + p.q_offset + group.y * p.width) / wide;
+    let o_at_r = (row_r * p.o_stride + group.y * p.width) / wide;
+    var product_r = vec4<f32>(0.0);
     // unroll d TD
-    let x_d = q[q_at + 0u /*d*/];
-    let o_d = o[o_at + 0u /*d*/];
-    let g_d = g[o_at + 0u /*d*/];
+    let x_r_d = q[q_at_r + 0u /*d*/];
+    let o_r_d = o[o_at_r + 0u /*d*/];
+    let g_r_d = g[o_at_r + 0u /*d*/];
     // unroll h TH
-    let q_d_h = part(x_d, 0u /*h*/) * p.scale;
-    product += part(o_d, 0u /*h*/) * part(g_d, 0u /*h*/);
+    let q_r_d_h = part(x_r_d, 0u /*h*/) * p.scale;
+    product_r += part(o_r_d, 0u /*h*/) * part(g_r_d, 0u /*h*/);
     // end
+    // end
+    var best_r = -1e30;
+    var total_r = 0.0;
     // end
 
-    var best = -1e30;
-    var total = 0.0;
     var k_at = (p.k_offset + group.y / max(p.repeat, 1u) * p.width + group.z * p.Tk * p.k_stride) / wide;
     for (var j = 0u; j < keys; j += 1u) {
-        var sum = vec4<f32>(0.0);
+        // unroll r TR
+        var sum_r = vec4<f32>(0.0);
+        // end
         // unroll d TD
         let k_d = k[k_at + 0u /*d*/];
         // unroll h TH
-        sum = fma(q_d_h, part(k_d, 0u /*h*/), sum);
+        let k_d_h = part(k_d, 0u /*h*/);
+        // unroll r TR
+        sum_r = fma(q_r_d_h, k_d_h, sum_r);
+        // end
         // end
         // end
         k_at += p.k_stride / wide;
-        let score = select(-1e30, (sum.x + sum.y) + (sum.z + sum.w), j < mine);
-        let top = max(best, score);
-        total = total * exp2(best - top) + select(0.0, exp2(score - top), j < mine);
-        best = top;
+        // unroll r TR
+        let score_r = select(-1e30, (sum_r.x + sum_r.y) + (sum_r.z + sum_r.w), j < keys_r);
+        let top_r = max(best_r, score_r);
+        total_r = total_r * exp2(best_r - top_r) + select(0.0, exp2(score_r - top_r), j < keys_r);
+        best_r = top_r;
+        // end
     }
-    if i < p.Tq {
-        let to = 2u * ((group.z * p.heads + group.y) * p.Tq + i);
-        stats[to] = vec4<f32>(best + log2(max(total, 1e-30)), (product.x + product.y) + (product.z + product.w), 0.0, 0.0);
-        stats[to + 1u] = vec4<f32>(0.0);
+    // unroll r TR
+    if first + LANES * 0u /*r*/ < p.Tq {
+        let to_r = 2u * ((group.z * p.heads + group.y) * p.Tq + first + LANES * 0u /*r*/);
+        stats[to_r] = vec4<f32>(best_r + log2(max(total_r, 1e-30)), (product_r.x + product_r.y) + (product_r.z + product_r.w), 0.0, 0.0);
+        stats[to_r + 1u] = vec4<f32>(0.0);
     }
+    // end
 }

@@ -71,18 +71,23 @@ func New(m *models.Model, o Options) (*Learner, error) {
 	if d == nil {
 		return nil, fmt.Errorf("%s: pipelines are not trained", m.Name)
 	}
+	m.Rest()
+	return Of(dev, m.Name, d, o)
+}
+
+// Of prepares the training of a module by its description, whose tensors must stay open.
+func Of(dev *gpu.Device, name string, d *nn.Description, o Options) (*Learner, error) {
 	o, err := o.complete()
 	if err != nil {
 		return nil, err
 	}
-	l := &Learner{options: o, dev: dev, module: nn.NewModule(dev, m.Name, o.Precision, d), progress: Progress{Scale: 1}}
+	l := &Learner{options: o, dev: dev, module: nn.NewModule(dev, name, o.Precision, d), progress: Progress{Scale: 1}}
 	if o.Precision == gpu.F16 {
 		l.progress.Scale = firstScale
 	}
-	m.Rest()
 	if err := l.open(); err != nil {
 		l.Close()
-		return nil, fmt.Errorf("%s: %w", m.Name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return l, nil
 }
