@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"saccade/gpu"
+	"saccade/models"
 	"saccade/models/nn"
 	"saccade/ops"
 )
@@ -127,10 +128,20 @@ func (o *LoRA) choose(all []nn.Projection) ([]nn.Projection, error) {
 	})
 	for _, t := range o.Targets {
 		if !found[t] {
-			return nil, fmt.Errorf("the target %q matches no layer; the nearest is %q, and there are %s", t, nearest(t, all), strings.Join(modules(all), ", "))
+			return nil, fmt.Errorf("the target %q matches no layer; the nearest is %q, and there are %s", t, models.Nearest(t, every(all)), strings.Join(modules(all), ", "))
 		}
 	}
 	return chosen, nil
+}
+
+// every lists the last parts of all names of projections.
+func every(all []nn.Projection) (parts []string) {
+	for _, p := range all {
+		for _, n := range p.Names {
+			parts = append(parts, n[strings.LastIndex(n, ".")+1:])
+		}
+	}
+	return parts
 }
 
 // modules are the last parts of the names of projections, each once.
@@ -141,40 +152,6 @@ func modules(all []nn.Projection) (parts []string) {
 		}
 	}
 	return parts
-}
-
-// nearest is the last part of a projection's names that is most like a target.
-func nearest(target string, all []nn.Projection) string {
-	best, least := "", math.MaxInt
-	for _, p := range all {
-		for _, n := range p.Names {
-			part := n[strings.LastIndex(n, ".")+1:]
-			if d := distance(target, part); d < least {
-				best, least = part, d
-			}
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range a {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range b {
-			next := corner
-			if a[i] != b[j] {
-				next = 1 + min(corner, row[j], row[j+1])
-			}
-			corner, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
 }
 
 // Targets are the modules that have an adapter, by PEFT's target_modules: the last part of their

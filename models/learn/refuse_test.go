@@ -24,10 +24,12 @@ func TestRefusals(t *testing.T) {
 		"rank":          {func(o *Options) { o.LoRA.Rank = 31 }, "an adapter of rank 31; expected 1 to 30"},
 		"negative rank": {func(o *Options) { o.LoRA.Rank = -1 }, "an adapter of rank -1"},
 		"first name":    {func(o *Options) { o.Init = map[string]nn.Array{"x.lora_A.weight": {}} }, "first values of x.lora_A.weight, which is not trained"},
-		"first shape":   {func(o *Options) { o.Init["base_model.model.classifier.bias"] = nn.Array{Shape: []int{1}, Data: []float32{1}} }, "found shape [1], expected [5]"},
-		"rate":          {func(o *Options) { o.Optimizer.Rate = math.NaN() }, "expected none negative"},
-		"nesterov":      {func(o *Options) { o.Optimizer = Optimizer{Kind: SGD, Nesterov: true} }, "Nesterov's momentum needs"},
-		"momentum":      {func(o *Options) { o.Optimizer.Momentum = 0.9 }, "AdamW takes no momentum"},
+		"first shape": {func(o *Options) {
+			o.Init["base_model.model.classifier.bias"] = nn.Array{Shape: []int{1}, Data: []float32{1}}
+		}, "found shape [1], expected [5]"},
+		"rate":     {func(o *Options) { o.Optimizer.Rate = math.NaN() }, "expected none negative"},
+		"nesterov": {func(o *Options) { o.Optimizer = Optimizer{Kind: SGD, Nesterov: true} }, "Nesterov's momentum needs"},
+		"momentum": {func(o *Options) { o.Optimizer.Momentum = 0.9 }, "AdamW takes no momentum"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := g.options(gpu.F32)
