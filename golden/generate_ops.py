@@ -839,10 +839,10 @@ def reorder():
     return cases
 
 
-def adjoint():
-    """Gradients by PyTorch's autograd: d_NAME of the inputs NAME of another operation, after which the
-    case is named, and whose other inputs and params it has; that of its result is dy."""
-    g, cases = generator("adjoint"), []
+def gradients(g, cases):
+    """A function that adds the gradients by PyTorch's autograd of another operation: d_NAME of the
+    inputs NAME of `of`, after which the case is named, and whose other inputs and params it has;
+    that of its result is dy."""
 
     def add(name, of, params, inputs, by, f, dy=None):
         leaves = {k: v.double().requires_grad_(k in by) if v.is_floating_point() else v for k, v in inputs.items()}
@@ -851,6 +851,14 @@ def adjoint():
         y.backward(dy.double())
         outputs = {f"d_{k}": leaves[k].grad for k in by}
         cases.append(case(f"{of}/{name}", params, {**inputs, "dy": dy}, outputs))
+
+    return add
+
+
+def adjoint():
+    """Gradients of operations on tokens: see gradients."""
+    g, cases = generator("adjoint"), []
+    add = gradients(g, cases)
 
     for c in (5, 40, 770):
         x = normal(g, 3, c) + normal(g, 3, 1)
@@ -893,6 +901,40 @@ def adjoint():
     return cases
 
 
+def adjoint_maps():
+    """Gradients of operations on maps: see gradients."""
+    g, cases = generator("adjoint_maps"), []
+    add = gradients(g, cases)
+
+    def conv(name, x, k, kernel, stride=(1, 1), padding=(0, 0, 0, 0), act="", residual=False):
+        t = {"x": normal(g, *x), "weight": normal(g, k, x[1], *kernel, std=(x[1] * kernel[0] * kernel[1]) ** -0.5), "bias": normal(g, k, std=0.3)}
+
+        def f(x, weight, bias, residual=0):
+            top, left, bottom, right = padding
+            y = F.conv2d(F.pad(x, (left, right, top, bottom)), weight, bias, stride=stride)
+            return ACTIVATIONS.get(act, lambda v: v)(y) + residual
+
+        if residual:
+            t["residual"] = normal(g, *f(*t.values()).shape)
+        params = {"stride": stride, "padding": padding, "dilation": (1, 1), "groups": 1, "eps": 0, "activation": act, "activation_last": False}
+        add(name, "conv2d", params, t, ["x", "residual"] if residual else ["x"], f)
+
+    conv("3x3", (2, 13, 9, 7), 21, (3, 3), padding=(1, 1, 1, 1))
+    conv("3x3_wide", (1, 24, 12, 11), 16, (3, 3), padding=(1, 1, 1, 1), act="silu", residual=True)
+    conv("3x3_half", (2, 9, 9, 8), 13, (3, 3), (2, 2), (1, 1, 1, 1))
+    conv("3x3_half_below", (1, 16, 8, 7), 8, (3, 3), (2, 2), (0, 0, 1, 1))
+    conv("1x1", (2, 15, 5, 7), 9, (1, 1))
+    conv("2x4", (1, 5, 6, 9), 7, (2, 4), (1, 2), (1, 2, 0, 1))
+    for name, n, c, size, groups, act in (("groups_of_5", 2, 15, (5, 7), 3, "silu"), ("one_group", 2, 13, (3, 17), 1, ""), ("one_pixel", 2, 64, (1, 1), 8, "silu")):
+        t = {"x": (normal(g, n, c, *size) + 0.5).half().float(), "weight": (0.7 + 0.6 * torch.rand(c, generator=g)).half().float(), "bias": normal(g, c, std=0.3)}
+        f = lambda x, weight, bias: ACTIVATIONS.get(act, lambda v: v)(F.group_norm(x, groups, weight, bias, 1e-5))
+        add(name, "groupnorm", {"groups": groups, "eps": 1e-5, "activation": act}, t, ["x"], f)
+    for act, gate in (("silu", 0), ("gelu", 1), ("", 0)):
+        gated = lambda x: ACTIVATIONS.get(act, lambda t: t)(x.chunk(2, -1)[gate]) * x.chunk(2, -1)[1 - gate]
+        add(act or "bilinear", "glu", {"activation": act, "gate": gate}, {"x": normal(g, 5, 42, std=2)}, ["x"], gated)
+    return cases
+
+
 OPS = {name: (lambda name=name: activation(name)) for name in ACTIVATIONS} | {
     f.__name__: f
     for f in (
@@ -929,6 +971,7 @@ OPS = {name: (lambda name=name: activation(name)) for name in ACTIVATIONS} | {
         beams,
         reorder,
         adjoint,
+        adjoint_maps,
     )
 }
 

@@ -46,6 +46,7 @@ var families = []family{
 	poolFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily, groupNormFamily, grnFamily, combineFamily, rescaleFamily,
 	concatFamily, sinusoidFamily, keepFamily, blendFamily,
 	projectFamily, expandFamily, outerFamily, sumFamily, layerNormAdjointFamily, activationAdjointFamily, spreadFamily, crossEntropyFamily, attentionAdjointFamily,
+	gluAdjointFamily, partFamily, shrinkFamily, groupNormAdjointFamily, squaredErrorFamily,
 	accumulateFamily, squaresFamily, adamWFamily, sgdFamily,
 	rowsFamily, rmsNormFamily, rotateFamily, appendFamily,
 	depthToSpaceFamily, fourierFamily, productsFamily,

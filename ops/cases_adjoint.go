@@ -332,3 +332,97 @@ var sgdFamily = optimizerFamily("sgd", []Settings{{Apply: true, Rate: 0.1}, {App
 	})
 
 var projectFamily, expandFamily, outerFamily = trainedFamily("project"), trainedFamily("expand"), trainedFamily("outer")
+
+var gluAdjointFamily = family{
+	op: "glu_adjoint", dims: "MxH",
+	at:    func(d []int) Case { return gluAdjointCase(d[0], d[1], GELU, GateSecond) },
+	bench: [][]int{{4096, 1280}},
+	test: func() []Case {
+		return []Case{gluAdjointCase(1, 1, GELU, GateSecond), gluAdjointCase(7, 13, SiLU, GateFirst), gluAdjointCase(19, 40, Identity, GateFirst)}
+	},
+}
+
+func gluAdjointCase(m, h int, a Activation, gate Gate) Case {
+	return newCase("glu_adjoint", fmt.Sprintf("%s%s gate %d", shapeName(m, h), a.suffix(), gate), func(o *operands) *gpu.Tensor {
+		return gluAdjoint(o.r, o.activation("x", 2, m, 2*h), o.activation("dy", 1, m, h), a, gate)
+	})
+}
+
+var partFamily = family{
+	op: "part", dims: "MxCxFIRSTxWIDTH",
+	at:    func(d []int) Case { return partCase(d[0], d[1], d[2], d[3]) },
+	bench: [][]int{{4096, 960, 640, 320}},
+	test: func() []Case {
+		return []Case{partCase(1, 1, 0, 1), partCase(7, 13, 5, 8), partCase(7, 13, 0, 5), partCase(33, 40, 16, 24), partCase(9, 21, 10, 11)}
+	},
+}
+
+func partCase(m, c, first, width int) Case {
+	return newCase("part", shapeName(m, c, first, width), func(o *operands) *gpu.Tensor { return part(o.r, o.activation("x", 1, m, c), first, width) })
+}
+
+var shrinkFamily = family{
+	op: "shrink", dims: "NxHEIGHTxWIDTHxC",
+	at:    func(d []int) Case { return shrinkCase(d) },
+	bench: [][]int{{1, 64, 64, 320}},
+	test:  func() []Case { return casesOf(shrinkCase, []int{1, 1, 1, 1}, []int{2, 5, 8, 13}, []int{1, 6, 7, 40}) },
+}
+
+func shrinkCase(d []int) Case {
+	return newCase("shrink", shapeName(d...), func(o *operands) *gpu.Tensor {
+		return shrink(o.r, o.activation("x", 1, d...), ceilDiv(d[1], 2), ceilDiv(d[2], 2))
+	})
+}
+
+var groupNormAdjointFamily = family{
+	op: "groupnorm_adjoint", dims: "NxHEIGHTxWIDTHxCxGROUPS",
+	at:    func(d []int) Case { return groupNormAdjointCase(d, false) },
+	bench: [][]int{{1, 64, 64, 320, 32}},
+	test: func() []Case {
+		return []Case{groupNormAdjointCase([]int{1, 1, 2, 4, 1}, false), groupNormAdjointCase([]int{3, 5, 7, 15, 3}, true), groupNormAdjointCase([]int{2, 9, 8, 60, 6}, false)}
+	},
+}
+
+func groupNormAdjointCase(d []int, shifted bool) Case {
+	name := shapeName(d...)
+	if shifted {
+		name += " shifted"
+	}
+	return newCase("groupnorm_adjoint", name, func(o *operands) *gpu.Tensor {
+		var model struct {
+			Norm GroupNorm `w:"norm"`
+		}
+		model.Norm = o.b.GroupNorm(d[4], d[3], 1e-5)
+		o.layers(&model)
+		x, dy := o.activation("x", 1, d[:4]...), o.activation("dy", 1, d[:4]...)
+		var shift *gpu.Tensor
+		if shifted {
+			shift = o.activation("shift", 1, d[0], d[3])
+		}
+		return model.Norm.adjoint(o.r, x, shift, dy)
+	})
+}
+
+var squaredErrorFamily = family{
+	op: "squared_error", dims: "NxHEIGHTxWIDTHxC",
+	at:    func(d []int) Case { return squaredErrorCase(d, false) },
+	bench: [][]int{{1, 64, 64, 4}},
+	test: func() []Case {
+		return []Case{squaredErrorCase([]int{1, 1, 1, 1}, false), squaredErrorCase([]int{3, 5, 7, 4}, false), squaredErrorCase([]int{2, 9, 11, 13}, true)}
+	},
+}
+
+func squaredErrorCase(d []int, back bool) Case {
+	name := shapeName(d...)
+	if back {
+		name += " adjoint"
+	}
+	return newCase("squared_error", name, func(o *operands) *gpu.Tensor {
+		e := squaredError{x: o.activation("x", 1, d...), y: o.activation("y", 1, d...), weight: o.dense("weight", d[0])}
+		if !back {
+			return SquaredError(o.r, e.x, e.y, e.weight)
+		}
+		o.in["seed"] = []float32{512}
+		return e.adjoint(o.r, o.r.Input("seed", gpu.F32, 1))
+	})
+}

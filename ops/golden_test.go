@@ -104,7 +104,7 @@ func (g *goldenCase) record() {
 		g.attention()
 	case "biased_attention":
 		g.biasedAttention()
-	case "adjoint":
+	case "adjoint", "adjoint_maps":
 		g.adjoint()
 	case "crossentropy":
 		g.r.Output("y", CrossEntropy(g.r, g.activation("x", 1), g.words("labels")))
@@ -163,6 +163,14 @@ func (g *goldenCase) record() {
 	}
 }
 
+// gradient declares that of y, which may be pictures.
+func (g *goldenCase) gradient(y *gpu.Tensor) *gpu.Tensor {
+	if len(y.Shape) == 4 {
+		return g.pixels("dy")
+	}
+	return Pack(g.r, g.input("dy"), y.Groups)
+}
+
 // input declares an input of the golden.
 func (g *goldenCase) input(role string) *gpu.Tensor {
 	x, ok := g.Inputs[role]
@@ -172,7 +180,11 @@ func (g *goldenCase) input(role string) *gpu.Tensor {
 }
 
 func (g *goldenCase) activation(role string, groups int) *gpu.Tensor {
-	x := Pack(g.r, g.input(role), groups)
+	return g.keep(role, Pack(g.r, g.input(role), groups))
+}
+
+// keep remembers the activation of a role.
+func (g *goldenCase) keep(role string, x *gpu.Tensor) *gpu.Tensor {
 	if g.packed == nil {
 		g.packed = map[string]*gpu.Tensor{}
 	}
@@ -203,11 +215,15 @@ func (g *goldenCase) adjoint() {
 			g.in["dy"] = x.Data
 			dy = g.r.Input("dy", gpu.F32, 1)
 		} else {
-			dy = Pack(g.r, g.input("dy"), y.Groups)
+			dy = g.gradient(y)
 		}
 		for i, dx := range g.r.Backward(y, dy, of, func(a, b *gpu.Tensor) *gpu.Tensor { return Add(g.r, a, b, 1) }) {
 			require.NotNil(g.t, dx, roles[i])
-			g.r.Output(roles[i], dx)
+			if len(dx.Shape) == 4 {
+				g.r.OutputNCHW(roles[i], dx)
+			} else {
+				g.r.Output(roles[i], dx)
+			}
 		}
 	}
 }

@@ -23,7 +23,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> dx: array<Packed>;
 
 // 1 − erf(a) for a ≥ 0: see activation.
-fn erfc(a: vec4<f32>) -> vec4<f32> {
+fn erfc_of(a: vec4<f32>) -> vec4<f32> {
     let t = vec4<f32>(1.0) / (vec4<f32>(1.0) + 0.5 * a);
     let high = 0.27886807 + t * (-1.13520398 + t * (1.48851587 + t * (-0.82215223 + t * 0.17087277)));
     let q = -1.26551223 + t * (1.00002368 + t * (0.37409196 + t * (0.09678418 + t * (-0.18628806 + t * high))));
@@ -36,7 +36,7 @@ fn logistic(x: vec4<f32>) -> vec4<f32> {
 
 // Φ(x) + x·φ(x).
 fn gelu(x: vec4<f32>) -> vec4<f32> {
-    let tail = 0.5 * erfc(abs(x) * 0.70710678);
+    let tail = 0.5 * erfc_of(abs(x) * 0.70710678);
     let below = select(tail, vec4<f32>(1.0) - tail, x > vec4<f32>(0.0));
     return below + x * 0.39894228 * exp(-0.5 * x * x);
 }
