@@ -10,6 +10,7 @@ learned ("param.NAME"). What was trained, and how, stands in the metadata.
 import copy
 from pathlib import Path
 
+import diffusers
 import peft
 import torch
 import transformers
@@ -29,7 +30,16 @@ def vit():
     return transformers.ViTForImageClassification(config), (3, 20, 12), 5
 
 
-MODELS = {"vit": vit}
+def unet():
+    config = dict(
+        sample_size=9, in_channels=3, out_channels=3, block_out_channels=(8, 12), layers_per_block=1, norm_num_groups=4,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        cross_attention_dim=11, attention_head_dim=2,
+    )  # fmt: skip
+    return diffusers.UNet2DConditionModel(**config), (3, 9, 7), None
+
+
+MODELS = {"vit": vit, "unet": unet}
 
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2"]
 RUNS = {
@@ -42,7 +52,11 @@ RUNS = {
         ),
         "sgd_nesterov": dict(lora=dict(r=3, lora_alpha=6, target_modules=["fc1", "o_proj"]), head=True, optimizer="sgd", lr=0.02, momentum=0.9, nesterov=True, weight_decay=0.02, clip=1.0),
         "head_momentum": dict(lora=None, head=True, optimizer="sgd", lr=0.05, momentum=0.8, dampening=0.3, accumulate=3),
-    }
+    },
+    "unet": {
+        "adamw": dict(lora=dict(r=2, lora_alpha=2, target_modules=["to_q", "to_k", "to_v", "to_out.0"]), head=False, optimizer="adamw", lr=0.002),
+        "sgd_clip": dict(lora=dict(r=2, lora_alpha=2, target_modules=["to_v", "ff.net.0.proj", "ff.net.2"]), head=False, optimizer="sgd", lr=0.1, momentum=0.9, clip=0.5, accumulate=2),
+    },
 }  # fmt: skip
 
 
@@ -56,6 +70,19 @@ def optimizer_of(run, parameters):
 def short(name):
     """A name as PEFT writes it."""
     return name.replace(".default.", ".").replace(".modules_to_save.", ".")
+
+
+def micro_step(model, g, shape, classes):
+    """What a micro-batch has, and its loss."""
+    if classes:
+        x, labels = torch.randn(4, *shape, generator=g), torch.randint(classes, (4,), generator=g)
+        return {"pixel_values": x, "labels": labels.int()}, model(pixel_values=x, labels=labels).loss
+    x, noise = torch.randn(2, *shape, generator=g), torch.randn(2, *shape, generator=g)
+    t, context = torch.tensor([3.0, 741.0]), torch.randn(2, 5, 11, generator=g)
+    weights = torch.tensor([1.0, 0.625])  # of min-SNR
+    estimate = model(x, t, context).sample
+    loss = (((estimate - noise) ** 2).mean((1, 2, 3)) * weights).mean()
+    return {"sample": x, "timestep": t, "encoder_hidden_states": context, "target": noise, "weights": weights}, loss
 
 
 def train(model, shape, classes, name, run):
@@ -80,10 +107,9 @@ def train(model, shape, classes, name, run):
         optimizer.zero_grad()
         total = 0.0
         for i in range(micro):
-            x = torch.randn(4, *shape, generator=g)
-            labels = torch.randint(classes, (4,), generator=g)
-            tensors[f"pixel_values.{step * micro + i}"], tensors[f"labels.{step * micro + i}"] = x, labels.int()
-            loss = model(pixel_values=x, labels=labels).loss / micro
+            inputs, loss = micro_step(model, g, shape, classes)
+            tensors |= {f"{n}.{step * micro + i}": t for n, t in inputs.items()}
+            loss = loss / micro
             loss.backward()
             total += loss.item()
         if step == 0:

@@ -57,7 +57,7 @@ func LearnCases() ([]LearnCase, error) {
 	var all []LearnCase
 	for _, file := range files {
 		c := LearnCase{Folder: path.Base(path.Dir(file)), Name: strings.TrimSuffix(path.Base(file), ".safetensors")}
-		if c.Name == "model" {
+		if strings.HasSuffix(c.Name, "model") {
 			continue
 		}
 		ckpt, err := weights.OpenFS(learnFiles, file)

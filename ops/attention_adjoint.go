@@ -12,19 +12,24 @@ import (
 type attentionAdjoint struct {
 	*attentionCall
 	o, g  *gpu.Tensor
-	grads []*gpu.Tensor // of operands, in their order
+	grads []*gpu.Tensor // of operands, in their order; nil: not needed
 	stats *gpu.Tensor   // what probabilities are computed anew from
 }
 
 // adjoint records the gradients of inputs, of which those of the operands come first.
-func (c *attentionCall) adjoint(r *gpu.Recorder, o, g *gpu.Tensor, inputs int) []*gpu.Tensor {
+func (c *attentionCall) adjoint(r *gpu.Recorder, o, g *gpu.Tensor, needed []bool) []*gpu.Tensor {
 	a := attentionAdjoint{attentionCall: c, o: o, g: g}
-	for _, t := range c.operands() {
-		a.grads = append(a.grads, r.New("attention", t.Groups, t.Shape...))
+	var out []*gpu.Tensor
+	for i, t := range c.operands() {
+		a.grads = append(a.grads, nil)
+		if needed[i] {
+			a.grads[i] = r.New("attention", t.Groups, t.Shape...)
+			out = append(out, a.grads[i])
+		}
 	}
 	n, tq, _ := c.tokens()
 	a.stats = r.NewTyped("attention.stats", gpu.F32, 1, n*c.heads*tq, 2)
-	all := make([]*gpu.Tensor, inputs)
+	all := make([]*gpu.Tensor, len(needed))
 	copy(all, a.grads)
 	if r.Err() != nil {
 		return all
@@ -34,7 +39,7 @@ func (c *attentionCall) adjoint(r *gpu.Recorder, o, g *gpu.Tensor, inputs int) [
 		r.Fail(fmt.Errorf("attention: %w", err))
 		return all
 	}
-	r.Do(gpu.Op{Kind: "attention_adjoint", Label: r.Label("attention"), In: c.inputs(append(c.operands(), o, g)), Out: a.grads, Twin: a.twin, Dispatches: dispatches})
+	r.Do(gpu.Op{Kind: "attention_adjoint", Label: r.Label("attention"), In: c.inputs(append(c.operands(), o, g)), Out: out, Twin: a.twin, Dispatches: dispatches})
 	return all
 }
 
@@ -49,7 +54,8 @@ func (a attentionAdjoint) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	case a.k == a.q && a.q.Groups != a.heads+2*a.heads/a.repeat || a.k != a.q && a.q.Groups != a.heads:
 		return nil, fmt.Errorf("one of %d heads among %d groups of q has no adjoint", a.heads, a.q.Groups)
 	}
-	chunks, err := a.chunks(r, append(a.grads, a.o, a.g, a.stats)...)
+	more := []*gpu.Tensor{a.o, a.g, a.stats}
+	chunks, err := a.chunks(r, append(more, a.needed()...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -70,22 +76,35 @@ func (a attentionAdjoint) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 		}
 		err := add("attention_stats", tq, a.heads, 1, a.stats, "", q, k, o, g, a.mask.view(r), stats)
 		dq, dk, dv := a.grads[0], a.grads[min(1, len(a.grads)-1)], a.grads[len(a.grads)-1]
-		if err == nil {
+		if err == nil && dq != nil {
 			err = add("attention_adjoint", tq, a.heads, 3, dq, "", q, k, v, g, stats, a.mask.view(r), itemView(dq, n, lo, hi))
 		}
-		heads := a.heads / a.repeat
-		if dk == dv && err == nil {
-			err = add("attention_adjoint_keys", tk, heads, 4, dk, "kv", q, k, v, g, stats, a.mask.view(r), itemView(dk, n, lo, hi))
-		} else if err == nil {
-			err = errors.Join(
-				add("attention_adjoint_keys", tk, heads, 3, dk, "k", q, k, v, g, stats, a.mask.view(r), itemView(dk, n, lo, hi)),
-				add("attention_adjoint_keys", tk, heads, 2, dv, "v", q, k, v, g, stats, a.mask.view(r), itemView(dv, n, lo, hi)))
+		keys := func(outputs string, products float64, y *gpu.Tensor) {
+			if err == nil && y != nil {
+				err = add("attention_adjoint_keys", tk, a.heads/a.repeat, products, y, outputs, q, k, v, g, stats, a.mask.view(r), itemView(y, n, lo, hi))
+			}
+		}
+		if dk == dv {
+			keys("kv", 4, dk)
+		} else {
+			keys("k", 3, dk)
+			keys("v", 2, dv)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
+}
+
+// needed are the gradients that are.
+func (a attentionAdjoint) needed() (all []*gpu.Tensor) {
+	for _, t := range a.grads {
+		if t != nil {
+			all = append(all, t)
+		}
+	}
+	return all
 }
 
 // kernel is one of the kernels, which of the keys' writes the outputs "k", "v" or both, and
@@ -172,5 +191,11 @@ func (a attentionAdjoint) twin(in [][]float32) [][]float64 {
 			}
 		}
 	})
-	return grads
+	var all [][]float64
+	for i, g := range grads {
+		if a.grads[i] != nil {
+			all = append(all, g)
+		}
+	}
+	return all
 }

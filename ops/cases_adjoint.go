@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"slices"
 
 	"saccade/gpu"
 )
@@ -235,7 +236,7 @@ func (a attentionCase) adjointCase() Case {
 		}
 		all := o.r.Ops()
 		op := all[len(all)-1]
-		grads := op.Adjoint(o.activation("dy", y.Groups, y.Shape...), make([]bool, len(op.In)))
+		grads := op.Adjoint(o.activation("dy", y.Groups, y.Shape...), slices.Repeat([]bool{true}, len(op.In)))
 		for i, g := range grads {
 			if g != nil && i > 0 {
 				o.r.Output(fmt.Sprint("dx", i), g)

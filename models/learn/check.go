@@ -51,7 +51,7 @@ func (l *Learner) unchanged(b Batch, f func(ready) error) error {
 // slopeStep is how far from the parameters losses are compared, by these' length, and
 // slopePoints are the steps and weights of the five-point derivative, whose error is of the
 // fourth order.
-const slopeStep = 4e-3
+const slopeStep = 1.5e-3
 
 var slopePoints = []struct{ at, weight float64 }{{-2, 1. / 12}, {-1, -8. / 12}, {1, 8. / 12}, {2, -1. / 12}}
 
@@ -60,7 +60,7 @@ var slopePoints = []struct{ at, weight float64 }{{-2, 1. / 12}, {-1, -8. / 12}, 
 // number times a random one of 0 to 2, of length one. It changes nothing.
 func (l *Learner) Slope(ctx context.Context, b Batch, seed uint64) (measured, computed float64, err error) {
 	err = l.unchanged(b, func(r ready) error {
-		if _, err := l.loss(ctx, r); err != nil {
+		if _, err := l.lossOf(ctx, r); err != nil {
 			return err
 		}
 		grads, err := l.Gradients()
@@ -91,7 +91,7 @@ func (l *Learner) Slope(ctx context.Context, b Batch, seed uint64) (measured, co
 			if err := l.write(moved); err != nil {
 				return err
 			}
-			loss, err := l.loss(ctx, r)
+			loss, err := l.lossOf(ctx, r)
 			if err != nil {
 				return err
 			}
@@ -122,8 +122,8 @@ func (l *Learner) direction(grads map[string]nn.Array, seed uint64) map[string][
 	return d
 }
 
-// loss is that of a batch and leaves its gradients, but does no step.
-func (l *Learner) loss(ctx context.Context, r ready) (float64, error) {
+// lossOf is that of a batch, and leaves its gradients, but does no step.
+func (l *Learner) lossOf(ctx context.Context, r ready) (float64, error) {
 	s := l.settings(l.options.Optimizer.Rate, 0)
 	s.Apply = false
 	r.seed = float32(l.progress.Scale)

@@ -14,10 +14,15 @@ import (
 )
 
 // Batch is what a micro-step learns from: inputs of the network by name ("pixel_values"
-// [N, C, H, W]) and the class of each item.
+// [N, C, H, W]), and of a classifier the class of each item.
 type Batch struct {
 	Inputs map[string]nn.Array
 	Labels []int
+	// Target, in place of Labels, is what a network that estimates should give of Inputs, such as
+	// the noise in a UNet's sample: of the shape of its output.
+	Target nn.Array
+	// Weights are those of the items' squared errors, such as min-SNR's; nil: all 1.
+	Weights []float32
 }
 
 // Outcome is what a step did.
@@ -43,7 +48,7 @@ type Learner struct {
 	dev     *gpu.Device
 	module  *nn.Module
 	network *nn.Network
-	classes int
+	loss    loss
 	all     []*parameter
 
 	mu       sync.Mutex
@@ -103,10 +108,19 @@ func (l *Learner) open() error {
 			l.network = n
 		}
 	}
-	if l.network == nil || layers.Head == nil {
-		return errors.New("it has no classifier to train, or one of several layers")
+	if layers.Estimate != "" {
+		l.network = layers.Networks[0]
 	}
-	l.classes = layers.Head.Out
+	switch {
+	case l.network == nil || layers.Estimate == "" && layers.Head == nil:
+		return errors.New("it has no classifier to train, or one of several layers")
+	case layers.Estimate != "" && l.options.Head:
+		return errors.New("it has no head to train")
+	case layers.Estimate != "":
+		l.loss = squaredError{output: layers.Estimate}
+	default:
+		l.loss = crossEntropy{classes: layers.Head.Out}
+	}
 	if err := l.adapt(layers); err != nil {
 		return err
 	}

@@ -55,7 +55,10 @@ func (g training) model(t *testing.T) *models.Model {
 	require.NoError(t, err)
 	config, err := fs.ReadFile(folder, "config.json")
 	require.NoError(t, err)
-	src, err := weights.OpenFS(folder, "model.safetensors")
+	files, err := fs.Glob(folder, "*model.safetensors")
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	src, err := weights.OpenFS(folder, files[0])
 	require.NoError(t, err)
 	m, err := models.New(device.Open(t), g.Folder, nn.Checkpoint{Name: g.Folder, Tensors: src, Config: config}, g.Folder, models.Options{Precision: gpu.F32})
 	require.NoError(t, err)
@@ -97,6 +100,10 @@ func (g training) batch(i int) Batch {
 		input, number, _ := strings.Cut(name, ".")
 		switch {
 		case number != fmt.Sprint(i):
+		case input == "target":
+			b.Target = nn.Array(a)
+		case input == "weights":
+			b.Weights = a.Data
 		case input == "labels":
 			for _, c := range a.Data {
 				b.Labels = append(b.Labels, int(c))
@@ -165,7 +172,7 @@ func TestGoldens(t *testing.T) {
 				assert.LessOrEqual(t, loss, 1e-3)
 				if precision == gpu.F32 {
 					assert.LessOrEqual(t, gradient, 1e-5)
-					assert.LessOrEqual(t, worst, 1e-5)
+					assert.LessOrEqual(t, worst, 2e-5) // torch's own are up to 8e-6 from those in f64
 					assert.LessOrEqual(t, loss, 1e-5)
 					assert.LessOrEqual(t, learned, 1e-6)
 				}
@@ -187,10 +194,9 @@ func (g training) values(t *testing.T, l *Learner, from, to int) map[string]nn.A
 // A second run, one with checkpoints and one that was broken off and restored are the same to
 // the bit.
 func TestSameBits(t *testing.T) {
-	for _, name := range []string{"adamw_all", "sgd_nesterov"} {
+	for _, g := range []training{trainingOf(t, "vit", "adamw_all"), trainingOf(t, "vit", "sgd_nesterov"), trainingOf(t, "unet", "adamw")} {
 		for _, precision := range []gpu.DType{gpu.F32, gpu.F16} {
-			t.Run(fmt.Sprintf("%s %s", name, precision), func(t *testing.T) {
-				g := trainingOf(t, "vit", name)
+			t.Run(fmt.Sprintf("%s %s %s", g.Folder, g.Name, precision), func(t *testing.T) {
 				o := g.options(precision)
 				want := g.values(t, g.learner(t, o), 0, 5)
 				assert.Equal(t, want, g.values(t, g.learner(t, o), 0, 5), "a second run")
@@ -235,7 +241,11 @@ func TestVerify(t *testing.T) {
 				measured, computed, err := l.Slope(t.Context(), g.batch(0), 3)
 				require.NoError(t, err)
 				t.Logf("%d operations; slope %.6g, computed %.6g", len(checks), measured, computed)
-				assert.InEpsilon(t, measured, computed, 0.01)
+				allowed := 0.01
+				if precision == gpu.F16 { // in which the losses themselves have three digits
+					allowed = 0.03
+				}
+				assert.InEpsilon(t, measured, computed, allowed)
 				after, _, err := l.State()
 				require.NoError(t, err)
 				assert.Equal(t, before, after)

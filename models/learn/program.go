@@ -3,6 +3,7 @@ package learn
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"saccade/gpu"
@@ -22,15 +23,16 @@ type program struct {
 // ready is a batch with its program.
 type ready struct {
 	*program
-	feed   nn.Feed
-	labels []uint32
-	seed   float32 // the gradient of the loss
+	feed nn.Feed
+	more map[string]any // what the loss takes
+	seed float32        // the gradient of the loss
 }
 
 // values are the program's inputs.
 func (r ready) values(s ops.Settings) map[string]any {
 	in := r.feed.Values()
-	in["labels"], in["loss_scale"], in["settings"] = r.labels, []float32{r.seed}, s.Values()
+	maps.Copy(in, r.more)
+	in["loss_scale"], in["settings"] = []float32{r.seed}, s.Values()
 	return in
 }
 
@@ -41,11 +43,11 @@ func (r ready) run(ctx context.Context, s ops.Settings) (map[string][]float32, e
 
 // ready checks a batch and finds or makes its program.
 func (l *Learner) ready(b Batch) (ready, error) {
-	f, labels, err := l.check(b)
+	f, more, err := l.check(b)
 	if err != nil {
 		return ready{}, err
 	}
-	r := ready{feed: f, labels: labels, seed: float32(l.progress.Scale / float64(l.options.Accumulate))}
+	r := ready{feed: f, more: more, seed: float32(l.progress.Scale / float64(l.options.Accumulate))}
 	key := f.String()
 	if i := slices.IndexFunc(l.programs, func(p *program) bool { return p.key == key }); i >= 0 {
 		r.program = l.programs[i]
@@ -56,7 +58,7 @@ func (l *Learner) ready(b Batch) (ready, error) {
 		l.programs[0].Close()
 		l.programs = slices.Delete(l.programs, 0, 1)
 	}
-	p, err := l.module.Program(l.record(f, len(labels)))
+	p, err := l.module.Program(l.record(f, b))
 	if err != nil {
 		return ready{}, fmt.Errorf("a step on inputs %s: %w", f, err)
 	}
@@ -65,8 +67,8 @@ func (l *Learner) ready(b Batch) (ready, error) {
 	return r, nil
 }
 
-// check refuses a batch that does not fit the network.
-func (l *Learner) check(b Batch) (nn.Feed, []uint32, error) {
+// check refuses a batch that does not fit the network, and gives what the loss takes of it.
+func (l *Learner) check(b Batch) (nn.Feed, map[string]any, error) {
 	for name := range b.Inputs {
 		if l.network.Input(name) == nil {
 			return nn.Feed{}, nil, fmt.Errorf("a batch with an input %s, which the network does not take", name)
@@ -76,32 +78,17 @@ func (l *Learner) check(b Batch) (nn.Feed, []uint32, error) {
 	if err != nil {
 		return f, nil, err
 	}
-	labels := make([]uint32, len(b.Labels))
-	for i, c := range b.Labels {
-		if c < 0 || c >= l.classes {
-			return f, nil, fmt.Errorf("item %d of a batch has the class %d, the head has %d", i, c, l.classes)
-		}
-		labels[i] = uint32(c)
-	}
-	if shape := f.Shape(l.network.Inputs[0].Name); len(shape) == 0 || shape[0] != len(labels) {
-		return f, nil, fmt.Errorf("a batch of %d labels for inputs %s, expected one for each item", len(labels), f)
-	}
-	return f, labels, nil
+	more, err := l.loss.inputs(b, f.Shape(l.network.Inputs[0].Name)[0])
+	return f, more, err
 }
 
-// record records a step for batches of n items.
-func (l *Learner) record(f nn.Feed, n int) *gpu.Recorder {
+// record records a step for batches of the shapes of b.
+func (l *Learner) record(f nn.Feed, b Batch) *gpu.Recorder {
 	r := l.dev.Record(l.options.Precision)
 	r.Tape = &gpu.Tape{Checkpoint: l.options.Checkpoint}
 	in := f.Declare(r)
-	labels, seed := r.Input("labels", gpu.U32, n, 1), r.Input("loss_scale", gpu.F32, 1)
-	settings := r.Input("settings", gpu.F32, ops.SettingsSize)
-	logits := l.network.Within(r, in, "logits")["logits"]
-	if logits == nil {
-		r.Fail(fmt.Errorf("the network gives no logits of inputs %s", f))
-		return r
-	}
-	loss := ops.CrossEntropy(r, logits, labels)
+	seed, settings := r.Input("loss_scale", gpu.F32, 1), r.Input("settings", gpu.F32, ops.SettingsSize)
+	loss := l.loss.record(r, b, l.network, in)
 	r.Output("loss", loss)
 	values := make([]*gpu.Tensor, len(l.all))
 	for i, p := range l.all {
@@ -148,11 +135,11 @@ func (l *Learner) optimize(r *gpu.Recorder, grads []*gpu.Tensor, settings *gpu.T
 func (l *Learner) Plan(b Batch) (memory gpu.Memory, resident int64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f, labels, err := l.check(b)
+	f, _, err := l.check(b)
 	if err != nil {
 		return gpu.Memory{}, 0, err
 	}
-	memory, err = l.record(f, len(labels)).Plan()
+	memory, err = l.record(f, b).Plan()
 	resident = l.module.Bytes() // with trained values and what the recording asked for
 	for _, p := range l.all {
 		for _, t := range append(slices.Clone(p.moments), p.grad) {

@@ -51,7 +51,7 @@ func TestRefusedSteps(t *testing.T) {
 		says   string
 	}{
 		"class":   {func(b *Batch) { b.Labels[1] = 5 }, "item 1 of a batch has the class 5, the head has 5"},
-		"labels":  {func(b *Batch) { b.Labels = b.Labels[1:] }, "a batch of 3 labels"},
+		"labels":  {func(b *Batch) { b.Labels = b.Labels[1:] }, "a batch of 3 labels for 4 items"},
 		"input":   {func(b *Batch) { b.Inputs["pixels"] = nn.Array{} }, "an input pixels, which the network does not take"},
 		"missing": {func(b *Batch) { b.Inputs = nil }, "there is no input pixel_values"},
 	} {

@@ -128,6 +128,9 @@ type Layers struct {
 	// that may be trained as a whole, or nil.
 	Projections []Projection
 	Head        *Projection
+	// Estimate is the output [N, C, H, W] of a network that is trained to estimate something,
+	// such as noise, by the squared error; "" of a classifier.
+	Estimate string
 }
 
 // Pairing compares the embeddings of images and texts.
