@@ -268,6 +268,7 @@ func newModel(dev *gpu.Device, f nn.Family, name string, in *files, o Options) (
 	}
 	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, dev: dev, checkpoint: in.tensors,
 		module: nn.NewModule(dev, name, o.Precision, d)}
+	m.described = d
 	m.tokenize = sync.OnceValues(in.tokenizer)
 	if m.Labels == nil {
 		m.Labels = d.Labels

@@ -31,6 +31,7 @@ type Model struct {
 	CompileTime time.Duration // from recording to ready: compilation, with the upload beside it
 
 	dev        *gpu.Device
+	described  *nn.Description // nil of a pipeline
 	module     *nn.Module
 	images     *nn.Network         // that sees images, or nil
 	texts      *nn.Network         // that reads texts, or nil
@@ -63,6 +64,17 @@ func (m *Model) Close() {
 	}
 	m.module.Drop()
 	m.checkpoint.Close()
+}
+
+// Description is what the checkpoint says of the module, and the device is what it runs on:
+// what a training takes. It is nil of a pipeline.
+func (m *Model) Description() (*nn.Description, *gpu.Device) { return m.described, m.dev }
+
+// Rest takes the weights from the device until the next use. No call may be under way.
+func (m *Model) Rest() {
+	if m.module != nil {
+		m.module.Drop()
+	}
 }
 
 // ask takes the names of outputs that are wanted beside the usual ones.

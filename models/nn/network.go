@@ -123,6 +123,14 @@ type Layers struct {
 	Networks   []*Network
 	Pairing    *Pairing // of a dual encoder, or nil
 	Decoder    *Decoder // that writes texts, or nil: its Forced is among the networks
+
+	// Projections are the linear maps that adapters may be put beside, and Head the classifier
+	// that may be trained as a whole, or nil.
+	Projections []Projection
+	Head        *Projection
+	// Estimate is the output [N, C, H, W] of a network that is trained to estimate something,
+	// such as noise, by the squared error; "" of a classifier.
+	Estimate string
 }
 
 // Pairing compares the embeddings of images and texts.

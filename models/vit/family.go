@@ -79,5 +79,7 @@ func (c Config) layers(b *ops.Builder) (*nn.Layers, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nn.OfImages(m, c.Channels, c.usual(), c.Patch, nn.Image{Features: "last_hidden_state", Patch: c.Patch, Prefix: c.prefix(), PoolsPatches: c.Pool != ClassPool}, m.Forward), nil
+	l := nn.OfImages(m, c.Channels, c.usual(), c.Patch, nn.Image{Features: "last_hidden_state", Patch: c.Patch, Prefix: c.prefix(), PoolsPatches: c.Pool != ClassPool}, m.Forward)
+	l.Projections, l.Head = m.projections()
+	return l, nil
 }
