@@ -90,7 +90,10 @@ func load(ctx context.Context, dev *gpu.Device, f nn.Family, name, src string, o
 	if err != nil {
 		return nil, err
 	}
-	m, err := newModel(dev, f, name, in, o)
+	var m *Model
+	if err = in.openAdapters(ctx, o); err == nil {
+		m, err = newModel(dev, f, name, in, o)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("loading %s from %s: %w", name, in.name, err), in.tensors.Close())
 	}
@@ -121,6 +124,7 @@ type files struct {
 	fsys         fs.FS  // of the configurations, or nil
 	config       []byte // nil if there is none
 	preprocessor []byte
+	adapters     []adapter
 }
 
 // tensors are a checkpoint's, until it is closed.
@@ -241,18 +245,22 @@ func describe(f nn.Family, name string, in *files) (*nn.Description, error) {
 	if in.config != nil { // what is wrong with it the family says
 		_ = json.Unmarshal(in.config, &head)
 	}
-	as := func(src weights.Source) (*nn.Description, error) {
-		return f.Describe(nn.Checkpoint{Name: name, Tensors: weights.SavedNames(src, head.ModelType), Config: in.config})
+	as := func(src weights.Source, config []byte) (*nn.Description, error) {
+		return f.Describe(nn.Checkpoint{Name: name, Tensors: src, Config: config})
 	}
 	src, prefix := weights.Unwrap(in.tensors, func(src weights.Source) bool {
-		_, err := as(src)
+		_, err := as(weights.SavedNames(src, head.ModelType), in.config)
 		var unknown *checkpoint.UnknownError
 		return !errors.As(err, &unknown)
 	})
 	if err := checkLayers(in.config, src.Names()); err != nil {
 		return nil, err
 	}
-	d, err := as(src)
+	src, config, err := in.adapted(weights.SavedNames(src, head.ModelType), head.ModelType)
+	if err != nil {
+		return nil, err
+	}
+	d, err := as(src, config)
 	if err == nil && prefix != "" {
 		d.Notes = append(d.Notes, fmt.Sprintf("all names of its tensors begin with %s, which was taken off", prefix))
 	}
@@ -266,7 +274,7 @@ func newModel(dev *gpu.Device, f nn.Family, name string, in *files, o Options) (
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, dev: dev, checkpoint: in.tensors,
+	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, dev: dev, checkpoint: in.tensors, adapters: in.adapters,
 		module: nn.NewModule(dev, name, o.Precision, d)}
 	m.described = d
 	m.tokenize = sync.OnceValues(in.tokenizer)

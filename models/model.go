@@ -42,6 +42,7 @@ type Model struct {
 	segments   bool                // it gives masks of what points and boxes mean,
 	decoder    *nn.Network         // which this network makes of maps
 	checkpoint tensors
+	adapters   []adapter // that are merged
 	tokenize   func() (*tokenizer.Tokenizer, error)
 	talks      func() (*talk, error)                                                                  // of a model that is talked to
 	tiled      func(ctx context.Context, m *nn.Module, in map[string]Array) (map[string]Array, error) // or nil

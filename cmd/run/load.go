@@ -52,7 +52,7 @@ func (a *app) outputs() []string {
 
 // prepare checks the files that flags name and opens the device.
 func (a *app) prepare() (models.Options, error) {
-	o := models.Options{Precision: a.precision, Override: a.override, Hub: weights.HubFromEnv(), Embedded: zoo.All(), Tiled: a.tiled, Answers: a.question != ""}
+	o := models.Options{Precision: a.precision, Override: a.override, Hub: weights.HubFromEnv(), Embedded: zoo.All(), Tiled: a.tiled, Answers: a.question != "", LoRA: a.loras}
 	if a.labels != "" {
 		data, err := cli.ReadFile(a.labels)
 		if err == nil {
