@@ -91,6 +91,14 @@ func (m *Model) ask(names []string) error {
 				return fmt.Errorf("features of %s: %w", m.Name, ErrNoFeatures)
 			}
 			name = m.images.Image.Features
+		case HeadInput:
+			if m.images == nil || m.images.Image.HeadInputs == nil {
+				return fmt.Errorf("%s: %w", m.Name, ErrNoHead)
+			}
+			if err := m.ask(m.images.Image.HeadInputs); err != nil {
+				return err
+			}
+			continue
 		}
 		if !slices.Contains(m.outputs, name) {
 			m.outputs = append(m.outputs, name)
