@@ -43,7 +43,48 @@ def tip():
     write(HERE / "tip.safetensors", tensors, {"source": f"torch {torch.__version__.split('+')[0]}", "alpha": alpha, "beta": beta, "scale": scale})
 
 
+TRAININGS = {  # optimizer, its arguments, schedule
+    "adamw": (torch.optim.AdamW, dict(lr=0.02), "constant"),
+    "adamw_all": (torch.optim.AdamW, dict(lr=0.03, weight_decay=0.1, betas=(0.8, 0.97), eps=1e-3), "cosine"),
+    "sgd": (torch.optim.SGD, dict(lr=0.3), "linear"),
+    "sgd_all": (torch.optim.SGD, dict(lr=0.1, weight_decay=0.05, momentum=0.9, nesterov=True), "constant"),
+}
+
+
+def heads():
+    """Five steps of a linear layer, each of two micro-batches, with clipping and a warm-up."""
+    from transformers import get_scheduler
+
+    g = generator("heads")
+    n, width, classes, steps, accumulate, clip, warmup = 6, 9, 4, 5, 2, 0.7, 2
+    xs = torch.randn(steps * accumulate, n, width, generator=g)
+    ys = torch.randint(classes, (steps * accumulate, n), generator=g)
+    w, b = torch.randn(classes, width, generator=g) * 0.3, torch.randn(classes, generator=g) * 0.3
+    tensors = {"x": xs, "y": ys.int(), "weight": w, "bias": b}
+    for name, (cls, arguments, schedule) in TRAININGS.items():
+        layer = torch.nn.Linear(width, classes)
+        layer.weight.data, layer.bias.data = w.clone(), b.clone()
+        optimizer = cls(layer.parameters(), **arguments)
+        rates = get_scheduler("constant_with_warmup" if schedule == "constant" else schedule, optimizer, num_warmup_steps=warmup, num_training_steps=steps)
+        losses = []
+        for step in range(steps):
+            optimizer.zero_grad()
+            total = 0.0
+            for micro in range(accumulate):
+                loss = torch.nn.functional.cross_entropy(layer(xs[step * accumulate + micro]), ys[step * accumulate + micro])
+                (loss / accumulate).backward()
+                total += loss.item() / accumulate
+            losses.append(total)
+            grad = [p.grad.clone() for p in layer.parameters()]
+            torch.nn.utils.clip_grad_norm_(layer.parameters(), clip)
+            optimizer.step()
+            rates.step()
+        tensors |= {f"{name}.weight": layer.weight.data, f"{name}.bias": layer.bias.data, f"{name}.loss": torch.tensor(losses), f"{name}.grad.weight": grad[0], f"{name}.grad.bias": grad[1]}
+    write(HERE / "heads.safetensors", tensors, {"source": f"torch {torch.__version__.split('+')[0]}"})
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     logistic()
     tip()
+    heads()
