@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
@@ -125,18 +124,12 @@ func (a *app) checkFiles() (err error) {
 		if path == "" {
 			continue
 		}
-		if err := checkWritable(path); err != nil {
+		if err := cli.CheckWritable(path); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// reason takes the path out of an error of the file system: the message names it already.
-func reason(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
-}
+// reason takes the path out of an error of the file system.
+func reason(err error) error { return cli.Reason(err) }

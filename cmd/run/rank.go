@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"saccade/cmd/internal/cli"
 	"saccade/models"
 	"saccade/picture"
 )
@@ -33,7 +34,7 @@ func (a *app) ranking(ctx context.Context, m *models.Model) (rank, error) {
 func classNames(classes []class) []string {
 	names := make([]string, len(classes))
 	for i, c := range classes {
-		names[i] = c.name
+		names[i] = c.Name
 	}
 	return names
 }
@@ -42,8 +43,8 @@ func classNames(classes []class) []string {
 func (a *app) byExamples(ctx context.Context, m *models.Model) (rank, error) {
 	var paths, labels []string
 	for _, c := range a.shown {
-		for _, path := range c.paths {
-			paths, labels = append(paths, path), append(labels, c.name)
+		for _, path := range c.Paths {
+			paths, labels = append(paths, path), append(labels, c.Name)
 		}
 	}
 	bar, began := a.progress(), time.Now()
@@ -80,7 +81,7 @@ func (a *app) byNames(ctx context.Context, m *models.Model) (rank, error) {
 	names := classNames(a.classes)
 	words := make([]string, len(names))
 	for i, name := range names {
-		words[i] = plain(name)
+		words[i] = cli.Plain(name)
 	}
 	texts, _, err := a.promptEmbeds(ctx, m, words, "a photo of a {}")
 	if err != nil {
