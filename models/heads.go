@@ -113,6 +113,48 @@ func (c *Checkpoint) setHead(labels []string, seed uint64) error {
 	return c.label(modelType, class, labels)
 }
 
+// HeadLayer finds the checkpoint's last layer, its own or that of SetHead: its name in the
+// file, its weight [classes, width] and its bias [classes].
+func (c *Checkpoint) HeadLayer() (layer string, weight, bias Array, err error) {
+	err = weights.Guard(func() (err error) {
+		layer, weight, bias, err = c.headLayer()
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("the last layer of %s: %w", c.files.name, err)
+	}
+	return layer, weight, bias, err
+}
+
+func (c *Checkpoint) headLayer() (layer string, weight, bias Array, err error) {
+	src, modelType, _, err := c.files.named(c.family, c.Name)
+	if err != nil {
+		return "", weight, bias, err
+	}
+	of := transformersHeads[modelType]
+	switch {
+	case c.Head != "":
+		layer = c.Head
+	case of.layer != "" && checkpoint.Has(src, of.layer+".weight"):
+		layer = of.layer
+	default:
+		if _, layer, _, err = c.ownHead(src); err != nil {
+			return "", weight, bias, err
+		}
+	}
+	for end, into := range map[string]*Array{".weight": &weight, ".bias": &bias} {
+		t, ok := src.Tensor(layer + end)
+		if !ok {
+			return "", weight, bias, fmt.Errorf("%w: it has no %s%s", ErrNoHead, layer, end)
+		}
+		*into = Array{Shape: slices.Clone(t.Shape), Data: make([]float32, t.Len())}
+		if err := t.Float32s(into.Data); err != nil {
+			return "", weight, bias, err
+		}
+	}
+	return layer, weight, bias, nil
+}
+
 // plain says that a checkpoint with a configuration of the project's own has the names of
 // a state_dict.
 func (c *Checkpoint) plain(src weights.Source) bool {

@@ -52,7 +52,10 @@ func TestSetHead(t *testing.T) {
 			x = Array{Shape: append([]int{1}, x.Shape[1:]...), Data: x.Data[:size]}
 			folder := t.TempDir()
 			require.NoError(t, ckpt.Write(folder, nil))
-			w, bias := headValues(t, ckpt)
+			layer, weight, biases, err := ckpt.HeadLayer()
+			require.NoError(t, err)
+			assert.Equal(t, ckpt.Head, layer)
+			w, bias := weight.Data, biases.Data
 			m, err := ckpt.Load(d, o)
 			require.NoError(t, err)
 			defer m.Close()
@@ -83,16 +86,4 @@ func TestSetHead(t *testing.T) {
 	assert.Greater(t, len(done), 80)
 	// Several layers, none (timm's), a sum over pixels, or a tower whose class has none.
 	assert.Equal(t, []string{"alexnet", "clip_vision", "clip_vision_projection", "deit_timm", "dinov2_timm", "resnet_cifar", "siglip_vision", "squeezenet", "vgg", "vgg_bn"}, refused)
-}
-
-// headValues are the weight and the bias of a checkpoint's last layer.
-func headValues(t *testing.T, c *Checkpoint) (weight, bias []float32) {
-	t.Helper()
-	for name, into := range map[string]*[]float32{".weight": &weight, ".bias": &bias} {
-		tensor, ok := c.files.tensors.Tensor(c.Head + name)
-		require.True(t, ok)
-		*into = make([]float32, tensor.Len())
-		require.NoError(t, tensor.Float32s(*into))
-	}
-	return weight, bias
 }

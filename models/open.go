@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"saccade/gpu"
+	"saccade/models/lora"
 	"saccade/models/nn"
 	"saccade/weights"
 )
@@ -184,4 +185,17 @@ func lines(texts []string) []byte {
 		return nil
 	}
 	return []byte(strings.Join(texts, "\n") + "\n")
+}
+
+// WriteMerged is Write with an adapter of PEFT's merged into the weights.
+func (c *Checkpoint) WriteMerged(folder, adapters string) error {
+	file, err := lora.Open(adapters, nil)
+	if err != nil {
+		return fmt.Errorf("LoRA %s: %w", adapters, err)
+	}
+	merged := *c.files
+	merged.adapters = append(slices.Clone(merged.adapters), adapter{adapters, 1, file})
+	of := *c
+	of.files = &merged
+	return errors.Join(of.Write(folder, nil), file.Close())
 }

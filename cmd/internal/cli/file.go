@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"saccade/models"
 	"saccade/weights"
 )
 
@@ -42,4 +43,26 @@ func CheckWritable(path string) error {
 		return fmt.Errorf("save %s: folder %s: %w", path, folder, Reason(err))
 	}
 	return nil
+}
+
+// ReadArrays reads all tensors of a file of weights.
+func ReadArrays(path string) (map[string]models.Array, error) {
+	file, err := weights.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	all := map[string]models.Array{}
+	for _, name := range file.Names() {
+		t, _ := file.Tensor(name) // a name of the file's
+		a := models.Array{Shape: t.Shape, Data: make([]float32, t.Len())}
+		if err := weights.Guard(func() error { return t.Float32s(a.Data) }); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		all[name] = a
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s: there is no tensor in it", path)
+	}
+	return all, nil
 }
