@@ -45,6 +45,7 @@ type options struct {
 	lr               float64
 	weightDecay, eps *float64
 	betas            *[2]float64
+	momentum         float64
 	schedule         string
 	warmup           int
 	clip             float64
@@ -114,6 +115,14 @@ func (o *options) flagSet() *flag.FlagSet {
 		return err
 	})
 	f.Func("eps", "`X`: of adamw (default 1e-8)", optional(&o.eps))
+	f.Func("momentum", "`X`: of sgd (default 0)", func(s string) error {
+		v, err := strconv.ParseFloat(s, 64)
+		if err != nil || !(v >= 0 && v < 1) {
+			return errors.New("expected a number of 0 to below 1")
+		}
+		o.momentum = v
+		return nil
+	})
 	o.schedule = string(fit.Constant)
 	f.Func("schedule", "`constant|linear|cosine`: of the rate after the warm-up (default constant)", cli.OneOf(&o.schedule, scheduleNames()...))
 	f.Func("warmup", "`N`: steps in which the rate rises from 0 (default 0)", cli.Whole(&o.warmup, 0, math.MaxInt32))
@@ -226,6 +235,7 @@ func (o *options) check() error {
 		{"alpha", o.lora > 0 || o.tip, "-lora or -tip"},
 		{"beta", o.tip, "-tip"},
 		{"C", o.optimizer == lbfgs, "-optimizer lbfgs"},
+		{"momentum", o.optimizer == sgd && !o.tip, "-optimizer sgd"},
 		{"betas eps", o.optimizer == adamw && !o.tip, "-optimizer adamw"},
 		{"lr weight-decay schedule warmup clip accumulate steps epochs patience resume grads init state-every", o.optimizer != lbfgs && !o.tip, "steps of -optimizer adamw or sgd"},
 		{"augment", o.lora > 0, "-lora; the features of -head and -tip are computed once, of pictures as they are"},

@@ -203,6 +203,7 @@ func (t *training) identity() string {
 	if t.betas != nil {
 		add("betas", *t.betas)
 	}
+	add("momentum", t.momentum)
 	add("schedule", t.schedule)
 	add("warmup", t.warmup)
 	add("clip", t.clip)
