@@ -93,7 +93,7 @@ func (a *app) checkFiles() (err error) {
 		}
 	}
 	if a.examples != "" {
-		if a.shown, err = a.findClasses(a.examples); err != nil {
+		if err := a.findExamples(); err != nil {
 			return err
 		}
 	}

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
 	"saccade/cmd/internal/cli"
 	"saccade/models"
+	"saccade/models/probe"
 	"saccade/picture"
 )
 
@@ -20,6 +22,8 @@ type rank func(outputs map[string]models.Array, top int) ([]models.Prediction, e
 // the network's own classes; nil if it has none.
 func (a *app) ranking(ctx context.Context, m *models.Model) (rank, error) {
 	switch {
+	case a.tip != nil:
+		return a.byTip(m)
 	case a.examples != "":
 		return a.byExamples(ctx, m)
 	case m.Dual() && a.eval != "":
@@ -37,6 +41,45 @@ func classNames(classes []class) []string {
 		names[i] = c.Name
 	}
 	return names
+}
+
+// findExamples lists the classes of -examples.
+func (a *app) findExamples() (err error) {
+	if info, statErr := os.Stat(a.examples); statErr != nil || info.IsDir() {
+		a.shown, err = a.findClasses(a.examples)
+		return err
+	}
+	if a.tip, err = probe.ReadTip(a.examples); err != nil {
+		return err
+	}
+	for _, label := range a.tip.Labels {
+		a.shown = append(a.shown, class{Name: label})
+	}
+	return nil
+}
+
+// byTip classifies by a Tip-Adapter of the same weights.
+func (a *app) byTip(m *models.Model) (rank, error) {
+	print, err := m.Fingerprint()
+	if err != nil {
+		return nil, err
+	}
+	if print != a.tip.Fingerprint {
+		return nil, fmt.Errorf("examples %s: they are of other weights than those of %s; make them anew with train -tip", a.examples, m.Source)
+	}
+	return func(outputs map[string]models.Array, top int) ([]models.Prediction, error) {
+		v, err := m.Embedding(outputs)
+		if err != nil {
+			return nil, err
+		}
+		logits := a.tip.Logits(v)
+		p := make([]models.Prediction, len(logits))
+		for i, score := range m.Scores(logits) {
+			p[i] = models.Prediction{Index: i, Label: a.tip.Labels[i], Score: score, Logit: logits[i]}
+		}
+		slices.SortStableFunc(p, func(x, y models.Prediction) int { return cmp.Compare(y.Logit, x.Logit) })
+		return best(p, top), nil
+	}, nil
 }
 
 // byExamples classifies by the nearest neighbours among the examples.

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"strconv"
 	"time"
 
 	"saccade/cmd/internal/cli"
@@ -12,7 +10,6 @@ import (
 	"saccade/models/fit"
 	"saccade/models/probe"
 	"saccade/picture"
-	"saccade/weights"
 )
 
 // adaptTip makes a Tip-Adapter of the examples.
@@ -68,7 +65,12 @@ func (a *app) adaptTip(ctx context.Context) error {
 	if !a.json {
 		fmt.Fprintf(a.stdout, "names alone  %.2f %%\nalpha %g, beta %g\n", 100*before, tip.Alpha, tip.Beta)
 	}
-	if err := a.writeTip(tip, m); err != nil {
+	print, err := m.Fingerprint()
+	if err != nil {
+		return err
+	}
+	file := probe.TipFile{Tip: *tip, Labels: a.labels, Fingerprint: print}
+	if err := file.Write(a.out); err != nil {
 		return err
 	}
 	return a.finish(d)
@@ -106,35 +108,4 @@ func (a *app) embeddings(ctx context.Context, m *models.Model, e *examples) (*pr
 		err = a.checkClasses(e, f.Class)
 	}
 	return f, err
-}
-
-// writeTip writes the examples' and the names' embeddings with what they count.
-func (a *app) writeTip(tip *probe.Tip, m *models.Model) error {
-	classes := make([]float32, len(tip.Keys.Class))
-	for i, c := range tip.Keys.Class {
-		classes[i] = float32(c)
-	}
-	tensors, err := tensorsOf("", map[string]models.Array{
-		"keys":        {Shape: []int{len(classes), tip.Keys.Width}, Data: tip.Keys.Data},
-		"classes":     {Shape: []int{len(classes)}, Data: classes},
-		"text_embeds": {Shape: []int{tip.Keys.Classes, tip.Keys.Width}, Data: tip.Texts},
-	})
-	if err != nil {
-		return err
-	}
-	index := map[string]string{}
-	for i, l := range a.labels {
-		index[strconv.Itoa(i)] = l
-	}
-	labels, err := json.Marshal(index)
-	if err != nil {
-		return err
-	}
-	print, err := m.Fingerprint()
-	if err != nil {
-		return err
-	}
-	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
-	return weights.Write(a.out, tensors, map[string]string{"format": "pt", "kind": "tip-adapter", "alpha": number(tip.Alpha), "beta": number(tip.Beta), "scale": number(tip.Scale),
-		models.LabelsKey: string(labels), "model": a.model, "fingerprint": print})
 }

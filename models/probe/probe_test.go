@@ -3,6 +3,7 @@ package probe
 import (
 	"encoding/json"
 	"math"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"testing"
@@ -127,4 +128,16 @@ func TestTipSearch(t *testing.T) {
 	assert.Equal(t, 1.0, tip.Search(tip.Keys))
 	assert.Greater(t, tip.Alpha, 1.0)
 	assert.Equal(t, 0, largest(tip.Logits([]float32{1, 0})))
+}
+
+func TestTipFile(t *testing.T) {
+	tip := &TipFile{Tip: Tip{Alpha: 1.25, Beta: 5.5, Scale: 100, Texts: []float32{0, 1, 1, 0}, Keys: Features{Width: 2, Classes: 2, Data: []float32{1, 0, 0, 1, 1, 0}, Class: []int{0, 1, 0}}},
+		Labels: []string{"a, b", "c"}, Fingerprint: "f"}
+	path := filepath.Join(t.TempDir(), "tip.safetensors")
+	require.NoError(t, tip.Write(path))
+	got, err := ReadTip(path)
+	require.NoError(t, err)
+	assert.Equal(t, tip, got)
+	_, err = ReadTip(goldens + "tip.safetensors")
+	assert.ErrorContains(t, err, "it is no Tip-Adapter; expected a folder")
 }
