@@ -181,7 +181,7 @@ var stops = []struct {
 	{regexp.MustCompile(`\s-weights [\w-]+/`), 1, "hub model"},                                           // HF_HUB_OFFLINE
 	{regexp.MustCompile(`\s-weights (\./)?[\w-]+\.(safetensors|pth|th)\b`), 1, "no such file or folder"}, // a checkpoint of others
 	// These take minutes.
-	{regexp.MustCompile(`^bin/bench .*-(models|pipelines)\b|\s-(tune|prompts)\b|^bin/run -verify$`), 3, absent},
+	{regexp.MustCompile(`^bin/bench .*-(models|pipelines)\b|\s-(tune|prompts)\b|^bin/run -verify$|^bin/train .*-verify\b`), 3, absent},
 }
 
 const absent = "an adapter of this name" // which there is none
