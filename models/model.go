@@ -42,6 +42,7 @@ type Model struct {
 	segments   bool                // it gives masks of what points and boxes mean,
 	decoder    *nn.Network         // which this network makes of maps
 	checkpoint tensors
+	adapters   []adapter // that are merged
 	tokenize   func() (*tokenizer.Tokenizer, error)
 	talks      func() (*talk, error)                                                                  // of a model that is talked to
 	tiled      func(ctx context.Context, m *nn.Module, in map[string]Array) (map[string]Array, error) // or nil
@@ -90,6 +91,14 @@ func (m *Model) ask(names []string) error {
 				return fmt.Errorf("features of %s: %w", m.Name, ErrNoFeatures)
 			}
 			name = m.images.Image.Features
+		case HeadInput:
+			if m.images == nil || m.images.Image.HeadInputs == nil {
+				return fmt.Errorf("%s: %w", m.Name, ErrNoHead)
+			}
+			if err := m.ask(m.images.Image.HeadInputs); err != nil {
+				return err
+			}
+			continue
 		}
 		if !slices.Contains(m.outputs, name) {
 			m.outputs = append(m.outputs, name)

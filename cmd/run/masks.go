@@ -240,7 +240,7 @@ func (c *cutter) print(x maskedJSON) {
 		return
 	}
 	c.bar.clear()
-	c.stdout.printf("%s: %s\n", x.Path, count(len(x.Masks), "mask"))
+	c.stdout.printf("%s: %s\n", x.Path, cli.Count(len(x.Masks), "mask"))
 	for _, m := range x.Masks {
 		line := fmt.Sprintf("  score %.3f  %d pixels  box %g,%g,%g,%g", m.Score, m.Area, m.Box[0], m.Box[1], m.Box[2], m.Box[3])
 		if m.File != "" {

@@ -47,6 +47,9 @@ type Image struct {
 	MasksAtOnce bool
 	// MeanHead is a classifier's layer over the mean of its features, or nil.
 	MeanHead *ops.Linear
+	// HeadInputs are the intermediates [N, D] that a classifier's last linear layer takes
+	// one after the other; nil: there is none, or it is over something else.
+	HeadInputs []string
 }
 
 // Text is what more there is to know of a network that reads texts.
