@@ -50,9 +50,10 @@ NETWORKS = {
     "swin": [transformers.SwinConfig, transformers.Swinv2Config, swin_transformer.SwinTransformer, swin_transformer_v2.SwinTransformerV2],
     "convnext": [transformers.ConvNextConfig, transformers.ConvNextV2Config, convnext.ConvNeXt],
     "sam": [transformers.SamConfig, transformers.SamVisionConfig, transformers.SamPromptEncoderConfig, transformers.SamMaskDecoderConfig],
+    "yolos": [transformers.YolosConfig],
     "mobilenet": [transformers.MobileNetV2Config, efficientnet.EfficientNet, mobilenetv3.MobileNetV3],
 }
-PROCESSORS = "Beit Bit Blip ChineseCLIP CLIP ConvNext DeiT DINOv3ViT EfficientNet Idefics3 Levit MobileNetV1 MobileNetV2 PoolFormer Pvt Sam Siglip SmolVLM ViT".split()
+PROCESSORS = "Beit Bit Blip ChineseCLIP CLIP ConvNext DeiT Detr DINOv3ViT DPT EfficientNet Idefics3 Levit MobileNetV1 MobileNetV2 OwlViT PoolFormer Pvt RTDetr Sam Segformer Siglip SmolVLM ViT Yolos".split()
 ARCHITECTURES = {
     "vit": [vision_transformer.VisionTransformer, deit.VisionTransformerDistilled],
     "resnet": [resnet.ResNet],
@@ -77,7 +78,7 @@ def plain(value):
     if hasattr(value, "__name__"):
         return value.__name__
     if value is None or isinstance(value, (bool, int, float, str)):
-        return int(value) if hasattr(value, "name") else value
+        return getattr(value, "value", value)
     return type(value).__name__
 
 

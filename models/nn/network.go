@@ -44,6 +44,24 @@ type Image struct {
 	PoolsPatches bool
 	// MeanHead is a classifier's layer over the mean of its features, or nil.
 	MeanHead *ops.Linear
+	// Objects is set in a network that finds objects.
+	Objects *Objects
+}
+
+// Objects is what more there is to know of a network that finds objects in images. Its
+// outputs are logits [N, Q, classes] and pred_boxes [N, Q, 4]: the centre's x and y, the
+// width and the height in parts of the image's.
+type Objects struct {
+	// Scores are of the logits: Softmax, where the last class is that there is nothing, or
+	// Sigmoid.
+	Scores Scores
+	// Best is how many pairs of a query and a class are kept; 0: of each query its best.
+	Best int
+	// Square says that boxes are in parts of the image filled up to a square at its bottom
+	// and right.
+	Square bool
+	// Threshold is the score from which on objects are told unless a user says another.
+	Threshold float64
 }
 
 // Text is what more there is to know of a network that reads texts.
