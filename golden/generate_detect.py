@@ -94,4 +94,98 @@ def yolos_defaults(root):
     strike(root / "yolos_defaults", "patch_size", "layer_norm_eps", "hidden_act", "qkv_bias", "use_mid_position_embeddings", "num_channels")
 
 
-MODELS = {f.__name__: f for f in (yolos, yolos_wide, yolos_defaults)}
+def detr_modules(model, masked=False):
+    """With a mask the tokens of the encoder stand in another order than ours."""
+    base = model.model
+    backbone = base.backbone.model
+    if hasattr(backbone, "encoder"):
+        blocks = [block for stage in backbone.encoder.stages for block in stage.layers]
+    else:
+        blocks = [b for i in range(1, 5) for b in getattr(backbone, f"layer{i}")]
+    kept = [0, len(blocks) - 1]  # the maps of all would be large
+    places = {f"layer.{i}": blocks[i] for i in kept} | {"projection": base.input_projection}
+    if not masked:
+        places |= {f"encoder.layers.{i}": layer for i, layer in enumerate(base.encoder.layers)}
+    return places | {f"decoder.layers.{i}": layer for i, layer in enumerate(base.decoder.layers)}
+
+
+def frozen(model, g):
+    """Draws the frozen norms, which are no parameters, anew, so that nothing explodes."""
+    calibrated = []
+
+    def draw(norm, inputs):
+        deviation, mean = torch.std_mean(inputs[0].transpose(0, 1).flatten(1), 1)
+        norm.weight.copy_(0.7 + 0.6 * torch.rand(len(mean), generator=g))
+        norm.bias.copy_(torch.randn(len(mean), generator=g).sign() * 0.25)
+        norm.running_mean.copy_(mean + deviation * torch.randn(len(mean), generator=g) / 3)
+        norm.running_var.copy_(deviation**2 * 4 ** (torch.rand(len(mean), generator=g) - 0.5) + 0.01)
+        calibrated.append(norm)
+
+    norms = [m for m in model.modules() if type(m).__name__.endswith("FrozenBatchNorm2d")]
+    hooks = [m.register_forward_pre_hook(draw) for m in norms]
+    with torch.no_grad():
+        model(pixel_values=torch.randn(8, 3, 96, 96, generator=g))
+    for hook in hooks:
+        hook.remove()
+    assert len(calibrated) == len(norms)
+
+
+def detr_config(**more):
+    backbone = transformers.ResNetConfig(embedding_size=9, hidden_sizes=[12, 16, 20, 24], depths=[1, 2, 1, 1], layer_type="bottleneck", out_features=["stage4"])
+    sizes = dict(d_model=20, encoder_layers=2, decoder_layers=2, encoder_attention_heads=5, decoder_attention_heads=2, encoder_ffn_dim=31, decoder_ffn_dim=27, num_queries=7)
+    return transformers.DetrConfig(**{"backbone_config": backbone, "num_labels": 5} | sizes | more)
+
+
+def detr(root):
+    """A wide picture of odd sides, whole: maps of 2x4."""
+    detector(root, "detr", transformers.DetrForObjectDetection, detr_config(activation_function="gelu"), (37, 100), detr_modules, batch=1, prepare=frozen)
+
+
+def detr_masked(root):
+    """A batch that is filled up at the right and at the bottom, by a mask; a norm behind
+    each layer of the decoder; maps of 3x3."""
+
+    def masks(g, n):
+        mask = torch.zeros(n, 66, 65)
+        mask[0, :, :41] = 1
+        mask[1, :50, :] = 1
+        return {"pixel_mask": mask}
+
+    modules = lambda model: detr_modules(model, True)
+    config = detr_config(auxiliary_loss=True, num_labels=3)
+    detector(root, "detr_masked", transformers.DetrForObjectDetection, config, (66, 65), modules, prepare=frozen, inputs=masks)
+
+
+def detr_timm(root):
+    """timm's names of the backbone, whose sizes tensors tell, and a config that leaves out
+    what has defaults."""
+    backbone = {"model_type": "timm_backbone", "backbone": "resnet18", "num_channels": 3, "features_only": True, "out_indices": [1, 2, 3, 4]}
+    config = detr_config(backbone_config=backbone, encoder_attention_heads=2)
+
+    def prepare(model, g):
+        narrow(model.model.backbone.model)
+        model.model.input_projection = torch.nn.Conv2d(13, 20, 1)
+        redraw(model, g)
+        frozen(model, g)
+
+    detector(root, "detr_timm", transformers.DetrForObjectDetection, config, (97, 65), detr_modules, batch=1, prepare=prepare)
+    strike(root / "detr_timm", "activation_function", "position_embedding_type", "dilation", "num_channels", "auxiliary_loss")
+
+
+def narrow(model, widths=(6, 7, 9, 11, 13)):
+    """timm's resnet18 with other widths."""
+    from torch import nn
+    from transformers.models.detr.modeling_detr import DetrFrozenBatchNorm2d as Norm
+
+    model.conv1, model.bn1 = nn.Conv2d(3, widths[0], 7, 2, 3, bias=False), Norm(widths[0])
+    before = widths[0]
+    for i, width in enumerate(widths[1:]):
+        for j, block in enumerate(getattr(model, f"layer{i + 1}")):
+            stride = 2 if i and not j else 1
+            block.conv1, block.bn1 = nn.Conv2d(before, width, 3, stride, 1, bias=False), Norm(width)
+            block.conv2, block.bn2 = nn.Conv2d(width, width, 3, 1, 1, bias=False), Norm(width)
+            block.downsample = nn.Sequential(nn.Conv2d(before, width, 1, stride, bias=False), Norm(width)) if stride > 1 or before != width else None
+            before = width
+
+
+MODELS = {f.__name__: f for f in (yolos, yolos_wide, yolos_defaults, detr, detr_masked, detr_timm)}

@@ -50,6 +50,7 @@ NETWORKS = {
     "swin": [transformers.SwinConfig, transformers.Swinv2Config, swin_transformer.SwinTransformer, swin_transformer_v2.SwinTransformerV2],
     "convnext": [transformers.ConvNextConfig, transformers.ConvNextV2Config, convnext.ConvNeXt],
     "sam": [transformers.SamConfig, transformers.SamVisionConfig, transformers.SamPromptEncoderConfig, transformers.SamMaskDecoderConfig],
+    "detr": [transformers.DetrConfig],
     "yolos": [transformers.YolosConfig],
     "mobilenet": [transformers.MobileNetV2Config, efficientnet.EfficientNet, mobilenetv3.MobileNetV3],
 }

@@ -26,7 +26,7 @@ type foundJSON struct {
 // Boxes are in pixels of the picture, wide, tall and odd, whatever size the network saw,
 // and not with axes exchanged: what the raw outputs say of it.
 func TestDetect(t *testing.T) {
-	for _, name := range []string{"yolos", "yolos_wide"} {
+	for _, name := range []string{"yolos", "yolos_wide", "detr"} {
 		for _, size := range [][2]int{{211, 93}, {77, 190}} {
 			t.Run(name, func(t *testing.T) {
 				dir := t.TempDir()

@@ -5,19 +5,19 @@ import (
 	"slices"
 	"strings"
 
+	"saccade/models/detr"
 	"saccade/models/internal/checkpoint"
 	"saccade/models/nn"
 	"saccade/models/yolos"
-	"saccade/ops"
 	"saccade/weights"
 )
 
 // Family is the detectors.
 var Family = nn.Family{
 	Name:          "detect",
-	About:         "objects in images: YOLOS",
+	About:         "objects in images: YOLOS, DETR",
 	Weights:       "a folder or hub id of transformers",
-	Architectures: []string{"yolos_tiny", "yolos_small"},
+	Architectures: []string{"yolos_tiny", "yolos_small", "detr_resnet50", "detr_resnet101"},
 	Task:          nn.FindObjects,
 	Describe:      describe,
 	Standard:      standard,
@@ -30,6 +30,10 @@ type kind struct {
 }
 
 var kinds = []kind{
+	{"detr", func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
+		c, named, err := detr.Describe(src, config)
+		return c.Layers, named, c.Labels, err
+	}},
 	{"yolos", func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
 		c, named, err := yolos.Describe(src, config)
 		return c.Layers, named, c.Labels, err
@@ -63,7 +67,10 @@ func describe(in nn.Checkpoint) (*nn.Description, error) {
 
 func standard(name string) (nn.Make, error) {
 	if c, ok := yolos.Standard(name); ok {
-		return func(b *ops.Builder) (*nn.Layers, error) { return c.Layers(b) }, nil
+		return c.Layers, nil
+	}
+	if c, ok := detr.Standard(name); ok {
+		return c.Layers, nil
 	}
 	return nil, fmt.Errorf("the sizes of %s are not known", name)
 }
