@@ -188,4 +188,49 @@ def narrow(model, widths=(6, 7, 9, 11, 13)):
             before = width
 
 
-MODELS = {f.__name__: f for f in (yolos, yolos_wide, yolos_defaults, detr, detr_masked, detr_timm)}
+def owl_modules(model):
+    base = getattr(model, model.base_model_prefix)
+    blocks = {f"layer.{i}": b for i, b in enumerate(base.vision_model.encoder.layers)}
+    texts = {f"text.layer.{i}": b for i, b in enumerate(base.text_model.encoder.layers)}
+    flat = lambda y: y.flatten(1, 2) if y.ndim == 4 else y
+    return {"embeddings": base.vision_model.embeddings} | blocks | texts | {"features": (model.layer_norm, flat)}
+
+
+def owl_config(cls, **more):
+    text = dict(vocab_size=60, hidden_size=21, intermediate_size=30, num_hidden_layers=2, num_attention_heads=3, max_position_embeddings=9)
+    vision = dict(hidden_size=15, intermediate_size=40, num_hidden_layers=2, num_attention_heads=3, image_size=30, patch_size=6)
+    for key, value in more.items():
+        (text if key.startswith("text_") else vision)[key.partition("_")[2]] = value
+    return cls(text_config=text, vision_config=vision, projection_dim=21)
+
+
+def words(g, n, end=59):
+    """Three texts for each picture, which end at a token. None is missing: the lowest number as
+    its logit would hide all others'."""
+    ids = torch.randint(1, 50, (n, 3, 9), generator=g)
+    ids[0, 0, 4:] = ids[0, 1, 8:] = 0
+    ids[0, 0, 3] = ids[0, 1, 7] = ids[0, 2, 8] = ids[-1, 0, 5] = ids[-1, 1, 2] = ids[-1, 2, 4] = end
+    return {"input_ids": ids.flatten(0, 1)}
+
+
+def owlvit(root):
+    """Two pictures with texts of their own."""
+    config = owl_config(transformers.OwlViTConfig, vision_hidden_act="gelu", text_layer_norm_eps=0.01)
+    detector(root, "owlvit", transformers.OwlViTForObjectDetection, config, (30, 30), owl_modules, family="find", inputs=words)
+
+
+def owlv2(root):
+    """OWLv2, whose patches tell too whether they are an object; a mask of the texts."""
+
+    def masked(g, n):
+        given = words(g, n, 881)
+        mask = torch.ones_like(given["input_ids"])
+        mask[0, 4:] = mask[1, 8:] = 0
+        return given | {"attention_mask": mask}
+
+    config = owl_config(transformers.Owlv2Config, text_vocab_size=882, vision_layer_norm_eps=0.01, text_hidden_act="relu")
+    outputs = ("logits", "pred_boxes", "objectness_logits")
+    detector(root, "owlv2", transformers.Owlv2ForObjectDetection, config, (30, 30), owl_modules, batch=1, family="find", outputs=outputs, inputs=masked)
+
+
+MODELS = {f.__name__: f for f in (yolos, yolos_wide, yolos_defaults, detr, detr_masked, detr_timm, owlvit, owlv2)}

@@ -52,9 +52,17 @@ NETWORKS = {
     "sam": [transformers.SamConfig, transformers.SamVisionConfig, transformers.SamPromptEncoderConfig, transformers.SamMaskDecoderConfig],
     "detr": [transformers.DetrConfig],
     "yolos": [transformers.YolosConfig],
+    "owl": [
+        transformers.OwlViTConfig,
+        transformers.OwlViTTextConfig,
+        transformers.OwlViTVisionConfig,
+        transformers.Owlv2Config,
+        transformers.Owlv2TextConfig,
+        transformers.Owlv2VisionConfig,
+    ],
     "mobilenet": [transformers.MobileNetV2Config, efficientnet.EfficientNet, mobilenetv3.MobileNetV3],
 }
-PROCESSORS = "Beit Bit Blip ChineseCLIP CLIP ConvNext DeiT Detr DINOv3ViT DPT EfficientNet Idefics3 Levit MobileNetV1 MobileNetV2 OwlViT PoolFormer Pvt RTDetr Sam Segformer Siglip SmolVLM ViT Yolos".split()
+PROCESSORS = "Beit Bit Blip ChineseCLIP CLIP ConvNext DeiT Detr DINOv3ViT DPT EfficientNet Idefics3 Levit MobileNetV1 MobileNetV2 OwlViT Owlv2 PoolFormer Pvt RTDetr Sam Segformer Siglip SmolVLM ViT Yolos".split()
 ARCHITECTURES = {
     "vit": [vision_transformer.VisionTransformer, deit.VisionTransformerDistilled],
     "resnet": [resnet.ResNet],

@@ -32,8 +32,9 @@ func (m *Model) Finds() *nn.Objects {
 }
 
 // Objects are those of one image's outputs whose scores exceed a threshold, the best
-// first. The image is of w×h pixels.
-func (m *Model) Objects(outputs map[string]Array, w, h int, threshold float64) ([]Object, error) {
+// first. The image is of w×h pixels; texts are what was asked for, of a model that finds
+// what texts name.
+func (m *Model) Objects(outputs map[string]Array, w, h int, threshold float64, texts ...string) ([]Object, error) {
 	how := m.Finds()
 	if how == nil {
 		return nil, fmt.Errorf("%s from %s: %w", m.Name, m.Source, ErrNoObjects)
@@ -46,10 +47,17 @@ func (m *Model) Objects(outputs map[string]Array, w, h int, threshold float64) (
 	if how.Square {
 		w, h = max(w, h), max(w, h)
 	}
+	label := m.Label
+	if len(texts) > 0 {
+		if len(texts) != logits.Shape[2] {
+			return nil, fmt.Errorf("%s: found logits of %d texts, expected %d", m.Name, logits.Shape[2], len(texts))
+		}
+		label = func(i int) string { return texts[i] }
+	}
 	objects := []Object{}
 	for _, p := range pairs {
 		if p.score > threshold {
-			objects = append(objects, Object{Label: m.Label(p.class), Score: p.score, Class: p.class, Box: corners(boxes.Data[4*p.query:], float64(w), float64(h))})
+			objects = append(objects, Object{Label: label(p.class), Score: p.score, Class: p.class, Box: corners(boxes.Data[4*p.query:], float64(w), float64(h))})
 		}
 	}
 	return objects, nil
@@ -92,16 +100,40 @@ func corners(box []float32, w, h float64) [4]float64 {
 	return [4]float64{x - across, y - down, x + across, y + down}
 }
 
-// Detect finds the objects of each image whose scores exceed a threshold.
-func (m *Model) Detect(ctx context.Context, images []*picture.Image, threshold float64) ([][]Object, error) {
+// Detect finds the objects of each image whose scores exceed a threshold: those that texts
+// name, of a model that reads texts.
+func (m *Model) Detect(ctx context.Context, images []*picture.Image, threshold float64, texts ...string) ([][]Object, error) {
 	out := make([][]Object, 0, len(images))
-	err := m.Each(ctx, len(images), 0, func(i int) (*picture.Image, error) { return images[i], nil }, func(r Result) error {
+	err := m.EachNamed(ctx, len(images), 0, texts, func(i int) (*picture.Image, error) { return images[i], nil }, func(r Result) error {
 		if r.Err != nil {
 			return fmt.Errorf("picture %d: %w", r.Index, r.Err)
 		}
-		found, err := m.Objects(r.Outputs, images[r.Index].W, images[r.Index].H, threshold)
+		found, err := m.Objects(r.Outputs, images[r.Index].W, images[r.Index].H, threshold, texts...)
 		out = append(out, found)
 		return err
 	})
 	return out, err
+}
+
+// EachNamed is [Model.Each] of a model that finds what texts name in each picture; without
+// texts it is Each itself.
+func (m *Model) EachNamed(ctx context.Context, n, batch int, texts []string, open func(i int) (*picture.Image, error), report func(Result) error) error {
+	how := batching{size: batch}
+	if len(texts) > 0 {
+		if m.Finds() == nil || m.images.Input(nn.InputIDs) == nil {
+			return fmt.Errorf("%s from %s finds nothing that texts name", m.Name, m.Source)
+		}
+		one, err := m.masked(m.images.Input(nn.InputIDs), texts)
+		if err != nil {
+			return err
+		}
+		how.about = func(n int) map[string]Array {
+			all := map[string]Array{}
+			for name, a := range one {
+				all[name] = Array{Shape: []int{n * a.Shape[0], a.Shape[1]}, Data: slices.Repeat(a.Data, n)}
+			}
+			return all
+		}
+	}
+	return m.each(ctx, n, how, m.loader(open), report)
 }

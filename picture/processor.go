@@ -17,6 +17,9 @@ type Processor struct {
 	Mean, Std  [3]float64 // in the scale that Rescale leaves
 	IncludeTop bool       // then x/Std once more (EfficientNet's include_top)
 
+	// Smoothing is OWLv2's way to resize; nil: as Resize says.
+	Smoothing *Smoothing
+
 	// ConvNeXt's rule, which Resize and Crop have built in; it is here for
 	// Override. A size of WarpFrom pixels or more is stretched to and not cropped;
 	// a smaller one is cropped from size/CropPct. WarpFrom 0 = no such rule.
@@ -157,6 +160,15 @@ func (p *Processor) Apply(m *Image) (pixels []float32, h, w int, err error) {
 	}
 	if err := p.Check(); err != nil {
 		return nil, 0, 0, err
+	}
+	if p.Smoothing != nil {
+		pixels, h, w = p.smooth(m)
+		if p.Normalize {
+			for i, v := range pixels {
+				pixels[i] = float32((float64(v) - p.Mean[i/(h*w)]) / p.Std[i/(h*w)])
+			}
+		}
+		return pixels, h, w, nil
 	}
 	out, err := p.frame(m)
 	if err != nil {

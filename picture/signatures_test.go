@@ -89,6 +89,8 @@ func TestEveryKeyOfProcessors(t *testing.T) {
 			}
 			p, err := parse(change)
 			switch {
+			case classes[class].smooth && (key == "pad_size" || key == "do_pad"): // it pads to a square or not
+				require.NoError(t, err)
 			case classes[class].pads && key == "do_pad": // of one picture nothing
 				require.NoError(t, err)
 			case classes[class].pads && key == "pad_size":

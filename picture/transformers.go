@@ -24,6 +24,7 @@ type processorClass struct {
 	mean, std [3]float64
 	raw       bool // do_normalize is false
 	multiple  int  // of sides, 0: any
+	smooth    bool // OWLv2's way to resize, of which do_pad is a part
 	pads      bool // do_pad, which fills up pictures of a batch to one size, is taken
 }
 
@@ -56,6 +57,7 @@ var classes = map[string]processorClass{
 	"MobileNetV1": {resample: Bilinear, size: shortest56, crop: square224, doCrop: true, mean: HalfMean, std: HalfStd},
 	"MobileNetV2": {resample: Bilinear, size: shortest56, crop: square224, doCrop: true, mean: HalfMean, std: HalfStd},
 	"OwlViT":      {resample: Bicubic, pillow: true, size: `{"height":768,"width":768}`, square: true, crop: `{"height":768,"width":768}`, mean: CLIPMean, std: CLIPStd},
+	"Owlv2":       {resample: Bilinear, pillow: true, size: `{"height":960,"width":960}`, square: true, mean: CLIPMean, std: CLIPStd, pads: true, smooth: true},
 	"PoolFormer":  {resample: Bicubic, size: shortest, crop: square224, doCrop: true, mean: ImageNetMean, std: ImageNetStd},
 	"Pvt":         {resample: Bicubic, size: square224, square: true, mean: ImageNetMean, std: ImageNetStd},
 	"Sam": {resample: Bilinear, size: `{"longest_edge":1024}`, square: true, pad: `{"height":1024,"width":1024}`, pillow: true,
@@ -69,7 +71,7 @@ var classes = map[string]processorClass{
 
 // classOfModel is the processor of a model_type, for configs that name none.
 var classOfModel = map[string]string{
-	"d_fine": "RTDetr", "depth_anything": "DPT", "detr": "Detr", "dpt": "DPT", "owlvit": "OwlViT", "rt_detr": "RTDetr", "rt_detr_v2": "RTDetr", "segformer": "Segformer", "yolos": "Yolos",
+	"d_fine": "RTDetr", "depth_anything": "DPT", "detr": "Detr", "dpt": "DPT", "owlvit": "OwlViT", "owlv2": "Owlv2", "rt_detr": "RTDetr", "rt_detr_v2": "RTDetr", "segformer": "Segformer", "yolos": "Yolos",
 	"beit": "Beit", "bit": "Bit", "blip": "Blip", "clip": "CLIP", "clip_vision_model": "CLIP", "chinese_clip": "ChineseCLIP",
 	"convnext": "ConvNext", "convnextv2": "ConvNext", "data2vec-vision": "Beit", "deit": "DeiT", "dinat": "ViT",
 	"dinov2": "Bit", "dinov2_with_registers": "Bit", "dinov3_vit": "DINOv3ViT", "dinov3_convnext": "DINOv3ViT",
@@ -173,7 +175,7 @@ func parseHF(data []byte, modelType string) (*Processor, error) {
 		return nil, fmt.Errorf("image_processor_type %q (model_type %q) is not supported; expected one of %s",
 			c.Type+c.ExtractorType, modelType, strings.Join(slices.Sorted(maps.Keys(classes)), ", "))
 	}
-	if class.pads && or(c.DoPad, or(c.OldPad, true)) && given(c.PadSize) {
+	if class.pads && !class.smooth && or(c.DoPad, or(c.OldPad, true)) && given(c.PadSize) {
 		return nil, fmt.Errorf("pad_size is %s; pictures are filled up to no size, expected null", c.PadSize)
 	}
 	pads := c.DoPad
@@ -229,6 +231,11 @@ func build(name string, class processorClass, c *hfConfig) (*Processor, error) {
 			p.Offset = -1
 		}
 		p.IncludeTop = or(c.IncludeTop, true)
+	}
+	if class.smooth {
+		if p.Smoothing = (&Smoothing{Square: or(c.DoPad, true)}); p.Resize.Filter != Bilinear {
+			return nil, fmt.Errorf("resample is %s, which the class takes for something else; 2 is expected", c.Resample)
+		}
 	}
 	p.Normalize = or(c.DoNormalize, !class.raw)
 	var err error

@@ -20,6 +20,12 @@ func (m *measuring) flags(f *flag.FlagSet) {
 	f.Func("threshold", "`X`: the score that objects have to exceed, 0 to 1 (default the reference's, mostly 0.5)", inRange(&m.threshold, 0, 1))
 }
 
+// readsTexts says that the model's family reads texts.
+func (o *options) readsTexts() bool {
+	f, err := models.FindFamily(o.model)
+	return err == nil && f.Texts
+}
+
 // purpose is what the model is for, "" if that is told by its outputs.
 func (o *options) purpose() nn.Task {
 	f, err := models.FindFamily(o.model)
@@ -40,8 +46,14 @@ func (o *options) checkMeasuring() error {
 		return nil
 	case o.eval != "" || o.similar != "" || o.index != "" || o.examples != "" || o.explain != "" || o.pca || o.attention || o.view || len(o.compare) > 0:
 		return cli.Usagef("%s measures what is in pictures: -eval, -similar, -index, -examples, -explain, -pca, -attention, -view and -compare do not go with it", o.model)
-	case len(o.texts) > 0:
+	case len(o.texts) > 0 && !o.readsTexts():
 		return cli.Usagef("%s finds what it was trained to find: -text does not go with it", o.model)
+	case len(o.texts) > 0 && len(o.images) == 0:
+		return cli.Usagef("-text goes with pictures: give -image FILE")
+	case len(o.texts) == 0 && len(o.images) > 0 && o.readsTexts() && !o.verify && !o.profile:
+		return cli.Usagef("%s finds what texts name: give -text TEXT, which may be repeated", o.model)
+	case len(o.templates) > 0 || o.given["labels"] && o.readsTexts():
+		return cli.Usagef("-template and -labels do not go with %s", o.model)
 	case o.out != "" && (o.verify || o.profile || len(o.images) == 0):
 		return cli.Usagef("-o draws what was found in pictures: give -image, and neither -verify nor -profile")
 	}

@@ -51,7 +51,7 @@ func (a *app) measure(ctx context.Context, m *models.Model) error {
 	if a.raw != nil {
 		err = a.ofInput(c.measureRaw(ctx))
 	} else if c.files, err = a.measuredFiles(); err == nil {
-		err = m.Each(ctx, len(a.pictures), a.batch, c.openPicture, c.add)
+		err = m.EachNamed(ctx, len(a.pictures), a.batch, a.texts, c.openPicture, c.add)
 	}
 	c.bar.clear()
 	if err != nil {
@@ -166,7 +166,7 @@ func (c *measurement) least() float64 {
 
 // objects are those in a picture, and how they are drawn.
 func (c *measurement) objects(path string, outputs map[string]models.Array, img *picture.Image, size [2]int) (objectsJSON, func() *picture.Image, error) {
-	found, err := c.m.Objects(outputs, size[0], size[1], c.least())
+	found, err := c.m.Objects(outputs, size[0], size[1], c.least(), c.texts...)
 	draw := func() *picture.Image {
 		boxes := make([]figure.Box, len(found))
 		for i, o := range found {

@@ -126,3 +126,69 @@ func TestDetectRefuses(t *testing.T) {
 	rewrite(t, broken, func(all map[string]*weights.Tensor) { delete(all, "vit.embeddings.detection_tokens") })
 	requireError(t, call("-weights", broken, "-image", pic), cli.ExitFailure, "vit.embeddings.detection_tokens")
 }
+
+// named is the checkpoint of an OWLv2 with a tokenizer.
+func named(t *testing.T) string {
+	t.Helper()
+	dir := checkpoint(t, "owlv2")
+	require.NoError(t, os.CopyFS(dir, os.DirFS("../../golden/tokenizer/small")))
+	return dir
+}
+
+// What texts name is found in pictures of several sizes and told by the texts; boxes are of
+// the picture filled up to a square, and one by one as in a batch.
+func TestFind(t *testing.T) {
+	dir, model := t.TempDir(), named(t)
+	raw := filepath.Join(dir, "raw.safetensors")
+	args := []string{"-model", "find", "-weights", model, "-text", "a red valve", "-text", "cat", "-threshold", "0.3", "-json", "-precision", "f32"}
+	size := [][2]int{{211, 93}, {50, 120}}
+	var pictures []string
+	for i, s := range size {
+		pictures = append(pictures, picturePath(t, dir, string(rune('a'+i))+".png", s[0], s[1], i))
+	}
+	r := call(t, append(args, "-image", pictures[0], "-image", pictures[1], "-save", raw)...)
+	requireFine(t, r)
+	var doc foundJSON
+	requireJSON(t, r, &doc)
+	out := read(t, raw)
+	require.Equal(t, []int{2, 25, 2}, out["logits"].Shape)
+	require.Equal(t, []int{2, 25}, out["objectness_logits"].Shape)
+	for i, image := range doc.Images {
+		require.NotEmpty(t, image.Objects)
+		side := float64(max(size[i][0], size[i][1]))
+		want := map[float64][4]float64{}
+		for q := range 25 {
+			a := out["logits"].Data[(i*25+q)*2:]
+			score := 1 / (1 + math.Exp(-float64(max(a[0], a[1]))))
+			b := out["pred_boxes"].Data[(i*25+q)*4:]
+			x, y, w, h := float64(b[0]), float64(b[1]), float64(b[2]), float64(b[3])
+			if score > 0.3 {
+				want[math.Round(score*1e6)] = [4]float64{(x - w/2) * side, (y - h/2) * side, (x + w/2) * side, (y + h/2) * side}
+			}
+		}
+		require.Len(t, image.Objects, len(want))
+		for _, o := range image.Objects {
+			assert.Contains(t, []string{"a red valve", "cat"}, o.Label)
+			box := want[math.Round(o.Score*1e6)]
+			assert.InDeltaSlice(t, box[:], o.Box[:], 1e-3)
+		}
+	}
+	alone := call(t, append(args, "-image", pictures[1])...)
+	requireFine(t, alone)
+	var one foundJSON
+	requireJSON(t, alone, &one)
+	require.Len(t, one.Images[0].Objects, len(doc.Images[1].Objects))
+	for i, o := range one.Images[0].Objects {
+		assert.InDeltaSlice(t, doc.Images[1].Objects[i].Box[:], o.Box[:], 1e-3)
+	}
+}
+
+func TestFindRefuses(t *testing.T) {
+	dir := t.TempDir()
+	pic := picturePath(t, dir, "a.png", 50, 60, 1)
+	call := func(args ...string) result { return call(t, append([]string{"-model", "find", "-image", pic}, args...)...) }
+	requireError(t, call("-weights", named(t)), cli.ExitUsage, "give -text TEXT")
+	requireError(t, call("-weights", checkpoint(t, "owlvit"), "-text", "cat"), cli.ExitFailure, "tokenizer.json")
+	requireError(t, call("-weights", named(t), "-text", "one two three four five six seven"), cli.ExitFailure, "more than the context of 9 tokens")
+	requireError(t, call("-weights", checkpoint(t, "yolos"), "-text", "cat"), cli.ExitFailure, `type "yolos"`, "owlvit or owlv2")
+}

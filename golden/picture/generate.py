@@ -454,6 +454,9 @@ def process_transformers():
         ("dpt", "DPTImageProcessorPil", "tall.png", {"size": 50, "ensure_multiple_of": 16}),
         ("segformer", "SegformerImageProcessorPil", "tall.png", {"size": {"height": 40, "width": 32}, "do_reduce_labels": True}),
         ("owlvit", "OwlViTImageProcessorPil", "wide.png", {"size": 48}),
+        ("owlv2", "Owlv2ImageProcessorPil", "wide.png", {"size": {"height": 40, "width": 40}}),
+        ("owlv2_tall", "Owlv2ImageProcessorPil", "tall.png", {"size": {"height": 60, "width": 50}, "do_normalize": False}),
+        ("owlv2_grown", "Owlv2ImageProcessorPil", "tiny.png", {"size": {"height": 33, "width": 33}}),
         ("siglip", "SiglipImageProcessor", "tall.png", {"size": {"height": 48, "width": 48}}),
         ("dinov2", "BitImageProcessor", "wide.png", {"size": {"shortest_edge": 65}, "crop_size": {"height": 56, "width": 56}, **IMAGENET}),
         ("convnext", "ConvNextImageProcessor", "wide.png", {"size": {"shortest_edge": 56}, "crop_pct": 0.875, **IMAGENET}),
@@ -527,7 +530,7 @@ def process_torchvision(files):
 
 
 def defaults():
-    for name in ["Beit", "Bit", "Blip", "ChineseCLIP", "CLIP", "ConvNext", "DeiT", "Detr", "DINOv3ViT", "DPT", "EfficientNet", "Levit", "MobileNetV1", "MobileNetV2", "OwlViT", "PoolFormer", "Pvt", "RTDetr", "Sam", "Segformer", "Siglip", "ViT", "Yolos"]:
+    for name in ["Beit", "Bit", "Blip", "ChineseCLIP", "CLIP", "ConvNext", "DeiT", "Detr", "DINOv3ViT", "DPT", "EfficientNet", "Levit", "MobileNetV1", "MobileNetV2", "OwlViT", "Owlv2", "PoolFormer", "Pvt", "RTDetr", "Sam", "Segformer", "Siglip", "ViT", "Yolos"]:
         c = get_image_processor_class_from_name(name + "ImageProcessor")
         keys = ["do_resize", "size", "resample", "default_to_square", "do_center_crop", "crop_size", "crop_pct", "do_rescale", "rescale_factor", "rescale_offset", "do_normalize", "include_top", "image_mean", "image_std"]
         if name == "Sam":
