@@ -186,7 +186,9 @@ func TestFind(t *testing.T) {
 func TestFindRefuses(t *testing.T) {
 	dir := t.TempDir()
 	pic := picturePath(t, dir, "a.png", 50, 60, 1)
-	call := func(args ...string) result { return call(t, append([]string{"-model", "find", "-image", pic}, args...)...) }
+	call := func(args ...string) result {
+		return call(t, append([]string{"-model", "find", "-image", pic}, args...)...)
+	}
 	requireError(t, call("-weights", named(t)), cli.ExitUsage, "give -text TEXT")
 	requireError(t, call("-weights", checkpoint(t, "owlvit"), "-text", "cat"), cli.ExitFailure, "tokenizer.json")
 	requireError(t, call("-weights", named(t), "-text", "one two three four five six seven"), cli.ExitFailure, "more than the context of 9 tokens")
