@@ -1,11 +1,11 @@
-"""Goldens of networks that find objects: golden/models/<case>/, as generate_models.py
+"""Goldens of networks that find objects and depth: golden/models/<case>/, as generate_models.py
 makes those of transformers.
 """
 
 import torch
 import transformers
 
-from generate_cnns import empty
+from generate_cnns import calibrate, empty
 from generate_defaults import strike
 from generate_io import generator, halves, write
 from generate_models import redraw
@@ -233,4 +233,65 @@ def owlv2(root):
     detector(root, "owlv2", transformers.Owlv2ForObjectDetection, config, (30, 30), owl_modules, batch=1, family="find", outputs=outputs, inputs=masked)
 
 
-MODELS = {f.__name__: f for f in (yolos, yolos_wide, yolos_defaults, detr, detr_masked, detr_timm, owlvit, owlv2)}
+def depth_modules(model):
+    backbone = model.backbone if getattr(model, "backbone", None) is not None else model.dpt
+    layers = backbone.encoder.layer
+    first = (backbone.embeddings, lambda y: y if torch.is_tensor(y) else y.last_hidden_states)
+    blocks = {f"layer.{i}": b for i, b in enumerate(layers)}
+    maps = {f"assembled.{i}": m for i, m in enumerate(model.neck.reassemble_stage.layers) if i}  # the first is large
+    return {"embeddings": first} | blocks | maps | {f"fused.{i}": m for i, m in enumerate(model.neck.fusion_stage.layers) if i < 2}
+
+
+def depth_anything_config(backbone=None, **more):
+    sizes = dict(hidden_size=24, num_hidden_layers=4, num_attention_heads=3, mlp_ratio=2, image_size=42, patch_size=7)
+    nested = transformers.Dinov2Config(**sizes | dict(out_features=["stage1", "stage2", "stage3", "stage4"], reshape_hidden_states=False) | (backbone or {}))
+    own = dict(patch_size=7, reassemble_hidden_size=24, neck_hidden_sizes=[9, 10, 11, 12], fusion_hidden_size=14, head_hidden_size=7)
+    return transformers.DepthAnythingConfig(backbone_config=nested, **own | more)
+
+
+def scales(model, g):
+    """Layer scales are one-dimensional and no biases."""
+    with torch.no_grad():
+        for key, p in model.named_parameters():
+            if "lambda1" in key:
+                p.copy_(0.7 + 0.6 * torch.rand(p.shape, generator=g))
+
+
+def depth_anything(root):
+    """A wide picture of 4x7 patches and some pixels more, whose odd maps do not double."""
+    cls = transformers.DepthAnythingForDepthEstimation
+    detector(root, "depth_anything", cls, depth_anything_config(), (31, 52), depth_modules, batch=1, family="depth", outputs=("predicted_depth",), prepare=scales)
+
+
+def depth_anything_metric(root):
+    """Metric depth of a tall picture, by the stages before the last norm."""
+    config = depth_anything_config(dict(apply_layernorm=False), depth_estimation_type="metric", max_depth=20, reassemble_factors=[2, 1, 1, 0.5])
+    cls = transformers.DepthAnythingForDepthEstimation
+    detector(root, "depth_anything_metric", cls, config, (50, 29), depth_modules, batch=1, family="depth", outputs=("predicted_depth",), prepare=scales)
+
+
+def dpt_config(**more):
+    sizes = dict(hidden_size=18, num_hidden_layers=4, num_attention_heads=3, intermediate_size=30, image_size=24, patch_size=6, backbone_out_indices=[0, 1, 3])
+    own = dict(reassemble_factors=[2, 1, 0.5], neck_hidden_sizes=[9, 10, 11], fusion_hidden_size=14)
+    return transformers.DPTConfig(**sizes | own | more)
+
+
+def dpt(root):
+    """Positions of 4x4 patches for 5x5, the class token beside each of them."""
+    cls = transformers.DPTForDepthEstimation
+    detector(root, "dpt", cls, dpt_config(), (33, 30), depth_modules, batch=1, family="depth", outputs=("predicted_depth",))
+
+
+def dpt_add(root):
+    """The class token is added; batch norms in the residual units."""
+
+    def prepare(model, g):
+        calibrate(model, g, (24, 24))
+        model.head.head[4].bias.data.fill_(2.5)  # else most depths would be zero
+
+    config = dpt_config(readout_type="add", use_batch_norm_in_fusion_residual=True, hidden_act="relu", qkv_bias=False)
+    cls = transformers.DPTForDepthEstimation
+    detector(root, "dpt_add", cls, config, (24, 24), depth_modules, batch=1, family="depth", outputs=("predicted_depth",), prepare=prepare)
+
+
+MODELS = {f.__name__: f for f in (yolos, yolos_wide, yolos_defaults, detr, detr_masked, detr_timm, owlvit, owlv2, depth_anything, depth_anything_metric, dpt, dpt_add)}

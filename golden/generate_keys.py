@@ -52,6 +52,7 @@ NETWORKS = {
     "sam": [transformers.SamConfig, transformers.SamVisionConfig, transformers.SamPromptEncoderConfig, transformers.SamMaskDecoderConfig],
     "detr": [transformers.DetrConfig],
     "yolos": [transformers.YolosConfig],
+    "depth": [transformers.DepthAnythingConfig, transformers.DPTConfig],
     "owl": [
         transformers.OwlViTConfig,
         transformers.OwlViTTextConfig,

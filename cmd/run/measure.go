@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -128,32 +129,43 @@ func (c *measurement) tell(path string, outputs map[string]models.Array, img *pi
 			return err
 		}
 	}
-	entry, drawn, err := c.objects(path, outputs, img, size)
+	f, err := c.found(path, outputs, img, size)
 	if err != nil {
 		return err
 	}
+	var written *writtenJSON
 	if file != "" {
-		if err := picture.WritePNG(file, drawn()); err != nil {
+		if err := f.draw(file); err != nil {
 			return err
 		}
-		entry.Written = &writtenJSON{file, img.W, img.H}
+		written = &writtenJSON{file, img.W, img.H}
 	}
-	c.doc.Images = append(c.doc.Images, entry)
+	c.doc.Images = append(c.doc.Images, f.entry(written))
 	if c.json {
 		return nil
 	}
 	c.bar.clear()
 	c.stdout.printf("%s\n", path)
-	for _, o := range entry.Objects {
-		c.stdout.printf("  %8.2f %%  %-20s %7.1f %7.1f %7.1f %7.1f\n", 100*o.Score, o.Label, o.Box[0], o.Box[1], o.Box[2], o.Box[3])
-	}
-	if len(entry.Objects) == 0 {
-		c.stdout.printf("  nothing above the threshold of %g\n", c.least())
-	}
-	if entry.Written != nil {
-		entry.Written.print(c.stdout)
+	f.list()
+	if written != nil {
+		written.print(c.stdout)
 	}
 	return c.stdout.flush()
+}
+
+// finding is what was found in a picture.
+type finding struct {
+	entry func(written *writtenJSON) any // of the document
+	list  func()                         // on the terminal
+	draw  func(file string) error
+}
+
+// found is what the model's task makes of the outputs.
+func (c *measurement) found(path string, outputs map[string]models.Array, img *picture.Image, size [2]int) (finding, error) {
+	if c.purpose() == nn.FindDepth {
+		return c.depth(path, outputs, img, size)
+	}
+	return c.objects(path, outputs, img, size)
 }
 
 // least is the threshold of scores.
@@ -164,15 +176,55 @@ func (c *measurement) least() float64 {
 	return c.m.Finds().Threshold
 }
 
-// objects are those in a picture, and how they are drawn.
-func (c *measurement) objects(path string, outputs map[string]models.Array, img *picture.Image, size [2]int) (objectsJSON, func() *picture.Image, error) {
+// objects are those in a picture.
+func (c *measurement) objects(path string, outputs map[string]models.Array, img *picture.Image, size [2]int) (finding, error) {
 	found, err := c.m.Objects(outputs, size[0], size[1], c.least(), c.texts...)
-	draw := func() *picture.Image {
-		boxes := make([]figure.Box, len(found))
-		for i, o := range found {
-			boxes[i] = figure.Box{Corners: o.Box, Kind: o.Class, Label: o.Label + fmt.Sprintf(" %.0f %%", 100*o.Score)}
-		}
-		return figure.DrawBoxes(img, boxes)
-	}
-	return objectsJSON{Path: path, Objects: found}, draw, err
+	return finding{
+		entry: func(w *writtenJSON) any { return objectsJSON{path, found, w} },
+		list: func() {
+			for _, o := range found {
+				c.stdout.printf("  %8.2f %%  %-20s %7.1f %7.1f %7.1f %7.1f\n", 100*o.Score, o.Label, o.Box[0], o.Box[1], o.Box[2], o.Box[3])
+			}
+			if len(found) == 0 {
+				c.stdout.printf("  nothing above the threshold of %g\n", c.least())
+			}
+		},
+		draw: func(file string) error {
+			boxes := make([]figure.Box, len(found))
+			for i, o := range found {
+				boxes[i] = figure.Box{Corners: o.Box, Kind: o.Class, Label: o.Label + fmt.Sprintf(" %.0f %%", 100*o.Score)}
+			}
+			return picture.WritePNG(file, figure.DrawBoxes(img, boxes))
+		},
+	}, err
+}
+
+// depthJSON is a picture with the range of its depth.
+type depthJSON struct {
+	Path    string       `json:"path"`
+	Min     float64      `json:"min"`
+	Max     float64      `json:"max"`
+	Written *writtenJSON `json:"written,omitempty"`
+}
+
+// rawDepth ends the names of pictures of 16 bits in place of colours.
+const rawDepth = ".depth.png"
+
+// depth is how far away a picture's pixels are.
+func (c *measurement) depth(path string, outputs map[string]models.Array, _ *picture.Image, size [2]int) (finding, error) {
+	d, err := c.m.Depth(outputs, size[0], size[1])
+	return finding{
+		entry: func(w *writtenJSON) any { return depthJSON{path, d.Min, d.Max, w} },
+		list:  func() { c.stdout.printf("  from %.6g to %.6g\n", d.Min, d.Max) },
+		draw: func(file string) error {
+			if !strings.HasSuffix(strings.ToLower(file), rawDepth) {
+				return picture.WritePNG(file, figure.Colours(d.W, d.H, d.Parts()))
+			}
+			values := make([]uint16, len(d.Values))
+			for i, v := range d.Parts() {
+				values[i] = uint16(v*65535 + 0.5)
+			}
+			return picture.WriteGrey16(file, d.W, d.H, values)
+		},
+	}, err
 }

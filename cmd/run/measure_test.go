@@ -2,9 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"image"
+	"image/png"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -12,6 +15,7 @@ import (
 
 	"saccade/cmd/internal/cli"
 	"saccade/models"
+	"saccade/ops"
 	"saccade/weights"
 )
 
@@ -193,4 +197,46 @@ func TestFindRefuses(t *testing.T) {
 	requireError(t, call("-weights", checkpoint(t, "owlvit"), "-text", "cat"), cli.ExitFailure, "tokenizer.json")
 	requireError(t, call("-weights", named(t), "-text", "one two three four five six seven"), cli.ExitFailure, "more than the context of 9 tokens")
 	requireError(t, call("-weights", checkpoint(t, "yolos"), "-text", "cat"), cli.ExitFailure, `type "yolos"`, "owlvit or owlv2")
+}
+
+// Depth is of the picture's own size, wide or tall, in colours and in 16 bits, with the range
+// that the document says.
+func TestDepth(t *testing.T) {
+	model := checkpoint(t, "depth_anything")
+	config := `{"image_processor_type": "DPTImageProcessor", "size": {"height": 42, "width": 42}, "keep_aspect_ratio": true, "ensure_multiple_of": 7}`
+	require.NoError(t, os.WriteFile(filepath.Join(model, "preprocessor_config.json"), []byte(config), 0o644))
+	for _, size := range [][2]int{{101, 53}, {37, 90}} {
+		dir := t.TempDir()
+		pic, raw := picturePath(t, dir, "a.png", size[0], size[1], 1), filepath.Join(dir, "raw.safetensors")
+		for _, name := range []string{"out.png", "out.depth.png"} {
+			out := filepath.Join(dir, name)
+			r := call(t, "-model", "depth", "-weights", model, "-image", pic, "-json", "-save", raw, "-o", out, "-precision", "f32")
+			requireFine(t, r)
+			var doc struct {
+				head
+				Images []depthJSON `json:"images"`
+				MS     timesJSON   `json:"ms"`
+			}
+			requireJSON(t, r, &doc)
+			d := read(t, raw)["predicted_depth"]
+			require.Len(t, d.Shape, 3)
+			want := ops.InterpolatePositions(d.Data, 1, [2]int{d.Shape[1], d.Shape[2]}, [2]int{size[1], size[0]}, false)
+			assert.InDelta(t, slices.Min(want), doc.Images[0].Min, 1e-6)
+			assert.InDelta(t, slices.Max(want), doc.Images[0].Max, 1e-6)
+			file, err := os.Open(out)
+			require.NoError(t, err)
+			m, err := png.Decode(file)
+			require.NoError(t, err)
+			require.NoError(t, file.Close())
+			require.Equal(t, size, [2]int{m.Bounds().Dx(), m.Bounds().Dy()})
+			if grey, ok := m.(*image.Gray16); ok {
+				require.Equal(t, "out.depth.png", name)
+				for i, v := range want {
+					part := (float64(v) - doc.Images[0].Min) / (doc.Images[0].Max - doc.Images[0].Min)
+					require.InDelta(t, part*65535, grey.Gray16At(i%size[0], i/size[0]).Y, 1)
+				}
+			}
+		}
+	}
+	requireError(t, call(t, "-model", "depth", "-weights", checkpoint(t, "yolos"), "-image", picturePath(t, t.TempDir(), "a.png", 50, 60, 1)), cli.ExitFailure, `type "yolos"`, "depth_anything or dpt")
 }

@@ -52,6 +52,7 @@ type Task string
 // The tasks.
 const (
 	FindObjects Task = "objects" // boxes around things of known classes
+	FindDepth   Task = "depth"   // predicted_depth [N, H, W]
 )
 
 // ErrNoEmbedded is wrapped when a family has no weights inside the program.
