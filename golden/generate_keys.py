@@ -49,7 +49,8 @@ NETWORKS = {
     "vgg": [vgg.VGG],
     "swin": [transformers.SwinConfig, transformers.Swinv2Config, swin_transformer.SwinTransformer, swin_transformer_v2.SwinTransformerV2],
     "convnext": [transformers.ConvNextConfig, transformers.ConvNextV2Config, convnext.ConvNeXt],
-    "sam": [transformers.SamConfig, transformers.SamVisionConfig, transformers.SamPromptEncoderConfig, transformers.SamMaskDecoderConfig],
+    "sam": [transformers.SamConfig, transformers.SamVisionConfig, transformers.SamPromptEncoderConfig, transformers.SamMaskDecoderConfig]
+    + [getattr(transformers, f"Sam2{part}Config") for part in ("HieraDet", "Vision", "PromptEncoder", "MaskDecoder")],
     "detr": [transformers.DetrConfig],
     "yolos": [transformers.YolosConfig],
     "depth": [transformers.DepthAnythingConfig, transformers.DPTConfig],
@@ -63,7 +64,7 @@ NETWORKS = {
     ],
     "mobilenet": [transformers.MobileNetV2Config, efficientnet.EfficientNet, mobilenetv3.MobileNetV3],
 }
-PROCESSORS = "Beit Bit Blip ChineseCLIP CLIP ConvNext DeiT Detr DINOv3ViT DPT EfficientNet Idefics3 Levit MobileNetV1 MobileNetV2 OwlViT Owlv2 PoolFormer Pvt RTDetr Sam Segformer Siglip SmolVLM ViT Yolos".split()
+PROCESSORS = "Beit Bit Blip ChineseCLIP CLIP ConvNext DeiT Detr DINOv3ViT DPT EfficientNet Idefics3 Levit MobileNetV1 MobileNetV2 OwlViT Owlv2 PoolFormer Pvt RTDetr Sam Sam2 Segformer Siglip SmolVLM ViT Yolos".split()
 ARCHITECTURES = {
     "vit": [vision_transformer.VisionTransformer, deit.VisionTransformerDistilled],
     "resnet": [resnet.ResNet],

@@ -6,6 +6,7 @@ import shutil
 
 import torch
 import transformers
+from PIL import Image
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
 from generate_io import generator, halves
@@ -133,6 +134,46 @@ def authors(root, name, n=2, sets=1, points=3, boxes=True):
     finish(root, name, "sam", Sam, inputs, {}, got, exact, architecture="sam")
 
 
+def runs(mask):
+    """The lengths of runs of a mask, column by column from the left, those that are off first."""
+    flat = mask.T.flatten().tolist()
+    out, last = [0], False
+    for on in flat:
+        if on != last:
+            out.append(0)
+            last = on
+        out[-1] += 1
+    return out
+
+
+def pictures(root):
+    """sam_points from pictures to masks of their size, by SamProcessor: golden/sam/pictures.json."""
+    model = transformers.SamModel.from_pretrained(root / "sam_points", dtype=torch.float32)
+    side = model.config.vision_config.image_size
+    processor = transformers.SamProcessor(transformers.SamImageProcessorPil(size={"longest_edge": side}, pad_size={"height": side, "width": side}))
+    cases = []
+    for name, points, labels, box in (
+        ("wide.png", [[20, 9]], [1], None),
+        ("tall.png", [[11, 70], [30, 20]], [1, 0], None),
+        ("wide.png", None, None, [5, 3, 61, 40]),
+        ("tall.png", [[22, 33]], [1], [3, 9, 41, 80]),
+        ("tiny.png", [[0, 0]], [1], None),
+    ):
+        image = Image.open(root.parent / "picture" / "src" / name).convert("RGB")
+        given = {"input_points": [[points]], "input_labels": [[labels]]} if points else {}
+        given |= {"input_boxes": [[box]]} if box else {}
+        inputs = processor(image, return_tensors="pt", **given)
+        sizes = inputs.pop("original_sizes"), inputs.pop("reshaped_input_sizes")
+        inputs = {k: v.float() if v.is_floating_point() else v for k, v in inputs.items()}
+        with torch.no_grad():
+            out = model(**inputs)
+        masks = processor.post_process_masks(out.pred_masks, *sizes, binarize=False)[0][0]
+        close = [int((m.abs() < 1e-4).sum()) for m in masks]  # pixels that rounding may tip
+        cases.append({"picture": name, "points": points, "labels": labels, "box": box, "scores": out.iou_scores[0, 0].tolist(), "close": close, "runs": [runs(m > 0) for m in masks]})
+    (root.parent / "sam").mkdir(exist_ok=True)
+    (root.parent / "sam" / "pictures.json").write_text(json.dumps(cases) + "\n")
+
+
 MODELS = {
     "sam_points": lambda root: sam(root, "sam_points"),
     "sam_boxes": lambda root: sam(root, "sam_boxes", dict(window_size=3, global_attn_indexes=[0]), points=0, boxes=True, multimask=0),
@@ -145,4 +186,5 @@ MODELS = {
     ),
     "sam_authors": lambda root: authors(root, "sam_authors"),
     "sam_authors_points": lambda root: authors(root, "sam_authors_points", boxes=False, points=2),
+    "sam_pictures": pictures,  # of sam_points
 }  # fmt: skip

@@ -207,8 +207,11 @@ func (e *Encoded) Read(out map[string]Array) ([]Mask, error) {
 
 // resizer enlarges logits [.., h, w] to the picture.
 func (e *Encoded) resizer(logits Array) (*masks.Resizer, error) {
-	s := logits.Shape
-	return masks.NewResizer(masks.Size{Height: s[len(s)-2], Width: s[len(s)-1]}, e.padded, e.resized, e.size)
+	s, padded := logits.Shape, e.padded
+	if e.m.images.Image.MasksAtOnce {
+		padded = masks.Size{}
+	}
+	return masks.NewResizer(masks.Size{Height: s[len(s)-2], Width: s[len(s)-1]}, padded, e.resized, e.size)
 }
 
 // Everything gives masks of all that is in the picture: those of a grid of points by which

@@ -85,6 +85,11 @@ func example(n *nn.Network, size StandardSize, seed uint64) (map[string]Array, e
 
 // standardOf is what makes an architecture that has a size of its own.
 func standardOf(name string) (nn.Make, error) {
+	for _, f := range families {
+		if slices.Contains(f.Timed, name) {
+			return f.Standard(name)
+		}
+	}
 	f, err := FindFamily(name)
 	if err != nil {
 		return nil, err
@@ -134,7 +139,7 @@ func StandardNames() []string {
 	var names []string
 	for _, f := range families {
 		if f.Standard != nil {
-			names = append(names, f.Architectures...)
+			names = append(append(names, f.Architectures...), f.Timed...)
 		}
 	}
 	return names

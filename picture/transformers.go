@@ -67,6 +67,7 @@ var classes = map[string]processorClass{
 	"Siglip":    {resample: Bicubic, size: square224, mean: HalfMean, std: HalfStd},
 	"ViT":       {resample: Bilinear, size: square224, square: true, mean: HalfMean, std: HalfStd},
 	"Yolos":     {resample: Bilinear, pillow: true, size: bounded, mean: ImageNetMean, std: ImageNetStd, pads: true, multiple: 16},
+	"Sam2":      {resample: Bilinear, size: `{"height":1024,"width":1024}`, square: true, mean: ImageNetMean, std: ImageNetStd},
 }
 
 // classOfModel is the processor of a model_type, for configs that name none.
@@ -77,7 +78,7 @@ var classOfModel = map[string]string{
 	"dinov2": "Bit", "dinov2_with_registers": "Bit", "dinov3_vit": "DINOv3ViT", "dinov3_convnext": "DINOv3ViT",
 	"efficientnet": "EfficientNet", "focalnet": "Bit", "groupvit": "CLIP", "hiera": "Bit", "ijepa": "ViT",
 	"levit": "Levit", "metaclip_2": "CLIP", "mobilenet_v1": "MobileNetV1", "mobilenet_v2": "MobileNetV2",
-	"poolformer": "PoolFormer", "pvt": "Pvt", "pvt_v2": "Pvt", "regnet": "ConvNext", "resnet": "ConvNext", "sam": "Sam",
+	"poolformer": "PoolFormer", "pvt": "Pvt", "pvt_v2": "Pvt", "regnet": "ConvNext", "resnet": "ConvNext", "sam": "Sam", "sam2": "Sam2", "sam2_video": "Sam2",
 	"siglip": "Siglip", "siglip_vision_model": "Siglip", "swiftformer": "ViT", "swin": "ViT", "swinv2": "ViT", "vit": "ViT",
 	"vit_mae": "ViT", "vit_msn": "ViT",
 }

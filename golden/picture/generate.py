@@ -470,6 +470,7 @@ def process_transformers():
         ("sam", "SamImageProcessorPil", "wide.png", {"size": {"longest_edge": 65}, "pad_size": {"height": 65, "width": 65}}),
         ("sam_tall", "SamImageProcessorPil", "tall.png", {"size": {"longest_edge": 56}, "pad_size": {"height": 56, "width": 64}, "resample": 3}),
         ("sam_grown", "SamImageProcessorPil", "tiny.png", {"size": {"longest_edge": 57}, "pad_size": {"height": 57, "width": 57}, "do_normalize": False}),
+        ("sam2", "Sam2ImageProcessor", "tall.png", {"size": {"height": 61, "width": 48}}),
         ("sam_unpadded", "SamImageProcessorPil", "wide.png", {"size": {"longest_edge": 48}, "do_pad": False}),
     ]:
         m = files[src]
@@ -530,7 +531,7 @@ def process_torchvision(files):
 
 
 def defaults():
-    for name in ["Beit", "Bit", "Blip", "ChineseCLIP", "CLIP", "ConvNext", "DeiT", "Detr", "DINOv3ViT", "DPT", "EfficientNet", "Levit", "MobileNetV1", "MobileNetV2", "OwlViT", "Owlv2", "PoolFormer", "Pvt", "RTDetr", "Sam", "Segformer", "Siglip", "ViT", "Yolos"]:
+    for name in ["Beit", "Bit", "Blip", "ChineseCLIP", "CLIP", "ConvNext", "DeiT", "Detr", "DINOv3ViT", "DPT", "EfficientNet", "Levit", "MobileNetV1", "MobileNetV2", "OwlViT", "Owlv2", "PoolFormer", "Pvt", "RTDetr", "Sam", "Sam2", "Segformer", "Siglip", "ViT", "Yolos"]:
         c = get_image_processor_class_from_name(name + "ImageProcessor")
         keys = ["do_resize", "size", "resample", "default_to_square", "do_center_crop", "crop_size", "crop_pct", "do_rescale", "rescale_factor", "rescale_offset", "do_normalize", "include_top", "image_mean", "image_std"]
         if name == "Sam":

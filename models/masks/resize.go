@@ -28,6 +28,9 @@ type taps struct {
 // NewResizer makes one for logits of a size. It may not be used by several goroutines at
 // once.
 func NewResizer(small, padded, resized, picture Size) (*Resizer, error) {
+	if padded == (Size{}) {
+		padded, resized = picture, picture // and the second step leaves all as it is
+	}
 	for _, s := range []Size{small, resized, picture} {
 		if s.Height <= 0 || s.Width <= 0 {
 			return nil, fmt.Errorf("masks of %v to a picture of %v by way of %v in %v: expected sizes above 0", small, picture, resized, padded)

@@ -42,6 +42,8 @@ type Family struct {
 	Describe func(c Checkpoint) (*Description, error)
 	// Standard is one of the architectures without weights; nil: none has sizes.
 	Standard func(name string) (Make, error)
+	// Timed are parts of networks that Standard knows beside the Architectures.
+	Timed []string
 	// Open opens a pipeline, which finds its files itself; nil of a module.
 	Open func(ctx context.Context, dev *gpu.Device, src string, o Options) (Pipeline, error)
 }

@@ -42,6 +42,9 @@ type Image struct {
 	// PoolsPatches says that the head takes the mean of the patches although there
 	// are tokens before them.
 	PoolsPatches bool
+	// MasksAtOnce says that masks are enlarged to a picture's size in one step, not by way
+	// of the size of the network's input.
+	MasksAtOnce bool
 	// MeanHead is a classifier's layer over the mean of its features, or nil.
 	MeanHead *ops.Linear
 	// Objects is set in a network that finds objects.

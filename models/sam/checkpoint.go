@@ -5,6 +5,8 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"saccade/models/internal/checkpoint"
 	"saccade/ops"
@@ -33,8 +35,14 @@ func Describe(src weights.Source, config []byte) (Config, weights.Source, error)
 		return describeTransformers(src, config)
 	case checkpoint.Has(src, "image_encoder.blocks.0.attn.qkv.weight"):
 		return describeAuthors(src)
+	case checkpoint.Has(src, "image_encoder.patch_embed.seq.0.c.weight"):
+		return describeMobile(src)
+	case checkpoint.Has(src, "vision_encoder.backbone.pos_embed_window"):
+		return describeSecond(src, config)
+	case checkpoint.Has(src, "image_encoder.trunk.pos_embed_window"):
+		return describeSecondAuthors(src)
 	}
-	return Config{}, nil, checkpoint.Unknown(src, "SAM", "neither vision_encoder.patch_embed.projection.weight (transformers) nor image_encoder.blocks.0.attn.qkv.weight (the authors)")
+	return Config{}, nil, checkpoint.Unknown(src, "SAM", "no vision_encoder.patch_embed.projection.weight (transformers), image_encoder.blocks.0.attn.qkv.weight (the authors), image_encoder.patch_embed.seq.0.c.weight (MobileSAM) or pos_embed_window of SAM 2")
 }
 
 // visionJSON is vision_config of SamConfig, promptJSON and decoderJSON are its others.
@@ -98,19 +106,11 @@ func describeTransformers(src weights.Source, config []byte) (Config, weights.So
 	var v visionJSON
 	var p promptJSON
 	var d decoderJSON
-	for _, part := range []struct {
-		name, class string
-		text        json.RawMessage
-		into        any
-	}{
-		{"vision_config", "SamVisionConfig", h.Vision, &v}, {"prompt_encoder_config", "SamPromptEncoderConfig", h.Prompt, &p}, {"mask_decoder_config", "SamMaskDecoderConfig", h.Decoder, &d},
-	} {
-		if len(part.text) == 0 || string(part.text) == "null" {
-			part.text = json.RawMessage("{}")
-		}
-		if err := signatures.Decode("config.json: "+part.name, part.class, part.text, part.into, inert...); err != nil {
-			return Config{}, nil, err
-		}
+	err := decodeParts(map[string]json.RawMessage{"vision_config": h.Vision, "prompt_encoder_config": h.Prompt, "mask_decoder_config": h.Decoder}, map[string]part{
+		"vision_config": {"SamVisionConfig", &v, inert}, "prompt_encoder_config": {"SamPromptEncoderConfig", &p, inert}, "mask_decoder_config": {"SamMaskDecoderConfig", &d, inert},
+	})
+	if err != nil {
+		return Config{}, nil, err
 	}
 	c, err := fromJSON(v, p, d)
 	if err == nil {
@@ -125,6 +125,27 @@ func describeTransformers(src weights.Source, config []byte) (Config, weights.So
 // layerDownsample is that of SamModel's layers, whatever attention_downsample_rate is: that
 // is the last attention's.
 const layerDownsample = 2
+
+// part is what a part of a config.json is read into: the keys of a class but for the inert.
+type part struct {
+	class string
+	into  any
+	inert []string
+}
+
+// decodeParts reads the parts of a config.json by the keys that they stand under.
+func decodeParts(texts map[string]json.RawMessage, parts map[string]part) error {
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		p, text := parts[name], texts[name]
+		if len(text) == 0 || string(text) == "null" {
+			text = json.RawMessage("{}")
+		}
+		if err := signatures.Decode("config.json: "+name, p.class, text, p.into, p.inert...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // fromJSON is the configuration that the three say.
 func fromJSON(v visionJSON, p promptJSON, d decoderJSON) (Config, error) {
@@ -147,16 +168,21 @@ func fromJSON(v visionJSON, p promptJSON, d decoderJSON) (Config, error) {
 		return Config{}, fmt.Errorf("mask_decoder_config: hidden_act: %w", err)
 	}
 	c := Config{
-		Vision: VisionConfig{Image: v.Image[0], Patch: v.Patch[0], Channels: v.Channels, Width: v.Width, Depth: v.Depth, Heads: v.Heads,
+		Vision: &VisionConfig{Image: v.Image[0], Patch: v.Patch[0], Channels: v.Channels, Width: v.Width, Depth: v.Depth, Heads: v.Heads,
 			MLP: int(float64(v.Width) * v.Ratio), Out: v.Out, Window: v.Window, Global: v.Global, QKVBias: v.QKVBias, Positions: v.Positions, Relative: v.Relative, Act: act, Eps: v.Eps},
-		Points: v.Points,
-		Decoder: DecoderConfig{Width: d.Width, Depth: d.Depth, Heads: d.Heads, MLP: d.MLP, Downsample: layerDownsample, Final: d.Downsample, Masks: d.Masks,
-			ScoreDepth: d.ScoreDepth, ScoreWidth: d.ScoreWidth, Act: decoderAct, Eps: d.Eps},
+		Points:  v.Points,
+		Decoder: d.config(decoderAct, layerDownsample),
 	}
 	if v.MLP != nil {
 		c.Vision.MLP = *v.MLP
 	}
 	return c, nil
+}
+
+// config is the mask decoder's configuration, whose layers have a downsampling rate.
+func (d decoderJSON) config(act ops.Activation, rate int) DecoderConfig {
+	return DecoderConfig{Width: d.Width, Depth: d.Depth, Heads: d.Heads, MLP: d.MLP, Downsample: rate, Final: d.Downsample, Masks: d.Masks,
+		ScoreDepth: d.ScoreDepth, ScoreWidth: d.ScoreWidth, Act: act, Eps: d.Eps}
 }
 
 // The two places of one tensor, the Fourier features' matrix; files may have either or both.
@@ -228,7 +254,7 @@ func describeAuthors(src weights.Source) (Config, weights.Source, error) {
 			return Config{}, nil, fmt.Errorf("image_encoder.blocks.%d has windows of %d tokens a side and others of %d; expected equal", v.Depth, window, v.Window)
 		}
 	}
-	c := Config{Vision: v, Points: dim("prompt_encoder.pe_layer.positional_encoding_gaussian_matrix", 1), Decoder: authorsDecoder(src)}
+	c := Config{Vision: &v, Points: dim("prompt_encoder.pe_layer.positional_encoding_gaussian_matrix", 1), Decoder: authorsDecoder(src)}
 	return c, weights.Rename(withPadding(src, "prompt_encoder.not_a_point_embed.weight"), authorsNames), nil
 }
 
@@ -252,5 +278,12 @@ func authorsDecoder(src weights.Source) DecoderConfig {
 }
 
 // processor is the preprocessing of files that state none: the longer side to the network's
-// size, zeros below and to the right.
-func (c Config) processor() *picture.Processor { return picture.Padded(c.Vision.Image) }
+// size, zeros below and to the right; SAM 2 has both sides stretched to it.
+func (c Config) processor() *picture.Processor {
+	if c.Second != nil {
+		p := picture.Squash(c.Second.Image, c.Second.Image, picture.Bilinear)
+		p.Resize.Order = picture.RowsFirst
+		return p
+	}
+	return picture.Padded(c.usual())
+}

@@ -18,6 +18,9 @@ type DecoderConfig struct {
 	ScoreWidth   int // of those between
 	Act          ops.Activation
 	Eps          float64 // of the layers' norms
+	// Objects says that there is a token for whether there is something to mask, that scores
+	// go through a sigmoid, and that finer maps are added on the way up: SAM 2.
+	Objects bool
 }
 
 // Eps of norms that no configuration tells.
@@ -31,17 +34,19 @@ const hyperDepth = 3
 
 // Decoder makes masks of a map and of embedded prompts.
 type Decoder struct {
-	ScoreToken *ops.Parameter `w:"iou_token"`   // [1, D]
-	MaskTokens *ops.Parameter `w:"mask_tokens"` // [1 + masks, D]
-	Layers     []TwoWay       `w:"layers"`
-	Last       Attention      `w:"final"`
-	Norm       ops.LayerNorm  `w:"norm"`
+	ObjectToken *ops.Parameter `w:"obj_score_token"` // [1, D], or nil
+	ScoreToken  *ops.Parameter `w:"iou_token"`       // [1, D]
+	MaskTokens  *ops.Parameter `w:"mask_tokens"`     // [1 + masks, D]
+	Layers      []TwoWay       `w:"layers"`
+	Last        Attention      `w:"final"`
+	Norm        ops.LayerNorm  `w:"norm"`
 
 	Up1    ops.ConvTranspose2d `w:"up1"`
 	UpNorm ops.LayerNorm       `w:"up_norm"`
 	Up2    ops.ConvTranspose2d `w:"up2"`
 	Hyper  []MLP               `w:"hyper"` // a mask each: the weights of the map's channels
 	Score  MLP                 `w:"score"`
+	Object *MLP                `w:"object"` // or nil
 
 	DecoderConfig
 	b      *ops.Builder
@@ -116,6 +121,10 @@ func newDecoder(b *ops.Builder, c DecoderConfig) Decoder {
 			FC1: b.Linear(c.Width, c.MLP, true), FC2: b.Linear(c.MLP, c.Width, true), act: c.Act,
 		})
 	}
+	if c.Objects {
+		object := newMLP(b, c.Width, c.Width, 1, hyperDepth)
+		d.ObjectToken, d.Object = &ops.Parameter{Shape: []int{1, c.Width}}, &object
+	}
 	for range 1 + c.Masks {
 		d.Hyper = append(d.Hyper, newMLP(b, c.Width, c.Width, c.Width/8, hyperDepth))
 	}
@@ -155,10 +164,11 @@ func (m *MLP) forward(r *gpu.Recorder, x *gpu.Tensor, options ...ops.Epilogue) *
 	return m.Layers[last].Forward(r, x, options...)
 }
 
-// forward gives the logits of all masks [R, 4h, 4w, 1 + masks] and their scores
-// [R, 1 + masks], for rows of prompts [R, T, D] (nil: none) about maps x [N, h, w, D], each
-// of as many. expand repeats maps for the prompts of each.
-func (d *Decoder) forward(r *gpu.Recorder, rows int, prompts, x *gpu.Tensor, places *ops.Table, expand expander) (masks, scores *gpu.Tensor) {
+// forward gives the logits of all masks [R, 4h, 4w, 1 + masks], their scores [R, 1 + masks]
+// and, or nil, the logit of there being something [R, 1], for rows of prompts [R, T, D]
+// (nil: none) about maps x [N, h, w, D], each of as many. fine are maps that are added on
+// the way up, the finest first, or none; expand repeats maps for the prompts of each.
+func (d *Decoder) forward(r *gpu.Recorder, rows int, prompts, x *gpu.Tensor, fine []*gpu.Tensor, places *ops.Table, expand expander) (masks, scores, object *gpu.Tensor) {
 	first := d.all(r, rows, prompts) // [R 5+T D]
 	r.Tap("tokens", first)
 	q := first
@@ -170,15 +180,39 @@ func (d *Decoder) forward(r *gpu.Recorder, rows int, prompts, x *gpu.Tensor, pla
 		r.Tap(fmt.Sprintf("decoder.map.%d", i), x)
 	}
 	q = d.Norm.Forward(r, d.Last.forward(r, ops.Add(r, q, first, 1), ops.AddTable(r, x, places), x, ops.Residual(q)))
-	x = ops.Apply(r, d.UpNorm.Forward(r, d.Up1.Forward(r, x)), ops.GELU)
-	x = d.Up2.Forward(r, x, ops.Then(ops.GELU)) // [R 4h 4w D/8]
-	return ops.Products(r, x, d.hyper(r, q)), d.Score.forward(r, ops.Mean(r, q, 0, 1), ops.Floats())
+	score := []ops.Epilogue{ops.Floats()}
+	at := d.own() - len(d.Hyper) - 1 // of the token for scores
+	if d.Object != nil {
+		object = d.Object.forward(r, ops.Mean(r, q, 0, 1), ops.Floats())
+		score = append(score, ops.Then(ops.Sigmoid))
+	}
+	return ops.Products(r, d.up(r, x, rows, fine, expand), d.hyper(r, q)), d.Score.forward(r, ops.Mean(r, q, at, at+1), score...), object
+}
+
+// up enlarges the map x [R, h, w, D] four times: [R, 4h, 4w, D/8].
+func (d *Decoder) up(r *gpu.Recorder, x *gpu.Tensor, rows int, fine []*gpu.Tensor, expand expander) *gpu.Tensor {
+	x = d.Up1.Forward(r, x)
+	if len(fine) == 0 {
+		return d.Up2.Forward(r, ops.Apply(r, d.UpNorm.Forward(r, x), ops.GELU), ops.Then(ops.GELU))
+	}
+	x = ops.Apply(r, d.UpNorm.Forward(r, ops.Add(r, x, expand(r, fine[1], rows), 1)), ops.GELU)
+	return ops.Apply(r, ops.Add(r, d.Up2.Forward(r, x), expand(r, fine[0], rows), 1), ops.GELU)
+}
+
+// own is the number of the decoder's own tokens: maybe one for whether there is something,
+// one for scores, and one for each mask.
+func (d *Decoder) own() int {
+	n := 1 + len(d.Hyper)
+	if d.Object != nil {
+		n++
+	}
+	return n
 }
 
 // expander repeats maps [N, h, w, C] for rows of prompts.
 type expander func(r *gpu.Recorder, x *gpu.Tensor, rows int) *gpu.Tensor
 
-// all is the decoder's own tokens and those of the prompts behind them: [R, 2 + masks + T, D].
+// all is the decoder's own tokens and those of the prompts behind them: [R, own + T, D].
 func (d *Decoder) all(r *gpu.Recorder, rows int, prompts *gpu.Tensor) *gpu.Tensor {
 	if prompts == nil {
 		return d.table(0).Repeat(r, rows)
@@ -191,10 +225,14 @@ func (d *Decoder) table(more int) *ops.Table {
 	if t, ok := d.tokens[more]; ok {
 		return t
 	}
-	t := d.b.Table("tokens", 2+d.Masks+more, d.Width)
+	t := d.b.Table("tokens", d.own()+more, d.Width)
 	d.tokens[more] = t
 	d.b.Later(func() error {
-		values := append(append([]float32{}, d.ScoreToken.Values...), d.MaskTokens.Values...)
+		var values []float32
+		if d.ObjectToken != nil {
+			values = append(values, d.ObjectToken.Values...)
+		}
+		values = append(append(values, d.ScoreToken.Values...), d.MaskTokens.Values...)
 		return t.Upload(append(values, make([]float32, more*d.Width)...))
 	})
 	return t
@@ -202,13 +240,14 @@ func (d *Decoder) table(more int) *ops.Table {
 
 // hyper are the weights that each mask gives the map's channels, of the tokens q: [R, 1 + masks, D/8].
 func (d *Decoder) hyper(r *gpu.Recorder, q *gpu.Tensor) *gpu.Tensor {
-	stacked := d.Hyper[0].forward(r, ops.Mean(r, q, 1, 2)) // [R D/8]
+	at := d.own() - len(d.Hyper)
+	stacked := d.Hyper[0].forward(r, ops.Mean(r, q, at, at+1)) // [R D/8]
 	for i, index := range d.stack(q.Shape[0]) {
 		if i == 0 {
 			stacked = ops.Rows(r, stacked, index)
 			continue
 		}
-		stacked = ops.RowsOver(r, stacked, d.Hyper[i].forward(r, ops.Mean(r, q, 1+i, 2+i)), index)
+		stacked = ops.RowsOver(r, stacked, d.Hyper[i].forward(r, ops.Mean(r, q, at+i, at+i+1)), index)
 	}
 	return stacked
 }

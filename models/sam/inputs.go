@@ -2,6 +2,7 @@ package sam
 
 import (
 	"fmt"
+	"slices"
 
 	"saccade/models/nn"
 )
@@ -25,12 +26,12 @@ const (
 // noPlace is the place of a point that has none.
 const noPlace = nn.Unshown
 
-// promptInputs are those of prompts, about images of so many pixels a side.
-func promptInputs(side int) []nn.Input {
+// promptInputs are those of prompts.
+func (c Config) promptInputs() []nn.Input {
 	host := func(map[string]nn.Array) (nn.Array, error) { return nn.Array{}, nil } // not the device's
 	made := func(of func(p *points) nn.Array) func(in map[string]nn.Array) (nn.Array, error) {
 		return func(in map[string]nn.Array) (nn.Array, error) {
-			p, err := readPrompts(in, side)
+			p, err := c.readPrompts(in)
 			if err != nil || p.tokens == 0 {
 				return nn.Array{}, err
 			}
@@ -55,12 +56,12 @@ type points struct {
 }
 
 // readPrompts makes tokens of the inputs of prompts, whose shapes were found to be right:
-// the points, one that is none where there is no box, else the corners of the box.
-func readPrompts(in map[string]nn.Array, side int) (*points, error) {
-	if _, ok := in[nn.PixelValues]; ok {
-		if _, ok := in[embeddings]; ok {
-			return nil, fmt.Errorf("there are %s beside %s; expected one of them", embeddings, nn.PixelValues)
-		}
+// the points, one that is none where there is no box, else the corners of the box. SAM 2
+// has one that is none behind boxes too, and two where there is nothing else.
+func (c Config) readPrompts(in map[string]nn.Array) (*points, error) {
+	n, side, err := c.pictures(in)
+	if err != nil {
+		return nil, err
 	}
 	given, labels, boxes := in[inputPoints], in[inputLabels], in[inputBoxes]
 	if labels.Data != nil && given.Data == nil {
@@ -81,6 +82,13 @@ func readPrompts(in map[string]nn.Array, side int) (*points, error) {
 	if boxes.Data != nil {
 		p.sets = boxes.Shape[0] * boxes.Shape[1]
 		p.tokens += 2
+		if c.Second != nil {
+			p.tokens++
+		}
+	}
+	if c.Second != nil && p.sets == 0 {
+		p.sets, p.tokens, each = n, 2, 1
+		given.Data, labels.Data = make([]float32, 2*n), slices.Repeat([]float32{-1}, n)
 	}
 	for set := range p.sets {
 		for i := set * each; i < (set+1)*each; i++ {
@@ -100,8 +108,28 @@ func readPrompts(in map[string]nn.Array, side int) (*points, error) {
 		box := boxes.Data[4*set:]
 		p.add(box[0], box[1], side, topLeft)
 		p.add(box[2], box[3], side, bottomRight)
+		if c.Second != nil {
+			p.add(0, 0, side, noPoint)
+		}
 	}
 	return p, nil
+}
+
+// pictures are the number of pictures among inputs, or of maps of them, and their side in
+// pixels.
+func (c Config) pictures(in map[string]nn.Array) (n, side int, err error) {
+	pixels, whole := in[nn.PixelValues]
+	name := c.embeddings()[len(c.embeddings())-1]
+	maps, decoded := in[name]
+	switch side = c.encoder().image(); {
+	case whole && decoded:
+		return 0, 0, fmt.Errorf("there are %s beside %s; expected one of them", name, nn.PixelValues)
+	case whole:
+		return pixels.Shape[0], pixels.Shape[2], nil
+	case side == 0:
+		side = maps.Shape[2] * mapStep
+	}
+	return maps.Shape[0], side, nil
 }
 
 // kindOf is the kind of a point with a label.
@@ -131,32 +159,35 @@ func (p *points) add(x, y float32, side, kind int) {
 
 // finish gives the masks and scores that were asked for of all: with multimask_output, as
 // without the input, all but the first, which is for prompts that mean one thing, else that
-// alone. They are [N, sets, masks, …].
-func finish(in, out map[string]nn.Array) {
-	first, end := 1, 0
+// alone, or in SAM 2 what [Config.single] says. They are [N, sets, masks, …].
+func (c Config) finish(in, out map[string]nn.Array) {
+	first, count := 1, c.Decoder.Masks
+	one := false
 	if m, ok := in[multimask]; ok && m.Data[0] == 0 {
-		first, end = 0, 1
+		first, count, one = 0, 1, true
 	}
-	n := 1
-	for _, name := range []string{nn.PixelValues, embeddings} {
-		if x, ok := in[name]; ok {
-			n = x.Shape[0]
-		}
+	n, _, err := c.pictures(in)
+	if err != nil {
+		return // which reading the prompts has told
 	}
-	for _, name := range []string{"pred_masks", "iou_scores"} {
+	from := func(int) int { return first }
+	if one && c.Second != nil {
+		from = c.single(out["pred_masks"], out["iou_scores"])
+	}
+	for _, name := range []string{"pred_masks", "iou_scores", "object_score_logits"} {
 		x, ok := out[name]
 		if !ok {
 			continue
 		}
-		rows, all := x.Shape[0], x.Shape[1]
-		last := end
-		if last == 0 {
-			last = all
+		rows, all, take := x.Shape[0], x.Shape[1], count
+		if name == "object_score_logits" {
+			from, take = func(int) int { return 0 }, 1
 		}
 		each := len(x.Data) / (rows * all)
-		y := nn.Array{Shape: append([]int{n, rows / n, last - first}, x.Shape[2:]...)}
+		y := nn.Array{Shape: append([]int{n, rows / n, take}, x.Shape[2:]...)}
 		for row := range rows {
-			y.Data = append(y.Data, x.Data[(row*all+first)*each:(row*all+last)*each]...)
+			at := row*all + from(row)
+			y.Data = append(y.Data, x.Data[at*each:(at+take)*each]...)
 		}
 		out[name] = y
 	}

@@ -92,8 +92,10 @@ func (c VisionConfig) check() error {
 	return nil
 }
 
-// side is the map's, in tokens.
-func (c VisionConfig) side() int { return c.Image / c.Patch }
+func (c VisionConfig) image() int    { return c.Image }
+func (c VisionConfig) channels() int { return c.Channels }
+func (c VisionConfig) side() int     { return c.Image / c.Patch }
+func (c VisionConfig) out() int      { return c.Out }
 
 // window is the side of the windows of block i, 0 if it looks at the whole map.
 func (c VisionConfig) window(i int) int {
