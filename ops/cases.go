@@ -43,12 +43,12 @@ type family struct {
 var families = []family{
 	matmulFamily, convFamily, attentionFamily, attentionProbsFamily, relativePositionFamily, layerNormFamily, softmaxFamily, activationFamily,
 	addFamily, packFamily, unfoldFamily, tokensFamily, embeddingFamily, meanFamily, flattenFamily,
-	poolFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily, groupNormFamily, grnFamily, combineFamily, rescaleFamily,
+	poolFamily, resizeFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily, groupNormFamily, grnFamily, combineFamily, rescaleFamily,
 	concatFamily, sinusoidFamily, keepFamily, blendFamily,
 	projectFamily, expandFamily, outerFamily, sumFamily, layerNormAdjointFamily, activationAdjointFamily, spreadFamily, crossEntropyFamily, attentionAdjointFamily,
 	gluAdjointFamily, partFamily, shrinkFamily, groupNormAdjointFamily, squaredErrorFamily,
 	accumulateFamily, squaresFamily, adamWFamily, sgdFamily,
-	rowsFamily, rmsNormFamily, rotateFamily, appendFamily,
+	rowsFamily, queryLogitsFamily, rmsNormFamily, rotateFamily, appendFamily,
 	depthToSpaceFamily, fourierFamily, productsFamily,
 	logSoftmaxFamily, penalizeFamily, timestampsFamily, chooseFamily, beamsFamily, reorderFamily,
 }
