@@ -29,7 +29,7 @@ func (o Overlay) Draw(m *picture.Image) *picture.Image {
 	out := picture.New(m.W, m.H)
 	copy(out.Pix, m.Pix)
 	for i, on := range o.Masks {
-		tinted(out, on, KindColor(i+4))
+		tinted(out, on, KindColor(i+1))
 	}
 	side := max(m.W, m.H)
 	for _, b := range o.Boxes {
