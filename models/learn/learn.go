@@ -113,13 +113,13 @@ func (l *Learner) open() error {
 	}
 	switch {
 	case l.network == nil || layers.Estimate == "" && layers.Head == nil:
-		return errors.New("it has no classifier to train, or one of several layers")
+		return errors.New("it has no classifier to train, or one of several layers that are not trained")
 	case layers.Estimate != "" && l.options.Head:
 		return errors.New("it has no head to train")
 	case layers.Estimate != "":
 		l.loss = squaredError{output: layers.Estimate}
 	default:
-		l.loss = crossEntropy{classes: layers.Head.Out}
+		l.loss = crossEntropy{classes: layers.Head[0].Out}
 	}
 	if err := l.adapt(layers); err != nil {
 		return err

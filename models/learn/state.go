@@ -25,7 +25,7 @@ func (l *Learner) Gradients() (map[string]nn.Array, error) {
 func (l *Learner) each(of func(*parameter) *gpu.Tensor) (map[string]nn.Array, error) {
 	all := map[string]nn.Array{}
 	for _, p := range l.all {
-		a, err := p.read(of(p))
+		a, err := p.read(of(p), all[p.name])
 		if err != nil {
 			return nil, err
 		}
@@ -69,7 +69,7 @@ func (l *Learner) State() (map[string]nn.Array, Progress, error) {
 func (l *Learner) arrays() (map[string]nn.Array, error) {
 	all := map[string]nn.Array{}
 	for _, x := range l.tensors() {
-		a, err := x.p.read(x.t)
+		a, err := x.p.read(x.t, all[x.name])
 		if err != nil {
 			return nil, err
 		}
@@ -86,11 +86,11 @@ func (l *Learner) Restore(arrays map[string]nn.Array, p Progress) error {
 	defer l.mu.Unlock()
 	left := maps.Clone(arrays)
 	for _, x := range l.tensors() {
-		a, ok := left[x.name]
+		a, ok := arrays[x.name]
 		if !ok {
 			return fmt.Errorf("the state has no %s", x.name)
 		}
-		if !slices.Equal(a.Shape, x.p.shape) || len(a.Data) != x.t.Rows()*x.t.Width() {
+		if !slices.Equal(a.Shape, x.p.shape) || len(a.Data) != elements(x.p.shape) {
 			return fmt.Errorf("%s of the state: found shape %v with %d values, expected %v", x.name, a.Shape, len(a.Data), x.p.shape)
 		}
 		delete(left, x.name)
@@ -112,10 +112,18 @@ func (l *Learner) Restore(arrays map[string]nn.Array, p Progress) error {
 func (l *Learner) write(arrays map[string]nn.Array) error {
 	for _, x := range l.tensors() {
 		if a, ok := arrays[x.name]; ok {
-			if err := x.p.write(x.t, a.Data); err != nil {
+			if err := x.p.write(x.t, x.p.part(a.Data)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+func elements(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
 }

@@ -146,9 +146,10 @@ type Layers struct {
 	Decoder    *Decoder // that writes texts, or nil: its Forced is among the networks
 
 	// Projections are the linear maps that adapters may be put beside, and Head the classifier
-	// that may be trained as a whole, or nil.
+	// that may be trained as a whole: of its inputs one after the other a layer for each, of
+	// which the first has the bias. Nil: there is none.
 	Projections []Projection
-	Head        *Projection
+	Head        []Projection
 	// Estimate is the output [N, C, H, W] of a network that is trained to estimate something,
 	// such as noise, by the squared error; "" of a classifier.
 	Estimate string
