@@ -26,6 +26,7 @@ type options struct {
 	precision              gpu.DType
 	override               picture.Override
 	background             color.Color
+	behind                 string // a picture as -background
 	attention, json, view  bool
 	queries
 	writing
@@ -106,8 +107,10 @@ func (o *options) preprocessing(f *flag.FlagSet) {
 	f.Func("crop", "`FRACTION|N`: what the centre crop keeps", try(func(s string, p *picture.Override) error { p.Crop = s; return nil }))
 	f.Func("mean", "`R,G,B`: to subtract from samples of 0…1", try(func(s string, p *picture.Override) (err error) { p.Mean, err = numbers(s); return err }))
 	f.Func("std", "`R,G,B`: to divide by afterwards", try(func(s string, p *picture.Override) (err error) { p.Std, err = numbers(s); return err }))
-	f.Func("background", "`R,G,B`: (0…255) behind transparent pixels (default white)", func(s string) (err error) {
-		o.background, err = parseColor(s)
+	f.Func("background", "`R,G,B`: (0…255) behind transparent pixels (default white); with cutout also a picture", func(s string) (err error) {
+		if o.background, err = parseColor(s); err != nil && isFile(s) {
+			o.background, o.behind, err = nil, s, nil
+		}
 		return err
 	})
 }

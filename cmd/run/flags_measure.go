@@ -42,6 +42,8 @@ func (o *options) checkMeasuring() error {
 	switch {
 	case o.given["threshold"] && task != nn.FindObjects:
 		return cli.Usagef("-threshold goes with a model that finds objects, such as detect")
+	case o.behind != "" && task != nn.CutOut:
+		return cli.Usagef("-background %s: a picture goes with a model that cuts out, such as cutout; expected three whole numbers of 0…255 with commas, such as 255,255,255", o.behind)
 	case task == "":
 		return nil
 	case o.eval != "" || o.similar != "" || o.index != "" || o.examples != "" || o.explain != "" || o.pca || o.attention || o.view || len(o.compare) > 0:
@@ -89,4 +91,10 @@ func (a *app) measuredFiles() ([]string, error) {
 		}
 	}
 	return files, nil
+}
+
+// isFile says that a file of that name can be read.
+func isFile(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
 }
