@@ -11,6 +11,7 @@ import (
 // Family is SAM.
 var Family = nn.Family{
 	Name:     "sam",
+	Embedded: "sam",
 	About:    "masks of what points and boxes mean: Segment Anything (SAM), SlimSAM, MobileSAM, SAM 2.1 on still images",
 	Weights:  "a folder or hub id of transformers (SamModel, Sam2Model, Sam2VideoModel), or the authors' file",
 	Segments: true,
