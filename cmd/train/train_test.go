@@ -19,6 +19,7 @@ import (
 
 	"saccade/cmd/internal/cli"
 	"saccade/models"
+	"saccade/models/lora"
 	"saccade/weights"
 )
 
@@ -145,7 +146,7 @@ func TestBadData(t *testing.T) {
 	train([]string{"an adapter of rank 1000; expected 1 to 192"}, "-lora", "1000", "-head", "-data", folder)
 	train([]string{`the target "q_prj" matches no layer; the nearest is "q_proj"`}, "-lora", "2", "-head", "-targets", "q_prj", "-data", folder)
 	train([]string{"expected a folder, or a .safetensors file"}, "-head", "-data", "train_test.go")
-	refused(t, cli.ExitFailure, []string{"model sd is a pipeline"}, "-model", "sd", "-head", "-data", folder, "-o", out)
+	refused(t, cli.ExitUsage, []string{"give -lora RANK, which alone is trained of a pipeline"}, "-model", "sd", "-head", "-data", folder, "-o", out)
 	refused(t, cli.ExitFailure, []string{"no embedded weights; give -weights"}, "-model", "dino", "-head", "-data", folder, "-o", out)
 
 	require.NoError(t, os.Mkdir(filepath.Join(folder, "plants"), 0o777))
@@ -193,7 +194,7 @@ func TestHead(t *testing.T) {
 func TestOptimumAndTip(t *testing.T) {
 	folder, out := picturesFolder(t), t.TempDir()
 	_, done := lines(t, fine(t, "-model", "resnet", "-data", folder, "-head", "-optimizer", "lbfgs", "-C", "10", "-o", filepath.Join(out, "mine"), "-json"))
-	assert.Equal(t, 1.0, done.Top1)
+	assert.Equal(t, 1.0, *done.Top1)
 	assert.Equal(t, [][]int{{5, 0}, {0, 5}}, done.Confusion)
 	_, done = lines(t, fine(t, "-model", "clip", "-data", folder, "-tip", "-o", filepath.Join(out, "tip.safetensors"), "-json"))
 	assert.Equal(t, 10, done.Images)
@@ -360,4 +361,43 @@ func TestVerify(t *testing.T) {
 	r := fine(t, "-model", "vit", "-weights", learned, "-data", data, "-lora", "3", "-head", "-verify", "-precision", "f32")
 	assert.Contains(t, r.stdout, "recomputed on the CPU, 0 wrong")
 	assert.Equal(t, 3, strings.Count(r.stdout, "ok     slope of the loss"))
+}
+
+// Adapters of the embedded pipeline's UNet are learned from pictures with captions, go on
+// from their state, and are merged when the pipeline is loaded.
+func TestPipeline(t *testing.T) {
+	folder, out := t.TempDir(), filepath.Join(t.TempDir(), "bird.safetensors")
+	data, err := os.ReadFile("../../zoo/pictures/bird.png")
+	require.NoError(t, err)
+	for _, name := range []string{"a.png", "b.png"} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), data, 0o666))
+	}
+	args := []string{"-model", "sd", "-data", folder, "-lora", "2", "-alpha", "4", "-state-every", "0s", "-o", out, "-json", "-steps"}
+	refused(t, cli.ExitFailure, []string{"its caption: read a.txt: no such file", "expected a.txt, or a metadata.jsonl"}, append(args, "1")...)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "metadata.jsonl"), []byte("{\"file_name\": \"a.png\", \"text\": \"a bird\"}\n{\"file_name\": \"b.png\"}\n"), 0o666))
+	refused(t, cli.ExitFailure, []string{"line 2 of metadata.jsonl: expected"}, append(args, "1")...)
+	require.NoError(t, os.Remove(filepath.Join(folder, "metadata.jsonl")))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "a.txt"), []byte("a bird\n"), 0o666))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "b.txt"), []byte("a red bird"), 0o666))
+	for want, more := range map[string][]string{"give -lora RANK, which alone is trained": {"-head"}, "-validation, -merge and -augment are of networks": {"-augment", "flip"}} {
+		refused(t, cli.ExitUsage, []string{want}, append(append(args, "1"), more...)...)
+	}
+
+	steps, done := lines(t, fine(t, append(args, "2")...))
+	require.Len(t, steps, 2)
+	assert.Nil(t, done.Top1)
+	steps, _ = lines(t, fine(t, append(args, "3", "-resume")...))
+	require.Len(t, steps, 1)
+	assert.Equal(t, 3, steps[0].Step)
+
+	file, err := lora.Open(out, nil)
+	require.NoError(t, err)
+	defer file.Close()
+	assert.Greater(t, len(file.Layers), 20)
+	for _, l := range file.Layers {
+		assert.Equal(t, "unet", l.Part)
+		d, err := l.Delta(1)
+		require.NoError(t, err)
+		assert.Len(t, d.Shape(), 2)
+	}
 }
