@@ -9,6 +9,7 @@ import (
 	"saccade/cmd/internal/cli"
 	"saccade/gpu"
 	"saccade/models"
+	"saccade/models/coco"
 	"saccade/viewer"
 )
 
@@ -25,6 +26,7 @@ type app struct {
 	dev      *gpu.Device             // set by open
 	pictures []string                // by -image
 	classes  []class                 // by -eval
+	truth    *coco.Annotations       // by -eval, of a model that finds objects
 	shown    []class                 // by -examples
 	gallery  []string                // by -similar
 	raw      map[string]models.Array // by -input
@@ -100,6 +102,8 @@ func (a *app) do(ctx context.Context) error {
 	switch {
 	case m.Segments() && !a.verify && !a.profile:
 		return a.maskPictures(ctx, m)
+	case a.truth != nil:
+		return a.averagePrecision(ctx, m)
 	case a.purpose() != "" && !a.verify && !a.profile:
 		return a.measure(ctx, m)
 	case m.Writer() != nil && !a.verify && !a.profile:
