@@ -31,6 +31,7 @@ type Model struct {
 	CompileTime time.Duration // from recording to ready: compilation, with the upload beside it
 
 	dev        *gpu.Device
+	described  *nn.Description // nil of a pipeline
 	module     *nn.Module
 	images     *nn.Network         // that sees images, or nil
 	texts      *nn.Network         // that reads texts, or nil
@@ -41,6 +42,7 @@ type Model struct {
 	segments   bool                // it gives masks of what points and boxes mean,
 	decoder    *nn.Network         // which this network makes of maps
 	checkpoint tensors
+	adapters   []adapter // that are merged
 	tokenize   func() (*tokenizer.Tokenizer, error)
 	talks      func() (*talk, error)                                                                  // of a model that is talked to
 	tiled      func(ctx context.Context, m *nn.Module, in map[string]Array) (map[string]Array, error) // or nil
@@ -65,6 +67,17 @@ func (m *Model) Close() {
 	m.checkpoint.Close()
 }
 
+// Description is what the checkpoint says of the module, and the device is what it runs on:
+// what a training takes. It is nil of a pipeline.
+func (m *Model) Description() (*nn.Description, *gpu.Device) { return m.described, m.dev }
+
+// Rest takes the weights from the device until the next use. No call may be under way.
+func (m *Model) Rest() {
+	if m.module != nil {
+		m.module.Drop()
+	}
+}
+
 // ask takes the names of outputs that are wanted beside the usual ones.
 func (m *Model) ask(names []string) error {
 	for _, name := range names {
@@ -78,6 +91,14 @@ func (m *Model) ask(names []string) error {
 				return fmt.Errorf("features of %s: %w", m.Name, ErrNoFeatures)
 			}
 			name = m.images.Image.Features
+		case HeadInput:
+			if m.images == nil || m.images.Image.HeadInputs == nil {
+				return fmt.Errorf("%s: %w", m.Name, ErrNoHead)
+			}
+			if err := m.ask(m.images.Image.HeadInputs); err != nil {
+				return err
+			}
+			continue
 		}
 		if !slices.Contains(m.outputs, name) {
 			m.outputs = append(m.outputs, name)

@@ -36,7 +36,8 @@ func mean(r *gpu.Recorder, x *gpu.Tensor, first, end int, shape ...int) *gpu.Ten
 		return y
 	}
 	op := gpu.Op{Kind: "mean", Label: r.Label("mean"), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
-		Twin: func(in [][]float32) [][]float64 { return [][]float64{meanTwin(in[0], n, tokens, width, first, end)} }}
+		Twin:    func(in [][]float32) [][]float64 { return [][]float64{meanTwin(in[0], n, tokens, width, first, end)} },
+		Adjoint: func(dy *gpu.Tensor, _ []bool) []*gpu.Tensor { return []*gpu.Tensor{spread(r, x, dy, first, end)} }}
 	for _, c := range chunks {
 		count := (c[1] - c[0]) * y.Stride() / 4
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{

@@ -56,7 +56,7 @@ func (a *app) readPainting() (*paintingInput, error) {
 	}
 	for _, path := range []string{a.save, a.explain} {
 		if path != "" {
-			if err := checkWritable(path); err != nil {
+			if err := cli.CheckWritable(path); err != nil {
 				return nil, err
 			}
 		}

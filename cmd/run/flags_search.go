@@ -38,7 +38,7 @@ func (q *queries) flags(f *flag.FlagSet) {
 	})
 	f.StringVar(&q.similar, "similar", "", "`FOLDER`: its pictures, ranked by their likeness to the one of -image")
 	f.StringVar(&q.index, "index", "", "`FILE`: keeps the embeddings (SQLite), so that only new and changed pictures are computed; alone it stands for all pictures in it")
-	f.StringVar(&q.examples, "examples", "", "`FOLDER`: with one sub-folder of pictures a class: classifies by the nearest of them")
+	f.StringVar(&q.examples, "examples", "", "`FOLDER|FILE`: with one sub-folder of pictures a class: classifies by the nearest of them; or what train -tip wrote")
 }
 
 // asked says that any of them was given.

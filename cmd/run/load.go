@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
@@ -53,7 +52,7 @@ func (a *app) outputs() []string {
 
 // prepare checks the files that flags name and opens the device.
 func (a *app) prepare() (models.Options, error) {
-	o := models.Options{Precision: a.precision, Override: a.override, Hub: weights.HubFromEnv(), Embedded: zoo.All(), Tiled: a.tiled, Answers: a.question != ""}
+	o := models.Options{Precision: a.precision, Override: a.override, Hub: weights.HubFromEnv(), Embedded: zoo.All(), Tiled: a.tiled, Answers: a.question != "", LoRA: a.loras}
 	if a.labels != "" {
 		data, err := cli.ReadFile(a.labels)
 		if err == nil {
@@ -101,7 +100,7 @@ func (a *app) checkFiles() (err error) {
 		}
 	}
 	if a.examples != "" {
-		if a.shown, err = a.findClasses(a.examples); err != nil {
+		if err := a.findExamples(); err != nil {
 			return err
 		}
 	}
@@ -138,18 +137,12 @@ func (a *app) checkFiles() (err error) {
 		if path == "" {
 			continue
 		}
-		if err := checkWritable(path); err != nil {
+		if err := cli.CheckWritable(path); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// reason takes the path out of an error of the file system: the message names it already.
-func reason(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
-}
+// reason takes the path out of an error of the file system.
+func reason(err error) error { return cli.Reason(err) }

@@ -117,7 +117,11 @@ func (c *cutter) mask(ctx context.Context, path string, img *picture.Image) erro
 	x := maskedJSON{Path: path}
 	var found []models.Mask
 	if c.everything {
-		if found, err = e.Everything(ctx, c.rules, c.bar.points); err != nil {
+		rules := c.rules
+		if !c.given["least-score"] {
+			rules.IoU = c.m.MaskRules().IoU
+		}
+		if found, err = e.Everything(ctx, rules, c.bar.points); err != nil {
 			return err
 		}
 		x.Masks = append([]maskJSON{}, described(found, 0)...)
@@ -240,7 +244,7 @@ func (c *cutter) print(x maskedJSON) {
 		return
 	}
 	c.bar.clear()
-	c.stdout.printf("%s: %s\n", x.Path, count(len(x.Masks), "mask"))
+	c.stdout.printf("%s: %s\n", x.Path, cli.Count(len(x.Masks), "mask"))
 	for _, m := range x.Masks {
 		line := fmt.Sprintf("  score %.3f  %d pixels  box %g,%g,%g,%g", m.Score, m.Area, m.Box[0], m.Box[1], m.Box[2], m.Box[3])
 		if m.File != "" {

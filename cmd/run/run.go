@@ -10,6 +10,7 @@ import (
 	"saccade/gpu"
 	"saccade/models"
 	"saccade/models/coco"
+	"saccade/models/probe"
 	"saccade/viewer"
 )
 
@@ -28,6 +29,7 @@ type app struct {
 	classes  []class                 // by -eval
 	truth    *coco.Annotations       // by -eval, of a model that finds objects
 	shown    []class                 // by -examples
+	tip      *probe.TipFile          // or by a file of it
 	gallery  []string                // by -similar
 	raw      map[string]models.Array // by -input
 }

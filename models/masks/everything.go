@@ -3,6 +3,9 @@ package masks
 import (
 	"fmt"
 	"image"
+	"runtime"
+	"sync"
+	"sync/atomic"
 )
 
 // Rules are those by which the authors of Segment Anything choose among the masks of a
@@ -18,7 +21,7 @@ type Rules struct {
 	Overlap         float64 // of boxes: the mask thought better removes others above
 }
 
-// Defaults are SAM's. SAM 2's are the same but for an IoU of 0.8.
+// Defaults are SAM's. SAM 2's have another IoU: see [saccade/models.Model.MaskRules].
 func Defaults() Rules {
 	return Rules{PointsPerSide: 32, PointsPerBatch: 64, IoU: 0.88, Stability: 0.95, StabilityOffset: 1, Overlap: 0.7}
 }
@@ -48,13 +51,12 @@ type Found struct {
 type Everything struct {
 	rules  Rules
 	resize *Resizer
-	logits []float32
 	found  []Found
 }
 
 // NewEverything begins a picture. The resizer makes masks of its size.
 func NewEverything(rules Rules, resize *Resizer) *Everything {
-	return &Everything{rules: rules, resize: resize, logits: make([]float32, resize.Picture.Height*resize.Picture.Width)}
+	return &Everything{rules: rules, resize: resize}
 }
 
 // Add takes what the network says of points: logits [points, masks, small height, small
@@ -64,27 +66,41 @@ func (e *Everything) Add(points [][2]float64, logits, ious []float32) error {
 	if len(points) == 0 || len(ious)%len(points) != 0 || len(logits) != len(ious)*small {
 		return fmt.Errorf("masks of %d points: %d logits and %d values of IoU; expected as many masks for each, of %d logits", len(points), len(logits), len(ious), small)
 	}
-	each := len(ious) / len(points)
-	for i, iou := range ious {
-		if e.rules.IoU > 0 && !(iou > e.rules.IoU) {
-			continue
-		}
-		if f, ok := e.mask(logits[i*small : (i+1)*small]); ok {
-			f.IoU, f.Point = iou, points[i/each]
-			e.found = append(e.found, f)
+	each, good := len(ious)/len(points), make([]*Found, len(ious))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(ious)) {
+		workers.Go(func() {
+			large := make([]float32, e.resize.Picture.Height*e.resize.Picture.Width)
+			for i := int(next.Add(1)) - 1; i < len(ious); i = int(next.Add(1)) - 1 {
+				if e.rules.IoU > 0 && !(ious[i] > e.rules.IoU) {
+					continue
+				}
+				if f, ok := e.mask(logits[i*small:(i+1)*small], large); ok {
+					f.IoU, f.Point = ious[i], points[i/each]
+					good[i] = &f
+				}
+			}
+		})
+	}
+	workers.Wait()
+	for _, f := range good {
+		if f != nil {
+			e.found = append(e.found, *f)
 		}
 	}
 	return nil
 }
 
-// mask is what small logits are at the picture's size, if that is stable.
-func (e *Everything) mask(small []float32) (Found, bool) {
-	e.resize.Resize(e.logits, small)
-	stable := Stability(e.logits, e.rules.Threshold, e.rules.StabilityOffset)
+// mask is what small logits are at the picture's size, if that is stable; large is room for
+// that.
+func (e *Everything) mask(small, large []float32) (Found, bool) {
+	e.resize.Resize(large, small)
+	stable := Stability(large, e.rules.Threshold, e.rules.StabilityOffset)
 	if e.rules.Stability > 0 && !(stable >= e.rules.Stability) {
 		return Found{}, false
 	}
-	m := Above(e.logits, e.resize.Picture.Height, e.resize.Picture.Width, e.rules.Threshold)
+	m := Above(large, e.resize.Picture.Height, e.resize.Picture.Width, e.rules.Threshold)
 	return Found{Mask: Encode(m), Box: m.Box(), Stability: stable}, true
 }
 

@@ -4,16 +4,12 @@ import "fmt"
 
 // Resizer enlarges the small logits of a network to a picture's size as PyTorch's bilinear
 // interpolation (align_corners false) does, by way of the network's padded input:
-// interpolated to Padded, cut to Resized from the upper left corner, interpolated to
-// Picture. Where the network squashes its input, Padded and Resized are the same, or, if
-// Padded is zero, the logits are interpolated to Picture at once.
-//
-// Both steps are linear and each axis is on its own, so the two are one here: a value
-// differs from PyTorch's by rounding.
+// interpolated to its size, cut to that of the picture in its upper left corner, and
+// interpolated to that of the picture itself. The two steps are linear and each axis is on
+// its own, so they are one here: a value differs from PyTorch's by rounding.
 type Resizer struct {
 	Small, Picture Size
 	rows, columns  []taps
-	middle         []float32 // [Small.Height, Picture.Width]
 }
 
 // Size is a height and a width.
@@ -25,8 +21,9 @@ type taps struct {
 	weights []float32
 }
 
-// NewResizer makes one for logits of a size. It may not be used by several goroutines at
-// once.
+// NewResizer makes one for logits of a size, a padded input, the picture resized into it, and
+// the picture. Networks that interpolate at once (SAM 2) have logits, input and resized
+// picture of one size.
 func NewResizer(small, padded, resized, picture Size) (*Resizer, error) {
 	if padded == (Size{}) {
 		padded, resized = picture, picture // and the second step leaves all as it is
@@ -43,15 +40,15 @@ func NewResizer(small, padded, resized, picture Size) (*Resizer, error) {
 		Small: small, Picture: picture,
 		rows:    through(interpolation(small.Height, padded.Height)[:resized.Height], interpolation(resized.Height, picture.Height)),
 		columns: through(interpolation(small.Width, padded.Width)[:resized.Width], interpolation(resized.Width, picture.Width)),
-		middle:  make([]float32, small.Height*picture.Width),
 	}, nil
 }
 
 // Resize enlarges logits [Small.Height, Small.Width] to dst [Picture.Height, Picture.Width].
 func (r *Resizer) Resize(dst, logits []float32) {
 	w := r.Picture.Width
+	wide := make([]float32, r.Small.Height*w)
 	for y := range r.Small.Height {
-		from, to := logits[y*r.Small.Width:], r.middle[y*w:(y+1)*w]
+		from, to := logits[y*r.Small.Width:], wide[y*w:(y+1)*w]
 		for x, t := range r.columns {
 			sum := float32(0)
 			for k, weight := range t.weights {
@@ -64,7 +61,7 @@ func (r *Resizer) Resize(dst, logits []float32) {
 		to := dst[y*w : (y+1)*w]
 		clear(to)
 		for k, weight := range t.weights {
-			for x, v := range r.middle[(t.first+k)*w : (t.first+k+1)*w] {
+			for x, v := range wide[(t.first+k)*w : (t.first+k+1)*w] {
 				to[x] += weight * v
 			}
 		}

@@ -26,9 +26,7 @@ func Encode(m Mask) RLE {
 			run++
 		}
 	}
-	if run > 0 {
-		r.Runs = append(r.Runs, run)
-	}
+	r.Runs = append(r.Runs, run)
 	return r
 }
 

@@ -120,6 +120,7 @@ type Options struct {
 	Hub      *weights.Hub
 	Override picture.Override // of the preprocessing
 	Labels   []string         // in place of the checkpoint's
+	LoRA     []LoRA           // merged into the weights, in order
 
 	// What follows is read by diffusion pipelines.
 
@@ -128,8 +129,7 @@ type Options struct {
 	PredictionType string
 	// VAE is where the autoencoder comes from, "" for the pipeline's own: a folder, a
 	// file or a hub id.
-	VAE  string
-	LoRA []LoRA // merged into the weights, in order
+	VAE string
 	// Embeddings are textual inversions, files, folders or hub ids, whose tokens prompts
 	// may name.
 	Embeddings []string

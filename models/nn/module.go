@@ -225,6 +225,18 @@ func (m *Module) Program(r *gpu.Recorder) (*gpu.Program, error) {
 	return m.program(r)
 }
 
+// Upload brings the weights to the device, and what recordings asked for.
+func (m *Module) Upload() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, err := m.bind(); err != nil {
+		return err
+	}
+	err := m.b.Upload()
+	m.resident = m.resident || err == nil
+	return err
+}
+
 // Free closes the programs that nobody uses. The weights stay.
 func (m *Module) Free() {
 	m.mu.Lock()

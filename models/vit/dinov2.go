@@ -39,7 +39,9 @@ func dinov2Config(h transformersConfig, registers bool) (Config, error) {
 	if c.Image[0] != c.Image[1] || c.Patch[0] != c.Patch[1] {
 		return Config{}, fmt.Errorf("config.json: image_size %v and patch_size %v; DINOv2's position embeddings are those of a square", c.Image, c.Patch)
 	}
+	c.Module = "dinov2"
 	if registers {
+		c.Module = "dinov2_with_registers"
 		c.Registers = h.Registers
 	}
 	return c, nil
