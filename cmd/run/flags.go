@@ -55,7 +55,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.StringVar(&o.input, "input", "", "`FILE`: a .safetensors file with raw inputs under PyTorch's names (pixel_values, NCHW; input_ids, attention_mask), in place of pictures and texts")
 	f.StringVar(&o.save, "save", "", "`FILE`: a .safetensors file to write the raw outputs to, float32, under PyTorch's names")
 	f.BoolVar(&o.attention, "attention", false, "with -save: the attention probabilities of every layer too; with -o: draws the last layer's over the picture, one panel a head")
-	f.StringVar(&o.eval, "eval", "", "`FOLDER`: with one sub-folder of pictures a class: accuracy and pictures a second")
+	f.StringVar(&o.eval, "eval", "", "`FOLDER`: with one sub-folder of pictures a class: accuracy and pictures a second; of boxes, with annotations.json: average precision")
 	f.StringVar(&o.labels, "labels", "", "`FILE`: one label a line, or a config.json with id2label")
 	o.top = 5
 	f.Func("top", "`N`: how many of the best classes of each picture (default 5; 0 = all)", cli.Whole(&o.top, 0, math.MaxInt))

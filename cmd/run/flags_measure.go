@@ -46,8 +46,10 @@ func (o *options) checkMeasuring() error {
 		return cli.Usagef("-background %s: a picture goes with a model that cuts out, such as cutout; expected three whole numbers of 0…255 with commas, such as 255,255,255", o.behind)
 	case task == "":
 		return nil
-	case o.eval != "" || o.similar != "" || o.index != "" || o.examples != "" || o.explain != "" || o.pca || o.attention || o.view || len(o.compare) > 0:
-		return cli.Usagef("%s measures what is in pictures: -eval, -similar, -index, -examples, -explain, -pca, -attention, -view and -compare do not go with it", o.model)
+	case o.eval != "" && task != nn.FindObjects:
+		return cli.Usagef("-eval with %s: there is no such figure; it goes with models that find objects, such as detect, and those that classify", o.model)
+	case o.similar != "" || o.index != "" || o.examples != "" || o.explain != "" || o.pca || o.attention || o.view || len(o.compare) > 0:
+		return cli.Usagef("%s measures what is in pictures: -similar, -index, -examples, -explain, -pca, -attention, -view and -compare do not go with it", o.model)
 	case len(o.texts) > 0 && !o.readsTexts():
 		return cli.Usagef("%s finds what it was trained to find: -text does not go with it", o.model)
 	case len(o.texts) > 0 && len(o.images) == 0:
