@@ -11,7 +11,6 @@ import (
 // Family is SAM.
 var Family = nn.Family{
 	Name:     "sam",
-	Embedded: "sam",
 	About:    "masks of what points and boxes mean: Segment Anything (SAM), SlimSAM, MobileSAM, SAM 2.1 on still images",
 	Embedded: "sam",
 	Weights:  "a folder or hub id of transformers (SamModel, Sam2Model, Sam2VideoModel), or the authors' file",
