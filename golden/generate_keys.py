@@ -39,6 +39,7 @@ NETWORKS = {
         transformers.SiglipTextConfig,
         transformers.SiglipVisionConfig,
     ],
+    "bert": [transformers.BertConfig, transformers.RobertaConfig, transformers.XLMRobertaConfig, transformers.CamembertConfig, transformers.DistilBertConfig],
     "blip": [transformers.BlipConfig, transformers.BlipTextConfig, transformers.BlipVisionConfig],
     "internal/llama": [transformers.LlamaConfig],
     "smolvlm": [transformers.Idefics3Config, transformers.Idefics3VisionConfig, transformers.SmolVLMConfig, transformers.SmolVLMVisionConfig],

@@ -104,7 +104,7 @@ func New(dev *gpu.Device, family string, in nn.Checkpoint, source string, o Opti
 	if err != nil {
 		return nil, err
 	}
-	return newModel(dev, f, in.Name, &files{name: source, config: in.Config, tensors: unclosed{in.Tensors}}, o)
+	return newModel(dev, f, in.Name, &files{name: source, config: in.Config, tensors: unclosed{in.Tensors}, fsys: in.Files}, o)
 }
 
 // unclosed is a checkpoint that somebody else closes.
@@ -158,7 +158,7 @@ func filesOf(f nn.Family) []string {
 	if !f.Texts {
 		return nil
 	}
-	return append(slices.Clone(weights.ModelFiles), "generation_config.json?", "chat_template.json?", "chat_template.jinja?", "spiece.model?", "sentencepiece.bpe.model?", "tokenizer.json?", "tokenizer_config.json?", "vocab.json?", "merges.txt?", "vocab.txt?")
+	return append(slices.Concat(weights.ModelFiles, f.Files), "generation_config.json?", "chat_template.json?", "chat_template.jinja?", "spiece.model?", "sentencepiece.bpe.model?", "tokenizer.json?", "tokenizer_config.json?", "vocab.json?", "merges.txt?", "vocab.txt?")
 }
 
 // embedded opens the weights that come with the program.
@@ -242,7 +242,7 @@ func describe(f nn.Family, name string, in *files) (*nn.Description, error) {
 		_ = json.Unmarshal(in.config, &head)
 	}
 	as := func(src weights.Source) (*nn.Description, error) {
-		return f.Describe(nn.Checkpoint{Name: name, Tensors: weights.SavedNames(src, head.ModelType), Config: in.config})
+		return f.Describe(nn.Checkpoint{Name: name, Tensors: weights.SavedNames(src, head.ModelType), Config: in.config, Files: in.fsys})
 	}
 	src, prefix := weights.Unwrap(in.tensors, func(src weights.Source) bool {
 		_, err := as(src)

@@ -58,7 +58,7 @@ func AdaptiveAvgPool(r *gpu.Recorder, x *gpu.Tensor, h, w int) *gpu.Tensor {
 		return failedPool(r, call.name, err)
 	}
 	if h == 1 && w == 1 {
-		return mean(r, x, 0, call.h*call.w, call.n, 1, 1, x.Width())
+		return mean(r, x, 0, call.h*call.w, nil, call.n, 1, 1, x.Width())
 	}
 	return call.record(r)
 }

@@ -151,6 +151,9 @@ func (o *options) check() error {
 		return o.checkPainting()
 	case inputs > 1:
 		return cli.Usagef("-image, -audio, -input and -eval exclude each other")
+	case embedsSentences(o.model) && (len(o.texts) > 0 || o.textsFile != ""):
+	case embedsSentences(o.model) && inputs == 0 && !o.verify && !o.profile:
+		return cli.Usagef("no text: give -text TEXT, -texts FILE or -input FILE.safetensors")
 	case inputs == 0 && !o.verify && !o.profile && (o.index == "" || len(o.texts) == 0):
 		return cli.Usagef("no input: give -image FILE, -input FILE.safetensors or -eval FOLDER")
 	case o.attention && o.save == "" && o.out == "" && !o.verify && !o.profile:

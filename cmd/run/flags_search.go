@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"saccade/cmd/internal/cli"
+	"saccade/models"
 )
 
 // queries are the flags that compare pictures: with texts, with a picture, with
@@ -16,13 +17,16 @@ type queries struct {
 	similar   string
 	index     string
 	examples  string
+	textsFile string
+	// textWeights is the encoder of the texts where it is not the model's own.
+	textWeights string
 }
 
 // placeholder is where a template takes the text.
 const placeholder = "{}"
 
 func (q *queries) flags(f *flag.FlagSet) {
-	f.Func("text", "`TEXT`: what a picture may show, for clip and siglip; may be repeated. One text and several pictures: ranks them by it; else the probabilities of the texts", func(s string) error {
+	f.Func("text", "`TEXT`: what a picture may show, for clip and siglip, or what is compared, for text; may be repeated. One text and several pictures: ranks them by it; else the probabilities of the texts", func(s string) error {
 		if strings.TrimSpace(s) == "" {
 			return errors.New("the text is empty")
 		}
@@ -38,6 +42,8 @@ func (q *queries) flags(f *flag.FlagSet) {
 	})
 	f.StringVar(&q.similar, "similar", "", "`FOLDER`: its pictures, ranked by their likeness to the one of -image")
 	f.StringVar(&q.index, "index", "", "`FILE`: keeps the embeddings (SQLite), so that only new and changed pictures are computed; alone it stands for all pictures in it")
+	f.StringVar(&q.textsFile, "texts", "", "`FILE`: texts, one a line; with -text those that are likest each -text")
+	f.StringVar(&q.textWeights, "text-weights", "", "`SOURCE`: an encoder of texts whose vectors are in the space of the model's pictures, as clip-ViT-B-32-multilingual-v1's for CLIP B/32")
 	f.StringVar(&q.examples, "examples", "", "`FOLDER`: with one sub-folder of pictures a class: classifies by the nearest of them")
 }
 
@@ -48,6 +54,9 @@ func (q *queries) asked() bool {
 
 // check finds flags that do not go together.
 func (q *queries) check(o *options) error {
+	if err := q.checkTexts(o); err != nil || embedsSentences(o.model) {
+		return err
+	}
 	switch {
 	case len(q.templates) > 0 && len(q.texts) == 0:
 		return cli.Usagef("-template goes with -text")
@@ -71,4 +80,35 @@ func (q *queries) check(o *options) error {
 		return cli.Usagef("-save does not go with -index or -similar; the index is a file of embeddings itself")
 	}
 	return nil
+}
+
+// textFamily is the model that makes vectors of texts.
+const textFamily = "text"
+
+// checkTexts finds flags that do not go with a model of texts alone, or with others.
+func (q *queries) checkTexts(o *options) error {
+	if !embedsSentences(o.model) {
+		switch {
+		case q.textsFile != "":
+			return cli.Usagef("-texts goes with a model of texts alone: -model %s", textFamily)
+		case q.textWeights != "" && (!pairs(o.model) || len(q.texts) == 0 && o.eval == ""):
+			return cli.Usagef("-text-weights goes with -text of a model of pictures and texts, such as clip")
+		}
+		return nil
+	}
+	for _, name := range []string{"image", "audio", "eval", "similar", "examples", "template", "text-weights", "labels", "o"} {
+		if o.given[name] {
+			return cli.Usagef("%s reads texts: -%s does not go with it", o.model, name)
+		}
+	}
+	if (len(q.texts) > 0 || q.textsFile != "") && (o.input != "" || o.verify || o.profile || o.attention) {
+		return cli.Usagef("-text and -texts do not go with -input, -verify, -profile or -attention")
+	}
+	return nil
+}
+
+// pairs says that a model pairs pictures with texts.
+func pairs(name string) bool {
+	f, err := models.FindFamily(name)
+	return err == nil && f.Texts && !f.Part && !f.Writes && !f.Sentences
 }

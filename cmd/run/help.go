@@ -22,18 +22,20 @@ type task struct {
 	takes    func(f nn.Family) bool // the families that they are for; nil: all
 }
 
-func pipeline(f nn.Family) bool    { return f.Open != nil }
-func images(f nn.Family) bool      { return f.Open == nil && !f.Part && !f.Hears }
-func dual(f nn.Family) bool        { return f.Texts && !f.Part }
-func writesTexts(f nn.Family) bool { return f.Writes }
-func tiles(f nn.Family) bool       { return f.Open != nil || f.Name == vae.Family.Name }
+func pipeline(f nn.Family) bool      { return f.Open != nil }
+func images(f nn.Family) bool        { return f.Open == nil && !f.Part && !f.Hears && !f.Sentences }
+func sentencesOnly(f nn.Family) bool { return f.Sentences }
+func dual(f nn.Family) bool          { return f.Texts && !f.Part }
+func writesTexts(f nn.Family) bool   { return f.Writes }
+func tiles(f nn.Family) bool         { return f.Open != nil || f.Name == vae.Family.Name }
 
 // tasks has every flag once.
 var tasks = []task{
 	{"the model", []string{"model", "weights"}, []string{"precision", "list-models"}, nil},
 	{"images in", []string{"image", "top"}, []string{"batch", "labels", "eval", "size", "crop", "mean", "std", "background"}, images},
 	{"raw tensors in and out", []string{"save"}, []string{"input"}, nil},
-	{"images and texts", []string{"text"}, []string{"template"}, dual},
+	{"images and texts", []string{"text"}, []string{"template", "text-weights"}, dual},
+	{"texts alone", nil, []string{"texts"}, sentencesOnly},
 	{"texts of images", []string{"question"}, []string{"max-tokens", "beams", "temperature", "top-k", "top-p", "generate", "match"}, writesTexts},
 	{"turns about images (each a -prompt)", []string{"chat", "tiles"}, nil, func(f nn.Family) bool { return f.Converses }},
 	{"texts of sounds", []string{"audio", "language"}, []string{"task", "timestamps"}, func(f nn.Family) bool { return f.Hears }},

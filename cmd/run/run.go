@@ -108,6 +108,8 @@ func (a *app) do(ctx context.Context) error {
 		return a.verifyModel(ctx, m)
 	case a.profile:
 		return a.printProfile(ctx, m)
+	case m.Sentences() && a.raw == nil:
+		return a.embedSentences(ctx, m)
 	case m.Matches():
 		return a.matchTexts(ctx, m)
 	case a.eval != "":

@@ -108,7 +108,7 @@ func (t *Text) network() *nn.Network {
 			t.Forward(r, in[nn.InputIDs], in["pooled_at"], in[nn.AttentionMask])
 		},
 		// A text that sees its padding must have that of the training.
-		Text: &nn.Text{Fixed: !t.Block.Causal},
+		Text: &nn.Text{Output: "text_embeds", Fixed: !t.Block.Causal},
 	}
 }
 

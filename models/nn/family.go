@@ -24,6 +24,10 @@ type Family struct {
 	Attention bool
 	// Texts says that the networks read texts, so that a checkpoint has a tokenizer.
 	Texts bool
+	// Sentences says that the networks make one vector of each text, and see no images.
+	Sentences bool
+	// Files are more files that a checkpoint of a hub may have.
+	Files []string
 	// Writes says that checkpoints of the family write texts.
 	Writes bool
 	// Converses says that checkpoints of the family answer turns.
@@ -50,6 +54,7 @@ type Checkpoint struct {
 	Name    string // of the family or architecture, as it was asked for
 	Tensors weights.Source
 	Config  []byte // config.json, or nil
+	Files   fs.FS  // of the folder that holds them, or nil
 }
 
 // Description is what a checkpoint says of its module.
