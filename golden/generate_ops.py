@@ -29,6 +29,9 @@ ACTIVATIONS = {
     "sigmoid": torch.sigmoid,
     "hard_swish": F.hardswish,
     "hard_sigmoid": F.hardsigmoid,
+    "leaky_relu": lambda x: F.leaky_relu(x, 0.2),
+    "elu": lambda x: F.elu(x, 0.75),
+    "hard_sigmoid_of": lambda x: (0.2 * x + 0.5).clamp(0, 1),
 }
 
 
@@ -96,7 +99,7 @@ def linear():
         if m in (3, 17, 33):
             add(f"{m}x{k}x{n}_bias", m, k, n)
     add("1x770x9_bias", 1, 770, 9)
-    for act in ACTIVATIONS:
+    for act in list(ACTIVATIONS)[:9]:  # those with a parameter go the same way
         add(f"bias_{act}", 7, 23, 37, act=act)
     add("gelu_without_bias", 7, 23, 37, bias=False, act="gelu")
     add("residual", 9, 23, 37, bias=False, residual=True)
@@ -540,6 +543,19 @@ def adaptive_avg_pool():
     return cases
 
 
+def resize():
+    """y [B,C,h,w] = interpolate(x [B,C,H,W], size, mode "bilinear" or "bicubic")."""
+    g, cases = generator("resize"), []
+    for cubic in (False, True):
+        for corners in (False, True):
+            for b, c, h, w, size in ((2, 5, 7, 4, (13, 9)), (1, 11, 6, 9, (4, 20)), (1, 9, 5, 5, (10, 10)), (2, 3, 1, 3, (2, 1))):
+                x = normal(g, b, c, h, w)
+                y = F.interpolate(x.double(), size, mode="bicubic" if cubic else "bilinear", align_corners=corners)
+                name = f"{h}x{w}_to_{size[0]}x{size[1]}" + ("_bicubic" if cubic else "") + ("_corners" if corners else "")
+                cases.append(case(name, {"size": size, "cubic": cubic, "corners": corners}, {"x": x}, {"y": y}))
+    return cases
+
+
 def scale():
     """y [N,C,H,W] = x [N,C,H,W] * f(gates [N,C]), where f is the activation."""
     g, cases = generator("scale"), []
@@ -858,6 +874,7 @@ OPS = {name: (lambda name=name: activation(name)) for name in ACTIVATIONS} | {
         max_pool,
         avg_pool,
         adaptive_avg_pool,
+        resize,
         scale,
         groupnorm,
         grn,

@@ -3,6 +3,8 @@ package ops
 import (
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 
 	"saccade/gpu"
 	"saccade/shaders"
@@ -25,15 +27,66 @@ const (
 	HardSwish Activation = "hard_swish"
 	Tanh      Activation = "safe_tanh"
 
-	HardSigmoid Activation = "hard_sigmoid" // PyTorch's: relu6(x + 3)/6
+	HardSigmoid Activation = "hard_sigmoid" // PyTorch's: relu6(x + 3)/6; see [HardSigmoidOf]
 
 	SoftClamp    Activation = "soft_clamp"     // 3·tanh(x/3)
 	SignedToUnit Activation = "signed_to_unit" // (x + 1)/2: [−1, 1] to [0, 1]
 	UnitToSigned Activation = "unit_to_signed" // 2x − 1: [0, 1] to [−1, 1]
 )
 
-// Activations lists all but the identity.
-var Activations = []Activation{GELU, GELUTanh, QuickGELU, SiLU, ReLU, ReLU6, Sigmoid, HardSwish, HardSigmoid, Tanh, SoftClamp, SignedToUnit, UnitToSigned}
+// LeakyReLU is torch.nn.LeakyReLU: x, or slope·x below zero.
+func LeakyReLU(slope float64) Activation { return with("leaky_relu", slope) }
+
+// ELU is torch.nn.ELU: x, or alpha·(exp(x) − 1) below zero.
+func ELU(alpha float64) Activation { return with("elu", alpha) }
+
+// HardSigmoidOf is slope·x + ½ between 0 and 1: PaddlePaddle's with a slope of 0.2.
+func HardSigmoidOf(slope float64) Activation { return with("hard_sigmoid_of", slope) }
+
+// with is an activation with a parameter.
+func with(name string, parameter float64) Activation {
+	return Activation(fmt.Sprintf("%s(%s)", name, literal(parameter)))
+}
+
+// literal is a number as WGSL has it, and as ParseFloat reads it.
+func literal(v float64) string {
+	s := strconv.FormatFloat(v, 'f', -1, 32)
+	if !strings.Contains(s, ".") {
+		s += ".0"
+	}
+	return s
+}
+
+// split is the name of an activation's function and its parameter, 0 without one.
+func (a Activation) split() (name string, parameter float64) {
+	name, rest, _ := strings.Cut(string(a), "(")
+	parameter, _ = strconv.ParseFloat(strings.TrimSuffix(rest, ")"), 64) // as literal wrote it
+	return name, parameter
+}
+
+// call applies the function to x in WGSL.
+func (a Activation) call() string {
+	if name, rest, ok := strings.Cut(string(a), "("); ok {
+		return name + "(x, " + rest
+	}
+	return string(a) + "(x)"
+}
+
+// function declares the activation in WGSL under the name activate, with what it calls.
+func (a Activation) function() (string, error) {
+	name, _ := a.split()
+	if name == string(a) {
+		return shaders.FuncAs("activation", name, "activate")
+	}
+	text, err := shaders.Func("activation", name)
+	return text + fmt.Sprintf("\nfn activate(x: vec4<f32>) -> vec4<f32> { return %s; }", a.call()), err
+}
+
+// Activations lists all but the identity, those with a parameter once.
+var Activations = []Activation{
+	GELU, GELUTanh, QuickGELU, SiLU, ReLU, ReLU6, Sigmoid, HardSwish, HardSigmoid, Tanh, SoftClamp, SignedToUnit, UnitToSigned,
+	LeakyReLU(0.2), ELU(1), HardSigmoidOf(0.2),
+}
 
 // ActivationByName finds an activation by transformers' hidden_act.
 func ActivationByName(name string) (Activation, error) {
@@ -41,11 +94,12 @@ func ActivationByName(name string) (Activation, error) {
 		"gelu": GELU, "gelu_new": GELUTanh, "gelu_pytorch_tanh": GELUTanh, "gelu_fast": GELUTanh, "gelu_tanh": GELUTanh,
 		"quick_gelu": QuickGELU, "silu": SiLU, "swish": SiLU, "relu": ReLU, "relu6": ReLU6, "sigmoid": Sigmoid,
 		"hardswish": HardSwish, "hard_swish": HardSwish, "hard_sigmoid": HardSigmoid, "tanh": Tanh, "linear": Identity,
+		"leaky_relu": LeakyReLU(0.01), "elu": ELU(1),
 	}
 	if a, ok := known[name]; ok {
 		return a, nil
 	}
-	return Identity, fmt.Errorf("activation %q is not supported: gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, silu, relu, relu6, sigmoid, hardswish, hard_sigmoid and tanh are", name)
+	return Identity, fmt.Errorf("activation %q is not supported: gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, silu, relu, relu6, sigmoid, hardswish, hard_sigmoid, leaky_relu, elu and tanh are", name)
 }
 
 // Twin is the activation in f64.
@@ -79,6 +133,14 @@ func (a Activation) Twin(x float64) float64 {
 	case UnitToSigned:
 		return 2*x - 1
 	}
+	switch name, parameter := a.split(); {
+	case name == "leaky_relu" && x < 0:
+		return parameter * x
+	case name == "elu" && x < 0:
+		return parameter * math.Expm1(x)
+	case name == "hard_sigmoid_of":
+		return math.Min(math.Max(parameter*x+0.5, 0), 1)
+	}
 	return x
 }
 
@@ -100,10 +162,11 @@ func (a Activation) kernel(t gpu.Traits, name, variant, more string, spec shader
 	var err error
 	if a.optional(t) {
 		base = name + "/" + variant
-		text, err = shaders.Func("activation", string(a))
-		text += fmt.Sprintf("\nfn activate(x: vec4<f32>) -> vec4<f32> { return select(x, %s(x), p.activates == 1u); }", a)
+		function, _ := a.split()
+		text, err = shaders.Func("activation", function)
+		text += fmt.Sprintf("\nfn activate(x: vec4<f32>) -> vec4<f32> { return select(x, %s, p.activates == 1u); }", a.call())
 	} else {
-		text, err = shaders.FuncAs("activation", string(a), "activate")
+		text, err = a.function()
 	}
 	if err != nil {
 		return nil, err
@@ -133,7 +196,7 @@ func (a Activation) suffix() string {
 // Apply records an activation as an operation of its own.
 func Apply(r *gpu.Recorder, x *gpu.Tensor, a Activation) *gpu.Tensor {
 	y := r.New(string(a), x.Groups, x.Shape...)
-	spec := shaders.Spec{Forms: forms(r.Precision)}.WithFunc("activate", fmt.Sprintf("fn activate(x: vec4<f32>) -> vec4<f32> { return %s(x); }", a))
+	spec := shaders.Spec{Forms: forms(r.Precision)}.WithFunc("activate", fmt.Sprintf("fn activate(x: vec4<f32>) -> vec4<f32> { return %s; }", a.call()))
 	k, err := kernel("activation", fmt.Sprintf("%s %s", r.Precision, a), spec)
 	if err != nil {
 		r.Fail(err)

@@ -76,6 +76,35 @@ var poolFamily = family{
 	},
 }
 
+var resizeFamily = family{
+	op: "resize", dims: "BATCHxHEIGHTxWIDTHxCHANNELSxHEIGHTxWIDTH",
+	at:    func(d []int) Case { return resizeCase(Resampling{}, d) },
+	bench: [][]int{{1, 74, 74, 64, 148, 148}, {1, 16, 16, 256, 128, 128}}, // Depth Anything, SegFormer
+	test: func() []Case {
+		var cases []Case
+		for _, how := range []Resampling{{}, {Corners: true}, {Cubic: true}, {Cubic: true, Corners: true}} {
+			for _, d := range [][]int{{2, 7, 5, 11, 13, 9}, {1, 9, 24, 64, 4, 31}, {3, 1, 2, 5, 3, 7}, {1, 6, 8, 20, 1, 1}, {2, 3, 4, 9, 21, 2}} {
+				cases = append(cases, resizeCase(how, d))
+			}
+		}
+		return cases
+	},
+}
+
+// resizeCase is a resize of pictures d[0] to d[3] to d[4]×d[5] pixels.
+func resizeCase(how Resampling, d []int) Case {
+	name := shapeName(d...)
+	if how.Cubic {
+		name += " bicubic"
+	}
+	if how.Corners {
+		name += " corners"
+	}
+	return newCase("resize", name, func(o *operands) *gpu.Tensor {
+		return Resize(o.r, o.activation("x", 1, d[:4]...), [2]int{d[4], d[5]}, how)
+	})
+}
+
 var scaleFamily = family{
 	op: "scale", dims: "BATCHxHEIGHTxWIDTHxCHANNELS", at: scaleCase,
 	bench: [][]int{{1, 112, 112, 32}, {1, 28, 28, 240}, {1, 7, 7, 1152}}, // EfficientNet

@@ -247,6 +247,10 @@ func TestRandomShapes(t *testing.T) {
 			x.p.Ceil, x.p.ExcludePad = rapid.Bool().Draw(t, "ceil"), rapid.Bool().Draw(t, "exclude pad")
 			return x.newCase()
 		},
+		"resize": func(t *rapid.T) Case {
+			how := Resampling{Cubic: rapid.Bool().Draw(t, "cubic"), Corners: rapid.Bool().Draw(t, "corners")}
+			return resizeCase(how, []int{size(3).Draw(t, "n"), size(12).Draw(t, "h"), size(12).Draw(t, "w"), rapid.IntRange(17, 50).Draw(t, "c"), size(30).Draw(t, "to h"), size(30).Draw(t, "to w")})
+		},
 		"scale": func(t *rapid.T) Case {
 			return scaleCase([]int{size(3).Draw(t, "n"), size(20).Draw(t, "h"), size(20).Draw(t, "w"), rapid.IntRange(17, 70).Draw(t, "c")})
 		},

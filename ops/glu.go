@@ -32,7 +32,7 @@ func GLU(r *gpu.Recorder, x *gpu.Tensor, a Activation, gate Gate) *gpu.Tensor {
 	}
 	spec := shaders.Spec{Forms: forms(r.Precision)}
 	if a != Identity {
-		text, err := shaders.FuncAs("activation", string(a), "activate")
+		text, err := a.function()
 		if err != nil {
 			r.Fail(err)
 			return y

@@ -127,6 +127,13 @@ func (g *goldenCase) record() {
 		var p struct{ Size [2]int }
 		require.NoError(g.t, g.Params(&p))
 		g.pictures(AdaptiveAvgPool(g.r, g.pixels("x"), p.Size[0], p.Size[1]))
+	case "resize":
+		var p struct {
+			Size           [2]int
+			Cubic, Corners bool
+		}
+		require.NoError(g.t, g.Params(&p))
+		g.pictures(Resize(g.r, g.pixels("x"), p.Size, Resampling{Cubic: p.Cubic, Corners: p.Corners}))
 	case "scale":
 		g.scale()
 	case "groupnorm":
@@ -152,8 +159,12 @@ func (g *goldenCase) record() {
 	case "logsoftmax", "penalize", "choose", "beams", "reorder":
 		g.choice()
 	default:
-		a, err := ActivationByName(g.Op)
-		require.NoError(g.t, err, "a golden of an operation that there is not")
+		a, ok := map[string]Activation{"leaky_relu": LeakyReLU(0.2), "elu": ELU(0.75), "hard_sigmoid_of": HardSigmoidOf(0.2)}[g.Op]
+		if !ok {
+			var err error
+			a, err = ActivationByName(g.Op)
+			require.NoError(g.t, err, "a golden of an operation that there is not")
+		}
 		g.r.Output("y", Apply(g.r, g.activation("x", 1), a))
 	}
 }

@@ -22,26 +22,39 @@ func interpolate(values []float32, width int, from, to [2]int, offset float64, a
 		return values
 	}
 	rows, columns := cubicTaps(from[0], to[0], offset, antialias), cubicTaps(from[1], to[1], offset, antialias)
-	// Columns first, then rows, as PyTorch orders its two passes.
-	wide := make([]float64, from[0]*to[1]*width)
-	for y := range from[0] {
-		for x, taps := range columns {
-			for _, t := range taps {
-				for c := range width {
-					wide[(y*to[1]+x)*width+c] += t.weight * float64(values[(y*from[1]+t.at)*width+c])
+	sums := sampled(values, 1, width, from, rows, columns)
+	out := make([]float32, len(sums))
+	for i, v := range sums {
+		out[i] = float32(v)
+	}
+	return out
+}
+
+// sampled takes of n pictures x of from[0]×from[1] pixels, width values each, what
+// rows and columns of the result take: columns first, as PyTorch orders its two passes.
+func sampled(x []float32, n, width int, from [2]int, rows, columns [][]tap) []float64 {
+	out := make([]float64, n*len(rows)*len(columns)*width)
+	for item := range n {
+		wide := make([]float64, from[0]*len(columns)*width)
+		picture := x[item*from[0]*from[1]*width:]
+		parallel(from[0], func(y int) {
+			for i, taps := range columns {
+				for _, t := range taps {
+					for c := range width {
+						wide[(y*len(columns)+i)*width+c] += t.weight * float64(picture[(y*from[1]+t.at)*width+c])
+					}
 				}
 			}
-		}
-	}
-	out := make([]float32, to[0]*to[1]*width)
-	for y, taps := range rows {
-		for i := range to[1] * width {
-			var sum float64
-			for _, t := range taps {
-				sum += t.weight * wide[t.at*to[1]*width+i]
+		})
+		line := len(columns) * width
+		parallel(len(rows), func(y int) {
+			to := out[(item*len(rows)+y)*line:][:line]
+			for _, t := range rows[y] {
+				for i := range to {
+					to[i] += t.weight * wide[t.at*line+i]
+				}
 			}
-			out[y*to[1]*width+i] = float32(sum)
-		}
+		})
 	}
 	return out
 }
@@ -64,13 +77,25 @@ func cubicTaps(from, to int, offset float64, antialias bool) [][]tap {
 			out[i] = antialiasedTaps(from, (float64(i)+0.5)*scale, math.Max(scale, 1))
 			continue
 		}
-		center := (float64(i)+0.5)*scale - 0.5
-		first := int(math.Floor(center))
-		for k := -1; k <= 2; k++ {
-			out[i] = append(out[i], tap{min(max(first+k, 0), from-1), cubic(center-float64(first+k), -0.75)})
-		}
+		out[i] = tapsAt((float64(i)+0.5)*scale-0.5, from, true)
 	}
 	return out
+}
+
+// tapsAt are those of a place among `from` samples without antialias, of which the
+// border's go on.
+func tapsAt(at float64, from int, isCubic bool) []tap {
+	first := int(math.Floor(at))
+	inside := func(i int) int { return min(max(i, 0), from-1) }
+	if !isCubic {
+		part := at - float64(first)
+		return []tap{{inside(first), 1 - part}, {inside(first + 1), part}}
+	}
+	var taps []tap
+	for k := -1; k <= 2; k++ {
+		taps = append(taps, tap{inside(first + k), cubic(at-float64(first+k), -0.75)})
+	}
+	return taps
 }
 
 func antialiasedTaps(from int, center, scale float64) []tap {

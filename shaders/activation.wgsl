@@ -90,6 +90,24 @@ fn hard_sigmoid(x: vec4<f32>) -> vec4<f32> {
     return keep_nan(x, clamp(x * 0.16666667 + vec4<f32>(0.5), vec4<f32>(0.0), vec4<f32>(1.0)));
 }
 
+// PaddlePaddle's hardsigmoid.
+fn hard_sigmoid_of(x: vec4<f32>, slope: f32) -> vec4<f32> {
+    return keep_nan(x, clamp(slope * x + vec4<f32>(0.5), vec4<f32>(0.0), vec4<f32>(1.0)));
+}
+
+// torch.nn.LeakyReLU. A comparison with NaN is false, and slope·NaN is NaN.
+fn leaky_relu(x: vec4<f32>, slope: f32) -> vec4<f32> {
+    return select(slope * x, x, x > vec4<f32>(0.0));
+}
+
+// torch.nn.ELU. Near zero exp(x) − 1 has few digits left: there, its series.
+fn elu(x: vec4<f32>, alpha: f32) -> vec4<f32> {
+    let low = min(x, vec4<f32>(0.0));
+    let series = low * (1.0 + low * (0.5 + low * (0.16666667 + low * (0.041666668 + low * 0.008333334))));
+    let below = select(exp(low) - 1.0, series, low > vec4<f32>(-0.25));
+    return keep_nan(x, select(alpha * below, x, x > vec4<f32>(0.0)));
+}
+
 // TAESD's clamp of latents.
 fn soft_clamp(x: vec4<f32>) -> vec4<f32> {
     return 3.0 * safe_tanh(x * 0.33333334);
