@@ -26,6 +26,9 @@ func (x poolCase) newCase() Case {
 	if x.p.Ceil {
 		name += " ceil"
 	}
+	if x.p.Over {
+		name += " over"
+	}
 	if x.p.ExcludePad {
 		name += " exclude pad"
 	}
@@ -62,6 +65,8 @@ var poolFamily = family{
 			{name: "max_pool", n: 3, h: 7, w: 6, c: 20, p: Pool{Kernel: Square(2), Stride: Square(2), Pad: Square(1), Ceil: true}},
 			{name: "max_pool", n: 1, h: 21, w: 8, c: 33, p: Pool{Kernel: [2]int{3, 5}, Stride: [2]int{1, 3}, Pad: [2]int{0, 2}}},
 			{name: "max_pool", n: 2, h: 2, w: 9, c: 5, p: Pool{Kernel: Square(3), Stride: Square(2), Ceil: true}}, // higher than the picture
+			{name: "max_pool", n: 2, h: 7, w: 6, c: 11, p: Pool{Kernel: Square(2), Stride: Square(1), Over: true}},
+			{name: "max_pool", n: 1, h: 1, w: 5, c: 9, p: Pool{Kernel: Square(3), Stride: Square(2), Over: true}},
 			{name: "avg_pool", n: 2, h: 13, w: 10, c: 11, p: Pool{Kernel: Square(3), Stride: Square(2), Pad: Square(1)}},
 			{name: "avg_pool", n: 1, h: 10, w: 8, c: 67, p: Pool{Kernel: Square(3), Stride: Square(2), Pad: Square(1), Ceil: true}},
 			{name: "avg_pool", n: 2, h: 10, w: 8, c: 9, p: Pool{Kernel: Square(3), Stride: Square(2), Pad: Square(1), Ceil: true, ExcludePad: true}},
