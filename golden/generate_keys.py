@@ -45,6 +45,7 @@ NETWORKS = {
     "smolvlm": [transformers.Idefics3Config, transformers.Idefics3VisionConfig, transformers.SmolVLMConfig, transformers.SmolVLMVisionConfig],
     "whisper": [transformers.WhisperConfig, transformers.WhisperFeatureExtractor],
     "trocr": [transformers.VisionEncoderDecoderConfig, transformers.TrOCRConfig],
+    "ppocr": [transformers.PPLCNetV3Config, transformers.PPLCNetV4Config, transformers.PPOCRV5MobileDetConfig, transformers.PPOCRV6SmallDetConfig, transformers.PPOCRV5MobileRecConfig, transformers.PPOCRV6SmallRecConfig, transformers.PPOCRV6TinyRecConfig],
     "resnet": [transformers.ResNetConfig, resnet.ResNet],
     "efficientnet": [transformers.EfficientNetConfig, efficientnet.EfficientNet],
     "vgg": [vgg.VGG],
