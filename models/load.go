@@ -266,7 +266,7 @@ func newModel(dev *gpu.Device, f nn.Family, name string, in *files, o Options) (
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, dev: dev, checkpoint: in.tensors,
+	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, dev: dev, checkpoint: in.tensors, config: in.config, preprocessor: in.preprocessor,
 		module: nn.NewModule(dev, name, o.Precision, d)}
 	m.tokenize = sync.OnceValues(in.tokenizer)
 	if m.Labels == nil {

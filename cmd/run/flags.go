@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"image/color"
@@ -149,6 +150,8 @@ func (o *options) check() error {
 		return &models.UnknownModelError{Name: o.model, Nearest: models.Nearest(o.model, models.Names())}
 	case isPipeline(o.model):
 		return o.checkPainting()
+	case o.model == ocrFamily:
+		return cmp.Or(o.notPainting(), o.checkWriting(), o.checkReading())
 	case inputs > 1:
 		return cli.Usagef("-image, -audio, -input and -eval exclude each other")
 	case embedsSentences(o.model) && (len(o.texts) > 0 || o.textsFile != ""):

@@ -87,6 +87,8 @@ func (a *app) do(ctx context.Context) error {
 		return a.compareModels(ctx)
 	case isPipeline(a.model):
 		return a.paint(ctx)
+	case a.model == ocrFamily:
+		return a.readPages(ctx)
 	}
 	m, err := a.load(ctx)
 	if err != nil {

@@ -28,6 +28,8 @@ type Family struct {
 	Sentences bool
 	// Files are more files that a checkpoint of a hub may have.
 	Files []string
+	// Reads says that it finds and reads lines of text in images, by two networks.
+	Reads bool
 	// Writes says that checkpoints of the family write texts.
 	Writes bool
 	// Converses says that checkpoints of the family answer turns.

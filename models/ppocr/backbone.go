@@ -22,7 +22,6 @@ type backboneHeader struct {
 	Reduction int                 `json:"reduction"`
 	Divisor   int                 `json:"divisor"`
 	Act       string              `json:"hidden_act"`
-	Branches  int                 `json:"conv_symmetric_num"`
 	Channels  int                 `json:"num_channels"`
 	StemType  string              `json:"stem_type"`
 	Affine    bool                `json:"use_learnable_affine_block"`
@@ -153,8 +152,8 @@ func (c *BackboneConfig) stemV3(h backboneHeader, width func(int) int) error {
 	if err := json.Unmarshal(h.Stem, &channels); err != nil || channels < 1 || channels > 1<<14 {
 		return fmt.Errorf("stem_channels is %s; a number is expected", checkpoint.Shown(h.Stem))
 	}
-	if h.Stride < 1 || h.Stride > 8 || h.Branches < 0 {
-		return fmt.Errorf("stem_stride is %d and conv_symmetric_num %d", h.Stride, h.Branches)
+	if h.Stride < 1 || h.Stride > 8 {
+		return fmt.Errorf("stem_stride is %d; 1 to 8 is expected", h.Stride)
 	}
 	c.Stem, c.StemStride = []int{width(channels)}, []int{h.Stride}
 	return nil

@@ -72,6 +72,14 @@ func IsDetector(config []byte) bool {
 	return json.Unmarshal(config, &head) == nil && kinds[head.ModelType].detector
 }
 
+// IsV6 says that a config.json is of version 6.
+func IsV6(config []byte) bool {
+	var head struct {
+		ModelType string `json:"model_type"`
+	}
+	return json.Unmarshal(config, &head) == nil && kinds[head.ModelType].v4
+}
+
 // detHeader is the config of a detector.
 type detHeader struct {
 	Backbone  json.RawMessage `json:"backbone_config"`
