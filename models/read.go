@@ -201,3 +201,13 @@ func (r *Reader) read(ctx context.Context, m *picture.Image, lines []TextLine) e
 	}
 	return nil
 }
+
+// Fingerprint tells the weights of both networks from others: see [Model.Fingerprint].
+func (r *Reader) Fingerprint() (string, error) {
+	det, err := r.Detector.Fingerprint()
+	if err != nil {
+		return "", err
+	}
+	rec, err := r.Recogniser.Fingerprint()
+	return det + " " + rec, err
+}

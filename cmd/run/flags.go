@@ -144,6 +144,8 @@ func (o *options) check() error {
 	switch {
 	case o.listModels || o.listDevices || o.verify && o.model == "" && o.weights == "" && inputs == 0:
 		return nil
+	case o.lines():
+		return o.checkLines()
 	case o.model == "" && len(o.compare) == 0:
 		return cli.Usagef("no model: give -model NAME (-list-models prints the names, -h all flags)")
 	case len(o.compare) == 0 && !slices.Contains(models.Names(), o.model):

@@ -36,6 +36,7 @@ var tasks = []task{
 	{"raw tensors in and out", []string{"save"}, []string{"input"}, nil},
 	{"images and texts", []string{"text"}, []string{"template", "text-weights"}, dual},
 	{"texts alone", nil, []string{"texts"}, sentencesOnly},
+	{"text in images", nil, []string{"documents"}, func(f nn.Family) bool { return f.Reads || f.Sentences }},
 	{"texts of images", []string{"question"}, []string{"max-tokens", "beams", "temperature", "top-k", "top-p", "generate", "match"}, writesTexts},
 	{"turns about images (each a -prompt)", []string{"chat", "tiles"}, nil, func(f nn.Family) bool { return f.Converses }},
 	{"texts of sounds", []string{"audio", "language"}, []string{"task", "timestamps"}, func(f nn.Family) bool { return f.Hears }},

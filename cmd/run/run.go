@@ -85,6 +85,8 @@ func (a *app) do(ctx context.Context) error {
 		return a.verifyGoldens(ctx)
 	case len(a.compare) > 0:
 		return a.compareModels(ctx)
+	case a.lines():
+		return a.indexDocuments(ctx)
 	case isPipeline(a.model):
 		return a.paint(ctx)
 	case a.model == ocrFamily:
@@ -110,6 +112,8 @@ func (a *app) do(ctx context.Context) error {
 		return a.verifyModel(ctx, m)
 	case a.profile:
 		return a.printProfile(ctx, m)
+	case m.Sentences() && a.raw == nil && a.index != "":
+		return a.indexTexts(ctx, m)
 	case m.Sentences() && a.raw == nil:
 		return a.embedSentences(ctx, m)
 	case m.Matches():
