@@ -17,8 +17,9 @@ help: ## list the targets
 run: setup build ## install what is missing, build, and say what is in a picture
 	bin/run -model vit -image zoo/pictures/cat.jpg
 
-build: ## build bin/run and bin/bench
+build: ## build bin/run, bin/train and bin/bench
 	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) build -o bin/run ./cmd/run
+	$(GO) build -o bin/train ./cmd/train
 	$(GO) build -o bin/bench ./cmd/bench
 
 setup: ## install the system packages that are missing (Debian, Ubuntu)

@@ -51,9 +51,11 @@ NETWORKS = {
     "vgg": [vgg.VGG],
     "swin": [transformers.SwinConfig, transformers.Swinv2Config, swin_transformer.SwinTransformer, swin_transformer_v2.SwinTransformerV2],
     "convnext": [transformers.ConvNextConfig, transformers.ConvNextV2Config, convnext.ConvNeXt],
+    "sam": [transformers.SamConfig, transformers.SamVisionConfig, transformers.SamPromptEncoderConfig, transformers.SamMaskDecoderConfig]
+    + [getattr(transformers, f"Sam2{part}Config") for part in ("HieraDet", "Vision", "PromptEncoder", "MaskDecoder")],
     "mobilenet": [transformers.MobileNetV2Config, efficientnet.EfficientNet, mobilenetv3.MobileNetV3],
 }
-PROCESSORS = "Beit Bit Blip ChineseCLIP CLIP ConvNext DeiT DINOv3ViT EfficientNet Idefics3 Levit MobileNetV1 MobileNetV2 PoolFormer Pvt Siglip SmolVLM ViT".split()
+PROCESSORS = "Beit Bit Blip ChineseCLIP CLIP ConvNext DeiT DINOv3ViT EfficientNet Idefics3 Levit MobileNetV1 MobileNetV2 PoolFormer Pvt Sam Sam2 Siglip SmolVLM ViT".split()
 ARCHITECTURES = {
     "vit": [vision_transformer.VisionTransformer, deit.VisionTransformerDistilled],
     "resnet": [resnet.ResNet],

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the keys that configs of diffusers' networks and of PEFT's LoRAs have, with
 their defaults: signatures.json in models/unet, models/vae and
-models/diffusion/checkpoint.
+models/lora.
 
     python golden/generate_signatures.py
 
@@ -21,7 +21,7 @@ MODELS = Path(__file__).resolve().parent.parent / "models"
 CLASSES = {
     "unet": [diffusers.UNet2DModel, diffusers.UNet2DConditionModel],
     "vae": [diffusers.AutoencoderKL, diffusers.AutoencoderTiny],
-    "diffusion/checkpoint": [peft.LoraConfig],
+    "lora": [peft.LoraConfig],
 }
 
 

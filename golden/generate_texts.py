@@ -86,12 +86,12 @@ def tapped(modules, call):
     return out, {name: seen[name] for name in modules}
 
 
-def finish(root, name, model, cls, inputs, layers, outputs, exact, options=None, texts=None):
+def finish(root, name, model, cls, inputs, layers, outputs, exact, options=None, texts=None, architecture=None):
     """Write golden.safetensors of one case."""
     metadata = {
         "model": model,
         "source": f"transformers {transformers.__version__} {cls.__name__}; torch {torch.__version__.split('+')[0]}",
-        "architecture": cls.__name__,
+        "architecture": architecture or cls.__name__,
         "inputs": list(inputs),
         "layers": list(layers),
         "outputs": list(outputs),

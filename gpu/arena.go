@@ -2,6 +2,7 @@ package gpu
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 )
 
@@ -64,8 +65,8 @@ func (a *arena) lifetimes(ops []Op, outputs []output) map[*Tensor]map[*Tensor]bo
 			}
 			step++
 		}
-		if len(op.Dispatches) > 0 { // inputs stay until the whole operation is done: Verify compares them
-			for _, t := range op.In {
+		if len(op.Dispatches) > 0 { // all stay until the whole operation is done: Verify compares them
+			for _, t := range slices.Concat(op.In, op.Out) {
 				a.touch(t, step-1)
 			}
 		}

@@ -42,7 +42,7 @@ func picture(t *testing.T, d *Device, typ DType, shape ...int) (*Tensor, []float
 		at := (i/channels*stride + i%channels) * int(typ.Size())
 		PutFloats(raw[at:], typ, values[i:i+1])
 	}
-	require.NoError(t, x.Write(raw))
+	require.NoError(t, x.WriteRaw(raw))
 	return x, values
 }
 

@@ -11,8 +11,8 @@ const (
 	ParamStride = paramStride
 )
 
-// Write fills a state with what its memory is to hold, padding included.
-func (t *Tensor) Write(raw []byte) error {
+// WriteRaw fills a state with what its memory is to hold, padding included.
+func (t *Tensor) WriteRaw(raw []byte) error {
 	t.dev.mu.Lock()
 	defer t.dev.mu.Unlock()
 	return t.dev.queue.WriteBuffer(t.buf.b, 0, raw)

@@ -34,6 +34,10 @@ type Op struct {
 	// made of them it gives the numbers to compare, as they are and as they should be,
 	// or the choice that is wrong.
 	Judge func(in [][]float32, out []float32) (got []float32, want []float64, err error)
+	// Adjoint records the gradients of the inputs from dy, that of the first output: of
+	// each input one of its shape, type and layout, or nil where it is not needed. Nil: the
+	// operation has none, see [Recorder.Backward].
+	Adjoint func(dy *Tensor, needed []bool) []*Tensor
 	// Tolerance is the NMSE that Verify allows; zero means the default of the output's type.
 	Tolerance float64
 
@@ -48,6 +52,7 @@ type Op struct {
 type Recorder struct {
 	dev       *Device
 	Precision DType // F16 or F32: how activations are stored
+	Tape      *Tape // of a recording that goes on with a backward pass, or nil
 
 	ops     []Op
 	inputs  []*Tensor

@@ -49,6 +49,26 @@ func (t *Tensor) Read() ([]float32, error) {
 	return t.decode(raw), nil
 }
 
+// Write sets the values of a state, in the order that Read gives them in.
+func (t *Tensor) Write(values []float32) error {
+	if t.place != inState || t.Type == U32 || len(values) != product(t.Shape) {
+		return fmt.Errorf("writing %d values to %s (%s): expected a state of as many", len(values), t, t.Type)
+	}
+	raw := make([]byte, (t.bytes+3)&^3)
+	size := int(t.Type.Size())
+	in, pad := t.Width()/t.Groups, t.Stride()/t.Groups
+	for i := range len(values) / in { // groups of all rows
+		PutFloats(raw[i*pad*size:], t.Type, values[i*in:(i+1)*in])
+	}
+	d := t.dev
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.queue.WriteBuffer(t.buf.b, 0, raw); err != nil {
+		return fmt.Errorf("writing %s: %s", t, oneLine(err))
+	}
+	return nil
+}
+
 // Copy has a state take the values of another of its shape, type and layout, in
 // the order of submits, without waiting for it.
 func (d *Device) Copy(to, from *Tensor) error {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"hash"
 	"slices"
 
 	"saccade/picture"
@@ -58,19 +60,32 @@ func (m *Model) Fingerprint() (print string, err error) {
 
 func (m *Model) fingerprint() (string, error) {
 	h := sha256.New()
-	names := m.checkpoint.Names()
+	err := fingerprint(h, m.checkpoint)
+	for _, a := range m.adapters {
+		fmt.Fprint(h, "LoRA", a.scale)
+		err = errors.Join(err, fingerprint(h, a))
+	}
+	if err != nil {
+		return "", fmt.Errorf("fingerprint: %w", err)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16]), nil
+}
+
+// fingerprint hashes tensors.
+func fingerprint(h hash.Hash, src weights.Source) error {
+	names := src.Names()
 	slices.Sort(names)
 	for _, name := range names {
-		t, ok := m.checkpoint.Tensor(name)
+		t, ok := src.Tensor(name)
 		if !ok {
-			return "", fmt.Errorf("fingerprint: tensor %s can't be read", name)
+			return fmt.Errorf("tensor %s can't be read", name)
 		}
 		data := t.Bytes()
 		fmt.Fprint(h, name, t.Shape, t.DType, len(data))
 		h.Write(data[:min(sampled, len(data))])
 		h.Write(data[max(0, len(data)-sampled):])
 	}
-	return hex.EncodeToString(h.Sum(nil)[:16]), nil
+	return nil
 }
 
 // MeanVector is the mean of vectors of unit length, of unit length itself: the

@@ -50,7 +50,7 @@ var ErrNoAttention = errors.New("the network gives no attention probabilities")
 // folder, a file or a hub id; "" means the family's among Options.Embedded.
 func Load(ctx context.Context, dev *gpu.Device, name, src string, o Options) (*Model, error) {
 	began := time.Now()
-	f, err := FindFamily(name)
+	f, err := findSource(name, src, o)
 	if err != nil {
 		return nil, err
 	}
@@ -59,12 +59,6 @@ func Load(ctx context.Context, dev *gpu.Device, name, src string, o Options) (*M
 	}
 	if o.Hub == nil {
 		o.Hub = weights.HubFromEnv()
-	}
-	if o.Answers && f.Answers != "" {
-		f.Embedded = f.Answers
-	}
-	if src == "" && (f.Embedded == "" || name != f.Name || o.Embedded == nil) {
-		return nil, fmt.Errorf("model %s: %w; give -weights, %s", name, nn.ErrNoEmbedded, f.Weights)
 	}
 	var m *Model
 	err = weights.Guard(func() (err error) { // the file may shrink while it is read
@@ -86,15 +80,11 @@ func load(ctx context.Context, dev *gpu.Device, f nn.Family, name, src string, o
 		}
 		return &Model{Name: name, Source: p.Source(), Precision: o.Precision, Pipeline: p, dev: dev}, nil
 	}
-	in, err := find(ctx, f, src, o)
+	c, err := open(ctx, f, name, src, o)
 	if err != nil {
 		return nil, err
 	}
-	m, err := newModel(dev, f, name, in, o)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("loading %s from %s: %w", name, in.name, err), in.tensors.Close())
-	}
-	return m, nil
+	return c.Load(dev, o)
 }
 
 // New makes a model of a checkpoint whose tensors and config.json are at hand, and
@@ -121,6 +111,9 @@ type files struct {
 	fsys         fs.FS  // of the configurations, or nil
 	config       []byte // nil if there is none
 	preprocessor []byte
+	adapters     []adapter
+	labels       []string // beside a checkpoint without config.json
+	prefix       string   // that was taken off the names, once that is known
 }
 
 // tensors are a checkpoint's, until it is closed.
@@ -204,10 +197,25 @@ func (f *files) read(fsys fs.FS) (*files, error) {
 	if f.config, err = optional(fsys, "config.json"); err == nil {
 		f.preprocessor, err = optional(fsys, "preprocessor_config.json")
 	}
+	if err == nil && f.config == nil {
+		err = f.readLabels(fsys)
+	}
 	if err != nil {
 		return nil, errors.Join(err, f.tensors.Close())
 	}
 	return f, nil
+}
+
+// readLabels takes the labels beside a checkpoint that has no configuration.
+func (f *files) readLabels(fsys fs.FS) error {
+	data, err := optional(fsys, LabelsFile)
+	if err == nil && data != nil {
+		f.labels, err = ParseLabels(data)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", LabelsFile, err)
+	}
+	return nil
 }
 
 // tokenizer reads the checkpoint's tokenizer.
@@ -231,32 +239,45 @@ func optional(fsys fs.FS, name string) ([]byte, error) {
 	return data, err
 }
 
-// describe reads a checkpoint, under the names of published files: what training
-// code put before all names is taken off, and transformers 5's names in memory are
-// brought to those of files.
+// describe reads a checkpoint, under the names of published files.
 func describe(f nn.Family, name string, in *files) (*nn.Description, error) {
+	src, _, config, err := in.named(f, name)
+	if err != nil {
+		return nil, err
+	}
+	d, err := f.Describe(nn.Checkpoint{Name: name, Tensors: src, Config: config, Files: in.fsys})
+	if err != nil {
+		return nil, err
+	}
+	if in.prefix != "" {
+		d.Notes = append(d.Notes, fmt.Sprintf("all names of its tensors begin with %s, which was taken off", in.prefix))
+	}
+	if d.Labels == nil {
+		d.Labels = in.labels
+	}
+	return d, nil
+}
+
+// named shows a checkpoint under the names of published files, with its adapters merged and
+// its configuration, whose model_type is told too: what training code put before all names
+// is taken off, and transformers 5's names in memory are brought to those of files.
+func (f *files) named(of nn.Family, name string) (src weights.Source, modelType string, config []byte, err error) {
 	var head struct {
 		ModelType string `json:"model_type"`
 	}
-	if in.config != nil { // what is wrong with it the family says
-		_ = json.Unmarshal(in.config, &head)
+	if f.config != nil { // what is wrong with it the family says
+		_ = json.Unmarshal(f.config, &head)
 	}
-	as := func(src weights.Source) (*nn.Description, error) {
-		return f.Describe(nn.Checkpoint{Name: name, Tensors: weights.SavedNames(src, head.ModelType), Config: in.config, Files: in.fsys})
-	}
-	src, prefix := weights.Unwrap(in.tensors, func(src weights.Source) bool {
-		_, err := as(src)
+	src, f.prefix = weights.Unwrap(f.tensors, func(src weights.Source) bool {
+		_, err := of.Describe(nn.Checkpoint{Name: name, Tensors: weights.SavedNames(src, head.ModelType), Config: f.config, Files: f.fsys})
 		var unknown *checkpoint.UnknownError
 		return !errors.As(err, &unknown)
 	})
-	if err := checkLayers(in.config, src.Names()); err != nil {
-		return nil, err
+	if err := checkLayers(f.config, src.Names()); err != nil {
+		return nil, "", nil, err
 	}
-	d, err := as(src)
-	if err == nil && prefix != "" {
-		d.Notes = append(d.Notes, fmt.Sprintf("all names of its tensors begin with %s, which was taken off", prefix))
-	}
-	return d, err
+	src, config, err = f.adapted(weights.SavedNames(src, head.ModelType), head.ModelType)
+	return src, head.ModelType, config, err
 }
 
 // newModel describes the module of a checkpoint and brings it to the device: the
@@ -266,8 +287,9 @@ func newModel(dev *gpu.Device, f nn.Family, name string, in *files, o Options) (
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, dev: dev, checkpoint: in.tensors, config: in.config, preprocessor: in.preprocessor,
+	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, dev: dev, checkpoint: in.tensors, adapters: in.adapters, config: in.config, preprocessor: in.preprocessor,
 		module: nn.NewModule(dev, name, o.Precision, d)}
+	m.described = d
 	m.tokenize = sync.OnceValues(in.tokenizer)
 	if m.Labels == nil {
 		m.Labels = d.Labels
@@ -313,6 +335,9 @@ func (m *Model) open(f nn.Family, in *files, d *nn.Description, o Options) error
 		}
 		m.matches = m.matches || n.Image != nil && n.Text != nil
 	}
+	if f.Segments {
+		m.segments, m.decoder = true, l.Network("decoder")
+	}
 	if err := m.ask(o.Outputs); err != nil {
 		return err
 	}
@@ -336,7 +361,7 @@ func (m *Model) open(f nn.Family, in *files, d *nn.Description, o Options) error
 	if err != nil {
 		return err
 	}
-	if m.writer != nil || m.matches { // whose programs depend on what is asked
+	if m.writer != nil || m.matches || m.segments { // whose programs depend on what is asked
 		m.example = example
 		return nil
 	}

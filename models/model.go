@@ -31,6 +31,7 @@ type Model struct {
 	CompileTime time.Duration // from recording to ready: compilation, with the upload beside it
 
 	dev        *gpu.Device
+	described  *nn.Description // nil of a pipeline
 	module     *nn.Module
 	images     *nn.Network         // that sees images, or nil
 	texts      *nn.Network         // that reads texts, or nil
@@ -38,7 +39,10 @@ type Model struct {
 	writer     *generate.Generator // of texts, or nil
 	hearing    *hearing            // of a model that hears, or nil
 	matches    bool                // the network of images reads texts too
+	segments   bool                // it gives masks of what points and boxes mean,
+	decoder    *nn.Network         // which this network makes of maps
 	checkpoint tensors
+	adapters   []adapter // that are merged
 	// config and preprocessor are the files of those names, nil where there is none.
 	config, preprocessor []byte
 	tokenize             func() (*tokenizer.Tokenizer, error)
@@ -65,6 +69,17 @@ func (m *Model) Close() {
 	m.checkpoint.Close()
 }
 
+// Description is what the checkpoint says of the module, and the device is what it runs on:
+// what a training takes. It is nil of a pipeline.
+func (m *Model) Description() (*nn.Description, *gpu.Device) { return m.described, m.dev }
+
+// Rest takes the weights from the device until the next use. No call may be under way.
+func (m *Model) Rest() {
+	if m.module != nil {
+		m.module.Drop()
+	}
+}
+
 // ask takes the names of outputs that are wanted beside the usual ones.
 func (m *Model) ask(names []string) error {
 	for _, name := range names {
@@ -78,6 +93,14 @@ func (m *Model) ask(names []string) error {
 				return fmt.Errorf("features of %s: %w", m.Name, ErrNoFeatures)
 			}
 			name = m.images.Image.Features
+		case HeadInput:
+			if m.images == nil || m.images.Image.HeadInputs == nil {
+				return fmt.Errorf("%s: %w", m.Name, ErrNoHead)
+			}
+			if err := m.ask(m.images.Image.HeadInputs); err != nil {
+				return err
+			}
+			continue
 		}
 		if !slices.Contains(m.outputs, name) {
 			m.outputs = append(m.outputs, name)
@@ -179,7 +202,11 @@ func (m *Model) Noise(n int, seed uint64) (map[string]Array, error) {
 		return nil, err
 	}
 	in := map[string]Array{}
-	for _, net := range l.Networks {
+	networks := l.Networks
+	if m.segments { // of which the others take what the first gives
+		networks = networks[:1]
+	}
+	for _, net := range networks {
 		sizes := map[string]int{}
 		if x, ok := m.example[nn.PixelValues]; ok && net == m.images {
 			sizes["H"], sizes["W"] = x.Shape[2], x.Shape[3]
@@ -207,10 +234,10 @@ var (
 	ErrNoImages = errors.New("the model takes no images but raw tensors; give them with -input")
 )
 
-// WriteCompile is what the first program of a model that writes took to compile, with
-// the upload of the weights beside it, as Load makes none; 0 of other models.
+// WriteCompile is what the first program of a model that writes or gives masks took to
+// compile, with the upload of the weights beside it, as Load makes none; 0 of other models.
 func (m *Model) WriteCompile() time.Duration {
-	if m.writer == nil {
+	if m.writer == nil && !m.segments {
 		return 0
 	}
 	return m.module.CompileTime

@@ -43,20 +43,12 @@ func NewStandard(dev *gpu.Device, name string, precision gpu.DType, size Standar
 
 // make draws the weights, then does what loading a checkpoint does.
 func (s *Standard) make(dev *gpu.Device, precision gpu.DType, size StandardSize, seed uint64) error {
-	make, err := standardOf(s.Name)
-	if err != nil {
-		return err
-	}
 	began := time.Now()
-	plain, err := make(ops.NewBuilder(dev, precision))
-	if err != nil {
-		return fmt.Errorf("making %s: %w", s.Name, err)
-	}
-	src, err := ops.RandomWeights(plain.Parameters, seed)
+	d, err := StandardDescription(dev, s.Name, precision, seed)
 	if err != nil {
 		return err
 	}
-	s.module = nn.NewModule(dev, s.Name, precision, &nn.Description{Tensors: src, Make: make})
+	s.module = nn.NewModule(dev, s.Name, precision, d)
 	l, err := s.module.Layers()
 	if err != nil {
 		return err
@@ -69,6 +61,20 @@ func (s *Standard) make(dev *gpu.Device, precision gpu.DType, size StandardSize,
 	s.Shape = in[l.Networks[0].Inputs[0].Name].Shape
 	s.Program, s.Input, err = s.module.Recorded(l.Networks[0], in)
 	return err
+}
+
+// StandardDescription is the architecture called name with seeded random weights.
+func StandardDescription(dev *gpu.Device, name string, precision gpu.DType, seed uint64) (*nn.Description, error) {
+	make, err := standardOf(name)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := make(ops.NewBuilder(dev, precision))
+	if err != nil {
+		return nil, fmt.Errorf("making %s: %w", name, err)
+	}
+	src, err := ops.RandomWeights(plain.Parameters, seed)
+	return &nn.Description{Tensors: src, Make: make}, err
 }
 
 // example is inputs of a size.
@@ -85,6 +91,11 @@ func example(n *nn.Network, size StandardSize, seed uint64) (map[string]Array, e
 
 // standardOf is what makes an architecture that has a size of its own.
 func standardOf(name string) (nn.Make, error) {
+	for _, f := range families {
+		if slices.Contains(f.Timed, name) {
+			return f.Standard(name)
+		}
+	}
 	f, err := FindFamily(name)
 	if err != nil {
 		return nil, err
@@ -134,7 +145,7 @@ func StandardNames() []string {
 	var names []string
 	for _, f := range families {
 		if f.Standard != nil {
-			names = append(names, f.Architectures...)
+			names = append(append(names, f.Architectures...), f.Timed...)
 		}
 	}
 	return names

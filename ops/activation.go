@@ -202,7 +202,8 @@ func Apply(r *gpu.Recorder, x *gpu.Tensor, a Activation) *gpu.Tensor {
 		r.Fail(err)
 		return y
 	}
-	op := gpu.Op{Kind: "activation", Label: r.Label(string(a)), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y}, Twin: a.twinAll}
+	op := gpu.Op{Kind: "activation", Label: r.Label(string(a)), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y}, Twin: a.twinAll,
+		Adjoint: func(dy *gpu.Tensor, _ []bool) []*gpu.Tensor { return []*gpu.Tensor{a.adjoint(r, x, dy)} }}
 	for _, c := range rowChunks(r.Device(), x.Rows(), x, y) {
 		count := (c[1] - c[0]) * x.Stride() / 4
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{

@@ -29,6 +29,12 @@ func Add(r *gpu.Recorder, a, b *gpu.Tensor, scale float64) *gpu.Tensor {
 				out[i] = (out[i] + float64(v)) * scale
 			}
 			return [][]float64{out}
+		},
+		Adjoint: func(dy *gpu.Tensor, _ []bool) []*gpu.Tensor {
+			if scale != 1 {
+				dy = Add(r, dy, dy, scale/2)
+			}
+			return []*gpu.Tensor{dy, dy}
 		}}
 	for _, c := range rowChunks(r.Device(), a.Rows(), a, y) {
 		count := (c[1] - c[0]) * a.Stride() / 4

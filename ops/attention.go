@@ -248,6 +248,7 @@ func (c *attentionCall) record(r *gpu.Recorder) *gpu.Tensor {
 	y := r.New("attention", c.heads, reshaped(c.q.Shape, c.heads*c.head)...)
 	op := gpu.Op{Kind: "attention", Label: r.Label("attention"), In: c.inputs(c.operands()), Out: []*gpu.Tensor{y},
 		Rows: c.twin}
+	op.Adjoint = func(g *gpu.Tensor, needed []bool) []*gpu.Tensor { return c.adjoint(r, y, g, needed) }
 	t := r.Device().Traits()
 	_, tq, _ := c.tokens()
 	fused := c.fusedWay(r, y, chooseAttention(t, r.Precision, tq, gpu.Pad8(c.head)))

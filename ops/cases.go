@@ -45,6 +45,9 @@ var families = []family{
 	addFamily, packFamily, unfoldFamily, tokensFamily, embeddingFamily, meanFamily, flattenFamily,
 	poolFamily, resizeFamily, affineFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily, groupNormFamily, grnFamily, combineFamily, rescaleFamily,
 	concatFamily, sinusoidFamily, keepFamily, blendFamily,
+	projectFamily, expandFamily, outerFamily, sumFamily, layerNormAdjointFamily, activationAdjointFamily, spreadFamily, crossEntropyFamily, attentionAdjointFamily,
+	gluAdjointFamily, partFamily, shrinkFamily, groupNormAdjointFamily, squaredErrorFamily,
+	accumulateFamily, squaresFamily, adamWFamily, sgdFamily,
 	rowsFamily, rmsNormFamily, rotateFamily, appendFamily,
 	depthToSpaceFamily, fourierFamily, productsFamily,
 	logSoftmaxFamily, penalizeFamily, timestampsFamily, chooseFamily, beamsFamily, reorderFamily,
@@ -147,6 +150,7 @@ type operands struct {
 	seed uint64
 	rng  *rand.Rand
 	in   map[string]any
+	one  *gpu.Tensor // factors of [operands.floats], once it was asked for
 	err  error
 }
 

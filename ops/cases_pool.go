@@ -14,6 +14,7 @@ type poolCase struct {
 	n, h, w, c int
 	p          Pool
 	to         [2]int // of an adaptive one
+	groups     int    // of channels; 0: one
 }
 
 func (x poolCase) newCase() Case {
@@ -32,8 +33,11 @@ func (x poolCase) newCase() Case {
 	if x.p.ExcludePad {
 		name += " exclude pad"
 	}
+	if x.groups > 1 {
+		name += fmt.Sprintf(" groups %d", x.groups)
+	}
 	return newCase("pool2d", name, func(o *operands) *gpu.Tensor {
-		return x.record(o.r, o.activation("x", 1, x.n, x.h, x.w, x.c))
+		return x.record(o.r, o.activation("x", max(1, x.groups), x.n, x.h, x.w, x.c))
 	})
 }
 
@@ -67,6 +71,7 @@ var poolFamily = family{
 			{name: "max_pool", n: 2, h: 2, w: 9, c: 5, p: Pool{Kernel: Square(3), Stride: Square(2), Ceil: true}}, // higher than the picture
 			{name: "max_pool", n: 2, h: 7, w: 6, c: 11, p: Pool{Kernel: Square(2), Stride: Square(1), Over: true}},
 			{name: "max_pool", n: 1, h: 1, w: 5, c: 9, p: Pool{Kernel: Square(3), Stride: Square(2), Over: true}},
+			{name: "max_pool", n: 3, h: 6, w: 5, c: 15, p: Pool{Kernel: Square(2)}, groups: 3},
 			{name: "avg_pool", n: 2, h: 13, w: 10, c: 11, p: Pool{Kernel: Square(3), Stride: Square(2), Pad: Square(1)}},
 			{name: "avg_pool", n: 1, h: 10, w: 8, c: 67, p: Pool{Kernel: Square(3), Stride: Square(2), Pad: Square(1), Ceil: true}},
 			{name: "avg_pool", n: 2, h: 10, w: 8, c: 9, p: Pool{Kernel: Square(3), Stride: Square(2), Pad: Square(1), Ceil: true, ExcludePad: true}},

@@ -8,7 +8,7 @@ var tokensFamily = family{
 	op: "tokens", dims: "BATCHxPATCHESxTOKENSxWIDTH", at: tokensCase,
 	bench: [][]int{{1, 196, 197, 768}},
 	test: func() []Case {
-		return append(casesOf(tokensCase, []int{1, 1, 1, 5}, []int{3, 35, 36, 15}, []int{2, 9, 11, 22}), repeatCase(3, 2, 15))
+		return append(casesOf(tokensCase, []int{1, 1, 1, 5}, []int{3, 35, 36, 15}, []int{2, 9, 11, 22}), repeatCase(3, 2, 15), addTableCase(3, 35, 35, 15), addTableCase(2, 9, 1, 22))
 	},
 }
 
@@ -74,5 +74,12 @@ func normalizeCase(d []int) Case {
 func repeatCase(n, rows, width int) Case {
 	return newCase("tokens", shapeName(n, 0, rows, width), func(o *operands) *gpu.Tensor {
 		return o.table(rows, width).Repeat(o.r, n)
+	})
+}
+
+// addTableCase is [AddTable] to a map.
+func addTableCase(n, pixels, rows, width int) Case {
+	return newCase("tokens", shapeName(n, pixels, rows, width)+" add_table", func(o *operands) *gpu.Tensor {
+		return AddTable(o.r, o.activation("x", 1, n, 1, pixels, width), o.table(rows, width))
 	})
 }

@@ -33,6 +33,16 @@ func Concat(r *gpu.Recorder, a, b *gpu.Tensor) *gpu.Tensor {
 	op := gpu.Op{Kind: "concat", Label: r.Label("concat"), In: []*gpu.Tensor{a, b}, Out: []*gpu.Tensor{y},
 		Twin: func(in [][]float32) [][]float64 {
 			return [][]float64{concatTwin(in[0], in[1], a.Width(), b.Width())}
+		},
+		Adjoint: func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor {
+			grads := make([]*gpu.Tensor, 2)
+			if needed[0] {
+				grads[0] = part(r, dy, 0, a.Width())
+			}
+			if needed[1] {
+				grads[1] = part(r, dy, a.Width(), b.Width())
+			}
+			return grads
 		}}
 	for _, c := range rowChunks(r.Device(), a.Rows(), a, b, y) {
 		count := (c[1] - c[0]) * y.Stride() / 4

@@ -48,6 +48,10 @@ type Conv2d struct {
 	name  string
 	forms map[convForm]*gpu.Tensor // of the weight, as kernels want it
 	bias  *gpu.Tensor
+
+	of        *Conv2d                // of which it is the adjoint's convolution, or nil
+	back      *Conv2d                // the adjoint's, once it was asked for
+	stretches map[[3]int]*gpu.Tensor // indices for that, by the map's size
 }
 
 // Conv2d makes a convolution.
@@ -58,7 +62,7 @@ func (b *Builder) Conv2d(c Conv) Conv2d {
 		}
 	}
 	c.Groups = max(1, c.Groups)
-	return Conv2d{Conv: c, b: b, forms: map[convForm]*gpu.Tensor{}}
+	return Conv2d{Conv: c, b: b, forms: map[convForm]*gpu.Tensor{}, stretches: map[[3]int]*gpu.Tensor{}}
 }
 
 func (c *Conv2d) setName(path string) { c.name = path }
@@ -101,6 +105,17 @@ func (c *Conv2d) ForwardUpsampled(r *gpu.Recorder, x *gpu.Tensor, size [2]int, o
 
 func (c *Conv2d) forward(r *gpu.Recorder, x *gpu.Tensor, g convGeometry, err error, options []Epilogue) *gpu.Tensor {
 	e := newEpilogue(options)
+	if r.Tape != nil && e.activation != Identity { // whose adjoint needs what it takes
+		act, before, residual := e.activation, e.before, e.residual
+		if before {
+			residual = nil
+		}
+		y := Apply(r, c.forward(r, x, g, err, []Epilogue{Residual(residual)}), act)
+		if before {
+			y = Add(r, y, e.residual, 1)
+		}
+		return y
+	}
 	y := r.New(c.name, 1, g.n, g.oh, g.ow, c.Out)
 	y.Name = c.name
 	if err == nil {
@@ -236,15 +251,18 @@ func (call *convCall) do(r *gpu.Recorder) {
 		call.matmul(r, formTaps, call.x)
 	default:
 		standard, others := call.ways(r)
-		do(r, call.op(call.x, call.twin), call.shape(), standard, others)
+		do(r, call.op(r, call.x, call.twin), call.shape(), standard, others)
 	}
 }
 
 // op is the operation without its dispatches.
-func (call *convCall) op(x *gpu.Tensor, twin func(in [][]float32, rows []int) []float64) gpu.Op {
+func (call *convCall) op(r *gpu.Recorder, x *gpu.Tensor, twin func(in [][]float32, rows []int) []float64) gpu.Op {
 	op := gpu.Op{Kind: "conv2d", Label: call.c.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{call.y}, Rows: twin}
 	if call.e.residual != nil {
 		op.In = append(op.In, call.e.residual)
+	}
+	if x == call.x && call.e.activation == Identity {
+		op.Adjoint = func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor { return call.adjoint(r, dy, needed) }
 	}
 	return op
 }
@@ -313,7 +331,7 @@ func (call *convCall) matmul(r *gpu.Recorder, f convForm, rows *gpu.Tensor) {
 		}
 		others = func() []way { return append(wide(), other) }
 	}
-	do(r, call.op(rows, l.twin(call.e)), l.shape(rows, call.e), standard, others)
+	do(r, call.op(r, rows, l.twin(call.e)), l.shape(rows, call.e), standard, others)
 }
 
 // narrowColumns is the most columns for which a lane of matmul, whose tile is

@@ -21,6 +21,9 @@ const (
 
 // filters are the weight with the batch norm in it, of each output [In/Groups, KH, KW].
 func (c *Conv2d) filters() (filters, error) {
+	if c.of != nil {
+		return c.of.turnedFilters()
+	}
 	name := c.name + ".weight"
 	bound, ok := c.b.hosts[name]
 	if !ok {

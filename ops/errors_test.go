@@ -49,7 +49,7 @@ func TestWrongShapes(t *testing.T) {
 		"fourier": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
 			(&Fourier{Features: 4}).Forward(r, x(1, 2, 3, 2))
 		}, "expected an input of f32 [N T 2]"},
-		"add table":     {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { AddTable(r, x(1, 2, 3, 8), table) }, "a table of 4 rows can't be added to 3 of each item"},
+		"add table":     {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { AddTable(r, x(1, 2, 3, 8), table) }, "a table of 4 rows can't be added in turn to the 6"},
 		"linear groups": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { model.Linear.Forward(r, x(2, 3, 8)) }, "in 2 groups"},
 		"residual": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
 			model.Linear.Forward(r, x(1, 3, 8), Residual(x(1, 2, 9)))

@@ -46,7 +46,8 @@ func GLU(r *gpu.Recorder, x *gpu.Tensor, a Activation, gate Gate) *gpu.Tensor {
 	}
 	vectors := y.Stride() / 4
 	op := gpu.Op{Kind: "glu", Label: r.Label("glu"), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
-		Twin: func(in [][]float32) [][]float64 { return [][]float64{gluTwin(in[0], x.Width()/2, a, gate)} }}
+		Twin:    func(in [][]float32) [][]float64 { return [][]float64{gluTwin(in[0], x.Width()/2, a, gate)} },
+		Adjoint: func(dy *gpu.Tensor, _ []bool) []*gpu.Tensor { return []*gpu.Tensor{gluAdjoint(r, x, dy, a, gate)} }}
 	for _, c := range rowChunks(r.Device(), x.Rows(), x, y) {
 		count := (c[1] - c[0]) * vectors
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{

@@ -24,7 +24,7 @@ func (g *goldenCase) pixels(role string) *gpu.Tensor {
 	require.True(g.t, ok, "%s has no input %s", g.Name, role)
 	n, c, h, w := x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3]
 	g.in[role] = transposed(x.Data, c, h*w)
-	return Pack(g.r, g.r.Input(role, gpu.F32, n, h, w, c), 1)
+	return g.keep(role, Pack(g.r, g.r.Input(role, gpu.F32, n, h, w, c), 1))
 }
 
 // pictures gives the result y: [N, H, W, C].

@@ -53,8 +53,9 @@ type goldenCase struct {
 	r  *gpu.Recorder
 	in map[string]any
 
-	dense   bool        // a convolution takes its input as it is
-	picture *gpu.Tensor // the result y if it is pictures [N, H, W, C]
+	dense   bool                   // a convolution takes its input as it is
+	picture *gpu.Tensor            // the result y if it is pictures [N, H, W, C]
+	packed  map[string]*gpu.Tensor // activations, by role
 	// split takes outputs of several meanings apart; nil: there are none.
 	split func(out map[string][]float32)
 }
@@ -103,6 +104,10 @@ func (g *goldenCase) record() {
 		g.attention()
 	case "biased_attention":
 		g.biasedAttention()
+	case "adjoint", "adjoint_maps":
+		g.adjoint()
+	case "crossentropy":
+		g.r.Output("y", CrossEntropy(g.r, g.activation("x", 1), g.words("labels")))
 	case "softmax":
 		g.r.Output("y", Softmax(g.r, g.activation("x", 1)))
 	case "add":
@@ -169,6 +174,14 @@ func (g *goldenCase) record() {
 	}
 }
 
+// gradient declares that of y, which may be pictures.
+func (g *goldenCase) gradient(y *gpu.Tensor) *gpu.Tensor {
+	if len(y.Shape) == 4 {
+		return g.pixels("dy")
+	}
+	return Pack(g.r, g.input("dy"), y.Groups)
+}
+
 // input declares an input of the golden.
 func (g *goldenCase) input(role string) *gpu.Tensor {
 	x, ok := g.Inputs[role]
@@ -178,7 +191,52 @@ func (g *goldenCase) input(role string) *gpu.Tensor {
 }
 
 func (g *goldenCase) activation(role string, groups int) *gpu.Tensor {
-	return Pack(g.r, g.input(role), groups)
+	return g.keep(role, Pack(g.r, g.input(role), groups))
+}
+
+// keep remembers the activation of a role.
+func (g *goldenCase) keep(role string, x *gpu.Tensor) *gpu.Tensor {
+	if g.packed == nil {
+		g.packed = map[string]*gpu.Tensor{}
+	}
+	g.packed[role] = x
+	return x
+}
+
+// adjoint records another operation and goes back through it, from dy to those inputs whose
+// gradients the golden has.
+func (g *goldenCase) adjoint() {
+	forward := *g
+	forward.Op, _, _ = strings.Cut(g.Name, "/")
+	g.r.Tape = &gpu.Tape{}
+	outputs := g.r.Capture(gpu.Wants{Names: []string{gpu.Everything}}, func() { forward.record() })
+	g.packed = forward.packed
+	var roles []string
+	var of []*gpu.Tensor
+	for role := range g.Outputs {
+		roles = append(roles, role)
+		of = append(of, g.packed[strings.TrimPrefix(role, "d_")])
+	}
+	for name, y := range outputs {
+		if name == "probabilities" {
+			continue
+		}
+		var dy *gpu.Tensor
+		if x := g.Inputs["dy"]; len(x.Shape) == 0 {
+			g.in["dy"] = x.Data
+			dy = g.r.Input("dy", gpu.F32, 1)
+		} else {
+			dy = g.gradient(y)
+		}
+		for i, dx := range g.r.Backward(y, dy, of, func(a, b *gpu.Tensor) *gpu.Tensor { return Add(g.r, a, b, 1) }) {
+			require.NotNil(g.t, dx, roles[i])
+			if len(dx.Shape) == 4 {
+				g.r.OutputNCHW(roles[i], dx)
+			} else {
+				g.r.Output(roles[i], dx)
+			}
+		}
+	}
 }
 
 // parameterNames are those of roles that are not named as the parameter.

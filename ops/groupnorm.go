@@ -52,6 +52,9 @@ func (g *GroupNorm) ForwardShifted(r *gpu.Recorder, x, shift *gpu.Tensor, a Acti
 }
 
 func (g *GroupNorm) forward(r *gpu.Recorder, x, shift *gpu.Tensor, a Activation) *gpu.Tensor {
+	if r.Tape != nil && a != Identity { // whose adjoint needs what it takes
+		return Apply(r, g.forward(r, x, shift, Identity), a)
+	}
 	y := r.New(g.name, 1, x.Shape...)
 	y.Name = g.name
 	if r.Err() != nil {
@@ -68,7 +71,13 @@ func (g *GroupNorm) forward(r *gpu.Recorder, x, shift *gpu.Tensor, a Activation)
 		return y
 	}
 	op := gpu.Op{Kind: "groupnorm", Label: g.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
-		Twin: func(in [][]float32) [][]float64 { return [][]float64{g.twin(in, n, a)} }}
+		Twin: func(in [][]float32) [][]float64 { return [][]float64{g.twin(in, n, a)} },
+		Adjoint: func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor {
+			if len(needed) > 1 && needed[1] {
+				r.Fail(fmt.Errorf("%s: what is added before the norm has no adjoint: nothing before it can be trained", g.name))
+			}
+			return []*gpu.Tensor{g.adjoint(r, x, shift, dy), nil}[:len(needed)]
+		}}
 	if shift != nil {
 		op.In = append(op.In, shift)
 	}

@@ -69,7 +69,8 @@ func (n *LayerNorm) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 		r.Fail(err)
 		return y
 	}
-	op := gpu.Op{Kind: "layernorm", Label: n.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y}, Twin: n.twin}
+	op := gpu.Op{Kind: "layernorm", Label: n.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y}, Twin: n.twin,
+		Adjoint: func(dy *gpu.Tensor, _ []bool) []*gpu.Tensor { return []*gpu.Tensor{n.adjoint(r, x, dy)} }}
 	for _, c := range rowChunks(r.Device(), x.Rows(), x, y) {
 		rows := c[1] - c[0]
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{

@@ -23,6 +23,10 @@ type Linear struct {
 	weight, bias *gpu.Tensor
 	hasBias      bool
 	folded       func() (w, bias []float32) // the values where they are not the checkpoint's
+
+	adapters []*Adapter
+	trained  *Trained // in place of weight and bias, or nil
+	back     *Linear  // y·W, once it was asked for
 }
 
 // Grouped sets the groups of a Linear's input and output; zero means one.
@@ -93,6 +97,14 @@ func padded(c, width, groups int) int {
 func (l *Linear) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...Epilogue) *gpu.Tensor {
 	e := newEpilogue(options)
 	e.floats = e.floats && r.Precision != gpu.F32
+	if len(l.adapters) > 0 || l.trained != nil || r.Tape != nil && e.activation != Identity {
+		return l.adapted(r, x, e)
+	}
+	return l.plain(r, x, e)
+}
+
+// plain is Forward of a layer whose values are constants.
+func (l *Linear) plain(r *gpu.Recorder, x *gpu.Tensor, e epilogue) *gpu.Tensor {
 	y := r.NewTyped(l.name, e.stored(r.Precision), l.OutGroups, reshaped(x.Shape, l.Out)...)
 	y.Name = l.name
 	if r.Err() != nil {
@@ -117,6 +129,9 @@ func (l *Linear) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...Epilogue) *g
 		}
 	}
 	op := gpu.Op{Kind: "matmul", Label: l.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y}, Rows: l.twin(e)}
+	if !e.floats && e.activation == Identity {
+		op.Adjoint = func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor { return l.adjoint(r, dy, e, needed) }
+	}
 	if e.residual != nil {
 		op.In = append(op.In, e.residual)
 	}

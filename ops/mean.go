@@ -46,9 +46,10 @@ func mean(r *gpu.Recorder, x *gpu.Tensor, first, end int, lengths *gpu.Tensor, s
 		return y
 	}
 	op := gpu.Op{Kind: "mean", Label: r.Label("mean"), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
-		Twin: func(in [][]float32) [][]float64 { return [][]float64{meanTwin(in, n, tokens, width, first, end)} }}
+		Twin:    func(in [][]float32) [][]float64 { return [][]float64{meanTwin(in, n, tokens, width, first, end)} },
+		Adjoint: func(dy *gpu.Tensor, _ []bool) []*gpu.Tensor { return []*gpu.Tensor{spread(r, x, dy, first, end)} }}
 	if lengths != nil {
-		op.In = append(op.In, lengths)
+		op.In, op.Adjoint = append(op.In, lengths), nil // no training asks for it
 	}
 	for _, c := range chunks {
 		count := (c[1] - c[0]) * y.Stride() / 4

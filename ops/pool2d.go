@@ -25,7 +25,8 @@ type Pool struct {
 	ExcludePad bool
 }
 
-// MaxPool is torch.nn.MaxPool2d: x [N, H, W, C], the result [N, OH, OW, C].
+// MaxPool is torch.nn.MaxPool2d: x [N, H, W, C], the result [N, OH, OW, C]. Channels in
+// groups stay in theirs, such as the queries of heads.
 func MaxPool(r *gpu.Recorder, x *gpu.Tensor, p Pool) *gpu.Tensor {
 	return recordPool(r, x, p, poolCall{name: "max_pool", max: true})
 }
@@ -54,6 +55,9 @@ func AvgPool(r *gpu.Recorder, x *gpu.Tensor, p Pool) *gpu.Tensor {
 func AdaptiveAvgPool(r *gpu.Recorder, x *gpu.Tensor, h, w int) *gpu.Tensor {
 	call := poolCall{name: "adaptive_avg_pool", adaptive: true, x: x, oh: h, ow: w}
 	err := call.pictures()
+	if err == nil && x.Groups != 1 {
+		err = fmt.Errorf("found %s, expected pictures [N H W C] in one group", x)
+	}
 	if err == nil && (h < 1 || w < 1) {
 		err = fmt.Errorf("found a result of %d×%d pixels, expected one at least", h, w)
 	}
@@ -140,19 +144,19 @@ type poolCall struct {
 // pictures takes the sizes of x. Tokens are a picture of one row.
 func (call *poolCall) pictures() error {
 	x := call.x
-	if len(x.Shape) == 3 && !x.Dense() && x.Groups == 1 {
+	if len(x.Shape) == 3 && !x.Dense() {
 		call.n, call.h, call.w = x.Shape[0], 1, x.Shape[1]
 		return nil
 	}
-	if len(x.Shape) != 4 || x.Dense() || x.Groups != 1 {
-		return fmt.Errorf("found %s, expected pictures [N H W C] in one group", x)
+	if len(x.Shape) != 4 || x.Dense() {
+		return fmt.Errorf("found %s, expected pictures [N H W C]", x)
 	}
 	call.n, call.h, call.w = x.Shape[0], x.Shape[1], x.Shape[2]
 	return nil
 }
 
 func (call *poolCall) record(r *gpu.Recorder) *gpu.Tensor {
-	call.y = r.New(call.name, 1, call.n, call.oh, call.ow, call.x.Width())
+	call.y = r.New(call.name, call.x.Groups, call.n, call.oh, call.ow, call.x.Width())
 	if r.Err() != nil {
 		return call.y
 	}

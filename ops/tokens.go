@@ -37,28 +37,28 @@ func (t *Table) Upload(values []float32) error {
 // the first T − P rows of the table [T, C] as they are, then the patches with
 // the table's other rows (their position embedding) added. The result is [N, T, C].
 func Tokens(r *gpu.Recorder, x *gpu.Tensor, table *Table) *gpu.Tensor {
-	return tokens(r, x, table, x.Shape[0], table.Rows, x.Width())
+	return tokens(r, x, table, x.Shape[0], x.Shape[0], table.Rows, x.Width())
 }
 
-// AddTable adds the table's rows [P, C] to those of each item of x [N, …, C], such as the
-// embedding of positions to maps.
+// AddTable adds the table's rows [P, C] to those of x [..., C] in turn, such as the
+// embedding of positions to maps [N, h, w, C] with P = h·w, or a vector to all with P = 1.
 func AddTable(r *gpu.Recorder, x *gpu.Tensor, table *Table) *gpu.Tensor {
-	if rows := x.Rows() / x.Shape[0]; r.Err() == nil && rows != table.Rows {
-		r.Fail(fmt.Errorf("tokens: a table of %d rows can't be added to %d of each item of %s", table.Rows, rows, x))
+	if r.Err() == nil && x.Rows()%table.Rows != 0 {
+		r.Fail(fmt.Errorf("tokens: a table of %d rows can't be added in turn to the %d of %s", table.Rows, x.Rows(), x))
 	}
-	return tokens(r, x, table, x.Shape...)
+	return tokens(r, x, table, x.Rows()/table.Rows, x.Shape...)
 }
 
-// tokens is [Tokens] with a result of a shape.
-func tokens(r *gpu.Recorder, x *gpu.Tensor, table *Table, shape ...int) *gpu.Tensor {
-	n, tokens := x.Shape[0], table.Rows
-	patches := x.Rows() / n
+// tokens is n times the rows of a table, with those of x added to the last, in a shape.
+func tokens(r *gpu.Recorder, x *gpu.Tensor, table *Table, n int, shape ...int) *gpu.Tensor {
 	y := r.New("tokens", 1, shape...)
 	if r.Err() != nil {
 		return y
 	}
-	if tokens < patches || table.Width != x.Width() || x.Groups != 1 {
-		r.Fail(fmt.Errorf("tokens: patches %v do not fit a table [%d %d]", x.Shape, table.Rows, table.Width))
+	tokens := table.Rows
+	prefix := tokens - x.Rows()/n
+	if prefix < 0 || table.Width != x.Width() || x.Groups != 1 {
+		r.Fail(fmt.Errorf("tokens: %v do not fit a table [%d %d]", x.Shape, table.Rows, table.Width))
 		return y
 	}
 	k, err := kernel("tokens", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
@@ -71,7 +71,6 @@ func tokens(r *gpu.Recorder, x *gpu.Tensor, table *Table, shape ...int) *gpu.Ten
 		r.Fail(fmt.Errorf("tokens: %w", err))
 		return y
 	}
-	prefix := tokens - patches
 	op := gpu.Op{Kind: "tokens", Label: r.Label("tokens"), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
 		Twin: func(in [][]float32) [][]float64 { return [][]float64{tokensTwin(in[0], table, n, prefix)} }}
 	for _, c := range chunks {

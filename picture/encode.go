@@ -92,6 +92,36 @@ func WritePNG(path string, m *Image, text ...Text) error {
 	return nil
 }
 
+// WriteMask writes to path, as WritePNG does, a mask of w×h pixels in grey: white where a
+// pixel belongs, black where not.
+func WriteMask(path string, w, h int, on []bool) error {
+	m := image.NewGray(image.Rect(0, 0, w, h))
+	for i, in := range on {
+		if in {
+			m.Pix[i] = 255
+		}
+	}
+	return writeImage(path, m)
+}
+
+// WriteCutout writes to path, as WritePNG does, a picture with the opacity of each pixel,
+// row by row.
+func WriteCutout(path string, m *Image, alpha []uint8) error {
+	out := m.NRGBA()
+	for i, a := range alpha {
+		out.Pix[4*i+3] = a
+	}
+	return writeImage(path, out)
+}
+
+// writeImage writes a PNG of what is no picture in RGB.
+func writeImage(path string, m image.Image) error {
+	if err := replaceFile(path, func(w io.Writer) error { return png.Encode(w, m) }); err != nil {
+		return fmt.Errorf("write picture %s: %w", path, reason(err))
+	}
+	return nil
+}
+
 // WriteGIF writes pictures to path as WritePNG does, as an endless sequence, ten a
 // second, in a fixed palette with dithering.
 func WriteGIF(path string, frames []*Image) error {

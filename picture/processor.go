@@ -9,6 +9,7 @@ import "fmt"
 type Processor struct {
 	Resize ResizeRule
 	Crop   CropRule
+	Pad    PadRule
 
 	Rescale    float64    // factor on samples of 0..255, usually 1/255; 0 = none
 	Offset     float64    // added after it (EfficientNet's rescale_offset: -1)
@@ -33,6 +34,7 @@ const (
 	Shortest                   // the shorter side becomes H (= W), the other in proportion, rounded down (torchvision)
 	Cover                      // the smallest that covers H×W, rounded (timm's centre mode where H ≠ W)
 	Fit                        // the largest within H×W, rounded (timm's border mode)
+	Longest                    // the longer side becomes H (= W), the other in proportion, rounded (SAM)
 )
 
 // ResizeRule is the resize step.
@@ -58,6 +60,12 @@ type CropRule struct {
 	H, W int      // pixels; 0 = no crop
 	Even bool     // a half pixel of offset is rounded to even (torchvision, timm), not down (transformers)
 	Fill [3]uint8 // before rescaling
+}
+
+// PadRule fills up what is smaller than H×W pixels with zeros below and to the right,
+// behind all else. A larger picture is an error.
+type PadRule struct {
+	H, W int // pixels; 0 = no padding
 }
 
 // Mean and standard deviation of R, G, B in common use, in 0..1.
@@ -93,9 +101,28 @@ func Squash(h, w int, f Filter) *Processor {
 	}
 }
 
+// Padded is SAM's preprocessing: the longer side to so many pixels, ImageNet's mean and
+// standard deviation, then zeros below and to the right up to a square.
+func Padded(side int) *Processor {
+	return &Processor{
+		Resize:    ResizeRule{Mode: Longest, H: side, W: side, Filter: Bilinear},
+		Rescale:   1.0 / 255,
+		Normalize: true, Mean: ImageNetMean, Std: ImageNetStd,
+		Pad: PadRule{H: side, W: side},
+	}
+}
+
 // OutputSize returns the height and width of what Apply returns for a picture
 // of w×h pixels.
 func (p *Processor) OutputSize(w, h int) (outH, outW int) {
+	if p.Pad.H > 0 {
+		return p.Pad.H, p.Pad.W
+	}
+	return p.Resized(w, h)
+}
+
+// Resized returns the height and width before the padding.
+func (p *Processor) Resized(w, h int) (outH, outW int) {
 	if p.Crop.H > 0 {
 		return p.Crop.H, p.Crop.W
 	}
@@ -106,6 +133,8 @@ func (p *Processor) OutputSize(w, h int) (outH, outW int) {
 // same for all pictures.
 func (p *Processor) FixedSize() (h, w int, ok bool) {
 	switch {
+	case p.Pad.H > 0:
+		return p.Pad.H, p.Pad.W, true
 	case p.Crop.H > 0:
 		return p.Crop.H, p.Crop.W, true
 	case p.Resize.Mode == Exact:
@@ -127,14 +156,29 @@ func (p *Processor) Apply(m *Image) (pixels []float32, h, w int, err error) {
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	return p.values(out), out.H, out.W, nil
+	return p.padded(p.values(out), out.H, out.W)
+}
+
+// padded fills up values [3 h w].
+func (p *Processor) padded(values []float32, h, w int) ([]float32, int, int, error) {
+	if p.Pad.H == 0 || p.Pad.H == h && p.Pad.W == w {
+		return values, h, w, nil
+	}
+	if h > p.Pad.H || w > p.Pad.W {
+		return nil, 0, 0, fmt.Errorf("picture of %d×%d pixels (height×width) is larger than the %d×%d that it is padded to", h, w, p.Pad.H, p.Pad.W)
+	}
+	out := make([]float32, 3*p.Pad.H*p.Pad.W)
+	for row := range 3 * h {
+		copy(out[(row/h*p.Pad.H+row%h)*p.Pad.W:], values[row*w:][:w])
+	}
+	return out, p.Pad.H, p.Pad.W, nil
 }
 
 // Check reports a processor that cannot work.
 func (p *Processor) Check() error {
 	sized := p.Resize.Mode != NoResize
 	switch {
-	case p.Resize.Mode < NoResize || p.Resize.Mode > Fit:
+	case p.Resize.Mode < NoResize || p.Resize.Mode > Longest:
 		return fmt.Errorf("picture processor: unknown resize mode %d", p.Resize.Mode)
 	case sized && !sensible(p.Resize.H, p.Resize.W):
 		return fmt.Errorf("picture processor: resize to %d×%d (height×width); expected 1 to %d pixels a side", p.Resize.H, p.Resize.W, DefaultMaxSide)
@@ -142,6 +186,8 @@ func (p *Processor) Check() error {
 		return fmt.Errorf("picture processor: unknown resampling filter %d; expected 0 to 5", p.Resize.Filter)
 	case (p.Crop.H != 0 || p.Crop.W != 0) && !sensible(p.Crop.H, p.Crop.W):
 		return fmt.Errorf("picture processor: crop to %d×%d (height×width); expected 1 to %d pixels a side", p.Crop.H, p.Crop.W, DefaultMaxSide)
+	case (p.Pad.H != 0 || p.Pad.W != 0) && !sensible(p.Pad.H, p.Pad.W):
+		return fmt.Errorf("picture processor: padding to %d×%d (height×width); expected 1 to %d pixels a side", p.Pad.H, p.Pad.W, DefaultMaxSide)
 	case (p.Normalize || p.IncludeTop) && (p.Std[0] == 0 || p.Std[1] == 0 || p.Std[2] == 0):
 		return fmt.Errorf("picture processor: standard deviation %v; expected no zero", p.Std)
 	}

@@ -19,6 +19,9 @@ func (r ResizeRule) size(w, h int) (outH, outW int) {
 			return r.H * h / w, r.H
 		}
 		return r.H, r.H * w / h
+	case Longest:
+		scale := float64(r.H) / float64(max(h, w))
+		return max(1, int(float64(h)*scale+0.5)), max(1, int(float64(w)*scale+0.5))
 	case Cover, Fit:
 		// As timm's ResizeKeepRatio: by the ratio of the sides, half to even.
 		rh, rw := float64(h)/float64(r.H), float64(w)/float64(r.W)
@@ -113,6 +116,9 @@ func (p *Processor) overrideSize(o Override) error {
 func (p *Processor) keepRule(h, w int) {
 	resized, kept := p.Resize.H, p.Crop.H
 	switch {
+	case p.Resize.Mode == Longest:
+		side := max(h, w)
+		p.Resize.H, p.Resize.W, p.Pad = side, side, PadRule{H: h, W: w}
 	case p.WarpFrom > 0 && h >= p.WarpFrom:
 		p.Resize.Mode, p.Resize.H, p.Resize.W = Exact, h, w
 		p.Crop.H, p.Crop.W = 0, 0

@@ -13,7 +13,7 @@ func TestParsePreprocessorRefuses(t *testing.T) {
 		`{`: "preprocessor_config.json: unexpected end of JSON input",
 		`{"image_processor_type":"DetrImageProcessor"}`: `image_processor_type "DetrImageProcessor" (model_type "gpt") is not supported; expected one of Beit, Bit,`,
 		`{}`: `image_processor_type "" (model_type "gpt")`,
-		`{"image_processor_type":"ViTImageProcessor","size":{"longest_edge":9}}`:                                               `size: {"longest_edge":9}; expected a number`,
+		`{"image_processor_type":"ViTImageProcessor","size":{"longest_edge":9}}`:                                               `size: {"longest_edge":9} is of no rule that the class has`,
 		`{"image_processor_type":"ViTImageProcessor","size":-3}`:                                                               "resize to -3×-3",
 		`{"image_processor_type":"ViTImageProcessor","size":99999}`:                                                            "expected 1 to 16384 pixels a side",
 		`{"image_processor_type":"ViTImageProcessor","resample":"sharp"}`:                                                      `resample: unknown interpolation "sharp"`,

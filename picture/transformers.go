@@ -19,6 +19,8 @@ type processorClass struct {
 	square    bool   // a size that is one number means both sides, not the shorter
 	crop      string // crop_size, JSON; "" = none
 	doCrop    bool
+	pad       string // pad_size, JSON; "" = do_pad is not known
+	pillow    bool   // the pictures are those of its Pillow variant, where the two differ
 	mean, std [3]float64
 }
 
@@ -49,8 +51,11 @@ var classes = map[string]processorClass{
 	"MobileNetV2": {resample: Bilinear, size: shortest56, crop: square224, doCrop: true, mean: HalfMean, std: HalfStd},
 	"PoolFormer":  {resample: Bicubic, size: shortest, crop: square224, doCrop: true, mean: ImageNetMean, std: ImageNetStd},
 	"Pvt":         {resample: Bicubic, size: square224, square: true, mean: ImageNetMean, std: ImageNetStd},
-	"Siglip":      {resample: Bicubic, size: square224, mean: HalfMean, std: HalfStd},
-	"ViT":         {resample: Bilinear, size: square224, square: true, mean: HalfMean, std: HalfStd},
+	"Sam": {resample: Bilinear, size: `{"longest_edge":1024}`, square: true, pad: `{"height":1024,"width":1024}`, pillow: true,
+		mean: ImageNetMean, std: ImageNetStd},
+	"Sam2":   {resample: Bilinear, size: `{"height":1024,"width":1024}`, square: true, mean: ImageNetMean, std: ImageNetStd},
+	"Siglip": {resample: Bicubic, size: square224, mean: HalfMean, std: HalfStd},
+	"ViT":    {resample: Bilinear, size: square224, square: true, mean: HalfMean, std: HalfStd},
 }
 
 // classOfModel is the processor of a model_type, for configs that name none.
@@ -60,7 +65,7 @@ var classOfModel = map[string]string{
 	"dinov2": "Bit", "dinov2_with_registers": "Bit", "dinov3_vit": "DINOv3ViT", "dinov3_convnext": "DINOv3ViT",
 	"efficientnet": "EfficientNet", "focalnet": "Bit", "groupvit": "CLIP", "hiera": "Bit", "ijepa": "ViT",
 	"levit": "Levit", "metaclip_2": "CLIP", "mobilenet_v1": "MobileNetV1", "mobilenet_v2": "MobileNetV2",
-	"poolformer": "PoolFormer", "pvt": "Pvt", "pvt_v2": "Pvt", "regnet": "ConvNext", "resnet": "ConvNext",
+	"poolformer": "PoolFormer", "pvt": "Pvt", "pvt_v2": "Pvt", "regnet": "ConvNext", "resnet": "ConvNext", "sam": "Sam", "sam2": "Sam2", "sam2_video": "Sam2",
 	"siglip": "Siglip", "siglip_vision_model": "Siglip", "swiftformer": "ViT", "swin": "ViT", "swinv2": "ViT", "vit": "ViT",
 	"vit_mae": "ViT", "vit_msn": "ViT",
 }
@@ -85,16 +90,17 @@ type hfConfig struct {
 	Mean          json.RawMessage `json:"image_mean"`
 	Std           json.RawMessage `json:"image_std"`
 
-	DoPad       *bool `json:"do_pad"`
-	DoFlip      *bool `json:"do_flip_channel_order"`
-	DoGrayscale *bool `json:"do_grayscale"`
+	DoPad       *bool           `json:"do_pad"`
+	PadSize     json.RawMessage `json:"pad_size"`
+	DoFlip      *bool           `json:"do_flip_channel_order"`
+	DoGrayscale *bool           `json:"do_grayscale"`
 }
 
 // inert are keys that change nothing of one picture's numbers: where and in which
 // layout they are made, masks' labels, and pad_size, which do_pad alone looks at.
 // do_convert_rgb is obeyed in that all pictures are RGB here.
 var inert = []string{
-	"do_convert_rgb", "data_format", "input_data_format", "device", "return_tensors", "disable_grouping", "image_seq_length", "do_reduce_labels", "pad_size",
+	"do_convert_rgb", "data_format", "input_data_format", "device", "return_tensors", "disable_grouping", "image_seq_length", "do_reduce_labels", "pad_size", "mask_size", "mask_pad_size",
 }
 
 // ParsePreprocessor reads transformers' preprocessor_config.json. modelType is
@@ -149,7 +155,11 @@ func parseHF(data []byte, modelType string) (*Processor, error) {
 		return nil, fmt.Errorf("image_processor_type %q (model_type %q) is not supported; expected one of %s",
 			c.Type+c.ExtractorType, modelType, strings.Join(slices.Sorted(maps.Keys(classes)), ", "))
 	}
-	for flag, set := range map[string]*bool{"do_pad": c.DoPad, "do_flip_channel_order": c.DoFlip, "do_grayscale": c.DoGrayscale} {
+	pads := c.DoPad
+	if class.pad != "" {
+		pads = nil
+	}
+	for flag, set := range map[string]*bool{"do_pad": pads, "do_flip_channel_order": c.DoFlip, "do_grayscale": c.DoGrayscale} {
 		if or(set, false) {
 			return nil, fmt.Errorf("%s is not supported", flag)
 		}
@@ -213,10 +223,19 @@ func build(name string, class processorClass, c *hfConfig) (*Processor, error) {
 // geometry fills in the resize and crop steps.
 func (c *hfConfig) geometry(p *Processor, name string, class processorClass) error {
 	size, err := parseSize(c.Size, class.size, or(c.ToSquare, class.square))
+	if err == nil && (size.mode == Longest) != (class.pad != "") {
+		err = fmt.Errorf("%s is of no rule that the class has", c.Size)
+	}
 	if err != nil {
 		return fmt.Errorf("size: %w", err)
 	}
-	p.Resize.Filter, p.Resize.Order = class.resample, RowsFirst
+	p.Resize.Filter = class.resample
+	if !class.pillow {
+		p.Resize.Order = RowsFirst
+	}
+	if err := c.padding(p, class); err != nil {
+		return err
+	}
 	if given(c.Resample) {
 		if p.Resize.Filter, err = parseResample(c.Resample); err != nil {
 			return err
@@ -241,6 +260,22 @@ func (c *hfConfig) geometry(p *Processor, name string, class processorClass) err
 		return fmt.Errorf("crops to %d×%d and then to %d×%d; expected one crop", p.Crop.H, p.Crop.W, crop.h, crop.w)
 	}
 	p.Crop.H, p.Crop.W = crop.h, crop.w
+	return nil
+}
+
+// padding fills in the last step.
+func (c *hfConfig) padding(p *Processor, class processorClass) error {
+	if class.pad == "" || !or(c.DoPad, true) {
+		return nil
+	}
+	size, err := parseSize(c.PadSize, class.pad, true)
+	if err != nil {
+		return fmt.Errorf("pad_size: %w", err)
+	}
+	if size.mode != Exact {
+		return errors.New("pad_size: expected a number, or height and width")
+	}
+	p.Pad = PadRule{H: size.h, W: size.w}
 	return nil
 }
 
@@ -314,7 +349,7 @@ func (p *Processor) poolFormer(pct float64) error {
 
 // hfSize is a size or crop_size.
 type hfSize struct {
-	mode ResizeMode // Exact or Shortest
+	mode ResizeMode // Exact, Shortest or Longest
 	h, w int
 }
 
@@ -345,14 +380,17 @@ func parseSize(v json.RawMessage, otherwise string, square bool) (hfSize, error)
 			}
 		}
 		h, w, edge := keys["height"], keys["width"], keys["shortest_edge"]
+		longest := keys["longest_edge"]
 		switch {
+		case len(keys) == 1 && longest != nil:
+			return hfSize{Longest, *longest, *longest}, nil
 		case len(keys) == 2 && h != nil && w != nil:
 			return hfSize{Exact, *h, *w}, nil
 		case len(keys) == 1 && edge != nil:
 			return hfSize{Shortest, *edge, *edge}, nil
 		}
 	}
-	return hfSize{}, fmt.Errorf("%s; expected a number, [height, width], {height, width} or {shortest_edge}", v)
+	return hfSize{}, fmt.Errorf("%s; expected a number, [height, width], {height, width}, {shortest_edge} or {longest_edge}", v)
 }
 
 // numbers reads one number or three.

@@ -31,7 +31,7 @@ func (f *fake) View() View {
 }
 
 func (f *fake) Actions() []Action {
-	return []Action{Pause, SingleStep, Back, Forward, ShowStep, Restart, NewSeed, MoreGuidance, LessGuidance, NextScheduler, Save, ToggleHeat, NextHeat}
+	return []Action{Pause, SingleStep, Back, Forward, ShowStep, Restart, NewSeed, MoreGuidance, LessGuidance, NextScheduler, Save, ToggleHeat, NextHeat, NextMask}
 }
 
 func (f *fake) Do(c Command) {

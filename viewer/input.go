@@ -18,6 +18,10 @@ func (v *Viewer) press(key rune) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	middle := v.ui.center
+	if k.Instead != 0 && v.knows(k.Instead) {
+		v.command(Command{Action: k.Instead})
+		return
+	}
 	switch k.Action {
 	case zoomIn:
 		v.ui.zoomBy(zoomStep, middle)
@@ -55,7 +59,7 @@ func (v *Viewer) escape() {
 // command passes on what the session knows. Of more than fit, while it is
 // busy, the rest is dropped: nobody means a hundred presses.
 func (v *Viewer) command(c Command) {
-	if !slices.Contains(v.session.Actions(), c.Action) {
+	if !v.knows(c.Action) {
 		return
 	}
 	select {
@@ -63,6 +67,9 @@ func (v *Viewer) command(c Command) {
 	default:
 	}
 }
+
+// knows says whether the session knows an action.
+func (v *Viewer) knows(a Action) bool { return slices.Contains(v.session.Actions(), a) }
 
 // resize takes the pixels that the window has, and its content scale.
 func (v *Viewer) resize(size image.Point, scale float64) {
@@ -89,7 +96,7 @@ func (v *Viewer) move(to image.Point, inside bool) {
 	defer v.mu.Unlock()
 	from := v.ui.pointer
 	v.ui.pointer, v.ui.inside = to, inside
-	if p, ok := v.pictureAt(from); v.ui.dragging && ok {
+	if p, ok := v.pictureAt(from); v.ui.dragging && ok && !v.ui.framing {
 		a, b := v.ui.under(p, from), v.ui.under(p, to)
 		for i := range v.ui.center {
 			v.ui.center[i] += a[i] - b[i]
@@ -98,23 +105,58 @@ func (v *Viewer) move(to image.Point, inside bool) {
 		v.touch()
 	}
 	before := v.latest
-	if v.hover(); v.latest != before {
+	if v.hover(); v.latest != before || v.ui.framing {
 		v.touch()
 	}
 }
 
-// button takes a press or a release of the mouse's first button.
-func (v *Viewer) button(down bool) {
+// button takes a press or a release of a mouse button: the first marks and frames in a
+// session that knows so, else it moves the picture, as others always do.
+func (v *Viewer) button(down, first, shift bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.ui.dragging = down
 	if !down {
+		framing := v.ui.framing
+		v.ui.dragging, v.ui.framing = false, false
+		if framing && first {
+			v.mark(shift)
+		}
+		return
+	}
+	v.ui.dragging = true
+	if !first {
 		return
 	}
 	for _, t := range v.thumbs {
 		if v.ui.pointer.In(t.at) {
 			v.command(Command{Action: ShowStep, Step: t.step})
 		}
+	}
+	if _, ok := v.pictureAt(v.ui.pointer); ok && v.knows(Mark) {
+		v.ui.framing, v.ui.pressed = true, v.ui.pointer
+	}
+}
+
+// slack is how many pixels the pointer may move within a click, at a content scale of 1.
+const slack = 4
+
+// mark passes on a click, or a drag as a frame. The caller holds v.mu.
+func (v *Viewer) mark(shift bool) {
+	defer v.touch()
+	if len(v.shown) == 0 {
+		return
+	}
+	p, grid := v.shown[0], v.view.Grid
+	from, to := v.ui.cell(p, v.ui.pressed, grid), v.ui.cell(p, v.ui.pointer, grid)
+	area := image.Rectangle{from, to}.Canon()
+	area.Max = area.Max.Add(image.Pt(1, 1))
+	switch {
+	case v.ui.dragged():
+		v.command(Command{Action: Frame, Area: area})
+	case shift:
+		v.command(Command{Action: MarkOutside, Area: image.Rectangle{from, from.Add(image.Pt(1, 1))}})
+	default:
+		v.command(Command{Action: Mark, Area: image.Rectangle{from, from.Add(image.Pt(1, 1))}})
 	}
 }
 

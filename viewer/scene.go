@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,9 +90,15 @@ func (s *scene) pictures(l layout) {
 		s.quads = append(s.quads, pictures[i].quad(at, part, s.ui.smooth))
 		s.shown = append(s.shown, placed{at, pictures[i].size()})
 	}
+	if s.ui.framing && s.ui.dragged() {
+		s.frame(image.Rectangle{s.ui.pressed, s.ui.pointer}.Canon().Intersect(s.shown[0].at), s.unit(2), cursor)
+		return
+	}
 	if cell, over := s.ui.cellUnder(s.shown, s.view.Grid); over {
 		for _, p := range s.shown {
-			s.frame(s.ui.cellAt(p, cell, s.view.Grid), s.unit(2), cursor)
+			if at := s.ui.cellAt(p, cell, s.view.Grid); at.Dx() > s.unit(5) { // smaller ones would be all frame
+				s.frame(at, s.unit(2), cursor)
+			}
 		}
 	}
 }
@@ -221,6 +228,9 @@ func (s *scene) listOf(keys []Key, times float64) list {
 func (s *scene) help() {
 	var keys []Key
 	for _, k := range Keys() {
+		if k.Instead != 0 && slices.Contains(s.known, k.Instead) {
+			k.Name, k.Does = "wheel", "zoom in; drag with another button to move"
+		}
 		if k.offers(s.known) {
 			keys = append(keys, k)
 		}

@@ -80,4 +80,7 @@ func (p Picture) quad(at image.Rectangle, part gpu.Rect, smooth bool) gpu.Quad {
 type Command struct {
 	Action Action
 	Step   int // of ShowStep: its place in the strip
+	// Area is, of Mark and MarkOutside, the cell of the view's grid that was clicked, of
+	// Frame the cells that were dragged over.
+	Area image.Rectangle
 }

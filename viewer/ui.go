@@ -20,6 +20,20 @@ type ui struct {
 	pointer  image.Point // pixels
 	inside   bool        // the pointer is over the window
 	dragging bool
+	framing  bool        // the drag is a frame in the making, or a click,
+	pressed  image.Point // which began here
+}
+
+// dragged says that the pointer moved by more than a click's slack.
+func (u *ui) dragged() bool {
+	d := u.pointer.Sub(u.pressed)
+	return math.Hypot(float64(d.X), float64(d.Y)) > slack*u.scale
+}
+
+// cell is the cell of a grid at a pixel, or the nearest.
+func (u *ui) cell(p placed, pixel, grid image.Point) image.Point {
+	at := u.under(p, pixel)
+	return image.Pt(min(grid.X-1, max(0, int(at[0]*float64(grid.X)))), min(grid.Y-1, max(0, int(at[1]*float64(grid.Y)))))
 }
 
 // Zoom goes in steps of a square root of two, up to 64 times.

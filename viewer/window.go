@@ -226,7 +226,7 @@ func (w *window) listen() {
 	w.SetRefreshCallback(func(*glfw.Window) { v.touch() })
 	w.SetIconifyCallback(func(_ *glfw.Window, hidden bool) { v.hide(hidden) })
 	w.SetCharCallback(func(_ *glfw.Window, r rune) { v.press(r) })
-	special := map[glfw.Key]rune{glfw.KeyLeft: KeyLeft, glfw.KeyRight: KeyRight, glfw.KeyEscape: KeyEscape, glfw.KeyF11: KeyF11}
+	special := map[glfw.Key]rune{glfw.KeyLeft: KeyLeft, glfw.KeyRight: KeyRight, glfw.KeyEscape: KeyEscape, glfw.KeyF11: KeyF11, glfw.KeyTab: KeyTab}
 	w.SetKeyCallback(func(_ *glfw.Window, k glfw.Key, _ int, a glfw.Action, _ glfw.ModifierKey) {
 		if r, ok := special[k]; ok && a != glfw.Release {
 			v.press(r)
@@ -237,10 +237,8 @@ func (w *window) listen() {
 		x, y := w.GetCursorPos()
 		v.move(w.pixel(x, y), inside)
 	})
-	w.SetMouseButtonCallback(func(_ *glfw.Window, b glfw.MouseButton, a glfw.Action, _ glfw.ModifierKey) {
-		if b == glfw.MouseButtonLeft {
-			v.button(a == glfw.Press)
-		}
+	w.SetMouseButtonCallback(func(_ *glfw.Window, b glfw.MouseButton, a glfw.Action, m glfw.ModifierKey) {
+		v.button(a == glfw.Press, b == glfw.MouseButtonLeft, m&glfw.ModShift != 0)
 	})
 	w.SetScrollCallback(func(_ *glfw.Window, _, up float64) { v.scroll(up) })
 }

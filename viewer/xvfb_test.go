@@ -202,7 +202,7 @@ func TestEveryKeyInAWindow(t *testing.T) {
 	f.view = middleOfRun(t, d)
 	v, closed := opened(t, d, f, Options{Width: 640, Height: 480})
 	display.focus()
-	names := map[rune]string{' ': "space", '.': "period", KeyLeft: "Left", KeyRight: "Right", KeyEscape: "Escape", KeyF11: "F11",
+	names := map[rune]string{' ': "space", '.': "period", KeyLeft: "Left", KeyRight: "Right", KeyEscape: "Escape", KeyF11: "F11", KeyTab: "Tab",
 		'+': "plus", '=': "equal", '-': "minus", '_': "underscore", '?': "question"}
 	pressed := func(r rune) {
 		name := names[r]
@@ -303,6 +303,67 @@ func TestPointerInAWindow(t *testing.T) {
 		c := f.got()
 		return len(c) > 0 && c[len(c)-1] == Command{Action: ShowStep, Step: thumb.step}
 	})
+}
+
+// marker is a session that takes marks.
+type marker struct{ *fake }
+
+func (marker) Actions() []Action { return []Action{Mark, MarkOutside, Frame, TakeBack, NextMask} }
+
+// Clicks, clicks with Shift and drags are told in cells of the picture; Z takes back
+// there, and the wheel zooms.
+func TestMarksInAWindow(t *testing.T) {
+	display := display(t, 1024, 768, 96)
+	d := gputest.Open(t, gpu.Options{})
+	f := newFake()
+	f.view = middleOfRun(t, d)
+	f.view.Strip, f.view.Grid = nil, image.Pt(64, 48)
+	v, _ := opened(t, d, marker{f}, Options{Width: 800, Height: 600})
+	id := display.focus()
+	v.mu.Lock()
+	at := v.shown[0].at
+	v.mu.Unlock()
+	move := func(x, y int) {
+		p := at.Min.Add(image.Pt(at.Dx()*(2*x+1)/128, at.Dy()*(2*y+1)/96))
+		display.do("mousemove", "--window", id, fmt.Sprint(p.X), fmt.Sprint(p.Y))
+		soon(t, "moved", func() bool { return v.state().pointer == p })
+	}
+	told := func(want Command) {
+		t.Helper()
+		soon(t, fmt.Sprint(want), func() bool { c := f.got(); return len(c) > 0 && c[len(c)-1] == want })
+	}
+	cell := func(x, y int) image.Rectangle { return image.Rect(x, y, x+1, y+1) }
+	move(5, 40)
+	display.do("click", "1")
+	told(Command{Action: Mark, Area: cell(5, 40)})
+	move(60, 3)
+	display.do("keydown", "shift", "click", "1", "keyup", "shift")
+	told(Command{Action: MarkOutside, Area: cell(60, 3)})
+	move(50, 30)
+	display.do("mousedown", "1")
+	soon(t, "pressed", func() bool { return v.state().framing })
+	move(20, 10)
+	time.Sleep(200 * time.Millisecond)
+	keep(t, display.screen()) // with the frame in the making
+	display.do("mouseup", "1")
+	told(Command{Action: Frame, Area: image.Rect(20, 10, 51, 31)})
+	assert.Equal(t, [2]float64{0.5, 0.5}, v.state().center, "the picture does not move")
+	display.do("key", "z")
+	told(Command{Action: TakeBack})
+	display.do("key", "Tab")
+	told(Command{Action: NextMask})
+	assert.Equal(t, 1.0, v.state().zoom)
+	display.do("click", "4")
+	soon(t, "zoomed by the wheel", func() bool { return v.state().zoom > 1 })
+	center := v.state().center
+	display.do("mousedown", "3")
+	move(40, 20)
+	display.do("mouseup", "3")
+	soon(t, "dragged by another button", func() bool { return v.state().center != center })
+	display.do("key", "question")
+	soon(t, "the list", func() bool { return v.state().help })
+	time.Sleep(200 * time.Millisecond)
+	keep(t, display.screen())
 }
 
 // Sizes down to a pixel and back, unmapped and mapped again, by real events.

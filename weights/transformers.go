@@ -95,3 +95,14 @@ func SavedNames(src Source, modelType string) Source {
 	}
 	return src
 }
+
+// SavedName is the name in published files of a tensor that transformers 5 has under
+// name in memory, or name where they are alike. modelType is config.json's.
+func SavedName(name, modelType string) string {
+	r := &renamed{}
+	for _, rule := range transformersNames[modelType] {
+		r.rules = append(r.rules, compile(rule))
+	}
+	saved, _, _ := r.apply(name)
+	return saved
+}

@@ -32,6 +32,19 @@ func Write(path string, tensors []*Tensor, metadata map[string]string) error {
 	return nil
 }
 
+// WriteFile writes data beside path and renames it: a failure leaves neither a part of it
+// nor a changed path.
+func WriteFile(path string, data []byte) error {
+	err := replace(path, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("save %s: %w", path, reason(err))
+	}
+	return nil
+}
+
 func writeAll(w io.Writer, header []byte, tensors []*Tensor) error {
 	if _, err := w.Write(header); err != nil {
 		return err

@@ -114,8 +114,11 @@ func (b *bench) specs() []spec {
 	}
 	for _, name := range b.models {
 		kind := kindModel
-		if slices.Contains(models.StandardTextNames(), name) {
+		switch {
+		case slices.Contains(models.StandardTextNames(), name):
 			kind = kindText
+		case slices.Contains(trainingNames(), name):
+			kind = kindTrain
 		}
 		all = append(all, spec{Kind: kind, Name: name, Precision: b.precision, Batch: b.batch})
 	}

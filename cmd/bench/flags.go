@@ -169,10 +169,13 @@ func (o *options) checkNames() error {
 	}
 	for _, name := range o.models {
 		texts := models.StandardTextNames()
+		if o.sweep != "" && slices.Contains(trainingNames(), name) {
+			return cli.Usagef("-sweep does not go with %s, a step of a training", name)
+		}
 		if o.sweep != "" && slices.Contains(texts, name) {
 			return cli.Usagef("-sweep does not go with %s, which writes texts of one length", name)
 		}
-		if known := append(texts, models.StandardNames()...); !slices.Contains(known, name) {
+		if known := slices.Concat(texts, trainingNames(), models.StandardNames()); !slices.Contains(known, name) {
 			return cli.Usagef("model %q is unknown to bench; the nearest is %q (-list prints all)", name, models.Nearest(name, known))
 		}
 	}

@@ -24,6 +24,7 @@ func (b *bench) printList() error {
 	}
 	fmt.Fprintf(&out, "\nmodels (-models), with random weights:\n  %s\n", strings.Join(models.StandardNames(), " "))
 	fmt.Fprintf(&out, "\ntexts (-models), with random weights, what they are about read first:\n  %s\n", strings.Join(models.StandardTextNames(), " "))
+	fmt.Fprintf(&out, "\ntrainings (-models), a step with random weights:\n  %s\n", strings.Join(trainingNames(), " "))
 	fmt.Fprintf(&out, "\npipelines (-pipelines), each a step and a whole run:\n  %s\n", strings.Join(pipelineNames(), " "))
 	_, err := b.stdout.Write(out.Bytes())
 	return err

@@ -19,6 +19,7 @@ const seed = 1
 const (
 	kindModel    = "model"
 	kindOp       = "op"
+	kindTrain    = "train"    // a step of a training
 	kindText     = "text"     // a text of an architecture that writes, with what it is about
 	kindStep     = "step"     // one evaluation of a diffusion pipeline's network, with its scheduler
 	kindPipeline = "pipeline" // a whole run of one, from prompt to picture
@@ -42,7 +43,7 @@ func (s spec) String() string {
 		return fmt.Sprintf("%s %s %s", s.Name, s.Shape, s.Precision)
 	case s.Side > 0:
 		return fmt.Sprintf("%s batch %d of %dx%d %s", s.Name, s.Batch, s.Side, s.Side, s.Precision)
-	case s.Kind == kindModel || s.Kind == kindText:
+	case s.Kind == kindModel || s.Kind == kindText || s.Kind == kindTrain:
 		return fmt.Sprintf("%s batch %d %s", s.Name, s.Batch, s.Precision)
 	}
 	return fmt.Sprintf("%s %s %s", s.Kind, s.Name, s.Precision)
@@ -77,6 +78,8 @@ func (s spec) open(ctx context.Context, dev *gpu.Device) (*subject, error) {
 		return s.openModel(dev, precision)
 	case kindOp:
 		return s.openOp(dev, precision)
+	case kindTrain:
+		return s.openTrain(dev, precision)
 	case kindText:
 		return s.openText(dev, precision)
 	}

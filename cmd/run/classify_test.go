@@ -195,12 +195,12 @@ func TestCancelled(t *testing.T) {
 
 func TestProgressOnATerminalOnly(t *testing.T) {
 	var b bytes.Buffer
-	p := &progress{w: &b}
+	p := &progress{cli.Bar{To: &b}}
 	p.pictures(3, 3)
 	assert.Contains(t, b.String(), "3/3")
 	p.clear()
 	assert.True(t, strings.HasSuffix(b.String(), "\r"))
-	p = &progress{w: &b}
+	p = &progress{cli.Bar{To: &b}}
 	p.download(&weights.Hub{})("model.safetensors", 5e6, 1e7)
 	assert.Contains(t, b.String(), "model.safetensors [===============               ] 5.0 MB of 10.0 MB")
 	assert.Nil(t, p.download(&weights.Hub{NoBars: true}))
@@ -211,8 +211,8 @@ func TestProgressOnATerminalOnly(t *testing.T) {
 
 func TestNumbers(t *testing.T) {
 	assert.Nil(t, cli.Number(math.NaN()))
-	assert.Equal(t, "1 picture", count(1, "picture"))
-	assert.Equal(t, "2 pictures", count(2, "picture"))
+	assert.Equal(t, "1 picture", cli.Count(1, "picture"))
+	assert.Equal(t, "2 pictures", cli.Count(2, "picture"))
 	assert.Equal(t, "1x2x3", cli.Dims([]int{1, 2, 3}))
 	assert.Equal(t, "a; b", cli.OneLine(fmt.Errorf("a\nb\n")))
 }

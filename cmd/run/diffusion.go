@@ -94,13 +94,13 @@ func (a *app) paint(ctx context.Context) error {
 	w.p = m.Pipeline.(*diffusion.Pipeline) // as isPipeline says
 	for _, l := range w.p.LoRAs() {
 		if n := len(l.Unmatched); n > 0 {
-			a.note("LoRA %s: %s changed; %s of it the pipeline does not have, such as %s", l.File, count(l.Layers, "layer"), count(n, "layer"), l.Unmatched[0])
+			a.note("LoRA %s: %s changed; %s of it the pipeline does not have, such as %s", l.File, cli.Count(l.Layers, "layer"), cli.Count(n, "layer"), l.Unmatched[0])
 		}
 		if n := len(l.Orphans); n > 0 {
-			a.note("LoRA %s: %s of it have an alpha and nothing to scale, such as %s", l.File, count(n, "layer"), l.Orphans[0])
+			a.note("LoRA %s: %s of it have an alpha and nothing to scale, such as %s", l.File, cli.Count(n, "layer"), l.Orphans[0])
 		}
 		if n := len(l.Unread); n > 0 {
-			a.note("LoRA %s: %s of it are left out, as diffusers leaves them out, such as %s", l.File, count(n, "tensor"), l.Unread[0])
+			a.note("LoRA %s: %s of it are left out, as diffusers leaves them out, such as %s", l.File, cli.Count(n, "tensor"), l.Unread[0])
 		}
 	}
 	if tokens := w.p.Tokens(); len(tokens) > 0 {

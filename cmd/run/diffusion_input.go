@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"saccade/cmd/internal/cli"
 	"saccade/models"
 	"saccade/models/diffusion"
 	"saccade/picture"
@@ -58,7 +59,7 @@ func (a *app) readPainting() (*paintingInput, error) {
 	}
 	for _, path := range []string{a.save, a.explain} {
 		if path != "" {
-			if err := checkWritable(path); err != nil {
+			if err := cli.CheckWritable(path); err != nil {
 				return nil, err
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"saccade/cmd/internal/cli"
 	"saccade/models"
 	"saccade/models/diffusion"
 	"saccade/picture"
@@ -24,9 +25,9 @@ func checkPictures(path string) error {
 		if err := os.MkdirAll(path, 0o755); err != nil {
 			return fmt.Errorf("save %s: %w", path, reason(err))
 		}
-		return checkWritable(filepath.Join(path, "picture.png"))
+		return cli.CheckWritable(filepath.Join(path, "picture.png"))
 	}
-	return checkWritable(path)
+	return cli.CheckWritable(path)
 }
 
 // isFolder says that pictures go to a folder: one that is there, or a name without
@@ -188,7 +189,7 @@ func (w *painter) report(q diffusion.Request) error {
 		d.Explanation.print(w.stdout)
 	}
 	fmt.Fprintf(w.stderr, "%s (%s), %s, on %s\n", w.model, w.p.Name, w.precision, w.dev.Info())
-	fmt.Fprintf(w.stderr, "load %s, %s of %s, decode %s\n", short(w.load), count(w.done, "step"), short(each), short(w.after))
+	fmt.Fprintf(w.stderr, "load %s, %s of %s, decode %s\n", cli.Short(w.load), cli.Count(w.done, "step"), cli.Short(each), cli.Short(w.after))
 	return nil
 }
 

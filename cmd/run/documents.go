@@ -262,7 +262,7 @@ func (l *library) windows(ctx context.Context, lines []index.Line) ([]index.Wind
 		first = last + 1
 	}
 	if long > 0 {
-		l.note("%s of more than %d characters: each part of that length is found by itself", count(long, "line"), windowRunes)
+		l.note("%s of more than %d characters: each part of that length is found by itself", cli.Count(long, "line"), windowRunes)
 	}
 	vectors, _, err := l.encoder.EmbedTexts(ctx, texts, nil)
 	if err != nil {
@@ -293,7 +293,7 @@ func pieces(text string, n int) (parts []string) {
 // find looks for the text in the index.
 func (l *library) find(ctx context.Context) error {
 	if l.out != "" {
-		if err := checkWritable(l.out); err != nil {
+		if err := cli.CheckWritable(l.out); err != nil {
 			return err
 		}
 	}
@@ -421,7 +421,7 @@ func (l *library) finish() error {
 	}
 	return l.app.conclude(&l.doc, func() {
 		if x := l.doc.Indexed; x != nil {
-			l.stdout.printf("%s: %s, %d added, %d removed\n", x.Path, count(x.Documents, "document"), x.Added, x.Removed)
+			l.stdout.printf("%s: %s, %d added, %d removed\n", x.Path, cli.Count(x.Documents, "document"), x.Added, x.Removed)
 		}
 		for _, h := range l.doc.Lines {
 			l.stdout.printf("%.4f  %s, page %d: %s\n", h.Score, h.Path, h.Page, h.Text)
@@ -462,7 +462,7 @@ func (a *app) pagesIn(folder string) ([]string, error) {
 		}
 		return nil, fmt.Errorf("documents %s: %w", folder, reason(err))
 	}
-	files, err := a.picturesIn(folder)
+	files, err := cli.PicturesIn(folder, a.complain)
 	if err != nil {
 		return nil, err
 	}
@@ -482,7 +482,7 @@ func (a *app) pagesIn(folder string) ([]string, error) {
 		return nil, fmt.Errorf("folder %s: %w", folder, reason(err))
 	}
 	if len(documents) > 0 && !canRender() {
-		a.note("%s: %s left out, as pdftoppm is not installed (poppler-utils)", folder, count(len(documents), "PDF file"))
+		a.note("%s: %s left out, as pdftoppm is not installed (poppler-utils)", folder, cli.Count(len(documents), "PDF file"))
 		documents = nil
 	}
 	if files = append(files, documents...); len(files) == 0 {

@@ -3,47 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
+	"saccade/cmd/internal/cli"
 	"saccade/models"
 )
 
 // class is a folder of pictures of one class.
-type class struct {
-	name  string
-	paths []string
-}
-
-// findClasses lists the sub-folders of a folder, sorted, with their pictures.
-func (a *app) findClasses(folder string) ([]class, error) {
-	entries, err := os.ReadDir(folder) // sorted
-	if err != nil {
-		return nil, fmt.Errorf("folder %s: %w", folder, reason(err))
-	}
-	var classes []class
-	pictures := 0
-	for _, e := range entries {
-		path := filepath.Join(folder, e.Name())
-		info, err := os.Stat(path) // a link may stand for a folder
-		if strings.HasPrefix(e.Name(), ".") || err != nil || !info.IsDir() {
-			continue
-		}
-		paths, err := a.picturesIn(path)
-		if err != nil {
-			return nil, err
-		}
-		classes = append(classes, class{e.Name(), paths})
-		pictures += len(paths)
-	}
-	if pictures == 0 {
-		return nil, fmt.Errorf("folder %s: expected one sub-folder of pictures a class, found no pictures in %s", folder, count(len(classes), "sub-folder"))
-	}
-	return classes, nil
-}
+type class = cli.Class
 
 // evaluation is the document of -eval. Top1 and Top5 are fractions;
 // Confusion[true][predicted] is in the order of the folders, and pictures
@@ -84,7 +52,7 @@ func (a *app) evaluate(ctx context.Context, m *models.Model) error {
 	for f, c := range a.classes {
 		e.back[index[f]] = f
 		e.doc.Confusion = append(e.doc.Confusion, make([]int, len(a.classes)))
-		for _, path := range c.paths {
+		for _, path := range c.Paths {
 			a.pictures, e.truth = append(a.pictures, path), append(e.truth, f)
 		}
 	}
@@ -133,9 +101,9 @@ func (e *evaluator) add(r models.Result) error {
 func (a *app) matchClasses(m *models.Model) ([]int, error) {
 	switch {
 	case a.examples != "":
-		return matchLabels(a.classes, classNames(a.shown))
+		return cli.MatchLabels(a.classes, classNames(a.shown))
 	case m.Dual():
-		return matchLabels(a.classes, classNames(a.classes))
+		return cli.MatchLabels(a.classes, classNames(a.classes))
 	case m.Classes() == 0:
 		return nil, fmt.Errorf("%s from %s: %w", m.Name, m.Source, models.ErrNoClasses)
 	}
@@ -150,53 +118,7 @@ func (a *app) matchClasses(m *models.Model) ([]int, error) {
 		}
 		return index, nil
 	}
-	return matchLabels(classes, m.Labels)
-}
-
-// matchLabels finds the label of each folder, no two the same.
-func matchLabels(classes []class, labels []string) ([]int, error) {
-	index, taken := make([]int, len(classes)), map[int]string{}
-	for i, c := range classes {
-		k, err := matchLabel(c.name, labels)
-		if err != nil {
-			return nil, err
-		}
-		if other, ok := taken[k]; ok {
-			return nil, fmt.Errorf("its sub-folders %s and %s are both label %q", other, c.name, labels[k])
-		}
-		index[i], taken[k] = k, c.name
-	}
-	return index, nil
-}
-
-// matchLabel finds the label that a folder is named after: the same, or the
-// same but for case and for spaces, or one of the synonyms that a label lists
-// with commas.
-func matchLabel(name string, labels []string) (int, error) {
-	if i := slices.Index(labels, name); i >= 0 {
-		return i, nil
-	}
-	for _, same := range []func(label string) bool{
-		func(label string) bool { return plain(label) == plain(name) },
-		func(label string) bool {
-			return slices.ContainsFunc(strings.Split(label, ","), func(s string) bool { return plain(s) == plain(name) })
-		},
-	} {
-		i := slices.IndexFunc(labels, same)
-		if i < 0 {
-			continue
-		}
-		if j := slices.IndexFunc(labels[i+1:], same); j >= 0 {
-			return 0, fmt.Errorf("its sub-folder %s may be label %q or %q; name it as one of them", name, labels[i], labels[i+1+j])
-		}
-		return i, nil
-	}
-	return 0, fmt.Errorf("its sub-folder %s is none of the network's %d labels; the nearest is %q", name, len(labels), models.Nearest(name, labels))
-}
-
-// plain is a label without case, and with single spaces for what separates words.
-func plain(label string) string {
-	return strings.Join(strings.FieldsFunc(strings.ToLower(label), func(r rune) bool { return r == ' ' || r == '_' || r == '-' }), " ")
+	return cli.MatchLabels(classes, m.Labels)
 }
 
 // print writes the accuracy and, of few classes, the confusion.
@@ -204,7 +126,7 @@ func (e *evaluator) print() error {
 	d := &e.doc
 	d.Errors = e.errors
 	return e.app.conclude(d, func() {
-		e.stdout.printf("top-1  %.2f %%\ntop-5  %.2f %%\n%s, %.1f a second\n", 100*d.Top1, 100*d.Top5, count(d.Images, "picture"), d.PerSecond)
+		e.stdout.printf("top-1  %.2f %%\ntop-5  %.2f %%\n%s, %.1f a second\n", 100*d.Top1, 100*d.Top5, cli.Count(d.Images, "picture"), d.PerSecond)
 		e.printConfusion()
 	}, e.errors, func() {
 		fmt.Fprintf(e.stderr, "%s (%s), %s, on %s\n", e.m.Name, e.m.Source, e.m.Precision, e.dev.Info())
@@ -220,8 +142,8 @@ func (e *evaluator) printConfusion() {
 	}
 	heading, rows := []string{"true \\ predicted"}, [][]string{}
 	for f, c := range e.classes {
-		heading = append(heading, ">"+c.name)
-		row := []string{c.name}
+		heading = append(heading, ">"+c.Name)
+		row := []string{c.Name}
 		for _, n := range e.doc.Confusion[f] {
 			row = append(row, fmt.Sprint(n))
 		}

@@ -30,6 +30,7 @@ type options struct {
 	attention, json, view  bool
 	queries
 	writing
+	masking
 	figures
 	painting
 
@@ -73,6 +74,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.BoolVar(&o.listDevices, "list-devices", false, "print the adapters with their limits")
 	o.queries.flags(f)
 	o.writing.flags(f)
+	o.masking.flags(f)
 	o.figures.flags(f)
 	o.painting.flags(f)
 	o.choice.Flags(f)
@@ -172,6 +174,9 @@ func (o *options) check() error {
 		return err
 	}
 	if err := o.checkWriting(); err != nil {
+		return err
+	}
+	if err := o.checkMasking(); err != nil || segments(o.model) {
 		return err
 	}
 	if attends, err := models.HasAttention(o.model); o.view && err == nil && !attends {

@@ -80,7 +80,7 @@ func (g *painting) flags(f *flag.FlagSet) {
 	f.Func("clip-skip", "`N`: blocks of the text tower to leave out at its end", cli.Whole(&g.clipSkip, 0, math.MaxInt))
 	f.StringVar(&g.initImage, "init-image", "", "`FILE`: a picture to begin with")
 	f.StringVar(&g.mask, "mask", "", "`FILE`: with -init-image, a picture of its size: white is painted anew, black stays")
-	f.Func("lora", "`FILE|FOLDER|ID[:SCALE]`: a LoRA to merge into the weights; may be repeated", func(s string) error {
+	f.Func("lora", "`FILE|FOLDER|ID[:SCALE]`: an adapter to merge into the weights, of a pipeline or a network (PEFT, diffusers, kohya); may be repeated", func(s string) error {
 		d, err := parseLoRA(s)
 		g.loras = append(g.loras, d)
 		return err
@@ -241,7 +241,9 @@ func (o *options) checkPaintingOut() error {
 func (o *options) notPainting() error {
 	for _, name := range paintingFlags {
 		switch {
-		case !o.given[name]:
+		case !o.given[name] || name == "lora" && len(o.compare) == 0:
+		case name == "lora":
+			return cli.Usagef("-lora does not go with -compare, which compares checkpoints")
 		case writes(o.model) && (name == "prompt" || name == "seed"):
 		case name != "tiled":
 			return cli.Usagef("-%s goes with a diffusion pipeline: -model %s", name, strings.Join(pipelineNames(), " or "))

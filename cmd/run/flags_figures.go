@@ -58,6 +58,9 @@ func (g *figures) flags(f *flag.FlagSet) {
 // drawing says that a figure is asked for, and where it goes; "" with -compare
 // may be nowhere.
 func (o *options) drawing() (path string, ok bool) {
+	if segments(o.model) { // which draws pictures of its own
+		return o.out, false
+	}
 	if o.explain != "" {
 		return o.explain, true
 	}

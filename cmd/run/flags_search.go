@@ -48,7 +48,7 @@ func (q *queries) flags(f *flag.FlagSet) {
 	f.StringVar(&q.textsFile, "texts", "", "`FILE`: texts, one a line; with -text those that are likest each -text")
 	f.StringVar(&q.documents, "documents", "", "`FOLDER`: its pages (pictures; PDF where pdftoppm is installed) are read into -index, so that -text finds lines in them; -weights are a detector and a recogniser, -text-weights an encoder of texts")
 	f.StringVar(&q.textWeights, "text-weights", "", "`SOURCE`: an encoder of texts whose vectors are in the space of the model's pictures, as clip-ViT-B-32-multilingual-v1's for CLIP B/32")
-	f.StringVar(&q.examples, "examples", "", "`FOLDER`: with one sub-folder of pictures a class: classifies by the nearest of them")
+	f.StringVar(&q.examples, "examples", "", "`FOLDER|FILE`: with one sub-folder of pictures a class: classifies by the nearest of them; or what train -tip wrote")
 }
 
 // asked says that any of them was given.

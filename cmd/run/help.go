@@ -31,7 +31,7 @@ func tiles(f nn.Family) bool         { return f.Open != nil || f.Name == vae.Fam
 
 // tasks has every flag once.
 var tasks = []task{
-	{"the model", []string{"model", "weights"}, []string{"precision", "list-models"}, nil},
+	{"the model", []string{"model", "weights"}, []string{"lora", "precision", "list-models"}, nil},
 	{"images in", []string{"image", "top"}, []string{"batch", "labels", "eval", "size", "crop", "mean", "std", "background"}, images},
 	{"raw tensors in and out", []string{"save"}, []string{"input"}, nil},
 	{"images and texts", []string{"text"}, []string{"template", "text-weights"}, dual},
@@ -40,9 +40,10 @@ var tasks = []task{
 	{"texts of images", []string{"question"}, []string{"max-tokens", "beams", "temperature", "top-k", "top-p", "generate", "match"}, writesTexts},
 	{"turns about images (each a -prompt)", []string{"chat", "tiles"}, nil, func(f nn.Family) bool { return f.Converses }},
 	{"texts of sounds", []string{"audio", "language"}, []string{"task", "timestamps"}, func(f nn.Family) bool { return f.Hears }},
+	{"masks of images", []string{"point", "box", "everything", "masks"}, []string{"points-per-side", "least-score", "least-stability", "overlap"}, func(f nn.Family) bool { return f.Segments }},
 	{"images alike", nil, []string{"similar", "index", "examples"}, images},
 	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "prompt-syntax", "guidance", "guidance-rescale", "scheduler", "width", "height", "init-image", "strength", "mask",
-		"frames", "to-seed", "forward", "record", "partial", "lora", "embedding", "clip-skip", "tokenizer", "vae", "prediction", "refiner", "refiner-start", "low-memory", "preview", "preview-weights", "view-every"}, pipeline},
+		"frames", "to-seed", "forward", "record", "partial", "embedding", "clip-skip", "tokenizer", "vae", "prediction", "refiner", "refiner-start", "low-memory", "preview", "preview-weights", "view-every"}, pipeline},
 	{"what a network looks at", []string{"explain"}, []string{"explain-class", "explain-method", "attention", "pca", "compare"}, nil},
 	{"out", []string{"o", "view", "json"}, nil, nil},
 	{"the device", []string{"verify"}, []string{"list-devices", "adapter", "backend", "profile", "tune", "tune-budget", "tuning", "why"}, nil},

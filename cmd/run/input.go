@@ -10,28 +10,14 @@ import (
 	"saccade/gpu"
 	"saccade/models"
 	"saccade/models/nn"
-	"saccade/weights"
 )
 
 // readInput reads raw inputs from a safetensors file, all that are in it: the model
 // refuses what it does not take.
 func readInput(path string) (map[string]models.Array, error) {
-	file, err := weights.Open(path)
+	all, err := cli.ReadArrays(path)
 	if err != nil {
 		return nil, fmt.Errorf("input: %w", err)
-	}
-	defer file.Close()
-	all := map[string]models.Array{}
-	for _, name := range file.Names() {
-		t, _ := file.Tensor(name) // a name of the file's
-		a := models.Array{Shape: t.Shape, Data: make([]float32, t.Len())}
-		if err := weights.Guard(func() error { return t.Float32s(a.Data) }); err != nil {
-			return nil, fmt.Errorf("input %s: %w", path, err)
-		}
-		all[name] = a
-	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("input %s: there is no tensor in it", path)
 	}
 	return all, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
@@ -32,7 +31,7 @@ func (a *app) load(ctx context.Context) (*models.Model, error) {
 func (a *app) outputs() []string {
 	var names []string
 	switch {
-	case writes(a.model):
+	case writes(a.model), segments(a.model):
 	case a.attention && a.out != "" || a.view:
 		names = append(names, models.LastAttention)
 	case a.attention:
@@ -70,7 +69,7 @@ func (a *app) prepare() (models.Options, error) {
 
 // loading are the options of a model as the flags say them.
 func (a *app) loading() models.Options {
-	return models.Options{Precision: a.precision, Override: a.override, Hub: weights.HubFromEnv(), Embedded: zoo.All(), Tiled: a.tiled, Answers: a.question != ""}
+	return models.Options{Precision: a.precision, Override: a.override, Hub: weights.HubFromEnv(), Embedded: zoo.All(), Tiled: a.tiled, Answers: a.question != "", LoRA: a.loras}
 }
 
 // loadModel loads a model, with a bar of what is downloaded.
@@ -99,7 +98,7 @@ func (a *app) checkFiles() (err error) {
 		}
 	}
 	if a.examples != "" {
-		if a.shown, err = a.findClasses(a.examples); err != nil {
+		if err := a.findExamples(); err != nil {
 			return err
 		}
 	}
@@ -122,20 +121,20 @@ func (a *app) checkFiles() (err error) {
 	if drawing && len(a.pictures) > maxDrawn {
 		return cli.Usagef("%d pictures are too many to draw at once; expected at most %d", len(a.pictures), maxDrawn)
 	}
-	if !drawing {
-		path = a.save
+	paths := []string{path, a.save}
+	if !drawing && !segments(a.model) {
+		paths = []string{a.save}
 	}
-	if path == "" {
-		return nil
+	for _, path := range paths {
+		if path == "" {
+			continue
+		}
+		if err := cli.CheckWritable(path); err != nil {
+			return err
+		}
 	}
-	return checkWritable(path)
+	return nil
 }
 
-// reason takes the path out of an error of the file system: the message names it already.
-func reason(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
-}
+// reason takes the path out of an error of the file system.
+func reason(err error) error { return cli.Reason(err) }

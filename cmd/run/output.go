@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"saccade/cmd/internal/cli"
 	"saccade/gpu"
 	"saccade/models"
 	"saccade/weights"
@@ -92,7 +93,7 @@ func (a *app) summary(m *models.Model, pictures int, forward time.Duration) {
 // summaryOf is the summary of so many things of a kind.
 func (a *app) summaryOf(m *models.Model, n int, what string, forward time.Duration) {
 	fmt.Fprintf(a.stderr, "%s (%s), %s, on %s\n", m.Name, m.Source, m.Precision, a.dev.Info())
-	fmt.Fprintf(a.stderr, "load %s, compile %s, forward %s (%s)\n", short(m.LoadTime-m.CompileTime), short(m.CompileTime+m.WriteCompile()), short(forward), count(n, what))
+	fmt.Fprintf(a.stderr, "load %s, compile %s, forward %s (%s)\n", cli.Short(m.LoadTime-m.CompileTime), cli.Short(m.CompileTime+m.WriteCompile()), cli.Short(forward), cli.Count(n, what))
 }
 
 // subject is what the flags give: pictures or sounds.
@@ -101,24 +102,6 @@ func (a *app) subject() string {
 		return "sound"
 	}
 	return "picture"
-}
-
-// short prints a duration with three digits.
-func short(d time.Duration) string {
-	switch {
-	case d < time.Millisecond:
-		return fmt.Sprintf("%.3g µs", float64(d.Nanoseconds())/1e3)
-	case d < time.Second:
-		return fmt.Sprintf("%.3g ms", float64(d.Microseconds())/1e3)
-	}
-	return fmt.Sprintf("%.3g s", d.Seconds())
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // table prints rows in columns, two spaces apart. Columns whose heading begins

@@ -1,68 +1,13 @@
 package main
 
-import (
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
+import "saccade/cmd/internal/cli"
 
-	"saccade/picture"
-)
-
-// findPictures replaces folders by the pictures in them and in their
-// sub-folders, sorted by path. Files are taken as they are named: whether they
-// are pictures shows when they are read.
+// findPictures replaces folders by the pictures in them: see [cli.FindPictures].
 func (a *app) findPictures(paths []string) ([]string, error) {
-	var all []string
-	for _, path := range paths {
-		info, err := os.Stat(path)
-		if err != nil {
-			return nil, fmt.Errorf("picture %s: %w", path, reason(err))
-		}
-		if !info.IsDir() {
-			all = append(all, path)
-			continue
-		}
-		found, err := a.picturesIn(path)
-		if err != nil {
-			return nil, err
-		}
-		if len(found) == 0 {
-			return nil, fmt.Errorf("folder %s: there are no pictures in it (PNG, JPEG, GIF, BMP, WebP, TIFF)", path)
-		}
-		all = append(all, found...)
-	}
-	return all, nil
+	return cli.FindPictures(paths, a.complain)
 }
 
-// picturesIn lists the files in and below a folder that are named like
-// pictures, sorted by path; hidden ones are left out, and what is no regular file,
-// such as a pipe, is named.
-func (a *app) picturesIn(folder string) ([]string, error) {
-	var found []string
-	err := fs.WalkDir(os.DirFS(folder), ".", func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case path != "." && strings.HasPrefix(d.Name(), "."):
-			if d.IsDir() {
-				return fs.SkipDir
-			}
-		case !d.IsDir() && picture.HasPictureExtension(path):
-			file := filepath.Join(folder, filepath.FromSlash(path))
-			if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
-				a.complain(fmt.Errorf("picture %s: it is no file; left out", file))
-				return nil
-			}
-			found = append(found, file)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("folder %s: %w", folder, reason(err))
-	}
-	slices.Sort(found)
-	return found, nil
+// findClasses lists the classes of a folder.
+func (a *app) findClasses(folder string) ([]class, error) {
+	return cli.FindClasses(folder, a.complain)
 }

@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
+	"saccade/cmd/internal/cli"
 	"saccade/models"
+	"saccade/models/probe"
 	"saccade/picture"
 )
 
@@ -19,6 +22,8 @@ type rank func(outputs map[string]models.Array, top int) ([]models.Prediction, e
 // the network's own classes; nil if it has none.
 func (a *app) ranking(ctx context.Context, m *models.Model) (rank, error) {
 	switch {
+	case a.tip != nil:
+		return a.byTip(m)
 	case a.examples != "":
 		return a.byExamples(ctx, m)
 	case m.Dual() && a.eval != "":
@@ -33,17 +38,56 @@ func (a *app) ranking(ctx context.Context, m *models.Model) (rank, error) {
 func classNames(classes []class) []string {
 	names := make([]string, len(classes))
 	for i, c := range classes {
-		names[i] = c.name
+		names[i] = c.Name
 	}
 	return names
+}
+
+// findExamples lists the classes of -examples.
+func (a *app) findExamples() (err error) {
+	if info, statErr := os.Stat(a.examples); statErr != nil || info.IsDir() {
+		a.shown, err = a.findClasses(a.examples)
+		return err
+	}
+	if a.tip, err = probe.ReadTip(a.examples); err != nil {
+		return err
+	}
+	for _, label := range a.tip.Labels {
+		a.shown = append(a.shown, class{Name: label})
+	}
+	return nil
+}
+
+// byTip classifies by a Tip-Adapter of the same weights.
+func (a *app) byTip(m *models.Model) (rank, error) {
+	print, err := m.Fingerprint()
+	if err != nil {
+		return nil, err
+	}
+	if print != a.tip.Fingerprint {
+		return nil, fmt.Errorf("examples %s: they are of other weights than those of %s; make them anew with train -tip", a.examples, m.Source)
+	}
+	return func(outputs map[string]models.Array, top int) ([]models.Prediction, error) {
+		v, err := m.Embedding(outputs)
+		if err != nil {
+			return nil, err
+		}
+		logits := a.tip.Logits(v)
+		p := make([]models.Prediction, len(logits))
+		for i, score := range m.Scores(logits) {
+			p[i] = models.Prediction{Index: i, Label: a.tip.Labels[i], Score: score, Logit: logits[i]}
+		}
+		slices.SortStableFunc(p, func(x, y models.Prediction) int { return cmp.Compare(y.Logit, x.Logit) })
+		return best(p, top), nil
+	}, nil
 }
 
 // byExamples classifies by the nearest neighbours among the examples.
 func (a *app) byExamples(ctx context.Context, m *models.Model) (rank, error) {
 	var paths, labels []string
 	for _, c := range a.shown {
-		for _, path := range c.paths {
-			paths, labels = append(paths, path), append(labels, c.name)
+		for _, path := range c.Paths {
+			paths, labels = append(paths, path), append(labels, c.Name)
 		}
 	}
 	bar, began := a.progress(), time.Now()
@@ -80,7 +124,7 @@ func (a *app) byNames(ctx context.Context, m *models.Model) (rank, error) {
 	names := classNames(a.classes)
 	words := make([]string, len(names))
 	for i, name := range names {
-		words[i] = plain(name)
+		words[i] = cli.Plain(name)
 	}
 	texts, _, err := a.promptEmbeds(ctx, m, words, "a photo of a {}")
 	if err != nil {

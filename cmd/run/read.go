@@ -156,7 +156,7 @@ func (r *reading) finish() error {
 			r.doc.Written.print(r.stdout)
 		}
 	}, r.errors, func() {
-		fmt.Fprintf(r.stderr, "%s (%s), %s, on %s\nload %s, forward %s (%s)\n", ocrFamily, r.reader.Source, r.precision, r.dev.Info(), short(r.reader.LoadTime), short(r.forward), count(len(r.doc.Images), "picture"))
+		fmt.Fprintf(r.stderr, "%s (%s), %s, on %s\nload %s, forward %s (%s)\n", ocrFamily, r.reader.Source, r.precision, r.dev.Info(), cli.Short(r.reader.LoadTime), cli.Short(r.forward), cli.Count(len(r.doc.Images), "picture"))
 	})
 }
 

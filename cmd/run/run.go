@@ -9,6 +9,7 @@ import (
 	"saccade/cmd/internal/cli"
 	"saccade/gpu"
 	"saccade/models"
+	"saccade/models/probe"
 	"saccade/viewer"
 )
 
@@ -26,6 +27,7 @@ type app struct {
 	pictures []string                // by -image
 	classes  []class                 // by -eval
 	shown    []class                 // by -examples
+	tip      *probe.TipFile          // or by a file of it
 	gallery  []string                // by -similar
 	raw      map[string]models.Array // by -input
 }
@@ -102,6 +104,8 @@ func (a *app) do(ctx context.Context) error {
 	}
 	_, drawing := a.drawing()
 	switch {
+	case m.Segments() && !a.verify && !a.profile:
+		return a.maskPictures(ctx, m)
 	case m.Writer() != nil && !a.verify && !a.profile:
 		return a.writeTexts(ctx, m)
 	case a.view:

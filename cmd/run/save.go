@@ -2,10 +2,7 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"saccade/models"
@@ -62,23 +59,4 @@ func (s *saver) write(path string) error {
 		return fmt.Errorf("save %s: %w", path, err)
 	}
 	return weights.Write(path, tensors, map[string]string{"format": "pt", "paths": string(paths)})
-}
-
-// checkWritable finds out before the work whether a file can be made at path.
-func checkWritable(path string) error {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("save %s: there is something that is not a file", path)
-	}
-	if absolute, err := filepath.Abs(path); err == nil && slices.Contains([]string{"/dev", "/proc"}, filepath.Dir(absolute)) {
-		return fmt.Errorf("save %s: it stands for a device, which a file would replace; name a file", path)
-	}
-	folder := filepath.Dir(path)
-	f, err := os.CreateTemp(folder, ".saccade-*")
-	if err == nil {
-		err = errors.Join(f.Close(), os.Remove(f.Name()))
-	}
-	if err != nil {
-		return fmt.Errorf("save %s: folder %s: %w", path, folder, reason(err))
-	}
-	return nil
 }

@@ -320,7 +320,7 @@ func (s *search) rankByPicture(ctx context.Context, v *index.Vectors) error {
 // print writes tables: of texts for each picture, or of pictures.
 func (s *search) print() {
 	if x := s.doc.Indexed; x != nil {
-		s.stdout.printf("%s: %s, %d added, %d removed\n", x.Path, count(x.Images, "picture"), x.Added, x.Removed)
+		s.stdout.printf("%s: %s, %d added, %d removed\n", x.Path, cli.Count(x.Images, "picture"), x.Added, x.Removed)
 	}
 	for _, m := range s.doc.Images {
 		if m.Cosine != nil {

@@ -298,7 +298,7 @@ func (s *scribe) finish(n int) error {
 	s.forward -= compile
 	s.doc.Errors, s.doc.MS = s.errors, timesJSON{milliseconds(s.m.LoadTime), milliseconds(compile), milliseconds(s.forward)}
 	if !s.json && s.doc.Tokens > 0 {
-		defer fmt.Fprintf(s.stderr, "%s, %.1f a second\n", count(s.doc.Tokens, "token"), float64(s.doc.Tokens)/s.forward.Seconds())
+		defer fmt.Fprintf(s.stderr, "%s, %.1f a second\n", cli.Count(s.doc.Tokens, "token"), float64(s.doc.Tokens)/s.forward.Seconds())
 	}
 	return s.conclude(&s.doc, func() {
 		if s.doc.Written != nil {

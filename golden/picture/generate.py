@@ -455,6 +455,11 @@ def process_transformers():
         ("poolformer", "PoolFormerImageProcessor", "tall.png", {"size": {"shortest_edge": 56}, "crop_size": 56, "crop_pct": 0.9}),
         ("mobilenet", "MobileNetV2ImageProcessor", "wide.png", {"size": {"shortest_edge": 64}, "crop_size": {"height": 56, "width": 56}}),
         ("dinov3", "DINOv3ViTImageProcessor", "wide.png", {"size": 48}),
+        ("sam", "SamImageProcessorPil", "wide.png", {"size": {"longest_edge": 65}, "pad_size": {"height": 65, "width": 65}}),
+        ("sam_tall", "SamImageProcessorPil", "tall.png", {"size": {"longest_edge": 56}, "pad_size": {"height": 56, "width": 64}, "resample": 3}),
+        ("sam_grown", "SamImageProcessorPil", "tiny.png", {"size": {"longest_edge": 57}, "pad_size": {"height": 57, "width": 57}, "do_normalize": False}),
+        ("sam2", "Sam2ImageProcessor", "tall.png", {"size": {"height": 61, "width": 48}}),
+        ("sam_unpadded", "SamImageProcessorPil", "wide.png", {"size": {"longest_edge": 48}, "do_pad": False}),
     ]:
         m = files[src]
         config = {"image_processor_type": class_name, **config}
@@ -514,9 +519,11 @@ def process_torchvision(files):
 
 
 def defaults():
-    for name in ["Beit", "Bit", "Blip", "ChineseCLIP", "CLIP", "ConvNext", "DeiT", "DINOv3ViT", "EfficientNet", "Levit", "MobileNetV1", "MobileNetV2", "PoolFormer", "Pvt", "Siglip", "ViT"]:
+    for name in ["Beit", "Bit", "Blip", "ChineseCLIP", "CLIP", "ConvNext", "DeiT", "DINOv3ViT", "EfficientNet", "Levit", "MobileNetV1", "MobileNetV2", "PoolFormer", "Pvt", "Sam", "Sam2", "Siglip", "ViT"]:
         c = get_image_processor_class_from_name(name + "ImageProcessor")
         keys = ["do_resize", "size", "resample", "default_to_square", "do_center_crop", "crop_size", "crop_pct", "do_rescale", "rescale_factor", "rescale_offset", "do_normalize", "include_top", "image_mean", "image_std"]
+        if name == "Sam":
+            keys += ["do_pad", "pad_size"]
         cases["defaults"][name] = {k: getattr(c, k, None) for k in keys}
         cases["defaults"][name]["resample"] = int(c.resample)
 

@@ -48,7 +48,7 @@ func Describe(src weights.Source, config []byte) (c Config, alone bool, named we
 		return c, false, nil, err
 	}
 	if alone {
-		err = c.Vision.alone(src)
+		err = c.Vision.alone(src, config)
 	} else {
 		err = c.dual(src, h)
 	}
@@ -91,10 +91,20 @@ func (c *Config) dual(src weights.Source, h dualConfig) (err error) {
 	return nil
 }
 
-// alone takes what a picture tower alone has: a projection where it was saved with one.
-func (v *VisionConfig) alone(src weights.Source) error {
+// alone takes what a picture tower alone has: a projection where it was saved with one, or
+// a classifier.
+func (v *VisionConfig) alone(src weights.Source, config []byte) error {
 	stated := v.Projection
 	v.Alone, v.Projection = true, 0
+	if v.Classes = checkpoint.Rows(src, "classifier.weight"); v.Classes > 0 {
+		var head checkpoint.Common
+		err := checkpoint.Decode("config.json", config, &head)
+		if err != nil {
+			return err
+		}
+		v.Labels, v.Scores, err = head.Head(v.Classes)
+		return err
+	}
 	if v.AttentionPool {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"saccade/models/internal/transformer"
+	"saccade/models/nn"
 	"saccade/ops"
 )
 
@@ -26,6 +27,10 @@ type VisionConfig struct {
 	Headless      bool // a SigLIP's without that
 	Projection    int  // width of the embeddings, CLIP's; 0: none
 	Alone         bool // not one of two towers
+	Classes       int  // of a classifier over the mean of the patches, 0: none
+
+	Labels []string // by class, or nil
+	Scores nn.Scores
 }
 
 // TextConfig is what a text tower's size depends on.

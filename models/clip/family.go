@@ -53,7 +53,7 @@ func describe(in nn.Checkpoint) (*nn.Description, error) {
 		return nil, err
 	}
 	if alone {
-		return &nn.Description{Tensors: named, Make: c.Vision.layers}, nil
+		return &nn.Description{Tensors: named, Make: c.Vision.layers, Labels: c.Vision.Labels, Scores: c.Vision.Scores}, nil
 	}
 	return &nn.Description{Tensors: named, Make: c.layers}, nil
 }
@@ -91,7 +91,11 @@ func (c TextConfig) Layers(b *ops.Builder) (*nn.Layers, error) {
 }
 
 func (v *Vision) network() *nn.Network {
-	return nn.ImageNetwork("vision", v.Channels, v.Image, v.Patch, nn.Image{Features: "last_hidden_state", Patch: v.Patch, Prefix: v.prefix()}, v.Forward)
+	image := nn.Image{Features: "last_hidden_state", Patch: v.Patch, Prefix: v.prefix()}
+	if v.Classifier != nil {
+		image.HeadInputs, image.PoolsPatches = []string{"pooled"}, true
+	}
+	return nn.ImageNetwork("vision", v.Channels, v.Image, v.Patch, image, v.Forward)
 }
 
 func (t *Text) network() *nn.Network {

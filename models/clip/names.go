@@ -21,6 +21,7 @@ var transformersNames = append(append(append([]weights.Rule{
 	{From: "vision_model.head.layernorm.*", To: "vision.pool.norm.*"},
 	{From: "vision_model.head.mlp.*.*", To: "vision.pool.mlp.*.*"},
 	{From: "visual_projection.*", To: "vision.projection.*"},
+	{From: "classifier.*", To: "vision.classifier.*"},
 }, textNames("text_model.", "text.")...), blockNames("vision_model.", "vision.")...), weights.Rule{From: "text_projection.*", To: "text.projection.*"})
 
 // textNames are those of a text tower below a prefix.

@@ -18,6 +18,7 @@ type Vision struct {
 	PostNorm   ops.LayerNorm              `w:"post_norm"`
 	Pool       *transformer.AttentionPool `w:"pool"`       // SigLIP's, or nil
 	Projection *ops.Linear                `w:"projection"` // CLIP's, or nil
+	Classifier *ops.Linear                `w:"classifier"` // or nil
 
 	b      *ops.Builder
 	tables map[[2]int]*ops.Table // the sequence's constant part by patch grid
@@ -31,6 +32,10 @@ func NewVision(b *ops.Builder, c VisionConfig) *Vision {
 	v.PatchEmbed = b.Conv2d(ops.Conv{In: c.Channels, Out: c.Block.Width, Kernel: c.Patch, Stride: c.Patch, Bias: c.AttentionPool})
 	v.Blocks = transformer.Blocks(b, c.Block, c.Depth)
 	v.PostNorm = b.LayerNorm(c.Block.Width, c.Block.Eps)
+	if c.Classes > 0 {
+		classifier := b.Linear(c.Block.Width, c.Classes, true)
+		v.Classifier = &classifier
+	}
 	if c.AttentionPool {
 		if !c.Headless {
 			v.Pool = transformer.NewAttentionPool(b, c.Block)
@@ -50,7 +55,9 @@ func NewVision(b *ops.Builder, c VisionConfig) *Vision {
 // Forward records the tower on images [N, C, H, W]. Its output is image_embeds
 // [N, D], of unit length; a tower on its own gives last_hidden_state [N, T, D] too, and
 // without a projection pooler_output [N, D] in place of the embeddings.
-// attentions.i [N, heads, T, T] and last_hidden_state can be asked for.
+// attentions.i [N, heads, T, T] and last_hidden_state can be asked for. A classifier
+// (CLIPForImageClassification, SiglipForImageClassification) gives logits [N, classes]
+// alone.
 func (v *Vision) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	x := ops.Tokens(r, v.PatchEmbed.Forward(r, pixels), v.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
 	r.Tap("embeddings", x)
@@ -61,6 +68,13 @@ func (v *Vision) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	if v.AttentionPool {
 		x = v.PostNorm.Forward(r, x)
 		r.Tap("norm", x)
+	}
+	if v.Classifier != nil {
+		r.Tap("last_hidden_state", x)
+		patches := ops.Mean(r, x, v.prefix(), x.Shape[1]) // [N D]
+		r.Tap("pooled", patches)
+		r.Output("logits", v.Classifier.Forward(r, patches))
+		return
 	}
 	if v.Alone {
 		r.Output("last_hidden_state", x)

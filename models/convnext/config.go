@@ -82,9 +82,9 @@ func (c Config) layers(b *ops.Builder) (*nn.Layers, error) {
 	if err != nil {
 		return nil, err
 	}
-	image := nn.Image{Features: "features"}
+	image := nn.Image{Features: "features", HeadInputs: []string{"pooled"}}
 	if m.Head == nil {
-		image.Features = "last_hidden_state"
+		image.Features, image.HeadInputs = "last_hidden_state", nil
 	}
 	if c.NormFirst && c.Hidden == 0 {
 		image.MeanHead = m.Head

@@ -34,6 +34,8 @@ type Family struct {
 	Writes bool
 	// Converses says that checkpoints of the family answer turns.
 	Converses bool
+	// Segments says that the networks give masks of what points and boxes mean.
+	Segments bool
 	// Hears says that those texts are what is said in sounds.
 	Hears bool
 	// Part says that it is the part of that name of diffusion pipelines, whose
@@ -44,6 +46,8 @@ type Family struct {
 	Describe func(c Checkpoint) (*Description, error)
 	// Standard is one of the architectures without weights; nil: none has sizes.
 	Standard func(name string) (Make, error)
+	// Timed are parts of networks that Standard knows beside the Architectures.
+	Timed []string
 	// Open opens a pipeline, which finds its files itself; nil of a module.
 	Open func(ctx context.Context, dev *gpu.Device, src string, o Options) (Pipeline, error)
 }
@@ -110,6 +114,7 @@ type Options struct {
 	Hub      *weights.Hub
 	Override picture.Override // of the preprocessing
 	Labels   []string         // in place of the checkpoint's
+	LoRA     []LoRA           // merged into the weights, in order
 
 	// What follows is read by diffusion pipelines.
 
@@ -118,8 +123,7 @@ type Options struct {
 	PredictionType string
 	// VAE is where the autoencoder comes from, "" for the pipeline's own: a folder, a
 	// file or a hub id.
-	VAE  string
-	LoRA []LoRA // merged into the weights, in order
+	VAE string
 	// Embeddings are textual inversions, files, folders or hub ids, whose tokens prompts
 	// may name.
 	Embeddings []string

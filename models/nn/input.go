@@ -19,7 +19,7 @@ type Input struct {
 	Optional bool // the network does without it
 	Below    int  // of IDs: the number of tokens
 	// From makes the input of the others, as token ids tell where a text ends. Such
-	// an input is not given by callers; its Kind is IDs. One that is empty is not there.
+	// an input is not given by callers. One that is empty is not there.
 	From func(in map[string]Array) (Array, error)
 	// Convert gives what the network takes in place of what callers give under the name,
 	// such as the images that are no padding; empty: nothing. Nil: that itself.

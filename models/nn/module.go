@@ -225,6 +225,18 @@ func (m *Module) Program(r *gpu.Recorder) (*gpu.Program, error) {
 	return m.program(r)
 }
 
+// Upload brings the weights to the device, and what recordings asked for.
+func (m *Module) Upload() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, err := m.bind(); err != nil {
+		return err
+	}
+	err := m.b.Upload()
+	m.resident = m.resident || err == nil
+	return err
+}
+
 // Free closes the programs that nobody uses. The weights stay.
 func (m *Module) Free() {
 	m.mu.Lock()
@@ -426,9 +438,14 @@ func (m *Module) Forward(ctx context.Context, in map[string]Array, w gpu.Wants) 
 		if err != nil {
 			return err
 		}
+		own := map[string]Array{}
 		for name, data := range raw {
-			out[name] = Array{Shape: p.OutputShape(name), Data: data}
+			own[name] = Array{Shape: p.OutputShape(name), Data: data}
 		}
+		if u.n.Finish != nil {
+			u.n.Finish(in, own)
+		}
+		maps.Copy(out, own)
 		return m.finite(ctx, p, u, raw)
 	})
 	if err != nil {

@@ -21,6 +21,9 @@ type Network struct {
 	// optional one that was not given there is none. What it gives and what can be
 	// looked at it names by the recorder's Output and Tap.
 	Record func(r *gpu.Recorder, in map[string]*gpu.Tensor)
+	// Finish brings what a program gave for inputs to the reference's outputs, such as
+	// those masks of all that were asked for; nil: they are.
+	Finish func(in, out map[string]Array)
 
 	// Image is set in a network that sees images, Text in one that reads texts.
 	Image *Image
@@ -39,8 +42,14 @@ type Image struct {
 	// PoolsPatches says that the head takes the mean of the patches although there
 	// are tokens before them.
 	PoolsPatches bool
+	// MasksAtOnce says that masks are enlarged to a picture's size in one step, not by way
+	// of the size of the network's input.
+	MasksAtOnce bool
 	// MeanHead is a classifier's layer over the mean of its features, or nil.
 	MeanHead *ops.Linear
+	// HeadInputs are the intermediates [N, D] that a classifier's last linear layer takes
+	// one after the other; nil: there is none, or it is over something else.
+	HeadInputs []string
 }
 
 // Text is what more there is to know of a network that reads texts.
@@ -130,6 +139,14 @@ type Layers struct {
 	Networks   []*Network
 	Pairing    *Pairing // of a dual encoder, or nil
 	Decoder    *Decoder // that writes texts, or nil: its Forced is among the networks
+
+	// Projections are the linear maps that adapters may be put beside, and Head the classifier
+	// that may be trained as a whole, or nil.
+	Projections []Projection
+	Head        *Projection
+	// Estimate is the output [N, C, H, W] of a network that is trained to estimate something,
+	// such as noise, by the squared error; "" of a classifier.
+	Estimate string
 }
 
 // Pairing compares the embeddings of images and texts.

@@ -37,9 +37,9 @@ func (c Config) layers(b *ops.Builder) (*nn.Layers, error) {
 	if err != nil {
 		return nil, err
 	}
-	image := nn.Image{MeanHead: m.Head, Features: "features"}
+	image := nn.Image{MeanHead: m.Head, Features: "features", HeadInputs: []string{"pooled"}}
 	if m.Head == nil {
-		image.Features = "last_hidden_state"
+		image.Features, image.HeadInputs = "last_hidden_state", nil
 	}
 	return nn.OfImages(m, c.Channels, c.Image, [2]int{1, 1}, image, m.Forward), nil
 }

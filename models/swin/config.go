@@ -98,9 +98,9 @@ func (c Config) layers(b *ops.Builder) (*nn.Layers, error) {
 	if err != nil {
 		return nil, err
 	}
-	image := nn.Image{MeanHead: m.Head, Features: "features"}
+	image := nn.Image{MeanHead: m.Head, Features: "features", HeadInputs: []string{"pooled"}}
 	if m.Head == nil {
-		image.Features = "last_hidden_state"
+		image.Features, image.HeadInputs = "last_hidden_state", nil
 	}
 	l := nn.OfImages(m, c.Channels, c.Image, c.least(), image, m.Forward)
 	n := l.Networks[0]

@@ -45,7 +45,9 @@ func (c Config) Layers(b *ops.Builder) (*nn.Layers, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &nn.Layers{Parameters: m, Networks: []*nn.Network{{Inputs: c.inputs(), Usual: c.usual(), Check: c.checkSizes, Record: m.record}}}, nil
+	projections, err := m.projections()
+	return &nn.Layers{Parameters: m, Networks: []*nn.Network{{Inputs: c.inputs(), Usual: c.usual(), Check: c.checkSizes, Record: m.record}},
+		Projections: projections, Estimate: Sample}, err
 }
 
 func (c Config) inputs() []nn.Input {

@@ -99,6 +99,7 @@ func describeTransformers(src weights.Source, config []byte) (Config, weights.So
 	if err != nil {
 		return Config{}, nil, err
 	}
+	c.Module = kind // "" and vit are one
 	if c.PoolerAct, err = ops.ActivationByName(h.PoolerAct); err != nil {
 		return Config{}, nil, fmt.Errorf("config.json: pooler_act: %w", err)
 	}

@@ -52,6 +52,9 @@ type Config struct {
 	// given, where that is not Image.
 	Picture [2]int
 
+	// Module is the name of the network within transformers' class with a head; "": vit.
+	Module string
+
 	Labels []string // by class, or nil
 	Scores nn.Scores
 	Notes  []string // on how the checkpoint was read

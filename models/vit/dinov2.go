@@ -23,7 +23,9 @@ func describeDINOv2(src weights.Source, h transformersConfig, registers bool) (C
 	if c.Image[0] != c.Image[1] || c.Patch[0] != c.Patch[1] {
 		return Config{}, nil, fmt.Errorf("config.json: image_size %v and patch_size %v; DINOv2's position embeddings are those of a square", c.Image, c.Patch)
 	}
+	c.Module = "dinov2"
 	if registers {
+		c.Module = "dinov2_with_registers"
 		c.Registers = h.Registers
 	}
 	if src, err = c.splitHead(src, "classifier"); err != nil {

@@ -73,11 +73,24 @@ func describeDINO(in nn.Checkpoint, v2 bool) (*nn.Description, error) {
 	return &nn.Description{Tensors: named, Make: c.layers, Labels: c.Labels, Scores: c.Scores, Notes: c.Notes, Processor: picture.ImageNet(side*256/224, side, picture.Bicubic)}, nil
 }
 
+// headInputs are the intermediates that the head takes.
+func (c Config) headInputs() []string {
+	switch {
+	case c.Classes == 0 || c.DistillHead || c.Pool == NoPool:
+		return nil
+	case c.WithPatches:
+		return []string{"pooled", "pooled_patches"}
+	}
+	return []string{"pooled"}
+}
+
 // layers makes the network.
 func (c Config) layers(b *ops.Builder) (*nn.Layers, error) {
 	m, err := New(b, c)
 	if err != nil {
 		return nil, err
 	}
-	return nn.OfImages(m, c.Channels, c.usual(), c.Patch, nn.Image{Features: "last_hidden_state", Patch: c.Patch, Prefix: c.prefix(), PoolsPatches: c.Pool != ClassPool}, m.Forward), nil
+	l := nn.OfImages(m, c.Channels, c.usual(), c.Patch, nn.Image{Features: "last_hidden_state", Patch: c.Patch, Prefix: c.prefix(), PoolsPatches: c.Pool != ClassPool, HeadInputs: c.headInputs()}, m.Forward)
+	l.Projections, l.Head = m.projections()
+	return l, nil
 }

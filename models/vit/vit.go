@@ -174,6 +174,7 @@ func (m *Model) logits(r *gpu.Recorder, x, pooled *gpu.Tensor) *gpu.Tensor {
 	logits := m.Head.Forward(r, pooled)
 	if m.PatchHead != nil {
 		patches := ops.Mean(r, x, m.prefix(), x.Shape[1])
+		r.Tap("pooled_patches", patches)
 		return m.PatchHead.Forward(r, patches, ops.Residual(logits))
 	}
 	if m.DistillHead != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"saccade/models/lora"
 	"saccade/weights"
 )
 
@@ -169,38 +170,31 @@ func tokenWidth(src weights.Source) int {
 	return 0
 }
 
-// bundle is a textual inversion beside a LoRA: its tensors by the names that a file of
-// its own would have.
-type bundle struct{ tensors []*weights.Tensor }
-
-// addBundle takes a tensor whose name is NAME.KEY.
-func addBundle(all map[string]*bundle, name string, t *weights.Tensor) {
-	token, key := name, "emb_params"
-	for _, end := range []string{"string_to_param.*", "clip_l", "clip_g", "emb_params"} {
-		if rest, ok := strings.CutSuffix(name, "."+end); ok {
-			token, key = rest, end
-			break
+// readBundles makes embeddings of the textual inversions beside a LoRA, whose tensors
+// are named NAME.KEY, by their names.
+func readBundles(tensors map[string]*weights.Tensor) ([]Embedding, error) {
+	all := map[string][]*weights.Tensor{}
+	for _, name := range slices.Sorted(maps.Keys(tensors)) {
+		token, key := name, "emb_params"
+		for _, end := range []string{"string_to_param.*", "clip_l", "clip_g", "emb_params"} {
+			if rest, ok := strings.CutSuffix(name, "."+end); ok {
+				token, key = rest, end
+				break
+			}
 		}
+		of := *tensors[name] // under the name that a file of its own would have
+		of.Name = key
+		all[token] = append(all[token], &of)
 	}
-	if all[token] == nil {
-		all[token] = &bundle{}
-	}
-	of := *t
-	of.Name = key
-	all[token].tensors = append(all[token].tensors, &of)
-}
-
-// readBundles makes embeddings of bundles, by their names.
-func readBundles(all map[string]*bundle) ([]Embedding, error) {
 	var list []Embedding
 	for _, token := range slices.Sorted(maps.Keys(all)) {
 		var names []string
-		for _, t := range all[token].tensors {
+		for _, t := range all[token] {
 			names = append(names, t.Name)
 		}
-		e, err := readEmbedding(weights.With(nothing{}, all[token].tensors...), names, token, "")
+		e, err := readEmbedding(weights.With(nothing{}, all[token]...), names, token, "")
 		if err != nil {
-			return nil, fmt.Errorf("%s%s: %w", bundlePrefix, token, err)
+			return nil, fmt.Errorf("%s%s: %w", lora.BundlePrefix, token, err)
 		}
 		list = append(list, e)
 	}

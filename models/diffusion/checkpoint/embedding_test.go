@@ -39,9 +39,9 @@ func TestOpenEmbedding(t *testing.T) {
 		assert.ElementsMatch(t, want.Vectors, got.Vectors, file)
 	}
 	for file, want := range map[string]string{
-		goldens + "lora/sd1.peft.safetensors":     "it is no textual inversion: among its ",
-		inversions + "none.safetensors":           "no such file or folder",
-		lora(t, map[string][]int{"x": {2, 2, 2}}): "x: found shape [2 2 2], expected vectors [count, width]",
+		goldens + "lora/sd1.peft.safetensors":         "it is no textual inversion: among its ",
+		inversions + "none.safetensors":               "no such file or folder",
+		loraFile(t, map[string][]int{"x": {2, 2, 2}}): "x: found shape [2 2 2], expected vectors [count, width]",
 	} {
 		_, err := p.OpenEmbedding(file)
 		assert.ErrorContains(t, err, want)

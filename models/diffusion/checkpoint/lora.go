@@ -3,14 +3,13 @@ package checkpoint
 import (
 	"errors"
 	"fmt"
-	"io/fs"
+	"maps"
 	"math"
-	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
+	"saccade/models/lora"
 	"saccade/weights"
 )
 
@@ -54,120 +53,67 @@ func (p *Pipeline) Merge(src string, scale float64) error {
 }
 
 func (p *Pipeline) mergeFrom(src string, scale float64) error {
-	file, config, err := p.findLoRA(src)
+	f, err := lora.Open(src, p.resolve)
 	if err != nil {
 		return err
 	}
-	c, err := weights.Open(file)
-	if err != nil {
-		return err
-	}
-	of, err := readAdapters(c.Metadata()["lora_adapter_metadata"])
-	if err == nil && config != nil {
-		var a *adapter
-		a, err = parseAdapter(adapterConfig, config)
-		of = adapters{"": a}
-	}
-	var f *loraFile
-	if err == nil {
-		f, err = readLoRA(c, of)
-	}
-	if err == nil {
-		err = p.merge(c, f, src, scale)
-	}
-	if err != nil {
-		return errors.Join(err, c.Close())
+	if err := p.merge(f, src, scale); err != nil {
+		return errors.Join(err, f.Close())
 	}
 	return nil
 }
 
-const adapterConfig = "adapter_config.json"
-
-// loraFiles are the names of a LoRA's tensors in a folder: PEFT's and diffusers'.
-var loraFiles = []string{"adapter_model.safetensors", "adapter_model.bin", "pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin"}
-
-// findLoRA finds the tensors and, in a folder of PEFT, the configuration, else nil.
-func (p *Pipeline) findLoRA(src string) (file string, config []byte, err error) {
-	path := filepath.Clean(src)
-	if p.resolve != nil {
-		if path, err = p.resolve(src, adapterConfig+"?", strings.Join(loraFiles, "|")); err != nil {
-			return "", nil, err
-		}
+func (p *Pipeline) merge(f *lora.File, src string, scale float64) error {
+	if len(f.Saved) > 0 {
+		return fmt.Errorf("it has whole layers beside its factors (modules_to_save), such as %s, which pipelines do not take", slices.Min(slices.Collect(maps.Keys(f.Saved))))
 	}
-	info, err := os.Stat(path)
+	embeddings, err := readBundles(f.Bundled)
 	if err != nil {
-		return "", nil, err
+		return err
 	}
-	dir := path
-	if info.IsDir() {
-		i := slices.IndexFunc(loraFiles, func(name string) bool {
-			_, err := os.Stat(filepath.Join(path, name))
-			return err == nil
-		})
-		if i < 0 {
-			return "", nil, fmt.Errorf("the folder has no %s; name the file", strings.Join(loraFiles, ", "))
-		}
-		file = filepath.Join(path, loraFiles[i])
-	} else {
-		file, dir = path, filepath.Dir(path)
-	}
-	if !strings.HasPrefix(filepath.Base(file), "adapter_model.") {
-		return file, nil, nil
-	}
-	if config, err = os.ReadFile(filepath.Join(dir, adapterConfig)); errors.Is(err, fs.ErrNotExist) {
-		return file, nil, fmt.Errorf("there is no %s beside %s, which tells the scaling", adapterConfig, filepath.Base(file))
-	}
-	return file, config, err
-}
-
-func (p *Pipeline) merge(c *weights.Checkpoint, f *loraFile, src string, scale float64) error {
-	l := LoRA{File: src, Scale: scale, Orphans: f.orphans, Unread: f.unread, Embeddings: f.embeddings}
-	tables, deltas := map[string]map[string]string{}, map[string]map[string]*delta{}
-	for _, layer := range f.layers {
-		product, rank, err := newChange(layer)
+	l := LoRA{File: src, Scale: scale, Orphans: f.Orphans, Unread: f.Unread, Embeddings: embeddings}
+	tables, deltas := map[string]map[string]string{}, map[string]map[string]*lora.Delta{}
+	for _, layer := range f.Layers {
+		d, err := layer.Delta(scale)
 		if err != nil {
 			return err
 		}
-		part, name, err := p.find(tables, layer, product.shape())
+		part, name, err := p.find(tables, layer, d)
 		if err != nil {
 			return err
 		}
 		if name == "" {
-			l.Unmatched = append(l.Unmatched, layer.key)
+			l.Unmatched = append(l.Unmatched, layer.Key)
 			continue
 		}
 		if deltas[part] == nil {
-			deltas[part] = map[string]*delta{}
+			deltas[part] = map[string]*lora.Delta{}
 		}
 		if deltas[part][name] != nil {
-			return fmt.Errorf("its layers %s and %s are both for %s.%s", deltas[part][name].key, layer.key, part, name)
-		}
-		d := &delta{key: layer.key, change: product, factor: float32(scale * layer.scaling(rank)), magnitude: layer.tensors[magnitude]}
-		if m := d.magnitude; m != nil && m.Len() != product.shape()[0] {
-			return fmt.Errorf("its layer %s has a lora_magnitude_vector %v; expected one number for each of %d rows", layer.key, m.Shape, product.shape()[0])
+			return fmt.Errorf("its layers %s and %s are both for %s.%s", deltas[part][name].Key, layer.Key, part, name)
 		}
 		deltas[part][name] = d
 		l.Layers++
 	}
-	if l.Layers == 0 && (len(f.layers) > 0 || len(f.embeddings) == 0) {
-		return fmt.Errorf("none of its %d layers is one of pipeline %s (%s), so that it is for another; its first are [%s]", len(f.layers), p.Name, p.Class, strings.Join(l.Unmatched[:min(3, len(l.Unmatched))], ", "))
+	if l.Layers == 0 && (len(f.Layers) > 0 || len(embeddings) == 0) {
+		return fmt.Errorf("none of its %d layers is one of pipeline %s (%s), so that it is for another; its first are [%s]", len(f.Layers), p.Name, p.Class, strings.Join(l.Unmatched[:min(3, len(l.Unmatched))], ", "))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for part, of := range deltas {
-		p.parts[part].Source = newMerged(p.parts[part].Source, of)
+		p.parts[part].Source = lora.Merged(p.parts[part].Source, of)
 	}
 	p.loras = append(p.loras, l)
-	p.closers = append(p.closers, c.Close)
+	p.closers = append(p.closers, f.Close)
 	return nil
 }
 
 // find finds the tensor of a layer, "" if there is none, among the parts that it
 // may be of: where the file does not say, the first whose weight has that shape.
 // tables are the names of the parts' layers, by part.
-func (p *Pipeline) find(tables map[string]map[string]string, l *loraLayer, shape []int) (part, tensor string, err error) {
-	parts := []string{l.part}
-	if l.part == "" {
+func (p *Pipeline) find(tables map[string]map[string]string, l *lora.Layer, d *lora.Delta) (part, tensor string, err error) {
+	parts := []string{l.Part}
+	if l.Part == "" {
 		parts = []string{UNet, TextEncoder, TextEncoder2}
 	}
 	var unfit error
@@ -182,7 +128,7 @@ func (p *Pipeline) find(tables map[string]map[string]string, l *loraLayer, shape
 		if tables[name] == nil {
 			tables[name] = layerNames(name, part.Source)
 		}
-		tensor := tables[name][flat(l.module)]
+		tensor := tables[name][flat(l.Module)]
 		if tensor == "" {
 			continue
 		}
@@ -190,33 +136,12 @@ func (p *Pipeline) find(tables map[string]map[string]string, l *loraLayer, shape
 		if !ok {
 			return "", "", fmt.Errorf("%s.%s can't be read", name, tensor)
 		}
-		if fitsWeight(shape, w.Shape) {
+		if d.Fits(w.Shape) {
 			return name, tensor, nil
 		}
-		unfit = fmt.Errorf("its layer %s is for a weight %v, but %s.%s of pipeline %s is %v: it is for another base than this one", l.key, shape, name, tensor, p.Name, w.Shape)
+		unfit = fmt.Errorf("its layer %s is for a weight %v, but %s.%s of pipeline %s is %v: it is for another base than this one", l.Key, d.Shape(), name, tensor, p.Name, w.Shape)
 	}
 	return "", "", unfit
-}
-
-// fitsWeight says that a product of that shape can be added to a weight: of the same
-// shape, or of as many rows and values, as a convolution's that is written flat.
-func fitsWeight(shape, weight []int) bool {
-	size := func(s []int) int {
-		n := 1
-		for _, v := range s {
-			n *= v
-		}
-		return n
-	}
-	return slices.Equal(squeeze(shape), squeeze(weight)) || len(shape) == 2 && len(weight) == 4 && shape[0] == weight[0] && size(shape) == size(weight)
-}
-
-// squeeze leaves out the ones at the end: a 1×1 convolution is a matrix.
-func squeeze(shape []int) []int {
-	for len(shape) > 2 && shape[len(shape)-1] == 1 {
-		shape = shape[:len(shape)-1]
-	}
-	return shape
 }
 
 // layerNames are a part's weights by the names that LoRAs have for their layers,

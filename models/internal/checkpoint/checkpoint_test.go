@@ -94,6 +94,8 @@ func TestUnknown(t *testing.T) {
 		"efficientnet.embeddings.convolution.weight":               "an EfficientNet",
 		"vit.embeddings.cls_token":                                 "a vision transformer",
 		"blocks.0.attn.qkv.weight":                                 "a vision transformer",
+		"vision_encoder.backbone.pos_embed":                        "a Segment Anything",
+		"image_encoder.patch_embed.seq.0.c.weight":                 "a Segment Anything",
 		"text_model.encoder.layers.0.mlp.fc1.weight":               "a CLIP or SigLIP",
 		"down_blocks.0.resnets.0.conv1.weight":                     "a part of a diffusion model",
 	} {

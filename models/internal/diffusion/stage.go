@@ -48,15 +48,17 @@ func (s *Stage) AddUp(b *ops.Builder, width int, exact bool) {
 
 // Step is block i with what follows it. x: [N, H, W, C]; name is the stage's, for taps.
 func (s *Stage) Step(r *gpu.Recorder, name string, i int, x, time, context *gpu.Tensor) *gpu.Tensor {
-	x = s.Blocks[i].Forward(r, x, time)
-	r.TapNCHW(fmt.Sprintf("%s.resnets.%d", name, i), x)
-	if i < len(s.Attentions) {
-		r.Enter(fmt.Sprintf("%s.attentions.%d", name, i))
-		x = s.Attentions[i].Forward(r, x, context)
-		r.Leave()
-		r.TapNCHW(fmt.Sprintf("%s.attentions.%d", name, i), x)
-	}
-	return x
+	return r.Segment(x, func(x *gpu.Tensor) *gpu.Tensor {
+		x = s.Blocks[i].Forward(r, x, time)
+		r.TapNCHW(fmt.Sprintf("%s.resnets.%d", name, i), x)
+		if i < len(s.Attentions) {
+			r.Enter(fmt.Sprintf("%s.attentions.%d", name, i))
+			x = s.Attentions[i].Forward(r, x, context)
+			r.Leave()
+			r.TapNCHW(fmt.Sprintf("%s.attentions.%d", name, i), x)
+		}
+		return x
+	})
 }
 
 // Forward is all blocks of a stage without skips, and its end.

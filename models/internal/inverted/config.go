@@ -220,9 +220,9 @@ func (c Config) Layers(b *ops.Builder) (*nn.Layers, error) {
 	if err != nil {
 		return nil, err
 	}
-	image := nn.Image{MeanHead: m.meanHead(), Features: "features"}
+	image := nn.Image{MeanHead: m.meanHead(), Features: "features", HeadInputs: []string{"pooled"}}
 	if m.Classifier == nil {
-		image.Features = "last_hidden_state"
+		image.Features, image.HeadInputs = "last_hidden_state", nil
 	}
 	return nn.OfImages(m, c.Channels, c.Image, c.Least(), image, m.Forward), nil
 }

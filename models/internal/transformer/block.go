@@ -104,7 +104,12 @@ func Step(r *gpu.Recorder, prefix string, blocks []Block, i int, x, lengths *gpu
 		names = append(names, prefix+"last_attention")
 	}
 	r.Enter(fmt.Sprintf("%sblocks.%d", prefix, i))
-	x, probs := blocks[i].Forward(r, x, lengths, slices.ContainsFunc(names, r.Wants))
+	wants := slices.ContainsFunc(names, r.Wants)
+	var probs *gpu.Tensor
+	x = r.Segment(x, func(x *gpu.Tensor) (y *gpu.Tensor) {
+		y, probs = blocks[i].Forward(r, x, lengths, wants)
+		return y
+	})
 	r.Leave()
 	if probs != nil {
 		for _, name := range names {

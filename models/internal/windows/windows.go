@@ -18,7 +18,7 @@ type Partition struct {
 
 // Plan is a partition as constants for [ops.Rows] and [ops.Regions].
 type Plan struct {
-	Into    *gpu.Tensor // which row of the maps stands at each place: u32 [N·windows, T]
+	Into    *gpu.Tensor // which row of the maps stands at each place: u32 [N·windows, h, w]
 	Back    *gpu.Tensor // and which row of the windows at each place of the maps: [N, H, W]
 	Regions *gpu.Tensor // that tokens of one map's windows are of, [windows, T]; nil without a shift
 }
@@ -46,7 +46,7 @@ func (p *Plans) Of(n int, part Partition) *Plan {
 	into, back, regions := part.Indexes(n)
 	tokens := part.Window[0] * part.Window[1]
 	plan := &Plan{
-		Into: p.b.Index("windows", into, len(into)/tokens, tokens),
+		Into: p.b.Index("windows", into, len(into)/tokens, part.Window[0], part.Window[1]),
 		Back: p.b.Index("map", back, n, part.H, part.W),
 	}
 	if part.Shift != [2]int{} {

@@ -1,6 +1,7 @@
-package checkpoint
+package lora
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"regexp"
@@ -10,11 +11,11 @@ import (
 	"saccade/weights"
 )
 
-// loraLayer is a layer of a LoRA file.
-type loraLayer struct {
-	key    string // the file's name for it
-	part   string // "" if the file does not say
-	module string // its name within the part, in any of the ways
+// Layer is a layer that an adapter changes.
+type Layer struct {
+	Key    string // the file's name for it
+	Part   string // of a diffusion pipeline, such as "unet"; "" if the file does not say
+	Module string // its name within the part, in any of the ways
 
 	tensors map[string]*weights.Tensor // by role
 	alpha   float64                    // NaN: the rank
@@ -71,37 +72,94 @@ var otherAdapters = []struct {
 	{regexp.MustCompile(`\.lora_embedding_[AB](\.\w+)?$`), "a LoRA of embeddings"},
 }
 
+// The parts of a diffusion pipeline that adapters change.
+const unet, text, text2 = "unet", "text_encoder", "text_encoder_2"
+
+// peftPrefix stands before the names of a network's modules in PEFT's files.
+const peftPrefix = "base_model.model."
+
 // loraPrefixes are the beginnings of a LoRA's names and the parts that they are
 // of.
 var loraPrefixes = []struct{ prefix, part string }{
-	{"lora_unet_", UNet}, {"lora_te1_", TextEncoder}, {"lora_te2_", TextEncoder2}, {"lora_te_", TextEncoder},
-	{"unet.", UNet}, {"text_encoder.", TextEncoder}, {"text_encoder_2.", TextEncoder2},
-	{unetPrefix, UNet}, {"diffusion_model.", UNet}, {"base_model.model.", ""},
+	{"lora_unet_", unet}, {"lora_te1_", text}, {"lora_te2_", text2}, {"lora_te_", text},
+	{"unet.", unet}, {"text_encoder.", text}, {"text_encoder_2.", text2},
+	{"model.diffusion_model.", unet}, {"diffusion_model.", unet}, {peftPrefix, ""},
 }
 
-// bundlePrefix is that of textual inversions beside a LoRA, as OneTrainer saves them
+// BundlePrefix is that of textual inversions beside a LoRA, as OneTrainer saves them
 // and A1111 reads them: bundle_emb.NAME.string_to_param.*, bundle_emb.NAME.clip_l.
-const bundlePrefix = "bundle_emb."
+const BundlePrefix = "bundle_emb."
 
-// loraFile is what a file holds.
-type loraFile struct {
-	layers     []*loraLayer // with factors
-	orphans    []string     // layers that have an alpha alone
-	unread     []string     // tensors that are left out, as diffusers leaves them out
-	embeddings []Embedding
+// File is what an adapter's file and its configuration hold (Hu et al. 2021).
+type File struct {
+	Layers  []*Layer // with factors
+	Orphans []string // layers that have an alpha alone
+	Unread  []string // tensors that are left out, as diffusers leaves them out: dora_scale
+	// Saved are the tensors of the layers that were trained whole beside the factors
+	// (modules_to_save), by their names in the network.
+	Saved map[string]*weights.Tensor
+	// Bundled are the tensors of textual inversions beside the factors, by their names
+	// without [BundlePrefix].
+	Bundled map[string]*weights.Tensor
+
+	c *weights.Checkpoint
 }
 
-// readLoRA reads a LoRA's tensors, in their order, with what a configuration says of
+// Metadata is that of the file.
+func (f *File) Metadata() map[string]string { return f.c.Metadata() }
+
+// Names implements [weights.Source], as Tensor does, for the tensors as they are in the
+// file.
+func (f *File) Names() []string { return f.c.Names() }
+
+// Tensor implements [weights.Source].
+func (f *File) Tensor(name string) (*weights.Tensor, bool) { return f.c.Tensor(name) }
+
+// Close unmaps the tensors.
+func (f *File) Close() error { return f.c.Close() }
+
+// Open reads an adapter: a file, or a folder of PEFT (adapter_config.json) or of
+// diffusers (pytorch_lora_weights.safetensors). resolve brings a hub id to such a
+// folder, as [weights.Resolve]; nil: src is a path.
+func Open(src string, resolve func(src string, wanted ...string) (string, error)) (*File, error) {
+	file, config, err := Find(src, resolve)
+	if err != nil {
+		return nil, err
+	}
+	c, err := weights.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	of, err := readAdapters(c.Metadata()["lora_adapter_metadata"])
+	if err == nil && config != nil {
+		var a *adapter
+		a, err = parseAdapter(ConfigFile, config)
+		of = adapters{"": a}
+	}
+	var f *File
+	if err == nil {
+		f, err = read(c, of)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return f, nil
+}
+
+// read reads an adapter's tensors, in their order, with what a configuration says of
 // its parts.
-func readLoRA(c *weights.Checkpoint, of adapters) (*loraFile, error) {
-	f := &loraFile{}
-	var all []*loraLayer
-	by := map[string]*loraLayer{}
-	bundles := map[string]*bundle{}
+func read(c *weights.Checkpoint, of adapters) (*File, error) {
+	f := &File{Saved: map[string]*weights.Tensor{}, Bundled: map[string]*weights.Tensor{}, c: c}
+	var all []*Layer
+	by := map[string]*Layer{}
 	for _, name := range c.Names() {
 		t, _ := c.Tensor(name)
-		if rest, ok := strings.CutPrefix(name, bundlePrefix); ok {
-			addBundle(bundles, rest, t)
+		if rest, ok := strings.CutPrefix(name, BundlePrefix); ok {
+			f.Bundled[rest] = t
+			continue
+		}
+		if as := of.saved(name); as != "" {
+			f.Saved[as] = t
 			continue
 		}
 		key, role := roleOf(name)
@@ -109,7 +167,7 @@ func readLoRA(c *weights.Checkpoint, of adapters) (*loraFile, error) {
 		case "":
 			return nil, otherAdapter(name, len(c.Names()))
 		case unread:
-			f.unread = append(f.unread, name)
+			f.Unread = append(f.Unread, name)
 			continue
 		}
 		l := by[key]
@@ -121,19 +179,15 @@ func readLoRA(c *weights.Checkpoint, of adapters) (*loraFile, error) {
 			return nil, err
 		}
 	}
-	var err error
-	if f.embeddings, err = readBundles(bundles); err != nil {
-		return nil, err
-	}
 	for _, l := range all {
 		if len(l.tensors) == 0 {
-			f.orphans = append(f.orphans, l.key)
+			f.Orphans = append(f.Orphans, l.Key)
 			continue
 		}
 		if err := of.apply(l); err != nil {
 			return nil, err
 		}
-		f.layers = append(f.layers, l)
+		f.Layers = append(f.Layers, l)
 	}
 	return f, nil
 }
@@ -160,20 +214,20 @@ func otherAdapter(name string, n int) error {
 }
 
 // newLayer tells the part of a layer.
-func newLayer(key string) *loraLayer {
-	l := &loraLayer{key: key, module: key, alpha: math.NaN(), tensors: map[string]*weights.Tensor{}}
+func newLayer(key string) *Layer {
+	l := &Layer{Key: key, Module: key, alpha: math.NaN(), tensors: map[string]*weights.Tensor{}}
 	for _, p := range loraPrefixes {
-		if rest, ok := strings.CutPrefix(l.module, p.prefix); ok {
-			l.part, l.module = p.part, rest
+		if rest, ok := strings.CutPrefix(l.Module, p.prefix); ok {
+			l.Part, l.Module = p.part, rest
 			break
 		}
 	}
-	l.module = strings.ReplaceAll(l.module, ".processor.", ".")
+	l.Module = strings.ReplaceAll(l.Module, ".processor.", ".")
 	return l
 }
 
 // take takes one of the layer's tensors.
-func (l *loraLayer) take(role string, t *weights.Tensor) error {
+func (l *Layer) take(role string, t *weights.Tensor) error {
 	if role == alpha {
 		var value [1]float32
 		if t.Len() != 1 || t.Float32s(value[:]) != nil {
@@ -193,17 +247,17 @@ func (l *loraLayer) take(role string, t *weights.Tensor) error {
 }
 
 // of are the layer's tensors of some roles, of which those of optional may be nil.
-func (l *loraLayer) of(needed, optional []string) ([]*weights.Tensor, error) {
+func (l *Layer) of(needed, optional []string) ([]*weights.Tensor, error) {
 	var all []*weights.Tensor
 	for _, role := range needed {
 		if l.tensors[role] == nil {
-			return nil, fmt.Errorf("its layer %s has no %s beside its other factors; the file is damaged", l.key, role)
+			return nil, fmt.Errorf("its layer %s has no %s beside its other factors; the file is damaged", l.Key, role)
 		}
 		all = append(all, l.tensors[role])
 	}
 	for role := range l.tensors {
 		if !slices.Contains(needed, role) && !slices.Contains(optional, role) {
-			return nil, fmt.Errorf("its layer %s has %s, which does not go with its other factors; the file is damaged", l.key, role)
+			return nil, fmt.Errorf("its layer %s has %s, which does not go with its other factors; the file is damaged", l.Key, role)
 		}
 	}
 	for _, role := range optional {

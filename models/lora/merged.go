@@ -1,4 +1,4 @@
-package checkpoint
+package lora
 
 import (
 	"encoding/binary"
@@ -8,21 +8,21 @@ import (
 	"saccade/weights"
 )
 
-// merged shows a source with the deltas of a LoRA added to weights, as F32. What
+// Merged shows a source with deltas added to weights, by their names, as F32. What
 // else a module with such a weight has is F32 too: the projections of q, k and v
 // are joined where they are read, which takes one data type.
-type merged struct {
-	src    weights.Source
-	deltas map[string]*delta
-	wide   map[string]bool // modules with a delta in them
-}
-
-func newMerged(src weights.Source, deltas map[string]*delta) *merged {
+func Merged(src weights.Source, deltas map[string]*Delta) weights.Source {
 	m := &merged{src: src, deltas: deltas, wide: map[string]bool{}}
 	for name := range deltas {
 		m.wide[moduleOf(name)] = true
 	}
 	return m
+}
+
+type merged struct {
+	src    weights.Source
+	deltas map[string]*Delta
+	wide   map[string]bool // modules with a delta in them
 }
 
 // moduleOf is the module that holds a layer's weight or bias: attn1 of

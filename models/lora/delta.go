@@ -1,4 +1,4 @@
-package checkpoint
+package lora
 
 import (
 	"fmt"
@@ -11,13 +11,51 @@ import (
 	"saccade/weights"
 )
 
-// delta is what a LoRA adds to a weight: factor·change, and of DoRA the length that
+// Delta is what an adapter adds to a weight: factor·change, and of DoRA the length that
 // each row then has.
-type delta struct {
-	key       string
+type Delta struct {
+	Key string // the file's name for the layer
+
 	change    change
 	factor    float32
 	magnitude *weights.Tensor // nil: as long as the sum is
+}
+
+// Delta is what the layer adds to its weight, scale times.
+func (l *Layer) Delta(scale float64) (*Delta, error) {
+	product, rank, err := newChange(l)
+	if err != nil {
+		return nil, err
+	}
+	d := &Delta{Key: l.Key, change: product, factor: float32(scale * l.scaling(rank)), magnitude: l.tensors[magnitude]}
+	if m := d.magnitude; m != nil && m.Len() != product.shape()[0] {
+		return nil, fmt.Errorf("its layer %s has a lora_magnitude_vector %v; expected one number for each of %d rows", l.Key, m.Shape, product.shape()[0])
+	}
+	return d, nil
+}
+
+// Shape is that of a weight that it can be added to.
+func (d *Delta) Shape() []int { return d.change.shape() }
+
+// Fits says that it can be added to a weight: of the same shape, or of as many rows and values, as a convolution's that is written flat.
+func (d *Delta) Fits(weight []int) bool {
+	shape := d.Shape()
+	size := func(s []int) int {
+		n := 1
+		for _, v := range s {
+			n *= v
+		}
+		return n
+	}
+	return slices.Equal(squeeze(shape), squeeze(weight)) || len(shape) == 2 && len(weight) == 4 && shape[0] == weight[0] && size(shape) == size(weight)
+}
+
+// squeeze leaves out the ones at the end: a 1×1 convolution is a matrix.
+func squeeze(shape []int) []int {
+	for len(shape) > 2 && shape[len(shape)-1] == 1 {
+		shape = shape[:len(shape)-1]
+	}
+	return shape
 }
 
 // change is a product of small factors that is as large as a weight.
@@ -30,30 +68,30 @@ type change interface {
 }
 
 // newChange tells the product of a layer's tensors, and its rank.
-func newChange(l *loraLayer) (change, int, error) {
+func newChange(l *Layer) (change, int, error) {
 	switch {
 	case l.tensors[down] != nil || l.tensors[up] != nil || l.tensors[magnitude] != nil:
 		t, err := l.of([]string{down, up}, []string{magnitude})
 		if err != nil {
 			return nil, 0, err
 		}
-		return newLowRank(l.key, t[1], t[0])
+		return newLowRank(l.Key, t[1], t[0])
 	case l.tensors[hadaW1A] != nil:
 		t, err := l.of([]string{hadaW1A, hadaW1B, hadaW2A, hadaW2B}, []string{hadaT1, hadaT2})
 		if err != nil {
 			return nil, 0, err
 		}
-		return newHadamard(l.key, t)
+		return newHadamard(l.Key, t)
 	}
 	t, err := l.of(nil, []string{lokrW1, lokrW1A, lokrW1B, lokrW2, lokrW2A, lokrW2B, lokrT2})
 	if err != nil {
 		return nil, 0, err
 	}
-	return newKronecker(l.key, t)
+	return newKronecker(l.Key, t)
 }
 
 // scaling is what a product of that rank, 0 where there is none, is multiplied with.
-func (l *loraLayer) scaling(rank int) float64 {
+func (l *Layer) scaling(rank int) float64 {
 	switch {
 	case math.IsNaN(l.alpha) || rank == 0:
 		return 1
@@ -64,7 +102,7 @@ func (l *loraLayer) scaling(rank int) float64 {
 }
 
 // add adds the delta to a weight's values; false where a factor can't be read.
-func (d *delta) add(values []float32) bool {
+func (d *Delta) add(values []float32) bool {
 	if !d.change.addTo(values, d.factor) {
 		return false
 	}

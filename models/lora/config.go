@@ -1,4 +1,4 @@
-package checkpoint
+package lora
 
 import (
 	"bytes"
@@ -26,6 +26,7 @@ type adapter struct {
 	AlphaPattern patterns `json:"alpha_pattern"`
 	Root         bool     `json:"use_rslora"`
 	DoRA         bool     `json:"use_dora"`
+	Saved        []string `json:"modules_to_save"` // by the ends of their names
 }
 
 // signaturesJSON are the keys of LoraConfig with their defaults;
@@ -66,7 +67,7 @@ func refuse(file string, given map[string]json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	read := []string{"lora_alpha", "alpha_pattern", "use_rslora", "use_dora"}
+	read := []string{"lora_alpha", "alpha_pattern", "use_rslora", "use_dora", "modules_to_save"}
 	for _, key := range slices.Sorted(maps.Keys(given)) {
 		usual, ok := all[loraConfig][key]
 		found := checkpoint.Shown(given[key])
@@ -118,9 +119,24 @@ func readAdapters(text string) (adapters, error) {
 	return of, nil
 }
 
+// saved is the name in the network of a tensor of a layer that was trained whole, "" of
+// another.
+func (a adapters) saved(tensor string) string {
+	name, ok := strings.CutPrefix(tensor, peftPrefix)
+	if a[""] == nil || !ok {
+		return ""
+	}
+	for _, module := range a[""].Saved {
+		if strings.Contains("."+name, "."+module+".") && !strings.Contains(name, ".lora_") {
+			return strings.NewReplacer(".modules_to_save.default.", ".", ".modules_to_save.", ".").Replace(name)
+		}
+	}
+	return ""
+}
+
 // apply tells a layer its alpha where no tensor has.
-func (a adapters) apply(l *loraLayer) error {
-	of := a[l.part]
+func (a adapters) apply(l *Layer) error {
+	of := a[l.Part]
 	if of == nil {
 		of = a[""] // of a folder, whatever the names
 	}
@@ -128,11 +144,11 @@ func (a adapters) apply(l *loraLayer) error {
 		return nil
 	}
 	if of.DoRA && l.tensors[magnitude] == nil && l.tensors[up] != nil {
-		return fmt.Errorf("use_dora is set, and its layer %s has no lora_magnitude_vector", l.key)
+		return fmt.Errorf("use_dora is set, and its layer %s has no lora_magnitude_vector", l.Key)
 	}
 	l.root = of.Root
 	if math.IsNaN(l.alpha) {
-		l.alpha = of.AlphaPattern.find(l.module, of.Alpha)
+		l.alpha = of.AlphaPattern.find(l.Module, of.Alpha)
 	}
 	return nil
 }
@@ -181,9 +197,12 @@ func (p *patterns) UnmarshalJSON(data []byte) error {
 // find is the value for a module, or otherwise. A text tower's modules are below
 // text_model with older versions of transformers.
 func (p patterns) find(module string, otherwise float64) float64 {
-	bare := strings.TrimPrefix(module, "text_model.")
+	names := []string{module}
+	if bare := strings.TrimPrefix(module, "text_model."); strings.HasPrefix(bare, "encoder.") {
+		names = append(names, bare, "text_model."+bare)
+	}
 	for _, one := range p {
-		if one.end.MatchString(module) || one.end.MatchString(bare) || one.end.MatchString("text_model."+bare) {
+		if slices.ContainsFunc(names, one.end.MatchString) {
 			return one.value
 		}
 	}

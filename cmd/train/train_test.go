@@ -1,0 +1,363 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"saccade/cmd/internal/cli"
+	"saccade/models"
+	"saccade/weights"
+)
+
+// TestMain runs the command itself in the processes that a test starts.
+func TestMain(m *testing.M) {
+	if os.Getenv("SACCADE_TEST_MAIN") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// result is what a call of the command left behind.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// call runs the command in this process.
+func call(t *testing.T, args ...string) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := run(context.Background(), args, &stdout, &stderr, os.Getenv)
+	t.Logf("train %s: %d\n%s", strings.Join(args, " "), code, stderr.String())
+	return result{code, stdout.String(), stderr.String()}
+}
+
+// fine is a call that must succeed.
+func fine(t *testing.T, args ...string) result {
+	t.Helper()
+	r := call(t, args...)
+	require.Equal(t, cli.ExitFine, r.code, r.stderr)
+	return r
+}
+
+// refused is a call that must fail with one line of its own that has all of some words.
+func refused(t *testing.T, code int, words []string, args ...string) {
+	t.Helper()
+	r := call(t, args...)
+	require.Equal(t, code, r.code, "%v: %s", args, r.stderr)
+	assert.Empty(t, r.stdout)
+	assert.Equal(t, 1, strings.Count("\n"+r.stderr, "\ntrain: "), r.stderr)
+	for _, w := range words {
+		assert.Contains(t, r.stderr, w)
+	}
+}
+
+// lines are the lines of -json, and the last.
+func lines(t *testing.T, r result) (steps []stepLine, done doneLine) {
+	t.Helper()
+	all := strings.Split(strings.TrimSpace(r.stdout), "\n")
+	for _, l := range all[:len(all)-1] {
+		var s stepLine
+		require.NoError(t, json.Unmarshal([]byte(l), &s), l)
+		steps = append(steps, s)
+	}
+	require.NoError(t, json.Unmarshal([]byte(all[len(all)-1]), &done))
+	require.True(t, done.Done)
+	return steps, done
+}
+
+// pictures are a folder of two classes, with a file that is no picture among them.
+func picturesFolder(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	for class, names := range map[string][]string{"animals": {"bird.png", "cat.jpg", "deer.png", "frog.png", "horse.png"}, "machines": {"airplane.png", "automobile.png", "rocket.jpg", "ship.png", "truck.png"}} {
+		require.NoError(t, os.Mkdir(filepath.Join(folder, class), 0o777))
+		for _, name := range names {
+			data, err := os.ReadFile("../../zoo/pictures/" + name)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(filepath.Join(folder, class, name), data, 0o666))
+		}
+	}
+	return folder
+}
+
+func TestUsage(t *testing.T) {
+	folder := picturesFolder(t)
+	for want, args := range map[string][]string{
+		"no model: give -model NAME":                           {"-data", folder, "-head"},
+		`model "vitt" is unknown; the nearest is "vit"`:        {"-model", "vitt", "-data", folder, "-head"},
+		"no data: give -data FOLDER":                           {"-model", "vit", "-head"},
+		"nothing to train: give -head, -lora RANK or -tip":     {"-model", "vit", "-data", folder, "-o", "x"},
+		"the result goes nowhere":                              {"-model", "vit", "-data", folder, "-head"},
+		"-full: training of whole networks is not there yet":   {"-model", "vit", "-data", folder, "-full"},
+		"-token: textual inversion is not there yet":           {"-model", "sd", "-data", folder, "-token", "<mug>"},
+		"-prompt-tokens: prompts that are learned (CoOp, VPT)": {"-model", "vit", "-data", folder, "-prompt-tokens=4"},
+		"-view: the window of a training is not there yet":     {"-model", "vit", "-data", folder, "-head", "-view"},
+		`-lr "fast": expected a number above 0`:                {"-lr", "fast"},
+		`-lr "0": expected a number above 0`:                   {"-lr", "0"},
+		`-betas "1,0.9": expected two numbers of 0 to below 1`: {"-betas", "1,0.9"},
+		"-optimizer lbfgs is of -head alone":                   {"-model", "vit", "-data", folder, "-lora", "2", "-optimizer", "lbfgs", "-o", "x"},
+		"-warmup goes with steps of -optimizer adamw or sgd":   {"-model", "vit", "-data", folder, "-head", "-optimizer", "lbfgs", "-warmup", "2", "-o", "x"},
+		"-patience goes with -validation":                      {"-model", "vit", "-data", folder, "-head", "-patience", "2", "-o", "x"},
+		"-targets goes with -lora":                             {"-model", "vit", "-data", folder, "-head", "-targets", "q_proj", "-o", "x"},
+		"-augment goes with -lora":                             {"-model", "vit", "-data", folder, "-head", "-augment", "flip", "-o", "x"},
+		"-momentum goes with -optimizer sgd":                   {"-model", "vit", "-data", folder, "-head", "-momentum", "0.9", "-o", "x"},
+		"-steps and -epochs exclude each other":                {"-model", "vit", "-data", folder, "-head", "-steps", "2", "-epochs", "2", "-o", "x"},
+		"-resume goes on from the state in -o":                 {"-model", "vit", "-data", folder, "-head", "-resume", "-save", "x.safetensors"},
+		"-validation 1.5: expected a folder, or a share":       {"-model", "vit", "-data", folder, "-head", "-validation", "1.5", "-o", "x"},
+		`-augment "spin": expected crop, flip and colour`:      {"-augment", "spin"},
+		"flag -learning-rate is unknown; the nearest is":       {"-learning-rate", "1"},
+		`unexpected argument "folder"; the data is given with`: {"folder"},
+	} {
+		refused(t, cli.ExitUsage, []string{want}, args...)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	r := fine(t, "-h")
+	for _, word := range []string{"-head", "-lora RANK", "-validation FOLDER|SHARE", "-resume"} {
+		assert.Contains(t, r.stdout, word)
+	}
+	assert.NotContains(t, r.stdout, "-prompt-tokens")
+	assert.Contains(t, fine(t, "-version").stdout, cli.Version)
+}
+
+func TestBadData(t *testing.T) {
+	folder, out := picturesFolder(t), t.TempDir()
+	train := func(words []string, more ...string) {
+		refused(t, cli.ExitFailure, words, append([]string{"-model", "vit", "-o", out}, more...)...)
+	}
+	train([]string{"data ./none: no such file"}, "-head", "-data", "./none")
+	train([]string{"none of the network's 10 labels", "-head trains a new head"}, "-lora", "2", "-data", folder)
+	train([]string{"an adapter of rank 1000; expected 1 to 192"}, "-lora", "1000", "-head", "-data", folder)
+	train([]string{`the target "q_prj" matches no layer; the nearest is "q_proj"`}, "-lora", "2", "-head", "-targets", "q_prj", "-data", folder)
+	train([]string{"expected a folder, or a .safetensors file"}, "-head", "-data", "train_test.go")
+	refused(t, cli.ExitFailure, []string{"model sd is a pipeline"}, "-model", "sd", "-head", "-data", folder, "-o", out)
+	refused(t, cli.ExitFailure, []string{"no embedded weights; give -weights"}, "-model", "dino", "-head", "-data", folder, "-o", out)
+
+	require.NoError(t, os.Mkdir(filepath.Join(folder, "plants"), 0o777))
+	train([]string{"class plants has no pictures"}, "-head", "-data", folder)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "plants", "a.png"), []byte("no picture"), 0o666))
+	r := call(t, "-model", "vit", "-o", out, "-head", "-data", folder)
+	assert.Equal(t, cli.ExitFailure, r.code)
+	assert.Contains(t, r.stderr, "no picture of class plants could be read, such as "+filepath.Join(folder, "plants", "a.png"))
+
+	one := t.TempDir()
+	require.NoError(t, os.Rename(filepath.Join(folder, "animals"), filepath.Join(one, "animals")))
+	train([]string{"there is one class, animals; two sub-folders at least"}, "-head", "-data", one)
+}
+
+// A head is trained on features, and its folder classifies: the class is in it, and the
+// picture that could not be read is named and counted.
+func TestHead(t *testing.T) {
+	folder, out := picturesFolder(t), filepath.Join(t.TempDir(), "mine")
+	bad := filepath.Join(folder, "animals", "broken.png")
+	require.NoError(t, os.WriteFile(bad, []byte("no picture"), 0o666))
+	r := fine(t, "-model", "vit", "-data", folder, "-head", "-epochs", "30", "-lr", "0.01", "-validation", "0.2", "-o", out, "-json", "-save", out+".safetensors", "-grads")
+	steps, done := lines(t, r)
+	assert.Len(t, steps, 30) // eight of the nine that are learned from, then one, are two; 0.2 of five is one
+	assert.NotNil(t, steps[len(steps)-1].Top1)
+	assert.Greater(t, *steps[0].Loss, *done.Loss)
+	assert.Equal(t, "validation", done.Of)
+	assert.Equal(t, 1, done.LeftOut)
+	assert.Equal(t, bad, done.Errors[0].Path)
+	assert.Contains(t, r.stderr, "memory: ")
+
+	saved, err := weights.Open(out + ".safetensors")
+	require.NoError(t, err)
+	defer saved.Close()
+	assert.ElementsMatch(t, []string{"classifier.weight", "classifier.bias", "grad.classifier.weight", "grad.classifier.bias", "loss"}, saved.Names())
+	for _, folder := range []string{out, filepath.Join(out, "best")} {
+		c, err := models.Open(t.Context(), "vit", folder, models.Options{})
+		require.NoError(t, err)
+		labels, err := c.Labels()
+		require.NoError(t, err)
+		assert.Equal(t, []string{"animals", "machines"}, labels)
+		require.NoError(t, c.Close())
+	}
+}
+
+func TestOptimumAndTip(t *testing.T) {
+	folder, out := picturesFolder(t), t.TempDir()
+	_, done := lines(t, fine(t, "-model", "resnet", "-data", folder, "-head", "-optimizer", "lbfgs", "-C", "10", "-o", filepath.Join(out, "mine"), "-json"))
+	assert.Equal(t, 1.0, done.Top1)
+	assert.Equal(t, [][]int{{5, 0}, {0, 5}}, done.Confusion)
+	_, done = lines(t, fine(t, "-model", "clip", "-data", folder, "-tip", "-o", filepath.Join(out, "tip.safetensors"), "-json"))
+	assert.Equal(t, 10, done.Images)
+	refused(t, cli.ExitFailure, []string{"-tip compares pictures with the names of classes"}, "-model", "vit", "-data", folder, "-tip", "-o", filepath.Join(out, "x.safetensors"))
+}
+
+// A rate that is too high is said, and leaves no result.
+func TestDiverges(t *testing.T) {
+	folder, out := picturesFolder(t), filepath.Join(t.TempDir(), "mine")
+	r := call(t, "-model", "vit", "-data", folder, "-head", "-lr", "1e40", "-o", out)
+	assert.Equal(t, cli.ExitFailure, r.code)
+	assert.Contains(t, r.stderr, "the loss or its gradients are not finite")
+	assert.Contains(t, r.stderr, "the training diverged")
+	assert.NoFileExists(t, filepath.Join(out, "model.safetensors"))
+}
+
+const learned = "../../golden/learn/vit/"
+
+// batchesFile writes the batches of a golden of trainings, and what it begins with.
+func batchesFile(t *testing.T, name string) (data, begin string, want func(name string) []float32) {
+	t.Helper()
+	c, err := weights.Open(learned + name + ".safetensors")
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, c.Close()) })
+	var batches, first []*weights.Tensor
+	for _, name := range c.Names() {
+		tensor, _ := c.Tensor(name)
+		switch kind, rest, _ := strings.Cut(name, "."); kind {
+		case "pixel_values", "labels":
+			batches = append(batches, tensor)
+		case "init":
+			tensor.Name = rest
+			first = append(first, tensor)
+		}
+	}
+	folder := t.TempDir()
+	data, begin = filepath.Join(folder, "data.safetensors"), filepath.Join(folder, "init.safetensors")
+	require.NoError(t, weights.Write(data, batches, nil))
+	require.NoError(t, weights.Write(begin, first, nil))
+	return data, begin, func(name string) []float32 { return floats(t, c, name) }
+}
+
+func floats(t *testing.T, c *weights.Checkpoint, name string) []float32 {
+	t.Helper()
+	tensor, ok := c.Tensor(name)
+	require.True(t, ok, name)
+	v := make([]float32, tensor.Len())
+	require.NoError(t, tensor.Float32s(v))
+	return v
+}
+
+// Five steps of adapters and a head from saved beginnings and batches are PEFT's.
+func TestAdaptersArePEFTs(t *testing.T) {
+	for name, args := range map[string][]string{
+		"adamw": {"-lora", "3", "-alpha", "6", "-head", "-lr", "0.01"},
+		"sgd":   {"-lora", "3", "-alpha", "6", "-head", "-lr", "0.1", "-optimizer", "sgd", "-checkpoint"},
+	} {
+		data, begin, want := batchesFile(t, name)
+		out := filepath.Join(t.TempDir(), "mine")
+		steps, _ := lines(t, fine(t, append(args, "-model", "vit", "-weights", learned, "-data", data, "-init", begin, "-steps", "5", "-precision", "f32", "-o", out, "-save", out+".safetensors", "-json")...))
+		require.Len(t, steps, 5)
+		saved, err := weights.Open(out + ".safetensors")
+		require.NoError(t, err)
+		trained := 0
+		for _, n := range saved.Names() {
+			golden, tolerance := "param."+n, 1e-6
+			if n == "loss" {
+				golden = n
+			} else {
+				trained++
+			}
+			got, expected := floats(t, saved, n), want(golden)
+			require.Len(t, got, len(expected))
+			largest, worst := 0.0, 0.0
+			for i, w := range expected {
+				largest, worst = math.Max(largest, math.Abs(float64(w))), math.Max(worst, math.Abs(float64(w-got[i])))
+			}
+			// A loss and values that began near zero have the error of some sums in f32.
+			assert.LessOrEqual(t, worst, tolerance*math.Max(1, largest), "%s %s", name, n)
+		}
+		assert.Equal(t, 2*2*2+2, trained)
+		require.NoError(t, saved.Close())
+		assert.FileExists(t, filepath.Join(out, "adapter_config.json"))
+	}
+}
+
+// A training that was killed goes on to the same numbers, to the bit; one with other
+// options is refused.
+func TestKilledAndResumed(t *testing.T) {
+	data, _, _ := batchesFile(t, "adamw")
+	folder := t.TempDir()
+	args := func(out string, more ...string) []string {
+		return append([]string{"-model", "vit", "-weights", learned, "-data", data, "-lora", "3", "-head", "-steps", "30", "-schedule", "cosine", "-warmup", "4", "-accumulate", "2", "-clip", "1",
+			"-state-every", "0s", "-o", filepath.Join(folder, out), "-save", filepath.Join(folder, out+".safetensors"), "-json"}, more...)
+	}
+	fine(t, args("whole")...)
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(self, args("killed")...)
+	cmd.Env = append(os.Environ(), "SACCADE_TEST_MAIN=1")
+	require.NoError(t, cmd.Start())
+	state := filepath.Join(folder, "killed", "resume", "state.safetensors")
+	for range 3000 {
+		if _, err := os.Stat(state); err == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	require.FileExists(t, state)
+	require.NoError(t, cmd.Process.Kill())
+	var exit *exec.ExitError
+	require.True(t, errors.As(cmd.Wait(), &exit))
+
+	refused(t, cli.ExitFailure, []string{"it is of a training with other options or examples", "lr=0.001", "now lr=0.5"}, args("killed", "-resume", "-lr", "0.5")...)
+	r := fine(t, args("killed", "-resume")...)
+	steps, _ := lines(t, r)
+	assert.Greater(t, steps[0].Step, 1)
+	assert.Contains(t, r.stderr, fmt.Sprintf("going on after step %d", steps[0].Step-1))
+	for _, file := range []string{".safetensors", "/adapter_model.safetensors"} {
+		want, err := os.ReadFile(filepath.Join(folder, "whole"+file))
+		require.NoError(t, err)
+		got, err := os.ReadFile(filepath.Join(folder, "killed"+file))
+		require.NoError(t, err)
+		assert.Equal(t, want, got, file)
+	}
+}
+
+func TestBadBatches(t *testing.T) {
+	write := func(tensors map[string][]int, value float32) string {
+		var all []*weights.Tensor
+		for name, shape := range tensors {
+			n := 1
+			for _, d := range shape {
+				n *= d
+			}
+			values := make([]float32, n)
+			for i := range values {
+				values[i] = value
+			}
+			tensor, err := weights.FromFloat32s(name, values, shape...)
+			require.NoError(t, err)
+			all = append(all, tensor)
+		}
+		path := filepath.Join(t.TempDir(), "data.safetensors")
+		require.NoError(t, weights.Write(path, all, nil))
+		return path
+	}
+	x := []int{2, 3, 20, 12}
+	for want, file := range map[string]string{
+		"batch 0 has no labels.0":                        write(map[string][]int{"pixel_values.0": x}, 0),
+		"there is no pixel_values.0":                     write(map[string][]int{"pixels": x}, 0),
+		"pixel_values.0 is [2 3 20 12] and labels.0":     write(map[string][]int{"pixel_values.0": x, "labels.0": {3}}, 0),
+		"pixel_values.2 is none of":                      write(map[string][]int{"pixel_values.0": x, "labels.0": {2}, "pixel_values.2": x}, 0),
+		"input_ids.0 is none of":                         write(map[string][]int{"pixel_values.0": x, "labels.0": {2}, "input_ids.0": {2, 4}}, 0),
+		"labels.0 has 0.5; expected classes":             write(map[string][]int{"pixel_values.0": x, "labels.0": {2}}, 0.5),
+		"a label is 7, and the checkpoint has 5 classes": write(map[string][]int{"pixel_values.0": x, "labels.0": {2}}, 7),
+	} {
+		refused(t, cli.ExitFailure, []string{want}, "-model", "vit", "-weights", learned, "-data", file, "-head", "-lora", "2", "-o", t.TempDir())
+	}
+}
+
+func TestVerify(t *testing.T) {
+	data, _, _ := batchesFile(t, "adamw")
+	r := fine(t, "-model", "vit", "-weights", learned, "-data", data, "-lora", "3", "-head", "-verify", "-precision", "f32")
+	assert.Contains(t, r.stdout, "recomputed on the CPU, 0 wrong")
+	assert.Equal(t, 3, strings.Count(r.stdout, "ok     slope of the loss"))
+}

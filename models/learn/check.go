@@ -1,0 +1,132 @@
+package learn
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"saccade/gpu"
+	"saccade/models/nn"
+)
+
+// Verify runs a step on a batch operation by operation, recomputing each on the CPU: see
+// [gpu.Program.Verify]. It changes no trained value.
+func (l *Learner) Verify(ctx context.Context, b Batch, stopAtFirst bool) (checks []gpu.OpCheck, err error) {
+	err = l.unchanged(b, func(r ready) error {
+		checks, err = r.Verify(ctx, r.values(l.settings(l.options.Optimizer.Rate, l.options.Accumulate-1)), stopAtFirst)
+		return err
+	})
+	return checks, err
+}
+
+// Profile times each dispatch of a step on a batch; it changes no trained value.
+func (l *Learner) Profile(ctx context.Context, b Batch) (timings []gpu.Timing, err error) {
+	err = l.unchanged(b, func(r ready) error {
+		timings, err = r.Program.Profile(ctx, r.values(l.settings(l.options.Optimizer.Rate, l.options.Accumulate-1)))
+		return err
+	})
+	return timings, err
+}
+
+// unchanged calls f with the program of a batch, and puts back what it changes.
+func (l *Learner) unchanged(b Batch, f func(ready) error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r, err := l.ready(b)
+	if err != nil {
+		return err
+	}
+	kept, err := l.arrays()
+	if err != nil {
+		return err
+	}
+	err = f(r)
+	if back := l.write(kept); err == nil {
+		err = back
+	}
+	return err
+}
+
+// slopeStep is how far from the parameters losses are compared, by these' length, and
+// slopePoints are the steps and weights of the five-point derivative, whose error is of the
+// fourth order.
+const slopeStep = 1.5e-3
+
+var slopePoints = []struct{ at, weight float64 }{{-2, 1. / 12}, {-1, -8. / 12}, {1, 8. / 12}, {2, -1. / 12}}
+
+// Slope compares, on this adapter, the derivative of the loss of a batch along a direction d of
+// all parameters, by five points, with the gradients' g·d. d is the gradient, each
+// number times a random one of 0 to 2, of length one. It changes nothing.
+func (l *Learner) Slope(ctx context.Context, b Batch, seed uint64) (measured, computed float64, err error) {
+	err = l.unchanged(b, func(r ready) error {
+		if _, err := l.lossOf(ctx, r); err != nil {
+			return err
+		}
+		grads, err := l.Gradients()
+		if err != nil {
+			return err
+		}
+		at, err := l.Parameters()
+		if err != nil {
+			return err
+		}
+		d, size := l.direction(grads, seed), 0.0
+		for _, p := range l.all {
+			for i, g := range grads[p.name].Data {
+				computed += float64(g) * d[p.name][i]
+				size += math.Pow(float64(at[p.name].Data[i]), 2)
+			}
+		}
+		step := slopeStep * max(0.1, math.Sqrt(size))
+		for _, x := range slopePoints {
+			moved := map[string]nn.Array{}
+			for name, a := range at {
+				v := slices.Clone(a.Data)
+				for i := range v {
+					v[i] += float32(x.at * step * d[name][i])
+				}
+				moved[name] = nn.Array{Shape: a.Shape, Data: v}
+			}
+			if err := l.write(moved); err != nil {
+				return err
+			}
+			loss, err := l.lossOf(ctx, r)
+			if err != nil {
+				return err
+			}
+			measured += x.weight * loss / step
+		}
+		return nil
+	})
+	return measured, computed, err
+}
+
+// direction is one of all parameters, of length one.
+func (l *Learner) direction(grads map[string]nn.Array, seed uint64) map[string][]float64 {
+	rng := rand.New(rand.NewPCG(seed, 2))
+	d, length := map[string][]float64{}, 0.0
+	for _, p := range l.all {
+		v := make([]float64, len(grads[p.name].Data))
+		for i, g := range grads[p.name].Data {
+			v[i] = 2 * rng.Float64() * float64(g)
+			length += v[i] * v[i]
+		}
+		d[p.name] = v
+	}
+	for _, v := range d {
+		for i := range v {
+			v[i] /= math.Max(math.Sqrt(length), math.SmallestNonzeroFloat32)
+		}
+	}
+	return d
+}
+
+// lossOf is that of a batch, and leaves its gradients, but does no step.
+func (l *Learner) lossOf(ctx context.Context, r ready) (float64, error) {
+	s := l.settings(l.options.Optimizer.Rate, 0)
+	s.Apply = false
+	r.seed = float32(l.progress.Scale)
+	out, err := r.run(ctx, s)
+	return mean(out["loss"]), err
+}

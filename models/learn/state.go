@@ -1,0 +1,121 @@
+package learn
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"saccade/gpu"
+	"saccade/models/nn"
+)
+
+// Parameters are the trained arrays by name: of adapters those that PEFT writes
+// ("base_model.model.vit.layers.0.attention.q_proj.lora_A.weight").
+func (l *Learner) Parameters() (map[string]nn.Array, error) {
+	return l.each(func(p *parameter) *gpu.Tensor { return p.value })
+}
+
+// Gradients are those of the last step by the names of the parameters: before clipping, without
+// the loss's scale.
+func (l *Learner) Gradients() (map[string]nn.Array, error) {
+	return l.each(func(p *parameter) *gpu.Tensor { return p.grad })
+}
+
+// each reads a tensor of every parameter.
+func (l *Learner) each(of func(*parameter) *gpu.Tensor) (map[string]nn.Array, error) {
+	all := map[string]nn.Array{}
+	for _, p := range l.all {
+		a, err := p.read(of(p))
+		if err != nil {
+			return nil, err
+		}
+		all[p.name] = a
+	}
+	return all, nil
+}
+
+// tensor is one of a parameter's under the name that a state has for it.
+type tensor struct {
+	name string
+	p    *parameter
+	t    *gpu.Tensor
+}
+
+// tensors are all that a training goes on from.
+func (l *Learner) tensors() (all []tensor) {
+	prefixes := []string{"exp_avg.", "exp_avg_sq."}
+	if l.options.Optimizer.Kind == SGD {
+		prefixes = []string{"momentum_buffer."}
+	}
+	for _, p := range l.all {
+		all = append(all, tensor{p.name, p, p.value})
+		for i, m := range p.moments {
+			all = append(all, tensor{prefixes[i] + p.name, p, m})
+		}
+	}
+	return all
+}
+
+// State is all that a training goes on from: the parameters by name, the moments by the names of
+// the parameters behind "exp_avg.", "exp_avg_sq." or "momentum_buffer.", and the progress.
+func (l *Learner) State() (map[string]nn.Array, Progress, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all, err := l.arrays()
+	return all, l.progress, err
+}
+
+// arrays are those of a state.
+func (l *Learner) arrays() (map[string]nn.Array, error) {
+	all := map[string]nn.Array{}
+	for _, x := range l.tensors() {
+		a, err := x.p.read(x.t)
+		if err != nil {
+			return nil, err
+		}
+		all[x.name] = a
+	}
+	return all, nil
+}
+
+// Restore takes up a state of a training with the same options. Steps after it are the same to
+// the bit as those after the State was taken, on the same adapter. A state that does not fit is
+// refused, and nothing changed.
+func (l *Learner) Restore(arrays map[string]nn.Array, p Progress) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	left := maps.Clone(arrays)
+	for _, x := range l.tensors() {
+		a, ok := left[x.name]
+		if !ok {
+			return fmt.Errorf("the state has no %s", x.name)
+		}
+		if !slices.Equal(a.Shape, x.p.shape) || len(a.Data) != x.t.Rows()*x.t.Width() {
+			return fmt.Errorf("%s of the state: found shape %v with %d values, expected %v", x.name, a.Shape, len(a.Data), x.p.shape)
+		}
+		delete(left, x.name)
+	}
+	for _, n := range slices.Sorted(maps.Keys(left)) {
+		return fmt.Errorf("the state has %s, which is not trained; trained are %s", n, l.names())
+	}
+	if !(p.Scale > 0) || p.Steps < 0 {
+		return fmt.Errorf("the state is of step %d with a scale of %g, expected positive ones", p.Steps, p.Scale)
+	}
+	if err := l.write(arrays); err != nil {
+		return err
+	}
+	l.progress = p
+	return nil
+}
+
+// write sets those of the arrays of a state that are given.
+func (l *Learner) write(arrays map[string]nn.Array) error {
+	for _, x := range l.tensors() {
+		if a, ok := arrays[x.name]; ok {
+			if err := x.p.write(x.t, a.Data); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package ops
+
+import (
+	"errors"
+	"fmt"
+
+	"saccade/gpu"
+)
+
+// adjoint is the gradients of x and of the residual, if there is one, from dy, that of the
+// convolution; weight and bias are constants. It is a convolution of dy, with zeros between its
+// pixels where there is a stride, by the filters turned by 180° with inputs and outputs exchanged.
+func (call *convCall) adjoint(r *gpu.Recorder, dy *gpu.Tensor, needed []bool) []*gpu.Tensor {
+	grads := make([]*gpu.Tensor, len(needed))
+	if call.e.residual != nil {
+		grads[1] = dy
+	}
+	if !needed[0] {
+		return grads
+	}
+	c := call.c
+	v, err := call.turned()
+	if err != nil {
+		r.Fail(fmt.Errorf("%s: %w", c.name, err))
+		return grads
+	}
+	if c.Stride != Square(1) {
+		dy = Rows(r, dy, c.stretched(call.n, call.oh, call.ow))
+	}
+	dx := v.Forward(r, dy)
+	if call.up == 1 && r.Err() == nil {
+		dx = shrink(r, dx, call.x.Shape[1], call.x.Shape[2])
+	}
+	grads[0] = dx
+	return grads
+}
+
+// turned is the convolution with which the adjoint's is done.
+func (call *convCall) turned() (*Conv2d, error) {
+	c := call.c
+	if c.Groups != 1 || c.Dilation != Square(1) {
+		return nil, fmt.Errorf("a convolution in %d groups with dilation %v has no adjoint: nothing before it can be trained", c.Groups, c.Dilation)
+	}
+	span := func(kernel, pad, size, out, stride int) (before, after int) {
+		before = kernel - 1 - pad
+		return before, size + kernel - 1 - before - ((out-1)*stride + 1)
+	}
+	p := Padding{}
+	p.Top, p.Bottom = span(c.Kernel[0], call.top, call.h, call.oh, c.Stride[0])
+	p.Left, p.Right = span(c.Kernel[1], call.left, call.w, call.ow, c.Stride[1])
+	if min(p.Top, p.Bottom, p.Left, p.Right) < 0 {
+		return nil, errors.New("a convolution with more padding than its filter reaches has no adjoint")
+	}
+	if c.back == nil {
+		back := c.b.Conv2d(Conv{In: c.Out, Out: c.In, Kernel: c.Kernel, Exact: c.Exact})
+		back.of = c
+		back.setName(c.name + ".transposed")
+		back.biasForm()
+		c.back = &back
+	}
+	v := *c.back // with the same weights
+	v.Pad = p
+	return &v, nil
+}
+
+// turnedFilters are those of c turned by 180°, with inputs and outputs exchanged.
+func (c *Conv2d) turnedFilters() (filters, error) {
+	w, err := c.filters()
+	if err != nil {
+		return nil, err
+	}
+	taps := c.Kernel[0] * c.Kernel[1]
+	all, err := w.all(c.Out, c.In*taps)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]float32, len(all))
+	for i, v := range all {
+		o, in, tap := i/taps/c.In, i/taps%c.In, i%taps
+		out[(in*c.Out+o)*taps+taps-1-tap] = v
+	}
+	return filtersOf(out, c.Out*taps), nil
+}
+
+// stretched is the index of rows that puts zeros between the pixels of maps, for the stride.
+func (c *Conv2d) stretched(n, h, w int) *gpu.Tensor {
+	key := [3]int{n, h, w}
+	if t, ok := c.stretches[key]; ok {
+		return t
+	}
+	wide, high := (w-1)*c.Stride[1]+1, (h-1)*c.Stride[0]+1
+	index := make([]uint32, n*high*wide)
+	for i := range index {
+		x, y, item := i%wide, i/wide%high, i/wide/high
+		if index[i] = NoRow; x%c.Stride[1] == 0 && y%c.Stride[0] == 0 {
+			index[i] = uint32((item*h+y/c.Stride[0])*w + x/c.Stride[1])
+		}
+	}
+	t := c.b.Index(fmt.Sprintf("%s.stretched %v", c.name, key), index, n, high, wide)
+	c.stretches[key] = t
+	return t
+}

@@ -1,0 +1,153 @@
+package ops
+
+import (
+	"errors"
+	"fmt"
+
+	"saccade/gpu"
+)
+
+// adjoint is the gradients of x and of the residual, if the layer was given one, from dy, that
+// of x·Wᵀ·scale + b + residual; weight and bias are constants.
+func (l *Linear) adjoint(r *gpu.Recorder, dy *gpu.Tensor, e epilogue, needed []bool) []*gpu.Tensor {
+	grads := make([]*gpu.Tensor, len(needed))
+	if needed[0] {
+		grads[0] = l.transposed().Forward(r, dy, Scaled(e.scale))
+	}
+	if e.residual != nil {
+		grads[1] = dy
+	}
+	return grads
+}
+
+// transposed is the layer y·W. Its weight is a copy of the layer's in panels of its own, so
+// that all ways of a matmul serve the backward pass, too.
+func (l *Linear) transposed() *Linear {
+	if l.back != nil {
+		return l.back
+	}
+	layer := l.b.Linear(l.Out, l.In, false, Grouped{In: l.OutGroups, Out: l.InGroups})
+	t := &layer
+	t.setName(l.name + ".transposed")
+	t.folded = func() (w, bias []float32) {
+		w, _ = l.Values()
+		return Transpose(w, l.Out, l.In), nil
+	}
+	l.b.Later(func() error {
+		w, _ := t.folded()
+		if w == nil {
+			return fmt.Errorf("%s: its weight is not there", l.name)
+		}
+		return errors.Join(
+			t.weight.Upload(func(dst []byte) error { return panelsOf(t.weight.Type, t).pack(dst, filtersOf(w, t.In)) }),
+			t.bias.Upload(func([]byte) error { return nil }))
+	})
+	l.back = t
+	return t
+}
+
+// Transpose is the columns of w [rows, columns] as rows.
+func Transpose(w []float32, rows, columns int) []float32 {
+	if w == nil {
+		return nil
+	}
+	out := make([]float32, len(w))
+	for i, v := range w {
+		out[i%columns*rows+i/columns] = v
+	}
+	return out
+}
+
+// Adapter is a low-rank map beside a linear layer (Hu et al. 2021): y = x·Wᵀ + b + s·(x·Aᵀ)·Bᵀ in
+// some of its outputs.
+type Adapter struct {
+	A *gpu.Tensor // state f32 [rank, In]
+	// B is a state f32 [rank, Out or fewer]: PEFT's lora_B transposed.
+	B     *gpu.Tensor
+	Scale float64
+
+	first int // physical column of the layer's output that belongs to B's first
+}
+
+// Adapt puts an adapter beside the layer, for outputs first to first+out. All recordings from
+// then on have it. Its states are zero at first, and their memory is taken by the builder's next
+// Prepare.
+func (l *Linear) Adapt(rank, first, out int, scale float64) (*Adapter, error) {
+	size := l.Out / l.OutGroups
+	if rank < 1 || rank > min(l.In, out) {
+		return nil, fmt.Errorf("%s: an adapter of rank %d; expected 1 to %d, as its matrix is [%d %d]", l.name, rank, min(l.In, out), out, l.In)
+	}
+	whole := first == 0 && out == l.Out
+	if out < 1 || first < 0 || first+out > l.Out || !whole && (first%size != 0 || out%size != 0) {
+		return nil, fmt.Errorf("%s: an adapter of outputs %d to %d, expected whole groups of %d of %d", l.name, first, first+out, size, l.Out)
+	}
+	a := &Adapter{Scale: scale, first: padded(first, l.Out, l.OutGroups)}
+	var errA, errB error
+	a.A, errA = l.b.State(l.name+".lora_A", gpu.F32, l.InGroups, rank, l.In)
+	a.B, errB = l.b.State(l.name+".lora_B", gpu.F32, out/size, rank, out)
+	l.adapters = append(l.adapters, a)
+	return a, errors.Join(errA, errB)
+}
+
+// forward is what the adapter adds to the layer's output, with what is added anyway, or nil.
+func (a *Adapter) forward(r *gpu.Recorder, l *Linear, x, residual *gpu.Tensor, scale float64) *gpu.Tensor {
+	u := project(r, l.name+".lora_A", projection{x: x, w: a.A, scale: 1})
+	y := &gpu.Tensor{Shape: reshaped(x.Shape, l.Out), Groups: l.OutGroups}
+	return expand(r, l.name+".lora_B", expansion{u: u, w: a.B, first: a.first, shape: y, scale: a.Scale * scale, residual: residual})
+}
+
+// Trained is the values of a linear layer that is trained as a whole.
+type Trained struct {
+	Weight *gpu.Tensor // state f32 [Out, In]
+	Bias   *gpu.Tensor // state f32 [1, Out], or nil
+}
+
+// Train has the layer's weight and bias be states, zero at first, in place of the constants in
+// all recordings from then on. Their memory is taken by the builder's next Prepare.
+func (l *Linear) Train() (*Trained, error) {
+	if l.OutGroups != 1 {
+		return nil, fmt.Errorf("%s: a layer whose output is in %d groups is not trained as a whole", l.name, l.OutGroups)
+	}
+	t := &Trained{}
+	var errW, errB error
+	t.Weight, errW = l.b.State(l.name+".weight", gpu.F32, l.InGroups, l.Out, l.In)
+	if l.hasBias {
+		t.Bias, errB = l.b.State(l.name+".bias", gpu.F32, 1, 1, l.Out)
+	}
+	l.trained = t
+	return t, errors.Join(errW, errB)
+}
+
+// Checkpoint is the weight [Out, In] and the bias that the checkpoint has, in f32: what a
+// training begins with. A bias that it leaves out is zero.
+func (l *Linear) Checkpoint() (w, bias []float32) {
+	if w = l.b.host(l.name+".weight", gpu.F32); l.hasBias {
+		bias = l.b.host(l.name+".bias", gpu.F32)
+	}
+	return w, bias
+}
+
+// adapted is Forward of a layer with trained values, or of a recording with a tape, in which an
+// activation is an operation of its own, since its adjoint needs what it takes.
+func (l *Linear) adapted(r *gpu.Recorder, x *gpu.Tensor, e epilogue) *gpu.Tensor {
+	act, after := e.activation, (*gpu.Tensor)(nil)
+	if e.activation = Identity; e.before { // the residual is added behind the activation
+		after, e.residual, e.before = e.residual, nil, false
+	}
+	for _, a := range l.adapters {
+		e.residual = a.forward(r, l, x, e.residual, e.scale)
+	}
+	var y *gpu.Tensor
+	if t := l.trained; t != nil {
+		y = project(r, l.name, projection{x: x, w: t.Weight, bias: t.Bias, residual: e.residual, scale: e.scale})
+	} else {
+		y = l.plain(r, x, e)
+	}
+	if act != Identity {
+		y = Apply(r, y, act)
+	}
+	if after != nil {
+		y = Add(r, y, after, 1)
+	}
+	return y
+}

@@ -1,0 +1,305 @@
+package ops
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"saccade/gpu"
+	"saccade/shaders"
+)
+
+// Trained matrices are states: f32 [rows, columns] in the layout of activations, whose groups
+// are those of the activations that the columns belong to. Three operations multiply with
+// them: Project with their rows, Expand sums of these, and Outer makes their gradients.
+
+// trainedRows is the rows m of x and y that a thread of project and expand takes.
+const trainedRows = 4
+
+// columnsOf is where a matrix stands in the columns of an activation: from physical column
+// first on.
+func columnsOf(w, x *gpu.Tensor, first int) error {
+	switch {
+	case w.Type != gpu.F32 || w.Dense() || len(w.Shape) != 2:
+		return fmt.Errorf("%s (%s) is no trained matrix, f32 [rows, columns]", w, w.Type)
+	case first%8 != 0 || first < 0 || first+w.Stride() > x.Stride() || w.Stride()/w.Groups != x.Stride()/x.Groups || w.Width()/w.Groups != x.Width()/x.Groups:
+		return fmt.Errorf("the columns of %s in %d groups are none of %s in %d, from %d on", w, w.Groups, x, x.Groups, first)
+	}
+	return nil
+}
+
+// window is the logical columns of a row of x, an activation's, that belong to w.
+func windowOf(w, x *gpu.Tensor, first int) (at, width int) {
+	pad := x.Stride() / x.Groups
+	return first / pad * (x.Width() / x.Groups), w.Width()
+}
+
+// projection is a use of [Project].
+type projection struct {
+	x, w, bias, residual *gpu.Tensor
+	first                int // physical column of x that belongs to w's first
+	scale                float64
+}
+
+// project is scale·x·wᵀ + bias + residual: of x [..., C] and w [R, C], a trained matrix, with
+// bias [1, R] and residual [..., R] or nil, [..., R]. w may be of the columns of x from a
+// physical one on.
+func project(r *gpu.Recorder, name string, c projection) *gpu.Tensor {
+	y := r.New(name, 1, reshaped(c.x.Shape, c.w.Rows())...)
+	if r.Err() != nil {
+		return y
+	}
+	if err := c.check(y); err != nil {
+		r.Fail(fmt.Errorf("%s: %w", name, err))
+		return y
+	}
+	k, err := kernel("project", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
+	if err != nil {
+		r.Fail(err)
+		return y
+	}
+	op := gpu.Op{Kind: "project", Label: r.Label(name), In: []*gpu.Tensor{c.x, c.w}, Out: []*gpu.Tensor{y}, Twin: c.twin}
+	dummy := gpu.All(r.Device().Dummy())
+	bias := dummy
+	windows := []*gpu.Tensor{c.x, y}
+	if c.bias != nil {
+		bias, op.In = gpu.All(c.bias), append(op.In, c.bias)
+	}
+	if c.residual != nil {
+		op.In, windows = append(op.In, c.residual), append(windows, c.residual)
+	}
+	for _, part := range rowChunks(r.Device(), c.x.Rows(), windows...) {
+		rows, residual := part[1]-part[0], dummy
+		if c.residual != nil {
+			residual = rowView(c.residual, part[0], part[1])
+		}
+		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
+			Kernel: k, Params: gpu.Params{"rows": rows, "columns": c.w.Rows(), "depth": c.w.Stride() / 4, "x_stride": c.x.Stride() / 4, "y_stride": y.Stride() / 4,
+				"first": c.first / 4, "biased": c.bias != nil, "added": c.residual != nil, "scale": c.scale},
+			Bind:   []gpu.View{rowView(c.x, part[0], part[1]), gpu.All(c.w), bias, residual, rowView(y, part[0], part[1])},
+			Groups: elementwise(ceilDiv(rows, trainedRows) * y.Stride() / 4),
+			FLOPs:  2 * float64(rows*c.w.Rows()*c.w.Width()), Bytes: float64(rows*(c.w.Stride()+y.Stride()))*float64(c.x.Type.Size()) + float64(c.w.Bytes()),
+		})
+	}
+	op.Adjoint = func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor { return c.adjoint(r, dy, needed) }
+	r.Do(op)
+	return y
+}
+
+func (c projection) check(y *gpu.Tensor) error {
+	if err := columnsOf(c.w, c.x, c.first); err != nil {
+		return err
+	}
+	if b := c.bias; b != nil && (b.Type != gpu.F32 || b.Width() != c.w.Rows() || b.Rows() != 1) {
+		return fmt.Errorf("bias %s (%s) does not fit %s", b, b.Type, c.w)
+	}
+	if c.residual != nil {
+		return sameShape(c.residual, y)
+	}
+	return nil
+}
+
+// adjoint is that of x, w, the bias and the residual.
+func (c projection) adjoint(r *gpu.Recorder, dy *gpu.Tensor, needed []bool) []*gpu.Tensor {
+	grads := make([]*gpu.Tensor, len(needed))
+	if needed[0] {
+		grads[0] = expand(r, "dx", expansion{u: dy, w: c.w, first: c.first, scale: c.scale, shape: c.x})
+	}
+	if needed[1] {
+		grads[1] = outer(r, "dw", dy, c.x, c.first, c.w, c.scale)
+	}
+	at := 2
+	if c.bias != nil {
+		if needed[at] {
+			grads[at] = sum(r, "db", dy)
+		}
+		at++
+	}
+	if c.residual != nil {
+		grads[at] = dy
+	}
+	return grads
+}
+
+func (c projection) twin(in [][]float32) [][]float64 {
+	at, width := windowOf(c.w, c.x, c.first)
+	x, w, rest := in[0], in[1], in[2:]
+	y := make([]float64, c.x.Rows()*c.w.Rows())
+	for m := range c.x.Rows() {
+		row := x[m*c.x.Width()+at:][:width]
+		for o := range c.w.Rows() {
+			y[m*c.w.Rows()+o] = c.scale * dot(row, w[o*width:][:width])
+		}
+	}
+	if c.bias != nil {
+		for i := range y {
+			y[i] += float64(rest[0][i%c.w.Rows()])
+		}
+		rest = rest[1:]
+	}
+	if c.residual != nil {
+		for i := range y {
+			y[i] += float64(rest[0][i])
+		}
+	}
+	return [][]float64{y}
+}
+
+// expansion is a use of [expand].
+type expansion struct {
+	u, w, residual *gpu.Tensor
+	first          int         // physical column of the result that belongs to w's first
+	shape          *gpu.Tensor // that the result is of the shape and layout of
+	scale          float64
+}
+
+// expand is scale·u·w + residual: of u [..., R] and w [R, C], a trained matrix, [..., C]. It may
+// be some columns of a wider result, in which the others are those of the residual, or zero.
+func expand(r *gpu.Recorder, name string, c expansion) *gpu.Tensor {
+	y := r.New(name, c.shape.Groups, c.shape.Shape...)
+	if r.Err() != nil {
+		return y
+	}
+	if err := c.check(y); err != nil {
+		r.Fail(fmt.Errorf("%s: %w", name, err))
+		return y
+	}
+	k, err := kernel("expand", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
+	if err != nil {
+		r.Fail(err)
+		return y
+	}
+	op := gpu.Op{Kind: "expand", Label: r.Label(name), In: []*gpu.Tensor{c.u, c.w}, Out: []*gpu.Tensor{y}, Twin: c.twin}
+	windows := []*gpu.Tensor{c.u, y}
+	if c.residual != nil {
+		op.In, windows = append(op.In, c.residual), append(windows, c.residual)
+	}
+	for _, part := range rowChunks(r.Device(), y.Rows(), windows...) {
+		rows, residual := part[1]-part[0], gpu.All(r.Device().Dummy())
+		if c.residual != nil {
+			residual = rowView(c.residual, part[0], part[1])
+		}
+		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
+			Kernel: k, Params: gpu.Params{"rows": rows, "depth": c.w.Rows(), "width": c.w.Stride() / 4, "first": c.first / 4,
+				"u_stride": c.u.Stride() / 4, "y_stride": y.Stride() / 4, "added": c.residual != nil, "scale": c.scale},
+			Bind:   []gpu.View{rowView(c.u, part[0], part[1]), gpu.All(c.w), residual, rowView(y, part[0], part[1])},
+			Groups: elementwise(ceilDiv(rows, trainedRows) * y.Stride() / 4),
+			FLOPs:  2 * float64(rows*c.w.Rows()*c.w.Width()), Bytes: 2*float64(rows*y.Stride())*float64(y.Type.Size()) + float64(c.w.Bytes()),
+		})
+	}
+	op.Adjoint = func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor {
+		grads := make([]*gpu.Tensor, len(needed))
+		if needed[0] {
+			grads[0] = project(r, "du", projection{x: dy, w: c.w, first: c.first, scale: c.scale})
+		}
+		if needed[1] {
+			grads[1] = outer(r, "dw", c.u, dy, c.first, c.w, c.scale)
+		}
+		if c.residual != nil {
+			grads[2] = dy
+		}
+		return grads
+	}
+	r.Do(op)
+	return y
+}
+
+func (c expansion) check(y *gpu.Tensor) error {
+	if err := columnsOf(c.w, y, c.first); err != nil {
+		return err
+	}
+	if u := c.u; u.Groups != 1 || u.Width() != c.w.Rows() || !slices.Equal(u.Shape[:len(u.Shape)-1], y.Shape[:len(y.Shape)-1]) {
+		return fmt.Errorf("%s in %d groups and %s do not give %v", u, u.Groups, c.w, y.Shape)
+	}
+	if c.residual != nil {
+		return sameShape(c.residual, y)
+	}
+	return nil
+}
+
+func (c expansion) twin(in [][]float32) [][]float64 {
+	at, width := windowOf(c.w, c.shape, c.first)
+	u, w, r := in[0], in[1], c.w.Rows()
+	y := make([]float64, c.shape.Rows()*c.shape.Width())
+	if c.residual != nil {
+		y = widen(in[2])
+	}
+	for m := range c.shape.Rows() {
+		row := y[m*c.shape.Width()+at:][:width]
+		for j := range r {
+			for i := range row {
+				row[i] += c.scale * float64(u[m*r+j]) * float64(w[j*width+i])
+			}
+		}
+	}
+	return [][]float64{y}
+}
+
+// outer is the gradient scale·uᵀ·x of a trained matrix w [R, C], f32 in its layout: of u
+// [..., R] and x [..., C or more], from physical column first on.
+func outer(r *gpu.Recorder, name string, u, x *gpu.Tensor, first int, w *gpu.Tensor, scale float64) *gpu.Tensor {
+	y := r.NewTyped(name, gpu.F32, w.Groups, w.Shape...)
+	if r.Err() != nil {
+		return y
+	}
+	err := columnsOf(w, x, first)
+	if err == nil && (u.Groups != 1 || u.Width() != w.Rows() || u.Rows() != x.Rows()) {
+		err = fmt.Errorf("%s and %s do not give %v", u, x, w.Shape)
+	}
+	if most := r.Device().Traits().MaxBinding; err == nil && max(u.Bytes(), x.Bytes()) > most {
+		err = errors.New("the activations exceed the adapter's largest binding; use a smaller batch and accumulate")
+	}
+	if err != nil {
+		r.Fail(fmt.Errorf("%s: %w", name, err))
+		return y
+	}
+	at, width := windowOf(w, x, first)
+	op := gpu.Op{Kind: "outer", Label: r.Label(name), In: []*gpu.Tensor{u, x}, Out: []*gpu.Tensor{y},
+		Twin: func(in [][]float32) [][]float64 {
+			y := make([]float64, w.Rows()*width)
+			for m := range u.Rows() {
+				for j := range w.Rows() {
+					for c := range width {
+						y[j*width+c] += scale * float64(in[0][m*w.Rows()+j]) * float64(in[1][m*x.Width()+at+c])
+					}
+				}
+			}
+			return [][]float64{y}
+		}}
+	if op.Dispatches, err = outerDispatches(r, u, x, first, y, scale); err != nil {
+		r.Fail(err)
+		return y
+	}
+	r.Do(op)
+	return y
+}
+
+// outerThreads is how many threads keep a GPU at work, of which a small matrix gives few: its
+// rows are summed in as many slices.
+const outerThreads = 8192
+
+func outerDispatches(r *gpu.Recorder, u, x *gpu.Tensor, first int, y *gpu.Tensor, scale float64) ([]gpu.Dispatch, error) {
+	k, err := kernel("outer", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
+	if err != nil {
+		return nil, err
+	}
+	width, rows := y.Stride()/4, u.Rows()
+	threads, slice := width*ceilDiv(y.Rows(), 4), rows
+	if r.Device().Traits().CheapBarriers {
+		slice = max(32, ceilDiv(rows, max(1, outerThreads/threads)))
+	}
+	n, to := ceilDiv(rows, slice), y
+	if n > 1 {
+		to = r.NewTyped(y.Name+".slices", gpu.F32, y.Groups, n*y.Rows(), y.Width())
+	}
+	all := []gpu.Dispatch{{
+		Kernel: k, Params: gpu.Params{"rows": rows, "slice": slice, "slices": n, "count": y.Rows(), "width": width, "first": first / 4, "u_stride": u.Stride() / 4, "x_stride": x.Stride() / 4, "scale": scale},
+		Bind: []gpu.View{gpu.All(u), gpu.All(x), gpu.All(to)}, Groups: elementwise(threads * n),
+		FLOPs: 2 * float64(rows*y.Rows()*y.Width()), Bytes: float64(rows*(u.Stride()+y.Stride()))*float64(x.Type.Size()) + float64(to.Bytes()),
+	}}
+	if n == 1 {
+		return all, nil
+	}
+	add, err := sumKernel(gpu.F32)
+	return append(all, sumDispatch(add, to, y, n)), err
+}

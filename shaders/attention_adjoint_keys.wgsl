@@ -1,0 +1,156 @@
+// attention_adjoint_keys: the gradients of attention by its keys and values, dv[j] = Σ_i P[i, j]·g[i] and
+// dk[j] = gain·Σ_i dS[i, j]·q[i], of the queries i that see key j in all the heads that have it:
+// see attention_adjoint.
+//
+// Bindings
+//   q, k, v  as in attention; g  rows [batch·Tq], the gradient of the output
+//   stats    as attention_stats has it
+//   y        rows [batch·Tk], head h of dk at element p.k_offset + h·p.width, of dv likewise
+//            at p.v_offset
+//
+// A lane has TR keys, every LANES-th. workgroup_id: x counts blocks of LANES·TR keys, y heads of keys, z batch items.
+// Constants: LANES; TR; TD 16-byte vectors of a head, each of TH vec4 (f16 2, f32 1); whether it
+// writes KEYS and VALUES, which may be two tensors.
+
+const KEYS = 1u;
+const VALUES = 1u;
+const LANES = 8u;
+const TR = 1u;
+const TD = 1u;
+const TH = 2u;
+
+alias Wide = vec4<u32>;
+alias Packed = vec2<u32>;
+
+struct Params {
+    repeat: u32,   // heads of q to one of k and v
+    heads: u32,    // of q
+    width: u32,    // elements of a head, padded to a multiple of 8
+    Tq: u32,
+    Tk: u32,
+    q_stride: u32, // elements from row to row, multiples of 8
+    k_stride: u32,
+    v_stride: u32,
+    o_stride: u32, // of o and its gradient g
+    y_stride: u32, // of what is written
+    q_offset: u32, // elements to head 0, multiples of 8
+    k_offset: u32,
+    v_offset: u32,
+    flags: u32,    // bit 0: causal, query i sees the keys up to i + Tk - Tq; bit 1: limit in place of Tk
+    scale: f32,    // of q·k, times log2(e)
+    gain: f32,     // of q·k
+    first: u32,    // item of lengths that belongs to the first of the batch
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> q: array<Wide>;
+@group(0) @binding(2) var<storage, read> k: array<Wide>;
+@group(0) @binding(3) var<storage, read> v: array<Wide>;
+@group(0) @binding(4) var<storage, read> g: array<Wide>;
+@group(0) @binding(5) var<storage, read> stats: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> lengths: array<u32>;
+@group(0) @binding(7) var<storage, read_write> y: array<Packed>;
+
+// part is the h-th vec4 of a vector.
+fn part(x: Wide, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(x[2u * h]), unpack2x16float(x[2u * h + 1u])); }
+fn pack(x: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(x.xy), pack2x16float(x.zw)); }
+// limit is how many keys of an item are seen: all, or lengths of it.
+fn limit(item: u32) -> u32 { return p.Tk; }
+
+// form f32
+const TH_f32 = 1u;
+alias Wide_f32 = vec4<f32>;
+alias Packed_f32 = vec4<f32>;
+fn part_f32(x: Wide_f32, h: u32) -> vec4<f32> { return x; }
+fn pack_f32(x: vec4<f32>) -> Packed_f32 { return x; }
+// end
+
+// form lengths
+fn limit_lengths(item: u32) -> u32 { return lengths[p.first + item]; }
+// end
+
+@compute @workgroup_size(8, 1, 1)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+    let wide = 4u * TH;
+    let first = group.x * LANES * TR + local.x; // key 0 of the lane
+    let last = max(p.Tk, 1u) - 1u;
+    let causal = (p.flags & 1u) != 0u;
+    let most = min(limit(group.z), p.Tk);
+    let end = select(p.Tk, most, (p.flags & 2u) != 0u);
+    // The first query that sees a key of the workgroup.
+    let begin = select(0u, max(group.x * LANES * TR + p.Tq, end) - end, causal);
+
+    // unroll r TR
+    let row_r = group.z * p.Tk + min(first + LANES * 0u /*r*/, last);
+    let k_at_r = (row_r * p.k_stride + p.k_offset + group.y * p.width) / wide;
+    let v_at_r = (row_r * p.v_stride + p.v_offset + group.y * p.width) / wide;
+    // unroll d TD
+    let x_r_d = k[k_at_r + 0u /*d*/];
+    let z_r_d = v[v_at_r + 0u /*d*/];
+    // unroll h TH
+    let k_r_d_h = part(x_r_d, 0u /*h*/) * p.scale;
+    let v_r_d_h = part(z_r_d, 0u /*h*/);
+    var dk_r_d_h = vec4<f32>(0.0);
+    var dv_r_d_h = vec4<f32>(0.0);
+    // end
+    // end
+    // end
+
+    for (var n = 0u; n < p.repeat; n += 1u) {
+        let head = group.y * p.repeat + n;
+        var q_at = ((group.z * p.Tq + begin) * p.q_stride + p.q_offset + head * p.width) / wide;
+        var g_at = ((group.z * p.Tq + begin) * p.o_stride + head * p.width) / wide;
+        let s_at = 2u * (group.z * p.heads + head) * p.Tq;
+        for (var i = begin; i < p.Tq; i += 1u) {
+            let mine = min(most, select(p.Tk, max(i + 1u + end, p.Tq) - p.Tq, causal)); // keys that it sees
+            let known = stats[s_at + 2u * i];
+            // unroll r TR
+            var sum_r = vec4<f32>(0.0);
+            var seen_r = vec4<f32>(0.0);
+            // end
+            // unroll d TD
+            let q_d = q[q_at + 0u /*d*/];
+            let g_d = g[g_at + 0u /*d*/];
+            // unroll h TH
+            let q_d_h = part(q_d, 0u /*h*/);
+            let g_d_h = part(g_d, 0u /*h*/);
+            // unroll r TR
+            sum_r = fma(q_d_h, k_r_d_h, sum_r);
+            seen_r = fma(g_d_h, v_r_d_h, seen_r);
+            // end
+            // end
+            // end
+            q_at += p.q_stride / wide;
+            g_at += p.o_stride / wide;
+            // unroll r TR
+            let share_r = select(0.0, exp2((sum_r.x + sum_r.y) + (sum_r.z + sum_r.w) - known.x), first + LANES * 0u /*r*/ < mine);
+            let slope_r = share_r * ((seen_r.x + seen_r.y) + (seen_r.z + seen_r.w) - known.y);
+            // unroll d TD
+            // unroll h TH
+            if KEYS == 1u {
+                dk_r_d_h = fma(vec4<f32>(slope_r), q_d_h, dk_r_d_h);
+            }
+            if VALUES == 1u {
+                dv_r_d_h = fma(vec4<f32>(share_r), g_d_h, dv_r_d_h);
+            }
+            // end
+            // end
+            // end
+        }
+    }
+    // unroll r TR
+    if first + LANES * 0u /*r*/ < p.Tk {
+        let to_r = (row_r * p.y_stride + group.y * p.width) / 4u;
+        // unroll d TD
+        // unroll h TH
+        if KEYS == 1u {
+            y[to_r + p.k_offset / 4u + 0u /*d*/ * TH + 0u /*h*/] = pack(dk_r_d_h * p.gain);
+        }
+        if VALUES == 1u {
+            y[to_r + p.v_offset / 4u + 0u /*d*/ * TH + 0u /*h*/] = pack(dv_r_d_h);
+        }
+        // end
+        // end
+    }
+    // end
+}
