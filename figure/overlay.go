@@ -24,25 +24,12 @@ type Mark struct {
 // shade is how much of a mask's colour lies over the picture.
 const shade = 0.5
 
-// Hue is the i-th of colours that are told apart: each a golden angle from the one before.
-func Hue(i int) color.RGBA {
-	const golden = 0.618033988749895
-	turn := 0.58 + golden*float64(i)
-	channel := func(shift float64) uint8 {
-		t := 6 * fraction(turn+shift)
-		return round(30 + 225*min(1, max(0, min(t, 4-t))))
-	}
-	return color.RGBA{channel(1.0 / 3), channel(0), channel(2.0 / 3), 255}
-}
-
-func fraction(v float64) float64 { return v - float64(int(v)) }
-
 // Draw lays all over a copy of a picture. Masks must be of its size.
 func (o Overlay) Draw(m *picture.Image) *picture.Image {
 	out := picture.New(m.W, m.H)
 	copy(out.Pix, m.Pix)
 	for i, on := range o.Masks {
-		tinted(out, on, Hue(i))
+		tinted(out, on, KindColor(i+1))
 	}
 	side := max(m.W, m.H)
 	for _, b := range o.Boxes {

@@ -1,6 +1,10 @@
 package figure
 
-import "image/color"
+import (
+	"image/color"
+
+	"saccade/picture"
+)
 
 // Coefficients of polynomials of degree 6 for red, green and blue, lowest first:
 // Matt Zucker's fit to matplotlib's viridis (van der Walt and Smith, 2015), CC0,
@@ -24,4 +28,14 @@ func Viridis(t float64) color.RGBA {
 		rgb[i] = round(255 * v)
 	}
 	return color.RGBA{rgb[0], rgb[1], rgb[2], 255}
+}
+
+// Colours is a picture of values from 0 to 1, row by row, in that scale.
+func Colours(w, h int, values []float64) *picture.Image {
+	m := picture.New(w, h)
+	for i, v := range values {
+		c := Viridis(v)
+		m.Pix[3*i], m.Pix[3*i+1], m.Pix[3*i+2] = c.R, c.G, c.B
+	}
+	return m
 }

@@ -74,7 +74,7 @@ def encoder(root, name, cls, config, modules=(), n=3, length=9, types=False, pad
         return [] if masked else [states], pooled(states.float())
 
     exact = halves(model, lambda model, cast: flat(half(model, cast)), got)
-    finish(root, name, "text", cls, inputs, {"embeddings": layers["embeddings"]} | kept, got, exact)
+    finish(root, name, "text", cls, inputs, {"embeddings": layers["embeddings"], "layer.0": layers["layer.0"]} | kept, got, exact)
 
 
 def text_bert(root):

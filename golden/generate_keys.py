@@ -53,9 +53,20 @@ NETWORKS = {
     "convnext": [transformers.ConvNextConfig, transformers.ConvNextV2Config, convnext.ConvNeXt],
     "sam": [transformers.SamConfig, transformers.SamVisionConfig, transformers.SamPromptEncoderConfig, transformers.SamMaskDecoderConfig]
     + [getattr(transformers, f"Sam2{part}Config") for part in ("HieraDet", "Vision", "PromptEncoder", "MaskDecoder")],
+    "detr": [transformers.DetrConfig],
+    "yolos": [transformers.YolosConfig],
+    "depth": [transformers.DepthAnythingConfig, transformers.DPTConfig],
+    "owl": [
+        transformers.OwlViTConfig,
+        transformers.OwlViTTextConfig,
+        transformers.OwlViTVisionConfig,
+        transformers.Owlv2Config,
+        transformers.Owlv2TextConfig,
+        transformers.Owlv2VisionConfig,
+    ],
     "mobilenet": [transformers.MobileNetV2Config, efficientnet.EfficientNet, mobilenetv3.MobileNetV3],
 }
-PROCESSORS = "Beit Bit Blip ChineseCLIP CLIP ConvNext DeiT DINOv3ViT EfficientNet Idefics3 Levit MobileNetV1 MobileNetV2 PoolFormer Pvt Sam Sam2 Siglip SmolVLM ViT".split()
+PROCESSORS = "Beit Bit Blip ChineseCLIP CLIP ConvNext DeiT Detr DINOv3ViT DPT EfficientNet Idefics3 Levit MobileNetV1 MobileNetV2 OwlViT Owlv2 PoolFormer Pvt RTDetr Sam Sam2 Segformer Siglip SmolVLM ViT Yolos".split()
 ARCHITECTURES = {
     "vit": [vision_transformer.VisionTransformer, deit.VisionTransformerDistilled],
     "resnet": [resnet.ResNet],
@@ -80,7 +91,7 @@ def plain(value):
     if hasattr(value, "__name__"):
         return value.__name__
     if value is None or isinstance(value, (bool, int, float, str)):
-        return int(value) if hasattr(value, "name") else value
+        return getattr(value, "value", value)
     return type(value).__name__
 
 

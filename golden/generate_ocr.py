@@ -86,7 +86,7 @@ def case(root, name, kind, cls, config, size, n):
     shutil.rmtree(folder, ignore_errors=True)
     model.save_pretrained(folder)
     inputs = {"pixel_values": torch.randn(n, 3, *size, generator=g)}
-    out, layers = tapped({"stage.3": (model.model.backbone.encoder.blocks[2], 0)}, lambda: model(**inputs))
+    out, layers = tapped({"layer.0": (model.model.backbone.encoder.blocks[0], 0)}, lambda: model(**inputs))
     got = {"last_hidden_state": out.last_hidden_state}
     finish(root, name, kind, cls, inputs, layers, got, halves(model, lambda model, cast: (model(**cast_all(cast, inputs)).last_hidden_state,), got))
 

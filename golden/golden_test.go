@@ -19,7 +19,7 @@ func TestCasesAreComplete(t *testing.T) {
 			assert.NotEmpty(t, c.Architecture)
 			assert.NotEmpty(t, c.Source)
 			assert.Subset(t, []string{"pixel_values", "input_ids", "attention_mask", "timestep", "encoder_hidden_states", "class_labels", "text_embeds", "time_ids",
-				InputPrefix + "sample", InputPrefix + "latents", "decoder_input_ids", "decoder_attention_mask", "input_features", "pixel_attention_mask"}, c.Inputs)
+				InputPrefix + "sample", InputPrefix + "latents", "decoder_input_ids", "decoder_attention_mask", "input_features", "pixel_attention_mask", "pixel_mask", "token_type_ids"}, c.Inputs)
 			assert.Contains(t, []string{"embeddings", "stem", "layer.0", "text.embeddings", "time_embedding", "encoder.conv_in", "encoder.layers.0", "question.embeddings", "encoder_layer.0"}, c.Layers[0])
 			assert.True(t, slices.ContainsFunc(c.Layers, func(name string) bool {
 				return slices.Contains([]string{"layer.0", "text.layer.0", "conv_in", "decoder.conv_in", "decoder.layers.2"}, name)

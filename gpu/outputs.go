@@ -74,6 +74,13 @@ func (r *Recorder) OutputNCHW(name string, t *Tensor) {
 	}
 }
 
+// OutputRows is Output of a tensor [..., 1] as PyTorch has it without its last size, [...].
+func (r *Recorder) OutputRows(name string, t *Tensor) {
+	if r.Wants(name) || !r.wants.Only {
+		r.read(output{name: name, tensor: t, rows: true})
+	}
+}
+
 // Tap names an intermediate, which is read back where it is wanted by its name.
 func (r *Recorder) Tap(name string, t *Tensor) {
 	if r.Wants(name) {
@@ -106,6 +113,10 @@ func (r *Recorder) read(o output) {
 		r.Fail(fmt.Errorf("output %s: %s is no batch of images [N H W C]", o.name, o.tensor))
 		return
 	}
+	if o.rows && o.tensor.Width() != 1 {
+		r.Fail(fmt.Errorf("output %s: %s has rows of %d values, expected one", o.name, o.tensor, o.tensor.Width()))
+		return
+	}
 	r.outputs = append(r.outputs, o)
 }
 
@@ -113,10 +124,14 @@ type output struct {
 	name   string
 	tensor *Tensor
 	nchw   bool // images [N, H, W, C], given to the host as [N, C, H, W]
+	rows   bool // [..., 1], given to the host as [...]
 }
 
 // shape is what the host gets.
 func (o output) shape() []int {
+	if o.rows {
+		return o.tensor.Shape[:len(o.tensor.Shape)-1]
+	}
 	if s := o.tensor.Shape; o.nchw {
 		return []int{s[0], s[3], s[1], s[2]}
 	}

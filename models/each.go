@@ -3,6 +3,7 @@ package models
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -54,6 +55,8 @@ type batching struct {
 	size    int      // 0: the default for the images' size
 	whole   bool     // batches are filled up with copies
 	outputs []string // that are wanted; nil: the model's
+	// about makes what goes with n images beside them; nil: nothing does.
+	about func(n int) map[string]Array
 }
 
 // each is the pipeline behind Each: readers prepare inputs in order, up to a
@@ -193,6 +196,9 @@ func (b *batcher) run(size [3]int) error {
 		pixels = append(pixels, b.inputs[indices[min(k, len(indices)-1)]].pixels...)
 	}
 	in := nn.Images(Array{Shape: []int{n, size[0], size[1], size[2]}, Data: pixels})
+	if b.about != nil {
+		maps.Copy(in, b.about(n))
+	}
 	if err := b.m.module.Ready(in, b.m.wants(b.outputs)); err != nil { // before the clock starts
 		return err
 	}

@@ -55,7 +55,7 @@ func (m *Model) MatchTexts(ctx context.Context, img *picture.Image, texts []stri
 	if err != nil {
 		return nil, Array{}, err
 	}
-	in, err := m.masked(texts)
+	in, err := m.masked(m.texts.Input(nn.InputIDs), texts)
 	if err != nil {
 		return nil, Array{}, err
 	}
@@ -76,13 +76,12 @@ func (m *Model) MatchTexts(ctx context.Context, img *picture.Image, texts []stri
 	return scores, raw, nil
 }
 
-// masked are the ids of texts, padded to the longest, with their mask.
-func (m *Model) masked(texts []string) (map[string]Array, error) {
+// masked are the ids of texts for an input, padded to the longest, with their mask.
+func (m *Model) masked(in *nn.Input, texts []string) (map[string]Array, error) {
 	t, err := m.tokenize()
 	if err != nil {
 		return nil, err
 	}
-	in := m.texts.Input(nn.InputIDs)
 	rows, longest := make([][]uint32, len(texts)), 0
 	for i, text := range texts {
 		var cut bool

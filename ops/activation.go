@@ -195,9 +195,9 @@ func (a Activation) suffix() string {
 
 // Apply records an activation as an operation of its own.
 func Apply(r *gpu.Recorder, x *gpu.Tensor, a Activation) *gpu.Tensor {
-	y := r.New(string(a), x.Groups, x.Shape...)
-	spec := shaders.Spec{Forms: forms(r.Precision)}.WithFunc("activate", fmt.Sprintf("fn activate(x: vec4<f32>) -> vec4<f32> { return %s; }", a.call()))
-	k, err := kernel("activation", fmt.Sprintf("%s %s", r.Precision, a), spec)
+	y := r.NewTyped(string(a), x.Type, x.Groups, x.Shape...)
+	spec := shaders.Spec{Forms: forms(x.Type)}.WithFunc("activate", fmt.Sprintf("fn activate(x: vec4<f32>) -> vec4<f32> { return %s; }", a.call()))
+	k, err := kernel("activation", fmt.Sprintf("%s %s", x.Type, a), spec)
 	if err != nil {
 		r.Fail(err)
 		return y

@@ -9,7 +9,7 @@ import (
 
 // Add is (a + b)·scale for two activations of one shape; scale ½ gives their mean.
 func Add(r *gpu.Recorder, a, b *gpu.Tensor, scale float64) *gpu.Tensor {
-	y := r.New("add", a.Groups, a.Shape...)
+	y := r.NewTyped("add", a.Type, a.Groups, a.Shape...)
 	if r.Err() != nil {
 		return y
 	}
@@ -17,7 +17,7 @@ func Add(r *gpu.Recorder, a, b *gpu.Tensor, scale float64) *gpu.Tensor {
 		r.Fail(fmt.Errorf("add: %w", err))
 		return y
 	}
-	k, err := kernel("add", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
+	k, err := kernel("add", a.Type.String(), shaders.Spec{Forms: forms(a.Type)})
 	if err != nil {
 		r.Fail(err)
 		return y

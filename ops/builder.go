@@ -22,13 +22,14 @@ type Builder struct {
 	constants []*gpu.Tensor
 	bindings  []weights.Binding
 	hosts     map[string]*weights.Tensor
-	pending   []func() error // uploads that recordings asked for
+	pending   []func() error         // uploads that recordings asked for
+	spans     map[string]*gpu.Tensor // of [Builder.Span]
 	uploaded  bool
 }
 
 // NewBuilder starts a model.
 func NewBuilder(dev *gpu.Device, precision gpu.DType) *Builder {
-	return &Builder{Dev: dev, Precision: precision, hosts: map[string]*weights.Tensor{}}
+	return &Builder{Dev: dev, Precision: precision, hosts: map[string]*weights.Tensor{}, spans: map[string]*gpu.Tensor{}}
 }
 
 // reserve names a constant of the model.

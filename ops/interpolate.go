@@ -17,14 +17,24 @@ func InterpolatePositionsOffset(values []float32, width int, from, to [2]int, of
 	return interpolate(values, width, from, to, offset, false)
 }
 
+// InterpolateLinear is InterpolatePositions by mode="bilinear" without antialias.
+func InterpolateLinear(values []float32, width int, from, to [2]int) []float32 {
+	how := Resampling{}
+	return rounded(sampled(values, 1, width, from, how.taps(from[0], to[0]), how.taps(from[1], to[1])))
+}
+
 func interpolate(values []float32, width int, from, to [2]int, offset float64, antialias bool) []float32 {
 	if from == to {
 		return values
 	}
 	rows, columns := cubicTaps(from[0], to[0], offset, antialias), cubicTaps(from[1], to[1], offset, antialias)
-	sums := sampled(values, 1, width, from, rows, columns)
-	out := make([]float32, len(sums))
-	for i, v := range sums {
+	return rounded(sampled(values, 1, width, from, rows, columns))
+}
+
+// rounded is values in f32.
+func rounded(values []float64) []float32 {
+	out := make([]float32, len(values))
+	for i, v := range values {
 		out[i] = float32(v)
 	}
 	return out

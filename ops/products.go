@@ -11,7 +11,7 @@ import (
 // x·yᵀ of each item, f32 [N, …, T]. So a mask is made of pixels and a token (SAM, Mask2Former),
 // or the logits of patches and texts. It is meant for few rows of y: torch.matmul(x, y.mT).
 func Products(r *gpu.Recorder, x, y *gpu.Tensor) *gpu.Tensor {
-	if r.Err() == nil && (x.Dense() || y.Dense() || x.Groups != 1 || y.Groups != 1 || len(x.Shape) < 3 || len(y.Shape) != 3 || x.Shape[0] != y.Shape[0] || x.Width() != y.Width()) {
+	if r.Err() == nil && (x.Dense() || y.Dense() || x.Groups != 1 || y.Groups != 1 || len(x.Shape) < 3 || len(y.Shape) != 3 || x.Shape[0] != y.Shape[0] || x.Width() != y.Width() || x.Type != y.Type) {
 		r.Fail(fmt.Errorf("products: found %s in %d groups and %s in %d, expected activations [N … C] and [N T C]", x, x.Groups, y, y.Groups))
 	}
 	if r.Err() != nil {
@@ -19,7 +19,7 @@ func Products(r *gpu.Recorder, x, y *gpu.Tensor) *gpu.Tensor {
 	}
 	n, rows, count := x.Shape[0], x.Rows()/x.Shape[0], y.Shape[1]
 	z := r.NewTyped("products", gpu.F32, 1, reshaped(x.Shape, count)...)
-	k, err := kernel("products", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
+	k, err := kernel("products", x.Type.String(), shaders.Spec{Forms: forms(x.Type)})
 	if err != nil {
 		r.Fail(err)
 		return z
@@ -30,7 +30,9 @@ func Products(r *gpu.Recorder, x, y *gpu.Tensor) *gpu.Tensor {
 		return z
 	}
 	op := gpu.Op{Kind: "products", Label: r.Label("products"), In: []*gpu.Tensor{x, y}, Out: []*gpu.Tensor{z},
-		Rows: func(in [][]float32, at []int) []float64 { return productsTwin(in[0], in[1], at, rows, count, x.Width()) }}
+		Rows: func(in [][]float32, at []int) []float64 {
+			return productsTwin(in[0], in[1], at, rows, count, x.Width())
+		}}
 	for _, c := range chunks {
 		items := c[1] - c[0]
 		threads := items * rows * z.Stride() / 4

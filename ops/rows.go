@@ -22,6 +22,48 @@ func (b *Builder) Index(name string, values []uint32, shape ...int) *gpu.Tensor 
 	return t
 }
 
+// Span is the index by which [Rows] takes tokens from first on, as many as the shape has
+// elements, of each of n items of so many tokens: [N, shape…].
+func (b *Builder) Span(n, tokens, first int, shape ...int) *gpu.Tensor {
+	key := fmt.Sprint(n, tokens, first, shape)
+	if t, ok := b.spans[key]; ok {
+		return t
+	}
+	count := 1
+	for _, d := range shape {
+		count *= d
+	}
+	values := make([]uint32, 0, n*count)
+	for item := range n {
+		for i := range count {
+			values = append(values, uint32(item*tokens+first+i))
+		}
+	}
+	t := b.Index("span", values, append([]int{n}, shape...)...)
+	b.spans[key] = t
+	return t
+}
+
+// Spread is the index by which [Rows] gives the first token of each of n items of so many
+// tokens to every place of a shape: [N, shape…].
+func (b *Builder) Spread(n, tokens int, shape ...int) *gpu.Tensor {
+	key := fmt.Sprint("spread", n, tokens, shape)
+	if t, ok := b.spans[key]; ok {
+		return t
+	}
+	count := 1
+	for _, d := range shape {
+		count *= d
+	}
+	values := make([]uint32, n*count)
+	for i := range values {
+		values[i] = uint32(i / count * tokens)
+	}
+	t := b.Index("spread", values, append([]int{n}, shape...)...)
+	b.spans[key] = t
+	return t
+}
+
 // Rows gathers rows: y[i] = x[index[i]], torch.index_select along the rows of x
 // [..., C], all leading dimensions together. The index is a u32 input or constant of
 // any shape [...], the result [..., C]. An index from the number of rows on, such as

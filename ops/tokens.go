@@ -51,7 +51,7 @@ func AddTable(r *gpu.Recorder, x *gpu.Tensor, table *Table) *gpu.Tensor {
 
 // tokens is n times the rows of a table, with those of x added to the last, in a shape.
 func tokens(r *gpu.Recorder, x *gpu.Tensor, table *Table, n int, shape ...int) *gpu.Tensor {
-	y := r.New("tokens", 1, shape...)
+	y := r.NewTyped("tokens", x.Type, 1, shape...)
 	if r.Err() != nil {
 		return y
 	}
@@ -61,7 +61,7 @@ func tokens(r *gpu.Recorder, x *gpu.Tensor, table *Table, n int, shape ...int) *
 		r.Fail(fmt.Errorf("tokens: %v do not fit a table [%d %d]", x.Shape, table.Rows, table.Width))
 		return y
 	}
-	k, err := kernel("tokens", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
+	k, err := kernel("tokens", x.Type.String(), shaders.Spec{Forms: forms(x.Type)})
 	if err != nil {
 		r.Fail(err)
 		return y

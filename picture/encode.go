@@ -104,6 +104,15 @@ func WriteMask(path string, w, h int, on []bool) error {
 	return writeImage(path, m)
 }
 
+// WriteGrey16 writes to path, as WritePNG does, a picture of w×h pixels in grey of 16 bits.
+func WriteGrey16(path string, w, h int, values []uint16) error {
+	m := image.NewGray16(image.Rect(0, 0, w, h))
+	for i, v := range values {
+		m.Pix[2*i], m.Pix[2*i+1] = uint8(v>>8), uint8(v)
+	}
+	return writeImage(path, m)
+}
+
 // WriteCutout writes to path, as WritePNG does, a picture with the opacity of each pixel,
 // row by row.
 func WriteCutout(path string, m *Image, alpha []uint8) error {

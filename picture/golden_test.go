@@ -232,9 +232,10 @@ func TestDefaultsGolden(t *testing.T) {
 // TestSizesGolden compares the sizes after a resize with torchvision's and
 // timm's rules.
 func TestSizesGolden(t *testing.T) {
-	modes := map[string]ResizeMode{"shortest": Shortest, "cover": Cover, "fit": Fit}
+	modes := map[string]ResizeMode{"shortest": Shortest, "cover": Cover, "fit": Fit, "bounded": Bounded, "yolos": Bounded, "within": Within, "closest": Closest}
+	multiples := map[string]int{"yolos": 16, "closest": 14}
 	for _, c := range readGoldens(t).Sizes {
-		r := ResizeRule{Mode: modes[c.Rule], H: c.Target[0], W: c.Target[1]}
+		r := ResizeRule{Mode: modes[c.Rule], H: c.Target[0], W: c.Target[1], Multiple: multiples[c.Rule]}
 		h, w := r.size(c.In[1], c.In[0])
 		assert.Equal(t, c.Out, []int{h, w}, "%s %v of %v", c.Rule, c.Target, c.In)
 	}

@@ -17,6 +17,9 @@ type Processor struct {
 	Mean, Std  [3]float64 // in the scale that Rescale leaves
 	IncludeTop bool       // then x/Std once more (EfficientNet's include_top)
 
+	// Smoothing is OWLv2's way to resize; nil: as Resize says.
+	Smoothing *Smoothing
+
 	// ConvNeXt's rule, which Resize and Crop have built in; it is here for
 	// Override. A size of WarpFrom pixels or more is stretched to and not cropped;
 	// a smaller one is cropped from size/CropPct. WarpFrom 0 = no such rule.
@@ -35,14 +38,20 @@ const (
 	Cover                      // the smallest that covers H×W, rounded (timm's centre mode where H ≠ W)
 	Fit                        // the largest within H×W, rounded (timm's border mode)
 	Longest                    // the longer side becomes H (= W), the other in proportion, rounded (SAM)
+	Bounded                    // the shorter side becomes H, or less where the longer would exceed W, rounded down (DETR)
+	Within                     // the largest within H×W, rounded down (transformers' max_height and max_width)
+	Closest                    // in proportion, by the side that is closer to H×W as a factor, rounded (DPT)
 )
 
 // ResizeRule is the resize step.
 type ResizeRule struct {
-	Mode   ResizeMode
-	H, W   int // pixels; see ResizeMode
-	Filter Filter
-	Order  PassOrder
+	Mode ResizeMode
+	H, W int // pixels; see ResizeMode
+	// Multiple is what sides are a multiple of, 0 for 1: of Bounded rounded down, of Closest
+	// to the nearest.
+	Multiple int
+	Filter   Filter
+	Order    PassOrder
 }
 
 // PassOrder says which of the two passes of a resize comes first.
@@ -152,6 +161,15 @@ func (p *Processor) Apply(m *Image) (pixels []float32, h, w int, err error) {
 	if err := p.Check(); err != nil {
 		return nil, 0, 0, err
 	}
+	if p.Smoothing != nil {
+		pixels, h, w = p.smooth(m)
+		if p.Normalize {
+			for i, v := range pixels {
+				pixels[i] = float32((float64(v) - p.Mean[i/(h*w)]) / p.Std[i/(h*w)])
+			}
+		}
+		return pixels, h, w, nil
+	}
 	out, err := p.frame(m)
 	if err != nil {
 		return nil, 0, 0, err
@@ -178,12 +196,14 @@ func (p *Processor) padded(values []float32, h, w int) ([]float32, int, int, err
 func (p *Processor) Check() error {
 	sized := p.Resize.Mode != NoResize
 	switch {
-	case p.Resize.Mode < NoResize || p.Resize.Mode > Longest:
+	case p.Resize.Mode < NoResize || p.Resize.Mode > Closest:
 		return fmt.Errorf("picture processor: unknown resize mode %d", p.Resize.Mode)
 	case sized && !sensible(p.Resize.H, p.Resize.W):
 		return fmt.Errorf("picture processor: resize to %d×%d (height×width); expected 1 to %d pixels a side", p.Resize.H, p.Resize.W, DefaultMaxSide)
 	case sized && (p.Resize.Filter < Nearest || p.Resize.Filter > Hamming):
 		return fmt.Errorf("picture processor: unknown resampling filter %d; expected 0 to 5", p.Resize.Filter)
+	case p.Resize.Multiple < 0 || p.Resize.Multiple > DefaultMaxSide:
+		return fmt.Errorf("picture processor: sides of a multiple of %d; expected 1 to %d pixels", p.Resize.Multiple, DefaultMaxSide)
 	case (p.Crop.H != 0 || p.Crop.W != 0) && !sensible(p.Crop.H, p.Crop.W):
 		return fmt.Errorf("picture processor: crop to %d×%d (height×width); expected 1 to %d pixels a side", p.Crop.H, p.Crop.W, DefaultMaxSide)
 	case (p.Pad.H != 0 || p.Pad.W != 0) && !sensible(p.Pad.H, p.Pad.W):

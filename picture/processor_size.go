@@ -31,9 +31,52 @@ func (r ResizeRule) size(w, h int) (outH, outW int) {
 		}
 		outH, outW = int(math.RoundToEven(float64(h)/ratio)), int(math.RoundToEven(float64(w)/ratio))
 		return max(outH, 1), max(outW, 1)
+	case Bounded:
+		return r.bounded(w, h)
+	case Within:
+		scale := min(float64(r.H)/float64(h), float64(r.W)/float64(w))
+		return max(int(float64(h)*scale), 1), max(int(float64(w)*scale), 1)
+	case Closest:
+		scale, across := float64(r.H)/float64(h), float64(r.W)/float64(w)
+		if math.Abs(1-across) < math.Abs(1-scale) {
+			scale = across
+		}
+		return r.multiple(scale * float64(h)), r.multiple(scale * float64(w))
 	}
 	return h, w
 }
+
+// bounded is the size by transformers' get_size_with_aspect_ratio.
+func (r ResizeRule) bounded(w, h int) (outH, outW int) {
+	short, long := float64(min(h, w)), float64(max(h, w))
+	edge, raw := r.H, float64(r.H)
+	if long/short*float64(r.H) > float64(r.W) {
+		raw = float64(r.W) * short / long
+		edge = int(math.RoundToEven(raw))
+	}
+	outH, outW = edge, edge
+	switch {
+	case w < h:
+		outH = int(raw * float64(h) / float64(w))
+	case h != edge:
+		outW = int(raw * float64(w) / float64(h))
+	default:
+		outH, outW = h, w
+	}
+	if m := r.Multiple; m > 1 {
+		outH, outW = outH-outH%m, outW-outW%m
+	}
+	return max(outH, 1), max(outW, 1)
+}
+
+// multiple is a side to the nearest multiple, at least one.
+func (r ResizeRule) multiple(side float64) int {
+	m := float64(max(r.Multiple, 1))
+	return int(max(math.RoundToEven(side/m), 1) * m)
+}
+
+// keepsRatio says that sizes follow from pictures' own.
+func (m ResizeMode) keepsRatio() bool { return m == Bounded || m == Within || m == Closest }
 
 // Override is what a user may say against a processor, as typed; empty fields
 // change nothing.
@@ -85,6 +128,9 @@ func (p *Processor) Override(o Override) error {
 
 func (p *Processor) overrideSize(o Override) error {
 	h, w, fixed := p.FixedSize()
+	if p.Resize.Mode.keepsRatio() && o.Crop != "" {
+		return fmt.Errorf("crop %q: this processor keeps whole pictures; give none", o.Crop)
+	}
 	if o.Size != "" {
 		var err error
 		if h, w, err = ParseSize(o.Size); err != nil {
@@ -112,13 +158,18 @@ func (p *Processor) overrideSize(o Override) error {
 	return nil
 }
 
-// keepRule makes the network's input h×w by the processor's own rule.
+// keepRule makes the network's input h×w by the processor's own rule. One that keeps the
+// pictures' proportions goes on doing so for one number, and stretches for two.
 func (p *Processor) keepRule(h, w int) {
 	resized, kept := p.Resize.H, p.Crop.H
 	switch {
 	case p.Resize.Mode == Longest:
 		side := max(h, w)
 		p.Resize.H, p.Resize.W, p.Pad = side, side, PadRule{H: h, W: w}
+	case p.Resize.Mode.keepsRatio() && h == w:
+		p.Resize.H, p.Resize.W = h, p.Resize.W*h/p.Resize.H
+	case p.Resize.Mode.keepsRatio():
+		p.Resize.Mode, p.Resize.H, p.Resize.W = Exact, h, w
 	case p.WarpFrom > 0 && h >= p.WarpFrom:
 		p.Resize.Mode, p.Resize.H, p.Resize.W = Exact, h, w
 		p.Crop.H, p.Crop.W = 0, 0

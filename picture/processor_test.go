@@ -11,9 +11,13 @@ import (
 func TestParsePreprocessorRefuses(t *testing.T) {
 	for config, want := range map[string]string{
 		`{`: "preprocessor_config.json: unexpected end of JSON input",
-		`{"image_processor_type":"DetrImageProcessor"}`: `image_processor_type "DetrImageProcessor" (model_type "gpt") is not supported; expected one of Beit, Bit,`,
+		`{"image_processor_type":"LlavaImageProcessor"}`: `image_processor_type "LlavaImageProcessor" (model_type "gpt") is not supported; expected one of Beit, Bit,`,
 		`{}`: `image_processor_type "" (model_type "gpt")`,
 		`{"image_processor_type":"ViTImageProcessor","size":{"longest_edge":9}}`:                                               `size: {"longest_edge":9} is of no rule that the class has`,
+		`{"image_processor_type":"DetrImageProcessor","size":{"shortest_edge":9}}`:                                             "expected a longest_edge",
+		`{"image_processor_type":"DetrImageProcessor","pad_size":{"height":9,"width":9}}`:                                      "pictures are filled up to no size",
+		`{"image_processor_type":"ViTImageProcessor","size":{"shortest_edge":9,"longest_edge":12}}`:                            "expected a number, [height, width]",
+		`{"image_processor_type":"DPTImageProcessor","ensure_multiple_of":0}`:                                                  "1 or more",
 		`{"image_processor_type":"ViTImageProcessor","size":-3}`:                                                               "resize to -3×-3",
 		`{"image_processor_type":"ViTImageProcessor","size":99999}`:                                                            "expected 1 to 16384 pixels a side",
 		`{"image_processor_type":"ViTImageProcessor","resample":"sharp"}`:                                                      `resample: unknown interpolation "sharp"`,

@@ -19,6 +19,7 @@ var alternatives = map[string]string{
 	"do_convert_rgb": `false`, "data_format": `"channels_first"`, "input_data_format": `"channels_last"`, "device": `"cpu"`, "return_tensors": `"pt"`,
 	"disable_grouping": `true`, "image_seq_length": `577`, "do_reduce_labels": `true`, "pad_size": `{"height":2000,"width":2000}`,
 	"mask_size": `{"longest_edge":64}`, "mask_pad_size": `{"height":64,"width":64}`,
+	"format": `"coco_panoptic"`, "do_convert_annotations": `false`, "keep_aspect_ratio": `true`, "ensure_multiple_of": `7`, "size_divisor": `9`,
 }
 
 func referenceSignatures(t *testing.T) map[string]map[string]json.RawMessage {
@@ -79,6 +80,8 @@ func TestEveryKeyOfProcessors(t *testing.T) {
 				if classes[class].pad != "" {
 					change[key] = "false"
 				}
+			case "do_normalize":
+				change[key] = map[bool]string{true: "true", false: "false"}[classes[class].raw]
 			case "do_center_crop":
 				change[key] = map[bool]string{true: "false", false: "true"}[string(value) == "true"]
 			case "crop_size":
@@ -86,6 +89,12 @@ func TestEveryKeyOfProcessors(t *testing.T) {
 			}
 			p, err := parse(change)
 			switch {
+			case classes[class].smooth && (key == "pad_size" || key == "do_pad"): // it pads to a square or not
+				require.NoError(t, err)
+			case classes[class].pads && key == "do_pad": // of one picture nothing
+				require.NoError(t, err)
+			case classes[class].pads && key == "pad_size":
+				require.ErrorContains(t, err, "pad_size")
 			case slices.Contains(inert, key) && !(key == "pad_size" && classes[class].pad != ""):
 				require.NoError(t, err, "%s %s", class, key)
 				assert.Equal(t, base, p, "%s %s", class, key)

@@ -22,6 +22,10 @@ type processorClass struct {
 	pad       string // pad_size, JSON; "" = do_pad is not known
 	pillow    bool   // the pictures are those of its Pillow variant, where the two differ
 	mean, std [3]float64
+	raw       bool // do_normalize is false
+	multiple  int  // of sides, 0: any
+	smooth    bool // OWLv2's way to resize, of which do_pad is a part
+	pads      bool // do_pad, which fills up pictures of a batch to one size, is taken
 }
 
 const (
@@ -29,6 +33,7 @@ const (
 	square256  = `{"height":256,"width":256}`
 	shortest   = `{"shortest_edge":224}`
 	shortest56 = `{"shortest_edge":256}`
+	bounded    = `{"shortest_edge":800,"longest_edge":1333}`
 )
 
 // classes are the processors of classifiers and picture encoders, by the name
@@ -43,23 +48,31 @@ var classes = map[string]processorClass{
 	"CLIP":        {resample: Bicubic, size: shortest, crop: square224, doCrop: true, mean: CLIPMean, std: CLIPStd},
 	"ConvNext":    {resample: Bicubic, size: `{"shortest_edge":384}`, mean: HalfMean, std: HalfStd},
 	"DeiT":        {resample: Bicubic, size: square256, square: true, crop: square224, doCrop: true, mean: HalfMean, std: HalfStd},
+	"Detr":        {resample: Bilinear, pillow: true, size: bounded, mean: ImageNetMean, std: ImageNetStd, pads: true},
+	"DPT":         {resample: Bicubic, pillow: true, size: `{"height":384,"width":384}`, square: true, mean: HalfMean, std: HalfStd},
 	"DINOv3ViT":   {resample: Bilinear, size: square224, square: true, mean: ImageNetMean, std: ImageNetStd},
 	"EfficientNet": {resample: Bicubic, size: `{"height":346,"width":346}`, square: true, crop: `{"height":289,"width":289}`,
 		mean: HalfMean, std: HalfStd},
 	"Levit":       {resample: Bicubic, size: shortest, crop: square224, doCrop: true, mean: ImageNetMean, std: ImageNetStd},
 	"MobileNetV1": {resample: Bilinear, size: shortest56, crop: square224, doCrop: true, mean: HalfMean, std: HalfStd},
 	"MobileNetV2": {resample: Bilinear, size: shortest56, crop: square224, doCrop: true, mean: HalfMean, std: HalfStd},
+	"OwlViT":      {resample: Bicubic, pillow: true, size: `{"height":768,"width":768}`, square: true, crop: `{"height":768,"width":768}`, mean: CLIPMean, std: CLIPStd},
+	"Owlv2":       {resample: Bilinear, pillow: true, size: `{"height":960,"width":960}`, square: true, mean: CLIPMean, std: CLIPStd, pads: true, smooth: true},
 	"PoolFormer":  {resample: Bicubic, size: shortest, crop: square224, doCrop: true, mean: ImageNetMean, std: ImageNetStd},
 	"Pvt":         {resample: Bicubic, size: square224, square: true, mean: ImageNetMean, std: ImageNetStd},
 	"Sam": {resample: Bilinear, size: `{"longest_edge":1024}`, square: true, pad: `{"height":1024,"width":1024}`, pillow: true,
 		mean: ImageNetMean, std: ImageNetStd},
-	"Sam2":   {resample: Bilinear, size: `{"height":1024,"width":1024}`, square: true, mean: ImageNetMean, std: ImageNetStd},
-	"Siglip": {resample: Bicubic, size: square224, mean: HalfMean, std: HalfStd},
-	"ViT":    {resample: Bilinear, size: square224, square: true, mean: HalfMean, std: HalfStd},
+	"RTDetr":    {resample: Bilinear, pillow: true, size: `{"height":640,"width":640}`, mean: ImageNetMean, std: ImageNetStd, raw: true},
+	"Segformer": {resample: Bilinear, pillow: true, size: `{"height":512,"width":512}`, square: true, mean: ImageNetMean, std: ImageNetStd},
+	"Siglip":    {resample: Bicubic, size: square224, mean: HalfMean, std: HalfStd},
+	"ViT":       {resample: Bilinear, size: square224, square: true, mean: HalfMean, std: HalfStd},
+	"Yolos":     {resample: Bilinear, pillow: true, size: bounded, mean: ImageNetMean, std: ImageNetStd, pads: true, multiple: 16},
+	"Sam2":      {resample: Bilinear, size: `{"height":1024,"width":1024}`, square: true, mean: ImageNetMean, std: ImageNetStd},
 }
 
 // classOfModel is the processor of a model_type, for configs that name none.
 var classOfModel = map[string]string{
+	"d_fine": "RTDetr", "depth_anything": "DPT", "detr": "Detr", "dpt": "DPT", "owlvit": "OwlViT", "owlv2": "Owlv2", "rt_detr": "RTDetr", "rt_detr_v2": "RTDetr", "segformer": "Segformer", "yolos": "Yolos",
 	"beit": "Beit", "bit": "Bit", "blip": "Blip", "clip": "CLIP", "clip_vision_model": "CLIP", "chinese_clip": "ChineseCLIP",
 	"convnext": "ConvNext", "convnextv2": "ConvNext", "data2vec-vision": "Beit", "deit": "DeiT", "dinat": "ViT",
 	"dinov2": "Bit", "dinov2_with_registers": "Bit", "dinov3_vit": "DINOv3ViT", "dinov3_convnext": "DINOv3ViT",
@@ -90,17 +103,25 @@ type hfConfig struct {
 	Mean          json.RawMessage `json:"image_mean"`
 	Std           json.RawMessage `json:"image_std"`
 
+	KeepAspect *bool `json:"keep_aspect_ratio"` // of DPT, as is the next
+	Multiple   *int  `json:"ensure_multiple_of"`
+
 	DoPad       *bool           `json:"do_pad"`
 	PadSize     json.RawMessage `json:"pad_size"`
+	OldPad      *bool           `json:"pad_and_return_pixel_mask"` // of DETR's, as is the next
+	MaxSize     *int            `json:"max_size"`
 	DoFlip      *bool           `json:"do_flip_channel_order"`
 	DoGrayscale *bool           `json:"do_grayscale"`
 }
 
 // inert are keys that change nothing of one picture's numbers: where and in which
-// layout they are made, masks' labels, and pad_size, which do_pad alone looks at.
-// do_convert_rgb is obeyed in that all pictures are RGB here.
+// layout they are made, masks' labels, and pad_size and size_divisor, which do_pad alone
+// looks at.
+// do_convert_rgb is obeyed in that all pictures are RGB here, and each is a batch of its
+// own, which needs no filling up.
 var inert = []string{
-	"do_convert_rgb", "data_format", "input_data_format", "device", "return_tensors", "disable_grouping", "image_seq_length", "do_reduce_labels", "pad_size", "mask_size", "mask_pad_size",
+	"do_convert_rgb", "data_format", "input_data_format", "device", "return_tensors", "disable_grouping", "image_seq_length", "do_reduce_labels", "pad_size", "size_divisor", "mask_size", "mask_pad_size",
+	"format", "do_convert_annotations", "return_segmentation_masks", "masks_path", "annotations", "segmentation_maps",
 }
 
 // ParsePreprocessor reads transformers' preprocessor_config.json. modelType is
@@ -155,8 +176,11 @@ func parseHF(data []byte, modelType string) (*Processor, error) {
 		return nil, fmt.Errorf("image_processor_type %q (model_type %q) is not supported; expected one of %s",
 			c.Type+c.ExtractorType, modelType, strings.Join(slices.Sorted(maps.Keys(classes)), ", "))
 	}
+	if class.pads && !class.smooth && or(c.DoPad, or(c.OldPad, true)) && given(c.PadSize) {
+		return nil, fmt.Errorf("pad_size is %s; pictures are filled up to no size, expected null", c.PadSize)
+	}
 	pads := c.DoPad
-	if class.pad != "" {
+	if class.pads || class.pad != "" {
 		pads = nil
 	}
 	for flag, set := range map[string]*bool{"do_pad": pads, "do_flip_channel_order": c.DoFlip, "do_grayscale": c.DoGrayscale} {
@@ -209,7 +233,12 @@ func build(name string, class processorClass, c *hfConfig) (*Processor, error) {
 		}
 		p.IncludeTop = or(c.IncludeTop, true)
 	}
-	p.Normalize = or(c.DoNormalize, true)
+	if class.smooth {
+		if p.Smoothing = (&Smoothing{Square: or(c.DoPad, true)}); p.Resize.Filter != Bilinear {
+			return nil, fmt.Errorf("resample is %s, which the class takes for something else; 2 is expected", c.Resample)
+		}
+	}
+	p.Normalize = or(c.DoNormalize, !class.raw)
 	var err error
 	if p.Mean, err = numbers(c.Mean, class.mean); err != nil {
 		return nil, fmt.Errorf("image_mean: %w", err)
@@ -223,6 +252,9 @@ func build(name string, class processorClass, c *hfConfig) (*Processor, error) {
 // geometry fills in the resize and crop steps.
 func (c *hfConfig) geometry(p *Processor, name string, class processorClass) error {
 	size, err := parseSize(c.Size, class.size, or(c.ToSquare, class.square))
+	if err == nil {
+		size, err = c.bounds(name, size)
+	}
 	if err == nil && (size.mode == Longest) != (class.pad != "") {
 		err = fmt.Errorf("%s is of no rule that the class has", c.Size)
 	}
@@ -313,8 +345,44 @@ func (c *hfConfig) resize(p *Processor, name string, size hfSize) error {
 		}
 	case "PoolFormer":
 		return p.poolFormer(or(c.CropPct, 0.9))
+	case "DPT":
+		return c.dpt(p, size)
+	case "Yolos":
+		if size.mode == Bounded {
+			p.Resize.Multiple = classes[name].multiple
+		}
 	}
 	return nil
+}
+
+// dpt has sides be multiples of a number, in proportion if it is asked for.
+func (c *hfConfig) dpt(p *Processor, size hfSize) error {
+	p.Resize.Multiple = or(c.Multiple, 1)
+	if size.mode != Exact || p.Resize.Multiple < 1 {
+		return fmt.Errorf("size and ensure_multiple_of: found %s and %d; expected height and width, and 1 or more", c.Size, p.Resize.Multiple)
+	}
+	if p.Resize.Mode = Closest; or(c.KeepAspect, false) {
+		return nil
+	}
+	p.Resize.Mode, p.Resize.H, p.Resize.W = Exact, p.Resize.multiple(float64(size.h)), p.Resize.multiple(float64(size.w))
+	p.Resize.Multiple = 0
+	return nil
+}
+
+// bounds are what detectors' processors make of sizes: of one number, the shorter side
+// with the longer bounded by max_size.
+func (c *hfConfig) bounds(name string, size hfSize) (hfSize, error) {
+	detector := name == "Detr" || name == "Yolos" || name == "RTDetr"
+	if !detector && (size.mode == Bounded || size.mode == Within) {
+		return size, fmt.Errorf("%s; expected a number, [height, width], {height, width} or {shortest_edge}", c.Size)
+	}
+	if detector && size.mode == Shortest {
+		if c.Size[0] == '{' {
+			return size, fmt.Errorf("%s; expected a longest_edge beside shortest_edge", c.Size)
+		}
+		return hfSize{Bounded, size.h, or(c.MaxSize, 1333)}, nil
+	}
+	return size, nil
 }
 
 func (c *hfConfig) convNext(p *Processor, edge int) error {
@@ -349,7 +417,7 @@ func (p *Processor) poolFormer(pct float64) error {
 
 // hfSize is a size or crop_size.
 type hfSize struct {
-	mode ResizeMode // Exact, Shortest or Longest
+	mode ResizeMode // Exact, Shortest, Longest, Bounded or Within
 	h, w int
 }
 
@@ -379,11 +447,15 @@ func parseSize(v json.RawMessage, otherwise string, square bool) (hfSize, error)
 				delete(keys, k) // written by newer versions
 			}
 		}
-		h, w, edge := keys["height"], keys["width"], keys["shortest_edge"]
-		longest := keys["longest_edge"]
+		h, w, edge, longest := keys["height"], keys["width"], keys["shortest_edge"], keys["longest_edge"]
+		maxH, maxW := keys["max_height"], keys["max_width"]
 		switch {
 		case len(keys) == 1 && longest != nil:
 			return hfSize{Longest, *longest, *longest}, nil
+		case len(keys) == 2 && edge != nil && longest != nil:
+			return hfSize{Bounded, *edge, *longest}, nil
+		case len(keys) == 2 && maxH != nil && maxW != nil:
+			return hfSize{Within, *maxH, *maxW}, nil
 		case len(keys) == 2 && h != nil && w != nil:
 			return hfSize{Exact, *h, *w}, nil
 		case len(keys) == 1 && edge != nil:

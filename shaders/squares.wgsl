@@ -21,9 +21,14 @@ var<workgroup> partial: array<f32, W>;
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(local_invocation_id) local: vec3<u32>) {
     let lane = local.x;
+    // Blocks of terms are summed on their own, or rounding would grow with their number.
     var sum = vec4<f32>(0.0);
-    for (var i = lane; i < p.count; i += W) {
-        sum += x[i] * x[i];
+    for (var first = lane; first < p.count; first += 64u * W) {
+        var block = vec4<f32>(0.0);
+        for (var i = first; i < min(p.count, first + 64u * W); i += W) {
+            block += x[i] * x[i];
+        }
+        sum += block;
     }
     partial[lane] = (sum.x + sum.y) + (sum.z + sum.w);
     workgroupBarrier();

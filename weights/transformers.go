@@ -19,6 +19,7 @@ var transformersNames = map[string][]Rule{
 	"siglip_text_model":      textTower,
 	"vision-encoder-decoder": below("encoder", vitLayers),
 	"swin":                   inModel("swin", swinLayers),
+	"detr":                   detrLayers,
 }
 
 var vitLayers = []Rule{
@@ -50,6 +51,14 @@ var swinLayers = []Rule{
 	{"encoder.layers.*.blocks.*.attention.relative_position_bias.*", "encoder.layers.*.blocks.*.attention.self.*"},
 	{"encoder.layers.*.blocks.*.mlp.fc1.*", "encoder.layers.*.blocks.*.intermediate.dense.*"},
 	{"encoder.layers.*.blocks.*.mlp.fc2.*", "encoder.layers.*.blocks.*.output.dense.*"},
+}
+
+var detrLayers = []Rule{
+	{"model.backbone.model.**", "model.backbone.conv_encoder.model.**"},
+	{"model.*.layers.*.self_attn.o_proj.*", "model.*.layers.*.self_attn.out_proj.*"},
+	{"model.*.layers.*.encoder_attn.o_proj.*", "model.*.layers.*.encoder_attn.out_proj.*"},
+	{"model.*.layers.*.mlp.fc1.*", "model.*.layers.*.fc1.*"},
+	{"model.*.layers.*.mlp.fc2.*", "model.*.layers.*.fc2.*"},
 }
 
 var visionTower = []Rule{

@@ -31,6 +31,7 @@ type options struct {
 	queries
 	writing
 	masking
+	measuring
 	figures
 	painting
 
@@ -75,6 +76,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	o.queries.flags(f)
 	o.writing.flags(f)
 	o.masking.flags(f)
+	o.measuring.flags(f)
 	o.figures.flags(f)
 	o.painting.flags(f)
 	o.choice.Flags(f)
@@ -177,6 +179,9 @@ func (o *options) check() error {
 		return err
 	}
 	if err := o.checkMasking(); err != nil || segments(o.model) {
+		return err
+	}
+	if err := o.checkMeasuring(); err != nil || o.purpose() != "" {
 		return err
 	}
 	if attends, err := models.HasAttention(o.model); o.view && err == nil && !attends {

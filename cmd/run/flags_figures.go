@@ -25,7 +25,7 @@ type figures struct {
 type compared struct{ model, weights string }
 
 func (g *figures) flags(f *flag.FlagSet) {
-	f.StringVar(&g.out, "o", "", "`FILE.png`: the picture that a diffusion model makes (or a folder, or a .gif of frames), or that -attention, -pca or -compare draws")
+	f.StringVar(&g.out, "o", "", "`FILE.png`: the picture that a diffusion model makes (or a folder, or a .gif of frames), that -attention, -pca or -compare draws, or what was found in a picture (of several, a folder)")
 	f.BoolVar(&g.pca, "pca", false, "with -o: the first three principal components of the patches' features as colours, of all pictures together")
 	f.StringVar(&g.explain, "explain", "", "`FILE.png`: draws where a classifier looks, by all methods that it has, or which word of a prompt drew what")
 	f.Func("explain-method", "`LIST`: of rollout, heads (attention), cam (class activation map), occlusion; with commas (default all)", func(s string) error {
@@ -58,7 +58,7 @@ func (g *figures) flags(f *flag.FlagSet) {
 // drawing says that a figure is asked for, and where it goes; "" with -compare
 // may be nowhere.
 func (o *options) drawing() (path string, ok bool) {
-	if segments(o.model) { // which draws pictures of its own
+	if segments(o.model) || o.purpose() != "" { // which draw pictures of their own
 		return o.out, false
 	}
 	if o.explain != "" {

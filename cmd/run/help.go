@@ -27,6 +27,7 @@ func images(f nn.Family) bool        { return f.Open == nil && !f.Part && !f.Hea
 func sentencesOnly(f nn.Family) bool { return f.Sentences }
 func dual(f nn.Family) bool          { return f.Texts && !f.Part }
 func writesTexts(f nn.Family) bool   { return f.Writes }
+func finds(f nn.Family) bool         { return f.Task == nn.FindObjects }
 func tiles(f nn.Family) bool         { return f.Open != nil || f.Name == vae.Family.Name }
 
 // tasks has every flag once.
@@ -41,6 +42,7 @@ var tasks = []task{
 	{"turns about images (each a -prompt)", []string{"chat", "tiles"}, nil, func(f nn.Family) bool { return f.Converses }},
 	{"texts of sounds", []string{"audio", "language"}, []string{"task", "timestamps"}, func(f nn.Family) bool { return f.Hears }},
 	{"masks of images", []string{"point", "box", "everything", "masks"}, []string{"points-per-side", "least-score", "least-stability", "overlap"}, func(f nn.Family) bool { return f.Segments }},
+	{"objects in images", []string{"threshold"}, nil, finds},
 	{"images alike", nil, []string{"similar", "index", "examples"}, func(f nn.Family) bool { return images(f) && !f.Reads }},
 	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "prompt-syntax", "guidance", "guidance-rescale", "scheduler", "width", "height", "init-image", "strength", "mask",
 		"frames", "to-seed", "forward", "record", "partial", "embedding", "clip-skip", "tokenizer", "vae", "prediction", "refiner", "refiner-start", "low-memory", "preview", "preview-weights", "view-every"}, pipeline},

@@ -122,7 +122,13 @@ func (a *app) checkFiles() (err error) {
 		return cli.Usagef("%d pictures are too many to draw at once; expected at most %d", len(a.pictures), maxDrawn)
 	}
 	paths := []string{path, a.save}
-	if !drawing && !segments(a.model) {
+	switch {
+	case a.purpose() != "":
+		if paths, err = a.measuredFiles(); err != nil {
+			return err
+		}
+		paths = append(paths, a.save)
+	case !drawing && !segments(a.model):
 		paths = []string{a.save}
 	}
 	for _, path := range paths {

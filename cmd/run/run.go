@@ -106,6 +106,8 @@ func (a *app) do(ctx context.Context) error {
 	switch {
 	case m.Segments() && !a.verify && !a.profile:
 		return a.maskPictures(ctx, m)
+	case a.purpose() != "" && !a.verify && !a.profile:
+		return a.measure(ctx, m)
 	case m.Writer() != nil && !a.verify && !a.profile:
 		return a.writeTexts(ctx, m)
 	case a.view:

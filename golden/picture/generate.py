@@ -445,6 +445,18 @@ def process_transformers():
         ("clip", "CLIPImageProcessor", "wide.png", {"size": 56, "crop_size": 56, "do_convert_rgb": True}),
         ("clip_tall", "CLIPImageProcessor", "tall.png", {"size": {"shortest_edge": 48}, "crop_size": {"height": 48, "width": 48}}),
         ("clip_pad", "CLIPImageProcessor", "tiny.png", {"do_resize": False, "crop_size": 27}),
+        ("detr_tall", "DetrImageProcessorPil", "tall.png", {"size": {"shortest_edge": 60, "longest_edge": 85}}),
+        ("detr_wide", "DetrImageProcessorPil", "wide.png", {"size": 50, "max_size": 300}),
+        ("yolos", "YolosImageProcessorPil", "wide.png", {"size": {"shortest_edge": 52, "longest_edge": 70}}),
+        ("rt_detr", "RTDetrImageProcessorPil", "tall.png", {"size": {"height": 32, "width": 48}}),
+        ("depth_anything", "DPTImageProcessorPil", "wide.png", {"size": {"height": 56, "width": 56}, "keep_aspect_ratio": True, "ensure_multiple_of": 14, **IMAGENET}),
+        ("depth_anything_tall", "DPTImageProcessorPil", "tall.png", {"size": {"height": 56, "width": 56}, "keep_aspect_ratio": True, "ensure_multiple_of": 14, **IMAGENET}),
+        ("dpt", "DPTImageProcessorPil", "tall.png", {"size": 50, "ensure_multiple_of": 16}),
+        ("segformer", "SegformerImageProcessorPil", "tall.png", {"size": {"height": 40, "width": 32}, "do_reduce_labels": True}),
+        ("owlvit", "OwlViTImageProcessorPil", "wide.png", {"size": 48}),
+        ("owlv2", "Owlv2ImageProcessorPil", "wide.png", {"size": {"height": 40, "width": 40}}),
+        ("owlv2_tall", "Owlv2ImageProcessorPil", "tall.png", {"size": {"height": 60, "width": 50}, "do_normalize": False}),
+        ("owlv2_grown", "Owlv2ImageProcessorPil", "tiny.png", {"size": {"height": 33, "width": 33}}),
         ("siglip", "SiglipImageProcessor", "tall.png", {"size": {"height": 48, "width": 48}}),
         ("dinov2", "BitImageProcessor", "wide.png", {"size": {"shortest_edge": 65}, "crop_size": {"height": 56, "width": 56}, **IMAGENET}),
         ("convnext", "ConvNextImageProcessor", "wide.png", {"size": {"shortest_edge": 56}, "crop_pct": 0.875, **IMAGENET}),
@@ -519,7 +531,7 @@ def process_torchvision(files):
 
 
 def defaults():
-    for name in ["Beit", "Bit", "Blip", "ChineseCLIP", "CLIP", "ConvNext", "DeiT", "DINOv3ViT", "EfficientNet", "Levit", "MobileNetV1", "MobileNetV2", "PoolFormer", "Pvt", "Sam", "Sam2", "Siglip", "ViT"]:
+    for name in ["Beit", "Bit", "Blip", "ChineseCLIP", "CLIP", "ConvNext", "DeiT", "Detr", "DINOv3ViT", "DPT", "EfficientNet", "Levit", "MobileNetV1", "MobileNetV2", "OwlViT", "Owlv2", "PoolFormer", "Pvt", "RTDetr", "Sam", "Sam2", "Segformer", "Siglip", "ViT", "Yolos"]:
         c = get_image_processor_class_from_name(name + "ImageProcessor")
         keys = ["do_resize", "size", "resample", "default_to_square", "do_center_crop", "crop_size", "crop_pct", "do_rescale", "rescale_factor", "rescale_offset", "do_normalize", "include_top", "image_mean", "image_std"]
         if name == "Sam":
@@ -532,11 +544,24 @@ def sizes():
     """Sizes after each resize rule, for pictures of all shapes."""
     from torchvision.transforms.functional import _compute_resized_output_size as shortest
 
+    from transformers.image_transforms import get_size_with_aspect_ratio
+    from transformers.image_utils import get_image_size_for_max_height_width
+    from transformers.models.dpt.image_processing_dpt import get_resize_output_image_size
+    from transformers.models.yolos.image_processing_pil_yolos import get_size_with_aspect_ratio_yolos
+
+    ours = {
+        "bounded": lambda size, h, w: get_size_with_aspect_ratio(size, h, w),
+        "yolos": lambda size, h, w: get_size_with_aspect_ratio_yolos(size, h, w),
+        "within": lambda size, h, w: get_image_size_for_max_height_width(size, h, w),
+        "closest": lambda size, h, w: [(s := get_resize_output_image_size(torch.zeros(*size), (h, w), True, 14)).height, s.width],
+    }
     pictures = [(1, 1), (1, 500), (500, 1), (3, 7), (224, 224), (333, 500), (500, 333), (640, 427), (1023, 767), (4000, 2999), (97, 150), (129, 257)]
     for w, h in pictures:
         m = Image.new("L", (w, h))
-        for rule, th, tw in [("shortest", 224, 224), ("shortest", 256, 256), ("cover", 192, 256), ("cover", 301, 77), ("fit", 224, 224), ("fit", 100, 333)]:
-            if rule == "shortest":
+        for rule, th, tw in [("shortest", 224, 224), ("shortest", 256, 256), ("cover", 192, 256), ("cover", 301, 77), ("fit", 224, 224), ("fit", 100, 333), ("bounded", 800, 1333), ("bounded", 480, 800), ("yolos", 512, 1333), ("within", 640, 480), ("closest", 518, 518), ("closest", 384, 672)]:
+            if rule in ours:
+                out = ours[rule]((h, w), th, tw)
+            elif rule == "shortest":
                 out = shortest((h, w), [th])
             else:
                 out = ResizeKeepRatio.get_params(m, (th, tw), float(rule == "fit"))

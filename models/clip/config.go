@@ -39,15 +39,15 @@ type TextConfig struct {
 	Length         int // positions
 	Depth          int // blocks
 	Block          transformer.Config
-	End            int // id of the end token, or legacyEnd
+	End            int // id of the end token, or LegacyEnd
 	Projection     int // width of the embeddings, 0: none
 	ProjectionBias bool
 	Alone          bool // not one of two towers
 }
 
-// legacyEnd is what configs of 2023 and before name as the end token: the
+// LegacyEnd is what configs of 2023 and before name as the end token: the
 // library then pools at the greatest id.
-const legacyEnd = 2
+const LegacyEnd = 2
 
 // prefix is the tokens before the patches.
 func (c VisionConfig) prefix() int {
@@ -64,7 +64,7 @@ func (c VisionConfig) grid(image [2]int) [2]int {
 
 // check refuses what no network can be made of.
 func (c Config) check() error {
-	if err := c.Vision.check(); err != nil {
+	if err := c.Vision.Check(); err != nil {
 		return err
 	}
 	v := c.Vision
@@ -78,7 +78,8 @@ func (c Config) check() error {
 	return nil
 }
 
-func (v VisionConfig) check() error {
+// Check refuses what no tower can be made of.
+func (v VisionConfig) Check() error {
 	if err := positive("vision_config", map[string]int{
 		"image_size": min(v.Image[0], v.Image[1]), "patch_size": min(v.Patch[0], v.Patch[1]), "num_channels": v.Channels, "num_hidden_layers": v.Depth,
 	}); err != nil {

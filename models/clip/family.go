@@ -74,7 +74,7 @@ func (c Config) layers(b *ops.Builder) (*nn.Layers, error) {
 
 // layers makes a picture tower alone.
 func (c VisionConfig) layers(b *ops.Builder) (*nn.Layers, error) {
-	if err := c.check(); err != nil {
+	if err := c.Check(); err != nil {
 		return nil, err
 	}
 	v := NewVision(b, c)
@@ -108,7 +108,7 @@ func (t *Text) network() *nn.Network {
 		Inputs: []nn.Input{
 			{Name: nn.InputIDs, Dims: nn.Dims("N", tokens), Kind: nn.IDs, Below: t.Vocab},
 			{Name: nn.AttentionMask, Dims: nn.Dims("N", tokens), Kind: nn.Lengths, Optional: true},
-			{Name: "pooled_at", Dims: nn.Dims("N", 1), Kind: nn.IDs, From: t.pooledAt},
+			{Name: "pooled_at", Dims: nn.Dims("N", 1), Kind: nn.IDs, From: t.PooledAt},
 		},
 		Usual: map[string]int{"T": t.Length},
 		Record: func(r *gpu.Recorder, in map[string]*gpu.Tensor) {

@@ -1,6 +1,10 @@
 package clip
 
-import "saccade/weights"
+import (
+	"slices"
+
+	"saccade/weights"
+)
 
 // transformersNames bring the names of CLIPModel and SiglipModel to this
 // package's. OpenCLIP's checkpoints in transformers' layout have them too.
@@ -23,6 +27,9 @@ var transformersNames = append(append(append([]weights.Rule{
 	{From: "visual_projection.*", To: "vision.projection.*"},
 	{From: "classifier.*", To: "vision.classifier.*"},
 }, textNames("text_model.", "text.")...), blockNames("vision_model.", "vision.")...), weights.Rule{From: "text_projection.*", To: "text.projection.*"})
+
+// Names are those rules, for models that have both towers within.
+func Names() []weights.Rule { return slices.Clone(transformersNames) }
 
 // textNames are those of a text tower below a prefix.
 func textNames(from, to string) []weights.Rule {

@@ -79,6 +79,15 @@ func (t *Text) Forward(r *gpu.Recorder, ids, at, lengths *gpu.Tensor) {
 	r.Output("pooler_output", pooled)
 }
 
+// Embed records the tower on token ids as Forward does, up to the embeddings [N, D], which
+// are not of unit length.
+func (t *Text) Embed(r *gpu.Recorder, ids, at, lengths *gpu.Tensor) *gpu.Tensor {
+	x := t.Tokens.Forward(r, ids, t.table(ids.Shape[1])) // [N T D]
+	r.Tap("text.embeddings", x)
+	x = transformer.Encode(r, "text.", t.Blocks, x, lengths)
+	return t.Projection.Forward(r, t.Norm.Forward(r, ops.Take(r, x, at)))
+}
+
 // show names the state x after the first i blocks.
 func (t *Text) show(r *gpu.Recorder, i int, x *gpu.Tensor) {
 	name := HiddenState(i, false)
@@ -97,10 +106,10 @@ func HiddenState(i int, normed bool) string {
 	return fmt.Sprintf("hidden_states.%d", i)
 }
 
-// pooledAt are the tokens [N, 1] at which texts of ids [N, T] are pooled: of each the
+// PooledAt are the tokens [N, 1] at which texts of ids [N, T] are pooled: of each the
 // first end token, the greatest id in checkpoints whose config names the end 2, and
 // the last token in SigLIP.
-func (t *Text) pooledAt(in map[string]nn.Array) (nn.Array, error) {
+func (t *Text) PooledAt(in map[string]nn.Array) (nn.Array, error) {
 	ids := in[nn.InputIDs]
 	n, tokens := ids.Shape[0], ids.Shape[1]
 	at := nn.Array{Shape: []int{n, 1}}
@@ -109,7 +118,7 @@ func (t *Text) pooledAt(in map[string]nn.Array) (nn.Array, error) {
 		switch {
 		case !t.Block.Causal:
 			place = tokens - 1
-		case t.End == legacyEnd:
+		case t.End == LegacyEnd:
 			place = slices.Index(row, slices.Max(row))
 		}
 		at.Data = append(at.Data, float32(place))

@@ -59,12 +59,7 @@ func NewVision(b *ops.Builder, c VisionConfig) *Vision {
 // (CLIPForImageClassification, SiglipForImageClassification) gives logits [N, classes]
 // alone.
 func (v *Vision) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
-	x := ops.Tokens(r, v.PatchEmbed.Forward(r, pixels), v.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
-	r.Tap("embeddings", x)
-	if v.PreNorm != nil {
-		x = v.PreNorm.Forward(r, x)
-	}
-	x = transformer.Encode(r, "", v.Blocks, x, nil)
+	x := v.Encode(r, pixels)
 	if v.AttentionPool {
 		x = v.PostNorm.Forward(r, x)
 		r.Tap("norm", x)
@@ -90,6 +85,17 @@ func (v *Vision) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 		return
 	}
 	embed(r, "image_embeds", pooled)
+}
+
+// Encode records the tower on images [N, C, H, W] up to its tokens before the last norm,
+// [N, T, D].
+func (v *Vision) Encode(r *gpu.Recorder, pixels *gpu.Tensor) *gpu.Tensor {
+	x := ops.Tokens(r, v.PatchEmbed.Forward(r, pixels), v.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
+	r.Tap("embeddings", x)
+	if v.PreNorm != nil {
+		x = v.PreNorm.Forward(r, x)
+	}
+	return transformer.Encode(r, "", v.Blocks, x, nil)
 }
 
 // pool is what the tower makes of its tokens x [N, T, D]: [N, D].

@@ -38,6 +38,8 @@ type Family struct {
 	Segments bool
 	// Hears says that those texts are what is said in sounds.
 	Hears bool
+	// Task is what the outputs are for, "" for classes, features, embeddings and texts.
+	Task Task
 	// Part says that it is the part of that name of diffusion pipelines, whose
 	// checkpoints it finds its own in.
 	Part bool
@@ -51,6 +53,15 @@ type Family struct {
 	// Open opens a pipeline, which finds its files itself; nil of a module.
 	Open func(ctx context.Context, dev *gpu.Device, src string, o Options) (Pipeline, error)
 }
+
+// Task is what outputs are for.
+type Task string
+
+// The tasks.
+const (
+	FindObjects Task = "objects" // boxes around things of known classes
+	FindDepth   Task = "depth"   // predicted_depth [N, H, W]
+)
 
 // ErrNoEmbedded is wrapped when a family has no weights inside the program.
 var ErrNoEmbedded = errors.New("no embedded weights")

@@ -50,6 +50,24 @@ type Image struct {
 	// HeadInputs are the intermediates [N, D] that a classifier's last linear layer takes
 	// one after the other; nil: there is none, or it is over something else.
 	HeadInputs []string
+	// Objects is set in a network that finds objects.
+	Objects *Objects
+}
+
+// Objects is what more there is to know of a network that finds objects in images. Its
+// outputs are logits [N, Q, classes] and pred_boxes [N, Q, 4]: the centre's x and y, the
+// width and the height in parts of the image's.
+type Objects struct {
+	// Scores are of the logits: Softmax, where the last class is that there is nothing, or
+	// Sigmoid.
+	Scores Scores
+	// Best is how many pairs of a query and a class are kept; 0: of each query its best.
+	Best int
+	// Square says that boxes are in parts of the image filled up to a square at its bottom
+	// and right.
+	Square bool
+	// Threshold is the score from which on objects are told unless a user says another.
+	Threshold float64
 }
 
 // Text is what more there is to know of a network that reads texts.

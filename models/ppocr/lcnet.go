@@ -180,7 +180,7 @@ func (m *Backbone) forward(r *gpu.Recorder, pixels *gpu.Tensor) []*gpu.Tensor {
 			x = m.Stages[i].Layers[j].forward(r, x)
 			r.Leave()
 		}
-		r.TapNCHW(fmt.Sprintf("stage.%d", i+1), x)
+		r.TapNCHW(fmt.Sprintf("layer.%d", i), x)
 		all = append(all, x)
 	}
 	var wanted []*gpu.Tensor

@@ -79,23 +79,34 @@ type transformersConfig struct {
 }
 
 func describeTransformers(src weights.Source, config []byte) (Config, weights.Source, error) {
+	c, j, err := parseTransformers(config)
+	if err != nil {
+		return Config{}, nil, err
+	}
+	c.Classes = checkpoint.Rows(src, "classifier.1.weight")
+	c.Labels, c.Scores, err = j.Head(c.Classes)
+	return c, weights.Rename(src, transformersNames), err
+}
+
+// parseTransformers reads the sizes of a ResNetConfig.
+func parseTransformers(config []byte) (Config, transformersConfig, error) {
 	var j transformersConfig
 	if err := signatures.Decode("config.json", "ResNetConfig", config, &j, checkpoint.CommonInert...); err != nil {
-		return Config{}, nil, err
+		return Config{}, j, err
 	}
 	act, err := ops.ActivationByName(j.Act)
 	if err != nil {
-		return Config{}, nil, fmt.Errorf("config.json: hidden_act: %w", err)
+		return Config{}, j, fmt.Errorf("config.json: hidden_act: %w", err)
 	}
 	if len(j.Depths) != len(j.HiddenSizes) {
-		return Config{}, nil, fmt.Errorf("config.json has %d depths and %d hidden_sizes; expected one of each a stage", len(j.Depths), len(j.HiddenSizes))
+		return Config{}, j, fmt.Errorf("config.json has %d depths and %d hidden_sizes; expected one of each a stage", len(j.Depths), len(j.HiddenSizes))
 	}
 	if j.LayerType != "basic" && j.LayerType != "bottleneck" {
-		return Config{}, nil, fmt.Errorf("config.json: layer_type is %q; basic and bottleneck are known", j.LayerType)
+		return Config{}, j, fmt.Errorf("config.json: layer_type is %q; basic and bottleneck are known", j.LayerType)
 	}
 	// Within its blocks the library has ReLU whatever hidden_act says.
 	c := Config{Image: ops.Square(imageNetSide), Channels: j.Channels, Stem: j.EmbeddingSize, Bottleneck: j.LayerType == "bottleneck", Groups: 1,
-		StrideFirst: j.StrideInFirstConv, Act: act, Inner: ops.ReLU, Classes: checkpoint.Rows(src, "classifier.1.weight")}
+		StrideFirst: j.StrideInFirstConv, Act: act, Inner: ops.ReLU}
 	for i, width := range j.HiddenSizes {
 		stage := Stage{Depth: j.Depths[i], Inner: width, Out: width, Stride: 2}
 		if c.Bottleneck {
@@ -106,8 +117,7 @@ func describeTransformers(src weights.Source, config []byte) (Config, weights.So
 		}
 		c.Stages = append(c.Stages, stage)
 	}
-	c.Labels, c.Scores, err = j.Head(c.Classes)
-	return c, weights.Rename(src, transformersNames), err
+	return c, j, nil
 }
 
 // describeTorchvision reads the sizes of the tensors, which tell all of a network

@@ -108,23 +108,8 @@ func newBlock(b *ops.Builder, c Config, s, i int) Block {
 // its mean, pooler_output [N, D, 1, 1]. A classifier's features [N, D, h, w], whose
 // mean the head takes, can be asked for.
 func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
-	x := pixels
-	for i := range m.DeepStem {
-		x = m.DeepStem[i].Forward(r, x, ops.Then(m.Act))
-	}
-	x = m.Stem.Forward(r, x, ops.Then(m.Act)) // [N h w stem]
-	if !m.Small {
-		x = ops.MaxPool(r, x, ops.Pool{Kernel: ops.Square(3), Stride: ops.Square(2), Pad: ops.Square(1)})
-	}
-	r.TapNCHW("stem", x)
-	layer := 0
-	for _, stage := range m.Stages {
-		for i := range stage {
-			x = stage[i].Forward(r, x)
-			r.TapNCHW(fmt.Sprintf("layer.%d", layer), x)
-			layer++
-		}
-	}
+	maps := m.Maps(r, pixels)
+	x := maps[len(maps)-1]
 	if m.Head == nil {
 		r.OutputNCHW("last_hidden_state", x)
 		r.OutputNCHW("pooler_output", ops.AdaptiveAvgPool(r, x, 1, 1))
@@ -134,6 +119,31 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	pooled := ops.Mean(r, x, 0, x.Shape[1]*x.Shape[2]) // [N D]
 	r.Tap("pooled", pooled)
 	r.Output("logits", m.Head.Forward(r, pooled))
+}
+
+// Maps records the network on images [N, C, H, W] up to what each stage gives,
+// [N, h, w, C].
+func (m *Model) Maps(r *gpu.Recorder, pixels *gpu.Tensor) []*gpu.Tensor {
+	x := pixels
+	for i := range m.DeepStem {
+		x = m.DeepStem[i].Forward(r, x, ops.Then(m.Act))
+	}
+	x = m.Stem.Forward(r, x, ops.Then(m.Act)) // [N h w stem]
+	if !m.Small {
+		x = ops.MaxPool(r, x, ops.Pool{Kernel: ops.Square(3), Stride: ops.Square(2), Pad: ops.Square(1)})
+	}
+	r.TapNCHW("stem", x)
+	var maps []*gpu.Tensor
+	layer := 0
+	for _, stage := range m.Stages {
+		for i := range stage {
+			x = stage[i].Forward(r, x)
+			r.TapNCHW(fmt.Sprintf("layer.%d", layer), x)
+			layer++
+		}
+		maps = append(maps, x)
+	}
+	return maps
 }
 
 // Forward is act(f(x) + shortcut(x)), where f is the convolutions with

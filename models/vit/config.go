@@ -45,6 +45,7 @@ type Config struct {
 
 	Antialias bool    // in interpolating the position embeddings (timm, DINOv2 with registers)
 	Offset    float64 // of patches in the factor of it (the code that DINO was published with)
+	Linear    bool    // they are interpolated linearly, not bicubically (DPT)
 	// Buckets says that pictures of another size, and their own, take the position
 	// embedding of the place in the square that each patch falls in (Idefics, SmolVLM).
 	Buckets bool

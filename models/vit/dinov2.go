@@ -11,22 +11,9 @@ import (
 // describeDINOv2 is describeTransformers of Dinov2Config and
 // Dinov2WithRegistersConfig.
 func describeDINOv2(src weights.Source, h transformersConfig, registers bool) (Config, weights.Source, error) {
-	c, err := h.config()
+	c, err := dinov2Config(h, registers)
 	if err != nil {
 		return Config{}, nil, err
-	}
-	if c.MLP = int(float64(h.HiddenSize) * h.MLPRatio); h.SwiGLU {
-		c.MLP = (int(float64(c.MLP)*2/3) + 7) / 8 * 8
-		c.Gated, c.Act = true, ops.SiLU
-	}
-	c.Antialias, c.Pooled, c.Picture = registers, true, usualPicture(c.Image)
-	if c.Image[0] != c.Image[1] || c.Patch[0] != c.Patch[1] {
-		return Config{}, nil, fmt.Errorf("config.json: image_size %v and patch_size %v; DINOv2's position embeddings are those of a square", c.Image, c.Patch)
-	}
-	c.Module = "dinov2"
-	if registers {
-		c.Module = "dinov2_with_registers"
-		c.Registers = h.Registers
 	}
 	if src, err = c.splitHead(src, "classifier"); err != nil {
 		return Config{}, nil, err
@@ -36,6 +23,28 @@ func describeDINOv2(src weights.Source, h transformersConfig, registers bool) (C
 	}
 	src = weights.Rename(weights.StripPrefix(src, transformersPrefixes...), transformersNames)
 	return c, src, c.heads(src, h)
+}
+
+// dinov2Config is what a config states of sizes.
+func dinov2Config(h transformersConfig, registers bool) (Config, error) {
+	c, err := h.config()
+	if err != nil {
+		return Config{}, err
+	}
+	if c.MLP = int(float64(h.HiddenSize) * h.MLPRatio); h.SwiGLU {
+		c.MLP = (int(float64(c.MLP)*2/3) + 7) / 8 * 8
+		c.Gated, c.Act = true, ops.SiLU
+	}
+	c.Antialias, c.Pooled, c.Picture = registers, true, usualPicture(c.Image)
+	if c.Image[0] != c.Image[1] || c.Patch[0] != c.Patch[1] {
+		return Config{}, fmt.Errorf("config.json: image_size %v and patch_size %v; DINOv2's position embeddings are those of a square", c.Image, c.Patch)
+	}
+	c.Module = "dinov2"
+	if registers {
+		c.Module = "dinov2_with_registers"
+		c.Registers = h.Registers
+	}
+	return c, nil
 }
 
 // usualPicture is the size at which DINOv2 is evaluated, or that of the position

@@ -23,6 +23,25 @@ func EncoderConfig(config []byte) (Config, error) {
 	return c, err
 }
 
+// BackboneConfig is that of a Dinov2Backbone within another model, by its own part of
+// config.json, with the checkpoint's layer scales, which are below a prefix, folded in.
+func BackboneConfig(src weights.Source, config []byte) (Config, weights.Source, error) {
+	h, kind, err := parseTransformers(config)
+	if err != nil {
+		return Config{}, nil, err
+	}
+	if kind != "dinov2" {
+		return Config{}, nil, fmt.Errorf("config.json: backbone_config is of type %q; dinov2 is supported", kind)
+	}
+	c, err := dinov2Config(h, false)
+	if err != nil {
+		return Config{}, nil, err
+	}
+	src, err = c.foldScales(src, transformersScales)
+	c.Pooled, c.Placed = false, 1
+	return c, src, err
+}
+
 // EncoderNames bring transformers' names of its parameters, below the prefix from, to
 // this package's below to.
 func EncoderNames(from, to string) []weights.Rule {

@@ -119,6 +119,28 @@ func (m *Model) Encode(r *gpu.Recorder, pixels *gpu.Tensor) *gpu.Tensor {
 	return x
 }
 
+// Stages records the network on images [N, C, H, W] up to the last of the blocks of those
+// numbers, counted from one in rising order, and gives what each gave, [N, T, D], behind the
+// last norm if it is wanted.
+func (m *Model) Stages(r *gpu.Recorder, pixels *gpu.Tensor, numbers []int, normed bool) []*gpu.Tensor {
+	x := ops.Tokens(r, m.PatchEmbed.Forward(r, pixels), m.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
+	r.Tap("embeddings", x)
+	var stages []*gpu.Tensor
+	for i := range m.Blocks {
+		if len(stages) == len(numbers) {
+			break
+		}
+		x = transformer.Step(r, "", m.Blocks, i, x, nil)
+		if i+1 != numbers[len(stages)] {
+			continue
+		}
+		if stages = append(stages, x); normed {
+			stages[len(stages)-1] = m.Norm.Forward(r, x)
+		}
+	}
+	return stages
+}
+
 // output pools the tokens x [N, T, D] and records the heads.
 func (m *Model) output(r *gpu.Recorder, x *gpu.Tensor) {
 	if m.Head == nil {
@@ -220,6 +242,9 @@ func (m *Model) patchPositions(positions []float32, grid [2]int) []float32 {
 	from := m.grid(m.Image)
 	if m.Buckets {
 		return bucketPositions(positions, m.Width, from, grid)
+	}
+	if m.Linear {
+		return ops.InterpolateLinear(positions, m.Width, from, grid)
 	}
 	if m.Offset != 0 {
 		return ops.InterpolatePositionsOffset(positions, m.Width, from, grid, m.Offset)

@@ -190,7 +190,7 @@ def matmul(name: str):
 
 
 # The architectures that are not torchvision's.
-OTHERS = ("vit_ti_16", "clip_vit_b_32", "dinov2_s_14", "unet_ddpm_cifar10", "sd15_unet")
+OTHERS = ("vit_ti_16", "clip_vit_b_32", "dinov2_s_14", "sam_b_encode", "slimsam_encode", "unet_ddpm_cifar10", "sd15_unet")
 
 
 def architecture(name: str):
@@ -229,6 +229,9 @@ def architecture(name: str):
 
     if name == "clip_vit_b_32":
         return Output(transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig()), "image_embeds"), picture
+    if name in ("sam_b_encode", "slimsam_encode"):
+        size = {"hidden_size": 168, "mlp_dim": 696} if name == "slimsam_encode" else {}
+        return Output(transformers.SamVisionModel(transformers.SamVisionConfig(**size)), "last_hidden_state"), [(1, 3, 1024, 1024)]
     config = transformers.Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=518, patch_size=14)
     return Output(transformers.Dinov2Model(config), "pooler_output"), picture
 

@@ -1,0 +1,297 @@
+"""Goldens of networks that find objects and depth: golden/models/<case>/, as generate_models.py
+makes those of transformers.
+"""
+
+import torch
+import transformers
+
+from generate_cnns import calibrate, empty
+from generate_defaults import strike
+from generate_io import generator, halves, write
+from generate_models import redraw
+
+
+def taps(model, modules, inputs):
+    """The model's output and what each of the named modules gave; a pair of a module and
+    a function gives what that makes of it."""
+    seen, hooks = {}, []
+    for name, module in modules.items():
+        module, make = module if isinstance(module, tuple) else (module, lambda y: y)
+        take = lambda m, x, y, name=name, make=make: seen.__setitem__(name, make(y[0] if isinstance(y, tuple) else y).detach().clone())
+        hooks.append(module.register_forward_hook(take))
+    with torch.no_grad():
+        output = model(**inputs)
+    for hook in hooks:
+        hook.remove()
+    return output, {name: seen[name] for name in modules}
+
+
+def detector(root, name, cls, config, size, modules, batch=2, family="detect", outputs=("logits", "pred_boxes"), prepare=None, inputs=None):
+    """A detector of transformers on pictures of a height and width; modules gives the
+    named modules of the model, inputs more of the generator."""
+    g = generator(name)
+    config._attn_implementation = "eager"
+    model = redraw(cls(config), g)
+    if prepare:
+        prepare(model, g)
+    model.save_pretrained(empty(root, name))
+    x = torch.randn(batch, 3, *size, generator=g)
+    given = {"pixel_values": x} | (inputs(g, batch) if inputs else {})
+    out, layers = taps(model, modules(model), given)
+    got = {o: out[o] for o in outputs}
+
+    def call(model, cast):
+        out = model(**{k: cast(v) for k, v in given.items()})
+        return [out[o] for o in outputs]
+
+    exact = halves(model, call, got)
+    source = f"transformers {transformers.__version__} {cls.__name__}"
+    more = {k: v.int() if not v.is_floating_point() else v for k, v in given.items() if k != "pixel_values"}
+    write_case(root, name, family, source, cls.__name__, {"pixel_values": x} | more, layers, got, exact)
+
+
+def write_case(root, name, family, source, architecture, inputs, layers, outputs, exact):
+    """golden.safetensors of a case with several inputs."""
+    metadata = {"model": family, "source": f"{source}; torch {torch.__version__.split('+')[0]}", "architecture": architecture}
+    metadata |= {"layers": list(layers), "outputs": list(outputs), "halves": exact}
+    write(root / name / "golden.safetensors", inputs | layers | outputs, metadata)
+
+
+def yolos_modules(model):
+    """Its tokens in the order of ours: class, detection tokens, patches."""
+    n = model.config.num_detection_tokens
+    order = lambda y: torch.cat([y[:, :1], y[:, -n:], y[:, 1:-n]], 1)
+    blocks = {f"layer.{i}": (block, order) for i, block in enumerate(model.vit.encoder.layer)}
+    return {"embeddings": (model.vit.embeddings, order)} | blocks | {"last_hidden_state": (model.vit.layernorm, order)}
+
+
+def yolos(root):
+    """A tall picture, which is not of whole patches: 4x6 positions become 7x4, between the
+    blocks too; heads of 5."""
+    config = transformers.YolosConfig(
+        hidden_size=15, num_hidden_layers=3, num_attention_heads=3, intermediate_size=41, hidden_act="gelu_new", layer_norm_eps=1e-3,
+        image_size=[24, 36], patch_size=6, num_detection_tokens=7, num_labels=5,
+    )  # fmt: skip
+    detector(root, "yolos", transformers.YolosForObjectDetection, config, (45, 29), yolos_modules)
+
+
+def yolos_wide(root):
+    """A wide picture of the config's size, queries without biases, nothing between the
+    blocks."""
+    config = transformers.YolosConfig(
+        hidden_size=22, num_hidden_layers=2, num_attention_heads=2, intermediate_size=50, qkv_bias=False, use_mid_position_embeddings=False,
+        image_size=[20, 44], patch_size=4, num_detection_tokens=3, id2label={0: "cat", 1: "dog", 2: "tree"},
+    )  # fmt: skip
+    detector(root, "yolos_wide", transformers.YolosForObjectDetection, config, (20, 44), yolos_modules, batch=1)
+
+
+def yolos_defaults(root):
+    """No word of patches, eps, the activation, biases and what is between the blocks."""
+    config = transformers.YolosConfig(
+        hidden_size=18, num_hidden_layers=2, num_attention_heads=3, intermediate_size=30, image_size=[32, 48], num_detection_tokens=5, num_labels=4
+    )
+    detector(root, "yolos_defaults", transformers.YolosForObjectDetection, config, (51, 40), yolos_modules, batch=1)
+    strike(root / "yolos_defaults", "patch_size", "layer_norm_eps", "hidden_act", "qkv_bias", "use_mid_position_embeddings", "num_channels")
+
+
+def detr_modules(model, masked=False):
+    """With a mask the tokens of the encoder stand in another order than ours."""
+    base = model.model
+    backbone = base.backbone.model
+    if hasattr(backbone, "encoder"):
+        blocks = [block for stage in backbone.encoder.stages for block in stage.layers]
+    else:
+        blocks = [b for i in range(1, 5) for b in getattr(backbone, f"layer{i}")]
+    kept = [0, len(blocks) - 1]  # the maps of all would be large
+    places = {f"layer.{i}": blocks[i] for i in kept} | {"projection": base.input_projection}
+    if not masked:
+        places |= {f"encoder.layers.{i}": layer for i, layer in enumerate(base.encoder.layers)}
+    return places | {f"decoder.layers.{i}": layer for i, layer in enumerate(base.decoder.layers)}
+
+
+def frozen(model, g):
+    """Draws the frozen norms, which are no parameters, anew, so that nothing explodes."""
+    calibrated = []
+
+    def draw(norm, inputs):
+        deviation, mean = torch.std_mean(inputs[0].transpose(0, 1).flatten(1), 1)
+        norm.weight.copy_(0.7 + 0.6 * torch.rand(len(mean), generator=g))
+        norm.bias.copy_(torch.randn(len(mean), generator=g).sign() * 0.25)
+        norm.running_mean.copy_(mean + deviation * torch.randn(len(mean), generator=g) / 3)
+        norm.running_var.copy_(deviation**2 * 4 ** (torch.rand(len(mean), generator=g) - 0.5) + 0.01)
+        calibrated.append(norm)
+
+    norms = [m for m in model.modules() if type(m).__name__.endswith("FrozenBatchNorm2d")]
+    hooks = [m.register_forward_pre_hook(draw) for m in norms]
+    with torch.no_grad():
+        model(pixel_values=torch.randn(8, 3, 96, 96, generator=g))
+    for hook in hooks:
+        hook.remove()
+    assert len(calibrated) == len(norms)
+
+
+def detr_config(**more):
+    backbone = transformers.ResNetConfig(embedding_size=9, hidden_sizes=[12, 16, 20, 24], depths=[1, 2, 1, 1], layer_type="bottleneck", out_features=["stage4"])
+    sizes = dict(d_model=20, encoder_layers=2, decoder_layers=2, encoder_attention_heads=5, decoder_attention_heads=2, encoder_ffn_dim=31, decoder_ffn_dim=27, num_queries=7)
+    return transformers.DetrConfig(**{"backbone_config": backbone, "num_labels": 5} | sizes | more)
+
+
+def detr(root):
+    """A wide picture of odd sides, whole: maps of 2x4."""
+    detector(root, "detr", transformers.DetrForObjectDetection, detr_config(activation_function="gelu"), (37, 100), detr_modules, batch=1, prepare=frozen)
+
+
+def detr_masked(root):
+    """A batch that is filled up at the right and at the bottom, by a mask; a norm behind
+    each layer of the decoder; maps of 3x3."""
+
+    def masks(g, n):
+        mask = torch.zeros(n, 66, 65)
+        mask[0, :, :41] = 1
+        mask[1, :50, :] = 1
+        return {"pixel_mask": mask}
+
+    modules = lambda model: detr_modules(model, True)
+    config = detr_config(auxiliary_loss=True, num_labels=3)
+    detector(root, "detr_masked", transformers.DetrForObjectDetection, config, (66, 65), modules, prepare=frozen, inputs=masks)
+
+
+def detr_timm(root):
+    """timm's names of the backbone, whose sizes tensors tell, and a config that leaves out
+    what has defaults."""
+    backbone = {"model_type": "timm_backbone", "backbone": "resnet18", "num_channels": 3, "features_only": True, "out_indices": [1, 2, 3, 4]}
+    config = detr_config(backbone_config=backbone, encoder_attention_heads=2)
+
+    def prepare(model, g):
+        narrow(model.model.backbone.model)
+        model.model.input_projection = torch.nn.Conv2d(13, 20, 1)
+        redraw(model, g)
+        frozen(model, g)
+
+    detector(root, "detr_timm", transformers.DetrForObjectDetection, config, (97, 65), detr_modules, batch=1, prepare=prepare)
+    strike(root / "detr_timm", "activation_function", "position_embedding_type", "dilation", "num_channels", "auxiliary_loss")
+
+
+def narrow(model, widths=(6, 7, 9, 11, 13)):
+    """timm's resnet18 with other widths."""
+    from torch import nn
+    from transformers.models.detr.modeling_detr import DetrFrozenBatchNorm2d as Norm
+
+    model.conv1, model.bn1 = nn.Conv2d(3, widths[0], 7, 2, 3, bias=False), Norm(widths[0])
+    before = widths[0]
+    for i, width in enumerate(widths[1:]):
+        for j, block in enumerate(getattr(model, f"layer{i + 1}")):
+            stride = 2 if i and not j else 1
+            block.conv1, block.bn1 = nn.Conv2d(before, width, 3, stride, 1, bias=False), Norm(width)
+            block.conv2, block.bn2 = nn.Conv2d(width, width, 3, 1, 1, bias=False), Norm(width)
+            block.downsample = nn.Sequential(nn.Conv2d(before, width, 1, stride, bias=False), Norm(width)) if stride > 1 or before != width else None
+            before = width
+
+
+def owl_modules(model):
+    base = getattr(model, model.base_model_prefix)
+    blocks = {f"layer.{i}": b for i, b in enumerate(base.vision_model.encoder.layers)}
+    texts = {f"text.layer.{i}": b for i, b in enumerate(base.text_model.encoder.layers)}
+    flat = lambda y: y.flatten(1, 2) if y.ndim == 4 else y
+    return {"embeddings": base.vision_model.embeddings} | blocks | texts | {"features": (model.layer_norm, flat)}
+
+
+def owl_config(cls, **more):
+    text = dict(vocab_size=60, hidden_size=21, intermediate_size=30, num_hidden_layers=2, num_attention_heads=3, max_position_embeddings=9)
+    vision = dict(hidden_size=15, intermediate_size=40, num_hidden_layers=2, num_attention_heads=3, image_size=30, patch_size=6)
+    for key, value in more.items():
+        (text if key.startswith("text_") else vision)[key.partition("_")[2]] = value
+    return cls(text_config=text, vision_config=vision, projection_dim=21)
+
+
+def words(g, n, end=59):
+    """Three texts for each picture, which end at a token. None is missing: the lowest number as
+    its logit would hide all others'."""
+    ids = torch.randint(1, 50, (n, 3, 9), generator=g)
+    ids[0, 0, 4:] = ids[0, 1, 8:] = 0
+    ids[0, 0, 3] = ids[0, 1, 7] = ids[0, 2, 8] = ids[-1, 0, 5] = ids[-1, 1, 2] = ids[-1, 2, 4] = end
+    return {"input_ids": ids.flatten(0, 1)}
+
+
+def owlvit(root):
+    """Two pictures with texts of their own."""
+    config = owl_config(transformers.OwlViTConfig, vision_hidden_act="gelu", text_layer_norm_eps=0.01)
+    detector(root, "owlvit", transformers.OwlViTForObjectDetection, config, (30, 30), owl_modules, family="find", inputs=words)
+
+
+def owlv2(root):
+    """OWLv2, whose patches tell too whether they are an object; a mask of the texts."""
+
+    def masked(g, n):
+        given = words(g, n, 881)
+        mask = torch.ones_like(given["input_ids"])
+        mask[0, 4:] = mask[1, 8:] = 0
+        return given | {"attention_mask": mask}
+
+    config = owl_config(transformers.Owlv2Config, text_vocab_size=882, vision_layer_norm_eps=0.01, text_hidden_act="relu")
+    outputs = ("logits", "pred_boxes", "objectness_logits")
+    detector(root, "owlv2", transformers.Owlv2ForObjectDetection, config, (30, 30), owl_modules, batch=1, family="find", outputs=outputs, inputs=masked)
+
+
+def depth_modules(model):
+    backbone = model.backbone if getattr(model, "backbone", None) is not None else model.dpt
+    layers = backbone.encoder.layer
+    first = (backbone.embeddings, lambda y: y if torch.is_tensor(y) else y.last_hidden_states)
+    blocks = {f"layer.{i}": b for i, b in enumerate(layers)}
+    maps = {f"assembled.{i}": m for i, m in enumerate(model.neck.reassemble_stage.layers) if i}  # the first is large
+    return {"embeddings": first} | blocks | maps | {f"fused.{i}": m for i, m in enumerate(model.neck.fusion_stage.layers) if i < 2}
+
+
+def depth_anything_config(backbone=None, **more):
+    sizes = dict(hidden_size=24, num_hidden_layers=4, num_attention_heads=3, mlp_ratio=2, image_size=42, patch_size=7)
+    nested = transformers.Dinov2Config(**sizes | dict(out_features=["stage1", "stage2", "stage3", "stage4"], reshape_hidden_states=False) | (backbone or {}))
+    own = dict(patch_size=7, reassemble_hidden_size=24, neck_hidden_sizes=[9, 10, 11, 12], fusion_hidden_size=14, head_hidden_size=7)
+    return transformers.DepthAnythingConfig(backbone_config=nested, **own | more)
+
+
+def scales(model, g):
+    """Layer scales are one-dimensional and no biases."""
+    with torch.no_grad():
+        for key, p in model.named_parameters():
+            if "lambda1" in key:
+                p.copy_(0.7 + 0.6 * torch.rand(p.shape, generator=g))
+
+
+def depth_anything(root):
+    """A wide picture of 4x7 patches and some pixels more, whose odd maps do not double."""
+    cls = transformers.DepthAnythingForDepthEstimation
+    detector(root, "depth_anything", cls, depth_anything_config(), (31, 52), depth_modules, batch=1, family="depth", outputs=("predicted_depth",), prepare=scales)
+
+
+def depth_anything_metric(root):
+    """Metric depth of a tall picture, by the stages before the last norm."""
+    config = depth_anything_config(dict(apply_layernorm=False), depth_estimation_type="metric", max_depth=20, reassemble_factors=[2, 1, 1, 0.5])
+    cls = transformers.DepthAnythingForDepthEstimation
+    detector(root, "depth_anything_metric", cls, config, (50, 29), depth_modules, batch=1, family="depth", outputs=("predicted_depth",), prepare=scales)
+
+
+def dpt_config(**more):
+    sizes = dict(hidden_size=18, num_hidden_layers=4, num_attention_heads=3, intermediate_size=30, image_size=24, patch_size=6, backbone_out_indices=[0, 1, 3])
+    own = dict(reassemble_factors=[2, 1, 0.5], neck_hidden_sizes=[9, 10, 11], fusion_hidden_size=14)
+    return transformers.DPTConfig(**sizes | own | more)
+
+
+def dpt(root):
+    """Positions of 4x4 patches for 5x5, the class token beside each of them."""
+    cls = transformers.DPTForDepthEstimation
+    detector(root, "dpt", cls, dpt_config(), (33, 30), depth_modules, batch=1, family="depth", outputs=("predicted_depth",))
+
+
+def dpt_add(root):
+    """The class token is added; batch norms in the residual units."""
+
+    def prepare(model, g):
+        calibrate(model, g, (24, 24))
+        model.head.head[4].bias.data.fill_(2.5)  # else most depths would be zero
+
+    config = dpt_config(readout_type="add", use_batch_norm_in_fusion_residual=True, hidden_act="relu", qkv_bias=False)
+    cls = transformers.DPTForDepthEstimation
+    detector(root, "dpt_add", cls, config, (24, 24), depth_modules, batch=1, family="depth", outputs=("predicted_depth",), prepare=prepare)
+
+
+MODELS = {f.__name__: f for f in (yolos, yolos_wide, yolos_defaults, detr, detr_masked, detr_timm, owlvit, owlv2, depth_anything, depth_anything_metric, dpt, dpt_add)}
