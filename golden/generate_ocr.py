@@ -94,7 +94,7 @@ def case(root, name, kind, cls, config, size, n):
 def ocr_det(root):
     """The detector of version 5."""
     c = transformers.PPOCRV5MobileDetConfig(backbone_config=V3, neck_out_channels=44, reduction=3, layer_list_out_channels=[5, 7, 9, 11])
-    case(root, "ocr_det", "ocr_det", transformers.PPOCRV5MobileDetForObjectDetection, c, (32, 96), 1)
+    case(root, "ocr_det", "ocr_det", transformers.PPOCRV5MobileDetForObjectDetection, c, (32, 64), 1)
 
 
 def ocr_det_bilinear(root):

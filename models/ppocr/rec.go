@@ -121,7 +121,7 @@ func (m *Recogniser) read(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 }
 
 func (m *Recogniser) blocks(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
-	return m.Norm.Forward(r, transformer.Encode(r, "", m.Blocks, x, nil))
+	return m.Norm.Forward(r, transformer.Encode(r, "head.", m.Blocks, x, nil))
 }
 
 // line is which rows of a map [n, 1, t, C] are those of n lines.
