@@ -19,7 +19,7 @@ func TestCasesAreComplete(t *testing.T) {
 			assert.NotEmpty(t, c.Architecture)
 			assert.NotEmpty(t, c.Source)
 			assert.Subset(t, []string{"pixel_values", "input_ids", "attention_mask", "timestep", "encoder_hidden_states", "class_labels", "text_embeds", "time_ids",
-				InputPrefix + "sample", InputPrefix + "latents", "decoder_input_ids", "decoder_attention_mask", "input_features", "pixel_attention_mask", "pixel_mask",
+				InputPrefix + "sample", InputPrefix + "latents", "decoder_input_ids", "decoder_attention_mask", "input_features", "pixel_attention_mask", "pixel_mask", "token_type_ids",
 				"input_points", "input_labels", "input_boxes", "multimask_output"}, c.Inputs)
 			if c.Architecture == "sam" { // the authors' code has no names of them
 				assert.Empty(t, c.Layers)
