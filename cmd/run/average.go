@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"saccade/cmd/internal/cli"
 	"saccade/models"
 	"saccade/models/coco"
 	"saccade/picture"
