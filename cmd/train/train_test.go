@@ -464,3 +464,20 @@ func TestPipeline(t *testing.T) {
 		assert.Len(t, d.Shape(), 2)
 	}
 }
+
+// Where the result can't be written, what was learned is kept, and written once it can be.
+func TestResultCantBeWritten(t *testing.T) {
+	folder, out := picturesFolder(t), filepath.Join(t.TempDir(), "mine")
+	blocked := filepath.Join(out, "model.safetensors")
+	require.NoError(t, os.MkdirAll(blocked, 0o777))
+	args := []string{"-model", "resnet", "-data", folder, "-head", "-steps", "4", "-o", out, "-json"}
+	r := call(t, args...)
+	assert.Equal(t, cli.ExitFailure, r.code)
+	assert.Contains(t, r.stderr, "save "+blocked+": there is something that is not a file")
+	assert.NoFileExists(t, filepath.Join(out, "config.json"))
+	require.NoError(t, os.Remove(blocked))
+	steps, done := lines(t, fine(t, append(args, "-resume")...))
+	assert.Empty(t, steps)
+	assert.Equal(t, 4, done.Steps)
+	assert.FileExists(t, blocked)
+}
