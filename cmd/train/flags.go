@@ -84,7 +84,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f := cli.NewFlagSet(command)
 	f.StringVar(&o.model, "model", "", "`NAME`: a family or an architecture, as run takes it")
 	f.StringVar(&o.weights, "weights", "", "`SOURCE`: a folder, a file or a hub id; without it the embedded weights")
-	f.StringVar(&o.dataPath, "data", "", "`FOLDER|FILE`: a folder with one sub-folder of pictures a class, for a pipeline pictures with captions (x.png beside x.txt, or metadata.jsonl), or a .safetensors file of batches as they are: pixel_values.N and labels.N, in order and again")
+	f.StringVar(&o.dataPath, "data", "", "`FOLDER|FILE`: a folder with one sub-folder of pictures a class, for a pipeline pictures with captions (x.png beside x.txt, or metadata.jsonl), or a .safetensors file of batches as they are: pixel_values.N and labels.N, of a pipeline latents.N, noise.N, timestep.N and input_ids.N, in order and again")
 	f.StringVar(&o.validation, "validation", "", "`FOLDER|SHARE`: pictures to tell how good it is, such a folder, or a share of -data between 0 and 1")
 	f.BoolVar(&o.head, "head", false, "train the last layer, a new one where the classes are others than the checkpoint's")
 	f.BoolVar(&o.tip, "tip", false, "Tip-Adapter of a CLIP: examples vote beside the names of the classes; nothing is trained")

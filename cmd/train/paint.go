@@ -42,8 +42,13 @@ func (o *options) checkPainting() error {
 // trainPipeline trains adapters of a pipeline's UNet on pictures with captions, whose latents
 // and prompts are computed once.
 func (a *app) trainPipeline(ctx context.Context) (err error) {
-	found, err := a.findCaptions(a.dataPath)
-	if err != nil {
+	var found []captioned
+	var raw map[string]models.Array
+	if strings.EqualFold(filepath.Ext(a.dataPath), ".safetensors") {
+		if raw, err = cli.ReadArrays(a.dataPath); err != nil {
+			return fmt.Errorf("data %s: %w", a.dataPath, err)
+		}
+	} else if found, err = a.findCaptions(a.dataPath); err != nil {
 		return err
 	}
 	if a.dev, err = a.choice.Open(a.getenv, a.stderr); err != nil {
@@ -60,7 +65,12 @@ func (a *app) trainPipeline(ctx context.Context) (err error) {
 		return fmt.Errorf("%s is no pipeline of a UNet", a.model)
 	}
 	a.source = p.Source()
-	d, err := a.encode(ctx, p, found)
+	var d painted
+	if raw != nil {
+		d, err = a.storedBatches(ctx, p, raw)
+	} else {
+		d, err = a.encode(ctx, p, found)
+	}
 	if err != nil {
 		return err
 	}
@@ -85,8 +95,15 @@ func (a *app) trainPipeline(ctx context.Context) (err error) {
 	if a.verify {
 		return a.verifyGradients(ctx, l, d)
 	}
-	t := &training{app: a, l: l, from: d, perEpoch: d.order.PerEpoch(), print: p.Source(), data: d.print, write: a.writePainter}
+	t := &training{app: a, l: l, from: d, perEpoch: d.perEpoch(), print: p.Source(), data: d.identity(), write: a.writePainter}
 	return t.run(ctx)
+}
+
+// painted are what a UNet learns from.
+type painted interface {
+	fit.Batches
+	perEpoch() int
+	identity() string
 }
 
 // drawn are latents and prompts to learn from.
@@ -100,6 +117,9 @@ type drawn struct {
 	seed    uint64
 	print   string
 }
+
+func (d *drawn) perEpoch() int    { return d.order.PerEpoch() }
+func (d *drawn) identity() string { return d.print }
 
 // encode computes the latents of the pictures and the states of their captions. Pictures that
 // can't be read are named and left out.

@@ -363,6 +363,69 @@ func TestVerify(t *testing.T) {
 	assert.Equal(t, 3, strings.Count(r.stdout, "ok     slope of the loss"))
 }
 
+// parted copies the tensors of a golden whose names begin with some words into files.
+func parted(t *testing.T, c *weights.Checkpoint, kinds func(name string) (file string)) map[string]string {
+	t.Helper()
+	files, tensors := map[string]string{}, map[string][]*weights.Tensor{}
+	for _, name := range c.Names() {
+		if file := kinds(name); file != "" {
+			tensor, _ := c.Tensor(name)
+			tensor.Name = strings.TrimPrefix(name, "init.")
+			tensors[file] = append(tensors[file], tensor)
+		}
+	}
+	folder := t.TempDir()
+	for file, all := range tensors {
+		files[file] = filepath.Join(folder, file+".safetensors")
+		require.NoError(t, weights.Write(files[file], all, nil))
+	}
+	return files
+}
+
+// Five steps of a UNet's adapters from saved batches are diffusers' and PEFT's, where the
+// UNet estimates the noise and where it estimates v.
+func TestUNetIsDiffusers(t *testing.T) {
+	for name, args := range map[string][]string{"sd1_tiny": {"-lr", "0.001"}, "sd2_tiny": {"-lr", "0.05", "-optimizer", "sgd"}} {
+		c, err := weights.Open("../../golden/learn_sd/" + name + ".safetensors")
+		require.NoError(t, err)
+		files := parted(t, c, func(n string) string {
+			switch kind, _, _ := strings.Cut(n, "."); kind {
+			case "latents", "noise", "timestep", "input_ids":
+				return "data"
+			case "init":
+				return kind
+			}
+			return ""
+		})
+		out := filepath.Join(t.TempDir(), "out.safetensors")
+		fine(t, append(args, "-model", "sd", "-weights", "../../golden/pipelines/"+name, "-data", files["data"], "-init", files["init"], "-lora", "2", "-alpha", "3", "-steps", "5", "-precision", "f32", "-save", out, "-grads", "-json")...)
+		saved, err := weights.Open(out)
+		require.NoError(t, err)
+		assert.Greater(t, len(saved.Names()), 60)
+		far, length := map[string]float64{}, map[string]float64{} // squares, of each kind
+		for _, n := range saved.Names() {
+			golden := n
+			if strings.HasPrefix(n, "base_model.") {
+				golden = "param." + n
+			}
+			got, want := floats(t, saved, n), floats(t, c, golden)
+			require.Len(t, got, len(want), n)
+			kind, _, _ := strings.Cut(n, ".")
+			for i, w := range want {
+				far[kind] += math.Pow(float64(w-got[i]), 2)
+				length[kind] += math.Pow(float64(w), 2)
+			}
+		}
+		for kind, bound := range map[string]float64{"base_model": 1e-6, "loss": 1e-5, "grad": 1e-4} { // gradients are of the fifth step
+			apart := math.Sqrt(far[kind] / length[kind])
+			t.Logf("%s %s: %.2g apart", name, kind, apart)
+			assert.LessOrEqual(t, apart, bound, "%s %s", name, kind)
+		}
+		require.NoError(t, saved.Close())
+		require.NoError(t, c.Close())
+	}
+}
+
 // Adapters of the embedded pipeline's UNet are learned from pictures with captions, go on
 // from their state, and are merged when the pipeline is loaded.
 func TestPipeline(t *testing.T) {
@@ -400,4 +463,21 @@ func TestPipeline(t *testing.T) {
 		require.NoError(t, err)
 		assert.Len(t, d.Shape(), 2)
 	}
+}
+
+// Where the result can't be written, what was learned is kept, and written once it can be.
+func TestResultCantBeWritten(t *testing.T) {
+	folder, out := picturesFolder(t), filepath.Join(t.TempDir(), "mine")
+	blocked := filepath.Join(out, "model.safetensors")
+	require.NoError(t, os.MkdirAll(blocked, 0o777))
+	args := []string{"-model", "resnet", "-data", folder, "-head", "-steps", "4", "-o", out, "-json"}
+	r := call(t, args...)
+	assert.Equal(t, cli.ExitFailure, r.code)
+	assert.Contains(t, r.stderr, "save "+blocked+": there is something that is not a file")
+	assert.NoFileExists(t, filepath.Join(out, "config.json"))
+	require.NoError(t, os.Remove(blocked))
+	steps, done := lines(t, fine(t, append(args, "-resume")...))
+	assert.Empty(t, steps)
+	assert.Equal(t, 4, done.Steps)
+	assert.FileExists(t, blocked)
 }

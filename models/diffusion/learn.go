@@ -1,6 +1,7 @@
 package diffusion
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -30,6 +31,25 @@ func (p *Pipeline) Estimator() (*nn.Description, error) {
 	}
 	p.drop()
 	return &nn.Description{Tensors: src, Make: config.Layers}, nil
+}
+
+// EncodeIDs is [Pipeline.Encode] of prompts that are token ids, [n T], by a pipeline of one
+// text tower: the states [n T D].
+func (p *Pipeline) EncodeIDs(ctx context.Context, ids nn.Array) (nn.Array, error) {
+	if len(p.encoders) != 1 {
+		return nn.Array{}, fmt.Errorf("%s has %d text towers; expected one", p.Class, len(p.encoders))
+	}
+	e := p.encoders[0]
+	h, err := p.hidden(e, 0, 0)
+	if err != nil {
+		return nn.Array{}, err
+	}
+	var out map[string]nn.Array
+	_, err = orInF32(e.Module, func(m *nn.Module) (err error) {
+		out, err = m.Forward(ctx, map[string]nn.Array{nn.InputIDs: ids}, h.wants())
+		return err
+	})
+	return out[h.state], err
 }
 
 // Noising is the noising of the training: what a UNet is given at a timestep, and what it is
