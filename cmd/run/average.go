@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"saccade/cmd/internal/cli"
 	"saccade/models"
 	"saccade/models/coco"
 	"saccade/picture"
@@ -89,7 +90,7 @@ func categoriesOf(truth *coco.Annotations, labels []string) (map[int]int, error)
 		}
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("none of its %s is a label of the model's", count(len(truth.Categories), "category name"))
+		return nil, fmt.Errorf("none of its %s is a label of the model's", cli.Count(len(truth.Categories), "category name"))
 	}
 	return names, nil
 }
