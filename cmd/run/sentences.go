@@ -18,8 +18,8 @@ type sentenceJSON struct {
 	Truncated bool      `json:"truncated,omitempty"` // its end was not read
 }
 
-// foundJSON are the texts of a file that are like another, the likest first.
-type foundJSON struct {
+// likestJSON are the texts of a file that are like another, the likest first.
+type likestJSON struct {
 	Text  string          `json:"text"`
 	Texts []textScoreJSON `json:"texts"`
 }
@@ -29,7 +29,7 @@ type sentencesJSON struct {
 	head
 	Texts  []sentenceJSON `json:"texts"`
 	Cosine [][]float64    `json:"cosine,omitempty"` // of each with each
-	Found  []foundJSON    `json:"found,omitempty"`  // of -texts, for each -text
+	Found  []likestJSON    `json:"found,omitempty"`  // of -texts, for each -text
 	MS     timesJSON      `json:"ms"`
 }
 
@@ -125,7 +125,7 @@ func (s *sentences) compare(vectors [][]float32, search bool) {
 			s.doc.Cosine = append(s.doc.Cosine, row)
 			continue
 		}
-		found := foundJSON{Text: s.app.texts[i]}
+		found := likestJSON{Text: s.app.texts[i]}
 		for j, line := range s.lines {
 			found.Texts = append(found.Texts, textScoreJSON{line, row[len(s.app.texts)+j]})
 		}
