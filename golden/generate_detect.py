@@ -1,7 +1,8 @@
-"""Goldens of networks that find objects and depth: golden/models/<case>/, as generate_models.py
+"""Goldens of networks that find objects, depth, classes of pixels and backgrounds: golden/models/<case>/, as generate_models.py
 makes those of transformers.
 """
 
+import safetensors.torch
 import torch
 import transformers
 
@@ -294,4 +295,147 @@ def dpt_add(root):
     detector(root, "dpt_add", cls, config, (24, 24), depth_modules, batch=1, family="depth", outputs=("predicted_depth",), prepare=prepare)
 
 
-MODELS = {f.__name__: f for f in (yolos, yolos_wide, yolos_defaults, detr, detr_masked, detr_timm, owlvit, owlv2, depth_anything, depth_anything_metric, dpt, dpt_add)}
+def segformer_modules(model):
+    """The tokens of a block as a map."""
+    places, layer = {}, 0
+    for i, stage in enumerate(model.segformer.stages):
+        sizes = {}
+
+        def keep(m, x, y, sizes=sizes):
+            sizes["hw"] = y[1:]
+
+        stage.patch_embeddings.register_forward_hook(keep)
+        as_map = lambda y, sizes=sizes: y.transpose(1, 2).unflatten(2, sizes["hw"])
+        if i == 0:
+            places["stem"] = (stage.patch_embeddings, as_map)
+        for block in stage.blocks:
+            places[f"layer.{layer}"] = (block, as_map)
+            layer += 1
+    return places
+
+
+def segformer(root):
+    """A wide picture of odd maps, reduced by 4, 2 and 1, which their sides are no multiples of."""
+    config = transformers.SegformerConfig(
+        num_encoder_blocks=3, depths=[1, 2, 1], sr_ratios=[4, 2, 1], hidden_sizes=[6, 10, 15], patch_sizes=[7, 3, 3], strides=[4, 2, 2], num_attention_heads=[1, 2, 3],
+        mlp_ratios=[4, 2, 3], hidden_act="relu", decoder_hidden_size=13, num_labels=5,
+    )  # fmt: skip
+    prepare = lambda model, g: calibrate(model, g, (43, 70))
+    detector(root, "segformer", transformers.SegformerForSemanticSegmentation, config, (43, 70), segformer_modules, family="segment", outputs=("logits",), prepare=prepare)
+
+
+def segformer_defaults(root):
+    """No word of reductions, patches, strides, ratios and the activation; a tall picture."""
+    config = transformers.SegformerConfig(hidden_sizes=[8, 10, 12, 16], depths=[1, 1, 1, 1], decoder_hidden_size=11, num_attention_heads=[1, 1, 2, 2], num_labels=4)
+    prepare = lambda model, g: calibrate(model, g, (66, 41))
+    detector(root, "segformer_defaults", transformers.SegformerForSemanticSegmentation, config, (66, 41), segformer_modules, batch=1, family="segment", outputs=("logits",), prepare=prepare)
+    strike(root / "segformer_defaults", "sr_ratios", "patch_sizes", "strides", "mlp_ratios", "hidden_act", "num_channels", "num_encoder_blocks", "reshape_last_stage")
+
+
+class Rebnconv(torch.nn.Module):
+    """Convolution, norm and ReLU, by the names of U²-Net's and IS-Net's authors."""
+
+    def __init__(self, channels, out, dilation=1):
+        super().__init__()
+        self.conv_s1 = torch.nn.Conv2d(channels, out, 3, padding=dilation, dilation=dilation)
+        self.bn_s1 = torch.nn.BatchNorm2d(out)
+
+    def forward(self, x):
+        return torch.relu(self.bn_s1(self.conv_s1(x)))
+
+
+def like(x, y):
+    return torch.nn.functional.interpolate(x, size=y.shape[2:], mode="bilinear", align_corners=False)
+
+
+def pool(x):
+    return torch.nn.functional.max_pool2d(x, 2, 2, ceil_mode=True)
+
+
+class ResidualU(torch.nn.Module):
+    """The authors' RSU-height, of height 0 their RSU-4F."""
+
+    def __init__(self, height, channels, middle, out):
+        super().__init__()
+        self.flat, self.steps = height == 0, height or 4
+        self.rebnconvin = Rebnconv(channels, out)
+        for i in range(1, self.steps + 1):
+            dilation = 2 ** (i - 1) if self.flat else 2 if i == self.steps else 1
+            setattr(self, f"rebnconv{i}", Rebnconv(out if i == 1 else middle, middle, dilation))
+        for i in range(1, self.steps):
+            setattr(self, f"rebnconv{i}d", Rebnconv(2 * middle, out if i == 1 else middle, 2 ** (i - 1) if self.flat else 1))
+
+    def forward(self, x):
+        x = first = self.rebnconvin(x)
+        maps = []
+        for i in range(1, self.steps + 1):
+            if 1 < i < self.steps and not self.flat:
+                x = pool(x)
+            x = getattr(self, f"rebnconv{i}")(x)
+            maps.append(x)
+        for i in range(self.steps - 1, 0, -1):
+            x = getattr(self, f"rebnconv{i}d")(torch.cat([like(x, maps[i - 1]), maps[i - 1]], 1))
+        return x + first
+
+
+class Cutout(torch.nn.Module):
+    """U²-Net's authors' U2NET, or ISNetDIS with a stem; before the sigmoid."""
+
+    heights = (7, 6, 5, 4, 0, 0)
+
+    def __init__(self, down, up, stem=0):
+        super().__init__()
+        if stem:
+            self.conv_in = torch.nn.Conv2d(3, stem, 3, stride=2, padding=1)
+        for i, widths in enumerate(down):
+            setattr(self, f"stage{i + 1}", ResidualU(self.heights[i], *widths))
+        for i, widths in enumerate(up):
+            setattr(self, f"stage{i + 1}d", ResidualU(self.heights[i], *widths))
+        for i, out in enumerate([*(w[2] for w in up), down[-1][2]]):
+            setattr(self, f"side{i + 1}", torch.nn.Conv2d(out, 1, 3, padding=1))
+        if not stem:
+            self.outconv = torch.nn.Conv2d(6, 1, 1)
+
+    def forward(self, pixel_values):
+        x, maps = self.conv_in(pixel_values) if hasattr(self, "conv_in") else pixel_values, []
+        for i in range(6):
+            x = getattr(self, f"stage{i + 1}")(pool(x) if i else x)
+            maps.append(x)
+        sides = [self.side6(x)]
+        for i in range(4, -1, -1):
+            x = getattr(self, f"stage{i + 1}d")(torch.cat([like(x, maps[i]), maps[i]], 1))
+            sides.insert(0, getattr(self, f"side{i + 1}")(x))
+        if not hasattr(self, "outconv"):
+            return like(sides[0], pixel_values)
+        return self.outconv(torch.cat([sides[0]] + [like(s, sides[0]) for s in sides[1:]], 1))
+
+
+def background(root, name, size, down, up, stem, batch):
+    """A network that cuts out, on pictures of a height and width."""
+    g = generator(name)
+    model = redraw(Cutout(down, up, stem), g)
+    calibrate(model, g, size, [m for m in model.modules() if isinstance(m, ResidualU)])
+    safetensors.torch.save_file(model.state_dict(), empty(root, name) / "model.safetensors")
+    x = torch.randn(batch, 3, *size, generator=g)
+    modules = {f"layer.{i}": getattr(model, f"stage{i + 1}") for i in range(6)} | {f"up.{i}": getattr(model, f"stage{i + 1}d") for i in range(4, -1, -1)}
+    out, layers = taps(model, modules, {"pixel_values": x})
+    got = {"logits": out}
+    exact = halves(model, lambda model, cast: [model(cast(x))], got)
+    write_case(root, name, "cutout", "the network of the authors' code", name, {"pixel_values": x}, layers, got, exact)
+
+
+def u2net(root):
+    """A wide picture of odd sides."""
+    down = [(3, 4, 6), (6, 3, 8), (8, 4, 10), (10, 6, 12), (12, 5, 14), (14, 6, 9)]
+    up = [(12, 3, 6), (16, 4, 6), (20, 4, 8), (24, 5, 10), (23, 4, 12)]
+    background(root, "u2net", (35, 51), down, up, 0, 1)
+
+
+def isnet(root):
+    """A tall one, halved by the stem and put back."""
+    down = [(5, 4, 6), (6, 3, 8), (8, 4, 10), (10, 6, 12), (12, 5, 14), (14, 6, 9)]
+    up = [(12, 3, 6), (16, 4, 6), (20, 4, 8), (24, 5, 10), (23, 4, 12)]
+    background(root, "isnet", (69, 42), down, up, 5, 2)
+
+
+MODELS = {f.__name__: f for f in (yolos, yolos_wide, yolos_defaults, detr, detr_masked, detr_timm, owlvit, owlv2, depth_anything, depth_anything_metric, dpt, dpt_add, segformer, segformer_defaults, u2net, isnet)}

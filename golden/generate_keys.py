@@ -55,6 +55,7 @@ NETWORKS = {
     + [getattr(transformers, f"Sam2{part}Config") for part in ("HieraDet", "Vision", "PromptEncoder", "MaskDecoder")],
     "detr": [transformers.DetrConfig],
     "yolos": [transformers.YolosConfig],
+    "segformer": [transformers.SegformerConfig],
     "depth": [transformers.DepthAnythingConfig, transformers.DPTConfig],
     "owl": [
         transformers.OwlViTConfig,

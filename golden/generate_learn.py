@@ -39,7 +39,19 @@ def unet():
     return diffusers.UNet2DConditionModel(**config), (3, 9, 7), None
 
 
-MODELS = {"vit": vit, "unet": unet}
+def clip():
+    vision = dict(hidden_size=28, num_hidden_layers=2, num_attention_heads=4, intermediate_size=36, image_size=12, patch_size=4)
+    text = dict(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, vocab_size=32)
+    config = transformers.CLIPConfig(text_config=text, vision_config=vision, num_labels=3)
+    return transformers.CLIPForImageClassification(config), (3, 12, 12), 3
+
+
+def dinov2():
+    config = transformers.Dinov2Config(hidden_size=18, num_hidden_layers=2, num_attention_heads=3, mlp_ratio=2, image_size=12, patch_size=4, num_labels=4)
+    return transformers.Dinov2ForImageClassification(config), (3, 12, 12), 4
+
+
+MODELS = {"vit": vit, "clip": clip, "dinov2": dinov2, "unet": unet}
 
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2"]
 RUNS = {
@@ -52,6 +64,12 @@ RUNS = {
         ),
         "sgd_nesterov": dict(lora=dict(r=3, lora_alpha=6, target_modules=["fc1", "o_proj"]), head=True, optimizer="sgd", lr=0.02, momentum=0.9, nesterov=True, weight_decay=0.02, clip=1.0),
         "head_momentum": dict(lora=None, head=True, optimizer="sgd", lr=0.05, momentum=0.8, dampening=0.3, accumulate=3),
+    },
+    "clip": {
+        "adamw": dict(lora=dict(r=2, lora_alpha=2, target_modules=["q_proj", "v_proj", "out_proj"]), head=True, optimizer="adamw", lr=0.002, clip=1.0),
+    },
+    "dinov2": {
+        "adamw": dict(lora=dict(r=2, lora_alpha=2, target_modules=["q_proj", "v_proj", "fc1"]), head=True, optimizer="adamw", lr=0.002),
     },
     "unet": {
         "adamw": dict(lora=dict(r=2, lora_alpha=2, target_modules=["to_q", "to_k", "to_v", "to_out.0"]), head=False, optimizer="adamw", lr=0.002),

@@ -271,11 +271,11 @@ def authors_state(model, encoder, depth):
 
 
 def mobilesam(root):
-    """Stages of 10 to 15 columns in heads of 5, 6 and 3; windows of 5, 6 and 3 on maps of 8, 4
-    and 4, which do not fill them; the head of classes that the authors' file keeps."""
-    name, width, size = "mobilesam", 2 * WIDTH, 64
+    """Stages of 10 to 15 columns in heads of 5, 6 and 3; windows of 5, 6 and 2 on maps of 6, 3
+    and 3, which do not fill them; the head of classes that the authors' file keeps."""
+    name, width, size = "mobilesam", 32, 48
     g = generator(name)
-    encoder = TinyViTEncoder(width, embed_dims=(6, 10, 12, 15), depths=(2, 1, 2, 1), num_heads=(1, 2, 2, 5), window_sizes=(7, 5, 6, 3), mlp_ratio=2.5, mbconv_expand_ratio=2.3)
+    encoder = TinyViTEncoder(width, embed_dims=(6, 10, 12, 15), depths=(2, 1, 2, 1), num_heads=(1, 2, 2, 5), window_sizes=(7, 5, 6, 2), mlp_ratio=2.5, mbconv_expand_ratio=2.3)
     redraw(encoder, g)
     with torch.no_grad():
         for key, p in encoder.named_parameters():
@@ -287,7 +287,7 @@ def mobilesam(root):
     decoder = dict(hidden_size=width, mlp_dim=29, num_attention_heads=8, iou_head_hidden_dim=13, layer_norm_eps=1e-5)
     vision = dict(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, image_size=size, output_channels=width, mlp_dim=8, global_attn_indexes=[0], num_pos_feats=width // 2)
     c = transformers.SamConfig(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder)
-    model = redraw(transformers.SamModel(c), g, gain=0.8).eval()
+    model = redraw(transformers.SamModel(c), g, gain=0.7).eval()
     with torch.no_grad():
         frequencies = torch.randn(2, width // 2, generator=g)
         model.shared_image_embedding.positional_embedding.copy_(frequencies)
@@ -297,12 +297,10 @@ def mobilesam(root):
     folder.mkdir(parents=True)
     model.half().float(), encoder.half().float()
     state = authors_state(model, encoder, c.mask_decoder_config.iou_head_depth)
-    state["image_encoder.norm_head.weight"] = torch.ones(15)
-    state["image_encoder.norm_head.bias"] = torch.zeros(15)
-    state["image_encoder.head.weight"] = torch.randn(3, 15, generator=g)
-    state["image_encoder.head.bias"] = torch.zeros(3)
+    for key, shape in {"norm_head.weight": (15,), "norm_head.bias": (15,), "head.weight": (3, 15), "head.bias": (3,)}.items():
+        state["image_encoder." + key] = torch.randn(shape, generator=g)
     state = OrderedDict((k, v.half() if v.is_floating_point() else v) for k, v in state.items())
-    torch.save(state, folder / "model.pt")
+    torch.save(state, folder / "model.pt", _use_new_zipfile_serialization=False)  # which is smaller
     inputs = {"pixel_values": torch.randn(2, 3, size, size, generator=g)} | points(g, 2, 2, 2, size)
     places = {"stem": (encoder.body.patch_embed, 0)} | {f"layer.{i}": (block, 0) for i, block in enumerate(blocks)}
 

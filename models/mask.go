@@ -41,6 +41,14 @@ type Mask struct {
 // Segments says that the model gives masks of what points and boxes mean.
 func (m *Model) Segments() bool { return m.segments }
 
+// MaskRules are those by which the authors of the network choose among the masks of all
+// that is in a picture. It is for a model that segments.
+func (m *Model) MaskRules() masks.Rules {
+	r := masks.Defaults()
+	r.IoU = m.images.Image.Masks.Least
+	return r
+}
+
 // Encoded is a picture whose maps are at hand, so that each prompt takes the decoder alone.
 type Encoded struct {
 	Width, Height int // of the picture
@@ -208,7 +216,7 @@ func (e *Encoded) Read(out map[string]Array) ([]Mask, error) {
 // resizer enlarges logits [.., h, w] to the picture.
 func (e *Encoded) resizer(logits Array) (*masks.Resizer, error) {
 	s, padded := logits.Shape, e.padded
-	if e.m.images.Image.MasksAtOnce {
+	if e.m.images.Image.Masks.AtOnce {
 		padded = masks.Size{}
 	}
 	return masks.NewResizer(masks.Size{Height: s[len(s)-2], Width: s[len(s)-1]}, padded, e.resized, e.size)

@@ -9,6 +9,7 @@ import (
 	"saccade/models/blip"
 	"saccade/models/clip"
 	"saccade/models/convnext"
+	"saccade/models/cutout"
 	"saccade/models/depth"
 	"saccade/models/detect"
 	"saccade/models/diffusion"
@@ -19,6 +20,7 @@ import (
 	"saccade/models/ppocr"
 	"saccade/models/resnet"
 	"saccade/models/sam"
+	"saccade/models/segformer"
 	"saccade/models/smolvlm"
 	"saccade/models/squeezenet"
 	"saccade/models/swin"
@@ -33,7 +35,7 @@ import (
 // families in the order in which they are listed.
 var families = []nn.Family{
 	vit.Family, resnet.Family, vgg.Family, alexnet.Family, squeezenet.Family, efficientnet.Family, mobilenet.V2, mobilenet.V3, convnext.V1, convnext.V2, swin.V1, swin.V2, vit.DINO, vit.DINOv2, clip.Family, clip.SigLIP, clip.TextEncoder, bert.Family, ppocr.Family, ppocr.DetectorFamily, ppocr.RecogniserFamily, blip.Family, smolvlm.Family, trocr.Family, whisper.Family,
-	sam.Family, detect.Family, owl.Family, depth.Family,
+	sam.Family, detect.Family, owl.Family, depth.Family, segformer.Family, cutout.Family,
 	diffusion.Family, diffusion.Unconditional, unet.Family, vae.Family,
 }
 

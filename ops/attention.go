@@ -221,7 +221,7 @@ func (c *attentionCall) inputs(operands []*gpu.Tensor) []*gpu.Tensor {
 }
 
 // spec has a kernel do what the call asks for beside its size: see [attentionBias.take].
-func (c *attentionCall) spec(precision gpu.DType, s shaders.Spec, form bool) (shaders.Spec, error) {
+func (c *attentionCall) spec(precision gpu.DType, s shaders.Spec, form int) (shaders.Spec, error) {
 	s.Forms = c.mask.forms(precision)
 	return c.bias.take(s, form)
 }
@@ -311,12 +311,15 @@ func (c *attentionCall) recordFused(r *gpu.Recorder, y *gpu.Tensor, v attentionV
 		lo, hi := part[0], part[1]
 		p := c.params(lo)
 		p["batch"], p["v_stride"], p["o_stride"], p["v_offset"] = hi-lo, c.v.Stride(), y.Stride(), c.vAt
+		if v.Family == "attention" {
+			p["columns"] = c.bias.columns()
+		}
 		dispatches = append(dispatches, gpu.Dispatch{
 			Kernel: k, Params: p, Groups: [3]int{v.blocks(tq), c.heads, hi - lo},
 			Bind:  c.bind(r, y, lo, hi),
 			FLOPs: 4 * float64((hi-lo)*c.heads) * float64(tq) * float64(tk) * float64(c.head),
 			Bytes: float64(hi-lo) * float64(itemBytes(c.q, n)+itemBytes(y, n)),
-			Turns: v.turns(tk),
+			Turns: v.turns(tk, c.bias.columns()),
 		})
 	}
 	return dispatches, nil
@@ -326,8 +329,8 @@ func (c *attentionCall) recordFused(r *gpu.Recorder, y *gpu.Tensor, v attentionV
 func (c *attentionCall) chunks(r *gpu.Recorder, more ...*gpu.Tensor) ([][2]int, error) {
 	n, _, _ := c.tokens()
 	all := append(c.operands(), more...)
-	if c.bias.distances != nil {
-		all = append(all, c.bias.distances)
+	if c.bias.positions != nil {
+		all = append(all, c.bias.positions)
 	}
 	return itemChunks(r.Device(), n, all...)
 }

@@ -3,6 +3,7 @@ package ops
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"saccade/gpu"
 	"saccade/shaders"
@@ -12,8 +13,8 @@ import (
 type attentionBias struct {
 	table     *Table      // [heads·Tq, Tk]
 	regions   *gpu.Tensor // u32 [windows·T]
-	distances *gpu.Tensor // what queries give them
-	h, w      int         // the map of which they are
+	positions *gpu.Tensor // what queries give those of keys
+	of        tokenMap    // on which they are
 }
 
 // Bias adds table [heads·Tq, Tk] to the scores: what query i of a head gives key j
@@ -27,11 +28,10 @@ func Regions(regions *gpu.Tensor) AttentionOption {
 	return func(c *attentionCall) { c.bias.regions = regions }
 }
 
-// RelativePositions adds what a query gives the distance of a key on a map of h rows of w
-// tokens (ViTDet, SAM): y[ih − jh + h − 1] + y[2h − 1 + iw − jw + w − 1], y being those of
-// the query and head in what [RelativePosition.Forward] gives.
+// RelativePositions adds what a query gives the row and the column of a key on a map of h
+// rows of w tokens (ViTDet, SAM): y is what [RelativePosition.Forward] gives.
 func RelativePositions(y *gpu.Tensor, h, w int) AttentionOption {
-	return func(c *attentionCall) { c.bias.distances, c.bias.h, c.bias.w = y, h, w }
+	return func(c *attentionCall) { c.bias.positions, c.bias.of = y, newTokenMap(h, w) }
 }
 
 // check refuses what does not fit the call.
@@ -46,16 +46,19 @@ func (b attentionBias) check(c *attentionCall) error {
 	if r := b.regions; r != nil && (r.Type != gpu.U32 || tq != tk || r.Rows()*r.Width()%tk != 0 || n%(r.Rows()*r.Width()/tk) != 0) {
 		return fmt.Errorf("attention: regions %s (%s) do not fit %d items of %d queries and %d keys, expected u32 [windows tokens]", r, r.Type, n, tq, tk)
 	}
-	x := b.distances
+	x := b.positions
 	if x == nil {
 		return nil
 	}
 	if b.table != nil || b.regions != nil {
 		return errors.New("attention: relative positions beside a bias or regions")
 	}
-	if x.Type != gpu.F32 || x.Rows() != n*tq || x.Groups != c.heads || x.Width() != c.heads*distances(b.h, b.w) || tq != b.h*b.w || tk != tq {
-		return fmt.Errorf("attention: relative positions %s (%s, %d groups) do not fit %d items of %d heads, %d queries and %d keys on a map %d×%d",
-			x, x.Type, x.Groups, n, c.heads, tq, tk, b.h, b.w)
+	if c.mask != (Mask{}) {
+		return errors.New("attention: relative positions with a mask, which is of keys in the order of a text")
+	}
+	if tq != b.of.h*b.of.w || tk != tq || x.Type != gpu.F32 || !slices.Equal(x.Shape, []int{n, c.heads, b.of.fours(), 4 * tq}) {
+		return fmt.Errorf("attention: relative positions %s (%s) do not fit %d items of %d heads, %d queries and %d keys on a map %d×%d",
+			x, x.Type, n, c.heads, tq, tk, b.of.h, b.of.w)
 	}
 	return nil
 }
@@ -63,8 +66,10 @@ func (b attentionBias) check(c *attentionCall) error {
 // function names the one of attention_probs that the kernels take; "" for none.
 func (b attentionBias) function() string {
 	switch {
-	case b.distances != nil:
+	case b.positions != nil && b.of.w%4 == 0:
 		return "relative_bias"
+	case b.positions != nil:
+		return "ragged_bias"
 	case b.table != nil && b.regions != nil:
 		return "window_bias"
 	case b.table != nil:
@@ -83,32 +88,60 @@ func (b attentionBias) suffix() string {
 	return ""
 }
 
-// take has a kernel add it, by its form bias where it has one.
-func (b attentionBias) take(spec shaders.Spec, form bool) (shaders.Spec, error) {
+// Forms of kernels that add a bias: that which declares the functions, that which takes
+// one of them, and that whose keys come by the columns of their map if they are of one.
+const (
+	biasDeclared = iota
+	biasTaken
+	biasByColumns
+)
+
+// take has a kernel add it.
+func (b attentionBias) take(spec shaders.Spec, form int) (shaders.Spec, error) {
 	f := b.function()
-	if f == "" {
+	switch {
+	case f == "":
 		return spec, nil
+	case form == biasDeclared:
+		return spec.WithFunc("bias", fmt.Sprintf("fn bias(item: u32, head: u32, i: u32, j: u32) -> vec4<f32> { return %s(item, head, i, j); }", f)), nil
+	case form == biasTaken || b.positions == nil:
+		spec.Forms = append(spec.Forms, "bias")
+		text, err := shaders.FuncAs("attention_probs", f, "bias")
+		return spec.WithFunc("bias", text), err
 	}
-	if !form {
-		return spec.WithFunc("bias", fmt.Sprintf("fn bias(item: u32, head: u32, i: u32, j: u32) -> f32 { return %s(item, head, i, j); }", f)), nil
+	spec.Forms = append(spec.Forms, "map")
+	rows, err := shaders.FuncAs("attention_probs", "row_bias", "bias")
+	if err != nil {
+		return spec, err
 	}
-	spec.Forms = append(spec.Forms, "bias")
-	text, err := shaders.FuncAs("attention_probs", f, "bias")
-	return spec.WithFunc("bias", text), err
+	columns, err := shaders.Alone("attention_probs", "column_bias")
+	return spec.WithFunc("bias", rows).WithFunc("column_bias", columns), err
 }
 
 // params adds those of the kernels, of items from first on.
 func (b attentionBias) params(p gpu.Params, tokens, first int) {
-	p["first"], p["windows"], p["bias_stride"], p["map_h"], p["map_w"], p["map_step"] = first, 0, 0, b.h, b.w, 0.0
+	p["first"], p["windows"], p["bias_stride"] = first, 0, 0
+	p["map_w"], p["map_step"], p["map_rows"], p["map_first"], p["map_turn"] = 0, 0.0, 0, 0, 0
 	if b.table != nil {
-		p["bias_stride"] = gpu.Pad8(b.table.Width)
+		p["bias_stride"] = gpu.Pad8(b.table.Width) / 4
 	}
 	if b.regions != nil {
 		p["windows"] = b.regions.Rows() * b.regions.Width() / tokens
 	}
-	if b.distances != nil {
-		p["bias_stride"], p["map_step"] = gpu.Pad8(distances(b.h, b.w)), 1/float64(b.w)
+	if b.positions != nil {
+		p["bias_stride"], p["map_w"], p["map_step"] = b.positions.Stride()/4, b.of.w, 1/float64(b.of.w)
+		p["map_rows"], p["map_first"], p["map_turn"] = b.of.fours(), b.of.rowFours(), b.of.turn()-1
 	}
+}
+
+// columns are how many keys of a row there are for the kernel in registers, which takes four
+// columns of all rows, then the next four: those of a map, so that it reads what a query gives
+// them once.
+func (b attentionBias) columns() int {
+	if b.positions != nil {
+		return b.of.w
+	}
+	return 4
 }
 
 // bind are the buffers table and places of items lo to hi of n.
@@ -120,8 +153,9 @@ func (b attentionBias) bind(r *gpu.Recorder, n, lo, hi int) []gpu.View {
 	if b.regions != nil {
 		views[1] = gpu.All(b.regions)
 	}
-	if b.distances != nil {
-		views[0] = itemView(b.distances, n, lo, hi)
+	if b.positions != nil {
+		views[0] = itemView(b.positions, n, lo, hi)
+		views[1] = views[0]
 	}
 	return views
 }
@@ -131,8 +165,8 @@ func (b attentionBias) inputs() (all []*gpu.Tensor) {
 	if b.regions != nil {
 		all = append(all, b.regions)
 	}
-	if b.distances != nil {
-		all = append(all, b.distances)
+	if b.positions != nil {
+		all = append(all, b.positions)
 	}
 	return all
 }
@@ -149,9 +183,10 @@ func (b attentionBias) twin(in [][]float32, heads, queries, item, h, i, j int) f
 			sum -= 100
 		}
 	}
-	if b.distances != nil {
-		y := in[0][((item*queries+i)*heads+h)*distances(b.h, b.w):]
-		sum += float64(y[i/b.w-j/b.w+b.h-1]) + float64(y[2*b.h-1+i%b.w-j%b.w+b.w-1])
+	if b.positions != nil {
+		y := in[0][(item*heads+h)*b.of.fours()*4*queries:]
+		at := func(key int) float64 { return float64(y[key/4*4*queries+4*i+key%4]) }
+		sum += at(j/b.of.w) + at(4*b.of.rowFours()+j%b.of.w)
 	}
 	return sum
 }

@@ -75,7 +75,7 @@ func (v attentionFew) turns(precision gpu.DType, hd, keys int) int {
 }
 
 func (v attentionFew) kernel(precision gpu.DType, hd int, c *attentionCall) (*gpu.Kernel, error) {
-	spec, err := c.spec(precision, shaders.Spec{Const: v.consts(precision, hd), Workgroup: [3]int{v.threads, 1, 1}}, true)
+	spec, err := c.spec(precision, shaders.Spec{Const: v.consts(precision, hd), Workgroup: [3]int{v.threads, 1, 1}}, biasTaken)
 	if err != nil {
 		return nil, err
 	}

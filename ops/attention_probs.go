@@ -37,7 +37,7 @@ func KeyValueAttentionProbs(r *gpu.Recorder, q *gpu.Tensor, heads int, kv *gpu.T
 func (c *attentionCall) recordProbs(r *gpu.Recorder) *gpu.Tensor {
 	n, tq, tk := c.tokens()
 	y := r.New("attention_probs", 1, n, c.heads, tq, tk)
-	spec, err := c.spec(r.Precision, shaders.Spec{}, false)
+	spec, err := c.spec(r.Precision, shaders.Spec{}, biasDeclared)
 	if err != nil {
 		r.Fail(err)
 		return y

@@ -47,11 +47,11 @@ func (v attentionVariant) tile() int {
 // flashKeys is how many keys a turn of attention_flash's loops over a tile takes.
 const flashKeys = 4
 
-// turns counts what the kernel's loops turn for so many keys. attention_flash has for
-// each tile of keys two loops that load it and three over its keys; of the other
-// kernels, each block of four keys is visited twice, and where the head is in chunks,
-// once more per chunk for its keys and queries.
-func (v attentionVariant) turns(keys int) int {
+// turns counts what the kernel's loops turn for so many keys in rows of columns.
+// attention_flash has for each tile of keys two loops that load it and three over its
+// keys; of the other kernel, each block of four keys is visited twice, and where the head
+// is in chunks, once more per chunk for its keys and queries.
+func (v attentionVariant) turns(keys, columns int) int {
 	if v.Family == "attention_flash" {
 		tile := v.tile()
 		return ceilDiv(keys, tile) * (1 + 2*(1+ceilDiv(tile*v.TD, v.queries())) + 3*(1+ceilDiv(tile, flashKeys)))
@@ -60,7 +60,8 @@ func (v attentionVariant) turns(keys int) int {
 	if v.Chunks == 1 {
 		queries = 0
 	}
-	return ceilDiv(keys, 4)*(v.Chunks*(1+queries+4)+4+1) + 2*v.TR
+	fours := ceilDiv(columns, 4)
+	return fours*(1+ceilDiv(keys, columns)*(v.Chunks*(1+queries+4)+4+1)) + 2*v.TR
 }
 
 // flash is the specification of attention_flash.
@@ -76,13 +77,11 @@ func (v attentionVariant) flash() shaders.Spec {
 }
 
 func (v attentionVariant) kernel(precision gpu.DType, c *attentionCall) (*gpu.Kernel, error) {
-	var spec shaders.Spec
+	spec, bias := shaders.Spec{Const: map[string]int{"TR": v.TR, "TD": v.TD, "CHUNKS": v.Chunks}}, biasByColumns
 	if v.Family == "attention_flash" {
-		spec = v.flash()
-	} else {
-		spec = shaders.Spec{Const: map[string]int{"TR": v.TR, "TD": v.TD, "CHUNKS": v.Chunks}}
+		spec, bias = v.flash(), biasTaken
 	}
-	spec, err := c.spec(precision, spec, true)
+	spec, err := c.spec(precision, spec, bias)
 	if err != nil {
 		return nil, err
 	}

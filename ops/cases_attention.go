@@ -107,7 +107,8 @@ var relativePositionFamily = family{
 	op: "relative_position", dims: "HEADSxSIZExHEIGHTxWIDTH", at: func(d []int) Case { return relativePositionCase(1, [2]int{d[2], d[3]}, d) },
 	bench: [][]int{{12, 64, 64, 64}},
 	test: func() []Case {
-		return []Case{relativePositionCase(1, [2]int{1, 1}, []int{1, 1, 1, 1}), relativePositionCase(2, [2]int{5, 7}, []int{3, 14, 5, 7}), relativePositionCase(1, [2]int{9, 4}, []int{2, 15, 3, 13})}
+		return []Case{relativePositionCase(1, [2]int{1, 1}, []int{1, 1, 1, 1}), relativePositionCase(2, [2]int{5, 7}, []int{3, 14, 5, 7}), relativePositionCase(1, [2]int{9, 4}, []int{2, 15, 3, 13}),
+			relativePositionCase(2, [2]int{9, 1}, []int{2, 8, 9, 1}), relativePositionCase(1, [2]int{2, 12}, []int{3, 5, 2, 12}), relativePositionCase(2, [2]int{11, 6}, []int{1, 40, 11, 6})}
 	},
 }
 
@@ -190,6 +191,7 @@ var cachedAttention = []attentionCase{
 var biasedAttention = []attentionCase{
 	{heads: 3, size: 14, tq: 49, batch: 6, bias: true, windows: 3}, {heads: 2, size: 32, tq: 9, batch: 2, bias: true}, {heads: 1, size: 15, tq: 25, batch: 4, windows: 4},
 	{heads: 3, size: 14, tq: 35, batch: 2, grid: [2]int{5, 7}}, {heads: 2, size: 80, tq: 66, grid: [2]int{11, 6}}, {heads: 2, size: 16, tq: 3, batch: 2, grid: [2]int{3, 1}},
+	{heads: 3, size: 14, tq: 40, batch: 2, grid: [2]int{5, 8}}, {heads: 2, size: 5, tq: 15, grid: [2]int{5, 3}},
 	{heads: 4, size: 5, tq: 3, tk: 21, keyHeads: 2, batch: 2, bias: true, padded: true}, {heads: 3, size: 5, tq: 19, bias: true, causal: true, scale: 1}, {heads: 2, size: 16, tq: 4, batch: 2, windows: 2},
 }
 

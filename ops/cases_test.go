@@ -199,6 +199,9 @@ func TestRandomShapes(t *testing.T) {
 					a.keyHeads = size(2).Draw(t, "key heads")
 					a.heads = a.keyHeads * size(3).Draw(t, "repeat")
 				}
+			} else if rapid.Bool().Draw(t, "map") {
+				a.grid = [2]int{size(9).Draw(t, "h"), size(9).Draw(t, "w")}
+				a.tq = a.grid[0] * a.grid[1]
 			}
 			return a.newCase()
 		},

@@ -83,11 +83,14 @@ func TestWrongShapes(t *testing.T) {
 			Attention(r, x(6, 3, 5, 48), 2, Mask{}, Regions(r.Input("regions", gpu.U32, 2, 5)))
 		}, "do not fit 3 items of 5 queries"},
 		"relative positions": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
-			Attention(r, x(6, 2, 6, 48), 2, Mask{}, RelativePositions(r.NewTyped("y", gpu.F32, 2, 2, 6, 14), 3, 2))
+			Attention(r, x(6, 2, 6, 48), 2, Mask{}, RelativePositions(r.NewTyped("y", gpu.F32, 1, 2, 2, 3, 24), 3, 2))
 		}, "on a map 3×2"},
 		"relative positions beside regions": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
-			Attention(r, x(6, 2, 6, 48), 2, Mask{}, RelativePositions(r.NewTyped("y", gpu.F32, 2, 2, 6, 16), 3, 2), Regions(r.Input("regions", gpu.U32, 2, 6)))
+			Attention(r, x(6, 2, 6, 48), 2, Mask{}, RelativePositions(r.NewTyped("y", gpu.F32, 1, 2, 2, 2, 24), 3, 2), Regions(r.Input("regions", gpu.U32, 2, 6)))
 		}, "beside a bias or regions"},
+		"relative positions of a text": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Attention(r, x(6, 2, 6, 48), 2, Mask{Causal: true}, RelativePositions(r.NewTyped("y", gpu.F32, 1, 2, 2, 2, 24), 3, 2))
+		}, "with a mask"},
 		"relative position": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
 			model.Position.Forward(r, x(6, 2, 6, 48), 2, 3, 2)
 		}, "expected at least 2 heads of 7"},

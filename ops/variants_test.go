@@ -99,10 +99,10 @@ var winogradShapes = []convCase{
 var maskedAttention = []attentionCase{
 	{heads: 2, size: 64, tq: 77, batch: 2, causal: true}, {heads: 1, size: 40, tq: 20, tk: 90, batch: 3, padded: true},
 	{heads: 1, size: 160, tq: 70, causal: true}, {heads: 1, size: 512, tq: 9, tk: 37, batch: 2, padded: true},
-	{heads: 1, size: 1024, tq: 5, tk: 6},
+	{heads: 1, size: 1024, tq: 5, tk: 6}, {heads: 1, size: 1024, tq: 5, tk: 6, bias: true}, {heads: 1, size: 1024, tq: 6, grid: [2]int{2, 3}},
 	{heads: 6, size: 40, tq: 70, tk: 90, keyHeads: 2, batch: 2, causal: true, tail: true},
-	{heads: 2, size: 64, tq: 49, batch: 4, bias: true, windows: 2}, {heads: 1, size: 160, tq: 70, grid: [2]int{10, 7}}, {heads: 1, size: 512, tq: 9, batch: 2, windows: 2},
-	{heads: 2, size: 14, tq: 3, batch: 4, bias: true, windows: 2}, {heads: 2, size: 40, tq: 4, batch: 2, grid: [2]int{2, 2}},
+	{heads: 2, size: 64, tq: 49, batch: 4, bias: true, windows: 2}, {heads: 1, size: 160, tq: 70, grid: [2]int{10, 7}}, {heads: 2, size: 20, tq: 96, batch: 2, grid: [2]int{8, 12}}, {heads: 1, size: 512, tq: 9, batch: 2, windows: 2},
+	{heads: 2, size: 14, tq: 3, batch: 4, bias: true, windows: 2}, {heads: 2, size: 40, tq: 4, batch: 2, grid: [2]int{2, 2}}, {heads: 2, size: 16, tq: 4, batch: 2, grid: [2]int{1, 4}},
 }
 
 // eachAttention goes through tokens at one head size and head sizes at one

@@ -203,6 +203,9 @@ func className(c *hfConfig, modelType string) string {
 	for _, suffix := range []string{"Fast", "Pil", "ImageProcessor", "FeatureExtractor"} {
 		name = strings.TrimSuffix(name, suffix)
 	}
+	if name == "Image" { // of files without a word of the class, which mean this one
+		return "ViT"
+	}
 	return name
 }
 

@@ -53,10 +53,13 @@ struct Params {
     first: u32,    // item of lengths and places that belongs to the first of the batch
     heads: u32,    // of q
     windows: u32,  // of places, that items have in turn
-    bias_stride: u32, // elements from row to row of table
-    map_h: u32,    // rows and columns of the map that the tokens are
-    map_w: u32,
+    bias_stride: u32, // vec4 from row to row of table
+    map_w: u32,    // columns of the map that the tokens are
     map_step: f32, // 1 / map_w
+    map_rows: u32, // rows of table for each head, the first map_first for rows of the map
+    map_first: u32,
+    map_turn: u32, // rows of the map until keys stand so again, less 1
+    columns: u32,  // of the keys: of their map, else 4
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -65,7 +68,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> v: array<Wide>;
 @group(0) @binding(4) var<storage, read_write> o: array<Packed>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
-@group(0) @binding(6) var<storage, read> table: array<f32>;
+@group(0) @binding(6) var<storage, read> table: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read> places: array<u32>;
 
 // part is the h-th vec4 of a vector.
@@ -74,9 +77,12 @@ fn pack(x: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(x.xy), pack2x16
 
 // limit is how many keys of an item are seen: all, or lengths of it.
 fn limit(item: u32) -> u32 { return p.Tk; }
-// bias is what a form adds to the score of key j to query i: see attention_probs.
-fn bias(item: u32, head: u32, i: u32, j: u32) -> f32 { return 0.0; }
-fn biased(score: vec4<f32>, item: u32, head: u32, i: u32, j: u32) -> vec4<f32> { return score; }
+// bias is what a form adds to the scores of keys j to j + 3 to query i: see attention_probs.
+// aside is what it adds, in every row of the keys, to those of four columns.
+fn bias(item: u32, head: u32, i: u32, j: u32) -> vec4<f32> { return vec4<f32>(0.0); }
+fn column_bias(item: u32, head: u32, i: u32, j: u32) -> vec4<f32> { return vec4<f32>(0.0); }
+fn aside(item: u32, head: u32, i: u32, column: u32) -> vec4<f32> { return vec4<f32>(0.0); }
+fn biased(score: vec4<f32>, aside: vec4<f32>, item: u32, head: u32, i: u32, j: u32) -> vec4<f32> { return score; }
 
 // form f32
 const TH_f32 = 1u;
@@ -91,9 +97,12 @@ fn limit_lengths(item: u32) -> u32 { return lengths[p.first + item]; }
 // end
 
 // form bias
-fn biased_bias(score: vec4<f32>, item: u32, head: u32, i: u32, j: u32) -> vec4<f32> {
-    return score + LOG2E * vec4<f32>(bias(item, head, i, j), bias(item, head, i, j + 1u), bias(item, head, i, j + 2u), bias(item, head, i, j + 3u));
-}
+fn biased_bias(score: vec4<f32>, aside: vec4<f32>, item: u32, head: u32, i: u32, j: u32) -> vec4<f32> { return score + LOG2E * bias(item, head, i, j); }
+// end
+
+// form map
+fn aside_map(item: u32, head: u32, i: u32, column: u32) -> vec4<f32> { return column_bias(item, head, i, column); }
+fn biased_map(score: vec4<f32>, aside: vec4<f32>, item: u32, head: u32, i: u32, j: u32) -> vec4<f32> { return score + LOG2E * (aside + bias(item, head, i, j)); }
 // end
 
 @compute @workgroup_size(8, 1, 1)
@@ -109,6 +118,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // different from lane to lane, which SwiftShader gets wrong.
     let vectors = min(TD, TD + group.x);
     let lots = min(TR, p.Tq + group.x);
+    let columns = min(p.columns, p.columns + group.x);
     let chunks = select(min(CHUNKS, p.width + group.z), 1u, CHUNKS == 1u);
 
     // Query r sees its first keys_r keys, no query of the workgroup more than `keys`.
@@ -151,57 +161,110 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     }
 
     let key_head = group.y / max(p.repeat, 1u);
-    var k_block = (p.k_offset + key_head * p.width + group.z * p.Tk * p.k_stride) / wide;
-    var v_at = (p.v_offset + key_head * p.width + group.z * p.Tk * p.v_stride) / wide + mine;
-    var start = 0u;
+    let k_first = (p.k_offset + key_head * p.width + group.z * p.Tk * p.k_stride) / wide;
+    let v_first = (p.v_offset + key_head * p.width + group.z * p.Tk * p.v_stride) / wide + mine;
+    var column = 0u;
     loop {
-        let count = min(4u, keys - start);
         // unroll r TR
-        var score_r = vec4<f32>(0.0);
+        let aside_r = aside(group.z, group.y, min(first + 8u * 0u /*r*/, max(p.Tq, 1u) - 1u), column);
         // end
-        var chunk = 0u;
+        let together = min(4u, columns - column);
+        var k_block = k_first + column * k_step;
+        var v_block = v_first + column * v_step;
+        var start = column;
         loop {
-            if CHUNKS > 1u {
-                r = 0u;
-                loop {
-                    // Queries beyond the end repeat the last one: they are never stored.
-                    let at = q_head + min(first + 8u * r, max(p.Tq, 1u) - 1u) * (p.q_stride / wide) + chunk * TD;
-                    // unroll d TD
-                    let x_d = q[at + 0u /*d*/];
-                    // unroll h TH
-                    let x_d_h = part(x_d, 0u /*h*/) * p.scale;
-                    // unroll r TR
-                    q_r_d_h = select(q_r_d_h, x_d_h, r == 0u /*r*/);
-                    // end
-                    // end
-                    // end
-                    continuing {
-                        r += 1u;
-                        break if r >= lots;
+            let count = min(together, keys - start);
+            // unroll r TR
+            var score_r = vec4<f32>(0.0);
+            // end
+            var chunk = 0u;
+            loop {
+                if CHUNKS > 1u {
+                    r = 0u;
+                    loop {
+                        // Queries beyond the end repeat the last one: they are never stored.
+                        let at = q_head + min(first + 8u * r, max(p.Tq, 1u) - 1u) * (p.q_stride / wide) + chunk * TD;
+                        // unroll d TD
+                        let x_d = q[at + 0u /*d*/];
+                        // unroll h TH
+                        let x_d_h = part(x_d, 0u /*h*/) * p.scale;
+                        // unroll r TR
+                        q_r_d_h = select(q_r_d_h, x_d_h, r == 0u /*r*/);
+                        // end
+                        // end
+                        // end
+                        continuing {
+                            r += 1u;
+                            break if r >= lots;
+                        }
                     }
                 }
+                var k_at = k_block + chunk * TD;
+                var j = 0u;
+                loop {
+                    // unroll r TR
+                    var sum_r = vec4<f32>(0.0);
+                    // end
+                    // unroll d TD
+                    let k_d = k[k_at + 0u /*d*/];
+                    // end
+                    k_at += k_step;
+                    // unroll d TD
+                    // unroll h TH
+                    let k_d_h = part(k_d, 0u /*h*/);
+                    // unroll r TR
+                    sum_r = fma(q_r_d_h, k_d_h, sum_r);
+                    // end
+                    // end
+                    // end
+                    let here = vec4<u32>(j) == vec4<u32>(0u, 1u, 2u, 3u);
+                    // unroll r TR
+                    score_r = select(score_r, score_r + ((sum_r.x + sum_r.y) + (sum_r.z + sum_r.w)), here);
+                    // end
+                    continuing {
+                        j += 1u;
+                        break if j >= count;
+                    }
+                }
+                continuing {
+                    chunk += 1u;
+                    break if chunk >= chunks;
+                }
             }
-            var k_at = k_block + chunk * TD;
+            k_block += columns * k_step;
+
+            // unroll r TR
+            let unseen_r = vec4<u32>(start) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(min(keys_r, start + count));
+            score_r = select(biased(score_r, aside_r, group.z, group.y, min(first + 8u * 0u /*r*/, max(p.Tq, 1u) - 1u), start), vec4<f32>(-1e30), unseen_r);
+            let highest_r = max(max(max(score_r.x, score_r.y), max(score_r.z, score_r.w)), best_r);
+            let fade_r = exp2(best_r - highest_r);
+            best_r = highest_r;
+            score_r = select(exp2(score_r - highest_r), vec4<f32>(0.0), unseen_r);
+            total_r = fma(total_r, fade_r, (score_r.x + score_r.y) + (score_r.z + score_r.w));
+            // unroll d TD
+            // unroll h TH
+            o_r_d_h *= fade_r;
+            // end
+            // end
+            // end
+            var v_at = v_block;
+            v_block += columns * v_step;
             var j = 0u;
             loop {
-                // unroll r TR
-                var sum_r = vec4<f32>(0.0);
-                // end
                 // unroll d TD
-                let k_d = k[k_at + 0u /*d*/];
+                let v_d = v[v_at + 0u /*d*/];
                 // end
-                k_at += k_step;
+                v_at += v_step;
+                // unroll r TR
+                let weight_r = vec4<f32>(score_r[j]);
+                // end
                 // unroll d TD
                 // unroll h TH
-                let k_d_h = part(k_d, 0u /*h*/);
+                let v_d_h = part(v_d, 0u /*h*/);
                 // unroll r TR
-                sum_r = fma(q_r_d_h, k_d_h, sum_r);
+                o_r_d_h = fma(weight_r, v_d_h, o_r_d_h);
                 // end
                 // end
-                // end
-                let here = vec4<u32>(j) == vec4<u32>(0u, 1u, 2u, 3u);
-                // unroll r TR
-                score_r = select(score_r, score_r + ((sum_r.x + sum_r.y) + (sum_r.z + sum_r.w)), here);
                 // end
                 continuing {
                     j += 1u;
@@ -209,51 +272,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                 }
             }
             continuing {
-                chunk += 1u;
-                break if chunk >= chunks;
-            }
-        }
-        k_block += 4u * k_step;
-
-        // unroll r TR
-        let unseen_r = vec4<u32>(start) + vec4<u32>(0u, 1u, 2u, 3u) >= vec4<u32>(keys_r);
-        score_r = select(biased(score_r, group.z, group.y, min(first + 8u * 0u /*r*/, max(p.Tq, 1u) - 1u), start), vec4<f32>(-1e30), unseen_r);
-        let highest_r = max(max(max(score_r.x, score_r.y), max(score_r.z, score_r.w)), best_r);
-        let fade_r = exp2(best_r - highest_r);
-        best_r = highest_r;
-        score_r = select(exp2(score_r - highest_r), vec4<f32>(0.0), unseen_r);
-        total_r = fma(total_r, fade_r, (score_r.x + score_r.y) + (score_r.z + score_r.w));
-        // unroll d TD
-        // unroll h TH
-        o_r_d_h *= fade_r;
-        // end
-        // end
-        // end
-        var j = 0u;
-        loop {
-            // unroll d TD
-            let v_d = v[v_at + 0u /*d*/];
-            // end
-            v_at += v_step;
-            // unroll r TR
-            let weight_r = vec4<f32>(score_r[j]);
-            // end
-            // unroll d TD
-            // unroll h TH
-            let v_d_h = part(v_d, 0u /*h*/);
-            // unroll r TR
-            o_r_d_h = fma(weight_r, v_d_h, o_r_d_h);
-            // end
-            // end
-            // end
-            continuing {
-                j += 1u;
-                break if j >= count;
+                start += columns;
+                break if start >= keys;
             }
         }
         continuing {
-            start += 4u;
-            break if start >= keys;
+            column += 4u;
+            break if column >= columns;
         }
     }
 

@@ -55,10 +55,12 @@ struct Params {
     first: u32,    // item of lengths and places that belongs to the first of the batch
     heads: u32,    // of q
     windows: u32,  // of places, that items have in turn
-    bias_stride: u32, // elements from row to row of table
-    map_h: u32,    // rows and columns of the map that the tokens are
-    map_w: u32,
+    bias_stride: u32, // vec4 from row to row of table
+    map_w: u32,    // columns of the map that the tokens are
     map_step: f32, // 1 / map_w
+    map_rows: u32, // rows of table for each head, the first map_first for rows of the map
+    map_first: u32,
+    map_turn: u32, // rows of the map until keys stand so again, less 1
     slice: u32,    // keys, a multiple of TILE
     slices: u32,
 }
@@ -69,7 +71,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> v: array<Wide>;
 @group(0) @binding(4) var<storage, read_write> o: array<Packed>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
-@group(0) @binding(6) var<storage, read> table: array<f32>;
+@group(0) @binding(6) var<storage, read> table: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read> places: array<u32>;
 
 var<workgroup> queries: array<vec4<f32>, QUERIES>; // [QS][VECTORS][TH], scaled
@@ -94,8 +96,8 @@ fn place(row: u32, slice: u32, head: u32, i: u32) -> u32 { return (row * p.o_str
 fn finish(sum: vec4<f32>, total: f32) -> Packed { return pack(sum * (1.0 / select(total, 1e-30, total < 1e-30))); }
 fn note(at: u32, highest: f32, total: f32) { }
 
-// bias is what a form adds to the score of key j to query i: see attention_probs.
-fn bias(item: u32, head: u32, i: u32, j: u32) -> f32 { return 0.0; }
+// bias is what a form adds to the scores of keys j to j + 3 to query i: see attention_probs.
+fn bias(item: u32, head: u32, i: u32, j: u32) -> vec4<f32> { return vec4<f32>(0.0); }
 fn biased(score: vec4<f32>, item: u32, head: u32, i: u32, j: u32) -> vec4<f32> { return score; }
 
 // form f32
@@ -112,7 +114,7 @@ fn limit_lengths(item: u32) -> u32 { return lengths[p.first + item]; }
 
 // form bias
 fn biased_bias(score: vec4<f32>, item: u32, head: u32, i: u32, j: u32) -> vec4<f32> {
-    return score + LOG2E * vec4<f32>(bias(item, head, i, j), bias(item, head, i, j + 1u), bias(item, head, i, j + 2u), bias(item, head, i, j + 3u));
+    return score + LOG2E * bias(item, head, i, j);
 }
 // end
 

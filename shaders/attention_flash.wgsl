@@ -17,8 +17,8 @@
 // items.
 //
 // Constants: TD; PARTS, with PARTS·TD vec4 of at least p.width elements; QUERIES;
-// the workgroup size is THREADS = PARTS·QUERIES; TB keys, a multiple of the AT that
-// a turn of the loops over them takes; TILE = TB·PARTS·TD; SCORES = TB·THREADS.
+// the workgroup size is THREADS = PARTS·QUERIES; TB keys, a multiple of the AT, 4 at
+// most, that a turn of the loops over them takes; TILE = TB·PARTS·TD; SCORES = TB·THREADS.
 
 const TD = 1u;
 const PARTS = 16u;
@@ -50,10 +50,12 @@ struct Params {
     first: u32,    // item of lengths and places that belongs to the first of the batch
     heads: u32,    // of q
     windows: u32,  // of places, that items have in turn
-    bias_stride: u32, // elements from row to row of table
-    map_h: u32,    // rows and columns of the map that the tokens are
-    map_w: u32,
+    bias_stride: u32, // vec4 from row to row of table
+    map_w: u32,    // columns of the map that the tokens are
     map_step: f32, // 1 / map_w
+    map_rows: u32, // rows of table for each head, the first map_first for rows of the map
+    map_first: u32,
+    map_turn: u32, // rows of the map until keys stand so again, less 1
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -62,7 +64,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> v: array<Packed>;
 @group(0) @binding(4) var<storage, read_write> o: array<Packed>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>; // [batch] where items have padded keys
-@group(0) @binding(6) var<storage, read> table: array<f32>;
+@group(0) @binding(6) var<storage, read> table: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read> places: array<u32>;
 
 fn unpack(x: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(x.x), unpack2x16float(x.y)); }
@@ -83,9 +85,12 @@ fn score(j: u32, query: u32) -> f32 {
 
 // limit is how many keys of an item are seen: all, or lengths of it.
 fn limit(item: u32) -> u32 { return p.Tk; }
-// bias is what a form adds to the score of key j to query i: see attention_probs.
-fn bias(item: u32, head: u32, i: u32, j: u32) -> f32 { return 0.0; }
-fn biased(score: f32, part: u32, item: u32, head: u32, i: u32, j: u32) -> f32 { return score; }
+// bias is what a form adds to the scores of keys j to j + 3 to query i: see attention_probs.
+// shifts are the part's share of it, of the four keys that j is of, and biased is a score
+// with that of one.
+fn bias(item: u32, head: u32, i: u32, j: u32) -> vec4<f32> { return vec4<f32>(0.0); }
+fn shifts(part: u32, item: u32, head: u32, i: u32, j: u32) -> vec4<f32> { return vec4<f32>(0.0); }
+fn biased(score: f32, shift: vec4<f32>, at: u32) -> f32 { return score; }
 
 // form f32
 alias Packed_f32 = vec4<f32>;
@@ -98,13 +103,14 @@ fn limit_lengths(item: u32) -> u32 { return lengths[p.first + item]; }
 // end
 
 // form bias
-fn biased_bias(score: f32, part: u32, item: u32, head: u32, i: u32, j: u32) -> f32 {
-    var sum = score;
+fn shifts_bias(part: u32, item: u32, head: u32, i: u32, j: u32) -> vec4<f32> {
+    var shift = vec4<f32>(0.0);
     if part == 0u { // that of all parts
-        sum += LOG2E * bias(item, head, i, j);
+        shift = LOG2E * bias(item, head, i, j / 4u * 4u);
     }
-    return sum;
+    return shift;
 }
+fn biased_bias(score: f32, shift: vec4<f32>, at: u32) -> f32 { return score + shift[at]; }
 // end
 
 @compute @workgroup_size(64, 1, 1)
@@ -148,12 +154,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
         for (var j = 0u; j < turns; j += AT) {
+            let shift = shifts(part, group.z, group.y, min(query, max(p.Tq, 1u) - 1u), min(start + j, p.Tk - 1u));
             // unroll u AT
             var sum_u = vec4<f32>(0.0);
             // unroll d TD
             sum_u = fma(q_d, tile[(j + 0u /*u*/) * PARTS * TD + first + 0u /*d*/], sum_u);
             // end
-            scores[(j + 0u /*u*/) * THREADS + thread] = biased((sum_u.x + sum_u.y) + (sum_u.z + sum_u.w), part, group.z, group.y, min(query, max(p.Tq, 1u) - 1u), min(start + j + 0u /*u*/, p.Tk - 1u));
+            scores[(j + 0u /*u*/) * THREADS + thread] = biased((sum_u.x + sum_u.y) + (sum_u.z + sum_u.w), shift, (j & (4u - AT)) + 0u /*u*/);
             // end
         }
         workgroupBarrier();

@@ -36,10 +36,12 @@ struct Params {
     scale: f32,    // of q·k, times log2(e)
     first: u32,    // item of places that belongs to the first of the batch
     windows: u32,  // of places, that items have in turn
-    bias_stride: u32, // elements from row to row of table
-    map_h: u32,    // rows and columns of the map that the tokens are
-    map_w: u32,
+    bias_stride: u32, // vec4 from row to row of table
+    map_w: u32,    // columns of the map that the tokens are
     map_step: f32, // 1 / map_w
+    map_rows: u32, // rows of table for each head, the first map_first for rows of the map
+    map_first: u32,
+    map_turn: u32, // rows of the map until keys stand so again, less 1
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -47,7 +49,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> k: array<Wide>;
 @group(0) @binding(3) var<storage, read_write> prob: array<Packed>;
 @group(0) @binding(4) var<storage, read> lengths: array<u32>;
-@group(0) @binding(5) var<storage, read> table: array<f32>;
+@group(0) @binding(5) var<storage, read> table: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read> places: array<u32>;
 
 fn part(x: Wide, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(x[2u * h]), unpack2x16float(x[2u * h + 1u])); }
@@ -67,30 +69,51 @@ fn pack_f32(x: vec4<f32>) -> Packed_f32 { return x; }
 fn limit_lengths(item: u32) -> u32 { return lengths[item]; }
 // end
 
-// bias is what is added to the score of key j to query i; by default nothing.
-fn bias(item: u32, head: u32, i: u32, j: u32) -> f32 { return 0.0; }
+// bias is what is added to the scores of keys j to j + 3 to query i, j being a multiple of
+// 4; anything for keys beyond the last. By default it is nothing.
+fn bias(item: u32, head: u32, i: u32, j: u32) -> vec4<f32> { return vec4<f32>(0.0); }
 
 // table_bias has table in rows of a head's queries, one element a key.
-fn table_bias(item: u32, head: u32, i: u32, j: u32) -> f32 { return table[(head * p.Tq + i) * p.bias_stride + j]; }
+fn table_bias(item: u32, head: u32, i: u32, j: u32) -> vec4<f32> { return table[(head * p.Tq + i) * p.bias_stride + j / 4u]; }
 
 // region_bias keeps tokens of different regions apart: places has that of every token of
 // a window.
-fn region_bias(item: u32, head: u32, i: u32, j: u32) -> f32 {
+fn region_bias(item: u32, head: u32, i: u32, j: u32) -> vec4<f32> {
     let at = (p.first + item) % max(p.windows, 1u) * p.Tk;
-    return select(-100.0, 0.0, places[at + i] == places[at + min(j, p.Tk - 1u)]);
+    let key = vec4<u32>(at) + min(vec4<u32>(j) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(p.Tk - 1u));
+    let regions = vec4<u32>(places[key.x], places[key.y], places[key.z], places[key.w]);
+    return select(vec4<f32>(-100.0), vec4<f32>(0.0), regions == vec4<u32>(places[at + i]));
 }
 
-fn window_bias(item: u32, head: u32, i: u32, j: u32) -> f32 { return table_bias(item, head, i, j) + region_bias(item, head, i, j); }
+fn window_bias(item: u32, head: u32, i: u32, j: u32) -> vec4<f32> { return table_bias(item, head, i, j) + region_bias(item, head, i, j); }
 
-// relative_bias is of tokens on a map: table has what a query gives the distances of a key
-// for each head, padded to a multiple of 8: those in rows from 1 - map_h on, then those in
-// columns.
-fn relative_bias(item: u32, head: u32, i: u32, j: u32) -> f32 {
-    let query = u32((f32(i) + 0.5) * p.map_step); // its row: exact below 2^21, and no division
-    let key = u32((f32(j) + 0.5) * p.map_step);
-    let at = ((item * p.Tq + i) * p.heads + head) * p.bias_stride + p.map_h - 1u;
-    let column = i - query * p.map_w + p.map_h + p.map_w - 1u - (j - key * p.map_w);
-    return table[at + query - key] + table[at + column];
+// map_row is the row of a token on the map: exact below 2^21, and no division.
+fn map_row(token: u32) -> u32 { return u32((f32(token) + 0.5) * p.map_step); }
+
+// row_bias and column_bias are what a query gives, of tokens on a map, the row of key j and
+// the columns of four keys of a row from j on: table is that of relative_position, in which
+// a row has a vec4 for each query, so that neighbours read neighbours, and places has its
+// numbers one by one.
+fn row_bias(item: u32, head: u32, i: u32, j: u32) -> vec4<f32> {
+    let row = map_row(j);
+    let at = ((item * p.heads + head) * p.map_rows + row / 4u) * p.bias_stride + i;
+    return vec4<f32>(bitcast<f32>(places[at * 4u + row % 4u]));
+}
+
+fn column_bias(item: u32, head: u32, i: u32, j: u32) -> vec4<f32> {
+    let row = map_row(j);
+    let column = (row & p.map_turn) * p.map_w + j - row * p.map_w;
+    return table[((item * p.heads + head) * p.map_rows + p.map_first + column / 4u) * p.bias_stride + i];
+}
+
+// relative_bias is that of maps whose rows are of a multiple of four.
+fn relative_bias(item: u32, head: u32, i: u32, j: u32) -> vec4<f32> { return column_bias(item, head, i, j) + row_bias(item, head, i, j); }
+
+// ragged_bias is that of other maps, of two columns or more: four keys may be of two rows.
+fn ragged_bias(item: u32, head: u32, i: u32, j: u32) -> vec4<f32> {
+    let end = (map_row(j) + 1u) * p.map_w;
+    let rows = select(row_bias(item, head, i, j + 3u), row_bias(item, head, i, j), vec4<u32>(j) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(end));
+    return column_bias(item, head, i, j) + rows;
 }
 
 // score is the scaled product of a query and a key, given their first vectors.
@@ -125,20 +148,24 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 
     var best = -1e30;
     var total = 0.0;
-    for (var j = 0u; j < keys; j += 1u) {
-        let s = score(query, key + j * step) + LOG2E * bias(item, head, i, j);
-        let highest = max(best, s);
-        total = total * exp2(best - highest) + exp2(s - highest);
-        best = highest;
+    for (var j = 0u; j < keys; j += 4u) {
+        let shift = LOG2E * bias(item, head, i, j);
+        for (var n = 0u; n < min(4u, keys - j); n += 1u) {
+            let s = score(query, key + (j + n) * step) + shift[n];
+            let highest = max(best, s);
+            total = total * exp2(best - highest) + exp2(s - highest);
+            best = highest;
+        }
     }
     let share = 1.0 / select(total, 1e-30, total < 1e-30);
 
     let row = (line - p.first_row) * (p.p_stride / 4u);
     for (var j = 0u; j < p.p_stride; j += 4u) {
+        let shift = LOG2E * bias(item, head, i, j);
         var x = vec4<f32>(0.0);
         for (var n = 0u; n < 4u; n += 1u) {
             if j + n < keys {
-                x[n] = exp2(score(query, key + (j + n) * step) + LOG2E * bias(item, head, i, j + n) - best) * share;
+                x[n] = exp2(score(query, key + (j + n) * step) + shift[n] - best) * share;
             }
         }
         prob[row + j / 4u] = pack(x);

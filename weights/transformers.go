@@ -20,6 +20,8 @@ var transformersNames = map[string][]Rule{
 	"vision-encoder-decoder": below("encoder", vitLayers),
 	"swin":                   inModel("swin", swinLayers),
 	"detr":                   detrLayers,
+	"segformer":              segformerLayers,
+	"depth_anything":         below("backbone", dinov2Layers),
 }
 
 var vitLayers = []Rule{
@@ -59,6 +61,23 @@ var detrLayers = []Rule{
 	{"model.*.layers.*.encoder_attn.o_proj.*", "model.*.layers.*.encoder_attn.out_proj.*"},
 	{"model.*.layers.*.mlp.fc1.*", "model.*.layers.*.fc1.*"},
 	{"model.*.layers.*.mlp.fc2.*", "model.*.layers.*.fc2.*"},
+}
+
+var segformerLayers = []Rule{
+	{"segformer.stages.*.patch_embeddings.**", "segformer.encoder.patch_embeddings.*.**"},
+	{"segformer.stages.*.blocks.*.layernorm_before.*", "segformer.encoder.block.*.*.layer_norm_1.*"},
+	{"segformer.stages.*.blocks.*.attention.q_proj.*", "segformer.encoder.block.*.*.attention.self.query.*"},
+	{"segformer.stages.*.blocks.*.attention.k_proj.*", "segformer.encoder.block.*.*.attention.self.key.*"},
+	{"segformer.stages.*.blocks.*.attention.v_proj.*", "segformer.encoder.block.*.*.attention.self.value.*"},
+	{"segformer.stages.*.blocks.*.attention.o_proj.*", "segformer.encoder.block.*.*.attention.output.dense.*"},
+	{"segformer.stages.*.blocks.*.attention.sequence_reduction.sequence_reduction.*", "segformer.encoder.block.*.*.attention.self.sr.*"},
+	{"segformer.stages.*.blocks.*.attention.sequence_reduction.layer_norm.*", "segformer.encoder.block.*.*.attention.self.layer_norm.*"},
+	{"segformer.stages.*.blocks.*.layernorm_after.*", "segformer.encoder.block.*.*.layer_norm_2.*"},
+	{"segformer.stages.*.blocks.*.mlp.fc1.*", "segformer.encoder.block.*.*.mlp.dense1.*"},
+	{"segformer.stages.*.blocks.*.mlp.fc2.*", "segformer.encoder.block.*.*.mlp.dense2.*"},
+	{"segformer.stages.*.blocks.*.mlp.dwconv.dwconv.*", "segformer.encoder.block.*.*.mlp.dwconv.dwconv.*"},
+	{"segformer.stages.*.layer_norm.*", "segformer.encoder.layer_norm.*.*"},
+	{"decode_head.linear_projections.*.proj.*", "decode_head.linear_c.*.proj.*"},
 }
 
 var visionTower = []Rule{

@@ -18,7 +18,7 @@ STYLES = ["noto", "twemoji", "fluent flat", "fluent modern", "openmoji"]
 
 
 class Emoji:
-    """Pictures uint8 [N,64,64,4] with the emoji and the style of each; by emoji its name, keywords, short
+    """Pictures uint8 [N,size,size,4] with the emoji and the style of each; by emoji its name, keywords, short
     names (without underlines and numbers) and group ("Food & Drink")."""
 
     def __init__(self, pictures, emoji, style, names, words, shorts, groups):
@@ -26,8 +26,8 @@ class Emoji:
         self.names, self.words, self.shorts, self.groups = names, words, shorts, groups
 
 
-def load(folder, cache):
-    """All emoji but flags of countries, without skin tones. cache keeps the decoded pictures."""
+def load(folder, cache, size=SIZE):
+    """All emoji but flags of countries, without skin tones, size pixels wide. cache keeps the decoded pictures."""
     with open(find(folder, "emoji-datasource-google", "emoji.json")) as f:
         listed = [e for e in json.load(f) if e.get("subcategory") not in ("country-flag", "subdivision-flag", "skin-tone")]
     with open(find(folder, "emojilib", "dist/emoji-en-US.json")) as f:
@@ -41,11 +41,11 @@ def load(folder, cache):
             names.append(known[0]), words.append(known[1:])
             brief = [plain(w.replace("-", " ").rstrip("0123456789")) for w in e["short_names"]]
             shorts.append([w for w in brief if w and w != known[0]]), groups.append(e["category"])
-    saved = os.path.join(cache, "emoji.npy")
+    saved = os.path.join(cache, "emoji.npy" if size == SIZE else f"emoji_{size}.npy")
     if os.path.exists(saved):
         pictures = np.load(saved)
     else:
-        pictures = np.stack([decode(path) for _, _, path in sources])
+        pictures = np.stack([decode(path, size) for _, _, path in sources])
         np.save(saved, pictures)
     return Emoji(pictures, np.array([e for e, _, _ in sources]), np.array([s for _, s, _ in sources]), names, words, shorts, groups)
 
@@ -92,15 +92,15 @@ def drawings(folder, e, name):
     return found
 
 
-def decode(path):
-    """A picture as RGBA [64,64,4]."""
+def decode(path, size):
+    """A picture as RGBA [size,size,4]."""
     if path.endswith(".svg"):
         import resvg_py
 
-        image = Image.open(BytesIO(bytes(resvg_py.svg_to_bytes(svg_path=path, width=SIZE, height=SIZE))))
+        image = Image.open(BytesIO(bytes(resvg_py.svg_to_bytes(svg_path=path, width=size, height=size))))
     else:
         image = Image.open(path)
-    return np.asarray(image.convert("RGBA").resize((SIZE, SIZE), Image.LANCZOS))
+    return np.asarray(image.convert("RGBA").resize((size, size), Image.LANCZOS))
 
 
 def over_white(rgba):

@@ -36,6 +36,9 @@ var blip embed.FS
 //go:embed blip_vqa/model.safetensors.index.json blip_vqa/question.safetensors
 var question embed.FS
 
+//go:embed sam/config.json sam/preprocessor_config.json sam/model.safetensors
+var sam embed.FS
+
 // ViT is a vision transformer for the ten classes of CIFAR-10, in
 // transformers' layout, in the folder vit.
 func ViT() fs.FS { return vit }
@@ -61,8 +64,12 @@ func BLIP() fs.FS { return blip }
 // encoder's are BLIP's.
 func BLIPVQA() fs.FS { return folders{question, shared{}} }
 
+// SAM cuts drawings out of images of 256×256 by clicks and boxes, in transformers' layout
+// (SamModel), in the folder sam.
+func SAM() fs.FS { return sam }
+
 // All is all of them, a folder each.
-func All() fs.FS { return folders{vit, resnet, clip, sd, blip, BLIPVQA()} }
+func All() fs.FS { return folders{vit, resnet, clip, sd, blip, BLIPVQA(), sam} }
 
 // shared is the file of blip_vqa that is a link on disk, which a program cannot
 // embed.

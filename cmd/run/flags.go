@@ -27,6 +27,7 @@ type options struct {
 	precision              gpu.DType
 	override               picture.Override
 	background             color.Color
+	behind                 string // a picture as -background
 	attention, json, view  bool
 	queries
 	writing
@@ -55,7 +56,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.StringVar(&o.input, "input", "", "`FILE`: a .safetensors file with raw inputs under PyTorch's names (pixel_values, NCHW; input_ids, attention_mask), in place of pictures and texts")
 	f.StringVar(&o.save, "save", "", "`FILE`: a .safetensors file to write the raw outputs to, float32, under PyTorch's names")
 	f.BoolVar(&o.attention, "attention", false, "with -save: the attention probabilities of every layer too; with -o: draws the last layer's over the picture, one panel a head")
-	f.StringVar(&o.eval, "eval", "", "`FOLDER`: with one sub-folder of pictures a class: accuracy and pictures a second")
+	f.StringVar(&o.eval, "eval", "", "`FOLDER`: with one sub-folder of pictures a class: accuracy and pictures a second; of boxes, with annotations.json: average precision")
 	f.StringVar(&o.labels, "labels", "", "`FILE`: one label a line, or a config.json with id2label")
 	o.top = 5
 	f.Func("top", "`N`: how many of the best classes of each picture (default 5; 0 = all)", cli.Whole(&o.top, 0, math.MaxInt))
@@ -107,8 +108,10 @@ func (o *options) preprocessing(f *flag.FlagSet) {
 	f.Func("crop", "`FRACTION|N`: what the centre crop keeps", try(func(s string, p *picture.Override) error { p.Crop = s; return nil }))
 	f.Func("mean", "`R,G,B`: to subtract from samples of 0…1", try(func(s string, p *picture.Override) (err error) { p.Mean, err = numbers(s); return err }))
 	f.Func("std", "`R,G,B`: to divide by afterwards", try(func(s string, p *picture.Override) (err error) { p.Std, err = numbers(s); return err }))
-	f.Func("background", "`R,G,B`: (0…255) behind transparent pixels (default white)", func(s string) (err error) {
-		o.background, err = parseColor(s)
+	f.Func("background", "`R,G,B`: (0…255) behind transparent pixels (default white); with cutout also a picture", func(s string) (err error) {
+		if o.background, err = parseColor(s); err != nil && isFile(s) {
+			o.background, o.behind, err = nil, s, nil
+		}
 		return err
 	})
 }

@@ -58,7 +58,7 @@ func (k *masking) flags(f *flag.FlagSet) {
 			return nil
 		}
 	}
-	f.Func("least-score", "`0…1`: the score that masks of -everything must be above (default 0.88)", share(func(v float64) { k.rules.IoU = float32(v) }))
+	f.Func("least-score", "`0…1`: the score that masks of -everything must be above (default 0.88, of SAM 2 0.8)", share(func(v float64) { k.rules.IoU = float32(v) }))
 	f.Func("least-stability", "`0…1`: the stability that masks of -everything must have (default 0.95)", share(func(v float64) { k.rules.Stability = float32(v) }))
 	f.Func("overlap", "`0…1`: of -everything: the intersection of boxes over their union from which the worse mask is left out (default 0.7)", share(func(v float64) { k.rules.Overlap = v }))
 }

@@ -42,10 +42,14 @@ func (o *options) checkMeasuring() error {
 	switch {
 	case o.given["threshold"] && task != nn.FindObjects:
 		return cli.Usagef("-threshold goes with a model that finds objects, such as detect")
+	case o.behind != "" && task != nn.CutOut:
+		return cli.Usagef("-background %s: a picture goes with a model that cuts out, such as cutout; expected three whole numbers of 0…255 with commas, such as 255,255,255", o.behind)
 	case task == "":
 		return nil
-	case o.eval != "" || o.similar != "" || o.index != "" || o.examples != "" || o.explain != "" || o.pca || o.attention || o.view || len(o.compare) > 0:
-		return cli.Usagef("%s measures what is in pictures: -eval, -similar, -index, -examples, -explain, -pca, -attention, -view and -compare do not go with it", o.model)
+	case o.eval != "" && task != nn.FindObjects:
+		return cli.Usagef("-eval with %s: there is no such figure; it goes with models that find objects, such as detect, and those that classify", o.model)
+	case o.similar != "" || o.index != "" || o.examples != "" || o.explain != "" || o.pca || o.attention || o.view || len(o.compare) > 0:
+		return cli.Usagef("%s measures what is in pictures: -similar, -index, -examples, -explain, -pca, -attention, -view and -compare do not go with it", o.model)
 	case len(o.texts) > 0 && !o.readsTexts():
 		return cli.Usagef("%s finds what it was trained to find: -text does not go with it", o.model)
 	case len(o.texts) > 0 && len(o.images) == 0:
@@ -89,4 +93,10 @@ func (a *app) measuredFiles() ([]string, error) {
 		}
 	}
 	return files, nil
+}
+
+// isFile says that a file of that name can be read.
+func isFile(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
 }

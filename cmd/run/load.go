@@ -7,6 +7,7 @@ import (
 
 	"saccade/cmd/internal/cli"
 	"saccade/models"
+	"saccade/models/nn"
 	"saccade/weights"
 	"saccade/zoo"
 )
@@ -92,7 +93,13 @@ func (a *app) checkFiles() (err error) {
 	if a.pictures, err = a.findPictures(a.images); err != nil {
 		return err
 	}
-	if a.eval != "" {
+	switch {
+	case a.eval == "":
+	case a.purpose() == nn.FindObjects:
+		if a.truth, err = a.readAnnotations(); err != nil {
+			return err
+		}
+	default:
 		if a.classes, err = a.findClasses(a.eval); err != nil {
 			return err
 		}

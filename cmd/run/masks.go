@@ -117,7 +117,11 @@ func (c *cutter) mask(ctx context.Context, path string, img *picture.Image) erro
 	x := maskedJSON{Path: path}
 	var found []models.Mask
 	if c.everything {
-		if found, err = e.Everything(ctx, c.rules, c.bar.points); err != nil {
+		rules := c.rules
+		if !c.given["least-score"] {
+			rules.IoU = c.m.MaskRules().IoU
+		}
+		if found, err = e.Everything(ctx, rules, c.bar.points); err != nil {
 			return err
 		}
 		x.Masks = append([]maskJSON{}, described(found, 0)...)

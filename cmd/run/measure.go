@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -36,6 +37,7 @@ type measurement struct {
 	names   []string
 	files   []string // that are drawn, or none
 	done    int
+	over    *picture.Image // -background, or nil
 
 	mu   sync.Mutex
 	open map[int]*picture.Image // pictures on their way
@@ -51,7 +53,10 @@ func (a *app) measure(ctx context.Context, m *models.Model) error {
 	var err error
 	if a.raw != nil {
 		err = a.ofInput(c.measureRaw(ctx))
-	} else if c.files, err = a.measuredFiles(); err == nil {
+	} else if c.files, err = a.measuredFiles(); err == nil && a.behind != "" {
+		c.over, err = picture.Open(a.behind, picture.DecodeOptions{})
+	}
+	if err == nil && a.raw == nil {
 		err = m.EachNamed(ctx, len(a.pictures), a.batch, a.texts, c.openPicture, c.add)
 	}
 	c.bar.clear()
@@ -162,8 +167,13 @@ type finding struct {
 
 // found is what the model's task makes of the outputs.
 func (c *measurement) found(path string, outputs map[string]models.Array, img *picture.Image, size [2]int) (finding, error) {
-	if c.purpose() == nn.FindDepth {
+	switch c.purpose() {
+	case nn.FindDepth:
 		return c.depth(path, outputs, img, size)
+	case nn.FindClasses:
+		return c.classes(path, outputs, img, size)
+	case nn.CutOut:
+		return c.cutout(path, outputs, img, size)
 	}
 	return c.objects(path, outputs, img, size)
 }
@@ -227,4 +237,90 @@ func (c *measurement) depth(path string, outputs map[string]models.Array, _ *pic
 			return picture.WriteGrey16(file, d.W, d.H, values)
 		},
 	}, err
+}
+
+// classesJSON is a picture with the classes of its pixels.
+type classesJSON struct {
+	Path    string         `json:"path"`
+	Classes []models.Share `json:"classes"`
+	Written *writtenJSON   `json:"written,omitempty"`
+}
+
+// shares makes a finding of classes and their parts.
+func (c *measurement) shares(path string, shares []models.Share, draw func(file string) error) finding {
+	return finding{
+		entry: func(w *writtenJSON) any { return classesJSON{path, shares, w} },
+		list: func() {
+			for _, s := range shares {
+				c.stdout.printf("  %8.2f %%  %s\n", 100*s.Share, s.Label)
+			}
+		},
+		draw: draw,
+	}
+}
+
+// classes are what a picture's pixels belong to.
+func (c *measurement) classes(path string, outputs map[string]models.Array, _ *picture.Image, size [2]int) (finding, error) {
+	s, err := c.m.PixelClasses(outputs, size[0], size[1])
+	return c.shares(path, s.Shares, func(file string) error {
+		out := picture.New(s.W, s.H)
+		for i, class := range s.Classes {
+			k := figure.KindColor(int(class))
+			out.Pix[3*i], out.Pix[3*i+1], out.Pix[3*i+2] = k.R, k.G, k.B
+		}
+		return picture.WritePNG(file, out)
+	}), err
+}
+
+// cutout is what of a picture is no background.
+func (c *measurement) cutout(path string, outputs map[string]models.Array, img *picture.Image, size [2]int) (finding, error) {
+	alpha, err := c.m.Cutout(outputs, size[0], size[1])
+	sum := 0.0
+	for _, a := range alpha {
+		sum += float64(a)
+	}
+	part := sum / float64(max(len(alpha), 1))
+	shares := []models.Share{{Label: "foreground", Share: part}, {Label: "background", Share: 1 - part}}
+	return c.shares(path, shares, func(file string) error {
+		if c.given["background"] {
+			m, err := c.composed(img, alpha)
+			if err != nil {
+				return err
+			}
+			return picture.WritePNG(file, m)
+		}
+		opacity := make([]uint8, len(alpha))
+		for i, a := range alpha {
+			opacity[i] = uint8(255*a + 0.5)
+		}
+		return picture.WriteCutout(file, img, opacity)
+	}), err
+}
+
+// composed is a picture over the background that was given: a colour, or a picture that is
+// scaled to cover it, of which the centre is taken.
+func (c *measurement) composed(img *picture.Image, alpha []float32) (*picture.Image, error) {
+	out := picture.New(img.W, img.H)
+	if c.over != nil {
+		scale := max(float64(img.W)/float64(c.over.W), float64(img.H)/float64(c.over.H))
+		side := func(of, least int) int { return max(int(math.Round(float64(of)*scale)), least) }
+		m, err := c.over.Resize(side(c.over.W, img.W), side(c.over.H, img.H), picture.Bicubic)
+		if err != nil {
+			return nil, err
+		}
+		left, top := (m.W-img.W)/2, (m.H-img.H)/2
+		for y := range img.H {
+			copy(out.Pix[3*y*img.W:][:3*img.W], m.Pix[3*((top+y)*m.W+left):])
+		}
+	} else {
+		r, g, b, _ := c.background.RGBA()
+		for i := range img.W * img.H {
+			out.Pix[3*i], out.Pix[3*i+1], out.Pix[3*i+2] = uint8(r>>8), uint8(g>>8), uint8(b>>8)
+		}
+	}
+	for i, v := range out.Pix {
+		a := alpha[i/3]
+		out.Pix[i] = uint8(float32(img.Pix[i])*a + float32(v)*(1-a) + 0.5)
+	}
+	return out, nil
 }

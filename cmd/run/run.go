@@ -9,6 +9,7 @@ import (
 	"saccade/cmd/internal/cli"
 	"saccade/gpu"
 	"saccade/models"
+	"saccade/models/coco"
 	"saccade/models/probe"
 	"saccade/viewer"
 )
@@ -26,6 +27,7 @@ type app struct {
 	dev      *gpu.Device             // set by open
 	pictures []string                // by -image
 	classes  []class                 // by -eval
+	truth    *coco.Annotations       // by -eval, of a model that finds objects
 	shown    []class                 // by -examples
 	tip      *probe.TipFile          // or by a file of it
 	gallery  []string                // by -similar
@@ -106,6 +108,8 @@ func (a *app) do(ctx context.Context) error {
 	switch {
 	case m.Segments() && !a.verify && !a.profile:
 		return a.maskPictures(ctx, m)
+	case a.truth != nil:
+		return a.averagePrecision(ctx, m)
 	case a.purpose() != "" && !a.verify && !a.profile:
 		return a.measure(ctx, m)
 	case m.Writer() != nil && !a.verify && !a.profile:

@@ -78,7 +78,7 @@ func (c VisionConfig) layers(b *ops.Builder) (*nn.Layers, error) {
 		return nil, err
 	}
 	v := NewVision(b, c)
-	return &nn.Layers{Parameters: v, Networks: []*nn.Network{v.network()}}, nil
+	return v.learnable(&nn.Layers{Parameters: v, Networks: []*nn.Network{v.network()}}), nil
 }
 
 // Layers makes a text tower alone.

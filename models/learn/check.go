@@ -2,6 +2,7 @@ package learn
 
 import (
 	"context"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -33,6 +34,9 @@ func (l *Learner) Profile(ctx context.Context, b Batch) (timings []gpu.Timing, e
 func (l *Learner) unchanged(b Batch, f func(ready) error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := l.bring(); err != nil {
+		return err
+	}
 	r, err := l.ready(b)
 	if err != nil {
 		return err
@@ -63,19 +67,19 @@ func (l *Learner) Slope(ctx context.Context, b Batch, seed uint64) (measured, co
 		if _, err := l.lossOf(ctx, r); err != nil {
 			return err
 		}
-		grads, err := l.Gradients()
+		grads, err := l.each(func(p *parameter) *gpu.Tensor { return p.grad })
 		if err != nil {
 			return err
 		}
-		at, err := l.Parameters()
+		at, err := l.each(func(p *parameter) *gpu.Tensor { return p.value })
 		if err != nil {
 			return err
 		}
-		d, size := l.direction(grads, seed), 0.0
-		for _, p := range l.all {
-			for i, g := range grads[p.name].Data {
-				computed += float64(g) * d[p.name][i]
-				size += math.Pow(float64(at[p.name].Data[i]), 2)
+		d, size := direction(grads, seed), 0.0
+		for _, name := range slices.Sorted(maps.Keys(at)) {
+			for i, g := range grads[name].Data {
+				computed += float64(g) * d[name][i]
+				size += math.Pow(float64(at[name].Data[i]), 2)
 			}
 		}
 		step := slopeStep * max(0.1, math.Sqrt(size))
@@ -103,16 +107,16 @@ func (l *Learner) Slope(ctx context.Context, b Batch, seed uint64) (measured, co
 }
 
 // direction is one of all parameters, of length one.
-func (l *Learner) direction(grads map[string]nn.Array, seed uint64) map[string][]float64 {
+func direction(grads map[string]nn.Array, seed uint64) map[string][]float64 {
 	rng := rand.New(rand.NewPCG(seed, 2))
 	d, length := map[string][]float64{}, 0.0
-	for _, p := range l.all {
-		v := make([]float64, len(grads[p.name].Data))
-		for i, g := range grads[p.name].Data {
+	for _, name := range slices.Sorted(maps.Keys(grads)) {
+		v := make([]float64, len(grads[name].Data))
+		for i, g := range grads[name].Data {
 			v[i] = 2 * rng.Float64() * float64(g)
 			length += v[i] * v[i]
 		}
-		d[p.name] = v
+		d[name] = v
 	}
 	for _, v := range d {
 		for i := range v {

@@ -103,7 +103,7 @@ func (o Options) complete() (Options, error) {
 	case !(o.Clip >= 0) || !(z.Rate > 0) || !(*z.WeightDecay >= 0) || !(*z.Eps >= 0) || !(z.Momentum >= 0) || !unit(z.Betas[0]) || !unit(z.Betas[1]):
 		return o, fmt.Errorf("clip %g, rate %g, weight decay %g, eps %g, momentum %g, betas %g: expected none negative, and betas below 1", o.Clip, z.Rate, *z.WeightDecay, *z.Eps, z.Momentum, *z.Betas)
 	case z.Nesterov && (z.Momentum == 0 || z.Dampening != 0):
-		return o, errors.New("Nesterov's momentum needs a momentum and no dampening")
+		return o, errors.New("the momentum of Nesterov needs a momentum and no dampening")
 	case z.Kind == AdamW && (z.Momentum != 0 || z.Dampening != 0):
 		return o, errors.New("AdamW takes no momentum and no dampening; these are SGD's")
 	}
@@ -127,4 +127,12 @@ func (o *LoRA) scale() float64 {
 		return o.Alpha / math.Sqrt(float64(o.Rank))
 	}
 	return o.Alpha / float64(o.Rank)
+}
+
+// moments is how many arrays the optimizer keeps of each parameter.
+func (o Optimizer) moments() int {
+	if o.Kind == SGD {
+		return 1
+	}
+	return 2
 }

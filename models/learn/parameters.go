@@ -17,14 +17,17 @@ import (
 
 // parameter is a trained array.
 type parameter struct {
-	name    string   // that it is written under
-	others  []string // that it is known by, too
-	shape   []int    // as PyTorch has it
-	turned  bool     // its state is the transpose
-	value   *gpu.Tensor
-	grad    *gpu.Tensor   // over the micro-batches of a step
-	moments []*gpu.Tensor // of the optimizer
-	first   func(rng *rand.Rand) []float32
+	name   string   // that it is written under
+	others []string // that it is known by, too
+	shape  []int    // as PyTorch has it
+	turned bool     // its state is the transpose
+	// first and columns are those of the array that it is, where another parameter of the
+	// name has the others; 0 columns: all.
+	first, columns int
+	value          *gpu.Tensor
+	grad           *gpu.Tensor                    // over the micro-batches of a step
+	moments        []*gpu.Tensor                  // of the optimizer
+	begin          func(rng *rand.Rand) []float32 // the first values
 }
 
 // peft stands before the names of a network's modules within a model of PEFT.
@@ -46,7 +49,7 @@ func (l *Learner) adapt(layers *nn.Layers) error {
 		}
 	}
 	if o.Head {
-		return l.addHead(*layers.Head)
+		return l.addHead(layers.Head)
 	}
 	return nil
 }
@@ -70,42 +73,53 @@ func (l *Learner) addAdapter(p nn.Projection) error {
 		}
 		return name, others
 	}
-	down := &parameter{value: a.A, shape: []int{lora.Rank, in}, first: func(rng *rand.Rand) []float32 {
+	down := &parameter{value: a.A, shape: []int{lora.Rank, in}, begin: func(rng *rand.Rand) []float32 {
 		v := make([]float32, lora.Rank*in)
 		for i := range v {
 			v[i] = float32((2*rng.Float64() - 1) * bound)
 		}
 		return v
 	}}
-	up := &parameter{value: a.B, shape: []int{p.Out, lora.Rank}, turned: true, first: func(*rand.Rand) []float32 { return make([]float32, p.Out*lora.Rank) }}
+	up := &parameter{value: a.B, shape: []int{p.Out, lora.Rank}, turned: true, begin: func(*rand.Rand) []float32 { return make([]float32, p.Out*lora.Rank) }}
 	down.name, down.others = names("lora_A")
 	up.name, up.others = names("lora_B")
 	l.all = append(l.all, down, up)
 	return nil
 }
 
-// addHead has the head's values be trained.
-func (l *Learner) addHead(head nn.Projection) error {
-	t, err := head.Layer.Train()
-	if err != nil {
-		return err
+// addHead has the head's values be trained, whose layers are columns of one weight.
+func (l *Learner) addHead(head []nn.Projection) error {
+	width, first := 0, 0
+	for _, h := range head {
+		width += h.Layer.In
 	}
-	add := func(part string, value *gpu.Tensor, shape []int, first func() []float32) {
-		p := &parameter{value: value, shape: shape, first: func(*rand.Rand) []float32 { return first() }}
-		for _, n := range head.Names {
-			p.others = append(p.others, n+"."+part, peft+n+"."+part)
+	for _, h := range head {
+		t, err := h.Layer.Train()
+		if err != nil {
+			return err
 		}
-		p.name = p.others[0]
-		if l.options.LoRA != nil {
-			p.name = p.others[1]
+		weight := l.headParameter(h, "weight", t.Weight, []int{h.Out, width}, func() []float32 { w, _ := h.Layer.Checkpoint(); return w })
+		weight.first, weight.columns = first, h.Layer.In
+		first += h.Layer.In
+		if t.Bias != nil {
+			l.headParameter(h, "bias", t.Bias, []int{h.Out}, func() []float32 { _, b := h.Layer.Checkpoint(); return b })
 		}
-		l.all = append(l.all, p)
-	}
-	add("weight", t.Weight, []int{head.Out, head.Layer.In}, func() []float32 { w, _ := head.Layer.Checkpoint(); return w })
-	if t.Bias != nil {
-		add("bias", t.Bias, []int{head.Out}, func() []float32 { _, b := head.Layer.Checkpoint(); return b })
 	}
 	return nil
+}
+
+// headParameter adds a part of the head's.
+func (l *Learner) headParameter(head nn.Projection, part string, value *gpu.Tensor, shape []int, values func() []float32) *parameter {
+	p := &parameter{value: value, shape: shape, begin: func(*rand.Rand) []float32 { return values() }}
+	for _, n := range head.Names {
+		p.others = append(p.others, n+"."+part, peft+n+"."+part)
+	}
+	p.name = p.others[0]
+	if l.options.LoRA != nil {
+		p.name = p.others[1]
+	}
+	l.all = append(l.all, p)
+	return p
 }
 
 // choose finds the projections that get an adapter, in the order of the network.
@@ -175,11 +189,7 @@ func (l *Learner) Targets() (targets []string, head string) {
 
 // allocate takes the memory of the gradient and the moments.
 func (p *parameter) allocate(dev *gpu.Device, o Optimizer) error {
-	count := 2
-	if o.Kind == SGD {
-		count = 1
-	}
-	for i := range count + 1 {
+	for i := range o.moments() + 1 {
 		t, err := dev.State(p.name, gpu.F32, p.value.Groups, p.value.Shape...)
 		if err != nil {
 			return err
@@ -203,27 +213,42 @@ func (p *parameter) release() {
 // begin gives the parameters their first values.
 func (l *Learner) begin() error {
 	rng := rand.New(rand.NewPCG(l.options.Seed, 0))
-	given := maps.Clone(l.options.Init)
 	for _, p := range l.all {
-		v := p.first(rng) // drawn for all, so that what is given changes no other
-		for _, n := range append([]string{p.name}, p.others...) {
-			a, ok := given[n]
-			if !ok {
-				continue
-			}
-			if !slices.Equal(a.Shape, p.shape) {
-				return fmt.Errorf("first values of %s: found shape %v, expected %v", n, a.Shape, p.shape)
-			}
-			v = a.Data
-			delete(given, n)
-			break
+		v := p.begin(rng) // drawn for all, so that what is given changes no other
+		if a, _ := p.given(l.options.Init); a.Data != nil {
+			v = p.part(a.Data)
 		}
 		if err := p.write(p.value, v); err != nil {
 			return err
 		}
 	}
-	for _, n := range slices.Sorted(maps.Keys(given)) {
-		return fmt.Errorf("first values of %s, which is not trained; trained are %s", n, l.names())
+	return nil
+}
+
+// given finds the parameter's first values among those that are given, and their name there.
+func (p *parameter) given(all map[string]nn.Array) (nn.Array, string) {
+	for _, n := range append([]string{p.name}, p.others...) {
+		if a, ok := all[n]; ok {
+			return a, n
+		}
+	}
+	return nn.Array{}, ""
+}
+
+// checkInit refuses first values that are of no parameter, or of another shape.
+func (l *Learner) checkInit() error {
+	used := map[string]bool{}
+	for _, p := range l.all {
+		a, n := p.given(l.options.Init)
+		if n != "" && (!slices.Equal(a.Shape, p.shape) || len(a.Data) != elements(p.shape)) {
+			return fmt.Errorf("first values of %s: found shape %v with %d values, expected %v", n, a.Shape, len(a.Data), p.shape)
+		}
+		used[n] = true
+	}
+	for _, n := range slices.Sorted(maps.Keys(l.options.Init)) {
+		if !used[n] {
+			return fmt.Errorf("first values of %s, which is not trained; trained are %s", n, l.names())
+		}
 	}
 	return nil
 }
@@ -240,7 +265,34 @@ func (l *Learner) names() string {
 	return strings.Join(names, ", ")
 }
 
-// write sets a tensor of the parameter's from values as PyTorch has them.
+// part is what the parameter has of an array of its name.
+func (p *parameter) part(v []float32) []float32 {
+	if p.columns == 0 || p.columns == p.shape[1] {
+		return v
+	}
+	var part []float32
+	for row := range slices.Chunk(v, p.shape[1]) {
+		part = append(part, row[p.first:p.first+p.columns]...)
+	}
+	return part
+}
+
+// join puts what the parameter has into an array of its name, which may have been made for
+// another part of it.
+func (p *parameter) join(whole, part []float32) []float32 {
+	if p.columns == 0 || p.columns == p.shape[1] {
+		return part
+	}
+	if whole == nil {
+		whole = make([]float32, p.shape[0]*p.shape[1])
+	}
+	for i, v := range part {
+		whole[i/p.columns*p.shape[1]+p.first+i%p.columns] = v
+	}
+	return whole
+}
+
+// write sets a tensor of the parameter's from what it has of values as PyTorch has them.
 func (p *parameter) write(t *gpu.Tensor, v []float32) error {
 	if p.turned {
 		v = ops.Transpose(v, p.shape[0], p.shape[1])
@@ -248,11 +300,11 @@ func (p *parameter) write(t *gpu.Tensor, v []float32) error {
 	return t.Write(v)
 }
 
-// read gives a tensor of the parameter's as PyTorch has it.
-func (p *parameter) read(t *gpu.Tensor) (nn.Array, error) {
+// read gives a tensor of the parameter's within an array as PyTorch has it.
+func (p *parameter) read(t *gpu.Tensor, whole nn.Array) (nn.Array, error) {
 	v, err := t.Read()
 	if p.turned {
 		v = ops.Transpose(v, p.shape[1], p.shape[0])
 	}
-	return nn.Array{Shape: p.shape, Data: v}, err
+	return nn.Array{Shape: p.shape, Data: p.join(whole.Data, v)}, err
 }

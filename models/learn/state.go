@@ -12,12 +12,22 @@ import (
 // Parameters are the trained arrays by name: of adapters those that PEFT writes
 // ("base_model.model.vit.layers.0.attention.q_proj.lora_A.weight").
 func (l *Learner) Parameters() (map[string]nn.Array, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.bring(); err != nil {
+		return nil, err
+	}
 	return l.each(func(p *parameter) *gpu.Tensor { return p.value })
 }
 
 // Gradients are those of the last step by the names of the parameters: before clipping, without
 // the loss's scale.
 func (l *Learner) Gradients() (map[string]nn.Array, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.bring(); err != nil {
+		return nil, err
+	}
 	return l.each(func(p *parameter) *gpu.Tensor { return p.grad })
 }
 
@@ -25,7 +35,7 @@ func (l *Learner) Gradients() (map[string]nn.Array, error) {
 func (l *Learner) each(of func(*parameter) *gpu.Tensor) (map[string]nn.Array, error) {
 	all := map[string]nn.Array{}
 	for _, p := range l.all {
-		a, err := p.read(of(p))
+		a, err := p.read(of(p), all[p.name])
 		if err != nil {
 			return nil, err
 		}
@@ -61,6 +71,9 @@ func (l *Learner) tensors() (all []tensor) {
 func (l *Learner) State() (map[string]nn.Array, Progress, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := l.bring(); err != nil {
+		return nil, Progress{}, err
+	}
 	all, err := l.arrays()
 	return all, l.progress, err
 }
@@ -69,7 +82,7 @@ func (l *Learner) State() (map[string]nn.Array, Progress, error) {
 func (l *Learner) arrays() (map[string]nn.Array, error) {
 	all := map[string]nn.Array{}
 	for _, x := range l.tensors() {
-		a, err := x.p.read(x.t)
+		a, err := x.p.read(x.t, all[x.name])
 		if err != nil {
 			return nil, err
 		}
@@ -84,13 +97,16 @@ func (l *Learner) arrays() (map[string]nn.Array, error) {
 func (l *Learner) Restore(arrays map[string]nn.Array, p Progress) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := l.bring(); err != nil {
+		return err
+	}
 	left := maps.Clone(arrays)
 	for _, x := range l.tensors() {
-		a, ok := left[x.name]
+		a, ok := arrays[x.name]
 		if !ok {
 			return fmt.Errorf("the state has no %s", x.name)
 		}
-		if !slices.Equal(a.Shape, x.p.shape) || len(a.Data) != x.t.Rows()*x.t.Width() {
+		if !slices.Equal(a.Shape, x.p.shape) || len(a.Data) != elements(x.p.shape) {
 			return fmt.Errorf("%s of the state: found shape %v with %d values, expected %v", x.name, a.Shape, len(a.Data), x.p.shape)
 		}
 		delete(left, x.name)
@@ -112,10 +128,18 @@ func (l *Learner) Restore(arrays map[string]nn.Array, p Progress) error {
 func (l *Learner) write(arrays map[string]nn.Array) error {
 	for _, x := range l.tensors() {
 		if a, ok := arrays[x.name]; ok {
-			if err := x.p.write(x.t, a.Data); err != nil {
+			if err := x.p.write(x.t, x.p.part(a.Data)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+func elements(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
 }

@@ -21,7 +21,7 @@ type Rules struct {
 	Overlap         float64 // of boxes: the mask thought better removes others above
 }
 
-// Defaults are SAM's. SAM 2's are the same but for an IoU of 0.8.
+// Defaults are SAM's. SAM 2's have another IoU: see [saccade/models.Model.MaskRules].
 func Defaults() Rules {
 	return Rules{PointsPerSide: 32, PointsPerBatch: 64, IoU: 0.88, Stability: 0.95, StabilityOffset: 1, Overlap: 0.7}
 }

@@ -61,6 +61,8 @@ type Task string
 const (
 	FindObjects Task = "objects" // boxes around things of known classes
 	FindDepth   Task = "depth"   // predicted_depth [N, H, W]
+	FindClasses Task = "classes" // logits [N, classes, h, w]
+	CutOut      Task = "cutout"  // logits [N, 1, H, W] of what is no background
 )
 
 // ErrNoEmbedded is wrapped when a family has no weights inside the program.

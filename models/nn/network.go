@@ -42,9 +42,8 @@ type Image struct {
 	// PoolsPatches says that the head takes the mean of the patches although there
 	// are tokens before them.
 	PoolsPatches bool
-	// MasksAtOnce says that masks are enlarged to a picture's size in one step, not by way
-	// of the size of the network's input.
-	MasksAtOnce bool
+	// Masks is of a network that gives masks of what is asked for, or nil.
+	Masks *Masks
 	// MeanHead is a classifier's layer over the mean of its features, or nil.
 	MeanHead *ops.Linear
 	// HeadInputs are the intermediates [N, D] that a classifier's last linear layer takes
@@ -68,6 +67,15 @@ type Objects struct {
 	Square bool
 	// Threshold is the score from which on objects are told unless a user says another.
 	Threshold float64
+}
+
+// Masks is what its authors do with the masks that a network gives.
+type Masks struct {
+	// AtOnce enlarges them to a picture's size in one step, not by way of the size of the
+	// network's input.
+	AtOnce bool
+	// Least is the score that those of everything in a picture must be above.
+	Least float32
 }
 
 // Text is what more there is to know of a network that reads texts.
@@ -159,9 +167,10 @@ type Layers struct {
 	Decoder    *Decoder // that writes texts, or nil: its Forced is among the networks
 
 	// Projections are the linear maps that adapters may be put beside, and Head the classifier
-	// that may be trained as a whole, or nil.
+	// that may be trained as a whole: of its inputs one after the other a layer for each, of
+	// which the first has the bias. Nil: there is none.
 	Projections []Projection
-	Head        *Projection
+	Head        []Projection
 	// Estimate is the output [N, C, H, W] of a network that is trained to estimate something,
 	// such as noise, by the squared error; "" of a classifier.
 	Estimate string

@@ -12,6 +12,7 @@ import (
 var Family = nn.Family{
 	Name:     "sam",
 	About:    "masks of what points and boxes mean: Segment Anything (SAM), SlimSAM, MobileSAM, SAM 2.1 on still images",
+	Embedded: "sam",
 	Weights:  "a folder or hub id of transformers (SamModel, Sam2Model, Sam2VideoModel), or the authors' file",
 	Segments: true,
 	Timed:    []string{baseEncoder, slimEncoder, mobileEncoder, secondEncoder, baseClick},
@@ -44,7 +45,7 @@ func (m *Model) whole() *nn.Network {
 	}
 	pixels := nn.Input{Name: nn.PixelValues, Dims: nn.Dims("N", e.channels(), height, width)}
 	return &nn.Network{
-		Inputs: append([]nn.Input{pixels}, m.promptInputs()...), Image: &nn.Image{MasksAtOnce: m.Config.Second != nil}, Finish: m.finish, Complete: m.point, Check: squares,
+		Inputs: append([]nn.Input{pixels}, m.promptInputs()...), Image: &nn.Image{Masks: m.masks()}, Finish: m.finish, Complete: m.point, Check: squares,
 		Usual: map[string]int{"H": m.usual(), "W": m.usual()},
 		Record: func(r *gpu.Recorder, in map[string]*gpu.Tensor) {
 			if maps := m.Encode(r, in[nn.PixelValues]); !r.Satisfied() {
@@ -52,6 +53,14 @@ func (m *Model) whole() *nn.Network {
 			}
 		},
 	}
+}
+
+// masks is what the authors do with masks.
+func (c Config) masks() *nn.Masks {
+	if c.Second != nil {
+		return &nn.Masks{AtOnce: true, Least: 0.8}
+	}
+	return &nn.Masks{Least: 0.88}
 }
 
 // squares refuses pictures of a size that no map of theirs is a 16th of.

@@ -9,8 +9,8 @@ import (
 )
 
 // projections are the blocks' linear maps under the names of transformers 5, 4 and timm, and
-// the head, which a model with two does not train.
-func (m *Model) projections() (all []nn.Projection, head *nn.Projection) {
+// the head, which a model with a teacher does not train.
+func (m *Model) projections() (all []nn.Projection, head []nn.Projection) {
 	prefix := m.Module
 	if prefix == "" {
 		prefix = "vit"
@@ -51,8 +51,12 @@ func (m *Model) projections() (all []nn.Projection, head *nn.Projection) {
 		}
 		all = append(all, nn.Projection{Layer: &b.QKV, Out: 3 * w, Names: []string{fmt.Sprintf("blocks.%d.attn.qkv", i)}})
 	}
-	if m.Head != nil && m.DistillHead == nil && m.PatchHead == nil {
-		head = &nn.Projection{Layer: m.Head, Out: m.Classes, Names: []string{"classifier", "head", "heads.head"}}
+	if m.Head != nil && m.DistillHead == nil {
+		names := []string{"classifier", "head", "heads.head"}
+		head = append(head, nn.Projection{Layer: m.Head, Out: m.Classes, Names: names})
+		if m.PatchHead != nil {
+			head = append(head, nn.Projection{Layer: m.PatchHead, Out: m.Classes, Names: names})
+		}
 	}
 	return all, head
 }
