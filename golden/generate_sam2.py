@@ -316,7 +316,7 @@ def mobilesam(root):
     both = nn.ModuleDict({"model": model, "encoder": encoder})
     exact = halves(both, lambda m, cast: run(m["model"], m["encoder"], prompts, cast(inputs["pixel_values"])), got)
     source = f"timm {timm.__version__} TinyVit; transformers {transformers.__version__} SamModel"
-    finish(folder, source, "mobile_sam", inputs, layers, got, exact)
+    finish(folder, source, "sam", inputs, layers, got, exact)
 
 
 def pictures(root):

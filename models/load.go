@@ -50,12 +50,13 @@ var ErrNoAttention = errors.New("the network gives no attention probabilities")
 // folder, a file or a hub id; "" means the family's among Options.Embedded.
 func Load(ctx context.Context, dev *gpu.Device, name, src string, o Options) (*Model, error) {
 	began := time.Now()
+	attends := func(n string) bool { return n == Attentions || n == LastAttention }
+	if f, err := FindFamily(name); err == nil && !f.Attention && slices.ContainsFunc(o.Outputs, attends) {
+		return nil, fmt.Errorf("%s: %w; ask for none", name, ErrNoAttention)
+	}
 	f, err := findSource(name, src, o)
 	if err != nil {
 		return nil, err
-	}
-	if attends := func(n string) bool { return n == Attentions || n == LastAttention }; !f.Attention && slices.ContainsFunc(o.Outputs, attends) {
-		return nil, fmt.Errorf("%s: %w; ask for none", name, ErrNoAttention)
 	}
 	if o.Hub == nil {
 		o.Hub = weights.HubFromEnv()

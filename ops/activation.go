@@ -99,7 +99,7 @@ func ActivationByName(name string) (Activation, error) {
 	if a, ok := known[name]; ok {
 		return a, nil
 	}
-	return Identity, fmt.Errorf("activation %q is not supported: gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, silu, relu, relu6, sigmoid, hardswish, hard_sigmoid, leaky_relu, elu and tanh are", name)
+	return Identity, fmt.Errorf("activation %q is not supported: gelu, gelu_new, quick_gelu, silu, relu, relu6, sigmoid, hardswish, hard_sigmoid, leaky_relu, elu and tanh are", name)
 }
 
 // Twin is the activation in f64.

@@ -118,7 +118,7 @@ func TestBadQueries(t *testing.T) {
 func TestLongText(t *testing.T) {
 	r := call(t, "-model", "clip", "-image", zooPictures+"/cat.jpg", "-text", strings.Repeat("cat ", 2500), "-text", "cat")
 	requireFine(t, r)
-	assert.Contains(t, r.stderr, "note: the text")
+	assert.Contains(t, r.stderr, "the text \"cat cat")
 	assert.Contains(t, r.stderr, "left out")
 }
 

@@ -77,6 +77,12 @@ type filter struct {
 // and 1×1 pixels with their batch norms and, of a layer that keeps its size, the norm alone;
 // then a scale and a shift.
 func (f *folder) branches(name string, out, in, kernel, groups int, identity bool) *filter {
+	if most := 1 << 13; min(out, in, kernel, groups) < 1 || max(out, in) > most || kernel > 64 || in%groups != 0 {
+		if f.err == nil {
+			f.err = fmt.Errorf("%s has %d and %d channels in %d groups and a kernel of %d; expected 1 to %d channels that make the groups, and a kernel of at most 64", name, out, in, groups, kernel, most)
+		}
+		out, in, kernel, groups, identity = 1, 1, 1, 1, false
+	}
 	w := &filter{weight: make([]float64, out*in/groups*kernel*kernel), bias: make([]float64, out), out: out, in: in / groups, kernel: kernel}
 	for i := range 1 << 10 {
 		branch := fmt.Sprintf("%s.conv_symmetric.%d", name, i)
