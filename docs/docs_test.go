@@ -134,13 +134,14 @@ func folder(t *testing.T, bin string) string {
 	require.NoError(t, os.Symlink(filepath.Join(project, "zoo", "vit"), filepath.Join(dir, "checkpoint")))
 	for to, from := range map[string]string{
 		"x.png": "bird.png", "images/a.jpg": "cat.jpg", "images/b.png": "bird.png", "images/c.png": "ship.png",
-		"folder/bird/a.png": "bird.png", "folder/cat/a.jpg": "cat.jpg",
+		"drawings/a.png": "bird.png", "folder/bird/a.png": "bird.png", "folder/cat/a.jpg": "cat.jpg",
 	} {
 		data, err := os.ReadFile(filepath.Join(root, "zoo", "pictures", from))
 		require.NoError(t, err)
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, to)), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, to), data, 0o600))
 	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "drawings", "a.txt"), []byte("a robot"), 0o600))
 	wav, err := os.ReadFile(filepath.Join(root, "golden", "sound", "src", "second.wav"))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "x.wav"), wav, 0o600))

@@ -20,6 +20,7 @@ import torch
 import transformers
 
 import generate_backbones
+import generate_bert
 import generate_blip
 import generate_clip
 import generate_cnns
@@ -29,6 +30,7 @@ import generate_diffusion
 import generate_dino
 import generate_models
 import generate_ops
+import generate_ocr
 import generate_sam
 import generate_sam2
 import generate_smolvlm
@@ -38,7 +40,7 @@ from generate_io import write
 
 HERE = Path(__file__).resolve().parent
 MODELS = (
-    generate_models.MODELS | generate_cnns.MODELS | generate_backbones.MODELS | generate_dino.MODELS | generate_clip.MODELS | generate_detect.MODELS | generate_blip.MODELS | generate_sam.MODELS | generate_sam2.MODELS | generate_smolvlm.MODELS | generate_trocr.MODELS | generate_whisper.MODELS | generate_diffusion.MODELS
+    generate_models.MODELS | generate_cnns.MODELS | generate_backbones.MODELS | generate_dino.MODELS | generate_clip.MODELS | generate_detect.MODELS | generate_bert.MODELS | generate_blip.MODELS | generate_ocr.MODELS | generate_sam.MODELS | generate_sam2.MODELS | generate_smolvlm.MODELS | generate_trocr.MODELS | generate_whisper.MODELS | generate_diffusion.MODELS
     | generate_defaults.MODELS
 )  # fmt: skip
 ZOO = {"zoo_vit": generate_models.zoo_vit, "zoo_resnet": generate_cnns.zoo_resnet, "zoo_clip": generate_clip.zoo_clip}

@@ -19,7 +19,7 @@ func TestCasesAreComplete(t *testing.T) {
 			assert.NotEmpty(t, c.Architecture)
 			assert.NotEmpty(t, c.Source)
 			assert.Subset(t, []string{"pixel_values", "input_ids", "attention_mask", "timestep", "encoder_hidden_states", "class_labels", "text_embeds", "time_ids",
-				InputPrefix + "sample", InputPrefix + "latents", "decoder_input_ids", "decoder_attention_mask", "input_features", "pixel_attention_mask", "pixel_mask",
+				InputPrefix + "sample", InputPrefix + "latents", "decoder_input_ids", "decoder_attention_mask", "input_features", "pixel_attention_mask", "pixel_mask", "token_type_ids",
 				"input_points", "input_labels", "input_boxes", "multimask_output"}, c.Inputs)
 			if c.Architecture == "sam" { // the authors' code has no names of them
 				assert.Empty(t, c.Layers)
@@ -77,6 +77,9 @@ func TestParametersAreNotDefaults(t *testing.T) {
 		for _, name := range source.Names() {
 			if strings.HasSuffix(name, ".relative_position_index") || strings.HasSuffix(name, ".relative_coords_table") {
 				continue // of Swin Transformers: what follows from the window's size
+			}
+			if strings.HasSuffix(name, ".num_batches_tracked") {
+				continue // a count of training, which nothing depends on
 			}
 			tensor, _ := source.Tensor(name)
 			values := make([]float32, tensor.Len())
@@ -155,7 +158,7 @@ func TestSizes(t *testing.T) {
 	})
 	require.NoError(t, err)
 	for owner, size := range total {
-		assert.LessOrEqual(t, size, int64(300<<10), owner)
+		assert.LessOrEqual(t, size, int64(480<<10), owner)
 	}
 	assert.LessOrEqual(t, all, int64(48<<20))
 	t.Logf("all goldens: %d KiB", all>>10)

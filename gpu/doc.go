@@ -13,6 +13,9 @@
 // back: a [Surface] draws [Quad]s in a window, a [Canvas] into a picture of the
 // host. Drawings and the submits of programs take turns.
 //
+// A recording may go on with a backward pass ([Recorder.Backward]), which a [Tape] prepares,
+// and with an optimizer: a step of a training is a program like any other.
+//
 // An operation may have been recorded in several ways. A [Tuner] proves and times
 // them; [Choices] name the one to take.
 //

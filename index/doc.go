@@ -1,4 +1,4 @@
-// Package index keeps the embeddings of pictures in an SQLite file, so that a
+// Package index keeps the embeddings of pictures and the lines of documents in an SQLite file, so that a
 // folder is embedded once and only changed files again. Anything that reads
 // SQLite reads it; in Python:
 //
@@ -10,6 +10,14 @@
 //
 // Paths are relative to the folder that holds the file, with slashes, so that
 // both can be moved together. Table meta says which model made the embeddings.
+//
+// An index of documents has lines in place of pictures, with where they stand, the words
+// that they are found by and the vectors of lines and of what stands around them:
+//
+//	db.execute("SELECT document, page, text FROM lines JOIN words ON line = id WHERE word = ?", ["순이"])
+//
+// It needs no module of SQLite's. The first format had pictures alone: such a file is
+// searched as it is, and converted when it is next written to.
 //
 // A file is looked at before anything is written to it: one that is not exactly
 // this package's is refused as it is. An index that cannot be written can be

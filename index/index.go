@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -11,8 +12,12 @@ import (
 	"saccade/weights"
 )
 
-// format is the version of the tables.
-const format = "saccade embeddings 1"
+// format is the version of the tables. Those of the first are the first two of today's,
+// unchanged: such a file is read, and converted when it is next written to.
+const (
+	format      = "saccade embeddings 2"
+	firstFormat = "saccade embeddings 1"
+)
 
 // Identity says what made embeddings; those of different ones can't be compared.
 type Identity struct {
@@ -21,7 +26,13 @@ type Identity struct {
 	Fingerprint   string // of the weights
 	Precision     string
 	Preprocessing string
+	// Texts is the source of the encoder that embeds lines, TextsFingerprint tells its
+	// weights; of an index of [Documents] alone, "": there are no embeddings.
+	Texts, TextsFingerprint string
 }
+
+// Documents is the model of an index of lines.
+const Documents = "documents"
 
 // MismatchError is an index that something else made.
 type MismatchError struct {
@@ -40,6 +51,9 @@ type Options struct {
 	// Search opens an index for reading alone: it has to be there, and may be
 	// a file or in a folder that cannot be written.
 	Search bool
+	// Any opens an index whose Model is that of the identity, whatever else made it: see
+	// [Index.Identity].
+	Any bool
 	// Waiting, if not nil, is called before another process is waited for that
 	// writes to the index: once each time.
 	Waiting func()
@@ -73,7 +87,7 @@ func OpenWith(ctx context.Context, path string, id Identity, o Options) (*Index,
 	if err := x.open(absolute, o.Search); err != nil {
 		return nil, err
 	}
-	if err := x.identify(id, o.Search); err != nil {
+	if err := x.identify(id, o); err != nil {
 		_ = x.db.Close() // the first error counts
 		return nil, err
 	}
@@ -102,11 +116,17 @@ func (s shown) Error() string { return weights.Printable(s.error.Error()) }
 func (s shown) Unwrap() error { return s.error }
 
 // identify compares what made the embeddings; a new index takes it over.
-func (x *Index) identify(id Identity, search bool) error {
+func (x *Index) identify(id Identity, o Options) error {
 	want := [][2]string{
 		{"format", format}, {"model", id.Model}, {"weights", id.Source}, {"fingerprint", id.Fingerprint}, {"precision", id.Precision}, {"preprocessing", id.Preprocessing},
 	}
-	if !search {
+	if id.Model == Documents {
+		want = append(want, [2]string{textsKey, id.Texts}, [2]string{textsPrintKey, id.TextsFingerprint})
+	}
+	if o.Any {
+		want = want[:2]
+	}
+	if !o.Search {
 		err := x.write("writing", func(tx *sql.Tx) error {
 			for _, kv := range want {
 				if _, err := tx.ExecContext(x.ctx, "INSERT OR IGNORE INTO meta VALUES (?, ?)", kv[0], kv[1]); err != nil {
@@ -119,21 +139,19 @@ func (x *Index) identify(id Identity, search bool) error {
 			return err
 		}
 	}
-	found := map[string]string{}
-	err := x.rows("SELECT key, value FROM meta LIMIT 100", func(rows *sql.Rows) (int, error) {
-		var key, value string
-		err := rows.Scan(&key, &value)
-		found[key] = value
-		return len(key) + len(value), err
-	})
+	found, err := x.meta()
 	if err != nil {
 		return err
 	}
 	for _, kv := range want {
 		key, is := kv[0], found[kv[0]]
 		switch {
-		case is == kv[1] || key == "weights": // a name; the fingerprint is what counts
+		case is == kv[1] || key == "weights" || key == textsKey: // a name; the fingerprint is what counts
 			continue
+		case key == "format" && is == firstFormat:
+			continue
+		case key == textsPrintKey:
+			return &MismatchError{Path: x.path, What: "the encoder of texts", Found: cmp.Or(found[textsKey], "none"), Want: cmp.Or(id.Texts, "none")}
 		case key == "fingerprint":
 			if is = found["weights"]; is == id.Source {
 				is += " as they were then"
@@ -143,6 +161,21 @@ func (x *Index) identify(id Identity, search bool) error {
 		return &MismatchError{Path: x.path, What: key, Found: is, Want: kv[1]}
 	}
 	return nil
+}
+
+// The keys of what embeds lines.
+const (
+	textsKey      = "texts"
+	textsPrintKey = "texts fingerprint"
+)
+
+// Identity is what made the index.
+func (x *Index) Identity() (Identity, error) {
+	found, err := x.meta()
+	return Identity{
+		Model: found["model"], Source: found["weights"], Fingerprint: found["fingerprint"], Precision: found["precision"], Preprocessing: found["preprocessing"],
+		Texts: found[textsKey], TextsFingerprint: found[textsPrintKey],
+	}, err
 }
 
 // Another process that writes is waited for so long, and mentioned after so long.

@@ -15,7 +15,8 @@ import (
 	"github.com/mattn/go-sqlite3" // cgo, as the GPU's binding is
 )
 
-// The two tables; a file that has others is no index.
+// The two tables of format 1; a file that has others than those, or than those and
+// lineTables, is no index.
 var tables = []string{`CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID`,
 	`CREATE TABLE pictures (
 	path TEXT PRIMARY KEY,      -- relative to the folder of this file, with slashes
@@ -65,13 +66,16 @@ func (x *Index) open(file string, search bool) error {
 		if is == another { // it came in between
 			return errAnother
 		}
-		for _, t := range tables {
+		for _, t := range slices.Concat(tables, lineTables) {
 			if _, err := tx.ExecContext(x.ctx, t); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	if err == nil && found == anIndex {
+		err = x.convert()
+	}
 	if err != nil {
 		_ = x.db.Close() // the first error counts
 	}
@@ -199,7 +203,7 @@ func (x *Index) kindOf(db interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }) (kind, error) {
 	rows, err := db.QueryContext(x.ctx, `SELECT sql FROM sqlite_schema
-		WHERE NOT (type IN ('table', 'index') AND name LIKE 'sqlite\_%' ESCAPE '\') LIMIT 3`)
+		WHERE NOT (type IN ('table', 'index') AND name LIKE 'sqlite\_%' ESCAPE '\') LIMIT 10`)
 	if err != nil {
 		return another, err
 	}
@@ -215,16 +219,24 @@ func (x *Index) kindOf(db interface {
 	if err := rows.Err(); err != nil {
 		return another, err
 	}
-	want := []string{words(tables[0]), words(tables[1])}
-	slices.Sort(found)
-	slices.Sort(want)
 	switch {
 	case len(found) == 0:
 		return nothing, nil
-	case slices.Equal(found, want):
+	case sameTables(found, tables), sameTables(found, slices.Concat(tables, lineTables)):
 		return anIndex, nil
 	}
 	return another, nil
+}
+
+// sameTables compares what a file has with tables, in any order.
+func sameTables(found, tables []string) bool {
+	want := make([]string, len(tables))
+	for i, t := range tables {
+		want[i] = words(t)
+	}
+	slices.Sort(found)
+	slices.Sort(want)
+	return slices.Equal(found, want)
 }
 
 // words is an SQL text without comments and with single spaces.

@@ -22,10 +22,13 @@ type Entry struct {
 // Stale lists those of the files that are not in the index as they are now: new,
 // changed, or gone. A file counts as unchanged while its size and its time of
 // modification stay. Give each of the entries its embedding and [Index.Add] it.
-func (x *Index) Stale(files []string) ([]Entry, error) {
+func (x *Index) Stale(files []string) ([]Entry, error) { return x.stale("pictures", files) }
+
+// stale is Stale of a table.
+func (x *Index) stale(table string, files []string) ([]Entry, error) {
 	type state struct{ size, modified int64 }
 	known := map[string]state{}
-	err := x.rows("SELECT path, size, modified FROM pictures", func(rows *sql.Rows) (int, error) {
+	err := x.rows("SELECT path, size, modified FROM "+table, func(rows *sql.Rows) (int, error) {
 		var path string
 		var s state
 		err := rows.Scan(&path, &s.size, &s.modified)
@@ -76,25 +79,9 @@ func (x *Index) Add(entries []Entry) error {
 // Keep removes the pictures in and below a folder that are not among files, and
 // says how many there were.
 func (x *Index) Keep(folder string, files []string) (removed int, err error) {
-	keep := map[string]bool{}
-	for _, f := range files {
-		key, err := x.key(f)
-		if err != nil {
-			return 0, err
-		}
-		keep[key] = true
-	}
-	prefix, err := x.key(folder)
-	if err != nil {
+	gone, err := x.gone("pictures", folder, files)
+	if err != nil || len(gone) == 0 {
 		return 0, err
-	}
-	all, err := x.paths()
-	if err != nil {
-		return 0, err
-	}
-	gone := slices.DeleteFunc(all, func(key string) bool { return keep[key] || !below(prefix, key) })
-	if len(gone) == 0 {
-		return 0, nil
 	}
 	err = x.write("removing pictures that are gone", func(tx *sql.Tx) error {
 		for _, key := range gone {
@@ -110,13 +97,34 @@ func (x *Index) Keep(folder string, files []string) (removed int, err error) {
 	return len(gone), nil
 }
 
+// gone are what a table has in and below a folder that is not among files.
+func (x *Index) gone(table, folder string, files []string) ([]string, error) {
+	keep := map[string]bool{}
+	for _, f := range files {
+		key, err := x.key(f)
+		if err != nil {
+			return nil, err
+		}
+		keep[key] = true
+	}
+	prefix, err := x.key(folder)
+	if err != nil {
+		return nil, err
+	}
+	all, err := x.paths(table)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(key string) bool { return keep[key] || !below(prefix, key) }), nil
+}
+
 // below says that a key lies in a folder.
 func below(folder, key string) bool {
 	return folder == "." || len(key) > len(folder) && key[:len(folder)] == folder && key[len(folder)] == '/'
 }
 
-func (x *Index) paths() (all []string, err error) {
-	err = x.rows("SELECT path FROM pictures", func(rows *sql.Rows) (int, error) {
+func (x *Index) paths(table string) (all []string, err error) {
+	err = x.rows("SELECT path FROM "+table, func(rows *sql.Rows) (int, error) {
 		var path string
 		err := rows.Scan(&path)
 		all = append(all, path)

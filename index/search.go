@@ -48,7 +48,7 @@ func (x *Index) Vectors(files []string) (*Vectors, error) {
 			return 1 + len(path), nil
 		}
 		if wanted == nil {
-			shown = filepath.Join(filepath.Dir(x.path), filepath.FromSlash(path))
+			shown = x.shown(path)
 		}
 		data, err := decode(value)
 		if err == nil && len(v.Data) > 0 && len(data) != len(v.Data[0]) {
@@ -64,6 +64,11 @@ func (x *Index) Vectors(files []string) (*Vectors, error) {
 		return nil, err
 	}
 	return v, nil
+}
+
+// shown is a key as a path that the program sees.
+func (x *Index) shown(key string) string {
+	return filepath.Join(filepath.Dir(x.path), filepath.FromSlash(key))
 }
 
 // Top ranks the pictures by the cosine to a query of unit length, best first, of

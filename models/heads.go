@@ -186,7 +186,7 @@ func (h headOf) bare(src weights.Source) (bare weights.Source, width int, err er
 // ownHead finds the last layer of a checkpoint of another library by what its package makes
 // of it, and takes it away.
 func (c *Checkpoint) ownHead(src weights.Source) (bare weights.Source, layer string, width int, err error) {
-	d, err := c.family.Describe(nn.Checkpoint{Name: c.Name, Tensors: src, Config: c.files.config})
+	d, err := c.family.Describe(nn.Checkpoint{Name: c.Name, Tensors: src, Config: c.files.config, Files: c.files.fsys})
 	if err != nil {
 		return nil, "", 0, err
 	}

@@ -94,7 +94,7 @@ func New(dev *gpu.Device, family string, in nn.Checkpoint, source string, o Opti
 	if err != nil {
 		return nil, err
 	}
-	return newModel(dev, f, in.Name, &files{name: source, config: in.Config, tensors: unclosed{in.Tensors}}, o)
+	return newModel(dev, f, in.Name, &files{name: source, config: in.Config, tensors: unclosed{in.Tensors}, fsys: in.Files}, o)
 }
 
 // unclosed is a checkpoint that somebody else closes.
@@ -151,7 +151,7 @@ func filesOf(f nn.Family) []string {
 	if !f.Texts {
 		return nil
 	}
-	return append(slices.Clone(weights.ModelFiles), "generation_config.json?", "chat_template.json?", "chat_template.jinja?", "spiece.model?", "sentencepiece.bpe.model?", "tokenizer.json?", "tokenizer_config.json?", "vocab.json?", "merges.txt?", "vocab.txt?")
+	return append(slices.Concat(weights.ModelFiles, f.Files), "generation_config.json?", "chat_template.json?", "chat_template.jinja?", "spiece.model?", "sentencepiece.bpe.model?", "tokenizer.json?", "tokenizer_config.json?", "vocab.json?", "merges.txt?", "vocab.txt?")
 }
 
 // embedded opens the weights that come with the program.
@@ -245,7 +245,7 @@ func describe(f nn.Family, name string, in *files) (*nn.Description, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := f.Describe(nn.Checkpoint{Name: name, Tensors: src, Config: config})
+	d, err := f.Describe(nn.Checkpoint{Name: name, Tensors: src, Config: config, Files: in.fsys})
 	if err != nil {
 		return nil, err
 	}
@@ -269,7 +269,7 @@ func (f *files) named(of nn.Family, name string) (src weights.Source, modelType 
 		_ = json.Unmarshal(f.config, &head)
 	}
 	src, f.prefix = weights.Unwrap(f.tensors, func(src weights.Source) bool {
-		_, err := of.Describe(nn.Checkpoint{Name: name, Tensors: weights.SavedNames(src, head.ModelType), Config: f.config})
+		_, err := of.Describe(nn.Checkpoint{Name: name, Tensors: weights.SavedNames(src, head.ModelType), Config: f.config, Files: f.fsys})
 		var unknown *checkpoint.UnknownError
 		return !errors.As(err, &unknown)
 	})
@@ -287,7 +287,7 @@ func newModel(dev *gpu.Device, f nn.Family, name string, in *files, o Options) (
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, dev: dev, checkpoint: in.tensors, adapters: in.adapters,
+	m := &Model{Name: name, Source: in.name, Precision: o.Precision, Labels: o.Labels, dev: dev, checkpoint: in.tensors, adapters: in.adapters, config: in.config, preprocessor: in.preprocessor,
 		module: nn.NewModule(dev, name, o.Precision, d)}
 	m.described = d
 	m.tokenize = sync.OnceValues(in.tokenizer)

@@ -43,10 +43,12 @@ type Model struct {
 	decoder    *nn.Network         // which this network makes of maps
 	checkpoint tensors
 	adapters   []adapter // that are merged
-	tokenize   func() (*tokenizer.Tokenizer, error)
-	talks      func() (*talk, error)                                                                  // of a model that is talked to
-	tiled      func(ctx context.Context, m *nn.Module, in map[string]Array) (map[string]Array, error) // or nil
-	outputs    []string                                                                               // that Load was asked for beside the usual ones
+	// config and preprocessor are the files of those names, nil where there is none.
+	config, preprocessor []byte
+	tokenize             func() (*tokenizer.Tokenizer, error)
+	talks                func() (*talk, error)                                                                  // of a model that is talked to
+	tiled                func(ctx context.Context, m *nn.Module, in map[string]Array) (map[string]Array, error) // or nil
+	outputs              []string                                                                               // that Load was asked for beside the usual ones
 
 	example map[string]Array // inputs of the first program
 	one     gpu.Memory       // of that

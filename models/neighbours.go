@@ -81,6 +81,9 @@ func (n *Neighbours) Classify(v []float32) []Prediction {
 	return p
 }
 
+// Cosine of two vectors of unit length, of as many values.
+func Cosine(a, b []float32) float64 { return dot(a, b) }
+
 func dot(a, b []float32) float64 {
 	var sum float64
 	for i, x := range a {

@@ -42,7 +42,7 @@ func TestTextsOfSiglip(t *testing.T) {
 			m, err := Load(context.Background(), gputest.Open(t, gpu.Options{}), "siglip", dir, Options{Precision: gpu.F32})
 			require.NoError(t, err)
 			defer m.Close()
-			got, truncated, err := m.EmbedTexts(context.Background(), want.Texts)
+			got, truncated, err := m.EmbedTexts(context.Background(), want.Texts, nil)
 			require.NoError(t, err)
 			assert.Equal(t, []bool{false, false, false, false, true}, truncated)
 			for i := range got {

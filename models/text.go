@@ -1,83 +1,126 @@
 package models
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 
+	"saccade/gpu"
 	"saccade/models/nn"
 )
 
 // textBatch is how many texts one forward pass takes.
 const textBatch = 16
 
-// EmbedTexts gives the embedding of unit length of each text. truncated says
-// which were longer than the context and cut as the reference cuts.
-func (m *Model) EmbedTexts(ctx context.Context, texts []string) (embeds [][]float32, truncated []bool, err error) {
-	if m.texts == nil || m.pairing == nil {
-		return nil, nil, fmt.Errorf("%s: %w that are paired with images", m.Name, ErrNoText)
+// EmbedsTexts says that the model makes a vector of each text.
+func (m *Model) EmbedsTexts() bool { return m.texts != nil && m.texts.Text.Output != "" }
+
+// Sentences says that making a vector of each text is all that the model does.
+func (m *Model) Sentences() bool { return m.EmbedsTexts() && m.pairing == nil }
+
+// Prompts are what the checkpoint says to put before texts.
+func (m *Model) Prompts() nn.Prompts { return m.texts.Text.Prompts }
+
+// EmbedTexts gives the embedding of each text: of a dual encoder of unit length, else as
+// the checkpoint makes it. truncated says which were longer than what is read and cut as
+// the reference cuts. done, if not nil, is told after each pass how many there are.
+func (m *Model) EmbedTexts(ctx context.Context, texts []string, done func(n int)) (embeds [][]float32, truncated []bool, err error) {
+	if !m.EmbedsTexts() {
+		return nil, nil, fmt.Errorf("%s: %w whose embeddings can be compared", m.Name, ErrNoText)
 	}
-	for at := 0; at < len(texts); at += textBatch {
-		some, cut, err := m.embedBatch(ctx, texts[at:min(len(texts), at+textBatch)])
+	rows, truncated, err := m.encode(texts)
+	if err != nil {
+		return nil, nil, err
+	}
+	order := make([]int, len(texts)) // of like lengths together, as padding takes time
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return len(rows[a]) - len(rows[b]) })
+	embeds = make([][]float32, len(texts))
+	n := 0
+	for some := range slices.Chunk(order, textBatch) {
+		var batch [][]uint32
+		for _, i := range some {
+			batch = append(batch, rows[i])
+		}
+		out, err := m.Forward(ctx, m.padTexts(batch), m.texts.Text.Output)
 		if err != nil {
 			return nil, nil, err
 		}
-		embeds, truncated = append(embeds, some...), append(truncated, cut...)
+		all := out[m.texts.Text.Output]
+		width := all.Shape[1]
+		for k, i := range some {
+			embeds[i] = all.Data[k*width : (k+1)*width]
+		}
+		if n += len(some); done != nil {
+			done(n)
+		}
 	}
 	return embeds, truncated, nil
 }
 
-func (m *Model) embedBatch(ctx context.Context, texts []string) (embeds [][]float32, truncated []bool, err error) {
-	ids, tokens, truncated, err := m.tokens(texts)
-	if err != nil {
-		return nil, nil, err
+// EmbeddingWidth is the number of values of an image's embedding in a dual encoder.
+func (m *Model) EmbeddingWidth() int {
+	_, shapes, err := m.module.Outputs(nn.Images(m.example[nn.PixelValues]), gpu.Wants{Names: []string{"image_embeds"}, Only: true})
+	if err != nil || len(shapes["image_embeds"]) != 2 {
+		return 0
 	}
-	out, err := m.Forward(ctx, map[string]Array{nn.InputIDs: {Shape: []int{len(texts), tokens}, Data: ids}}, "text_embeds")
-	if err != nil {
-		return nil, nil, err
-	}
-	all := out["text_embeds"]
-	width := all.Shape[1]
-	for i := range texts {
-		embeds = append(embeds, all.Data[i*width:(i+1)*width])
-	}
-	return embeds, truncated, nil
+	return shapes["image_embeds"][1]
 }
 
-// tokens encodes texts and pads them to one length, one of few, so that few
-// programs are recorded.
-func (m *Model) tokens(texts []string) (ids []float32, length int, truncated []bool, err error) {
+// encode gives the tokens of texts, cut to what is read.
+func (m *Model) encode(texts []string) (rows [][]uint32, truncated []bool, err error) {
 	t, err := m.tokenize()
 	if err != nil {
-		return nil, 0, nil, err
+		return nil, nil, err
 	}
-	in := m.texts.Input(nn.InputIDs)
-	context := in.Dims[1].Most
+	in, about := m.texts.Input(nn.InputIDs), m.texts.Text
 	if t.Size() > in.Below {
-		return nil, 0, nil, fmt.Errorf("the tokenizer has %d tokens and the model's table %d; they are not of one checkpoint", t.Size(), in.Below)
+		return nil, nil, fmt.Errorf("the tokenizer has %d tokens and the model's table %d; they are not of one checkpoint", t.Size(), in.Below)
 	}
-	rows, longest := make([][]uint32, len(texts)), 0
-	truncated = make([]bool, len(texts))
+	if about.Lower {
+		t = t.Lowered()
+	}
+	rows, truncated = make([][]uint32, len(texts)), make([]bool, len(texts))
 	for i, text := range texts {
-		rows[i], truncated[i] = t.Encode(text, context)
-		longest = max(longest, len(rows[i]))
+		rows[i], truncated[i] = t.Encode(text, cmp.Or(about.Most, in.Dims[1].Most))
 	}
-	length = context
+	return rows, truncated, nil
+}
+
+// padTexts are texts of one length, one of few, so that few programs are recorded. The
+// tokenizer has encoded them.
+func (m *Model) padTexts(rows [][]uint32) map[string]Array {
+	t, _ := m.tokenize()
+	longest := 0
+	for _, row := range rows {
+		longest = max(longest, len(row))
+	}
+	length := cmp.Or(m.texts.Text.Most, m.texts.Input(nn.InputIDs).Dims[1].Most)
 	for step := 16; !m.texts.Text.Fixed && step < length; step *= 2 {
 		if longest <= step {
 			length = step
 		}
 	}
+	shape := []int{len(rows), length}
+	ids, mask := Array{Shape: shape}, Array{Shape: shape}
 	for _, row := range rows {
 		padding := slices.Repeat([]uint32{t.Pad()}, length-len(row))
-		if t.PadLeft() {
+		mask.Data = append(mask.Data, slices.Concat(slices.Repeat([]float32{1}, len(row)), make([]float32, len(padding)))...)
+		if t.PadLeft() && !m.texts.Text.Masked {
 			row, padding = padding, row
 		}
 		for _, id := range slices.Concat(row, padding) {
-			ids = append(ids, float32(id))
+			ids.Data = append(ids.Data, float32(id))
 		}
 	}
-	return ids, length, truncated, nil
+	in := map[string]Array{nn.InputIDs: ids}
+	if m.texts.Text.Masked {
+		in[nn.AttentionMask] = mask
+	}
+	return in
 }
 
 // Match is the logit of a picture and a text by their embeddings of unit length.

@@ -84,7 +84,7 @@ func TestRawIDs(t *testing.T) {
 
 func TestTextOfAPictureNetwork(t *testing.T) {
 	m := goldenModel(t, "vit_classify", Options{})
-	_, _, err := m.EmbedTexts(context.Background(), []string{"a cat"})
+	_, _, err := m.EmbedTexts(context.Background(), []string{"a cat"}, nil)
 	assert.ErrorIs(t, err, ErrNoText)
 	assert.False(t, m.ReadsTexts())
 	assert.False(t, m.Dual())
@@ -97,16 +97,16 @@ func TestPictureOfATextEncoder(t *testing.T) {
 	assert.ErrorContains(t, err, "found an input pixel_values")
 	_, _, _, err = m.Preprocess(grey(4, 4, 1))
 	assert.ErrorIs(t, err, ErrNoImages)
-	_, _, err = m.EmbedTexts(context.Background(), []string{"a cat"})
+	_, _, err = m.EmbedTexts(context.Background(), []string{"a cat"}, nil)
 	assert.ErrorIs(t, err, ErrNoText)
 }
 
 // A tokenizer of another checkpoint never reads beyond the table.
 func TestForeignTokenizer(t *testing.T) {
-	_, _, err := dual(t).EmbedTexts(context.Background(), []string{"a cat"})
+	_, _, err := dual(t).EmbedTexts(context.Background(), []string{"a cat"}, nil)
 	assert.ErrorContains(t, err, "the model's table 67")
 	m := goldenModel(t, "clip_heads_of_5", Options{})
-	_, _, err = m.EmbedTexts(context.Background(), []string{"a cat"})
+	_, _, err = m.EmbedTexts(context.Background(), []string{"a cat"}, nil)
 	assert.ErrorContains(t, err, "tokenizer")
 }
 
@@ -124,17 +124,17 @@ func TestTokensOfTexts(t *testing.T) {
 	m := dual(t)
 	in := m.texts.Input(nn.InputIDs) // CLIP's context, and a large table
 	in.Dims[1].Most, in.Below = 77, 49408
-	ids, length, truncated, err := m.tokens([]string{"", strings.Repeat("x ", 5000), "a cat"})
+	rows, truncated, err := m.encode([]string{"", strings.Repeat("x ", 5000), "a cat"})
 	require.NoError(t, err)
-	assert.Equal(t, 77, length)
+	ids := m.padTexts(rows)[nn.InputIDs]
+	assert.Equal(t, []int{3, 77}, ids.Shape)
 	assert.Equal(t, []bool{false, true, false}, truncated)
-	assert.Len(t, ids, 3*77)
 	tok := smallTokenizer(t)
-	assert.Equal(t, "<|startoftext|> <|endoftext|>", tok.Token(uint32(ids[0]))+" "+tok.Token(uint32(ids[1])))
-	assert.Equal(t, "<|endoftext|>", tok.Token(uint32(ids[2*77-1])))
-	_, length, _, err = m.tokens([]string{"", "a cat"})
+	assert.Equal(t, "<|startoftext|> <|endoftext|>", tok.Token(uint32(ids.Data[0]))+" "+tok.Token(uint32(ids.Data[1])))
+	assert.Equal(t, "<|endoftext|>", tok.Token(uint32(ids.Data[2*77-1])))
+	rows, _, err = m.encode([]string{"", "a cat"})
 	require.NoError(t, err)
-	assert.Equal(t, 16, length)
+	assert.Equal(t, []int{2, 16}, m.padTexts(rows)[nn.InputIDs].Shape)
 }
 
 // The embedded model, from a text and a file to the embeddings.
@@ -151,7 +151,7 @@ func TestEmbeddedCLIP(t *testing.T) {
 	for _, s := range c.Options["texts"].([]any) {
 		texts = append(texts, s.(string))
 	}
-	embeds, truncated, err := m.EmbedTexts(ctx, texts)
+	embeds, truncated, err := m.EmbedTexts(ctx, texts, nil)
 	require.NoError(t, err)
 	width := len(embeds[0])
 	for i, e := range embeds {

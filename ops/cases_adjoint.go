@@ -380,7 +380,7 @@ var groupNormAdjointFamily = family{
 	at:    func(d []int) Case { return groupNormAdjointCase(d, false) },
 	bench: [][]int{{1, 64, 64, 320, 32}},
 	test: func() []Case {
-		return []Case{groupNormAdjointCase([]int{1, 1, 2, 4, 1}, false), groupNormAdjointCase([]int{3, 5, 7, 15, 3}, true), groupNormAdjointCase([]int{2, 9, 8, 60, 6}, false)}
+		return []Case{groupNormAdjointCase([]int{1, 1, 2, 4, 1}, false), groupNormAdjointCase([]int{3, 5, 7, 15, 3}, true), groupNormAdjointCase([]int{2, 9, 8, 60, 6}, false), groupNormAdjointCase([]int{1, 57, 49, 24, 3}, true)}
 	},
 }
 

@@ -27,6 +27,9 @@ func (x poolCase) newCase() Case {
 	if x.p.Ceil {
 		name += " ceil"
 	}
+	if x.p.Over {
+		name += " over"
+	}
 	if x.p.ExcludePad {
 		name += " exclude pad"
 	}
@@ -66,6 +69,8 @@ var poolFamily = family{
 			{name: "max_pool", n: 3, h: 7, w: 6, c: 20, p: Pool{Kernel: Square(2), Stride: Square(2), Pad: Square(1), Ceil: true}},
 			{name: "max_pool", n: 1, h: 21, w: 8, c: 33, p: Pool{Kernel: [2]int{3, 5}, Stride: [2]int{1, 3}, Pad: [2]int{0, 2}}},
 			{name: "max_pool", n: 2, h: 2, w: 9, c: 5, p: Pool{Kernel: Square(3), Stride: Square(2), Ceil: true}}, // higher than the picture
+			{name: "max_pool", n: 2, h: 7, w: 6, c: 11, p: Pool{Kernel: Square(2), Stride: Square(1), Over: true}},
+			{name: "max_pool", n: 1, h: 1, w: 5, c: 9, p: Pool{Kernel: Square(3), Stride: Square(2), Over: true}},
 			{name: "max_pool", n: 3, h: 6, w: 5, c: 15, p: Pool{Kernel: Square(2)}, groups: 3},
 			{name: "avg_pool", n: 2, h: 13, w: 10, c: 11, p: Pool{Kernel: Square(3), Stride: Square(2), Pad: Square(1)}},
 			{name: "avg_pool", n: 1, h: 10, w: 8, c: 67, p: Pool{Kernel: Square(3), Stride: Square(2), Pad: Square(1), Ceil: true}},
@@ -87,7 +92,7 @@ var resizeFamily = family{
 	bench: [][]int{{1, 74, 74, 64, 148, 148}, {1, 16, 16, 256, 128, 128}}, // Depth Anything, SegFormer
 	test: func() []Case {
 		var cases []Case
-		for _, how := range []Resampling{{}, {Corners: true}, {Cubic: true}, {Cubic: true, Corners: true}} {
+		for _, how := range []Resampling{{}, {Corners: true}, {Cubic: true}, {Cubic: true, Corners: true}, {Nearest: true}} {
 			for _, d := range [][]int{{2, 7, 5, 11, 13, 9}, {1, 9, 24, 64, 4, 31}, {3, 1, 2, 5, 3, 7}, {1, 6, 8, 20, 1, 1}, {2, 3, 4, 9, 21, 2}} {
 				cases = append(cases, resizeCase(how, d))
 			}
@@ -102,11 +107,28 @@ func resizeCase(how Resampling, d []int) Case {
 	if how.Cubic {
 		name += " bicubic"
 	}
+	if how.Nearest {
+		name += " nearest"
+	}
 	if how.Corners {
 		name += " corners"
 	}
 	return newCase("resize", name, func(o *operands) *gpu.Tensor {
 		return Resize(o.r, o.activation("x", 1, d[:4]...), [2]int{d[4], d[5]}, how)
+	})
+}
+
+var affineFamily = family{
+	op: "affine", dims: "BATCHxHEIGHTxWIDTHxCHANNELS", at: affineCase,
+	bench: [][]int{{1, 240, 240, 24}, {1, 12, 160, 192}}, // PP-OCR's detector and recogniser
+	test: func() []Case {
+		return casesOf(affineCase, []int{1, 1, 1, 1}, []int{3, 7, 5, 11}, []int{2, 9, 13, 40})
+	},
+}
+
+func affineCase(d []int) Case {
+	return newCase("affine", shapeName(d...), func(o *operands) *gpu.Tensor {
+		return Affine(o.r, o.activation("x", 1, d...), 0.75, -1.5)
 	})
 }
 

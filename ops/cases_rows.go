@@ -143,6 +143,7 @@ var meanFamily = family{
 		return []Case{
 			meanCase(1, 0, 1, []int{1, 1, 5}), meanCase(1, 0, 7, []int{2, 7, 15}), meanCase(1, 1, 8, []int{3, 8, 33}),
 			meanCase(1, 2, 67, []int{2, 67, 9}), meanCase(3, 1, 2, []int{2, 5, 39}), meanCase(1, 0, 300, []int{2, 300, 21}),
+			meanOfCase(1, 1, 5), meanOfCase(3, 9, 15), meanOfCase(4, 67, 33),
 		}
 	},
 }
@@ -154,6 +155,13 @@ func meanCase(groups, first, end int, d []int) Case {
 	}
 	return newCase("mean", name, func(o *operands) *gpu.Tensor {
 		return Mean(o.r, o.activation("x", groups, d...), first, end)
+	})
+}
+
+// meanOfCase is of items of one to all tokens.
+func meanOfCase(n, tokens, width int) Case {
+	return newCase("mean", shapeName(n, tokens, width)+" lengths", func(o *operands) *gpu.Tensor {
+		return MeanOf(o.r, o.activation("x", 1, n, tokens, width), o.lengths(n, 1, tokens))
 	})
 }
 

@@ -29,5 +29,14 @@
 // Layers that own parameters ([Linear], [LayerNorm], …) are made by a
 // [Builder], which binds them to a checkpoint and holds their memory.
 //
+// Where a recording has a tape, operations say their adjoints ([gpu.Op]), of which
+// [gpu.Recorder.Backward] makes a backward pass on the same recording, verified like all
+// else. Activations are not fused to other operations then, since their adjoints need
+// what they take. The gradient by the input of a linear layer or a convolution is another
+// of those by a second copy of the weight, transposed: all ways of a matmul serve it, at the
+// rate of the forward pass, for as much memory again. What is trained is a state in f32
+// ([Adapter], [Trained]); sums have a fixed order and there are no atomics, so that a
+// gradient is the same to the bit from run to run.
+//
 // The package knows no model, opens no file and never waits for the GPU.
 package ops

@@ -98,7 +98,10 @@ func TestWrongShapes(t *testing.T) {
 		"tail": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
 			CrossAttention(r, x(2, 1, 3, 16), x(2, 1, 5, 16), x(2, 1, 5, 16), Mask{Causal: true, Tail: true})
 		}, "a causal mask with lengths"},
-		"mean":   {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Mean(r, x(1, 1, 3, 8), 2, 4) }, "tokens 2 to 4"},
+		"mean": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Mean(r, x(1, 1, 3, 8), 2, 4) }, "tokens 2 to 4"},
+		"mean of": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			MeanOf(r, x(1, 2, 3, 8), r.Input("lengths", gpu.U32, 3, 1))
+		}, "do not fit 2 items"},
 		"tokens": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Tokens(r, x(1, 1, 5, 8), table) }, "do not fit a table [4 8]"},
 		"embedding": {func(r *gpu.Recorder, _ func(int, ...int) *gpu.Tensor) {
 			model.Embedding.Forward(r, r.Input("ids", gpu.U32, 1, 3), table)

@@ -40,7 +40,10 @@ func (g *GroupNorm) adjointDispatches(r *gpu.Recorder, x, shift, dy, dx *gpu.Ten
 	n := x.Shape[0]
 	pixels, stride := x.Rows()/n, x.Stride()
 	factors := r.NewTyped(g.name+".factors", gpu.F32, 1, n, 3*stride)
-	sums, perGroup, err := rowKernel(r, "groupnorm_adjoint_sums")
+	threads, perGroup := groupThreads(r, pixels*g.Width/g.Groups)
+	sums, err := kernel("groupnorm_adjoint_sums", fmt.Sprintf("%s %dx%d", r.Precision, threads, perGroup), shaders.Spec{
+		Const: map[string]int{"W": threads, "R": perGroup, "WR": threads * perGroup}, Forms: forms(r.Precision), Workgroup: [3]int{perGroup, threads, 1},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -56,12 +59,25 @@ func (g *GroupNorm) adjointDispatches(r *gpu.Recorder, x, shift, dy, dx *gpu.Ten
 	return []gpu.Dispatch{{
 		Kernel: sums, Params: gpu.Params{"rows": rows, "groups": g.Groups, "size": g.Width / g.Groups, "stride": stride, "pixels": pixels, "eps": g.Eps, "shifted": shifted},
 		Bind: []gpu.View{gpu.All(x), gpu.All(dy), gpu.All(g.gamma), shifts, gpu.All(factors)}, Groups: grid(ceilDiv(rows, perGroup)),
-		FLOPs: 10 * float64(x.Rows()*g.Width), Bytes: 3 * float64(x.Bytes()), Turns: 2 * pixels * (g.Width / g.Groups),
+		FLOPs: 10 * float64(x.Rows()*g.Width), Bytes: 3 * float64(x.Bytes()), Turns: 2 * ceilDiv(pixels, threads) * (g.Width / g.Groups),
 	}, {
 		Kernel: apply, Params: gpu.Params{"count": count, "item": pixels * stride / 4, "vectors": stride / 4, "first": 0},
 		Bind: []gpu.View{gpu.All(x), gpu.All(dy), gpu.All(factors), gpu.All(dx)}, Groups: elementwise(count),
 		FLOPs: 16 * float64(count), Bytes: 3 * float64(x.Bytes()),
 	}}, nil
+}
+
+// groupThreads is the threads of a group of so many values, and the groups of a workgroup. Where
+// barriers are dear a thread takes as many values as drivers turn a loop.
+func groupThreads(r *gpu.Recorder, values int) (threads, groups int) {
+	if r.Device().Traits().CheapBarriers {
+		return 64, 1
+	}
+	threads = 1
+	for threads < 32 && values/threads > 1<<13 {
+		threads *= 2
+	}
+	return threads, 8
 }
 
 // adjointTwin is the gradient of n items in f64.

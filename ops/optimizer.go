@@ -90,7 +90,7 @@ func Squares(r *gpu.Recorder, before, x *gpu.Tensor) *gpu.Tensor {
 	}
 	count := vectorsOf(x)
 	op.Dispatches = []gpu.Dispatch{{Kernel: k, Params: gpu.Params{"count": count, "begins": before == nil}, Bind: []gpu.View{gpu.All(x), other, gpu.All(y)},
-		FLOPs: 8 * float64(count), Bytes: 16 * float64(count)}}
+		FLOPs: 8 * float64(count), Bytes: 16 * float64(count), Turns: ceilDiv(count, 64)}}
 	r.Do(op)
 	return y
 }

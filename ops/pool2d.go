@@ -17,6 +17,9 @@ type Pool struct {
 	// Ceil lets a last window that starts in the picture or its first padding
 	// reach beyond the other end (ceil_mode).
 	Ceil bool
+	// Over lets every window that starts in the picture or its first padding reach
+	// beyond the other end: one for each stride.
+	Over bool
 	// ExcludePad has a mean divide by the pixels that are in the picture
 	// (count_include_pad=False).
 	ExcludePad bool
@@ -62,7 +65,7 @@ func AdaptiveAvgPool(r *gpu.Recorder, x *gpu.Tensor, h, w int) *gpu.Tensor {
 		return failedPool(r, call.name, err)
 	}
 	if h == 1 && w == 1 {
-		return mean(r, x, 0, call.h*call.w, call.n, 1, 1, x.Width())
+		return mean(r, x, 0, call.h*call.w, nil, call.n, 1, 1, x.Width())
 	}
 	return call.record(r)
 }
@@ -116,8 +119,11 @@ func (p Pool) windows(dim, size int) (int, error) {
 	if p.Ceil {
 		room += stride - 1
 	}
-	if room < 0 {
+	if room < 0 && !p.Over {
 		return 0, fmt.Errorf("a picture of %s %d with padding %d on either side is smaller than the window's %d", [2]string{"height", "width"}[dim], size, p.Pad[dim], p.Kernel[dim])
+	}
+	if p.Over {
+		return ceilDiv(size+p.Pad[dim], stride), nil
 	}
 	if n := room / stride; n*stride < size+p.Pad[dim] {
 		return n + 1, nil

@@ -284,7 +284,7 @@ func outerDispatches(r *gpu.Recorder, u, x *gpu.Tensor, first int, y *gpu.Tensor
 		return nil, err
 	}
 	width, rows := y.Stride()/4, u.Rows()
-	threads, slice := width*ceilDiv(y.Rows(), 4), rows
+	threads, slice := width*ceilDiv(y.Rows(), 4), min(rows, 1<<14)
 	if r.Device().Traits().CheapBarriers {
 		slice = max(32, ceilDiv(rows, max(1, outerThreads/threads)))
 	}
@@ -295,7 +295,7 @@ func outerDispatches(r *gpu.Recorder, u, x *gpu.Tensor, first int, y *gpu.Tensor
 	all := []gpu.Dispatch{{
 		Kernel: k, Params: gpu.Params{"rows": rows, "slice": slice, "slices": n, "count": y.Rows(), "width": width, "first": first / 4, "u_stride": u.Stride() / 4, "x_stride": x.Stride() / 4, "scale": scale},
 		Bind: []gpu.View{gpu.All(u), gpu.All(x), gpu.All(to)}, Groups: elementwise(threads * n),
-		FLOPs: 2 * float64(rows*y.Rows()*y.Width()), Bytes: float64(rows*(u.Stride()+y.Stride()))*float64(x.Type.Size()) + float64(to.Bytes()),
+		Turns: slice, FLOPs: 2 * float64(rows*y.Rows()*y.Width()), Bytes: float64(rows*(u.Stride()+y.Stride()))*float64(x.Type.Size()) + float64(to.Bytes()),
 	}}
 	if n == 1 {
 		return all, nil

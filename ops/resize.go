@@ -9,7 +9,8 @@ import (
 
 // Resampling is how [Resize] finds values between pixels.
 type Resampling struct {
-	Cubic bool // over 4×4 pixels (torch's bicubic), else over 2×2 (bilinear)
+	Cubic   bool // over 4×4 pixels (torch's bicubic), else over 2×2 (bilinear)
+	Nearest bool // over one pixel (nearest, as torch rounds down); the others do not matter
 	// Corners has the corner pixels of both sizes be at one place (align_corners), else
 	// the pictures' borders.
 	Corners bool
@@ -50,11 +51,15 @@ type resizeCall struct {
 func (c resizeCall) dispatches(r *gpu.Recorder, y *gpu.Tensor) ([]gpu.Dispatch, error) {
 	spec, variant := shaders.Spec{Const: map[string]int{}, Forms: forms(r.Precision)}, r.Precision.String()+" bilinear"
 	taps := 2
-	if c.how.Cubic {
+	if c.how.Cubic && !c.how.Nearest {
 		taps = 4
 		spec.Const["CUBIC"], spec.Const["TAPS"], variant = 1, taps, r.Precision.String()+" bicubic"
 	}
-	if c.how.Corners {
+	switch {
+	case c.how.Nearest:
+		taps = 1
+		spec.Const["NEAREST"], spec.Const["TAPS"], variant = 1, taps, r.Precision.String()+" nearest"
+	case c.how.Corners:
 		spec.Const["CORNERS"], variant = 1, variant+" corners"
 	}
 	k, err := kernel("resize", variant, spec)
@@ -95,6 +100,10 @@ func (c resizeCall) twin(in [][]float32) [][]float64 {
 func (how Resampling) taps(from, to int) [][]tap {
 	out := make([][]tap, to)
 	for i := range out {
+		if how.Nearest {
+			out[i] = []tap{{i * from / to, 1}}
+			continue
+		}
 		at := (float64(i)+0.5)*float64(from)/float64(to) - 0.5
 		if how.Corners {
 			at = float64(i*(from-1)) / float64(max(1, to-1))

@@ -42,5 +42,5 @@ func sumKernel(typ gpu.DType) (*gpu.Kernel, error) {
 func sumDispatch(k *gpu.Kernel, x, y *gpu.Tensor, terms int) gpu.Dispatch {
 	count := y.Rows() * y.Stride() / 4
 	return gpu.Dispatch{Kernel: k, Params: gpu.Params{"count": count, "terms": terms}, Bind: []gpu.View{gpu.All(x), gpu.All(y)},
-		Groups: elementwise(count), FLOPs: 4 * float64(count*terms), Bytes: 4 * float64(count*terms) * float64(x.Type.Size())}
+		Groups: elementwise(count), Turns: terms, FLOPs: 4 * float64(count*terms), Bytes: 4 * float64(count*terms) * float64(x.Type.Size())}
 }

@@ -101,8 +101,8 @@ fn biased_bias(score: vec4<f32>, aside: vec4<f32>, item: u32, head: u32, i: u32,
 // end
 
 // form map
-fn aside_map(item: u32, head: u32, i: u32, column: u32) -> vec4<f32> { return LOG2E * column_bias(item, head, i, column); }
-fn biased_map(score: vec4<f32>, aside: vec4<f32>, item: u32, head: u32, i: u32, j: u32) -> vec4<f32> { return score + (aside + LOG2E * bias(item, head, i, j)); }
+fn aside_map(item: u32, head: u32, i: u32, column: u32) -> vec4<f32> { return column_bias(item, head, i, column); }
+fn biased_map(score: vec4<f32>, aside: vec4<f32>, item: u32, head: u32, i: u32, j: u32) -> vec4<f32> { return score + LOG2E * (aside + bias(item, head, i, j)); }
 // end
 
 @compute @workgroup_size(8, 1, 1)

@@ -94,9 +94,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         // end
         // end
     }
+    let y_row = ((group.z * p.heads + group.y) * p.blocks + p.first + four) * p.y_stride;
     // unroll t TM
     if four < p.fours && lot + 0u /*t*/ * lots < p.across {
-        y[((group.z * p.heads + group.y) * p.blocks + p.first + four) * p.y_stride + query_t] = sum_t;
+        y[y_row + query_t] = sum_t;
     }
     // end
+    if four < p.fours && lot + line == 0u && p.tokens < p.y_stride {
+        y[y_row + p.tokens] = vec4<f32>(0.0); // the padding of an odd number
+    }
 }

@@ -12,7 +12,8 @@
 
 const CUBIC = 0u;
 const CORNERS = 0u;
-const TAPS = 2u; // pixels a side: 4 with CUBIC
+const NEAREST = 0u; // mode "nearest": pixel ⌊i·in/out⌋ alone
+const TAPS = 2u; // pixels a side: 4 with CUBIC, 1 with NEAREST
 
 alias Packed = vec2<u32>;
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
@@ -42,6 +43,9 @@ struct Params {
 struct Place { first: i32, part: f32 }
 
 fn place(i: u32, size: u32, out: u32) -> Place {
+    if NEAREST == 1u {
+        return Place(i32(i * size / out), 0.0);
+    }
     if CORNERS == 1u {
         let all = max(out, 2u) - 1u;
         let at = i * (size - 1u);

@@ -17,6 +17,8 @@ type Tokenizer struct {
 	padLeft bool
 	// decoded are the texts of ids that are another in a decoded text.
 	decoded map[uint32]string
+	// lowers says that texts are written in small letters first.
+	lowers bool
 	// tidy says that a decoded text has no spaces before signs.
 	tidy bool
 }
@@ -56,7 +58,7 @@ func (t *Tokenizer) Special(id uint32) bool { return t.vocab.special[id] }
 // end tokens after them. Bytes that are no UTF-8 count as U+FFFD.
 func (t *Tokenizer) Encode(text string, n int) (ids []uint32, truncated bool) {
 	room := max(n-len(t.before)-len(t.after), 0)
-	inner := t.scheme.encode(strings.ToValidUTF8(text, "\ufffd"), room+1)
+	inner := t.scheme.encode(t.written(text), room+1)
 	if truncated = len(inner) > room; truncated {
 		inner = inner[:room]
 	}
@@ -69,5 +71,42 @@ func (t *Tokenizer) Encode(text string, n int) (ids []uint32, truncated bool) {
 // EncodePart gives the ids of a part of a text, without those that begin and end
 // each. Special tokens that it names are one id each, as in Encode.
 func (t *Tokenizer) EncodePart(text string) []uint32 {
-	return t.scheme.encode(strings.ToValidUTF8(text, "\ufffd"), math.MaxInt)
+	return t.scheme.encode(t.written(text), math.MaxInt)
+}
+
+// Lowered is the tokenizer with small letters in place of capitals, but in special tokens
+// that a text names.
+func (t *Tokenizer) Lowered() *Tokenizer {
+	lowered := *t
+	lowered.lowers = true
+	return &lowered
+}
+
+// written is a text as the scheme takes it.
+func (t *Tokenizer) written(text string) string {
+	text = strings.ToValidUTF8(text, "\ufffd")
+	if !t.lowers {
+		return text
+	}
+	var b strings.Builder
+	for text != "" {
+		at, token := t.nextSpecial(text)
+		b.WriteString(lowerAll(text[:at]))
+		b.WriteString(token)
+		text = text[at+len(token):]
+	}
+	return b.String()
+}
+
+// nextSpecial is the first special token that a text names, and where; the text's end
+// where there is none.
+func (t *Tokenizer) nextSpecial(text string) (at int, token string) {
+	at = len(text)
+	for id := range t.vocab.special {
+		name := t.vocab.token(id)
+		if i := strings.Index(text, name); name != "" && i >= 0 && (i < at || i == at && len(name) > len(token)) {
+			at, token = i, name
+		}
+	}
+	return at, token
 }

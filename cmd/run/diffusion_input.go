@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -12,6 +14,7 @@ import (
 	"saccade/models"
 	"saccade/models/diffusion"
 	"saccade/picture"
+	"saccade/weights"
 )
 
 // paintingInput is what files give to a pipeline.
@@ -62,7 +65,7 @@ func (a *app) readPainting() (*paintingInput, error) {
 		}
 	}
 	if a.promptFile != "" {
-		if in.prompts, err = readLines(a.promptFile); err != nil {
+		if in.prompts, err = readLines("prompts", a.promptFile); err != nil {
 			return nil, err
 		}
 	}
@@ -75,24 +78,24 @@ func (a *app) readPainting() (*paintingInput, error) {
 }
 
 // readLines reads the lines of a file that are not empty.
-func readLines(path string) ([]string, error) {
-	data, err := cli.ReadFile(path)
+func readLines(what, path string) ([]string, error) {
+	data, err := weights.ReadFile(os.DirFS(filepath.Dir(path)), filepath.Base(path), weights.VocabularyLimit)
 	if err != nil {
-		return nil, fmt.Errorf("prompts %s: %w", path, reason(err))
+		return nil, fmt.Errorf("%s %s: %w", what, path, reason(err))
 	}
 	var lines []string
 	n := 0
 	for line := range strings.Lines(strings.TrimPrefix(string(data), "\ufeff")) {
 		n++
 		if err := checkUTF8(line); err != nil {
-			return nil, fmt.Errorf("prompts %s, line %d: %w", path, n, err)
+			return nil, fmt.Errorf("%s %s, line %d: %w", what, path, n, err)
 		}
 		if line = strings.TrimSpace(line); line != "" {
 			lines = append(lines, line)
 		}
 	}
 	if len(lines) == 0 {
-		return nil, fmt.Errorf("prompts %s: there is no line in it", path)
+		return nil, fmt.Errorf("%s %s: there is no line in it", what, path)
 	}
 	return lines, nil
 }

@@ -119,7 +119,7 @@ func TestPromptUTF8(t *testing.T) {
 	require.NoError(t, os.WriteFile(prompts, []byte("a �\n\nb \xe9\n"), 0o644))
 	requireError(t, call(t, append(args, "-prompts", prompts)...), cli.ExitFailure, "prompts.txt, line 3", "0xe9 at place 3")
 	require.NoError(t, os.WriteFile(prompts, []byte("\ufeffa\n"), 0o644))
-	lines, err := readLines(prompts)
+	lines, err := readLines("prompts", prompts)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"a"}, lines, "a byte order mark is no text")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"image/color"
@@ -150,14 +151,21 @@ func (o *options) check() error {
 	switch {
 	case o.listModels || o.listDevices || o.verify && o.model == "" && o.weights == "" && inputs == 0:
 		return nil
+	case o.lines():
+		return o.checkLines()
 	case o.model == "" && len(o.compare) == 0:
 		return cli.Usagef("no model: give -model NAME (-list-models prints the names, -h all flags)")
 	case len(o.compare) == 0 && !slices.Contains(models.Names(), o.model):
 		return &models.UnknownModelError{Name: o.model, Nearest: models.Nearest(o.model, models.Names())}
 	case isPipeline(o.model):
 		return o.checkPainting()
+	case o.model == ocrFamily:
+		return cmp.Or(o.notPainting(), o.checkWriting(), o.checkReading())
 	case inputs > 1:
 		return cli.Usagef("-image, -audio, -input and -eval exclude each other")
+	case embedsSentences(o.model) && (len(o.texts) > 0 || o.textsFile != ""):
+	case embedsSentences(o.model) && inputs == 0 && !o.verify && !o.profile:
+		return cli.Usagef("no text: give -text TEXT, -texts FILE or -input FILE.safetensors")
 	case inputs == 0 && !o.verify && !o.profile && (o.index == "" || len(o.texts) == 0):
 		return cli.Usagef("no input: give -image FILE, -input FILE.safetensors or -eval FOLDER")
 	case o.attention && o.save == "" && o.out == "" && !o.verify && !o.profile:

@@ -3,9 +3,12 @@ package main
 import (
 	"errors"
 	"flag"
+	"maps"
+	"slices"
 	"strings"
 
 	"saccade/cmd/internal/cli"
+	"saccade/models"
 )
 
 // queries are the flags that compare pictures: with texts, with a picture, with
@@ -16,13 +19,17 @@ type queries struct {
 	similar   string
 	index     string
 	examples  string
+	textsFile string
+	// textWeights is the encoder of the texts where it is not the model's own.
+	textWeights string
+	documents   string
 }
 
 // placeholder is where a template takes the text.
 const placeholder = "{}"
 
 func (q *queries) flags(f *flag.FlagSet) {
-	f.Func("text", "`TEXT`: what a picture may show, for clip and siglip; may be repeated. One text and several pictures: ranks them by it; else the probabilities of the texts", func(s string) error {
+	f.Func("text", "`TEXT`: what a picture may show, for clip and siglip, or what is compared, for text; may be repeated. One text and several pictures: ranks them by it; else the probabilities of the texts", func(s string) error {
 		if strings.TrimSpace(s) == "" {
 			return errors.New("the text is empty")
 		}
@@ -38,6 +45,9 @@ func (q *queries) flags(f *flag.FlagSet) {
 	})
 	f.StringVar(&q.similar, "similar", "", "`FOLDER`: its pictures, ranked by their likeness to the one of -image")
 	f.StringVar(&q.index, "index", "", "`FILE`: keeps the embeddings (SQLite), so that only new and changed pictures are computed; alone it stands for all pictures in it")
+	f.StringVar(&q.textsFile, "texts", "", "`FILE`: texts, one a line; with -text those that are likest each -text")
+	f.StringVar(&q.documents, "documents", "", "`FOLDER`: its pages (pictures; PDF where pdftoppm is installed) are read into -index, so that -text finds lines in them; -weights are a detector and a recogniser, -text-weights an encoder of texts")
+	f.StringVar(&q.textWeights, "text-weights", "", "`SOURCE`: an encoder of texts whose vectors are in the space of the model's pictures, as clip-ViT-B-32-multilingual-v1's for CLIP B/32")
 	f.StringVar(&q.examples, "examples", "", "`FOLDER|FILE`: with one sub-folder of pictures a class: classifies by the nearest of them; or what train -tip wrote")
 }
 
@@ -48,6 +58,9 @@ func (q *queries) asked() bool {
 
 // check finds flags that do not go together.
 func (q *queries) check(o *options) error {
+	if err := q.checkTexts(o); err != nil || embedsSentences(o.model) {
+		return err
+	}
 	switch {
 	case len(q.templates) > 0 && len(q.texts) == 0:
 		return cli.Usagef("-template goes with -text")
@@ -69,6 +82,74 @@ func (q *queries) check(o *options) error {
 		return cli.Usagef("-save does not go with -examples")
 	case o.save != "" && (q.index != "" || q.similar != ""):
 		return cli.Usagef("-save does not go with -index or -similar; the index is a file of embeddings itself")
+	}
+	return nil
+}
+
+// textFamily is the model that makes vectors of texts.
+const textFamily = "text"
+
+// checkTexts finds flags that do not go with a model of texts alone, or with others.
+func (q *queries) checkTexts(o *options) error {
+	if !embedsSentences(o.model) {
+		switch {
+		case q.textsFile != "":
+			return cli.Usagef("-texts goes with a model of texts alone: -model %s", textFamily)
+		case q.textWeights != "" && (!pairs(o.model) || len(q.texts) == 0 && o.eval == ""):
+			return cli.Usagef("-text-weights goes with -text of a model of pictures and texts, such as clip")
+		}
+		return nil
+	}
+	for _, name := range []string{"image", "audio", "eval", "similar", "examples", "template", "text-weights", "labels", "o"} {
+		if o.given[name] {
+			return cli.Usagef("%s reads texts: -%s does not go with it", o.model, name)
+		}
+	}
+	switch {
+	case q.index != "" && len(q.texts) > 1:
+		return cli.Usagef("%d texts; an index of texts is searched for one", len(q.texts))
+	case q.index != "" && o.save != "":
+		return cli.Usagef("-save does not go with -index; the index is a file of embeddings itself")
+	}
+	if (len(q.texts) > 0 || q.textsFile != "") && (o.input != "" || o.verify || o.profile || o.attention) {
+		return cli.Usagef("-text and -texts do not go with -input, -verify, -profile or -attention")
+	}
+	return nil
+}
+
+// pairs says that a model pairs pictures with texts.
+func pairs(name string) bool {
+	f, err := models.FindFamily(name)
+	return err == nil && f.Texts && !f.Part && !f.Writes && !f.Sentences
+}
+
+// lines says that an index of lines is filled or searched: -documents, or -index and -text
+// without a model.
+func (o *options) lines() bool {
+	return o.documents != "" || o.model == "" && o.index != "" && len(o.texts) > 0 && len(o.compare) == 0
+}
+
+// lineFlags are those that go with an index of lines.
+var lineFlags = []string{"documents", "index", "weights", "text-weights", "text", "top", "o", "json", "precision", "background", "adapter", "backend", "tuning", "why"}
+
+// checkLines finds flags that do not go with it.
+func (o *options) checkLines() error {
+	for _, name := range slices.Sorted(maps.Keys(o.given)) {
+		if !slices.Contains(lineFlags, name) {
+			return cli.Usagef("-%s does not go with -documents, or with -index and -text without a model", name)
+		}
+	}
+	switch {
+	case o.index == "":
+		return cli.Usagef("-documents needs -index FILE, where the lines go")
+	case o.documents != "" && o.weights == "":
+		return cli.Usagef("-documents needs -weights DETECTOR,RECOGNISER, or a folder that holds both")
+	case o.documents == "" && o.weights != "":
+		return cli.Usagef("-weights goes with -documents; lines are found with -text-weights")
+	case len(o.texts) > 1:
+		return cli.Usagef("%d texts; an index of lines is searched for one", len(o.texts))
+	case o.out != "" && len(o.texts) == 0:
+		return cli.Usagef("-o goes with -text: it draws where the lines that are found stand")
 	}
 	return nil
 }

@@ -22,25 +22,28 @@ type task struct {
 	takes    func(f nn.Family) bool // the families that they are for; nil: all
 }
 
-func pipeline(f nn.Family) bool    { return f.Open != nil }
-func images(f nn.Family) bool      { return f.Open == nil && !f.Part && !f.Hears }
-func dual(f nn.Family) bool        { return f.Texts && !f.Part }
-func writesTexts(f nn.Family) bool { return f.Writes }
-func finds(f nn.Family) bool       { return f.Task == nn.FindObjects }
-func tiles(f nn.Family) bool       { return f.Open != nil || f.Name == vae.Family.Name }
+func pipeline(f nn.Family) bool      { return f.Open != nil }
+func images(f nn.Family) bool        { return f.Open == nil && !f.Part && !f.Hears && !f.Sentences }
+func sentencesOnly(f nn.Family) bool { return f.Sentences }
+func dual(f nn.Family) bool          { return f.Texts && !f.Part }
+func writesTexts(f nn.Family) bool   { return f.Writes }
+func finds(f nn.Family) bool         { return f.Task == nn.FindObjects }
+func tiles(f nn.Family) bool         { return f.Open != nil || f.Name == vae.Family.Name }
 
 // tasks has every flag once.
 var tasks = []task{
 	{"the model", []string{"model", "weights"}, []string{"lora", "precision", "list-models"}, nil},
 	{"images in", []string{"image", "top"}, []string{"batch", "labels", "eval", "size", "crop", "mean", "std", "background"}, images},
 	{"raw tensors in and out", []string{"save"}, []string{"input"}, nil},
-	{"images and texts", []string{"text"}, []string{"template"}, dual},
+	{"images and texts", []string{"text"}, []string{"template", "text-weights"}, dual},
+	{"texts alone", nil, []string{"texts"}, sentencesOnly},
+	{"text in images", nil, []string{"documents"}, func(f nn.Family) bool { return f.Reads || f.Sentences }},
 	{"texts of images", []string{"question"}, []string{"max-tokens", "beams", "temperature", "top-k", "top-p", "generate", "match"}, writesTexts},
 	{"turns about images (each a -prompt)", []string{"chat", "tiles"}, nil, func(f nn.Family) bool { return f.Converses }},
 	{"texts of sounds", []string{"audio", "language"}, []string{"task", "timestamps"}, func(f nn.Family) bool { return f.Hears }},
 	{"masks of images", []string{"point", "box", "everything", "masks"}, []string{"points-per-side", "least-score", "least-stability", "overlap"}, func(f nn.Family) bool { return f.Segments }},
 	{"objects in images", []string{"threshold"}, nil, finds},
-	{"images alike", nil, []string{"similar", "index", "examples"}, images},
+	{"images alike", nil, []string{"similar", "index", "examples"}, func(f nn.Family) bool { return images(f) && !f.Reads }},
 	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "prompt-syntax", "guidance", "guidance-rescale", "scheduler", "width", "height", "init-image", "strength", "mask",
 		"frames", "to-seed", "forward", "record", "partial", "embedding", "clip-skip", "tokenizer", "vae", "prediction", "refiner", "refiner-start", "low-memory", "preview", "preview-weights", "view-every"}, pipeline},
 	{"what a network looks at", []string{"explain"}, []string{"explain-class", "explain-method", "attention", "pca", "compare"}, nil},

@@ -44,7 +44,7 @@ func (a *app) outputs() []string {
 	if a.explain != "" && !writes(a.model) {
 		names = append(names, models.ExplainOutputs(a.model)...)
 	}
-	if a.examples != "" || a.similar != "" || a.index != "" {
+	if a.examples != "" || a.similar != "" || a.index != "" && !embedsSentences(a.model) {
 		names = append(names, models.Embedding)
 	}
 	return names
@@ -52,7 +52,7 @@ func (a *app) outputs() []string {
 
 // prepare checks the files that flags name and opens the device.
 func (a *app) prepare() (models.Options, error) {
-	o := models.Options{Precision: a.precision, Override: a.override, Hub: weights.HubFromEnv(), Embedded: zoo.All(), Tiled: a.tiled, Answers: a.question != "", LoRA: a.loras}
+	o := a.loading()
 	if a.labels != "" {
 		data, err := cli.ReadFile(a.labels)
 		if err == nil {
@@ -66,6 +66,11 @@ func (a *app) prepare() (models.Options, error) {
 		return o, err
 	}
 	return o, a.open()
+}
+
+// loading are the options of a model as the flags say them.
+func (a *app) loading() models.Options {
+	return models.Options{Precision: a.precision, Override: a.override, Hub: weights.HubFromEnv(), Embedded: zoo.All(), Tiled: a.tiled, Answers: a.question != "", LoRA: a.loras}
 }
 
 // loadModel loads a model, with a bar of what is downloaded.

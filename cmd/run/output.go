@@ -87,8 +87,13 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 // summary tells on stderr what computed the results, and how fast.
 func (a *app) summary(m *models.Model, pictures int, forward time.Duration) {
+	a.summaryOf(m, pictures, a.subject(), forward)
+}
+
+// summaryOf is the summary of so many things of a kind.
+func (a *app) summaryOf(m *models.Model, n int, what string, forward time.Duration) {
 	fmt.Fprintf(a.stderr, "%s (%s), %s, on %s\n", m.Name, m.Source, m.Precision, a.dev.Info())
-	fmt.Fprintf(a.stderr, "load %s, compile %s, forward %s (%s)\n", cli.Short(m.LoadTime-m.CompileTime), cli.Short(m.CompileTime+m.WriteCompile()), cli.Short(forward), cli.Count(pictures, a.subject()))
+	fmt.Fprintf(a.stderr, "load %s, compile %s, forward %s (%s)\n", cli.Short(m.LoadTime-m.CompileTime), cli.Short(m.CompileTime+m.WriteCompile()), cli.Short(forward), cli.Count(n, what))
 }
 
 // subject is what the flags give: pictures or sounds.

@@ -30,6 +30,12 @@ func (t *pass) bad(path string, err error, only bool) error {
 	return nil
 }
 
+// note tells something that is no error.
+func (t *pass) note(format string, args ...any) {
+	t.bar.clear()
+	t.app.note(format, args...)
+}
+
 // naming makes sure that an error names its picture.
 func naming(path string, err error) error {
 	if strings.Contains(err.Error(), path) {

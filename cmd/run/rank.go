@@ -145,8 +145,8 @@ func (a *app) byNames(ctx context.Context, m *models.Model) (rank, error) {
 	}, nil
 }
 
-// best are the first of ranked classes; top 0 means all.
-func best(p []models.Prediction, top int) []models.Prediction {
+// best are the first of what is ranked; top 0 means all.
+func best[T any](p []T, top int) []T {
 	if top > 0 && top < len(p) {
 		return p[:top]
 	}

@@ -89,8 +89,12 @@ func (a *app) do(ctx context.Context) error {
 		return a.verifyGoldens(ctx)
 	case len(a.compare) > 0:
 		return a.compareModels(ctx)
+	case a.lines():
+		return a.indexDocuments(ctx)
 	case isPipeline(a.model):
 		return a.paint(ctx)
+	case a.model == ocrFamily:
+		return a.readPages(ctx)
 	}
 	m, err := a.load(ctx)
 	if err != nil {
@@ -118,6 +122,10 @@ func (a *app) do(ctx context.Context) error {
 		return a.verifyModel(ctx, m)
 	case a.profile:
 		return a.printProfile(ctx, m)
+	case m.Sentences() && a.raw == nil && a.index != "":
+		return a.indexTexts(ctx, m)
+	case m.Sentences() && a.raw == nil:
+		return a.embedSentences(ctx, m)
 	case m.Matches():
 		return a.matchTexts(ctx, m)
 	case a.eval != "":

@@ -12,6 +12,7 @@ import (
 	"saccade/index"
 	"saccade/models"
 	"saccade/picture"
+	"saccade/weights"
 )
 
 // scoreJSON is a text with its probability for a picture.
@@ -142,7 +143,7 @@ func (a *app) promptEmbeds(ctx context.Context, m *models.Model, texts []string,
 			prompts = append(prompts, strings.ReplaceAll(t, placeholder, text))
 		}
 	}
-	all, truncated, err := m.EmbedTexts(ctx, prompts)
+	all, truncated, err := a.embedPrompts(ctx, m, prompts)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -157,18 +158,39 @@ func (a *app) promptEmbeds(ctx context.Context, m *models.Model, texts []string,
 	return embeds, cut, nil
 }
 
+// embedPrompts embeds texts in the space of a dual encoder's pictures, by the encoder of
+// -text-weights where one was given.
+func (a *app) embedPrompts(ctx context.Context, m *models.Model, texts []string) (embeds [][]float32, truncated []bool, err error) {
+	if a.textWeights == "" {
+		return m.EmbedTexts(ctx, texts, nil)
+	}
+	t, err := a.loadModel(ctx, textFamily, a.textWeights, models.Options{Precision: a.precision, Hub: weights.HubFromEnv()})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer t.Close()
+	prompted := make([]string, len(texts))
+	for i, text := range texts {
+		prompted[i] = t.Prompts().Query + text
+	}
+	if embeds, truncated, err = t.EmbedTexts(ctx, prompted, nil); err != nil {
+		return nil, nil, err
+	}
+	for i, v := range embeds {
+		if width := m.EmbeddingWidth(); len(v) != width {
+			return nil, nil, fmt.Errorf("-text-weights %s makes vectors of %d values and %s's pictures have %d; give the encoder that was trained beside it", a.textWeights, len(v), m.Source, width)
+		}
+		embeds[i] = models.MeanVector([][]float32{v})
+	}
+	return embeds, truncated, nil
+}
+
 // textScores are the logits of a picture and each text, and their probabilities.
 func textScores(m *models.Model, picture []float32, texts [][]float32) (logits, scores []float64) {
 	for _, text := range texts {
 		logits = append(logits, m.Match(picture, text))
 	}
 	return logits, m.Scores(logits)
-}
-
-// note tells something that is no error.
-func (s *search) note(format string, args ...any) {
-	s.bar.clear()
-	fmt.Fprintf(s.stderr, "%s: note: %s\n", command, fmt.Sprintf(format, args...))
 }
 
 // shortText is the beginning of a long text.

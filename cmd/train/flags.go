@@ -84,7 +84,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f := cli.NewFlagSet(command)
 	f.StringVar(&o.model, "model", "", "`NAME`: a family or an architecture, as run takes it")
 	f.StringVar(&o.weights, "weights", "", "`SOURCE`: a folder, a file or a hub id; without it the embedded weights")
-	f.StringVar(&o.dataPath, "data", "", "`FOLDER|FILE`: a folder with one sub-folder of pictures a class, or a .safetensors file of batches as they are: pixel_values.N and labels.N, in order and again")
+	f.StringVar(&o.dataPath, "data", "", "`FOLDER|FILE`: a folder with one sub-folder of pictures a class, for a pipeline pictures with captions (x.png beside x.txt, or metadata.jsonl), or a .safetensors file of batches as they are: pixel_values.N and labels.N, of a pipeline latents.N, noise.N, timestep.N and input_ids.N, in order and again")
 	f.StringVar(&o.validation, "validation", "", "`FOLDER|SHARE`: pictures to tell how good it is, such a folder, or a share of -data between 0 and 1")
 	f.BoolVar(&o.head, "head", false, "train the last layer, a new one where the classes are others than the checkpoint's")
 	f.BoolVar(&o.tip, "tip", false, "Tip-Adapter of a CLIP: examples vote beside the names of the classes; nothing is trained")
@@ -148,7 +148,7 @@ func (o *options) flagSet() *flag.FlagSet {
 		return nil
 	})
 	f.BoolVar(&o.recompute, "checkpoint", false, "compute activations again in the backward pass in place of keeping them: less memory, more time")
-	f.StringVar(&o.out, "o", "", "`FOLDER`: where the result goes: PEFT's folder with -lora, a checkpoint with -head alone, a file of -tip; and the state for -resume")
+	f.StringVar(&o.out, "o", "", "`FOLDER|FILE`: where the result goes: PEFT's folder with -lora, of a pipeline diffusers' file, a checkpoint with -head alone, a file of -tip; and the state for -resume")
 	f.BoolVar(&o.merge, "merge", false, "with -lora: write a checkpoint with the adapters merged, in -o's sub-folder merged")
 	f.StringVar(&o.save, "save", "", "`FILE.safetensors`: every trained tensor after the last step, and loss [steps]")
 	f.BoolVar(&o.grads, "grads", false, "with -save: the gradients of the last step too, as grad.NAME")
@@ -248,6 +248,11 @@ func (o *options) check() error {
 			}
 		}
 	}
+	if o.paints() {
+		if err := o.checkPainting(); err != nil {
+			return err
+		}
+	}
 	return o.complete()
 }
 
@@ -294,10 +299,10 @@ func (a *app) checkOutputs() (err error) {
 	if a.out == "" || a.verify {
 		return nil
 	}
-	if info, err := os.Stat(a.out); err == nil && !info.IsDir() && !a.tip {
+	if info, err := os.Stat(a.out); err == nil && !info.IsDir() && !a.tip && !a.paints() {
 		return fmt.Errorf("save %s: it is a file; name a folder", a.out)
 	}
-	if a.tip {
+	if a.tip || a.paints() && strings.EqualFold(filepath.Ext(a.out), ".safetensors") {
 		return cli.CheckWritable(a.out)
 	}
 	if err := os.MkdirAll(a.out, 0o777); err != nil {

@@ -53,7 +53,7 @@ func (a *app) trainHead(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t := &training{app: a, l: h, from: f, perEpoch: f.perEpoch(), print: print,
+	t := &training{app: a, l: h, from: f, perEpoch: f.perEpoch(), print: print, data: a.data.print(),
 		score: func(context.Context) (fit.Score, error) { return v.score(h) },
 		train: func(context.Context) (fit.Score, error) { return f.score(h) },
 		write: func(folder string, values map[string]nn.Array) error { return a.checkpoint.Write(folder, values) },

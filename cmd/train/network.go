@@ -44,7 +44,7 @@ func (a *app) trainNetwork(ctx context.Context) error {
 	if a.verify {
 		return a.verifyGradients(ctx, l, from)
 	}
-	t := &training{app: a, l: l, from: from, perEpoch: from.perEpoch(), print: print, write: func(folder string, values map[string]nn.Array) error {
+	t := &training{app: a, l: l, from: from, perEpoch: from.perEpoch(), print: print, data: a.data.print(), write: func(folder string, values map[string]nn.Array) error {
 		return a.writeAdapter(folder, l, values)
 	}}
 	t.train = func(ctx context.Context) (fit.Score, error) {
@@ -239,7 +239,7 @@ const slopeTolerance = 0.01
 
 // verifyGradients recomputes a step on the CPU, and compares the gradients with
 // differences of the loss.
-func (a *app) verifyGradients(ctx context.Context, l *learn.Learner, from *pictures) error {
+func (a *app) verifyGradients(ctx context.Context, l *learn.Learner, from fit.Batches) error {
 	b, err := from.Batch(ctx, 0)
 	if err != nil {
 		return err

@@ -80,7 +80,9 @@ func (a *app) finish(d doneLine) error {
 	if d.LeftOut > 0 {
 		fmt.Fprintf(a.stderr, "%s could not be read and left out\n", cli.Count(d.LeftOut, "picture"))
 	}
-	fmt.Fprintf(a.stdout, "top-1  %.2f %% of %s, %s\n", 100*d.Top1, cli.Count(d.Images, "picture"), d.Of)
+	if d.Top1 != nil {
+		fmt.Fprintf(a.stdout, "top-1  %.2f %% of %s, %s\n", 100**d.Top1, cli.Count(d.Images, "picture"), d.Of)
+	}
 	if d.Best != nil {
 		fmt.Fprintf(a.stdout, "best   %.2f %% after step %d\n", 100*d.Best.Top1, d.Best.Step)
 	}
@@ -91,7 +93,7 @@ func (a *app) finish(d doneLine) error {
 	if a.out != "" && !a.verify {
 		fmt.Fprintf(a.stdout, "\n%s\n", weights.Escape(a.out))
 	}
-	fmt.Fprintf(a.stderr, "%s (%s), %s, on %s: %.1f s", a.model, a.checkpoint.Source(), a.precision, a.dev.Info(), d.Seconds)
+	fmt.Fprintf(a.stderr, "%s (%s), %s, on %s: %.1f s", a.model, a.source, a.precision, a.dev.Info(), d.Seconds)
 	if d.Waited > 0 {
 		fmt.Fprintf(a.stderr, ", %.1f %% of it for pictures", 100*d.Waited)
 	}

@@ -24,7 +24,8 @@ type training struct {
 	perEpoch int    // micro-steps
 	print    string // of the weights
 	score    func(context.Context) (fit.Score, error)
-	train    func(context.Context) (fit.Score, error) // on what is learned from
+	train    func(context.Context) (fit.Score, error) // on what is learned from, or nil
+	data     string                                   // what tells the examples from others
 	write    func(folder string, values map[string]nn.Array) error
 
 	began  time.Time
@@ -46,9 +47,9 @@ type stepLine struct {
 // doneLine is what -json prints last.
 type doneLine struct {
 	Done      bool        `json:"done"`
-	Top1      float64     `json:"top1"`
-	Of        string      `json:"of"` // validation or training
-	Images    int         `json:"images"`
+	Top1      *float64    `json:"top1,omitempty"` // of a network that classifies
+	Of        string      `json:"of,omitempty"`   // validation or training
+	Images    int         `json:"images,omitempty"`
 	Loss      *float64    `json:"loss"`
 	Steps     int         `json:"steps"`
 	Skipped   int         `json:"skipped,omitempty"`
@@ -69,7 +70,7 @@ type bestJSON struct {
 
 // take takes the score of some examples.
 func (d *doneLine) take(s fit.Score, of string) {
-	d.Top1, d.Of, d.Images, d.Confusion = s.Top1, of, s.Examples, s.Confusion
+	d.Top1, d.Of, d.Images, d.Confusion = &s.Top1, of, s.Examples, s.Confusion
 }
 
 // run makes the steps and writes what came of them.
@@ -80,7 +81,7 @@ func (t *training) run(ctx context.Context) error {
 		o.Steps = max(1, (t.epochs*t.perEpoch+t.accumulate-1)/t.accumulate)
 	}
 	if t.out != "" {
-		o.State = filepath.Join(t.out, "resume", "state.safetensors")
+		o.State = filepath.Join(t.stateFolder(), "state.safetensors")
 		if t.resume {
 			if _, err := os.Stat(o.State); err != nil {
 				t.note("%s has no saved state yet: the training begins", t.out)
@@ -101,6 +102,14 @@ func (t *training) run(ctx context.Context) error {
 		return err
 	}
 	return t.conclude(ctx, result)
+}
+
+// stateFolder is where the state is: in the folder of the result, or beside its file.
+func (t *training) stateFolder() string {
+	if strings.EqualFold(filepath.Ext(t.out), ".safetensors") {
+		return t.out + ".resume"
+	}
+	return filepath.Join(t.out, "resume")
 }
 
 // report prints a step.
@@ -154,7 +163,7 @@ func (t *training) conclude(ctx context.Context, r *fit.Result) error {
 	if r.Last != nil {
 		d.take(*r.Last, "validation")
 		d.Best = &bestJSON{r.BestStep, r.Best.Top1}
-	} else {
+	} else if t.train != nil {
 		s, err := t.train(ctx)
 		if err != nil {
 			return err
@@ -180,7 +189,7 @@ func (t *training) conclude(ctx context.Context, r *fit.Result) error {
 // identity tells the training from others, for -resume. How long it goes on only counts
 // where the rate depends on it.
 func (t *training) identity() string {
-	words := []string{"model=" + t.model, "weights=" + t.print, "data=" + t.data.print()}
+	words := []string{"model=" + t.model, "weights=" + t.print, "data=" + t.data}
 	if t.validated != nil {
 		words = append(words, "validation="+t.validated.print())
 	}

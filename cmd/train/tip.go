@@ -31,7 +31,7 @@ func (a *app) adaptTip(ctx context.Context) error {
 	for _, name := range a.labels {
 		prompts = append(prompts, "a photo of a "+cli.Plain(name))
 	}
-	texts, _, err := m.EmbedTexts(ctx, prompts)
+	texts, _, err := m.EmbedTexts(ctx, prompts, nil)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ type app struct {
 
 	dev        *gpu.Device
 	checkpoint *models.Checkpoint
+	source     string   // where the weights come from
 	labels     []string // of the classes that are trained
 	fresh      bool     // the head is a new one
 	data       *examples
@@ -71,10 +72,13 @@ func (a *app) do(ctx context.Context) error {
 		_, err := fmt.Fprintln(a.stdout, cli.VersionText())
 		return err
 	}
-	if err := a.findExamples(); err != nil {
+	if err := a.checkOutputs(); err != nil {
 		return err
 	}
-	if err := a.checkOutputs(); err != nil {
+	if a.paints() {
+		return a.trainPipeline(ctx)
+	}
+	if err := a.findExamples(); err != nil {
 		return err
 	}
 	if err := a.open(ctx); err != nil {
@@ -103,6 +107,7 @@ func (a *app) open(ctx context.Context) (err error) {
 		return err
 	}
 	a.bar.Clear()
+	a.source = a.checkpoint.Source()
 	if err := a.settleClasses(); err != nil {
 		a.checkpoint.Close() //nolint:errcheck // the first error counts
 		return err

@@ -19,6 +19,7 @@ import (
 
 	"saccade/cmd/internal/cli"
 	"saccade/models"
+	"saccade/models/lora"
 	"saccade/weights"
 )
 
@@ -145,7 +146,7 @@ func TestBadData(t *testing.T) {
 	train([]string{"an adapter of rank 1000; expected 1 to 192"}, "-lora", "1000", "-head", "-data", folder)
 	train([]string{`the target "q_prj" matches no layer; the nearest is "q_proj"`}, "-lora", "2", "-head", "-targets", "q_prj", "-data", folder)
 	train([]string{"expected a folder, or a .safetensors file"}, "-head", "-data", "train_test.go")
-	refused(t, cli.ExitFailure, []string{"model sd is a pipeline"}, "-model", "sd", "-head", "-data", folder, "-o", out)
+	refused(t, cli.ExitUsage, []string{"give -lora RANK, which alone is trained of a pipeline"}, "-model", "sd", "-head", "-data", folder, "-o", out)
 	refused(t, cli.ExitFailure, []string{"no embedded weights; give -weights"}, "-model", "dino", "-head", "-data", folder, "-o", out)
 
 	require.NoError(t, os.Mkdir(filepath.Join(folder, "plants"), 0o777))
@@ -193,7 +194,7 @@ func TestHead(t *testing.T) {
 func TestOptimumAndTip(t *testing.T) {
 	folder, out := picturesFolder(t), t.TempDir()
 	_, done := lines(t, fine(t, "-model", "resnet", "-data", folder, "-head", "-optimizer", "lbfgs", "-C", "10", "-o", filepath.Join(out, "mine"), "-json"))
-	assert.Equal(t, 1.0, done.Top1)
+	assert.Equal(t, 1.0, *done.Top1)
 	assert.Equal(t, [][]int{{5, 0}, {0, 5}}, done.Confusion)
 	_, done = lines(t, fine(t, "-model", "clip", "-data", folder, "-tip", "-o", filepath.Join(out, "tip.safetensors"), "-json"))
 	assert.Equal(t, 10, done.Images)
@@ -360,4 +361,123 @@ func TestVerify(t *testing.T) {
 	r := fine(t, "-model", "vit", "-weights", learned, "-data", data, "-lora", "3", "-head", "-verify", "-precision", "f32")
 	assert.Contains(t, r.stdout, "recomputed on the CPU, 0 wrong")
 	assert.Equal(t, 3, strings.Count(r.stdout, "ok     slope of the loss"))
+}
+
+// parted copies the tensors of a golden whose names begin with some words into files.
+func parted(t *testing.T, c *weights.Checkpoint, kinds func(name string) (file string)) map[string]string {
+	t.Helper()
+	files, tensors := map[string]string{}, map[string][]*weights.Tensor{}
+	for _, name := range c.Names() {
+		if file := kinds(name); file != "" {
+			tensor, _ := c.Tensor(name)
+			tensor.Name = strings.TrimPrefix(name, "init.")
+			tensors[file] = append(tensors[file], tensor)
+		}
+	}
+	folder := t.TempDir()
+	for file, all := range tensors {
+		files[file] = filepath.Join(folder, file+".safetensors")
+		require.NoError(t, weights.Write(files[file], all, nil))
+	}
+	return files
+}
+
+// Five steps of a UNet's adapters from saved batches are diffusers' and PEFT's, where the
+// UNet estimates the noise and where it estimates v.
+func TestUNetIsDiffusers(t *testing.T) {
+	for name, args := range map[string][]string{"sd1_tiny": {"-lr", "0.001"}, "sd2_tiny": {"-lr", "0.05", "-optimizer", "sgd"}} {
+		c, err := weights.Open("../../golden/learn_sd/" + name + ".safetensors")
+		require.NoError(t, err)
+		files := parted(t, c, func(n string) string {
+			switch kind, _, _ := strings.Cut(n, "."); kind {
+			case "latents", "noise", "timestep", "input_ids":
+				return "data"
+			case "init":
+				return kind
+			}
+			return ""
+		})
+		out := filepath.Join(t.TempDir(), "out.safetensors")
+		fine(t, append(args, "-model", "sd", "-weights", "../../golden/pipelines/"+name, "-data", files["data"], "-init", files["init"], "-lora", "2", "-alpha", "3", "-steps", "5", "-precision", "f32", "-save", out, "-grads", "-json")...)
+		saved, err := weights.Open(out)
+		require.NoError(t, err)
+		assert.Greater(t, len(saved.Names()), 60)
+		far, length := map[string]float64{}, map[string]float64{} // squares, of each kind
+		for _, n := range saved.Names() {
+			golden := n
+			if strings.HasPrefix(n, "base_model.") {
+				golden = "param." + n
+			}
+			got, want := floats(t, saved, n), floats(t, c, golden)
+			require.Len(t, got, len(want), n)
+			kind, _, _ := strings.Cut(n, ".")
+			for i, w := range want {
+				far[kind] += math.Pow(float64(w-got[i]), 2)
+				length[kind] += math.Pow(float64(w), 2)
+			}
+		}
+		for kind, bound := range map[string]float64{"base_model": 1e-6, "loss": 1e-5, "grad": 1e-4} { // gradients are of the fifth step
+			apart := math.Sqrt(far[kind] / length[kind])
+			t.Logf("%s %s: %.2g apart", name, kind, apart)
+			assert.LessOrEqual(t, apart, bound, "%s %s", name, kind)
+		}
+		require.NoError(t, saved.Close())
+		require.NoError(t, c.Close())
+	}
+}
+
+// Adapters of the embedded pipeline's UNet are learned from pictures with captions, go on
+// from their state, and are merged when the pipeline is loaded.
+func TestPipeline(t *testing.T) {
+	folder, out := t.TempDir(), filepath.Join(t.TempDir(), "bird.safetensors")
+	data, err := os.ReadFile("../../zoo/pictures/bird.png")
+	require.NoError(t, err)
+	for _, name := range []string{"a.png", "b.png"} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), data, 0o666))
+	}
+	args := []string{"-model", "sd", "-data", folder, "-lora", "2", "-alpha", "4", "-state-every", "0s", "-o", out, "-json", "-steps"}
+	refused(t, cli.ExitFailure, []string{"its caption: read a.txt: no such file", "expected a.txt, or a metadata.jsonl"}, append(args, "1")...)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "metadata.jsonl"), []byte("{\"file_name\": \"a.png\", \"text\": \"a bird\"}\n{\"file_name\": \"b.png\"}\n"), 0o666))
+	refused(t, cli.ExitFailure, []string{"line 2 of metadata.jsonl: expected"}, append(args, "1")...)
+	require.NoError(t, os.Remove(filepath.Join(folder, "metadata.jsonl")))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "a.txt"), []byte("a bird\n"), 0o666))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "b.txt"), []byte("a red bird"), 0o666))
+	for want, more := range map[string][]string{"give -lora RANK, which alone is trained": {"-head"}, "-validation, -merge and -augment are of networks": {"-augment", "flip"}} {
+		refused(t, cli.ExitUsage, []string{want}, append(append(args, "1"), more...)...)
+	}
+
+	steps, done := lines(t, fine(t, append(args, "2")...))
+	require.Len(t, steps, 2)
+	assert.Nil(t, done.Top1)
+	steps, _ = lines(t, fine(t, append(args, "3", "-resume")...))
+	require.Len(t, steps, 1)
+	assert.Equal(t, 3, steps[0].Step)
+
+	file, err := lora.Open(out, nil)
+	require.NoError(t, err)
+	defer file.Close()
+	assert.Greater(t, len(file.Layers), 20)
+	for _, l := range file.Layers {
+		assert.Equal(t, "unet", l.Part)
+		d, err := l.Delta(1)
+		require.NoError(t, err)
+		assert.Len(t, d.Shape(), 2)
+	}
+}
+
+// Where the result can't be written, what was learned is kept, and written once it can be.
+func TestResultCantBeWritten(t *testing.T) {
+	folder, out := picturesFolder(t), filepath.Join(t.TempDir(), "mine")
+	blocked := filepath.Join(out, "model.safetensors")
+	require.NoError(t, os.MkdirAll(blocked, 0o777))
+	args := []string{"-model", "resnet", "-data", folder, "-head", "-steps", "4", "-o", out, "-json"}
+	r := call(t, args...)
+	assert.Equal(t, cli.ExitFailure, r.code)
+	assert.Contains(t, r.stderr, "save "+blocked+": there is something that is not a file")
+	assert.NoFileExists(t, filepath.Join(out, "config.json"))
+	require.NoError(t, os.Remove(blocked))
+	steps, done := lines(t, fine(t, append(args, "-resume")...))
+	assert.Empty(t, steps)
+	assert.Equal(t, 4, done.Steps)
+	assert.FileExists(t, blocked)
 }

@@ -2,6 +2,7 @@ package blip
 
 import (
 	"saccade/gpu"
+	"saccade/models/bert"
 	"saccade/models/internal/transformer"
 	"saccade/models/vit"
 	"saccade/ops"
@@ -28,10 +29,7 @@ type Config struct {
 // TextConfig is what the size of a text encoder or decoder depends on, and its special
 // tokens.
 type TextConfig struct {
-	Layer           transformer.LayerConfig
-	Depth           int // layers
-	Vocab           int // token ids
-	Length          int // positions
+	bert.TextConfig
 	Start, End, Pad int // token ids
 }
 
@@ -40,20 +38,12 @@ type Model struct {
 	Config
 
 	Vision     *vit.Model  `w:"vision"`
-	Encoder    *Text       `w:"encoder"` // of Answer's questions and Match's texts, or nil
-	Decoder    *Text       `w:"decoder"` // of Caption and Answer, or nil
+	Encoder    *bert.Text  `w:"encoder"` // of Answer's questions and Match's texts, or nil
+	Decoder    *bert.Text  `w:"decoder"` // of Caption and Answer, or nil
 	Head       *Head       `w:"head"`    // of the decoder
 	VisionProj *ops.Linear `w:"vision_proj"`
 	TextProj   *ops.Linear `w:"text_proj"`
 	ITM        *ops.Linear `w:"itm_head"` // of Match, as the other two
-}
-
-// Text is a text encoder or decoder: BERT with cross-attention to patches.
-type Text struct {
-	Tokens    ops.Embedding       `w:"tokens"`
-	Positions ops.Embedding       `w:"positions"`
-	Norm      ops.LayerNorm       `w:"norm"`
-	Layers    []transformer.Layer `w:"layers"`
 }
 
 // Head gives the logits of the next token.
@@ -76,7 +66,7 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 	}
 	m := &Model{Config: c, Vision: vision}
 	if c.Task != Caption {
-		m.Encoder = newText(b, c.Text)
+		m.Encoder = bert.NewText(b, c.Text.TextConfig)
 	}
 	if c.Task == Match {
 		linear := func(in, out int) *ops.Linear { l := b.Linear(in, out, true); return &l }
@@ -84,32 +74,9 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 		return m, nil
 	}
 	t := c.Text.Layer
-	m.Decoder = newText(b, c.Text)
+	m.Decoder = bert.NewText(b, c.Text.TextConfig)
 	m.Head = &Head{Transform: b.Linear(t.Width, t.Width, true), Norm: b.LayerNorm(t.Width, t.Eps), Decoder: b.Linear(t.Width, c.Text.Vocab, true), act: t.Act}
 	return m, nil
-}
-
-func newText(b *ops.Builder, c TextConfig) *Text {
-	return &Text{
-		Tokens: b.Embedding(c.Vocab, c.Layer.Width), Positions: b.Embedding(c.Length, c.Layer.Width),
-		Norm: b.LayerNorm(c.Layer.Width, c.Layer.Eps), Layers: transformer.NewLayers(b, c.Layer, c.Depth),
-	}
-}
-
-// forward is the states [R, T, D] of ids and their positions, u32 [R, T].
-func (t *Text) forward(r *gpu.Recorder, prefix string, ids, positions *gpu.Tensor, s transformer.Sight) *gpu.Tensor {
-	x := t.Norm.Forward(r, ops.Add(r, t.Tokens.Forward(r, ids, nil), t.Positions.Forward(r, positions, nil), 1))
-	r.Tap(prefix+"embeddings", x)
-	return transformer.Run(r, prefix, t.Layers, x, s)
-}
-
-// remember is what the cross-attentions of all layers read of x [N, S, C].
-func (t *Text) remember(r *gpu.Recorder, x *gpu.Tensor) []*gpu.Tensor {
-	memory := make([]*gpu.Tensor, len(t.Layers))
-	for i := range t.Layers {
-		memory[i] = t.Layers[i].Remember(r, x)
-	}
-	return memory
 }
 
 // forward is the logits of states x [R, T, D]: f32 [R, T, Vocab].
@@ -126,7 +93,7 @@ func (m *Model) patches(r *gpu.Recorder, pixels *gpu.Tensor) *gpu.Tensor {
 
 // question is the states of a question about patches, [N, T, D].
 func (m *Model) question(r *gpu.Recorder, patches, ids, positions, lengths *gpu.Tensor) *gpu.Tensor {
-	return m.Encoder.forward(r, "question.", ids, positions, transformer.Sight{Mask: ops.Mask{Lengths: lengths}, Memory: m.Encoder.remember(r, patches)})
+	return m.Encoder.Forward(r, "question.", ids, positions, nil, transformer.Sight{Mask: ops.Mask{Lengths: lengths}, Memory: m.Encoder.Remember(r, patches)})
 }
 
 // match records how well texts go with images, itm_score [N, 2]: the logits of not and
@@ -144,6 +111,6 @@ func (m *Model) embedImage(r *gpu.Recorder, pixels *gpu.Tensor) {
 
 // embedText records that of a text, read without an image.
 func (m *Model) embedText(r *gpu.Recorder, ids, positions, lengths *gpu.Tensor) {
-	x := m.Encoder.forward(r, "text.", ids, positions, transformer.Sight{Mask: ops.Mask{Lengths: lengths}})
+	x := m.Encoder.Forward(r, "text.", ids, positions, nil, transformer.Sight{Mask: ops.Mask{Lengths: lengths}})
 	r.Output("text_embeds", ops.Normalize(r, m.TextProj.Forward(r, ops.Mean(r, x, 0, 1))))
 }

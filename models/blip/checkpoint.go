@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"saccade/models/bert"
 	"saccade/models/internal/checkpoint"
 	"saccade/models/internal/transformer"
 	"saccade/models/vit"
@@ -186,8 +187,11 @@ func (h *header) text(vision int) (TextConfig, error) {
 	}
 	act, err := t.act("text_config")
 	return TextConfig{
-		Layer: transformer.LayerConfig{Width: t.Width, Heads: t.Heads, MLP: t.MLP, Act: act, Eps: t.Eps, Post: true, Cross: vision},
-		Depth: t.Depth, Vocab: t.Vocab, Length: t.Length, Start: t.Start, End: t.End, Pad: t.Pad,
+		TextConfig: bert.TextConfig{
+			Layer: transformer.LayerConfig{Width: t.Width, Heads: t.Heads, MLP: t.MLP, Act: act, Eps: t.Eps, Post: true, Cross: vision},
+			Depth: t.Depth, Vocab: t.Vocab, Length: t.Length,
+		},
+		Start: t.Start, End: t.End, Pad: t.Pad,
 	}, err
 }
 

@@ -78,7 +78,7 @@ func (m *Model) decoder() *nn.Decoder {
 		Caches: nn.Caches{Layers: m.Text.Depth, Heads: layer.Heads, Width: layer.Width},
 		States: func(r *gpu.Recorder, s nn.Step) *gpu.Tensor {
 			sight := transformer.Sight{Mask: ops.Mask{Causal: true, Lengths: s.Lengths}, Cache: s.Cache, Memory: s.Memory}
-			return m.Decoder.forward(r, "", s.IDs, s.Positions, sight)
+			return m.Decoder.Forward(r, "", s.IDs, s.Positions, nil, sight)
 		},
 		Logits: m.Head.forward,
 	}
@@ -87,7 +87,7 @@ func (m *Model) decoder() *nn.Decoder {
 		d.Inputs = []nn.Input{m.pixels()}
 		d.Begin, d.Looks = m.prompt, "cross_attentions"
 		d.Remember = func(r *gpu.Recorder, in map[string]*gpu.Tensor) []*gpu.Tensor {
-			return m.Decoder.remember(r, m.patches(r, in[nn.PixelValues]))
+			return m.Decoder.Remember(r, m.patches(r, in[nn.PixelValues]))
 		}
 		return d
 	}
@@ -99,7 +99,7 @@ func (m *Model) decoder() *nn.Decoder {
 	d.Begin = func([]uint32) []uint32 { return []uint32{uint32(m.Text.Start)} }
 	d.Remember = func(r *gpu.Recorder, in map[string]*gpu.Tensor) []*gpu.Tensor {
 		x := m.question(r, m.patches(r, in[nn.PixelValues]), in[nn.InputIDs], in[asked], in[nn.AttentionMask])
-		return m.Decoder.remember(r, x)
+		return m.Decoder.Remember(r, x)
 	}
 	return d
 }

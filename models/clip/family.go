@@ -99,7 +99,10 @@ func (v *Vision) network() *nn.Network {
 }
 
 func (t *Text) network() *nn.Network {
-	tokens := nn.Dim{Name: "T", Most: t.Length}
+	tokens, embedding := nn.Dim{Name: "T", Most: t.Length}, "text_embeds"
+	if t.Alone {
+		embedding = ""
+	}
 	return &nn.Network{
 		Name: "text",
 		Inputs: []nn.Input{
@@ -112,7 +115,7 @@ func (t *Text) network() *nn.Network {
 			t.Forward(r, in[nn.InputIDs], in["pooled_at"], in[nn.AttentionMask])
 		},
 		// A text that sees its padding must have that of the training.
-		Text: &nn.Text{Fixed: !t.Block.Causal},
+		Text: &nn.Text{Output: embedding, Fixed: !t.Block.Causal},
 	}
 }
 

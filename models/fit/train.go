@@ -137,7 +137,7 @@ func (t *trainer) step(ctx context.Context, next *ahead, n int) (Step, error) {
 			t.micro = first
 			return Step{}, err
 		}
-		if len(b.Labels) == 0 {
+		if len(b.Labels) == 0 && len(b.Target.Data) == 0 {
 			if empty++; empty > max(10, 2*t.Epoch) {
 				return Step{}, errors.New("none of the examples can be read")
 			}

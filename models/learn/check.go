@@ -34,6 +34,9 @@ func (l *Learner) Profile(ctx context.Context, b Batch) (timings []gpu.Timing, e
 func (l *Learner) unchanged(b Batch, f func(ready) error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := l.bring(); err != nil {
+		return err
+	}
 	r, err := l.ready(b)
 	if err != nil {
 		return err
@@ -64,11 +67,11 @@ func (l *Learner) Slope(ctx context.Context, b Batch, seed uint64) (measured, co
 		if _, err := l.lossOf(ctx, r); err != nil {
 			return err
 		}
-		grads, err := l.Gradients()
+		grads, err := l.each(func(p *parameter) *gpu.Tensor { return p.grad })
 		if err != nil {
 			return err
 		}
-		at, err := l.Parameters()
+		at, err := l.each(func(p *parameter) *gpu.Tensor { return p.value })
 		if err != nil {
 			return err
 		}

@@ -52,6 +52,7 @@ type Learner struct {
 	all     []*parameter
 
 	mu       sync.Mutex
+	there    bool // on the device
 	progress Progress
 	programs []*program
 }
@@ -97,7 +98,7 @@ func Of(dev *gpu.Device, name string, d *nn.Description, o Options) (*Learner, e
 	return l, nil
 }
 
-// open makes the layers, finds what is trained and brings all to the device.
+// open makes the layers and finds what is trained.
 func (l *Learner) open() error {
 	layers, err := l.module.Layers()
 	if err != nil {
@@ -124,14 +125,30 @@ func (l *Learner) open() error {
 	if err := l.adapt(layers); err != nil {
 		return err
 	}
+	for _, p := range l.all {
+		if err := p.reserve(l.dev, l.options.Optimizer); err != nil {
+			return err
+		}
+	}
+	return l.checkInit()
+}
+
+// bring brings weights and trained values to the device at the first use.
+func (l *Learner) bring() error {
+	if l.there {
+		return nil
+	}
 	if err := l.module.Upload(); err != nil {
 		return err
 	}
 	for _, p := range l.all {
-		if err := p.allocate(l.dev, l.options.Optimizer); err != nil {
-			return err
+		for _, t := range p.own() {
+			if err := t.Allocate(); err != nil {
+				return err
+			}
 		}
 	}
+	l.there = true
 	return l.begin()
 }
 
@@ -144,7 +161,9 @@ func (l *Learner) Close() {
 	}
 	l.programs = nil
 	for _, p := range l.all {
-		p.release()
+		for _, t := range p.own() {
+			t.Release()
+		}
 	}
 	l.module.Drop()
 }
@@ -153,6 +172,9 @@ func (l *Learner) Close() {
 func (l *Learner) Forward(ctx context.Context, in map[string]nn.Array) (map[string]nn.Array, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := l.bring(); err != nil {
+		return nil, err
+	}
 	return l.module.Forward(ctx, in, gpu.Wants{})
 }
 
@@ -162,6 +184,9 @@ func (l *Learner) Forward(ctx context.Context, in map[string]nn.Array) (map[stri
 func (l *Learner) Step(ctx context.Context, rate float64, batches ...Batch) (Outcome, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := l.bring(); err != nil {
+		return Outcome{}, err
+	}
 	if rate == 0 {
 		rate = l.options.Optimizer.Rate
 	}

@@ -128,3 +128,11 @@ func (o *LoRA) scale() float64 {
 	}
 	return o.Alpha / float64(o.Rank)
 }
+
+// moments is how many arrays the optimizer keeps of each parameter.
+func (o Optimizer) moments() int {
+	if o.Kind == SGD {
+		return 1
+	}
+	return 2
+}

@@ -187,14 +187,10 @@ func (l *Learner) Targets() (targets []string, head string) {
 	return targets, head
 }
 
-// allocate takes the memory of the gradient and the moments.
-func (p *parameter) allocate(dev *gpu.Device, o Optimizer) error {
-	count := 2
-	if o.Kind == SGD {
-		count = 1
-	}
-	for i := range count + 1 {
-		t, err := dev.State(p.name, gpu.F32, p.value.Groups, p.value.Shape...)
+// reserve makes the gradient and the moments, without their memory.
+func (p *parameter) reserve(dev *gpu.Device, o Optimizer) error {
+	for i := range o.moments() + 1 {
+		t, err := dev.ReserveState(p.name, gpu.F32, p.value.Groups, p.value.Shape...)
 		if err != nil {
 			return err
 		}
@@ -207,40 +203,53 @@ func (p *parameter) allocate(dev *gpu.Device, o Optimizer) error {
 	return nil
 }
 
-func (p *parameter) release() {
-	p.grad.Release()
-	for _, t := range p.moments {
-		t.Release()
+// own are they.
+func (p *parameter) own() []*gpu.Tensor {
+	if p.grad == nil {
+		return nil
 	}
+	return append([]*gpu.Tensor{p.grad}, p.moments...)
 }
 
 // begin gives the parameters their first values.
 func (l *Learner) begin() error {
 	rng := rand.New(rand.NewPCG(l.options.Seed, 0))
-	given, used := l.options.Init, map[string]bool{}
 	for _, p := range l.all {
 		v := p.begin(rng) // drawn for all, so that what is given changes no other
-		for _, n := range append([]string{p.name}, p.others...) {
-			a, ok := given[n]
-			if !ok {
-				continue
-			}
-			if !slices.Equal(a.Shape, p.shape) {
-				return fmt.Errorf("first values of %s: found shape %v, expected %v", n, a.Shape, p.shape)
-			}
+		if a, _ := p.given(l.options.Init); a.Data != nil {
 			v = p.part(a.Data)
-			used[n] = true
-			break
 		}
 		if err := p.write(p.value, v); err != nil {
 			return err
 		}
 	}
-	for _, n := range slices.Sorted(maps.Keys(given)) {
-		if used[n] {
-			continue
+	return nil
+}
+
+// given finds the parameter's first values among those that are given, and their name there.
+func (p *parameter) given(all map[string]nn.Array) (nn.Array, string) {
+	for _, n := range append([]string{p.name}, p.others...) {
+		if a, ok := all[n]; ok {
+			return a, n
 		}
-		return fmt.Errorf("first values of %s, which is not trained; trained are %s", n, l.names())
+	}
+	return nn.Array{}, ""
+}
+
+// checkInit refuses first values that are of no parameter, or of another shape.
+func (l *Learner) checkInit() error {
+	used := map[string]bool{}
+	for _, p := range l.all {
+		a, n := p.given(l.options.Init)
+		if n != "" && (!slices.Equal(a.Shape, p.shape) || len(a.Data) != elements(p.shape)) {
+			return fmt.Errorf("first values of %s: found shape %v with %d values, expected %v", n, a.Shape, len(a.Data), p.shape)
+		}
+		used[n] = true
+	}
+	for _, n := range slices.Sorted(maps.Keys(l.options.Init)) {
+		if !used[n] {
+			return fmt.Errorf("first values of %s, which is not trained; trained are %s", n, l.names())
+		}
 	}
 	return nil
 }

@@ -131,7 +131,8 @@ func (l *Learner) optimize(r *gpu.Recorder, grads []*gpu.Tensor, settings *gpu.T
 }
 
 // Plan is the device memory of a step on batches of those shapes, which it records and does not
-// run: of its program, and of weights, trained values, gradients and moments.
+// run: of its program, and of weights, trained values, gradients and moments. It takes no memory
+// of the device.
 func (l *Learner) Plan(b Batch) (memory gpu.Memory, resident int64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -142,7 +143,7 @@ func (l *Learner) Plan(b Batch) (memory gpu.Memory, resident int64, err error) {
 	memory, err = l.record(f, b).Plan()
 	resident = l.module.Bytes() // with trained values and what the recording asked for
 	for _, p := range l.all {
-		for _, t := range append(slices.Clone(p.moments), p.grad) {
+		for _, t := range p.own() {
 			resident += t.Bytes()
 		}
 	}

@@ -26,7 +26,7 @@ func TestRefusals(t *testing.T) {
 		"first name":    {func(o *Options) { o.Init = map[string]nn.Array{"x.lora_A.weight": {}} }, "first values of x.lora_A.weight, which is not trained"},
 		"first shape": {func(o *Options) {
 			o.Init["base_model.model.classifier.bias"] = nn.Array{Shape: []int{1}, Data: []float32{1}}
-		}, "found shape [1], expected [5]"},
+		}, "found shape [1] with 1 values, expected [5]"},
 		"rate":     {func(o *Options) { o.Optimizer.Rate = math.NaN() }, "expected none negative"},
 		"nesterov": {func(o *Options) { o.Optimizer = Optimizer{Kind: SGD, Nesterov: true} }, "momentum of Nesterov needs"},
 		"momentum": {func(o *Options) { o.Optimizer.Momentum = 0.9 }, "AdamW takes no momentum"},

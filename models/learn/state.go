@@ -12,12 +12,22 @@ import (
 // Parameters are the trained arrays by name: of adapters those that PEFT writes
 // ("base_model.model.vit.layers.0.attention.q_proj.lora_A.weight").
 func (l *Learner) Parameters() (map[string]nn.Array, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.bring(); err != nil {
+		return nil, err
+	}
 	return l.each(func(p *parameter) *gpu.Tensor { return p.value })
 }
 
 // Gradients are those of the last step by the names of the parameters: before clipping, without
 // the loss's scale.
 func (l *Learner) Gradients() (map[string]nn.Array, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.bring(); err != nil {
+		return nil, err
+	}
 	return l.each(func(p *parameter) *gpu.Tensor { return p.grad })
 }
 
@@ -61,6 +71,9 @@ func (l *Learner) tensors() (all []tensor) {
 func (l *Learner) State() (map[string]nn.Array, Progress, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := l.bring(); err != nil {
+		return nil, Progress{}, err
+	}
 	all, err := l.arrays()
 	return all, l.progress, err
 }
@@ -84,6 +97,9 @@ func (l *Learner) arrays() (map[string]nn.Array, error) {
 func (l *Learner) Restore(arrays map[string]nn.Array, p Progress) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := l.bring(); err != nil {
+		return err
+	}
 	left := maps.Clone(arrays)
 	for _, x := range l.tensors() {
 		a, ok := arrays[x.name]

@@ -24,6 +24,12 @@ type Family struct {
 	Attention bool
 	// Texts says that the networks read texts, so that a checkpoint has a tokenizer.
 	Texts bool
+	// Sentences says that the networks make one vector of each text, and see no images.
+	Sentences bool
+	// Files are more files that a checkpoint of a hub may have.
+	Files []string
+	// Reads says that it finds and reads lines of text in images, by two networks.
+	Reads bool
 	// Writes says that checkpoints of the family write texts.
 	Writes bool
 	// Converses says that checkpoints of the family answer turns.
@@ -67,6 +73,7 @@ type Checkpoint struct {
 	Name    string // of the family or architecture, as it was asked for
 	Tensors weights.Source
 	Config  []byte // config.json, or nil
+	Files   fs.FS  // of the folder that holds them, or nil
 }
 
 // Description is what a checkpoint says of its module.

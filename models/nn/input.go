@@ -24,6 +24,8 @@ type Input struct {
 	// Convert gives what the network takes in place of what callers give under the name,
 	// such as the images that are no padding; empty: nothing. Nil: that itself.
 	Convert func(in map[string]Array) (Array, error)
+	// Default makes an optional input that was not given; nil: the network does without.
+	Default func(in map[string]Array) (Array, error)
 }
 
 // Kind is what an input's numbers are and how the device has them.
@@ -231,6 +233,8 @@ func (n *Network) Prepare(in map[string]Array) (Feed, error) {
 			a, err = d.From(in)
 		case ok && d.Convert != nil:
 			a, err = d.Convert(in)
+		case !ok && d.Default != nil:
+			a, err = d.Default(in)
 		}
 		if err != nil {
 			return Feed{}, fmt.Errorf("%s: %w", d.Name, err)

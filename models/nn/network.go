@@ -80,10 +80,23 @@ type Masks struct {
 
 // Text is what more there is to know of a network that reads texts.
 type Text struct {
+	// Output is the name of a text's embedding; "" where there is none of its own.
+	Output string
 	// Fixed says that texts are padded up to the largest length, on which their
 	// embeddings depend; else to any length.
 	Fixed bool
+	// Masked says that a mask tells the padding, which else nothing depends on.
+	Masked bool
+	// Most is how many tokens of a text are read; 0: as many as the input takes.
+	Most int
+	// Lower says that texts are written in small letters first.
+	Lower   bool
+	Prompts Prompts
 }
+
+// Prompts are what is put before texts: before those to look for, before those among
+// which is looked, and before any others.
+type Prompts struct{ Query, Document, Any string }
 
 // OfImages are the layers of a module whose one network takes images [N, channels, H, W]
 // of at least the least height and width, and usually of another.

@@ -12,6 +12,7 @@ import (
 var Family = nn.Family{
 	Name:     "sam",
 	About:    "masks of what points and boxes mean: Segment Anything (SAM), SlimSAM, MobileSAM, SAM 2.1 on still images",
+	Embedded: "sam",
 	Weights:  "a folder or hub id of transformers (SamModel, Sam2Model, Sam2VideoModel), or the authors' file",
 	Segments: true,
 	Timed:    []string{baseEncoder, slimEncoder, mobileEncoder, secondEncoder, baseClick},

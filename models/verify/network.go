@@ -90,5 +90,5 @@ func Open(ctx context.Context, dev *gpu.Device, g *golden.Golden, o nn.Options) 
 	if err != nil {
 		return nil, err
 	}
-	return models.New(dev, g.Model, nn.Checkpoint{Name: g.Architecture, Tensors: src, Config: config}, "golden/models/"+g.Name, o)
+	return models.New(dev, g.Model, nn.Checkpoint{Name: g.Architecture, Tensors: src, Config: config, Files: folder}, "golden/models/"+g.Name, o)
 }

@@ -110,3 +110,7 @@ func zeroTerminalSNR(betas []float32) []float32 {
 	}
 	return out
 }
+
+// Alphas are what is left of an image at each training timestep: the cumulative products of
+// 1−beta.
+func (c *Config) Alphas() []float64 { return c.schedule().alphas }

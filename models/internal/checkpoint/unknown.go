@@ -19,6 +19,7 @@ var signs = []struct {
 	{regexp.MustCompile(`^features\.1\.0\.attn\.|^(swin(v2)?\.)?encoder\.layers\.0\.blocks\.0\.|^layers\.0\.blocks\.0\.attn\.`), 0, "a Swin Transformer (-model swin or swinv2)"},
 	{regexp.MustCompile(`^(vision_encoder|image_encoder)\.(patch_embed|backbone|trunk|blocks)\.`), 0, "a Segment Anything (-model sam)"},
 	{regexp.MustCompile(`^(.*\.)?(text_model|logit_scale)`), 0, "a CLIP or SigLIP"},
+	{regexp.MustCompile(`^((bert|roberta|distilbert)\.)?embeddings\.word_embeddings\.`), 0, "a text encoder (-model text)"},
 	{regexp.MustCompile(`(^|\.)time_embedding\.|^down_blocks\.`), 0, "a part of a diffusion model"},
 	{regexp.MustCompile(`^decoder\.model\.decoder\.embed_tokens\.`), 0, "a TrOCR (-model trocr)"},
 	{regexp.MustCompile(`(^|\.)(cls_token|class_token)$|^blocks\.0\.attn\.`), 0, "a vision transformer (-model vit)"},

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"saccade/cmd/internal/cli"
+	"saccade/models"
+	"saccade/models/diffusion"
+	"saccade/models/fit"
+	"saccade/models/learn"
+	"saccade/models/nn"
+	"saccade/models/unet"
+	"saccade/picture"
+	"saccade/weights"
+	"saccade/zoo"
+)
+
+// paints says that a model is a pipeline that draws a prompt.
+func (o *options) paints() bool { return o.model == diffusion.Family.Name }
+
+// checkPainting finds flags that do not go with such a pipeline.
+func (o *options) checkPainting() error {
+	switch {
+	case o.lora == 0 || o.head || o.tip:
+		return cli.Usagef("-model %s: give -lora RANK, which alone is trained of a pipeline", o.model)
+	case o.validation != "" || o.merge || o.given["augment"]:
+		return cli.Usagef("-validation, -merge and -augment are of networks that classify; leave them out with -model %s", o.model)
+	}
+	return nil
+}
+
+// trainPipeline trains adapters of a pipeline's UNet on pictures with captions, whose latents
+// and prompts are computed once.
+func (a *app) trainPipeline(ctx context.Context) (err error) {
+	var found []captioned
+	var raw map[string]models.Array
+	if strings.EqualFold(filepath.Ext(a.dataPath), ".safetensors") {
+		if raw, err = cli.ReadArrays(a.dataPath); err != nil {
+			return fmt.Errorf("data %s: %w", a.dataPath, err)
+		}
+	} else if found, err = a.findCaptions(a.dataPath); err != nil {
+		return err
+	}
+	if a.dev, err = a.choice.Open(a.getenv, a.stderr); err != nil {
+		return err
+	}
+	o := models.Options{Precision: a.precision, Hub: weights.HubFromEnv(), Embedded: zoo.All()}
+	m, err := models.Load(ctx, a.dev, a.model, a.weights, o)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	p, ok := m.Pipeline.(*diffusion.Pipeline)
+	if !ok {
+		return fmt.Errorf("%s is no pipeline of a UNet", a.model)
+	}
+	a.source = p.Source()
+	var d painted
+	if raw != nil {
+		d, err = a.storedBatches(ctx, p, raw)
+	} else {
+		d, err = a.encode(ctx, p, found)
+	}
+	if err != nil {
+		return err
+	}
+	estimator, err := p.Estimator()
+	if err != nil {
+		return err
+	}
+	l, err := learn.Of(a.dev, a.model, estimator, a.learning())
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	b, err := d.Batch(ctx, 0)
+	if err != nil {
+		return err
+	}
+	program, resident, err := l.Plan(b)
+	if err != nil {
+		return err
+	}
+	a.tellMemory(resident, program)
+	if a.verify {
+		return a.verifyGradients(ctx, l, d)
+	}
+	t := &training{app: a, l: l, from: d, perEpoch: d.perEpoch(), print: p.Source(), data: d.identity(), write: a.writePainter}
+	return t.run(ctx)
+}
+
+// painted are what a UNet learns from.
+type painted interface {
+	fit.Batches
+	perEpoch() int
+	identity() string
+}
+
+// drawn are latents and prompts to learn from.
+type drawn struct {
+	latents [][]float32
+	prompts [][]float32
+	shape   [3]int // of latents
+	tokens  int
+	noising *diffusion.Noising
+	order   *fit.Order
+	seed    uint64
+	print   string
+}
+
+func (d *drawn) perEpoch() int    { return d.order.PerEpoch() }
+func (d *drawn) identity() string { return d.print }
+
+// encode computes the latents of the pictures and the states of their captions. Pictures that
+// can't be read are named and left out.
+func (a *app) encode(ctx context.Context, p *diffusion.Pipeline, found []captioned) (*drawn, error) {
+	noising, err := p.Noising()
+	if err != nil {
+		return nil, err
+	}
+	h, w := p.Size()
+	d := &drawn{noising: noising, seed: a.seed}
+	how := picture.ImageNet(min(h, w), min(h, w), picture.Bilinear)
+	how.Mean, how.Std = picture.HalfMean, picture.HalfStd
+	hash, began := sha256.New(), time.Now()
+	for i, c := range found {
+		a.rated("latents", i, len(found), time.Since(began))
+		img, err := picture.Open(c.path, picture.DecodeOptions{})
+		if err != nil {
+			a.bad(c.path, err)
+			continue
+		}
+		pixels, ph, pw, err := how.Apply(img)
+		if err != nil {
+			a.bad(c.path, err)
+			continue
+		}
+		latents, err := p.EncodePicture(ctx, pixels, ph, pw)
+		if err != nil {
+			return nil, fmt.Errorf("picture %s: %w", c.path, err)
+		}
+		embeds, err := p.Encode(ctx, []string{c.text}, diffusion.Reading{})
+		if err != nil {
+			return nil, fmt.Errorf("caption of %s: %w", c.path, err)
+		}
+		if embeds.Truncated[0] != "" {
+			a.note("the caption of %s is longer than the model reads; its end is left out", c.path)
+		}
+		if d.tokens != 0 && embeds.Tokens != d.tokens {
+			return nil, fmt.Errorf("caption of %s: it comes to %d tokens and others to %d; shorten it", c.path, embeds.Tokens, d.tokens)
+		}
+		r := p.Reduction()
+		d.tokens, d.shape = embeds.Tokens, [3]int{len(latents) / (ph / r * (pw / r)), ph / r, pw / r}
+		d.latents, d.prompts = append(d.latents, latents), append(d.prompts, embeds.Hidden)
+		fmt.Fprint(hash, c.path, c.text, latents)
+	}
+	a.bar.Clear()
+	if len(d.latents) == 0 {
+		return nil, fmt.Errorf("data %s: none of its %s could be read", a.dataPath, cli.Count(len(found), "picture"))
+	}
+	d.print = hex.EncodeToString(hash.Sum(nil)[:8])
+	d.order = &fit.Order{N: len(d.latents), Size: min(a.batch, len(d.latents)), Seed: a.seed}
+	return d, nil
+}
+
+// Batch implements [fit.Batches]: pictures with noise at random times, which follow from the
+// seed and the micro-step.
+func (d *drawn) Batch(_ context.Context, micro int) (learn.Batch, error) {
+	chosen, _ := d.order.Batch(micro)
+	rng := rand.New(rand.NewPCG(d.seed, 1<<40|uint64(micro)))
+	n, size := len(chosen), d.shape[0]*d.shape[1]*d.shape[2]
+	shape := []int{n, d.shape[0], d.shape[1], d.shape[2]}
+	sample, target := nn.Array{Shape: shape, Data: make([]float32, n*size)}, nn.Array{Shape: shape, Data: make([]float32, n*size)}
+	times, prompts := nn.Array{Shape: []int{n}}, nn.Array{}
+	noise := make([]float32, size)
+	for k, i := range chosen {
+		for j := range noise {
+			noise[j] = float32(rng.NormFloat64())
+		}
+		t := rng.IntN(d.noising.Steps())
+		d.noising.Noised(sample.Data[k*size:(k+1)*size], target.Data[k*size:(k+1)*size], d.latents[i], noise, t)
+		times.Data, prompts.Data = append(times.Data, float32(t)), append(prompts.Data, d.prompts[i]...)
+	}
+	prompts.Shape = []int{n, d.tokens, len(prompts.Data) / (n * d.tokens)}
+	return learn.Batch{Inputs: map[string]nn.Array{unet.Sample: sample, unet.Timestep: times, unet.Context: prompts}, Target: target}, nil
+}
+
+// painterFile is diffusers' name of adapters in a folder.
+const painterFile = "pytorch_lora_weights.safetensors"
+
+// writePainter writes adapters of a UNet as diffusers does, into a file or a folder.
+func (a *app) writePainter(out string, values map[string]nn.Array) error {
+	const peft = "base_model.model."
+	renamed := map[string]nn.Array{}
+	var modules []string
+	for name, v := range values {
+		name = strings.TrimPrefix(name, peft)
+		renamed["unet."+name] = v
+		if module, ok := strings.CutSuffix(name, ".lora_A.weight"); ok {
+			modules = append(modules, module)
+		}
+	}
+	slices.Sort(modules)
+	tensors, err := tensorsOf("", renamed)
+	if err != nil {
+		return err
+	}
+	keys := map[string]any{"unet.peft_type": "LORA", "unet.r": a.lora, "unet.lora_alpha": a.alpha, "unet.use_rslora": a.rslora, "unet.target_modules": modules}
+	text, err := json.Marshal(keys)
+	if err != nil {
+		return err
+	}
+	if !strings.EqualFold(filepath.Ext(out), ".safetensors") {
+		if err := os.MkdirAll(out, 0o777); err != nil {
+			return err
+		}
+		out = filepath.Join(out, painterFile)
+	}
+	return weights.Write(out, tensors, map[string]string{"format": "pt", "lora_adapter_metadata": string(text)})
+}

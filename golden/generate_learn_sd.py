@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""Makes goldens of trainings of a pipeline's UNet by diffusers and PEFT:
+golden/learn_sd/<case>.safetensors has batches (latents.N, noise.N, timestep.N,
+input_ids.N), the adapters that training began with (init.NAME), the losses, the gradients
+of the last step (grad.NAME) and what was learned (param.NAME), of a pipeline of
+golden/pipelines.
+
+    python golden/generate_learn_sd.py
+"""
+
+from pathlib import Path
+
+import diffusers
+import peft
+import torch
+
+from generate_io import generator, write
+
+HERE = Path(__file__).resolve().parent
+CASES = {"sd1_tiny": (torch.optim.AdamW, dict(lr=0.001)), "sd2_tiny": (torch.optim.SGD, dict(lr=0.05))}
+STEPS = 5
+
+
+def case(name, optimizer, options):
+    g = generator(f"learn {name}")
+    pipe = diffusers.StableDiffusionPipeline.from_pretrained(HERE / "pipelines" / name, safety_checker=None, torch_dtype=torch.float32)
+    unet, text = pipe.unet, pipe.text_encoder.eval()
+    unet.requires_grad_(False)
+    unet.add_adapter(peft.LoraConfig(r=2, lora_alpha=3, target_modules=["to_q", "to_k", "to_v", "to_out.0"]))
+    unet.train()
+    trained = {"base_model.model." + n.replace(".default.", "."): p for n, p in unet.named_parameters() if p.requires_grad}
+    with torch.no_grad():
+        for p in trained.values():
+            p.copy_(torch.randn(p.shape, generator=g) * p.shape[1] ** -0.5)
+    tensors = {f"init.{n}": p.detach().clone() for n, p in trained.items()}
+    schedule = diffusers.DDPMScheduler.from_config(pipe.scheduler.config)
+    step, losses = optimizer(trained.values(), **options), []
+    for i in range(STEPS):
+        latents, noise = torch.randn(2, 4, 6, 4, generator=g), torch.randn(2, 4, 6, 4, generator=g)
+        t, ids = torch.randint(1000, (2,), generator=g), torch.randint(text.config.vocab_size - 2, (2, text.config.max_position_embeddings), generator=g)
+        ids[:, -1] = text.config.eos_token_id
+        tensors |= {f"latents.{i}": latents, f"noise.{i}": noise, f"timestep.{i}": t.int(), f"input_ids.{i}": ids.int()}
+        target = noise if schedule.config.prediction_type == "epsilon" else schedule.get_velocity(latents, noise, t)
+        with torch.no_grad():
+            states = text(ids)[0]
+        loss = torch.nn.functional.mse_loss(unet(schedule.add_noise(latents, noise, t), t, states).sample, target)
+        step.zero_grad()
+        loss.backward()
+        step.step()
+        losses.append(loss.item())
+    tensors |= {f"grad.{n}": p.grad for n, p in trained.items()} | {"loss": torch.tensor(losses)}
+    tensors |= {f"param.{n}": p.detach() for n, p in trained.items()}
+    write(HERE / "learn_sd" / f"{name}.safetensors", tensors, {"source": f"diffusers {diffusers.__version__}, peft {peft.__version__}, torch {torch.__version__.split('+')[0]}", "prediction": schedule.config.prediction_type})
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for name, (optimizer, options) in CASES.items():
+        case(name, optimizer, options)

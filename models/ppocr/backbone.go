@@ -1,0 +1,255 @@
+package ppocr
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"saccade/models/internal/checkpoint"
+	"saccade/ops"
+	"saccade/weights"
+)
+
+// backboneHeader is the config of a PP-LCNet.
+type backboneHeader struct {
+	Scale     float64             `json:"scale"`
+	Blocks    [][]json.RawMessage `json:"block_configs"`
+	Stem      json.RawMessage     `json:"stem_channels"`
+	Stride    int                 `json:"stem_stride"`
+	Strides   []json.RawMessage   `json:"stem_strides"`
+	Reduction int                 `json:"reduction"`
+	Divisor   int                 `json:"divisor"`
+	Act       string              `json:"hidden_act"`
+	Channels  int                 `json:"num_channels"`
+	StemType  string              `json:"stem_type"`
+	Affine    bool                `json:"use_learnable_affine_block"`
+}
+
+// Version 3 as the classes make it where a config has no backbone.
+const nestedV3 = `{"model_type": "pp_lcnet_v3", "scale": 0.75, "divisor": 16, "out_indices": [2, 3, 4, 5]}`
+
+// The stages where a config has none: size of the filters, channels, stride, squeeze.
+const (
+	stagesV3 = `[[[3,16,32,1,false]], [[3,32,64,2,false],[3,64,64,1,false]], [[3,64,128,2,false],[3,128,128,1,false]],
+		[[3,128,256,2,false],[5,256,256,1,false],[5,256,256,1,false],[5,256,256,1,false],[5,256,256,1,false]],
+		[[5,256,512,2,true],[5,512,512,1,true],[5,512,512,1,false],[5,512,512,1,false]]]`
+	stagesV4 = `[[[3,96,96,1,true]], [[3,96,96,1,false],[3,96,96,1,false]],
+		[[3,96,192,[2,1],false],[3,192,192,1,true],[3,192,192,1,false],[3,192,192,1,true],[3,192,192,1,false],[3,192,192,1,true],[3,192,192,1,false]],
+		[[3,192,384,[2,1],false],[3,384,384,1,true],[3,384,384,1,false]]]`
+)
+
+// parseBackbone reads backbone_config.
+func parseBackbone(v4 bool, nested json.RawMessage, usual []int) (c BackboneConfig, err error) {
+	const file = "config.json: backbone_config"
+	class, modelType, stages, number := "PPLCNetV3Config", "pp_lcnet_v3", stagesV3, 5
+	if v4 {
+		class, modelType, stages, number = "PPLCNetV4Config", "pp_lcnet_v4", stagesV4, 4
+	}
+	if len(nested) == 0 || string(nested) == "null" {
+		if nested = json.RawMessage(nestedV3); v4 {
+			nested = json.RawMessage(`{"model_type": "pp_lcnet_v4"}`)
+		}
+	}
+	var own struct {
+		ModelType string   `json:"model_type"`
+		Features  []string `json:"out_features"`
+		Indices   []int    `json:"out_indices"`
+	}
+	if err := checkpoint.Decode(file, nested, &own); err != nil {
+		return c, err
+	}
+	if own.ModelType != modelType {
+		return c, fmt.Errorf("%s: model_type is %q; %s is expected", file, own.ModelType, modelType)
+	}
+	h := backboneHeader{}
+	if err := signatures.Decode(file, class, nested, &h, inert...); err != nil {
+		return c, err
+	}
+	if h.Blocks == nil {
+		if err := json.Unmarshal([]byte(stages), &h.Blocks); err != nil {
+			return c, err
+		}
+	}
+	if len(h.Blocks) != number {
+		return c, fmt.Errorf("%s: there are %d stages in block_configs; expected %d", file, len(h.Blocks), number)
+	}
+	if c.Act, err = ops.ActivationByName(h.Act); err != nil {
+		return c, fmt.Errorf("%s: hidden_act: %w", file, err)
+	}
+	c.V4, c.Reduction = v4, h.Reduction
+	width := func(n int) int { return n }
+	if !v4 {
+		width = func(n int) int { return divisible(float64(n)*h.Scale, max(1, h.Divisor)) }
+		err = c.stemV3(h, width)
+	} else {
+		err = c.stemV4(h)
+	}
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", file, err)
+	}
+	for i, layers := range h.Blocks {
+		var stage []LayerConfig
+		for _, text := range layers {
+			l, err := parseLayer(text, width)
+			if err == nil && l.Squeeze && (h.Reduction < 1 || l.In/h.Reduction < 1) {
+				err = fmt.Errorf("reduction is %d of %d channels", h.Reduction, l.In)
+			}
+			if err != nil {
+				return c, fmt.Errorf("%s: block_configs: stage %d: %w", file, i+1, err)
+			}
+			stage = append(stage, l)
+		}
+		if len(stage) == 0 {
+			return c, fmt.Errorf("%s: block_configs: stage %d has no layer", file, i+1)
+		}
+		c.Stages = append(c.Stages, stage)
+	}
+	if c.Outputs, err = outputs(own.Features, own.Indices, number); err != nil {
+		return c, fmt.Errorf("%s: %w", file, err)
+	}
+	return c, nil
+}
+
+// outputs are the stages by name or number, by themselves the last.
+func outputs(names []string, indices []int, number int) ([]int, error) {
+	var byName []int
+	for _, name := range names {
+		i, err := strconv.Atoi(strings.TrimPrefix(name, "stage"))
+		if name == "stem" {
+			i, err = 0, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("out_features: %s is no stage", weights.Printable(name))
+		}
+		byName = append(byName, i)
+	}
+	all := slices.Clone(indices)
+	for i := range all {
+		if all[i] < 0 {
+			all[i] += number + 1
+		}
+	}
+	switch {
+	case byName != nil && all != nil && !slices.Equal(byName, all):
+		return nil, fmt.Errorf("out_features %v and out_indices %v are not the same stages", names, indices)
+	case byName != nil:
+		all = byName
+	case all == nil:
+		all = []int{number}
+	}
+	for _, i := range all {
+		if i < 0 || i > number {
+			return nil, fmt.Errorf("stage %d is asked for; there are %d", i, number)
+		}
+	}
+	return all, nil
+}
+
+func (c *BackboneConfig) stemV3(h backboneHeader, width func(int) int) error {
+	var channels int
+	if err := json.Unmarshal(h.Stem, &channels); err != nil || channels < 1 || channels > 1<<14 {
+		return fmt.Errorf("stem_channels is %s; a number is expected", checkpoint.Shown(h.Stem))
+	}
+	if h.Stride < 1 || h.Stride > 8 {
+		return fmt.Errorf("stem_stride is %d; 1 to 8 is expected", h.Stride)
+	}
+	c.Stem, c.StemStride = []int{width(channels)}, []int{h.Stride}
+	return nil
+}
+
+func (c *BackboneConfig) stemV4(h backboneHeader) error {
+	if err := json.Unmarshal(h.Stem, &c.Stem); err != nil || len(c.Stem) != 3 || slices.Min(c.Stem) < 1 || slices.Max(c.Stem) > 1<<14 {
+		return fmt.Errorf("stem_channels is %s; three numbers are expected", checkpoint.Shown(h.Stem))
+	}
+	if c.Stem[0] != 3 || h.Channels != 3 {
+		return fmt.Errorf("num_channels is %d and the first of stem_channels %d; pictures have 3", h.Channels, c.Stem[0])
+	}
+	if h.StemType != "large" && h.StemType != "small" {
+		return fmt.Errorf("stem_type is %q; large or small is expected", h.StemType)
+	}
+	if c.SmallStem = h.StemType == "small"; c.SmallStem {
+		return nil
+	}
+	if h.Affine || c.Act != ops.ReLU {
+		return fmt.Errorf("use_learnable_affine_block is %t and hidden_act %q; false and relu are supported alone", h.Affine, h.Act)
+	}
+	for _, text := range h.Strides {
+		var n int
+		if err := json.Unmarshal(text, &n); err != nil || n < 1 || n > 8 {
+			return fmt.Errorf("stem_strides has %s; a number is supported alone", checkpoint.Shown(text))
+		}
+		c.StemStride = append(c.StemStride, n)
+	}
+	if len(c.StemStride) != 5 || c.StemStride[1] != 1 || c.StemStride[2] != 1 {
+		return fmt.Errorf("stem_strides is %v; five are expected, the second and the third 1", c.StemStride)
+	}
+	return nil
+}
+
+// parseLayer reads [filter, in, out, stride, squeeze].
+func parseLayer(text json.RawMessage, width func(int) int) (l LayerConfig, err error) {
+	var parts []json.RawMessage
+	if err := json.Unmarshal(text, &parts); err != nil || len(parts) != 5 {
+		return l, fmt.Errorf("found %s, expected [filter, in, out, stride, squeeze]", checkpoint.Shown(text))
+	}
+	for i, into := range []any{&l.Kernel, &l.In, &l.Out, nil, &l.Squeeze} {
+		if into == nil {
+			continue
+		}
+		if err := json.Unmarshal(parts[i], into); err != nil {
+			return l, fmt.Errorf("found %s, expected [filter, in, out, stride, squeeze]", checkpoint.Shown(text))
+		}
+	}
+	var one int
+	if json.Unmarshal(parts[3], &one) == nil {
+		l.Stride, l.Plain, l.Halves = ops.Square(one), one == 1, one == 2
+	} else {
+		var pair []int
+		if json.Unmarshal(parts[3], &pair) != nil || len(pair) != 2 {
+			return l, fmt.Errorf("the stride is %s; a number or two are expected", checkpoint.Shown(parts[3]))
+		}
+		l.Stride = [2]int(pair)
+	}
+	if l.Kernel < 1 || l.Kernel > 31 || l.Kernel%2 != 1 || l.In < 1 || l.Out < 1 || max(l.In, l.Out) > 1<<14 || l.Stride[0] < 1 || l.Stride[1] < 1 || max(l.Stride[0], l.Stride[1]) > 8 {
+		return l, fmt.Errorf("found %s; odd filters, channels and strides that are positive are expected", checkpoint.Shown(text))
+	}
+	l.In, l.Out = width(l.In), width(l.Out)
+	return l, nil
+}
+
+// divisible rounds a number of channels to a multiple of the divisor, by at most a tenth
+// down.
+func divisible(v float64, divisor int) int {
+	n := max(divisor, int(v+float64(divisor)/2)/divisor*divisor)
+	if float64(n) < 0.9*v {
+		n += divisor
+	}
+	return n
+}
+
+// backbone gives the tensors of the backbone that are computed of others.
+func (f *folder) backbone(c *BackboneConfig) []*weights.Tensor {
+	if c.V4 {
+		return nil
+	}
+	return f.lcnet(c)
+}
+
+// ofLines shows filters of one dimension as those of maps of one row.
+func (f *folder) ofLines(names ...string) (all []*weights.Tensor) {
+	for _, name := range names {
+		v, shape := f.values(name, 3)
+		if f.err != nil {
+			return nil
+		}
+		t, err := weights.FromFloat32s(name, v, shape[0], shape[1], 1, shape[2])
+		if err != nil {
+			f.err = err
+			return nil
+		}
+		all = append(all, t)
+	}
+	return all
+}

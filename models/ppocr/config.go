@@ -1,0 +1,232 @@
+package ppocr
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"saccade/models/internal/checkpoint"
+	"saccade/models/internal/transformer"
+	"saccade/ops"
+	"saccade/weights"
+)
+
+// signaturesJSON are the keys of the configs of transformers' classes with their
+// defaults; golden/generate_keys.py writes it.
+//
+//go:embed signatures.json
+var signaturesJSON []byte
+
+var signatures = checkpoint.NewSignatures(signaturesJSON)
+
+// inert are keys that change nothing of an inference: of V4 the scale is read by no layer.
+var inert = append([]string{"id2label", "problem_type", "attention_dropout", "initializer_range"}, checkpoint.CommonInert...)
+
+// kind is what a model_type is.
+type kind struct {
+	class    string
+	v4       bool
+	detector bool
+	head     Head
+}
+
+var kinds = map[string]kind{
+	"pp_ocrv5_mobile_det": {class: "PPOCRV5MobileDetConfig", detector: true},
+	"pp_ocrv6_small_det":  {class: "PPOCRV6SmallDetConfig", v4: true, detector: true},
+	"pp_ocrv5_mobile_rec": {class: "PPOCRV5MobileRecConfig", head: Concatenated},
+	"pp_ocrv6_small_rec":  {class: "PPOCRV6SmallRecConfig", v4: true, head: Summed},
+	"pp_ocrv6_tiny_rec":   {class: "PPOCRV6TinyRecConfig", v4: true, head: Convolved},
+}
+
+// find reads the kind of a config.json, a detector's or a recogniser's.
+func find(config []byte, detector bool) (kind, error) {
+	what := "recogniser"
+	if detector {
+		what = "detector"
+	}
+	if config == nil {
+		return kind{}, fmt.Errorf("there is no config.json beside the checkpoint, which tells a %s's layers; give the folder that holds both", what)
+	}
+	var head struct {
+		ModelType string `json:"model_type"`
+	}
+	if err := checkpoint.Decode("config.json", config, &head); err != nil {
+		return kind{}, err
+	}
+	k, ok := kinds[head.ModelType]
+	switch {
+	case !ok && slices.Contains([]string{"pp_ocrv5_server_det", "pp_ocrv5_server_rec", "pp_ocrv6_medium_det"}, head.ModelType):
+		return k, fmt.Errorf("config.json is of a %s, whose backbone HGNetV2 is not supported; give the mobile, small or tiny one", head.ModelType)
+	case !ok || k.detector != detector:
+		return k, fmt.Errorf("config.json is of a model of type %q; a %s of PP-OCR is expected: pp_ocrv5_mobile, pp_ocrv6_small or of recognisers pp_ocrv6_tiny", head.ModelType, what)
+	}
+	return k, nil
+}
+
+// IsDetector says that a config.json is a detector's.
+func IsDetector(config []byte) bool {
+	var head struct {
+		ModelType string `json:"model_type"`
+	}
+	return json.Unmarshal(config, &head) == nil && kinds[head.ModelType].detector
+}
+
+// IsV6 says that a config.json is of version 6.
+func IsV6(config []byte) bool {
+	var head struct {
+		ModelType string `json:"model_type"`
+	}
+	return json.Unmarshal(config, &head) == nil && kinds[head.ModelType].v4
+}
+
+// detHeader is the config of a detector.
+type detHeader struct {
+	Backbone  json.RawMessage `json:"backbone_config"`
+	Reduction int             `json:"reduction"`
+	Neck      int             `json:"neck_out_channels"`
+	Mode      string          `json:"interpolate_mode"`
+	Kernels   []int           `json:"kernel_list"`
+	Layers    []int           `json:"layer_list_out_channels"`
+	Dilated   int             `json:"dilated_kernel_size"`
+}
+
+// DescribeDetector finds the configuration of a checkpoint and shows its tensors under
+// this package's names.
+func DescribeDetector(src weights.Source, config []byte) (DetConfig, weights.Source, error) {
+	k, err := find(config, true)
+	if err != nil {
+		return DetConfig{}, nil, err
+	}
+	c, err := parseDetector(k, config)
+	if err != nil {
+		return c, nil, err
+	}
+	f := &folder{src: src}
+	folded := append(f.backbone(&c.Backbone), f.transposed("head.conv_up", "up")...)
+	if f.err != nil {
+		return c, nil, f.err
+	}
+	return c, weights.With(weights.Rename(src, detNames), folded...), nil
+}
+
+func parseDetector(k kind, config []byte) (c DetConfig, err error) {
+	h := detHeader{}
+	if err := signatures.Decode("config.json", k.class, config, &h, inert...); err != nil {
+		return c, err
+	}
+	if c.Backbone, err = parseBackbone(k.v4, h.Backbone, []int{2, 3, 4, 5}); err != nil {
+		return c, err
+	}
+	c.Reduction, c.Neck, c.Layers, c.Dilated, c.Bilinear = h.Reduction, h.Neck, h.Layers, h.Dilated, h.Mode == "bilinear"
+	if len(h.Kernels) > 0 {
+		c.Kernel = h.Kernels[0]
+	}
+	switch {
+	case h.Mode != "nearest" && h.Mode != "bilinear":
+		return c, fmt.Errorf("config.json: interpolate_mode is %q; nearest or bilinear is expected", h.Mode)
+	case len(h.Kernels) != 3 || h.Kernels[1] != 2 || h.Kernels[2] != 2 || h.Kernels[0]%2 != 1 || h.Kernels[0] < 1 || h.Kernels[0] > 31:
+		return c, fmt.Errorf("config.json: kernel_list is %v; an odd size, 2 and 2 are expected", h.Kernels)
+	case len(c.Backbone.Outputs) != len(h.Layers) || len(h.Layers) != 4:
+		return c, fmt.Errorf("config.json: there are %d layer_list_out_channels and %d maps of the backbone; 4 are expected", len(h.Layers), len(c.Backbone.Outputs))
+	case c.Reduction < 1 || c.Neck < 4*c.Reduction || c.Neck%4 != 0 || c.Neck > 1<<14:
+		return c, fmt.Errorf("config.json: neck_out_channels is %d and reduction %d; a multiple of 4 and at least 4 for each of the reduction is expected", c.Neck, c.Reduction)
+	case c.Dilated < 0 || c.Dilated > 63 || k.v4 && c.Dilated%2 != 1:
+		return c, fmt.Errorf("config.json: dilated_kernel_size is %d; an odd size is expected", c.Dilated)
+	}
+	if k.v4 && !slices.Equal(h.Layers, c.Backbone.Channels()) {
+		return c, fmt.Errorf("config.json: layer_list_out_channels is %v and the backbone's maps have %v channels; equal ones are expected", h.Layers, c.Backbone.Channels())
+	}
+	return c, positive("layer_list_out_channels", h.Layers...)
+}
+
+// recHeader is the config of a recogniser.
+type recHeader struct {
+	Backbone json.RawMessage `json:"backbone_config"`
+	Act      string          `json:"hidden_act"`
+	Width    int             `json:"hidden_size"`
+	Ratio    float64         `json:"mlp_ratio"`
+	Depth    int             `json:"depth"`
+	Classes  int             `json:"head_out_channels"`
+	Kernel   []int           `json:"conv_kernel_size"`
+	Bias     bool            `json:"qkv_bias"`
+	Heads    int             `json:"num_attention_heads"`
+	Eps      float64         `json:"layer_norm_eps"`
+}
+
+// DescribeRecogniser is [DescribeDetector] of a recogniser.
+func DescribeRecogniser(src weights.Source, config []byte) (RecConfig, weights.Source, error) {
+	k, err := find(config, false)
+	if err != nil {
+		return RecConfig{}, nil, err
+	}
+	c, err := parseRecogniser(k, config)
+	if err != nil {
+		return c, nil, err
+	}
+	f := &folder{src: src}
+	folded := f.backbone(&c.Backbone)
+	if c.Head == Convolved {
+		folded = append(folded, f.ofLines("head.conv1.weight", "head.conv2.weight")...)
+	}
+	if f.err != nil {
+		return c, nil, f.err
+	}
+	return c, weights.Rename(weights.With(src, folded...), recNames), nil
+}
+
+func parseRecogniser(k kind, config []byte) (c RecConfig, err error) {
+	h := recHeader{Act: "silu"}
+	if err := signatures.Decode("config.json", k.class, config, &h, inert...); err != nil {
+		return c, err
+	}
+	if c.Backbone, err = parseBackbone(k.v4, h.Backbone, []int{2, 3, 4, 5}); err != nil {
+		return c, err
+	}
+	c.Head, c.Width, c.Classes, c.Depth = k.head, h.Width, h.Classes, h.Depth
+	if err := positive("hidden_size and head_out_channels", h.Width, h.Classes); err != nil {
+		return c, err
+	}
+	if k.head == Convolved {
+		c.Act = ops.HardSwish
+		return c, nil
+	}
+	act, err := ops.ActivationByName(h.Act)
+	if err != nil {
+		return c, fmt.Errorf("config.json: hidden_act: %w", err)
+	}
+	// The convolutions of version 5 are made with silu, whatever the activation.
+	if c.Act = ops.SiLU; k.head == Summed {
+		c.Act = act
+	}
+	c.Kernel = [2]int{1, 3}
+	if k.head == Summed {
+		c.Kernel = [2]int{1, 7}
+	}
+	if h.Kernel != nil {
+		if len(h.Kernel) != 2 {
+			return c, fmt.Errorf("config.json: conv_kernel_size is %v; a height and a width are expected", h.Kernel)
+		}
+		c.Kernel = [2]int(h.Kernel)
+	}
+	if c.Kernel[0]%2 != 1 || c.Kernel[1]%2 != 1 || c.Kernel[0] < 1 || c.Kernel[1] < 1 || max(c.Kernel[0], c.Kernel[1]) > 63 {
+		return c, fmt.Errorf("config.json: conv_kernel_size is %v; odd sizes are expected", c.Kernel)
+	}
+	c.Block = transformer.Config{Width: h.Width, Heads: h.Heads, MLP: int(float64(h.Width) * h.Ratio), Act: act, Eps: h.Eps, QKVBias: h.Bias}
+	if err := positive("num_attention_heads, mlp_ratio and depth", h.Heads, c.Block.MLP, h.Depth); err != nil {
+		return c, err
+	}
+	if h.Width%h.Heads != 0 {
+		return c, fmt.Errorf("config.json: hidden_size %d is not a multiple of its %d attention heads", h.Width, h.Heads)
+	}
+	return c, nil
+}
+
+func positive(what string, values ...int) error {
+	for _, v := range values {
+		if v < 1 || v > 1<<20 {
+			return fmt.Errorf("config.json: %s: found %d, expected a positive size", what, v)
+		}
+	}
+	return nil
+}
