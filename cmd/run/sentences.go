@@ -29,7 +29,7 @@ type sentencesJSON struct {
 	head
 	Texts  []sentenceJSON `json:"texts"`
 	Cosine [][]float64    `json:"cosine,omitempty"` // of each with each
-	Found  []likestJSON    `json:"found,omitempty"`  // of -texts, for each -text
+	Found  []likestJSON   `json:"found,omitempty"`  // of -texts, for each -text
 	MS     timesJSON      `json:"ms"`
 }
 
