@@ -246,7 +246,7 @@ def depth_modules(model):
 def depth_anything_config(backbone=None, **more):
     sizes = dict(hidden_size=24, num_hidden_layers=4, num_attention_heads=3, mlp_ratio=2, image_size=42, patch_size=7)
     nested = transformers.Dinov2Config(**sizes | dict(out_features=["stage1", "stage2", "stage3", "stage4"], reshape_hidden_states=False) | (backbone or {}))
-    own = dict(patch_size=7, reassemble_hidden_size=24, neck_hidden_sizes=[9, 10, 11, 12], fusion_hidden_size=14, head_hidden_size=7)
+    own = dict(patch_size=7, reassemble_hidden_size=24, neck_hidden_sizes=[9, 10, 11, 12], fusion_hidden_size=11, head_hidden_size=7)
     return transformers.DepthAnythingConfig(backbone_config=nested, **own | more)
 
 
@@ -260,8 +260,13 @@ def scales(model, g):
 
 def depth_anything(root):
     """A wide picture of 4x7 patches and some pixels more, whose odd maps do not double."""
+
+    def prepare(model, g):
+        scales(model, g)
+        model.head.conv3.bias.data.fill_(1.5)  # else most depths would be zero
+
     cls = transformers.DepthAnythingForDepthEstimation
-    detector(root, "depth_anything", cls, depth_anything_config(), (31, 52), depth_modules, batch=1, family="depth", outputs=("predicted_depth",), prepare=scales)
+    detector(root, "depth_anything", cls, depth_anything_config(), (31, 52), depth_modules, batch=1, family="depth", outputs=("predicted_depth",), prepare=prepare)
 
 
 def depth_anything_metric(root):
@@ -288,6 +293,11 @@ def dpt_add(root):
 
     def prepare(model, g):
         calibrate(model, g, (24, 24))
+        g = generator("dpt_add unused")
+        for m in model.neck.fusion_stage.layers[0].residual_layer1.modules():  # which nothing runs through
+            if isinstance(m, torch.nn.BatchNorm2d):
+                m.running_mean, m.running_var = torch.randn(len(m.running_mean), generator=g), 0.5 + torch.rand(len(m.running_var), generator=g)
+                m.num_batches_tracked.fill_(1234)
         model.head.head[4].bias.data.fill_(2.5)  # else most depths would be zero
 
     config = dpt_config(readout_type="add", use_batch_norm_in_fusion_residual=True, hidden_act="relu", qkv_bias=False)
@@ -426,16 +436,16 @@ def background(root, name, size, down, up, stem, batch):
 
 def u2net(root):
     """A wide picture of odd sides."""
-    down = [(3, 4, 6), (6, 3, 8), (8, 4, 10), (10, 6, 12), (12, 5, 14), (14, 6, 9)]
-    up = [(12, 3, 6), (16, 4, 6), (20, 4, 8), (24, 5, 10), (23, 4, 12)]
-    background(root, "u2net", (35, 51), down, up, 0, 1)
+    down = [(3, 3, 6), (6, 2, 7), (7, 3, 8), (8, 4, 9), (9, 3, 10), (10, 4, 7)]
+    up = [(12, 2, 6), (14, 3, 6), (16, 3, 7), (18, 4, 8), (17, 3, 9)]
+    background(root, "u2net", (33, 39), down, up, 0, 1)
 
 
 def isnet(root):
     """A tall one, halved by the stem and put back."""
-    down = [(5, 4, 6), (6, 3, 8), (8, 4, 10), (10, 6, 12), (12, 5, 14), (14, 6, 9)]
-    up = [(12, 3, 6), (16, 4, 6), (20, 4, 8), (24, 5, 10), (23, 4, 12)]
-    background(root, "isnet", (69, 42), down, up, 5, 2)
+    down = [(5, 3, 6), (6, 2, 7), (7, 3, 8), (8, 4, 9), (9, 3, 10), (10, 4, 7)]
+    up = [(12, 2, 6), (14, 3, 6), (16, 3, 7), (18, 4, 8), (17, 3, 9)]
+    background(root, "isnet", (69, 42), down, up, 5, 1)
 
 
 MODELS = {f.__name__: f for f in (yolos, yolos_wide, yolos_defaults, detr, detr_masked, detr_timm, owlvit, owlv2, depth_anything, depth_anything_metric, dpt, dpt_add, segformer, segformer_defaults, u2net, isnet)}

@@ -78,6 +78,9 @@ func TestParametersAreNotDefaults(t *testing.T) {
 			if strings.HasSuffix(name, ".relative_position_index") || strings.HasSuffix(name, ".relative_coords_table") {
 				continue // of Swin Transformers: what follows from the window's size
 			}
+			if strings.HasSuffix(name, ".num_batches_tracked") {
+				continue // a count of training, which nothing depends on
+			}
 			tensor, _ := source.Tensor(name)
 			values := make([]float32, tensor.Len())
 			require.NoError(t, tensor.Float32s(values))
@@ -155,7 +158,7 @@ func TestSizes(t *testing.T) {
 	})
 	require.NoError(t, err)
 	for owner, size := range total {
-		assert.LessOrEqual(t, size, int64(300<<10), owner)
+		assert.LessOrEqual(t, size, int64(480<<10), owner)
 	}
 	assert.LessOrEqual(t, all, int64(48<<20))
 	t.Logf("all goldens: %d KiB", all>>10)

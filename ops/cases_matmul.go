@@ -78,6 +78,7 @@ var matmulFamily = family{
 			{m: 1, n: 1, k: 1}, {m: 1, n: 127, k: 64}, {m: 1, n: 129, k: 257}, {m: 5, n: 7, k: 3}, {m: 8, n: 8, k: 8},
 			{m: 8, n: 64, k: 9}, {m: 9, n: 63, k: 31}, {m: 9, n: 65, k: 8}, {m: 16, n: 128, k: 77}, {m: 17, n: 1, k: 64},
 			{m: 17, n: 129, k: 257}, {m: 33, n: 200, k: 40}, {m: 65, n: 9, k: 17},
+			{m: 9, n: 72, k: 10240}, // a uniform window holds no tile of its rows
 			{m: 17, n: 33, k: 15, noBias: true}, {m: 17, n: 33, k: 15, residual: true}, {m: 17, n: 33, k: 15, scale: 0.3125},
 			{m: 17, n: 33, k: 15, noBias: true, scale: 0.5, residual: true},
 			{m: 1, n: 257, k: 33, floats: true}, {m: 3, n: 1030, k: 264, floats: true}, {m: 19, n: 45, k: 15, floats: true, act: GELU},

@@ -181,7 +181,10 @@ func (v matmulVariant) rows(t gpu.Traits, precision gpu.DType, m, n, k, most int
 			continue
 		}
 		v.TM = tm
-		_, cost := v.windows(t, precision, m, n, k)
+		fits, cost := v.windows(t, precision, m, n, k)
+		if fits == 0 {
+			continue
+		}
 		if m > fewRows && tm%4 != 0 {
 			cost *= 1.05
 		}

@@ -245,6 +245,9 @@ func (c *cutter) print(x maskedJSON) {
 	}
 	c.bar.clear()
 	c.stdout.printf("%s: %s\n", x.Path, cli.Count(len(x.Masks), "mask"))
+	if len(x.Masks) == 0 {
+		c.stdout.printf("  none is as sure and as stable as -least-score and -least-stability ask for; lower ones show more\n")
+	}
 	for _, m := range x.Masks {
 		line := fmt.Sprintf("  score %.3f  %d pixels  box %g,%g,%g,%g", m.Score, m.Area, m.Box[0], m.Box[1], m.Box[2], m.Box[3])
 		if m.File != "" {

@@ -161,6 +161,22 @@ func TestCutoutFamily(t *testing.T) {
 	requireError(t, call(t, "-model", "cutout", "-weights", checkpoint(t, "isnet"), "-image", pic, "-background", "cutout.go"), cli.ExitUsage, "-background")
 }
 
+// RMBG 1.4's folder has a config of another kind of network, which says nothing, and a
+// preprocessor's that does.
+func TestCutoutOfRMBG(t *testing.T) {
+	model, dir := checkpoint(t, "isnet"), t.TempDir()
+	for file, text := range map[string]string{
+		"config.json": `{"_name_or_path": "briaai/RMBG-1.4", "architectures": ["BriaRMBG"], "model_type": "SegformerForSemanticSegmentation", "in_ch": 3, "out_ch": 1}`,
+		"preprocessor_config.json": `{"do_normalize": true, "do_pad": false, "do_rescale": true, "do_resize": true, "feature_extractor_type": "ImageFeatureExtractor",
+			"image_mean": [0.5, 0.5, 0.5], "image_std": [1, 1, 1], "resample": 2, "rescale_factor": 0.00392156862745098, "size": {"width": 72, "height": 60}}`,
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(model, file), []byte(text), 0o644))
+	}
+	raw := filepath.Join(dir, "raw.safetensors")
+	requireFine(t, call(t, "-model", "cutout", "-weights", model, "-image", picturePath(t, dir, "a.png", 90, 41, 1), "-save", raw))
+	assert.Equal(t, []int{1, 1, 60, 72}, read(t, raw)["logits"].Shape)
+}
+
 // opacity is that of each pixel of a picture: of 0 to 1, stretched.
 func opacity(a models.Array, size [2]int) []float64 {
 	parts := make([]float32, len(a.Data))

@@ -125,6 +125,11 @@ func (l *Learner) open() error {
 	if err := l.adapt(layers); err != nil {
 		return err
 	}
+	for _, p := range l.all {
+		if err := p.reserve(l.dev, l.options.Optimizer); err != nil {
+			return err
+		}
+	}
 	return l.checkInit()
 }
 
@@ -137,8 +142,10 @@ func (l *Learner) bring() error {
 		return err
 	}
 	for _, p := range l.all {
-		if err := p.allocate(l.dev, l.options.Optimizer); err != nil {
-			return err
+		for _, t := range p.own() {
+			if err := t.Allocate(); err != nil {
+				return err
+			}
 		}
 	}
 	l.there = true
@@ -154,7 +161,9 @@ func (l *Learner) Close() {
 	}
 	l.programs = nil
 	for _, p := range l.all {
-		p.release()
+		for _, t := range p.own() {
+			t.Release()
+		}
 	}
 	l.module.Drop()
 }

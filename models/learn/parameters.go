@@ -187,10 +187,10 @@ func (l *Learner) Targets() (targets []string, head string) {
 	return targets, head
 }
 
-// allocate takes the memory of the gradient and the moments.
-func (p *parameter) allocate(dev *gpu.Device, o Optimizer) error {
+// reserve makes the gradient and the moments, without their memory.
+func (p *parameter) reserve(dev *gpu.Device, o Optimizer) error {
 	for i := range o.moments() + 1 {
-		t, err := dev.State(p.name, gpu.F32, p.value.Groups, p.value.Shape...)
+		t, err := dev.ReserveState(p.name, gpu.F32, p.value.Groups, p.value.Shape...)
 		if err != nil {
 			return err
 		}
@@ -203,11 +203,12 @@ func (p *parameter) allocate(dev *gpu.Device, o Optimizer) error {
 	return nil
 }
 
-func (p *parameter) release() {
-	p.grad.Release()
-	for _, t := range p.moments {
-		t.Release()
+// own are they.
+func (p *parameter) own() []*gpu.Tensor {
+	if p.grad == nil {
+		return nil
 	}
+	return append([]*gpu.Tensor{p.grad}, p.moments...)
 }
 
 // begin gives the parameters their first values.

@@ -143,7 +143,9 @@ func (l *Learner) Plan(b Batch) (memory gpu.Memory, resident int64, err error) {
 	memory, err = l.record(f, b).Plan()
 	resident = l.module.Bytes() // with trained values and what the recording asked for
 	for _, p := range l.all {
-		resident += int64(1+l.options.Optimizer.moments()) * p.value.Bytes()
+		for _, t := range p.own() {
+			resident += t.Bytes()
+		}
 	}
 	return memory, resident, err
 }
