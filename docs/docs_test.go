@@ -181,6 +181,7 @@ var stops = []struct {
 	{regexp.MustCompile(`\s-view\b`), 1, "headless"},
 	{regexp.MustCompile(`\s-weights [\w-]+/`), 1, "hub model"},                                           // HF_HUB_OFFLINE
 	{regexp.MustCompile(`\s-weights (\./)?[\w-]+\.(safetensors|pth|th)\b`), 1, "no such file or folder"}, // a checkpoint of others
+	{regexp.MustCompile(`^bin/run -index (pages|lines)\.index `), 1, "there is none yet"},                // which the command before makes
 	// These take minutes.
 	{regexp.MustCompile(`^bin/bench .*-(models|pipelines)\b|\s-(tune|prompts)\b|^bin/run -verify$|^bin/train .*-verify\b`), 3, absent},
 }

@@ -36,7 +36,7 @@ func TestSearchMakesNothing(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "none.index")
 	_, err := OpenWith(context.Background(), file, clip, forSearch)
-	assert.EqualError(t, err, "index "+file+": there is none yet; give the pictures too, and it is made")
+	assert.EqualError(t, err, "index "+file+": there is none yet; give the pictures or documents too, and it is made")
 	assert.Empty(t, listing(t, dir))
 	require.NoError(t, os.WriteFile(file, nil, 0o644))
 	_, err = OpenWith(context.Background(), file, clip, forSearch)

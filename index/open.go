@@ -47,7 +47,7 @@ func (x *Index) open(file string, search bool) error {
 	case err != nil:
 		return err
 	case found == nothing && search:
-		return fmt.Errorf("index %s: there is none yet; give the pictures too, and it is made", x.path)
+		return fmt.Errorf("index %s: there is none yet; give the pictures or documents too, and it is made", x.path)
 	case search:
 		return x.openForSearch(file)
 	case found == anIndex && !writable(file): // SQLite would leave its log behind
