@@ -160,7 +160,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             // unroll d TD
             sum_u = fma(q_d, tile[(j + 0u /*u*/) * PARTS * TD + first + 0u /*d*/], sum_u);
             // end
-            scores[(j + 0u /*u*/) * THREADS + thread] = biased((sum_u.x + sum_u.y) + (sum_u.z + sum_u.w), shift, (j & (4u - AT)) + 0u /*u*/);
+            scores[(j + 0u /*u*/) * THREADS + thread] = biased((sum_u.x + sum_u.y) + (sum_u.z + sum_u.w), shift, ((start + j) & (4u - AT)) + 0u /*u*/);
             // end
         }
         workgroupBarrier();
