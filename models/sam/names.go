@@ -38,6 +38,7 @@ func transformersNames(scoreDepth int) []weights.Rule {
 
 // mlpNames are those of a SamFeedForward of so many layers.
 func mlpNames(from, to string, depth int) []weights.Rule {
+	depth = min(depth, maxDepth) // more are refused
 	rules := []weights.Rule{{From: from + "proj_in.*", To: to + "0.*"}, {From: from + "proj_out.*", To: fmt.Sprintf("%s%d.*", to, depth-1)}}
 	for i := range depth - 2 {
 		rules = append(rules, weights.Rule{From: fmt.Sprintf("%slayers.%d.*", from, i), To: fmt.Sprintf("%s%d.*", to, i+1)})
