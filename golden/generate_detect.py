@@ -298,7 +298,7 @@ def dpt_add(root):
             if isinstance(m, torch.nn.BatchNorm2d):
                 m.running_mean, m.running_var = torch.randn(len(m.running_mean), generator=g), 0.5 + torch.rand(len(m.running_var), generator=g)
                 m.num_batches_tracked.fill_(1234)
-        model.head.head[4].bias.data.fill_(2.5)  # else most depths would be zero
+        model.head.head[4].bias.data.fill_(5)  # else most depths would be zero
 
     config = dpt_config(readout_type="add", use_batch_norm_in_fusion_residual=True, hidden_act="relu", qkv_bias=False)
     cls = transformers.DPTForDepthEstimation
