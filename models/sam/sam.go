@@ -47,7 +47,8 @@ type Model struct {
 	Decoder Decoder  `w:"decoder"`
 
 	b       *ops.Builder
-	grids   map[[2]int]grid
+	grids   map[[2]int]*ops.Table // by the size of a map: see places
+	none    *ops.Table            // see noMask
 	indexes map[expansion]*gpu.Tensor
 }
 
@@ -57,7 +58,7 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{Config: c, Prompt: newPrompt(b, c.Points, c.Decoder.Width), Decoder: newDecoder(b, c.Decoder),
-		b: b, grids: map[[2]int]grid{}, indexes: map[expansion]*gpu.Tensor{}}
+		b: b, grids: map[[2]int]*ops.Table{}, indexes: map[expansion]*gpu.Tensor{}}
 	switch {
 	case c.Tiny != nil:
 		m.Tiny = newTinyViT(b, *c.Tiny)
@@ -127,9 +128,9 @@ func (m *Model) Decode(r *gpu.Recorder, maps []*gpu.Tensor, p *prompts) {
 		r.Tap("prompt", sparse)
 		rows = sparse.Shape[0]
 	}
-	g := m.grid(x.Shape[1], x.Shape[2])
-	x = ops.AddTable(r, x, g.noMask)
-	masks, scores, object := m.Decoder.forward(r, rows, sparse, x, maps[:last], g.positions, m.expand)
+	places := m.places(x.Shape[1], x.Shape[2])
+	x = ops.AddTable(r, x, m.noMask())
+	masks, scores, object := m.Decoder.forward(r, rows, sparse, x, maps[:last], places, m.expand)
 	r.OutputNCHW("pred_masks", masks)
 	r.Output("iou_scores", scores)
 	if object != nil {
@@ -137,33 +138,33 @@ func (m *Model) Decode(r *gpu.Recorder, maps []*gpu.Tensor, p *prompts) {
 	}
 }
 
-// grid are the constants of a map's size, [h·w, D] each.
-type grid struct {
-	positions *ops.Table // the Fourier features of each place
-	noMask    *ops.Table // what is added where no mask is a prompt
-}
-
-func (m *Model) grid(h, w int) grid {
+// places are the Fourier features of each place of a map, [h·w, D].
+func (m *Model) places(h, w int) *ops.Table {
 	size := [2]int{h, w}
-	if g, ok := m.grids[size]; ok {
-		return g
+	if t, ok := m.grids[size]; ok {
+		return t
 	}
-	g := grid{positions: m.b.Table("positions", h*w, m.Decoder.Width), noMask: m.b.Table("no_mask", h*w, m.Decoder.Width)}
-	m.grids[size] = g
+	t := m.b.Table("positions", h*w, m.Decoder.Width)
+	m.grids[size] = t
 	m.b.Later(func() error {
-		var at, none []float32
+		var values []float32
 		for i := range h * w {
 			for _, v := range m.Prompt.Fourier.At((float64(i%w)+0.5)/float64(w), (float64(i/w)+0.5)/float64(h)) {
-				at = append(at, float32(v))
+				values = append(values, float32(v))
 			}
-			none = append(none, m.Prompt.NoMask.Values...)
 		}
-		if err := g.positions.Upload(at); err != nil {
-			return err
-		}
-		return g.noMask.Upload(none)
+		return t.Upload(values)
 	})
-	return g
+	return t
+}
+
+// noMask is what is added to each place of a map where no mask is a prompt, [1, D].
+func (m *Model) noMask() *ops.Table {
+	if m.none == nil {
+		m.none = m.b.Table("no_mask", 1, m.Decoder.Width)
+		m.b.Later(func() error { return m.none.Upload(m.Prompt.NoMask.Values) })
+	}
+	return m.none
 }
 
 // expansion is how many rows there are to be of each item of so many tokens.
