@@ -89,6 +89,15 @@ func (a *app) decode(path string) (*picture.Image, error) {
 	return picture.Open(path, picture.DecodeOptions{Background: a.background})
 }
 
+// saveRaw runs raw inputs of a model that is no classifier, for -save.
+func (t *pass) saveRaw(ctx context.Context) error {
+	c := &computation{pass: *t, names: []string{t.input}}
+	if c.doc.head, c.doc.Images = t.head(t.m), []imageJSON{}; t.save != "" {
+		c.outputs = newSaver()
+	}
+	return c.forwardRaw(ctx)
+}
+
 // forwardRaw runs raw inputs other than images, which go to -save all at once.
 func (c *computation) forwardRaw(ctx context.Context) error {
 	if c.outputs == nil {

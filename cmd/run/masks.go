@@ -62,11 +62,7 @@ func (a *app) maskPictures(ctx context.Context, m *models.Model) error {
 	c.doc.head, c.doc.Images = a.head(m), []maskedJSON{}
 	switch {
 	case a.raw != nil:
-		raw := &computation{pass: c.pass, names: []string{a.input}}
-		if raw.doc.head, raw.doc.Images = a.head(m), []imageJSON{}; a.save != "" {
-			raw.outputs = c.saved
-		}
-		return raw.forwardRaw(ctx)
+		return c.saveRaw(ctx)
 	case a.view:
 		s, err := live.NewMasks(ctx, m, a.pictures, live.MaskOptions{Open: a.decode, Save: saveCutout})
 		if err != nil {

@@ -244,11 +244,7 @@ func (s *scribe) add(path string, t models.Written) {
 func (s *scribe) writeRaw(ctx context.Context) error {
 	d := s.m.Writer().Decoder
 	if _, ids := s.raw[d.IDs]; ids && !s.generate {
-		c := &computation{pass: s.pass, names: []string{s.input}}
-		if c.doc.head, c.doc.Images = s.head(s.m), []imageJSON{}; s.save != "" {
-			c.outputs = newSaver()
-		}
-		return c.forwardRaw(ctx)
+		return s.saveRaw(ctx)
 	}
 	began := time.Now()
 	sequences, texts, err := s.sequences(ctx)
