@@ -24,13 +24,7 @@ var Family = nn.Family{
 		}
 		return &nn.Description{Tensors: named, Make: c.Layers, Processor: c.processor()}, nil
 	},
-	Standard: func(name string) (nn.Make, error) {
-		c, ok := Standard(name)
-		if !ok {
-			return nil, fmt.Errorf("the sizes of %s are not known", name)
-		}
-		return c.Layers, nil
-	},
+	Standard: nn.StandardOf(Standard),
 }
 
 // processor is the authors' preprocessing: IS-Net's takes a half off, U²-Net's ImageNet's

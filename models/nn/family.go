@@ -3,9 +3,11 @@ package nn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"saccade/gpu"
+	"saccade/ops"
 	"saccade/picture"
 	"saccade/weights"
 )
@@ -151,4 +153,17 @@ type Options struct {
 type LoRA struct {
 	File  string
 	Scale float64
+}
+
+// StandardOf is [Family.Standard] of a table of published sizes.
+func StandardOf[C interface {
+	Layers(b *ops.Builder) (*Layers, error)
+}](table func(name string) (c C, ok bool)) func(name string) (Make, error) {
+	return func(name string) (Make, error) {
+		c, ok := table(name)
+		if !ok {
+			return nil, fmt.Errorf("the sizes of %s are not known", name)
+		}
+		return c.Layers, nil
+	}
 }

@@ -29,11 +29,5 @@ var Family = nn.Family{
 		}
 		return &nn.Description{Tensors: named, Make: c.Layers}, nil
 	},
-	Standard: func(name string) (nn.Make, error) {
-		c, ok := Standard(name)
-		if !ok {
-			return nil, fmt.Errorf("the sizes of %s are not known", name)
-		}
-		return c.Layers, nil
-	},
+	Standard: nn.StandardOf(Standard),
 }
