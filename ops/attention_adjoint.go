@@ -3,6 +3,7 @@ package ops
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"saccade/gpu"
 	"saccade/shaders"
@@ -110,24 +111,35 @@ func (a attentionAdjoint) needed() (all []*gpu.Tensor) {
 // kernel is one of the kernels, which of the keys' writes the outputs "k", "v" or both, and
 // the tokens of its workgroups.
 func (a attentionAdjoint) kernel(r *gpu.Recorder, name, outputs string, tokens int) (*gpu.Kernel, int, error) {
-	lanes, vector, rows := 8, 8, 3 // of three the text is short enough for the cache, of one the loads take all the time
-	if name == "attention_stats" {
-		rows = 4
-	}
-	if r.Device().Traits().CheapBarriers {
-		lanes, rows = 64, 1
-	}
-	rows = max(1, min(rows, 64/(gpu.Pad8(a.head)/4)))
-	rows = min(rows, ceilDiv(tokens, lanes))
+	vector := 8
 	if r.Precision == gpu.F32 {
 		vector = 4
 	}
-	td := gpu.Pad8(a.head) / vector
-	spec := shaders.Spec{Const: map[string]int{"LANES": lanes, "TR": rows, "TD": td}, Forms: a.mask.forms(r.Precision), Workgroup: [3]int{lanes, 1, 1}}
+	vectors := gpu.Pad8(a.head) / vector
+	lanes, rows, parts := 8, 3, 1 // of three the text is short enough for the cache, of one the loads take all the time
+	if name == "attention_stats" {
+		rows = 4
+	}
+	rows = max(1, min(rows, 64/(gpu.Pad8(a.head)/4)))
+	if r.Device().Traits().CheapBarriers {
+		for parts < 64 && gpu.Pad8(a.head) > adjointPart*parts {
+			parts *= 2
+		}
+		lanes, rows = 64/parts, 1
+	}
+	rows = min(rows, ceilDiv(tokens, lanes))
+	td := ceilDiv(vectors, parts)
+	spec := shaders.Spec{Const: map[string]int{"LANES": lanes, "TR": rows, "TD": td}, Forms: a.mask.forms(r.Precision), Workgroup: [3]int{lanes, parts, 1}}
+	variant := fmt.Sprintf("%s %dx%dx%d", r.Precision, lanes, rows, td)
+	if parts > 1 {
+		spec.Const["PARTS"], spec.Const["LP"] = parts, lanes*parts
+		spec.Forms = append(slices.Clip(spec.Forms), "parts")
+		variant += fmt.Sprintf(" of %d parts", parts)
+	}
+	variant += a.mask.suffix()
 	if r.Precision == gpu.F16 {
 		spec.Const["TH"] = 2
 	}
-	variant := fmt.Sprintf("%s %dx%dx%d%s", r.Precision, lanes, rows, td, a.mask.suffix())
 	switch outputs {
 	case "k":
 		spec.Const["VALUES"], variant = 0, variant+" keys"
@@ -137,6 +149,10 @@ func (a attentionAdjoint) kernel(r *gpu.Recorder, name, outputs string, tokens i
 	k, err := kernel(name, variant, spec)
 	return k, lanes * rows, err
 }
+
+// adjointPart is the elements of a head that a thread of the adjoint holds on GPUs: up to six
+// vectors of them, beside what it loads, without a spill and with half the occupancy or more.
+const adjointPart = 16
 
 // params are those of all three kernels, of which y is the output, for items from first on.
 func (a attentionAdjoint) params(y *gpu.Tensor, first int) gpu.Params {

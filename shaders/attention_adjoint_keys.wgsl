@@ -8,14 +8,17 @@
 //   y        rows [batch·Tk], head h of dk at element p.k_offset + h·p.width, of dv likewise
 //            at p.v_offset
 //
-// A lane has TR keys, every LANES-th. workgroup_id: x counts blocks of LANES·TR keys, y heads of keys, z batch items.
-// Constants: LANES; TR; TD 16-byte vectors of a head, each of TH vec4 (f16 2, f32 1); whether it
+// A lane has TR keys, every LANES-th; where wide heads would spill, PARTS threads (y) share a lane's one key,
+// each TD vectors of it, and add what they have through workgroup memory. workgroup_id: x counts blocks of LANES·TR keys, y heads of keys, z batch items.
+// Constants: LANES; TR; PARTS; LP = LANES·PARTS; TD 16-byte vectors of a head, or of a part of it, each of TH vec4 (f16 2, f32 1); whether it
 // writes KEYS and VALUES, which may be two tensors.
 
 const KEYS = 1u;
 const VALUES = 1u;
 const LANES = 8u;
 const TR = 1u;
+const PARTS = 1u;
+const LP = 8u;
 const TD = 1u;
 const TH = 2u;
 
@@ -51,11 +54,20 @@ struct Params {
 @group(0) @binding(6) var<storage, read> lengths: array<u32>;
 @group(0) @binding(7) var<storage, read_write> y: array<Packed>;
 
+var<workgroup> exchange: array<array<vec2<f32>, LP>, 2>; // of parts, by turns, so that one barrier a turn is enough
+
 // part is the h-th vec4 of a vector.
 fn part(x: Wide, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(x[2u * h]), unpack2x16float(x[2u * h + 1u])); }
 fn pack(x: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(x.xy), pack2x16float(x.zw)); }
 // limit is how many keys of an item are seen: all, or lengths of it.
 fn limit(item: u32) -> u32 { return p.Tk; }
+// vector is the number of a thread's d-th vector in its head, kept what counts of it, and own
+// whether it is the thread's: one beyond the head's last, end, is zero and nobody's.
+fn vector(d: u32, part: u32, end: u32) -> u32 { return d; }
+fn kept(x: vec4<f32>, d: u32, part: u32, end: u32) -> vec4<f32> { return x; }
+fn own(d: u32, part: u32, end: u32) -> bool { return true; }
+// whole is the sums of a lane's threads, in turn 0, 1, ….
+fn whole(shares: vec2<f32>, at: vec3<u32>, turn: u32) -> vec2<f32> { return shares; }
 
 // form f32
 const TH_f32 = 1u;
@@ -69,9 +81,28 @@ fn pack_f32(x: vec4<f32>) -> Packed_f32 { return x; }
 fn limit_lengths(item: u32) -> u32 { return lengths[p.first + item]; }
 // end
 
+// form parts
+fn vector_parts(d: u32, part: u32, end: u32) -> u32 { return min(part * TD + d, end); }
+fn kept_parts(x: vec4<f32>, d: u32, part: u32, end: u32) -> vec4<f32> { return select(x, vec4<f32>(0.0), part * TD + d > end); }
+fn own_parts(d: u32, part: u32, end: u32) -> bool { return part * TD + d <= end; }
+fn whole_parts(shares: vec2<f32>, at: vec3<u32>, turn: u32) -> vec2<f32> {
+    exchange[turn % 2u][at.y * LANES + at.x] = shares;
+    workgroupBarrier();
+    var sum = vec2<f32>(0.0);
+    // unroll t PARTS
+    sum += exchange[turn % 2u][0u /*t*/ * LANES + at.x];
+    // end
+    return sum;
+}
+// end
+
 @compute @workgroup_size(8, 1, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let wide = 4u * TH;
+    let tail = max(p.width / wide, 1u) - 1u; // last vector of a head
+    // unroll d TD
+    let at_d = vector(0u /*d*/, local.y, tail);
+    // end
     let first = group.x * LANES * TR + local.x; // key 0 of the lane
     let last = max(p.Tk, 1u) - 1u;
     let causal = (p.flags & 1u) != 0u;
@@ -85,17 +116,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let k_at_r = (row_r * p.k_stride + p.k_offset + group.y * p.width) / wide;
     let v_at_r = (row_r * p.v_stride + p.v_offset + group.y * p.width) / wide;
     // unroll d TD
-    let x_r_d = k[k_at_r + 0u /*d*/];
-    let z_r_d = v[v_at_r + 0u /*d*/];
+    let x_r_d = k[k_at_r + at_d];
+    let z_r_d = v[v_at_r + at_d];
     // unroll h TH
-    let k_r_d_h = part(x_r_d, 0u /*h*/) * p.scale;
-    let v_r_d_h = part(z_r_d, 0u /*h*/);
+    let k_r_d_h = kept(part(x_r_d, 0u /*h*/) * p.scale, 0u /*d*/, local.y, tail);
+    let v_r_d_h = kept(part(z_r_d, 0u /*h*/), 0u /*d*/, local.y, tail);
     var dk_r_d_h = vec4<f32>(0.0);
     var dv_r_d_h = vec4<f32>(0.0);
     // end
     // end
     // end
 
+    var turn = 0u;
     for (var n = 0u; n < p.repeat; n += 1u) {
         let head = group.y * p.repeat + n;
         var q_at = ((group.z * p.Tq + begin) * p.q_stride + p.q_offset + head * p.width) / wide;
@@ -109,8 +141,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             var seen_r = vec4<f32>(0.0);
             // end
             // unroll d TD
-            let q_d = q[q_at + 0u /*d*/];
-            let g_d = g[g_at + 0u /*d*/];
+            let q_d = q[q_at + at_d];
+            let g_d = g[g_at + at_d];
             // unroll h TH
             let q_d_h = part(q_d, 0u /*h*/);
             let g_d_h = part(g_d, 0u /*h*/);
@@ -123,8 +155,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             q_at += p.q_stride / wide;
             g_at += p.o_stride / wide;
             // unroll r TR
-            let share_r = select(0.0, exp2((sum_r.x + sum_r.y) + (sum_r.z + sum_r.w) - known.x), first + LANES * 0u /*r*/ < mine);
-            let slope_r = share_r * ((seen_r.x + seen_r.y) + (seen_r.z + seen_r.w) - known.y);
+            let both_r = whole(vec2<f32>((sum_r.x + sum_r.y) + (sum_r.z + sum_r.w), (seen_r.x + seen_r.y) + (seen_r.z + seen_r.w)), local, turn);
+            let share_r = select(0.0, exp2(both_r.x - known.x), first + LANES * 0u /*r*/ < mine);
+            let slope_r = share_r * (both_r.y - known.y);
             // unroll d TD
             // unroll h TH
             if KEYS == 1u {
@@ -136,20 +169,23 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             // end
             // end
             // end
+            turn += 1u;
         }
     }
     // unroll r TR
     if first + LANES * 0u /*r*/ < p.Tk {
         let to_r = (row_r * p.y_stride + group.y * p.width) / 4u;
         // unroll d TD
-        // unroll h TH
-        if KEYS == 1u {
-            y[to_r + p.k_offset / 4u + 0u /*d*/ * TH + 0u /*h*/] = pack(dk_r_d_h * p.gain);
+        if own(0u /*d*/, local.y, tail) {
+            // unroll h TH
+            if KEYS == 1u {
+                y[to_r + p.k_offset / 4u + at_d * TH + 0u /*h*/] = pack(dk_r_d_h * p.gain);
+            }
+            if VALUES == 1u {
+                y[to_r + p.v_offset / 4u + at_d * TH + 0u /*h*/] = pack(dv_r_d_h);
+            }
+            // end
         }
-        if VALUES == 1u {
-            y[to_r + p.v_offset / 4u + 0u /*d*/ * TH + 0u /*h*/] = pack(dv_r_d_h);
-        }
-        // end
         // end
     }
     // end

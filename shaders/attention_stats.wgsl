@@ -7,11 +7,14 @@
 //   stats f32 rows of 8: L, D and zeros, the queries of a head one after the other, the heads
 //         of an item, the items
 //
-// A lane has TR queries, every LANES-th. workgroup_id: x counts blocks of LANES·TR queries, y heads, z batch items.
-// Constants: LANES; TR; TD 16-byte vectors of a head, each of TH vec4 (f16 2, f32 1).
+// A lane has TR queries, every LANES-th; where wide heads would spill, PARTS threads (y) share a lane's one query,
+// each TD vectors of it, and add what they have through workgroup memory. workgroup_id: x counts blocks of LANES·TR queries, y heads, z batch items.
+// Constants: LANES; TR; PARTS; LP = LANES·PARTS; TD 16-byte vectors of a head, or of a part of it, each of TH vec4 (f16 2, f32 1).
 
 const LANES = 8u;
 const TR = 1u;
+const PARTS = 1u;
+const LP = 8u;
 const TD = 1u;
 const TH = 2u;
 
@@ -45,10 +48,19 @@ struct Params {
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
 @group(0) @binding(6) var<storage, read_write> stats: array<vec4<f32>>;
 
+var<workgroup> exchange: array<array<vec2<f32>, LP>, 2>; // of parts, by turns, so that one barrier a turn is enough
+
 // part is the h-th vec4 of a vector.
 fn part(x: Wide, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(x[2u * h]), unpack2x16float(x[2u * h + 1u])); }
 // limit is how many keys of an item are seen: all, or lengths of it.
 fn limit(item: u32) -> u32 { return p.Tk; }
+// vector is the number of a thread's d-th vector in its head, kept what counts of it, and own
+// whether it is the thread's: one beyond the head's last, end, is zero and nobody's.
+fn vector(d: u32, part: u32, end: u32) -> u32 { return d; }
+fn kept(x: vec4<f32>, d: u32, part: u32, end: u32) -> vec4<f32> { return x; }
+fn own(d: u32, part: u32, end: u32) -> bool { return true; }
+// whole is the sums of a lane's threads, in turn 0, 1, ….
+fn whole(shares: vec2<f32>, at: vec3<u32>, turn: u32) -> vec2<f32> { return shares; }
 
 // form f32
 const TH_f32 = 1u;
@@ -60,9 +72,28 @@ fn part_f32(x: Wide_f32, h: u32) -> vec4<f32> { return x; }
 fn limit_lengths(item: u32) -> u32 { return lengths[p.first + item]; }
 // end
 
+// form parts
+fn vector_parts(d: u32, part: u32, end: u32) -> u32 { return min(part * TD + d, end); }
+fn kept_parts(x: vec4<f32>, d: u32, part: u32, end: u32) -> vec4<f32> { return select(x, vec4<f32>(0.0), part * TD + d > end); }
+fn own_parts(d: u32, part: u32, end: u32) -> bool { return part * TD + d <= end; }
+fn whole_parts(shares: vec2<f32>, at: vec3<u32>, turn: u32) -> vec2<f32> {
+    exchange[turn % 2u][at.y * LANES + at.x] = shares;
+    workgroupBarrier();
+    var sum = vec2<f32>(0.0);
+    // unroll t PARTS
+    sum += exchange[turn % 2u][0u /*t*/ * LANES + at.x];
+    // end
+    return sum;
+}
+// end
+
 @compute @workgroup_size(8, 1, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let wide = 4u * TH;
+    let tail = max(p.width / wide, 1u) - 1u; // last vector of a head
+    // unroll d TD
+    let at_d = vector(0u /*d*/, local.y, tail);
+    // end
     let first = group.x * LANES * TR + local.x; // query 0 of the lane
     let last = max(p.Tq, 1u) - 1u;
     let causal = (p.flags & 1u) != 0u;
@@ -77,12 +108,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let o_at_r = (row_r * p.o_stride + group.y * p.width) / wide;
     var product_r = vec4<f32>(0.0);
     // unroll d TD
-    let x_r_d = q[q_at_r + 0u /*d*/];
-    let o_r_d = o[o_at_r + 0u /*d*/];
-    let g_r_d = g[o_at_r + 0u /*d*/];
+    let x_r_d = q[q_at_r + at_d];
+    let o_r_d = o[o_at_r + at_d];
+    let g_r_d = g[o_at_r + at_d];
     // unroll h TH
-    let q_r_d_h = part(x_r_d, 0u /*h*/) * p.scale;
-    product_r += part(o_r_d, 0u /*h*/) * part(g_r_d, 0u /*h*/);
+    let q_r_d_h = kept(part(x_r_d, 0u /*h*/) * p.scale, 0u /*d*/, local.y, tail);
+    product_r += kept(part(o_r_d, 0u /*h*/) * part(g_r_d, 0u /*h*/), 0u /*d*/, local.y, tail);
     // end
     // end
     var best_r = -1e30;
@@ -95,7 +126,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         var sum_r = vec4<f32>(0.0);
         // end
         // unroll d TD
-        let k_d = k[k_at + 0u /*d*/];
+        let k_d = k[k_at + at_d];
         // unroll h TH
         let k_d_h = part(k_d, 0u /*h*/);
         // unroll r TR
@@ -105,16 +136,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         // end
         k_at += p.k_stride / wide;
         // unroll r TR
-        let score_r = select(-1e30, (sum_r.x + sum_r.y) + (sum_r.z + sum_r.w), j < keys_r);
+        let sums_r = whole(vec2<f32>((sum_r.x + sum_r.y) + (sum_r.z + sum_r.w), 0.0), local, j);
+        let score_r = select(-1e30, sums_r.x, j < keys_r);
         let top_r = max(best_r, score_r);
         total_r = total_r * exp2(best_r - top_r) + select(0.0, exp2(score_r - top_r), j < keys_r);
         best_r = top_r;
         // end
     }
     // unroll r TR
-    if first + LANES * 0u /*r*/ < p.Tq {
+    let sums_r = whole(vec2<f32>((product_r.x + product_r.y) + (product_r.z + product_r.w), 0.0), local, keys);
+    if first + LANES * 0u /*r*/ < p.Tq && local.y == 0u {
         let to_r = 2u * ((group.z * p.heads + group.y) * p.Tq + first + LANES * 0u /*r*/);
-        stats[to_r] = vec4<f32>(best_r + log2(max(total_r, 1e-30)), (product_r.x + product_r.y) + (product_r.z + product_r.w), 0.0, 0.0);
+        stats[to_r] = vec4<f32>(best_r + log2(max(total_r, 1e-30)), sums_r.x, 0.0, 0.0);
         stats[to_r + 1u] = vec4<f32>(0.0);
     }
     // end
