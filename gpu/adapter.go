@@ -54,6 +54,9 @@ type Info struct {
 	Class      Class  `json:"class"`
 	Timestamps bool   `json:"timestamps"`
 	Limits     Limits `json:"limits"`
+
+	// ShaderCompiler is DirectX 12's, dxc or fxc.
+	ShaderCompiler string `json:"shader_compiler,omitempty"`
 }
 
 // Software says whether the adapter computes on the CPU.
@@ -121,7 +124,11 @@ func newInstance(backend string) (*wgpu.Instance, wgpu.InstanceBackend, error) {
 			return nil, 0, fmt.Errorf("setting XDG_RUNTIME_DIR: %w", err)
 		}
 	}
-	return wgpu.CreateInstance(&wgpu.InstanceDescriptor{Backends: flags}), flags, nil
+	desc := &wgpu.InstanceDescriptor{Backends: flags}
+	if compiler, validator := dxc(); runtime.GOOS == "windows" && compiler != "" {
+		desc.Dx12ShaderCompiler, desc.DxcPath, desc.DxilPath = wgpu.Dx12Compiler_Dxc, compiler, validator
+	}
+	return wgpu.CreateInstance(desc), flags, nil
 }
 
 // releaseInstance lets an instance go, unless it is of OpenGL: that would end
@@ -179,6 +186,12 @@ func describe(a *wgpu.Adapter) Info {
 	if i.Backend == "gl" && i.driver().llvmpipe {
 		i.Type = "cpu" // OpenGL does not tell; the name does
 	}
+	if i.Backend == "dx12" {
+		i.ShaderCompiler = "fxc"
+		if compiler, _ := dxc(); compiler != "" {
+			i.ShaderCompiler = "dxc"
+		}
+	}
 	i.Vendor, i.Class = vendor(p.VendorId, i)
 	return i
 }
@@ -233,21 +246,30 @@ func typeName(t wgpu.AdapterType) string {
 	return "unknown"
 }
 
-// choose picks an adapter: by name if one is given, else discrete before
-// integrated (the other way round for low power), software last.
-func choose(adapters []*wgpu.Adapter, o Options) (int, error) {
-	rank := map[string]int{"discrete": 0, "integrated": 1, "unknown": 2, "cpu": 3}
-	if o.PowerPreference == "low" {
-		rank["discrete"], rank["integrated"] = 1, 0
+// rank orders adapters, the best first: discrete before integrated, or the other way round for low
+// power, software last; among those alike the ones of Vulkan or Metal before those of DirectX 12.
+func rank(i Info, power string) int {
+	order := []string{"discrete", "integrated", "unknown", "cpu"}
+	if power == "low" {
+		order = []string{"integrated", "discrete", "unknown", "cpu"}
 	}
-	best, bestRank, names := -1, 99, []string{}
+	r := 2 * slices.Index(order, i.Type)
+	if i.Backend == "dx12" {
+		r++
+	}
+	return r
+}
+
+// choose picks an adapter: of those that match the name, if one is given, the one of the best rank.
+func choose(adapters []*wgpu.Adapter, o Options) (int, error) {
+	best, bestRank, names := -1, 0, []string{}
 	for k, a := range adapters {
 		i := describe(a)
 		names = append(names, i.Name)
 		if o.Adapter != "" && !strings.Contains(strings.ToLower(i.String()), strings.ToLower(o.Adapter)) {
 			continue
 		}
-		if r := rank[i.Type]; r < bestRank {
+		if r := rank(i, o.PowerPreference); best < 0 || r < bestRank {
 			best, bestRank = k, r
 		}
 	}

@@ -163,10 +163,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     for (var j = 0u; j < p.p_stride; j += 4u) {
         let shift = LOG2E * bias(item, head, i, j);
         var x = vec4<f32>(0.0);
-        for (var n = 0u; n < 4u; n += 1u) {
-            if j + n < keys {
-                x[n] = exp2(score(query, key + (j + n) * step) + shift[n] - best) * share;
-            }
+        for (var n = 0u; n < min(4u, max(keys, j) - j); n += 1u) {
+            let one = exp2(score(query, key + (j + n) * step) + shift[n] - best) * share;
+            x = select(x, vec4<f32>(one), vec4<u32>(n) == vec4<u32>(0u, 1u, 2u, 3u)); // x[n] = one, which FXC refuses
         }
         prob[row + j / 4u] = pack(x);
     }

@@ -67,8 +67,12 @@ func (a *app) printDevices() error {
 		if i.Software() {
 			software = " (software adapter)"
 		}
+		backend := i.Backend
+		if i.ShaderCompiler != "" {
+			backend += ", shaders by " + i.ShaderCompiler
+		}
 		a.stdout.printf("%s%s\n  vendor   %s\n  driver   %s\n  backend  %s\n  type     %s\n  limits   %s\n",
-			i.Name, software, i.Vendor, i.Driver, i.Backend, i.Type, limits(i.Limits))
+			i.Name, software, i.Vendor, i.Driver, backend, i.Type, limits(i.Limits))
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ func (c *Choice) BackendName(getenv func(string) string) (string, error) {
 }
 
 // Open opens the chosen device, with the words of SACCADE_DEBUG; what those
-// print goes to log.
+// print goes to log, and a note on what makes the adapter slow to start.
 func (c *Choice) Open(getenv func(string) string, log io.Writer) (*gpu.Device, error) {
 	o := gpu.Options{Adapter: c.AdapterText(getenv), Log: log}
 	var err error
@@ -82,5 +82,9 @@ func (c *Choice) Open(getenv func(string) string, log io.Writer) (*gpu.Device, e
 	if err := c.Tuning.open(&o, getenv, log); err != nil {
 		return nil, err
 	}
-	return gpu.Open(o)
+	d, err := gpu.Open(o)
+	if err == nil && d.Info().Slow() != "" {
+		fmt.Fprintln(log, "note:", d.Info().Slow())
+	}
+	return d, err
 }
