@@ -155,7 +155,7 @@ func (a *app) line(v any) error {
 // learning are the options of a learner.
 func (a *app) learning() learn.Options {
 	o := learn.Options{Seed: a.seed, Clip: a.clip, Accumulate: a.accumulate, Precision: a.precision, Checkpoint: a.recompute, Head: a.head, Init: a.init,
-		Optimizer: learn.Optimizer{Rate: a.lr, WeightDecay: a.weightDecay, Betas: a.betas, Eps: a.eps, Momentum: a.momentum}}
+		Optimizer: learn.Optimizer{WeightDecay: a.weightDecay, Betas: a.betas, Eps: a.eps, Momentum: a.momentum}}
 	if a.optimizer == sgd {
 		o.Optimizer.Kind = learn.SGD
 	}

@@ -167,7 +167,9 @@ func TestHead(t *testing.T) {
 	folder, out := picturesFolder(t), filepath.Join(t.TempDir(), "mine")
 	bad := filepath.Join(folder, "animals", "broken.png")
 	require.NoError(t, os.WriteFile(bad, []byte("no picture"), 0o666))
-	r := fine(t, "-model", "vit", "-data", folder, "-head", "-epochs", "30", "-lr", "0.01", "-validation", "0.2", "-o", out, "-json", "-save", out+".safetensors", "-grads")
+	r := call(t, "-model", "vit", "-data", folder, "-head", "-epochs", "30", "-lr", "0.01", "-validation", "0.2", "-o", out, "-json", "-save", out+".safetensors", "-grads")
+	assert.Equal(t, cli.ExitFailure, r.code)
+	assert.Contains(t, r.stderr, "1 picture could not be read and left out; the result is of the others")
 	steps, done := lines(t, r)
 	assert.Len(t, steps, 30) // eight of the nine that are learned from, then one, are two; 0.2 of five is one
 	assert.NotNil(t, steps[len(steps)-1].Top1)

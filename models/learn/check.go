@@ -11,11 +11,14 @@ import (
 	"saccade/models/nn"
 )
 
+// someRate is the learning rate of steps that are looked at, whose changes are put back.
+const someRate = 1e-3
+
 // Verify runs a step on a batch operation by operation, recomputing each on the CPU: see
 // [gpu.Program.Verify]. It changes no trained value.
 func (l *Learner) Verify(ctx context.Context, b Batch, stopAtFirst bool) (checks []gpu.OpCheck, err error) {
 	err = l.unchanged(b, func(r ready) error {
-		checks, err = r.Verify(ctx, r.values(l.settings(l.options.Optimizer.Rate, l.options.Accumulate-1)), stopAtFirst)
+		checks, err = r.Verify(ctx, r.values(l.settings(someRate, l.options.Accumulate-1)), stopAtFirst)
 		return err
 	})
 	return checks, err
@@ -24,7 +27,7 @@ func (l *Learner) Verify(ctx context.Context, b Batch, stopAtFirst bool) (checks
 // Profile times each dispatch of a step on a batch; it changes no trained value.
 func (l *Learner) Profile(ctx context.Context, b Batch) (timings []gpu.Timing, err error) {
 	err = l.unchanged(b, func(r ready) error {
-		timings, err = r.Program.Profile(ctx, r.values(l.settings(l.options.Optimizer.Rate, l.options.Accumulate-1)))
+		timings, err = r.Program.Profile(ctx, r.values(l.settings(someRate, l.options.Accumulate-1)))
 		return err
 	})
 	return timings, err
@@ -128,7 +131,7 @@ func direction(grads map[string]nn.Array, seed uint64) map[string][]float64 {
 
 // lossOf is that of a batch, and leaves its gradients, but does no step.
 func (l *Learner) lossOf(ctx context.Context, r ready) (float64, error) {
-	s := l.settings(l.options.Optimizer.Rate, 0)
+	s := l.settings(someRate, 0)
 	s.Apply = false
 	r.seed = float32(l.progress.Scale)
 	out, err := r.run(ctx, s)

@@ -178,17 +178,16 @@ func (l *Learner) Forward(ctx context.Context, in map[string]nn.Array) (map[stri
 	return l.module.Forward(ctx, in, gpu.Wants{})
 }
 
-// Step learns from as many batches as Options.Accumulate says, at a learning rate; zero is
-// Options.Optimizer.Rate. A step whose ctx ends, or that fails, changes no trained value: it is
-// not broken off on the device.
+// Step learns from as many batches as Options.Accumulate says, at a learning rate. A step whose
+// ctx ends, or that fails, changes no trained value: it is not broken off on the device.
 func (l *Learner) Step(ctx context.Context, rate float64, batches ...Batch) (Outcome, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if !(rate >= 0) || math.IsInf(rate, 1) {
+		return Outcome{}, fmt.Errorf("a step at the learning rate %g, expected a number of 0 or more", rate)
+	}
 	if err := l.bring(); err != nil {
 		return Outcome{}, err
-	}
-	if rate == 0 {
-		rate = l.options.Optimizer.Rate
 	}
 	if len(batches) != l.options.Accumulate {
 		return Outcome{}, fmt.Errorf("a step of %d batches, expected %d", len(batches), l.options.Accumulate)

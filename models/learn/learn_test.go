@@ -70,7 +70,7 @@ func (g training) model(t *testing.T) *models.Model {
 func (g training) options(precision gpu.DType) Options {
 	x := g.Options
 	o := Options{Head: x.Head, Clip: x.Clip, Accumulate: x.Accumulate, Precision: precision, Init: map[string]nn.Array{},
-		Optimizer: Optimizer{Rate: x.Rate, WeightDecay: x.WeightDecay, Betas: x.Betas, Eps: x.Eps, Momentum: x.Momentum, Dampening: x.Dampening, Nesterov: x.Nesterov}}
+		Optimizer: Optimizer{WeightDecay: x.WeightDecay, Betas: x.Betas, Eps: x.Eps, Momentum: x.Momentum, Dampening: x.Dampening, Nesterov: x.Nesterov}}
 	if x.Optimizer == "sgd" {
 		o.Optimizer.Kind = SGD
 	}

@@ -54,10 +54,7 @@ type LoRA struct {
 // Optimizer is torch.optim.AdamW or SGD. Zeros stand for PyTorch's defaults, but where a
 // pointer says otherwise.
 type Optimizer struct {
-	Kind OptimizerKind
-	// Rate is the learning rate; zero: 1e-3, the default of both. A schedule gives
-	// [Learner.Step] another at each step.
-	Rate        float64
+	Kind        OptimizerKind
 	WeightDecay *float64    // nil: AdamW 1e-2, SGD 0
 	Betas       *[2]float64 // AdamW's; nil: 0.9, 0.999
 	Eps         *float64    // AdamW's; nil: 1e-8
@@ -78,9 +75,6 @@ const (
 // complete puts defaults where nothing is said, and refuses what goes with nothing.
 func (o Options) complete() (Options, error) {
 	z := &o.Optimizer
-	if z.Rate == 0 {
-		z.Rate = 1e-3
-	}
 	decay := 1e-2
 	if z.Kind == SGD {
 		decay = 0
@@ -100,8 +94,8 @@ func (o Options) complete() (Options, error) {
 	switch {
 	case o.LoRA == nil && !o.Head:
 		return o, errors.New("there is nothing to train; give adapters or the head")
-	case !(o.Clip >= 0) || !(z.Rate > 0) || !(*z.WeightDecay >= 0) || !(*z.Eps >= 0) || !(z.Momentum >= 0) || !unit(z.Betas[0]) || !unit(z.Betas[1]):
-		return o, fmt.Errorf("clip %g, rate %g, weight decay %g, eps %g, momentum %g, betas %g: expected none negative, and betas below 1", o.Clip, z.Rate, *z.WeightDecay, *z.Eps, z.Momentum, *z.Betas)
+	case !(o.Clip >= 0) || !(*z.WeightDecay >= 0) || !(*z.Eps >= 0) || !(z.Momentum >= 0) || !unit(z.Betas[0]) || !unit(z.Betas[1]):
+		return o, fmt.Errorf("clip %g, weight decay %g, eps %g, momentum %g, betas %g: expected none negative, and betas below 1", o.Clip, *z.WeightDecay, *z.Eps, z.Momentum, *z.Betas)
 	case z.Nesterov && (z.Momentum == 0 || z.Dampening != 0):
 		return o, errors.New("the momentum of Nesterov needs a momentum and no dampening")
 	case z.Kind == AdamW && (z.Momentum != 0 || z.Dampening != 0):
