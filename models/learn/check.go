@@ -60,6 +60,9 @@ func (l *Learner) unchanged(b Batch, f func(ready) error) error {
 // fourth order.
 const slopeStep = 1.5e-3
 
+// slopeChange is the most that the nearer points change the loss, as a part of it.
+const slopeChange = 2e-4
+
 var slopePoints = []struct{ at, weight float64 }{{-2, 1. / 12}, {-1, -8. / 12}, {1, 8. / 12}, {2, -1. / 12}}
 
 // Slope compares, on this adapter, the derivative of the loss of a batch along a direction d of
@@ -67,7 +70,8 @@ var slopePoints = []struct{ at, weight float64 }{{-2, 1. / 12}, {-1, -8. / 12}, 
 // number times a random one of 0 to 2, of length one. It changes nothing.
 func (l *Learner) Slope(ctx context.Context, b Batch, seed uint64) (measured, computed float64, err error) {
 	err = l.unchanged(b, func(r ready) error {
-		if _, err := l.lossOf(ctx, r); err != nil {
+		here, err := l.lossOf(ctx, r)
+		if err != nil {
 			return err
 		}
 		grads, err := l.each(func(p *parameter) *gpu.Tensor { return p.grad })
@@ -80,17 +84,23 @@ func (l *Learner) Slope(ctx context.Context, b Batch, seed uint64) (measured, co
 		}
 		d, size := direction(grads, seed), 0.0
 		for _, name := range slices.Sorted(maps.Keys(at)) {
+			if _, moves := grads[name]; !moves {
+				continue // a running statistic
+			}
 			for i, g := range grads[name].Data {
 				computed += float64(g) * d[name][i]
 				size += math.Pow(float64(at[name].Data[i]), 2)
 			}
 		}
 		step := slopeStep * max(0.1, math.Sqrt(size))
+		if l.options.Precision == gpu.F32 { // whose losses tell apart what is nearer, with fewer corners between
+			step = min(step, slopeChange*max(0.1, here)/math.Abs(computed))
+		}
 		for _, x := range slopePoints {
 			moved := map[string]nn.Array{}
 			for name, a := range at {
 				v := slices.Clone(a.Data)
-				for i := range v {
+				for i := range d[name] {
 					v[i] += float32(x.at * step * d[name][i])
 				}
 				moved[name] = nn.Array{Shape: a.Shape, Data: v}

@@ -113,14 +113,14 @@ func (l *Learner) open() error {
 		l.network = layers.Networks[0]
 	}
 	switch {
-	case l.network == nil || layers.Estimate == "" && layers.Head == nil:
+	case l.network == nil || layers.Estimate == "" && layers.Classes == 0:
 		return errors.New("it has no classifier to train, or one of several layers that are not trained")
-	case layers.Estimate != "" && l.options.Head:
+	case layers.Head == nil && l.options.Head:
 		return errors.New("it has no head to train")
 	case layers.Estimate != "":
 		l.loss = squaredError{output: layers.Estimate}
 	default:
-		l.loss = crossEntropy{classes: layers.Head[0].Out}
+		l.loss = crossEntropy{classes: layers.Classes}
 	}
 	if err := l.adapt(layers); err != nil {
 		return err

@@ -9,13 +9,17 @@ import (
 	"saccade/models/nn"
 )
 
-// Options say what is trained and how. What is neither LoRA nor Head stays as it is.
+// Options say what is trained and how. What is not LoRA, Head or Full stays as it is.
 type Options struct {
 	// LoRA puts adapters beside linear layers; nil: none.
 	LoRA *LoRA
 	// Head trains the last layer, the classifier. Without LoRA its names are the checkpoint's
 	// ("classifier.weight"), with it PEFT's ("base_model.model.classifier.weight").
 	Head bool
+	// Full trains the whole network, with its head, under the checkpoint's names. Batch norms
+	// keep their running statistics, unless BatchStatistics has them take each batch's means and
+	// variances, and move the running ones, as torch.nn.Module.train() does. There is no dropout.
+	Full, BatchStatistics bool
 	// Init are values to begin with, by the names that [Learner.Parameters] has, or those of
 	// transformers 4 or of the checkpoint, in place of random ones. A name or shape that fits
 	// no trained array is refused.
@@ -92,8 +96,12 @@ func (o Options) complete() (Options, error) {
 		o.LoRA = &lora
 	}
 	switch {
-	case o.LoRA == nil && !o.Head:
-		return o, errors.New("there is nothing to train; give adapters or the head")
+	case o.LoRA == nil && !o.Head && !o.Full:
+		return o, errors.New("there is nothing to train; give adapters, the head or the whole network")
+	case o.Full && (o.LoRA != nil || o.Head):
+		return o, errors.New("the whole network is trained, with its head: no adapters and no head beside it")
+	case o.BatchStatistics && !o.Full:
+		return o, errors.New("statistics of batches are of a network that is trained as a whole")
 	case !(o.Clip >= 0) || !(*z.WeightDecay >= 0) || !(*z.Eps >= 0) || !(z.Momentum >= 0) || !unit(z.Betas[0]) || !unit(z.Betas[1]):
 		return o, fmt.Errorf("clip %g, weight decay %g, eps %g, momentum %g, betas %g: expected none negative, and betas below 1", o.Clip, *z.WeightDecay, *z.Eps, z.Momentum, *z.Betas)
 	case z.Nesterov && (z.Momentum == 0 || z.Dampening != 0):
