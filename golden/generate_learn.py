@@ -2,16 +2,20 @@
 beside it <run>.safetensors of each run by PyTorch and PEFT: the values that training began
 with ("init.NAME"), the micro-batches ("pixel_values.N", "labels.N"), the gradients of the
 first step before clipping ("grad.NAME"), the losses of the steps ("loss") and what was
-learned ("param.NAME"). What was trained, and how, stands in the metadata.
+learned ("param.NAME"); of networks that were trained as a whole under the names in the
+checkpoint, where training began. What was trained, and how, stands in the metadata.
 
-    python golden/generate_learn.py
+    python golden/generate_learn.py [MODEL...]
 """
 
 import copy
+import sys
+import tempfile
 from pathlib import Path
 
 import diffusers
 import peft
+import safetensors.torch
 import torch
 import transformers
 
@@ -51,7 +55,20 @@ def dinov2():
     return transformers.Dinov2ForImageClassification(config), (3, 12, 12), 4
 
 
-MODELS = {"vit": vit, "clip": clip, "dinov2": dinov2, "unet": unet}
+def resnet():
+    config = transformers.ResNetConfig(embedding_size=6, hidden_sizes=[6, 10], depths=[1, 2], layer_type="basic", num_labels=3)
+    return transformers.ResNetForImageClassification(config), (3, 15, 18), 3
+
+
+def mobilenetv2():
+    config = transformers.MobileNetV2Config(
+        depth_multiplier=0.03, depth_divisible_by=1, min_depth=3, expand_ratio=2, finegrained_output=False, tf_padding=False, classifier_dropout_prob=0.0,
+        image_size=32, num_labels=3, output_stride=8,
+    )  # fmt: skip
+    return transformers.MobileNetV2ForImageClassification(config), (3, 21, 26), 3
+
+
+MODELS = {"vit": vit, "clip": clip, "dinov2": dinov2, "unet": unet, "resnet": resnet, "mobilenetv2": mobilenetv2}
 
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2"]
 RUNS = {
@@ -63,6 +80,7 @@ RUNS = {
             weight_decay=0.3, betas=[0.8, 0.95], eps=1e-6, clip=0.5, accumulate=2, warmup=3,
         ),
         "sgd_nesterov": dict(lora=dict(r=3, lora_alpha=6, target_modules=["fc1", "o_proj"]), head=True, optimizer="sgd", lr=0.02, momentum=0.9, nesterov=True, weight_decay=0.02, clip=1.0),
+        "full": dict(lora=None, head=False, full=True, optimizer="adamw", lr=0.002, eps=1e-4, clip=1.0, accumulate=2),
         "head_momentum": dict(lora=None, head=True, optimizer="sgd", lr=0.05, momentum=0.8, dampening=0.3, accumulate=3),
     },
     "clip": {
@@ -70,6 +88,13 @@ RUNS = {
     },
     "dinov2": {
         "adamw": dict(lora=dict(r=2, lora_alpha=2, target_modules=["q_proj", "v_proj", "fc1"]), head=True, optimizer="adamw", lr=0.002),
+    },
+    "resnet": {
+        "full": dict(lora=None, head=False, full=True, optimizer="sgd", lr=0.005, momentum=0.9),
+        "full_batch": dict(lora=None, head=False, full=True, batch_statistics=True, optimizer="adamw", lr=0.001, eps=1e-4, accumulate=2),
+    },
+    "mobilenetv2": {
+        "full": dict(lora=None, head=False, full=True, optimizer="sgd", lr=0.005),
     },
     "unet": {
         "adamw": dict(lora=dict(r=2, lora_alpha=2, target_modules=["to_q", "to_k", "to_v", "to_out.0"]), head=False, optimizer="adamw", lr=0.002),
@@ -103,12 +128,37 @@ def micro_step(model, g, shape, classes):
     return {"sample": x, "timestep": t, "encoder_hidden_states": context, "target": noise, "weights": weights}, loss
 
 
+def settle(model, shape, g):
+    """Gives batch norms the statistics of some pictures, and the head small weights, so that
+    halves hold the gradients times 65536."""
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    momenta = [m.momentum for m in norms]
+    for m in norms:
+        m.momentum = None  # the mean of all
+    if norms:
+        with torch.no_grad():
+            model.train()(torch.randn(16, *shape, generator=g))
+            for p in model.classifier.parameters():
+                p.mul_(0.03)
+    for m, momentum in zip(norms, momenta):
+        m.momentum = momentum
+
+
+def saved(model):
+    """The model's tensors under the names that files have."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        return {n: p for n, p in safetensors.torch.load_file(f"{folder}/model.safetensors").items() if not n.endswith("num_batches_tracked")}
+
+
 def train(model, shape, classes, name, run):
     g = generator(f"learn {name}")
     model = copy.deepcopy(model)
     if run["lora"]:
         config = peft.LoraConfig(modules_to_save=["classifier"] if run["head"] else None, **run["lora"])
         model = peft.get_peft_model(model, config)
+    elif run.get("full"):
+        model.train(run.get("batch_statistics", False))
     else:
         for n, p in model.named_parameters():
             p.requires_grad_(n.startswith("classifier."))
@@ -117,7 +167,7 @@ def train(model, shape, classes, name, run):
         for n, p in trained.items():
             if "lora_" in n:
                 p.copy_(torch.randn(p.shape, generator=g) * p.shape[1] ** -0.5)
-    tensors = {f"init.{n}": p.detach().clone() for n, p in trained.items()}
+    tensors = {} if run.get("full") else {f"init.{n}": p.detach().clone() for n, p in trained.items()}
     optimizer = optimizer_of(run, trained.values())
     micro, losses, gradients = run.get("accumulate", 1), [], {}
     rates = [run["lr"] * min(1, (t + 1) / run.get("warmup", 1)) for t in range(STEPS)]
@@ -138,6 +188,15 @@ def train(model, shape, classes, name, run):
             group["lr"] = rates[step]
         optimizer.step()
         losses.append(total)
+    if run.get("full"):
+        learned = saved(model)
+        kept = {n: p.detach().clone() for n, p in trained.items()}
+        with torch.no_grad():
+            for n, p in trained.items():
+                p.copy_(gradients[f"grad.{n}"])
+        gradients = {f"grad.{n}": p for n, p in saved(model).items() if "running_" not in n}
+        assert len(gradients) == len(kept)
+        return tensors | gradients | {"loss": torch.tensor(losses)} | {f"param.{n}": p for n, p in learned.items()}, rates
     tensors |= gradients
     tensors["loss"] = torch.tensor(losses)
     tensors |= {f"param.{n}": p.detach().clone() for n, p in trained.items()}
@@ -148,8 +207,12 @@ def main():
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     for name, make in MODELS.items():
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
         model, shape, classes = make()
-        redraw(model, generator(f"learn {name}")).train()
+        redraw(model, generator(f"learn {name}"))
+        settle(model, shape, generator(f"settle {name}"))
+        model.train()
         model.save_pretrained(HERE / "learn" / name)
         for run, options in RUNS[name].items():
             tensors, rates = train(model, shape, classes, f"{name} {run}", options)

@@ -32,6 +32,8 @@ type LearnOptions struct {
 		RSLoRA  bool     `json:"use_rslora"`
 	} `json:"lora"`
 	Head        bool        `json:"head"`
+	Full        bool        `json:"full"`             // the whole network
+	Batch       bool        `json:"batch_statistics"` // batch norms in training mode
 	Optimizer   string      `json:"optimizer"` // adamw or sgd
 	Rate        float64     `json:"lr"`
 	WeightDecay *float64    `json:"weight_decay"`

@@ -10,6 +10,9 @@ type Tape struct {
 	// Checkpoint has a backward pass record the segments a second time, so that what is
 	// made within them need not be kept until then.
 	Checkpoint bool
+	// Again says that a segment is being recorded the second time: what its operations leave
+	// behind for later runs, the first time did.
+	Again bool
 
 	segments []segment
 }
@@ -105,10 +108,10 @@ func (b *backward) again(s *segment) {
 	scope, lo := r.scope, len(r.ops)
 	r.scope = s.scope
 	kept := r.Tape.segments
-	r.Tape.segments = nil // those within are a part of this one
+	r.Tape.segments, r.Tape.Again = nil, true // those within are a part of this one
 	var y *Tensor
 	r.Capture(Wants{Only: true}, func() { y = s.record(s.in) })
-	r.Tape.segments = kept
+	r.Tape.segments, r.Tape.Again = kept, false
 	r.scope = scope
 	hi := len(r.ops)
 	b.mark(lo, hi)

@@ -246,7 +246,7 @@ func describe(f nn.Family, name string, in *files) (*nn.Description, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := f.Describe(nn.Checkpoint{Name: name, Tensors: src, Config: config, Files: in.fsys})
+	d, err := f.Describe(nn.Checkpoint{Name: name, Tensors: weights.Level(src), Config: config, Files: in.fsys})
 	if err != nil {
 		return nil, err
 	}

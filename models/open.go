@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -87,6 +88,20 @@ func (c *Checkpoint) Labels() (labels []string, err error) {
 	return labels, err
 }
 
+// SavedNames are arrays under the names of the checkpoint's tensors, where they have those that
+// transformers 5 has in memory.
+func (c *Checkpoint) SavedNames(arrays map[string]Array) map[string]Array {
+	var head struct {
+		ModelType string `json:"model_type"`
+	}
+	_ = json.Unmarshal(c.files.config, &head) // what is wrong with it was said when it was opened
+	all := map[string]Array{}
+	for name, a := range arrays {
+		all[weights.SavedName(name, head.ModelType)] = a
+	}
+	return all
+}
+
 // Load makes the checkpoint a model, which closes it.
 func (c *Checkpoint) Load(dev *gpu.Device, o Options) (m *Model, err error) {
 	err = weights.Guard(func() (err error) { // the file may shrink while it is read
@@ -134,6 +149,11 @@ func (c *Checkpoint) write(folder string, values map[string]Array) error {
 			}
 		}
 		tensors = append(tensors, t)
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if _, ok := src.Tensor(name); !ok {
+			return fmt.Errorf("save %s: the checkpoint has no tensor %s", folder, name)
+		}
 	}
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 )
 
 // Differentiable lists the activations that have an adjoint.
-var Differentiable = []Activation{GELU, GELUTanh, QuickGELU, SiLU, ReLU, Sigmoid, Tanh}
+var Differentiable = []Activation{GELU, GELUTanh, QuickGELU, SiLU, ReLU, ReLU6, Sigmoid, HardSwish, HardSigmoid, Tanh}
 
 // adjoint is the gradient of x from dy, that of the activation of x.
 func (a Activation) adjoint(r *gpu.Recorder, x, dy *gpu.Tensor) *gpu.Tensor {
@@ -72,6 +72,24 @@ func (a Activation) slope(x float64) float64 {
 	case ReLU:
 		if x > 0 {
 			return 1
+		}
+		return 0
+	case ReLU6:
+		if x > 0 && x < 6 {
+			return 1
+		}
+		return 0
+	case HardSwish: // at −3 and 3 as in PyTorch
+		switch {
+		case x <= -3:
+			return 0
+		case x < 3:
+			return x/3 + 0.5
+		}
+		return 1
+	case HardSigmoid:
+		if x > -3 && x < 3 {
+			return 1.0 / 6
 		}
 		return 0
 	case Sigmoid:

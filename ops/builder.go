@@ -21,6 +21,7 @@ type Builder struct {
 
 	constants []*gpu.Tensor
 	bindings  []weights.Binding
+	src       weights.Source // that was bound
 	hosts     map[string]*weights.Tensor
 	pending   []func() error         // uploads that recordings asked for
 	spans     map[string]*gpu.Tensor // of [Builder.Span]
@@ -61,7 +62,7 @@ func (b *Builder) Bind(model any, src weights.Source) error {
 	if err != nil {
 		return err
 	}
-	b.bindings = bindings
+	b.bindings, b.src = bindings, src
 	for _, x := range bindings {
 		b.hosts[x.Name] = x.Tensor
 	}

@@ -46,6 +46,8 @@ var families = []family{
 	poolFamily, resizeFamily, affineFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily, groupNormFamily, grnFamily, combineFamily, rescaleFamily,
 	concatFamily, sinusoidFamily, keepFamily, blendFamily,
 	projectFamily, expandFamily, outerFamily, sumFamily, layerNormAdjointFamily, activationAdjointFamily, spreadFamily, crossEntropyFamily, attentionAdjointFamily,
+	patchesFamily, foldFamily, depthwiseFamily, depthwiseOuterFamily, momentsFamily, runningFamily, batchNormFamily, batchNormSumsFamily, batchNormAdjointFamily,
+	layerNormProductsFamily, stackFamily, scaleAdjointFamily, poolAdjointFamily,
 	gluAdjointFamily, partFamily, shrinkFamily, groupNormAdjointFamily, squaredErrorFamily,
 	accumulateFamily, squaresFamily, adamWFamily, sgdFamily,
 	rowsFamily, queryLogitsFamily, rmsNormFamily, rotateFamily, appendFamily,

@@ -19,6 +19,11 @@ type Conv struct {
 
 	Bias bool
 	Norm float64 // eps of a batch norm that follows and is folded into the weights; 0: none
+	// Momentum is how far a training moves that norm's running statistics towards a batch's:
+	// torch.nn.BatchNorm2d's, 0.1 by default. 0: it is not known.
+	Momentum float64
+	// Fixed says that the weight is the architecture's, no parameter that is trained.
+	Fixed bool
 
 	// Exact has halves lose no more than PyTorch's do, in networks where each layer's
 	// roundings reach the output undiminished: 3×3 filters take 1.2 to 1.8 times as long.
@@ -51,6 +56,7 @@ type Conv2d struct {
 
 	of        *Conv2d                // of which it is the adjoint's convolution, or nil
 	back      *Conv2d                // the adjoint's, once it was asked for
+	trained   *trainedConv           // in place of weight, bias and norm, or nil
 	stretches map[[3]int]*gpu.Tensor // indices for that, by the map's size
 }
 
@@ -105,6 +111,9 @@ func (c *Conv2d) ForwardUpsampled(r *gpu.Recorder, x *gpu.Tensor, size [2]int, o
 
 func (c *Conv2d) forward(r *gpu.Recorder, x *gpu.Tensor, g convGeometry, err error, options []Epilogue) *gpu.Tensor {
 	e := newEpilogue(options)
+	if c.trained != nil && err == nil {
+		return c.forwardTrained(r, x, g, e)
+	}
 	if r.Tape != nil && e.activation != Identity { // whose adjoint needs what it takes
 		act, before, residual := e.activation, e.before, e.residual
 		if before {

@@ -2,7 +2,6 @@ package ops
 
 import (
 	"fmt"
-	"math"
 
 	"saccade/gpu"
 	"saccade/shaders"
@@ -17,6 +16,7 @@ type LayerNorm struct {
 	b           *Builder
 	name        string
 	gamma, beta *gpu.Tensor
+	trained     bool // they are states
 }
 
 // LayerNorm makes a layer for rows of width values.
@@ -70,7 +70,10 @@ func (n *LayerNorm) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 		return y
 	}
 	op := gpu.Op{Kind: "layernorm", Label: n.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y}, Twin: n.twin,
-		Adjoint: func(dy *gpu.Tensor, _ []bool) []*gpu.Tensor { return []*gpu.Tensor{n.adjoint(r, x, dy)} }}
+		Adjoint: func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor { return n.adjoints(r, x, dy, needed) }}
+	if n.trained {
+		op.In = append(op.In, n.gamma, n.beta)
+	}
 	for _, c := range rowChunks(r.Device(), x.Rows(), x, y) {
 		rows := c[1] - c[0]
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
@@ -104,20 +107,13 @@ func rowKernelOf(r *gpu.Recorder, name, typ string, forms []string) (k *gpu.Kern
 }
 
 func (n *LayerNorm) twin(in [][]float32) [][]float64 {
-	gamma, beta := n.b.host(n.name+".weight", gpu.F32), n.b.host(n.name+".bias", gpu.F32)
+	gamma, beta := n.values(in)
 	y := widen(in[0])
 	for at := 0; at < len(y); at += n.Width {
 		row := y[at : at+n.Width]
-		var mean, variance float64
-		for _, v := range row {
-			mean += v / float64(n.Width)
-		}
-		for _, v := range row {
-			variance += (v - mean) * (v - mean) / float64(n.Width)
-		}
-		scale := 1 / math.Sqrt(variance+n.Eps)
+		normalised(row, n.Eps)
 		for i, v := range row {
-			row[i] = (v-mean)*scale*float64(gamma[i]) + float64(beta[i])
+			row[i] = v*float64(gamma[i]) + float64(beta[i])
 		}
 	}
 	return [][]float64{y}

@@ -25,8 +25,8 @@ type Linear struct {
 	folded       func() (w, bias []float32) // the values where they are not the checkpoint's
 
 	adapters []*Adapter
-	trained  *Trained // in place of weight and bias, or nil
-	back     *Linear  // y·W, once it was asked for
+	trained  *trainedLinear // in place of weight and bias, or nil
+	back     *Linear        // y·W, once it was asked for
 }
 
 // Grouped sets the groups of a Linear's input and output; zero means one.

@@ -96,35 +96,26 @@ func (a *Adapter) forward(r *gpu.Recorder, l *Linear, x, residual *gpu.Tensor, s
 	return expand(r, l.name+".lora_B", expansion{u: u, w: a.B, first: a.first, shape: y, scale: a.Scale * scale, residual: residual})
 }
 
-// Trained is the values of a linear layer that is trained as a whole.
-type Trained struct {
-	Weight *gpu.Tensor // state f32 [Out, In]
-	Bias   *gpu.Tensor // state f32 [1, Out], or nil
+// trainedLinear is the values of a linear layer that is trained as a whole.
+type trainedLinear struct {
+	weight *gpu.Tensor // state f32, a row for each physical column of the output, of In columns
+	bias   *gpu.Tensor // state f32 [1, Out], or nil
 }
 
-// Train has the layer's weight and bias be states, zero at first, in place of the constants in
-// all recordings from then on. Their memory is taken by the builder's next Prepare.
-func (l *Linear) Train() (*Trained, error) {
-	if l.OutGroups != 1 {
-		return nil, fmt.Errorf("%s: a layer whose output is in %d groups is not trained as a whole", l.name, l.OutGroups)
-	}
-	t := &Trained{}
-	var errW, errB error
-	t.Weight, errW = l.b.State(l.name+".weight", gpu.F32, l.InGroups, l.Out, l.In)
+// Train has the layer be trained as a whole: its weight, then its bias, if it has one.
+func (l *Linear) Train() ([]Trained, error) { return l.train(l.b, l.name, Training{}) }
+
+func (l *Linear) train(b *Builder, name string, _ Training) ([]Trained, error) {
+	order, rows := paddedRows(l.Out, l.In, l.OutGroups)
+	weight, err := b.trained(name+".weight", []int{l.Out, l.In}, l.InGroups, rows, l.In, order)
+	all := []Trained{weight}
+	l.trained = &trainedLinear{weight: weight.State}
 	if l.hasBias {
-		t.Bias, errB = l.b.State(l.name+".bias", gpu.F32, 1, 1, l.Out)
+		vectors, biasErr := b.trainedVectors(name, l.Out, l.OutGroups, "bias")
+		all, l.trained.bias = append(all, vectors...), vectors[0].State
+		err = errors.Join(err, biasErr)
 	}
-	l.trained = t
-	return t, errors.Join(errW, errB)
-}
-
-// Checkpoint is the weight [Out, In] and the bias that the checkpoint has, in f32: what a
-// training begins with. A bias that it leaves out is zero.
-func (l *Linear) Checkpoint() (w, bias []float32) {
-	if w = l.b.host(l.name+".weight", gpu.F32); l.hasBias {
-		bias = l.b.host(l.name+".bias", gpu.F32)
-	}
-	return w, bias
+	return all, err
 }
 
 // adapted is Forward of a layer with trained values, or of a recording with a tape, in which an
@@ -139,7 +130,7 @@ func (l *Linear) adapted(r *gpu.Recorder, x *gpu.Tensor, e epilogue) *gpu.Tensor
 	}
 	var y *gpu.Tensor
 	if t := l.trained; t != nil {
-		y = project(r, l.name, projection{x: x, w: t.Weight, bias: t.Bias, residual: e.residual, scale: e.scale})
+		y = project(r, l.name, projection{x: x, w: t.weight, bias: t.bias, residual: e.residual, scale: e.scale, out: l.Out, groups: l.OutGroups})
 	} else {
 		y = l.plain(r, x, e)
 	}

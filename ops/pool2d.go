@@ -161,6 +161,9 @@ func (call *poolCall) record(r *gpu.Recorder) *gpu.Tensor {
 		return call.y
 	}
 	op := gpu.Op{Kind: "pool2d", Label: r.Label(call.name), In: []*gpu.Tensor{call.x}, Out: []*gpu.Tensor{call.y}, Twin: call.twin}
+	if !call.adaptive {
+		op.Adjoint = func(dy *gpu.Tensor, _ []bool) []*gpu.Tensor { return []*gpu.Tensor{call.adjoint(r, dy)} }
+	}
 	var err error
 	if op.Dispatches, err = call.dispatches(r); err != nil {
 		r.Fail(fmt.Errorf("%s: %w", op.Label, err))

@@ -1,7 +1,6 @@
 package ops
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -39,13 +38,19 @@ type projection struct {
 	x, w, bias, residual *gpu.Tensor
 	first                int // physical column of x that belongs to w's first
 	scale                float64
+	// out and groups are the columns of the result: of several groups w has a row for each
+	// physical column, with zeros in those of the padding. 0: the rows of w in one.
+	out, groups int
 }
 
 // project is scale·x·wᵀ + bias + residual: of x [..., C] and w [R, C], a trained matrix, with
 // bias [1, R] and residual [..., R] or nil, [..., R]. w may be of the columns of x from a
 // physical one on.
 func project(r *gpu.Recorder, name string, c projection) *gpu.Tensor {
-	y := r.New(name, 1, reshaped(c.x.Shape, c.w.Rows())...)
+	if c.out == 0 {
+		c.out, c.groups = c.w.Rows(), 1
+	}
+	y := r.New(name, c.groups, reshaped(c.x.Shape, c.out)...)
 	if r.Err() != nil {
 		return y
 	}
@@ -90,8 +95,11 @@ func (c projection) check(y *gpu.Tensor) error {
 	if err := columnsOf(c.w, c.x, c.first); err != nil {
 		return err
 	}
-	if b := c.bias; b != nil && (b.Type != gpu.F32 || b.Width() != c.w.Rows() || b.Rows() != 1) {
+	if b := c.bias; b != nil && (b.Type != gpu.F32 || b.Width() != c.out || b.Groups != c.groups || b.Rows() != 1) {
 		return fmt.Errorf("bias %s (%s) does not fit %s", b, b.Type, c.w)
+	}
+	if c.groups > 1 && c.w.Rows() != y.Stride() {
+		return fmt.Errorf("%s has no row for each column of %s in %d groups", c.w, y, y.Groups)
 	}
 	if c.residual != nil {
 		return sameShape(c.residual, y)
@@ -124,16 +132,16 @@ func (c projection) adjoint(r *gpu.Recorder, dy *gpu.Tensor, needed []bool) []*g
 func (c projection) twin(in [][]float32) [][]float64 {
 	at, width := windowOf(c.w, c.x, c.first)
 	x, w, rest := in[0], in[1], in[2:]
-	y := make([]float64, c.x.Rows()*c.w.Rows())
+	y := make([]float64, c.x.Rows()*c.out)
 	for m := range c.x.Rows() {
 		row := x[m*c.x.Width()+at:][:width]
-		for o := range c.w.Rows() {
-			y[m*c.w.Rows()+o] = c.scale * dot(row, w[o*width:][:width])
+		for o := range c.out {
+			y[m*c.out+o] = c.scale * dot(row, w[rowFor(o, c.out, c.groups)*width:][:width])
 		}
 	}
 	if c.bias != nil {
 		for i := range y {
-			y[i] += float64(rest[0][i%c.w.Rows()])
+			y[i] += float64(rest[0][i%c.out])
 		}
 		rest = rest[1:]
 	}
@@ -143,6 +151,19 @@ func (c projection) twin(in [][]float32) [][]float64 {
 		}
 	}
 	return [][]float64{y}
+}
+
+// rowFor is the row of a trained matrix that belongs to column o of an activation in groups.
+func rowFor(o, width, groups int) int {
+	if groups == 1 {
+		return o
+	}
+	return padded(o, width, groups)
+}
+
+// rowForEach checks that a trained matrix has a row for each column of an activation.
+func rowForEach(w, u *gpu.Tensor) bool {
+	return u.Groups == 1 && u.Width() == w.Rows() || u.Groups > 1 && u.Stride() == w.Rows()
 }
 
 // expansion is a use of [expand].
@@ -190,7 +211,7 @@ func expand(r *gpu.Recorder, name string, c expansion) *gpu.Tensor {
 	op.Adjoint = func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor {
 		grads := make([]*gpu.Tensor, len(needed))
 		if needed[0] {
-			grads[0] = project(r, "du", projection{x: dy, w: c.w, first: c.first, scale: c.scale})
+			grads[0] = project(r, "du", projection{x: dy, w: c.w, first: c.first, scale: c.scale, out: c.u.Width(), groups: c.u.Groups})
 		}
 		if needed[1] {
 			grads[1] = outer(r, "dw", c.u, dy, c.first, c.w, c.scale)
@@ -208,7 +229,7 @@ func (c expansion) check(y *gpu.Tensor) error {
 	if err := columnsOf(c.w, y, c.first); err != nil {
 		return err
 	}
-	if u := c.u; u.Groups != 1 || u.Width() != c.w.Rows() || !slices.Equal(u.Shape[:len(u.Shape)-1], y.Shape[:len(y.Shape)-1]) {
+	if u := c.u; !rowForEach(c.w, u) || !slices.Equal(u.Shape[:len(u.Shape)-1], y.Shape[:len(y.Shape)-1]) {
 		return fmt.Errorf("%s in %d groups and %s do not give %v", u, u.Groups, c.w, y.Shape)
 	}
 	if c.residual != nil {
@@ -219,7 +240,7 @@ func (c expansion) check(y *gpu.Tensor) error {
 
 func (c expansion) twin(in [][]float32) [][]float64 {
 	at, width := windowOf(c.w, c.shape, c.first)
-	u, w, r := in[0], in[1], c.w.Rows()
+	u, w, r := in[0], in[1], c.u.Width()
 	y := make([]float64, c.shape.Rows()*c.shape.Width())
 	if c.residual != nil {
 		y = widen(in[2])
@@ -228,7 +249,7 @@ func (c expansion) twin(in [][]float32) [][]float64 {
 		row := y[m*c.shape.Width()+at:][:width]
 		for j := range r {
 			for i := range row {
-				row[i] += c.scale * float64(u[m*r+j]) * float64(w[j*width+i])
+				row[i] += c.scale * float64(u[m*r+j]) * float64(w[rowFor(j, r, c.u.Groups)*width+i])
 			}
 		}
 	}
@@ -243,11 +264,11 @@ func outer(r *gpu.Recorder, name string, u, x *gpu.Tensor, first int, w *gpu.Ten
 		return y
 	}
 	err := columnsOf(w, x, first)
-	if err == nil && (u.Groups != 1 || u.Width() != w.Rows() || u.Rows() != x.Rows()) {
+	if err == nil && (!rowForEach(w, u) || u.Rows() != x.Rows()) {
 		err = fmt.Errorf("%s and %s do not give %v", u, x, w.Shape)
 	}
-	if most := r.Device().Traits().MaxBinding; err == nil && max(u.Bytes(), x.Bytes()) > most {
-		err = errors.New("the activations exceed the adapter's largest binding; use a smaller batch and accumulate")
+	if err == nil {
+		err = sumsFit(r, u, x)
 	}
 	if err != nil {
 		r.Fail(fmt.Errorf("%s: %w", name, err))
@@ -258,9 +279,10 @@ func outer(r *gpu.Recorder, name string, u, x *gpu.Tensor, first int, w *gpu.Ten
 		Twin: func(in [][]float32) [][]float64 {
 			y := make([]float64, w.Rows()*width)
 			for m := range u.Rows() {
-				for j := range w.Rows() {
-					for c := range width {
-						y[j*width+c] += scale * float64(in[0][m*w.Rows()+j]) * float64(in[1][m*x.Width()+at+c])
+				for j := range u.Width() {
+					row := y[rowFor(j, u.Width(), u.Groups)*width:][:width]
+					for c := range row {
+						row[c] += scale * float64(in[0][m*u.Width()+j]) * float64(in[1][m*x.Width()+at+c])
 					}
 				}
 			}

@@ -34,7 +34,17 @@ func Scale(r *gpu.Recorder, x, gates *gpu.Tensor) *gpu.Tensor {
 	pixels, vectors := x.Rows()/n, x.Stride()/4
 	step := ceilDiv(pixels, pixelsOfThread(r)) * vectors
 	op := gpu.Op{Kind: "scale", Label: r.Label("scale"), In: []*gpu.Tensor{x, gates}, Out: []*gpu.Tensor{y},
-		Twin: func(in [][]float32) [][]float64 { return [][]float64{scaleTwin(in[0], in[1], pixels, x.Width())} }}
+		Twin: func(in [][]float32) [][]float64 { return [][]float64{scaleTwin(in[0], in[1], pixels, x.Width())} },
+		Adjoint: func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor {
+			grads := make([]*gpu.Tensor, 2)
+			if needed[0] {
+				grads[0] = Scale(r, dy, gates)
+			}
+			if needed[1] {
+				grads[1] = scaleAdjoint(r, x, dy, gates)
+			}
+			return grads
+		}}
 	for _, c := range chunks {
 		items := c[1] - c[0]
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{

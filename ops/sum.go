@@ -9,12 +9,22 @@ import (
 
 // sum is the sum of the rows of x [..., C], f32 [1, C]: the gradient of a bias.
 func sum(r *gpu.Recorder, name string, x *gpu.Tensor) *gpu.Tensor {
-	y := r.NewTyped(name, gpu.F32, x.Groups, 1, x.Width())
+	return sumInto(r, r.NewTyped(name, gpu.F32, x.Groups, 1, x.Width()), x)
+}
+
+// sumOf is the sum of the items of x [N, …, C], f32 of the shape of one, [T, C]: the gradient of
+// what all have in common.
+func sumOf(r *gpu.Recorder, name string, x, one *gpu.Tensor) *gpu.Tensor {
+	return sumInto(r, r.NewTyped(name, gpu.F32, x.Groups, one.Shape...), x)
+}
+
+func sumInto(r *gpu.Recorder, y, x *gpu.Tensor) *gpu.Tensor {
+	name := y.Name
 	if r.Err() != nil {
 		return y
 	}
-	if x.Bytes() > r.Device().Traits().MaxBinding {
-		r.Fail(fmt.Errorf("%s: %s exceeds the adapter's largest binding; use a smaller batch and accumulate", name, x))
+	if err := sumsFit(r, x); err != nil {
+		r.Fail(fmt.Errorf("%s: %w", name, err))
 		return y
 	}
 	k, err := sumKernel(x.Type)
@@ -22,15 +32,15 @@ func sum(r *gpu.Recorder, name string, x *gpu.Tensor) *gpu.Tensor {
 		r.Fail(err)
 		return y
 	}
-	r.Do(gpu.Op{Kind: "sum", Label: r.Label(name), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
+	r.Do(gpu.Op{Kind: "sum", Label: name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
 		Twin: func(in [][]float32) [][]float64 {
-			out := make([]float64, x.Width())
+			out := make([]float64, y.Rows()*y.Width())
 			for i, v := range in[0] {
 				out[i%len(out)] += float64(v)
 			}
 			return [][]float64{out}
 		},
-		Dispatches: []gpu.Dispatch{sumDispatch(k, x, y, x.Rows())}})
+		Dispatches: []gpu.Dispatch{sumDispatch(k, x, y, x.Rows()/y.Rows())}})
 	return y
 }
 

@@ -14,6 +14,7 @@ type Table struct {
 	Values      []float32 // [Rows, Width], set before Upload
 
 	tensor *gpu.Tensor
+	b      *Builder // of a trained one
 }
 
 // Table reserves a table. Its values may be filled in later, before Upload.
@@ -38,6 +39,23 @@ func (t *Table) Upload(values []float32) error {
 // the table's other rows (their position embedding) added. The result is [N, T, C].
 func Tokens(r *gpu.Recorder, x *gpu.Tensor, table *Table) *gpu.Tensor {
 	return tokens(r, x, table, x.Shape[0], x.Shape[0], table.Rows, x.Width())
+}
+
+// TokensOf is Tokens with a table of trained rows [T, C], such as [Stack] makes.
+func TokensOf(r *gpu.Recorder, b *Builder, x, rows *gpu.Tensor) *gpu.Tensor {
+	return Tokens(r, x, &Table{Rows: rows.Rows(), Width: rows.Width(), tensor: rows, b: b})
+}
+
+// adjoint is the gradients of x and of the rows of a trained table, from dy, that of [TokensOf].
+func (t *Table) adjoint(r *gpu.Recorder, x, dy *gpu.Tensor, n int, needed []bool) []*gpu.Tensor {
+	grads := make([]*gpu.Tensor, 2)
+	if needed[0] {
+		grads[0] = Rows(r, dy, t.b.Span(n, t.Rows, t.Rows-x.Rows()/n, x.Shape[1:len(x.Shape)-1]...))
+	}
+	if needed[1] {
+		grads[1] = sumOf(r, "dtable", dy, t.tensor)
+	}
+	return grads
 }
 
 // AddTable adds the table's rows [P, C] to those of x [..., C] in turn, such as the
@@ -72,7 +90,13 @@ func tokens(r *gpu.Recorder, x *gpu.Tensor, table *Table, n int, shape ...int) *
 		return y
 	}
 	op := gpu.Op{Kind: "tokens", Label: r.Label("tokens"), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
-		Twin: func(in [][]float32) [][]float64 { return [][]float64{tokensTwin(in[0], table, n, prefix)} }}
+		Twin: func(in [][]float32) [][]float64 {
+			return [][]float64{tokensTwin(in[0], table.values(in), table.Width, n, prefix)}
+		}}
+	if !table.tensor.Constant() {
+		op.In = append(op.In, table.tensor)
+		op.Adjoint = func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor { return table.adjoint(r, x, dy, n, needed) }
+	}
 	for _, c := range chunks {
 		count := (c[1] - c[0]) * tokens * y.Stride() / 4
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
@@ -95,7 +119,7 @@ func (t *Table) Repeat(r *gpu.Recorder, n int) *gpu.Tensor {
 	}
 	count := y.Rows() * y.Stride() / 4
 	r.Do(gpu.Op{Kind: "tokens", Label: r.Label("repeat"), Out: []*gpu.Tensor{y},
-		Twin: func([][]float32) [][]float64 { return [][]float64{tokensTwin(nil, t, n, t.Rows)} },
+		Twin: func([][]float32) [][]float64 { return [][]float64{tokensTwin(nil, t.Values, t.Width, n, t.Rows)} },
 		Dispatches: []gpu.Dispatch{{
 			Kernel: k, Params: gpu.Params{"count": count, "stride": y.Stride(), "tokens": t.Rows, "prefix": t.Rows},
 			Bind:   []gpu.View{gpu.All(r.Device().Dummy()), gpu.All(t.tensor), gpu.All(y)},
@@ -104,12 +128,19 @@ func (t *Table) Repeat(r *gpu.Recorder, n int) *gpu.Tensor {
 	return y
 }
 
-func tokensTwin(x []float32, table *Table, n, prefix int) []float64 {
-	c := table.Width
-	patches := (table.Rows - prefix) * c
+// values are the table's for a twin, of whose inputs they are the last if they are trained.
+func (t *Table) values(in [][]float32) []float32 {
+	if len(in) > 1 {
+		return in[1]
+	}
+	return t.Values
+}
+
+func tokensTwin(x, table []float32, c, n, prefix int) []float64 {
+	patches := len(table) - prefix*c
 	var y []float64
 	for b := range n {
-		y = append(y, widen(table.Values)...)
+		y = append(y, widen(table)...)
 		body := y[len(y)-patches:]
 		for i, v := range x[b*patches : (b+1)*patches] {
 			body[i] += float64(v)

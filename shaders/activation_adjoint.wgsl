@@ -61,6 +61,19 @@ fn relu(x: vec4<f32>) -> vec4<f32> {
     return select(vec4<f32>(0.0), vec4<f32>(1.0), x > vec4<f32>(0.0));
 }
 
+fn relu6(x: vec4<f32>) -> vec4<f32> {
+    return select(vec4<f32>(0.0), vec4<f32>(1.0), (x > vec4<f32>(0.0)) & (x < vec4<f32>(6.0)));
+}
+
+fn hard_swish(x: vec4<f32>) -> vec4<f32> {
+    let within = select(vec4<f32>(1.0), x * 0.33333334 + vec4<f32>(0.5), x < vec4<f32>(3.0));
+    return select(within, vec4<f32>(0.0), x <= vec4<f32>(-3.0));
+}
+
+fn hard_sigmoid(x: vec4<f32>) -> vec4<f32> {
+    return select(vec4<f32>(0.0), vec4<f32>(0.16666667), (x > vec4<f32>(-3.0)) & (x < vec4<f32>(3.0)));
+}
+
 fn sigmoid(x: vec4<f32>) -> vec4<f32> {
     let s = logistic(x);
     return s * (vec4<f32>(1.0) - s);

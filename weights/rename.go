@@ -225,30 +225,39 @@ func (r *renamed) explain(name string) (origin, problem string) {
 
 // explain asks a renamed source; a plain one has nothing to say.
 func explain(src Source, name string) (origin, problem string) {
-	if r, ok := src.(*renamed); ok {
-		return r.explain(name)
+	switch s := src.(type) {
+	case *renamed:
+		return s.explain(name)
+	case level:
+		return explain(s.Source, name)
 	}
 	return name, ""
 }
 
 // headOf finds a tensor without joining it.
 func headOf(src Source, name string) (*Tensor, bool) {
-	if r, ok := src.(*renamed); ok {
-		return r.head(name)
+	switch s := src.(type) {
+	case *renamed:
+		return s.head(name)
+	case level:
+		return headOf(s.Source, name)
 	}
 	return src.Tensor(name)
 }
 
 // originOf is the checkpoint's name of a tensor.
 func originOf(src Source, name string) string {
-	if r, ok := src.(*renamed); ok {
+	switch s := src.(type) {
+	case *renamed:
 		var origins []string
-		for _, o := range r.parts[name] {
+		for _, o := range s.parts[name] {
 			if o != "" {
-				origins = append(origins, originOf(r.src, o))
+				origins = append(origins, originOf(s.src, o))
 			}
 		}
 		return braces(origins)
+	case level:
+		return originOf(s.Source, name)
 	}
 	return name
 }

@@ -51,7 +51,7 @@ func (s spec) openTrain(dev *gpu.Device, precision gpu.DType) (*subject, error) 
 	s.Shape = cli.Dims(pixels.Shape)
 	x := &subject{spec: s, dev: dev, weights: weights, activations: m.Arena + m.IO, drawn: drawn, close: l.Close}
 	x.run = func(ctx context.Context) error {
-		_, err := l.Step(ctx, 0, batch)
+		_, err := l.Step(ctx, 1e-3, batch)
 		return err
 	}
 	x.profile = func(ctx context.Context) ([]gpu.Timing, error) { return l.Profile(ctx, batch) }

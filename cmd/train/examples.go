@@ -141,9 +141,9 @@ func (a *app) settleClasses() (err error) {
 	}
 	_, fit := cli.MatchLabels(a.data.folders, labels)
 	switch {
-	case fit == nil && len(labels) > 0 && (len(a.data.folders) == len(labels) || !a.head):
+	case fit == nil && len(labels) > 0 && (len(a.data.folders) == len(labels) || !a.newHead()):
 		a.labels = labels
-	case a.head:
+	case a.newHead():
 		a.labels, a.fresh = a.data.names(), true
 		if err := a.checkpoint.SetHead(a.labels, a.seed); err != nil {
 			return err
@@ -163,6 +163,9 @@ func (a *app) settleClasses() (err error) {
 	return a.match()
 }
 
+// newHead says that a head for other classes may be made, as it is trained.
+func (o *options) newHead() bool { return o.head || o.full }
+
 // settleBatches checks the labels of a file against the checkpoint's head, or gives a
 // checkpoint without one a head.
 func (a *app) settleBatches() error {
@@ -172,7 +175,7 @@ func (a *app) settleBatches() error {
 	}
 	_, w, _, err := a.checkpoint.HeadLayer()
 	if err != nil {
-		if !a.head {
+		if !a.newHead() {
 			return fmt.Errorf("%w; -head trains a new one", err)
 		}
 		for i := range most + 1 {

@@ -11,6 +11,7 @@ const usage = `Train adapts a network to one's own pictures.
   train -model vit -data folder/ -head -o mine/            a last layer for other classes
   train -model dino -weights facebook/dino-vits16 -data folder/ -head -optimizer lbfgs -o mine/
   train -model vit -data folder/ -lora 8 -epochs 3 -o mine/
+  train -model resnet -data folder/ -full -o mine/
   train -model clip -data folder/ -tip -o tip.safetensors
 
 A folder of data has one sub-folder of pictures a class.

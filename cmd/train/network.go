@@ -21,8 +21,11 @@ import (
 	"saccade/picture"
 )
 
-// trainNetwork trains adapters, and the last layer too where -head says so.
+// trainNetwork trains adapters, and the last layer too where -head says so, or all.
 func (a *app) trainNetwork(ctx context.Context) error {
+	if a.full {
+		a.init = a.checkpoint.SavedNames(a.init)
+	}
 	m, err := a.load()
 	if err != nil {
 		return err
@@ -45,6 +48,9 @@ func (a *app) trainNetwork(ctx context.Context) error {
 		return a.verifyGradients(ctx, l, from)
 	}
 	t := &training{app: a, l: l, from: from, perEpoch: from.perEpoch(), print: print, data: a.data.print(), write: func(folder string, values map[string]nn.Array) error {
+		if a.full {
+			return a.checkpoint.Write(folder, values)
+		}
 		return a.writeAdapter(folder, l, values)
 	}}
 	t.train = func(ctx context.Context) (fit.Score, error) {

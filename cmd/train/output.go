@@ -71,15 +71,24 @@ func (a *app) tellMemory(resident int64, program gpu.Memory) {
 	fmt.Fprintf(a.stderr, "memory: %s on the device, %s of weights and what is trained, %s of a step\n", gpu.MiB(resident+step), gpu.MiB(resident), gpu.MiB(step))
 }
 
-// finish prints the end of a training.
+// finish prints the end of a training. Pictures that were left out are its error.
 func (a *app) finish(d doneLine) error {
 	d.LeftOut, d.Errors = len(a.errors), a.errors
 	if a.json {
-		return a.line(d)
+		if err := a.line(d); err != nil {
+			return err
+		}
+	} else {
+		a.summarise(d)
 	}
 	if d.LeftOut > 0 {
-		fmt.Fprintf(a.stderr, "%s could not be read and left out\n", cli.Count(d.LeftOut, "picture"))
+		return fmt.Errorf("%s could not be read and left out; the result is of the others", cli.Count(d.LeftOut, "picture"))
 	}
+	return nil
+}
+
+// summarise prints the end of a training for people.
+func (a *app) summarise(d doneLine) {
 	if d.Top1 != nil {
 		fmt.Fprintf(a.stdout, "top-1  %.2f %% of %s, %s\n", 100**d.Top1, cli.Count(d.Images, "picture"), d.Of)
 	}
@@ -98,7 +107,6 @@ func (a *app) finish(d doneLine) error {
 		fmt.Fprintf(a.stderr, ", %.1f %% of it for pictures", 100*d.Waited)
 	}
 	fmt.Fprintln(a.stderr)
-	return nil
 }
 
 // mostConfused is the number of classes of which a table still fits a terminal.

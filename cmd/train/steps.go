@@ -201,6 +201,10 @@ func (t *training) identity() string {
 	add("rslora", t.rslora)
 	add("targets", t.targets)
 	add("head", t.head)
+	if t.full {
+		add("full", t.full)
+		add("batch-statistics", t.batchStatistics)
+	}
 	add("optimizer", t.optimizer)
 	add("lr", t.lr)
 	if t.weightDecay != nil {

@@ -87,7 +87,7 @@ func (a *app) do(ctx context.Context) error {
 	switch {
 	case a.tip:
 		return a.adaptTip(ctx)
-	case a.lora > 0 || a.verify:
+	case a.through():
 		return a.trainNetwork(ctx)
 	}
 	return a.trainHead(ctx)
@@ -154,8 +154,8 @@ func (a *app) line(v any) error {
 
 // learning are the options of a learner.
 func (a *app) learning() learn.Options {
-	o := learn.Options{Seed: a.seed, Clip: a.clip, Accumulate: a.accumulate, Precision: a.precision, Checkpoint: a.recompute, Head: a.head, Init: a.init,
-		Optimizer: learn.Optimizer{Rate: a.lr, WeightDecay: a.weightDecay, Betas: a.betas, Eps: a.eps, Momentum: a.momentum}}
+	o := learn.Options{Seed: a.seed, Clip: a.clip, Accumulate: a.accumulate, Precision: a.precision, Checkpoint: a.recompute, Head: a.head, Full: a.full, BatchStatistics: a.batchStatistics, Init: a.init,
+		Optimizer: learn.Optimizer{WeightDecay: a.weightDecay, Betas: a.betas, Eps: a.eps, Momentum: a.momentum}}
 	if a.optimizer == sgd {
 		o.Optimizer.Kind = learn.SGD
 	}

@@ -101,9 +101,10 @@ func TestUsage(t *testing.T) {
 		"no model: give -model NAME":                           {"-data", folder, "-head"},
 		`model "vitt" is unknown; the nearest is "vit"`:        {"-model", "vitt", "-data", folder, "-head"},
 		"no data: give -data FOLDER":                           {"-model", "vit", "-head"},
-		"nothing to train: give -head, -lora RANK or -tip":     {"-model", "vit", "-data", folder, "-o", "x"},
+		"nothing to train: give -head, -lora RANK, -full or":   {"-model", "vit", "-data", folder, "-o", "x"},
 		"the result goes nowhere":                              {"-model", "vit", "-data", folder, "-head"},
-		"-full: training of whole networks is not there yet":   {"-model", "vit", "-data", folder, "-full"},
+		"-full trains the whole network, with its head":        {"-model", "vit", "-data", folder, "-full", "-head", "-o", "x"},
+		"-batch-statistics goes with -full":                    {"-model", "resnet", "-data", folder, "-head", "-batch-statistics", "-o", "x"},
 		"-token: textual inversion is not there yet":           {"-model", "sd", "-data", folder, "-token", "<mug>"},
 		"-prompt-tokens: prompts that are learned (CoOp, VPT)": {"-model", "vit", "-data", folder, "-prompt-tokens=4"},
 		"-view: the window of a training is not there yet":     {"-model", "vit", "-data", folder, "-head", "-view"},
@@ -167,7 +168,9 @@ func TestHead(t *testing.T) {
 	folder, out := picturesFolder(t), filepath.Join(t.TempDir(), "mine")
 	bad := filepath.Join(folder, "animals", "broken.png")
 	require.NoError(t, os.WriteFile(bad, []byte("no picture"), 0o666))
-	r := fine(t, "-model", "vit", "-data", folder, "-head", "-epochs", "30", "-lr", "0.01", "-validation", "0.2", "-o", out, "-json", "-save", out+".safetensors", "-grads")
+	r := call(t, "-model", "vit", "-data", folder, "-head", "-epochs", "30", "-lr", "0.01", "-validation", "0.2", "-o", out, "-json", "-save", out+".safetensors", "-grads")
+	assert.Equal(t, cli.ExitFailure, r.code)
+	assert.Contains(t, r.stderr, "1 picture could not be read and left out; the result is of the others")
 	steps, done := lines(t, r)
 	assert.Len(t, steps, 30) // eight of the nine that are learned from, then one, are two; 0.2 of five is one
 	assert.NotNil(t, steps[len(steps)-1].Top1)
@@ -214,7 +217,7 @@ func TestDiverges(t *testing.T) {
 const learned = "../../golden/learn/vit/"
 
 // batchesFile writes the batches of a golden of trainings, and what it begins with.
-func batchesFile(t *testing.T, name string) (data, begin string, want func(name string) []float32) {
+func batchesFile(t *testing.T, learned, name string) (data, begin string, want func(name string) []float32) {
 	t.Helper()
 	c, err := weights.Open(learned + name + ".safetensors")
 	require.NoError(t, err)
@@ -252,7 +255,7 @@ func TestAdaptersArePEFTs(t *testing.T) {
 		"adamw": {"-lora", "3", "-alpha", "6", "-head", "-lr", "0.01"},
 		"sgd":   {"-lora", "3", "-alpha", "6", "-head", "-lr", "0.1", "-optimizer", "sgd", "-checkpoint"},
 	} {
-		data, begin, want := batchesFile(t, name)
+		data, begin, want := batchesFile(t, learned, name)
 		out := filepath.Join(t.TempDir(), "mine")
 		steps, _ := lines(t, fine(t, append(args, "-model", "vit", "-weights", learned, "-data", data, "-init", begin, "-steps", "5", "-precision", "f32", "-o", out, "-save", out+".safetensors", "-json")...))
 		require.Len(t, steps, 5)
@@ -281,10 +284,52 @@ func TestAdaptersArePEFTs(t *testing.T) {
 	}
 }
 
+// Five steps of whole networks are PyTorch's, and so is the checkpoint that is written.
+func TestWholeNetworksArePyTorchs(t *testing.T) {
+	for name, args := range map[string][]string{
+		"full":       {"-model", "vit", "-lr", "0.002", "-eps", "1e-4", "-clip", "1", "-accumulate", "2"},
+		"full_batch": {"-model", "resnet", "-lr", "0.001", "-eps", "1e-4", "-accumulate", "2", "-batch-statistics"},
+	} {
+		folder := "../../golden/learn/" + args[1] + "/"
+		data, _, want := batchesFile(t, folder, name)
+		out := filepath.Join(t.TempDir(), "mine")
+		args = append(args, "-full", "-weights", folder, "-data", data, "-steps", "5", "-precision", "f32", "-o", out, "-save", out+".safetensors", "-json")
+		steps, _ := lines(t, fine(t, args...))
+		require.Len(t, steps, 5)
+		saved, err := weights.Open(out + ".safetensors")
+		require.NoError(t, err)
+		written, err := weights.Open(filepath.Join(out, "model.safetensors"))
+		require.NoError(t, err)
+		before, err := weights.Open(folder + "model.safetensors")
+		require.NoError(t, err)
+		assert.ElementsMatch(t, before.Names(), written.Names())
+		for _, n := range saved.Names() {
+			if n == "loss" {
+				continue
+			}
+			got := floats(t, saved, n)
+			for i, w := range want("param." + n) {
+				require.InDelta(t, w, got[i], 4e-6, "%s %s", name, n)
+			}
+			assert.Equal(t, got, floats(t, written, n))
+		}
+		require.NoError(t, errors.Join(saved.Close(), written.Close(), before.Close()))
+		assert.FileExists(t, filepath.Join(out, "config.json"))
+	}
+}
+
+// What can't be trained as a whole is refused by its name, as is what begins with no tensor.
+func TestWholeNetworksRefused(t *testing.T) {
+	folder, out := picturesFolder(t), filepath.Join(t.TempDir(), "mine")
+	refused(t, cli.ExitFailure, []string{"class_token: it is not trained yet"}, "-model", "clip", "-data", folder, "-full", "-o", out)
+	data, begin, _ := batchesFile(t, learned, "adamw")
+	refused(t, cli.ExitFailure, []string{"first values of base_model.model.", "which is not trained; trained are vit."}, "-model", "vit", "-weights", learned, "-data", data, "-full", "-init", begin, "-o", out)
+}
+
 // A training that was killed goes on to the same numbers, to the bit; one with other
 // options is refused.
 func TestKilledAndResumed(t *testing.T) {
-	data, _, _ := batchesFile(t, "adamw")
+	data, _, _ := batchesFile(t, learned, "adamw")
 	folder := t.TempDir()
 	args := func(out string, more ...string) []string {
 		return append([]string{"-model", "vit", "-weights", learned, "-data", data, "-lora", "3", "-head", "-steps", "30", "-schedule", "cosine", "-warmup", "4", "-accumulate", "2", "-clip", "1",
@@ -357,7 +402,7 @@ func TestBadBatches(t *testing.T) {
 }
 
 func TestVerify(t *testing.T) {
-	data, _, _ := batchesFile(t, "adamw")
+	data, _, _ := batchesFile(t, learned, "adamw")
 	r := fine(t, "-model", "vit", "-weights", learned, "-data", data, "-lora", "3", "-head", "-verify", "-precision", "f32")
 	assert.Contains(t, r.stdout, "recomputed on the CPU, 0 wrong")
 	assert.Equal(t, 3, strings.Count(r.stdout, "ok     slope of the loss"))

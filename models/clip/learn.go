@@ -27,6 +27,6 @@ func (v *Vision) learnable(l *nn.Layers) *nn.Layers {
 		add(&b.FC1, 0, b.FC1.Out, false, "mlp.fc1")
 		add(&b.FC2, 0, w, false, "mlp.fc2")
 	}
-	l.Head = []nn.Projection{{Layer: v.Classifier, Out: v.Classes, Names: []string{"classifier"}}}
+	l.Classes, l.Head = v.Classes, []nn.Projection{{Layer: v.Classifier, Out: v.Classes, Names: []string{"classifier"}}}
 	return l
 }

@@ -146,9 +146,6 @@ func (t *trainer) step(ctx context.Context, next *ahead, n int) (Step, error) {
 		batches = append(batches, b)
 	}
 	rate := t.Rate * t.Schedule.Factor(n, t.Warmup, t.Steps)
-	if rate == 0 {
-		rate = math.SmallestNonzeroFloat64 // 0 would be the learner's own rate
-	}
 	out, err := t.l.Step(ctx, rate, batches...)
 	if err != nil {
 		t.micro = first
@@ -158,7 +155,7 @@ func (t *trainer) step(ctx context.Context, next *ahead, n int) (Step, error) {
 		t.Skipped++
 	}
 	t.Losses = append(t.Losses, float32(out.Loss))
-	s := Step{Outcome: out, Number: n + 1, Of: t.Steps, Rate: t.Rate * t.Schedule.Factor(n, t.Warmup, t.Steps), Took: time.Since(began), Waited: next.waited - waited}
+	s := Step{Outcome: out, Number: n + 1, Of: t.Steps, Rate: rate, Took: time.Since(began), Waited: next.waited - waited}
 	t.Took += s.Took
 	t.Waited += s.Waited
 	if t.validate != nil && (n+1 == t.Steps || t.Epoch > 0 && first/t.Epoch != t.micro/t.Epoch) {

@@ -11,11 +11,14 @@ import (
 	"saccade/models/nn"
 )
 
+// someRate is the learning rate of steps that are looked at, whose changes are put back.
+const someRate = 1e-3
+
 // Verify runs a step on a batch operation by operation, recomputing each on the CPU: see
 // [gpu.Program.Verify]. It changes no trained value.
 func (l *Learner) Verify(ctx context.Context, b Batch, stopAtFirst bool) (checks []gpu.OpCheck, err error) {
 	err = l.unchanged(b, func(r ready) error {
-		checks, err = r.Verify(ctx, r.values(l.settings(l.options.Optimizer.Rate, l.options.Accumulate-1)), stopAtFirst)
+		checks, err = r.Verify(ctx, r.values(l.settings(someRate, l.options.Accumulate-1)), stopAtFirst)
 		return err
 	})
 	return checks, err
@@ -24,7 +27,7 @@ func (l *Learner) Verify(ctx context.Context, b Batch, stopAtFirst bool) (checks
 // Profile times each dispatch of a step on a batch; it changes no trained value.
 func (l *Learner) Profile(ctx context.Context, b Batch) (timings []gpu.Timing, err error) {
 	err = l.unchanged(b, func(r ready) error {
-		timings, err = r.Program.Profile(ctx, r.values(l.settings(l.options.Optimizer.Rate, l.options.Accumulate-1)))
+		timings, err = r.Program.Profile(ctx, r.values(l.settings(someRate, l.options.Accumulate-1)))
 		return err
 	})
 	return timings, err
@@ -57,6 +60,9 @@ func (l *Learner) unchanged(b Batch, f func(ready) error) error {
 // fourth order.
 const slopeStep = 1.5e-3
 
+// slopeChange is the most that the nearer points change the loss, as a part of it.
+const slopeChange = 2e-4
+
 var slopePoints = []struct{ at, weight float64 }{{-2, 1. / 12}, {-1, -8. / 12}, {1, 8. / 12}, {2, -1. / 12}}
 
 // Slope compares, on this adapter, the derivative of the loss of a batch along a direction d of
@@ -64,7 +70,8 @@ var slopePoints = []struct{ at, weight float64 }{{-2, 1. / 12}, {-1, -8. / 12}, 
 // number times a random one of 0 to 2, of length one. It changes nothing.
 func (l *Learner) Slope(ctx context.Context, b Batch, seed uint64) (measured, computed float64, err error) {
 	err = l.unchanged(b, func(r ready) error {
-		if _, err := l.lossOf(ctx, r); err != nil {
+		here, err := l.lossOf(ctx, r)
+		if err != nil {
 			return err
 		}
 		grads, err := l.each(func(p *parameter) *gpu.Tensor { return p.grad })
@@ -77,17 +84,23 @@ func (l *Learner) Slope(ctx context.Context, b Batch, seed uint64) (measured, co
 		}
 		d, size := direction(grads, seed), 0.0
 		for _, name := range slices.Sorted(maps.Keys(at)) {
+			if _, moves := grads[name]; !moves {
+				continue // a running statistic
+			}
 			for i, g := range grads[name].Data {
 				computed += float64(g) * d[name][i]
 				size += math.Pow(float64(at[name].Data[i]), 2)
 			}
 		}
 		step := slopeStep * max(0.1, math.Sqrt(size))
+		if l.options.Precision == gpu.F32 { // whose losses tell apart what is nearer, with fewer corners between
+			step = min(step, slopeChange*max(0.1, here)/math.Abs(computed))
+		}
 		for _, x := range slopePoints {
 			moved := map[string]nn.Array{}
 			for name, a := range at {
 				v := slices.Clone(a.Data)
-				for i := range v {
+				for i := range d[name] {
 					v[i] += float32(x.at * step * d[name][i])
 				}
 				moved[name] = nn.Array{Shape: a.Shape, Data: v}
@@ -128,7 +141,7 @@ func direction(grads map[string]nn.Array, seed uint64) map[string][]float64 {
 
 // lossOf is that of a batch, and leaves its gradients, but does no step.
 func (l *Learner) lossOf(ctx context.Context, r ready) (float64, error) {
-	s := l.settings(l.options.Optimizer.Rate, 0)
+	s := l.settings(someRate, 0)
 	s.Apply = false
 	r.seed = float32(l.progress.Scale)
 	out, err := r.run(ctx, s)

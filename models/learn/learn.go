@@ -113,14 +113,14 @@ func (l *Learner) open() error {
 		l.network = layers.Networks[0]
 	}
 	switch {
-	case l.network == nil || layers.Estimate == "" && layers.Head == nil:
+	case l.network == nil || layers.Estimate == "" && layers.Classes == 0:
 		return errors.New("it has no classifier to train, or one of several layers that are not trained")
-	case layers.Estimate != "" && l.options.Head:
+	case layers.Head == nil && l.options.Head:
 		return errors.New("it has no head to train")
 	case layers.Estimate != "":
 		l.loss = squaredError{output: layers.Estimate}
 	default:
-		l.loss = crossEntropy{classes: layers.Head[0].Out}
+		l.loss = crossEntropy{classes: layers.Classes}
 	}
 	if err := l.adapt(layers); err != nil {
 		return err
@@ -178,17 +178,16 @@ func (l *Learner) Forward(ctx context.Context, in map[string]nn.Array) (map[stri
 	return l.module.Forward(ctx, in, gpu.Wants{})
 }
 
-// Step learns from as many batches as Options.Accumulate says, at a learning rate; zero is
-// Options.Optimizer.Rate. A step whose ctx ends, or that fails, changes no trained value: it is
-// not broken off on the device.
+// Step learns from as many batches as Options.Accumulate says, at a learning rate. A step whose
+// ctx ends, or that fails, changes no trained value: it is not broken off on the device.
 func (l *Learner) Step(ctx context.Context, rate float64, batches ...Batch) (Outcome, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if !(rate >= 0) || math.IsInf(rate, 1) {
+		return Outcome{}, fmt.Errorf("a step at the learning rate %g, expected a number of 0 or more", rate)
+	}
 	if err := l.bring(); err != nil {
 		return Outcome{}, err
-	}
-	if rate == 0 {
-		rate = l.options.Optimizer.Rate
 	}
 	if len(batches) != l.options.Accumulate {
 		return Outcome{}, fmt.Errorf("a step of %d batches, expected %d", len(batches), l.options.Accumulate)

@@ -9,13 +9,17 @@ import (
 	"saccade/models/nn"
 )
 
-// Options say what is trained and how. What is neither LoRA nor Head stays as it is.
+// Options say what is trained and how. What is not LoRA, Head or Full stays as it is.
 type Options struct {
 	// LoRA puts adapters beside linear layers; nil: none.
 	LoRA *LoRA
 	// Head trains the last layer, the classifier. Without LoRA its names are the checkpoint's
 	// ("classifier.weight"), with it PEFT's ("base_model.model.classifier.weight").
 	Head bool
+	// Full trains the whole network, with its head, under the checkpoint's names. Batch norms
+	// keep their running statistics, unless BatchStatistics has them take each batch's means and
+	// variances, and move the running ones, as torch.nn.Module.train() does. There is no dropout.
+	Full, BatchStatistics bool
 	// Init are values to begin with, by the names that [Learner.Parameters] has, or those of
 	// transformers 4 or of the checkpoint, in place of random ones. A name or shape that fits
 	// no trained array is refused.
@@ -54,10 +58,7 @@ type LoRA struct {
 // Optimizer is torch.optim.AdamW or SGD. Zeros stand for PyTorch's defaults, but where a
 // pointer says otherwise.
 type Optimizer struct {
-	Kind OptimizerKind
-	// Rate is the learning rate; zero: 1e-3, the default of both. A schedule gives
-	// [Learner.Step] another at each step.
-	Rate        float64
+	Kind        OptimizerKind
 	WeightDecay *float64    // nil: AdamW 1e-2, SGD 0
 	Betas       *[2]float64 // AdamW's; nil: 0.9, 0.999
 	Eps         *float64    // AdamW's; nil: 1e-8
@@ -78,9 +79,6 @@ const (
 // complete puts defaults where nothing is said, and refuses what goes with nothing.
 func (o Options) complete() (Options, error) {
 	z := &o.Optimizer
-	if z.Rate == 0 {
-		z.Rate = 1e-3
-	}
 	decay := 1e-2
 	if z.Kind == SGD {
 		decay = 0
@@ -98,10 +96,14 @@ func (o Options) complete() (Options, error) {
 		o.LoRA = &lora
 	}
 	switch {
-	case o.LoRA == nil && !o.Head:
-		return o, errors.New("there is nothing to train; give adapters or the head")
-	case !(o.Clip >= 0) || !(z.Rate > 0) || !(*z.WeightDecay >= 0) || !(*z.Eps >= 0) || !(z.Momentum >= 0) || !unit(z.Betas[0]) || !unit(z.Betas[1]):
-		return o, fmt.Errorf("clip %g, rate %g, weight decay %g, eps %g, momentum %g, betas %g: expected none negative, and betas below 1", o.Clip, z.Rate, *z.WeightDecay, *z.Eps, z.Momentum, *z.Betas)
+	case o.LoRA == nil && !o.Head && !o.Full:
+		return o, errors.New("there is nothing to train; give adapters, the head or the whole network")
+	case o.Full && (o.LoRA != nil || o.Head):
+		return o, errors.New("the whole network is trained, with its head: no adapters and no head beside it")
+	case o.BatchStatistics && !o.Full:
+		return o, errors.New("statistics of batches are of a network that is trained as a whole")
+	case !(o.Clip >= 0) || !(*z.WeightDecay >= 0) || !(*z.Eps >= 0) || !(z.Momentum >= 0) || !unit(z.Betas[0]) || !unit(z.Betas[1]):
+		return o, fmt.Errorf("clip %g, weight decay %g, eps %g, momentum %g, betas %g: expected none negative, and betas below 1", o.Clip, *z.WeightDecay, *z.Eps, z.Momentum, *z.Betas)
 	case z.Nesterov && (z.Momentum == 0 || z.Dampening != 0):
 		return o, errors.New("the momentum of Nesterov needs a momentum and no dampening")
 	case z.Kind == AdamW && (z.Momentum != 0 || z.Dampening != 0):

@@ -3,7 +3,6 @@ package learn
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -17,17 +16,17 @@ import (
 
 // parameter is a trained array.
 type parameter struct {
-	name   string   // that it is written under
-	others []string // that it is known by, too
-	shape  []int    // as PyTorch has it
-	turned bool     // its state is the transpose
-	// first and columns are those of the array that it is, where another parameter of the
-	// name has the others; 0 columns: all.
-	first, columns int
-	value          *gpu.Tensor
-	grad           *gpu.Tensor                    // over the micro-batches of a step
-	moments        []*gpu.Tensor                  // of the optimizer
-	begin          func(rng *rand.Rand) []float32 // the first values
+	name   string // that it is told by
+	pieces []piece
+	// order is where in PyTorch's array each value of the state stands, as [ops.Trained] has it.
+	order []uint32
+	size  int // values of PyTorch's array
+	value *gpu.Tensor
+	// statistic says that it is a running one, which has no gradient.
+	statistic bool
+	grad      *gpu.Tensor                    // over the micro-batches of a step
+	moments   []*gpu.Tensor                  // of the optimizer
+	begin     func(rng *rand.Rand) []float32 // the first values
 }
 
 // peft stands before the names of a network's modules within a model of PEFT.
@@ -48,8 +47,45 @@ func (l *Learner) adapt(layers *nn.Layers) error {
 			}
 		}
 	}
+	if o.Full {
+		return l.addAll()
+	}
 	if o.Head {
 		return l.addHead(layers.Head)
+	}
+	return nil
+}
+
+// add adds a parameter.
+func (l *Learner) add(p *parameter, pieces ...piece) {
+	p.name, p.pieces = pieces[0].name, pieces
+	for _, x := range pieces {
+		p.size += x.len()
+	}
+	l.all = append(l.all, p)
+}
+
+// addTrained adds an array of a layer that is trained as a whole.
+func (l *Learner) addTrained(t ops.Trained, pieces ...piece) {
+	l.add(&parameter{value: t.State, order: t.Order, statistic: t.Statistic, begin: func(*rand.Rand) []float32 { return t.Checkpoint() }}, pieces...)
+}
+
+// addAll has all layers be trained, under the names that their tensors have in the checkpoint.
+func (l *Learner) addAll() error {
+	all, err := l.module.Train(ops.Training{BatchStatistics: l.options.BatchStatistics})
+	if err != nil {
+		return err
+	}
+	for _, t := range all {
+		tensors, ok := t.Parts()
+		if !ok {
+			return fmt.Errorf("%s: it is computed of the checkpoint's tensors, and can't be trained", t.Name)
+		}
+		var pieces []piece
+		for _, x := range tensors {
+			pieces = append(pieces, piece{name: x.Name, shape: x.Shape})
+		}
+		l.addTrained(t, pieces...)
 	}
 	return nil
 }
@@ -73,18 +109,29 @@ func (l *Learner) addAdapter(p nn.Projection) error {
 		}
 		return name, others
 	}
-	down := &parameter{value: a.A, shape: []int{lora.Rank, in}, begin: func(rng *rand.Rand) []float32 {
+	down := piece{shape: []int{lora.Rank, in}}
+	down.name, down.others = names("lora_A")
+	up := piece{shape: []int{p.Out, lora.Rank}}
+	up.name, up.others = names("lora_B")
+	l.add(&parameter{value: a.A, begin: func(rng *rand.Rand) []float32 {
 		v := make([]float32, lora.Rank*in)
 		for i := range v {
 			v[i] = float32((2*rng.Float64() - 1) * bound)
 		}
 		return v
-	}}
-	up := &parameter{value: a.B, shape: []int{p.Out, lora.Rank}, turned: true, begin: func(*rand.Rand) []float32 { return make([]float32, p.Out*lora.Rank) }}
-	down.name, down.others = names("lora_A")
-	up.name, up.others = names("lora_B")
-	l.all = append(l.all, down, up)
+	}}, down)
+	l.add(&parameter{value: a.B, order: turned(p.Out, lora.Rank), begin: func(*rand.Rand) []float32 { return make([]float32, p.Out*lora.Rank) }}, up)
 	return nil
+}
+
+// turned is the order of a state that is the transpose of [rows, columns].
+func turned(rows, columns int) (order []uint32) {
+	for c := range columns {
+		for r := range rows {
+			order = append(order, uint32(r*columns+c))
+		}
+	}
+	return order
 }
 
 // addHead has the head's values be trained, whose layers are columns of one weight.
@@ -94,32 +141,27 @@ func (l *Learner) addHead(head []nn.Projection) error {
 		width += h.Layer.In
 	}
 	for _, h := range head {
-		t, err := h.Layer.Train()
+		all, err := h.Layer.Train()
 		if err != nil {
 			return err
 		}
-		weight := l.headParameter(h, "weight", t.Weight, []int{h.Out, width}, func() []float32 { w, _ := h.Layer.Checkpoint(); return w })
-		weight.first, weight.columns = first, h.Layer.In
-		first += h.Layer.In
-		if t.Bias != nil {
-			l.headParameter(h, "bias", t.Bias, []int{h.Out}, func() []float32 { _, b := h.Layer.Checkpoint(); return b })
+		for _, t := range all {
+			part := t.Name[strings.LastIndex(t.Name, "."):]
+			p := piece{shape: slices.Clone(t.Shape)}
+			if len(p.shape) == 2 {
+				p.shape[1], p.first, p.columns = width, first, h.Layer.In
+			}
+			for _, n := range h.Names {
+				p.others = append(p.others, n+part, peft+n+part)
+			}
+			if p.name = p.others[0]; l.options.LoRA != nil {
+				p.name = p.others[1]
+			}
+			l.addTrained(t, p)
 		}
+		first += h.Layer.In
 	}
 	return nil
-}
-
-// headParameter adds a part of the head's.
-func (l *Learner) headParameter(head nn.Projection, part string, value *gpu.Tensor, shape []int, values func() []float32) *parameter {
-	p := &parameter{value: value, shape: shape, begin: func(*rand.Rand) []float32 { return values() }}
-	for _, n := range head.Names {
-		p.others = append(p.others, n+"."+part, peft+n+"."+part)
-	}
-	p.name = p.others[0]
-	if l.options.LoRA != nil {
-		p.name = p.others[1]
-	}
-	l.all = append(l.all, p)
-	return p
 }
 
 // choose finds the projections that get an adapter, in the order of the network.
@@ -189,6 +231,9 @@ func (l *Learner) Targets() (targets []string, head string) {
 
 // reserve makes the gradient and the moments, without their memory.
 func (p *parameter) reserve(dev *gpu.Device, o Optimizer) error {
+	if p.statistic {
+		return nil
+	}
 	for i := range o.moments() + 1 {
 		t, err := dev.ReserveState(p.name, gpu.F32, p.value.Groups, p.value.Shape...)
 		if err != nil {
@@ -209,103 +254,4 @@ func (p *parameter) own() []*gpu.Tensor {
 		return nil
 	}
 	return append([]*gpu.Tensor{p.grad}, p.moments...)
-}
-
-// begin gives the parameters their first values.
-func (l *Learner) begin() error {
-	rng := rand.New(rand.NewPCG(l.options.Seed, 0))
-	for _, p := range l.all {
-		v := p.begin(rng) // drawn for all, so that what is given changes no other
-		if a, _ := p.given(l.options.Init); a.Data != nil {
-			v = p.part(a.Data)
-		}
-		if err := p.write(p.value, v); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// given finds the parameter's first values among those that are given, and their name there.
-func (p *parameter) given(all map[string]nn.Array) (nn.Array, string) {
-	for _, n := range append([]string{p.name}, p.others...) {
-		if a, ok := all[n]; ok {
-			return a, n
-		}
-	}
-	return nn.Array{}, ""
-}
-
-// checkInit refuses first values that are of no parameter, or of another shape.
-func (l *Learner) checkInit() error {
-	used := map[string]bool{}
-	for _, p := range l.all {
-		a, n := p.given(l.options.Init)
-		if n != "" && (!slices.Equal(a.Shape, p.shape) || len(a.Data) != elements(p.shape)) {
-			return fmt.Errorf("first values of %s: found shape %v with %d values, expected %v", n, a.Shape, len(a.Data), p.shape)
-		}
-		used[n] = true
-	}
-	for _, n := range slices.Sorted(maps.Keys(l.options.Init)) {
-		if !used[n] {
-			return fmt.Errorf("first values of %s, which is not trained; trained are %s", n, l.names())
-		}
-	}
-	return nil
-}
-
-// names lists the parameters, or the first of many.
-func (l *Learner) names() string {
-	var names []string
-	for _, p := range l.all {
-		names = append(names, p.name)
-	}
-	if len(names) > 4 {
-		return strings.Join(names[:4], ", ") + fmt.Sprintf(" and %d more", len(names)-4)
-	}
-	return strings.Join(names, ", ")
-}
-
-// part is what the parameter has of an array of its name.
-func (p *parameter) part(v []float32) []float32 {
-	if p.columns == 0 || p.columns == p.shape[1] {
-		return v
-	}
-	var part []float32
-	for row := range slices.Chunk(v, p.shape[1]) {
-		part = append(part, row[p.first:p.first+p.columns]...)
-	}
-	return part
-}
-
-// join puts what the parameter has into an array of its name, which may have been made for
-// another part of it.
-func (p *parameter) join(whole, part []float32) []float32 {
-	if p.columns == 0 || p.columns == p.shape[1] {
-		return part
-	}
-	if whole == nil {
-		whole = make([]float32, p.shape[0]*p.shape[1])
-	}
-	for i, v := range part {
-		whole[i/p.columns*p.shape[1]+p.first+i%p.columns] = v
-	}
-	return whole
-}
-
-// write sets a tensor of the parameter's from what it has of values as PyTorch has them.
-func (p *parameter) write(t *gpu.Tensor, v []float32) error {
-	if p.turned {
-		v = ops.Transpose(v, p.shape[0], p.shape[1])
-	}
-	return t.Write(v)
-}
-
-// read gives a tensor of the parameter's within an array as PyTorch has it.
-func (p *parameter) read(t *gpu.Tensor, whole nn.Array) (nn.Array, error) {
-	v, err := t.Read()
-	if p.turned {
-		v = ops.Transpose(v, p.shape[1], p.shape[0])
-	}
-	return nn.Array{Shape: p.shape, Data: p.join(whole.Data, v)}, err
 }

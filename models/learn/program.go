@@ -90,25 +90,34 @@ func (l *Learner) record(f nn.Feed, b Batch) *gpu.Recorder {
 	seed, settings := r.Input("loss_scale", gpu.F32, 1), r.Input("settings", gpu.F32, ops.SettingsSize)
 	loss := l.loss.record(r, b, l.network, in)
 	r.Output("loss", loss)
-	values := make([]*gpu.Tensor, len(l.all))
-	for i, p := range l.all {
-		values[i] = p.value
+	var trained []*parameter
+	var values []*gpu.Tensor
+	for _, p := range l.all {
+		if !p.statistic {
+			trained, values = append(trained, p), append(values, p.value)
+		}
 	}
 	grads := r.Backward(loss, seed, values, func(a, b *gpu.Tensor) *gpu.Tensor { return ops.Add(r, a, b, 1) })
-	l.optimize(r, grads, settings)
+	l.optimize(r, trained, grads, settings)
 	return r
 }
 
-// optimize records the optimizer's step by the gradients of all parameters.
-func (l *Learner) optimize(r *gpu.Recorder, grads []*gpu.Tensor, settings *gpu.Tensor) {
+// optimize records the optimizer's step by the gradients of all parameters. Of a whole network
+// those that the loss does not depend on stay as they are, as PyTorch leaves them.
+func (l *Learner) optimize(r *gpu.Recorder, trained []*parameter, grads []*gpu.Tensor, settings *gpu.Tensor) {
 	var squares *gpu.Tensor
-	for i, p := range l.all {
+	var moved []*parameter
+	for i, p := range trained {
 		if r.Err() == nil && grads[i] == nil {
+			if l.options.Full {
+				continue
+			}
 			r.Fail(fmt.Errorf("the loss does not depend on %s", p.name))
 		}
 		if r.Err() != nil {
 			return
 		}
+		moved = append(moved, p)
 		r.Enter(p.name)
 		ops.Accumulate(r, p.grad, grads[i], settings)
 		squares = ops.Squares(r, squares, p.grad)
@@ -116,7 +125,7 @@ func (l *Learner) optimize(r *gpu.Recorder, grads []*gpu.Tensor, settings *gpu.T
 	}
 	r.Output("squares", squares)
 	o := l.options.Optimizer
-	for _, p := range l.all {
+	for _, p := range moved {
 		r.Enter(p.name)
 		switch o.Kind {
 		case SGD:

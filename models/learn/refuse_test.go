@@ -27,7 +27,7 @@ func TestRefusals(t *testing.T) {
 		"first shape": {func(o *Options) {
 			o.Init["base_model.model.classifier.bias"] = nn.Array{Shape: []int{1}, Data: []float32{1}}
 		}, "found shape [1] with 1 values, expected [5]"},
-		"rate":     {func(o *Options) { o.Optimizer.Rate = math.NaN() }, "expected none negative"},
+		"eps":      {func(o *Options) { o.Optimizer.Eps = new(math.NaN()) }, "expected none negative"},
 		"nesterov": {func(o *Options) { o.Optimizer = Optimizer{Kind: SGD, Nesterov: true} }, "momentum of Nesterov needs"},
 		"momentum": {func(o *Options) { o.Optimizer.Momentum = 0.9 }, "AdamW takes no momentum"},
 	} {
@@ -62,6 +62,8 @@ func TestRefusedSteps(t *testing.T) {
 	}
 	_, err = l.Step(t.Context(), 0)
 	assert.ErrorContains(t, err, "a step of 0 batches, expected 1")
+	_, err = l.Step(t.Context(), math.NaN(), g.batch(0))
+	assert.ErrorContains(t, err, "the learning rate NaN")
 	ended, end := context.WithCancel(t.Context())
 	end()
 	_, err = l.Step(ended, 0, g.batch(0))
@@ -87,12 +89,12 @@ func TestDivergence(t *testing.T) {
 	before, _, err := l.State()
 	require.NoError(t, err)
 	for i := range mostSkipped - 1 {
-		out, err := l.Step(t.Context(), 0, g.batch(0))
+		out, err := l.Step(t.Context(), 1e-3, g.batch(0))
 		require.NoError(t, err)
 		require.True(t, out.Skipped)
 		require.Equal(t, math.Ldexp(firstScale, -i), out.Scale)
 	}
-	_, err = l.Step(t.Context(), 0, g.batch(0))
+	_, err = l.Step(t.Context(), 1e-3, g.batch(0))
 	require.ErrorIs(t, err, ErrDiverged)
 	assert.ErrorContains(t, err, "blocks.0.attn.qkv.lora_A")
 	after, progress, err := l.State()
@@ -101,15 +103,33 @@ func TestDivergence(t *testing.T) {
 	assert.Equal(t, Progress{Skipped: 10, InRow: 10, Scale: firstScale / 1024}, progress)
 }
 
+// A step at a rate of 0 counts and keeps moments, and changes no value.
+func TestRateOfZero(t *testing.T) {
+	g := trainingOf(t, "vit", "adamw")
+	l := g.learner(t, g.options(gpu.F32))
+	before, err := l.Parameters()
+	require.NoError(t, err)
+	out, err := l.Step(t.Context(), 0, g.batch(0))
+	require.NoError(t, err)
+	assert.Greater(t, out.Norm, 0.0)
+	after, err := l.Parameters()
+	require.NoError(t, err)
+	assert.Equal(t, before, after)
+	arrays, progress, err := l.State()
+	require.NoError(t, err)
+	assert.Equal(t, 1, progress.Steps)
+	assert.NotZero(t, arrays["exp_avg.base_model.model.classifier.bias"].Data[0])
+}
+
 // One batch is learned by heart, and Forward has what was learned.
 func TestOverfit(t *testing.T) {
 	g := trainingOf(t, "vit", "adamw")
 	for _, precision := range []gpu.DType{gpu.F32, gpu.F16} {
-		l := g.learner(t, Options{LoRA: &LoRA{Rank: 4}, Head: true, Precision: precision, Optimizer: Optimizer{Rate: 0.02}})
+		l := g.learner(t, Options{LoRA: &LoRA{Rank: 4}, Head: true, Precision: precision})
 		b := g.batch(0)
 		var first, last Outcome
 		for i := range 60 {
-			out, err := l.Step(t.Context(), 0, b)
+			out, err := l.Step(t.Context(), 0.02, b)
 			require.NoError(t, err)
 			if last = out; i == 0 {
 				first = out

@@ -31,24 +31,24 @@ func (l *Learner) Gradients() (map[string]nn.Array, error) {
 	return l.each(func(p *parameter) *gpu.Tensor { return p.grad })
 }
 
-// each reads a tensor of every parameter.
+// each reads a tensor of every parameter that has one.
 func (l *Learner) each(of func(*parameter) *gpu.Tensor) (map[string]nn.Array, error) {
 	all := map[string]nn.Array{}
 	for _, p := range l.all {
-		a, err := p.read(of(p), all[p.name])
-		if err != nil {
-			return nil, err
+		if t := of(p); t != nil {
+			if err := p.read(t, "", all); err != nil {
+				return nil, err
+			}
 		}
-		all[p.name] = a
 	}
 	return all, nil
 }
 
-// tensor is one of a parameter's under the name that a state has for it.
+// tensor is one of a parameter's, whose arrays have a prefix in a state.
 type tensor struct {
-	name string
-	p    *parameter
-	t    *gpu.Tensor
+	prefix string
+	p      *parameter
+	t      *gpu.Tensor
 }
 
 // tensors are all that a training goes on from.
@@ -58,9 +58,9 @@ func (l *Learner) tensors() (all []tensor) {
 		prefixes = []string{"momentum_buffer."}
 	}
 	for _, p := range l.all {
-		all = append(all, tensor{p.name, p, p.value})
+		all = append(all, tensor{"", p, p.value})
 		for i, m := range p.moments {
-			all = append(all, tensor{prefixes[i] + p.name, p, m})
+			all = append(all, tensor{prefixes[i], p, m})
 		}
 	}
 	return all
@@ -82,11 +82,9 @@ func (l *Learner) State() (map[string]nn.Array, Progress, error) {
 func (l *Learner) arrays() (map[string]nn.Array, error) {
 	all := map[string]nn.Array{}
 	for _, x := range l.tensors() {
-		a, err := x.p.read(x.t, all[x.name])
-		if err != nil {
+		if err := x.p.read(x.t, x.prefix, all); err != nil {
 			return nil, err
 		}
-		all[x.name] = a
 	}
 	return all, nil
 }
@@ -102,14 +100,17 @@ func (l *Learner) Restore(arrays map[string]nn.Array, p Progress) error {
 	}
 	left := maps.Clone(arrays)
 	for _, x := range l.tensors() {
-		a, ok := arrays[x.name]
-		if !ok {
-			return fmt.Errorf("the state has no %s", x.name)
+		for _, piece := range x.p.pieces {
+			name := x.prefix + piece.name
+			a, ok := arrays[name]
+			if !ok {
+				return fmt.Errorf("the state has no %s", name)
+			}
+			if !piece.fits(a) {
+				return fmt.Errorf("%s of the state: found shape %v with %d values, expected %v", name, a.Shape, len(a.Data), piece.shape)
+			}
+			delete(left, name)
 		}
-		if !slices.Equal(a.Shape, x.p.shape) || len(a.Data) != elements(x.p.shape) {
-			return fmt.Errorf("%s of the state: found shape %v with %d values, expected %v", x.name, a.Shape, len(a.Data), x.p.shape)
-		}
-		delete(left, x.name)
 	}
 	for _, n := range slices.Sorted(maps.Keys(left)) {
 		return fmt.Errorf("the state has %s, which is not trained; trained are %s", n, l.names())
@@ -124,13 +125,14 @@ func (l *Learner) Restore(arrays map[string]nn.Array, p Progress) error {
 	return nil
 }
 
-// write sets those of the arrays of a state that are given.
+// write sets the tensors of a state whose arrays are given.
 func (l *Learner) write(arrays map[string]nn.Array) error {
 	for _, x := range l.tensors() {
-		if a, ok := arrays[x.name]; ok {
-			if err := x.p.write(x.t, x.p.part(a.Data)); err != nil {
-				return err
-			}
+		if _, ok := arrays[x.prefix+x.p.name]; !ok {
+			continue
+		}
+		if err := x.p.take(x.t, x.prefix, arrays); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -88,7 +88,7 @@ func torchvision(version int) func(src weights.Source, config []byte, architectu
 		src = weights.Rename(weights.Rename(src, rules), inverted.Staged(v.config().Depths()))
 		c := inverted.FromTensors(src, inverted.Symmetric, a.Plan)
 		c.Note(note)
-		c.Image, c.Eps = [2]int{a.Image, a.Image}, torchvisionEps(version)
+		c.Image, c.Eps, c.Momentum = [2]int{a.Image, a.Image}, torchvisionEps(version), torchvisionMomentum(version)
 		c.Act, c.SqueezeAct, c.Gate, c.ReLU = a.Act, a.SqueezeAct, a.Gate, a.ReLU
 		return c, src, nil
 	}
@@ -107,7 +107,13 @@ func timm(version int) func(src weights.Source, config []byte, architecture stri
 			return v.architecture(), ok && v.version == version && name != v.torchvision
 		},
 	}
-	return f.Describe
+	return func(src weights.Source, config []byte, architecture string) (Config, weights.Source, error) {
+		c, named, err := f.Describe(src, config, architecture)
+		if c.Pad != inverted.Same { // TensorFlow's have another, which the name does not tell
+			c.Momentum = momentum
+		}
+		return c, named, err
+	}
 }
 
 func sum(values []int) int {

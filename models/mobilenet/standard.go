@@ -116,6 +116,17 @@ func torchvisionEps(version int) float64 {
 	return inverted.EpsPyTorch
 }
 
+// momentum is that of the batch norms of PyTorch.
+const momentum = 0.1
+
+// torchvisionMomentum is that of the batch norms.
+func torchvisionMomentum(version int) float64 {
+	if version == 3 {
+		return 0.01
+	}
+	return momentum
+}
+
 func variantOf(name string) (variant, bool) {
 	name = strings.TrimPrefix(name, inverted.TensorFlow)
 	i := slices.IndexFunc(variants, func(v variant) bool { return v.name == name || v.torchvision == name && name != "" })

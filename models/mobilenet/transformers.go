@@ -50,7 +50,7 @@ func describeTransformers(src weights.Source, config []byte, _ string) (Config, 
 	if err != nil {
 		return Config{}, nil, fmt.Errorf("config.json: hidden_act: %w", err)
 	}
-	c := Config{Image: h.Image, Channels: h.Channels, Stem: h.scaled(32), Features: h.scaled(1280), Act: act, Eps: h.Eps}
+	c := Config{Image: h.Image, Channels: h.Channels, Stem: h.scaled(32), Features: h.scaled(1280), Act: act, Eps: h.Eps, Momentum: 0.997} // of a batch: so the class has it
 	if h.FineGrained && h.Width < 1 {
 		c.Features = 1280
 	}

@@ -92,6 +92,17 @@ func (m *Module) bind() (*Layers, error) {
 	return l, nil
 }
 
+// Train has all layers be trained as a whole: see [ops.Builder.Train].
+func (m *Module) Train(t ops.Training) ([]ops.Trained, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, err := m.bind()
+	if err != nil {
+		return nil, err
+	}
+	return m.b.Train(l.Parameters, t)
+}
+
 // Network finds one by name, nil if there is none.
 func (l *Layers) Network(name string) *Network {
 	for _, n := range l.Networks {

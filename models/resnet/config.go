@@ -48,8 +48,11 @@ type Stage struct {
 	Stride int // of the first block
 }
 
-// eps of all batch norms: PyTorch's default.
-const eps = 1e-5
+// eps and momentum of all batch norms: PyTorch's defaults.
+const (
+	eps      = 1e-5
+	momentum = 0.1
+)
 
 // Standard are the sizes of He et al. (table 1 and section 4.2), Zagoruyko and
 // Komodakis, and Xie et al., under torchvision's names at 224×224 with 1000

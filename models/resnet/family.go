@@ -41,5 +41,7 @@ func (c Config) layers(b *ops.Builder) (*nn.Layers, error) {
 	if m.Head == nil {
 		image.Features, image.HeadInputs = "last_hidden_state", nil
 	}
-	return nn.OfImages(m, c.Channels, c.Image, [2]int{1, 1}, image, m.Forward), nil
+	l := nn.OfImages(m, c.Channels, c.Image, [2]int{1, 1}, image, m.Forward)
+	l.Classes = c.Classes
+	return l, nil
 }

@@ -34,14 +34,14 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{Config: c}
-	stem := ops.Conv{In: c.Channels, Out: c.Stem, Kernel: ops.Square(7), Stride: ops.Square(2), Pad: ops.Pad(3), Norm: eps}
+	stem := ops.Conv{In: c.Channels, Out: c.Stem, Kernel: ops.Square(7), Stride: ops.Square(2), Pad: ops.Pad(3), Norm: eps, Momentum: momentum}
 	if c.Small {
 		stem.Kernel, stem.Stride, stem.Pad = ops.Square(3), ops.Square(1), ops.Pad(1)
 	}
 	if c.Deep != nil {
 		in := c.Channels
 		for i, out := range c.Deep {
-			m.DeepStem = append(m.DeepStem, b.Conv2d(ops.Conv{In: in, Out: out, Kernel: ops.Square(3), Stride: ops.Square(2 - i), Pad: ops.Pad(1), Norm: eps}))
+			m.DeepStem = append(m.DeepStem, b.Conv2d(ops.Conv{In: in, Out: out, Kernel: ops.Square(3), Stride: ops.Square(2 - i), Pad: ops.Pad(1), Norm: eps, Momentum: momentum}))
 			in = out
 		}
 		stem.In, stem.Kernel, stem.Stride, stem.Pad = in, ops.Square(3), ops.Square(1), ops.Pad(1)
@@ -68,10 +68,10 @@ func newBlock(b *ops.Builder, c Config, s, i int) Block {
 		in, stride = c.width(s-1), stage.Stride
 	}
 	point := func(in, out, stride int) ops.Conv {
-		return ops.Conv{In: in, Out: out, Kernel: ops.Square(1), Stride: ops.Square(stride), Norm: eps}
+		return ops.Conv{In: in, Out: out, Kernel: ops.Square(1), Stride: ops.Square(stride), Norm: eps, Momentum: momentum}
 	}
 	spatial := func(in, out, stride, groups int) ops.Conv {
-		return ops.Conv{In: in, Out: out, Kernel: ops.Square(3), Stride: ops.Square(stride), Pad: ops.Pad(1), Groups: groups, Norm: eps}
+		return ops.Conv{In: in, Out: out, Kernel: ops.Square(3), Stride: ops.Square(stride), Pad: ops.Pad(1), Groups: groups, Norm: eps, Momentum: momentum}
 	}
 	block := Block{act: c.Act, inner: c.Inner}
 	switch {
@@ -95,7 +95,7 @@ func newBlock(b *ops.Builder, c Config, s, i int) Block {
 		}
 		projection := point(in, stage.Out, stride)
 		if c.Identity {
-			projection.Norm = 0
+			projection.Norm, projection.Fixed = 0, true
 		}
 		shortcut := b.Conv2d(projection)
 		block.Shortcut = &shortcut

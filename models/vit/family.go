@@ -91,6 +91,8 @@ func (c Config) layers(b *ops.Builder) (*nn.Layers, error) {
 		return nil, err
 	}
 	l := nn.OfImages(m, c.Channels, c.usual(), c.Patch, nn.Image{Features: "last_hidden_state", Patch: c.Patch, Prefix: c.prefix(), PoolsPatches: c.Pool != ClassPool, HeadInputs: c.headInputs()}, m.Forward)
-	l.Projections, l.Head = m.projections()
+	if l.Projections, l.Head = m.projections(); c.Pool != NoPool && !c.DistillHead {
+		l.Classes = c.Classes
+	}
 	return l, nil
 }

@@ -1,6 +1,8 @@
 package vit
 
 import (
+	"fmt"
+
 	"saccade/gpu"
 	"saccade/models/internal/transformer"
 	"saccade/ops"
@@ -36,16 +38,16 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 	}
 	m := &Model{Config: c, b: b, tables: map[[2]int]*ops.Table{}}
 	if !c.NoClass {
-		m.ClassToken = &ops.Parameter{Shape: []int{1, 1, c.Width}}
+		m.ClassToken = &ops.Parameter{Trains: true, Shape: []int{1, 1, c.Width}}
 	}
 	if c.Distilled {
-		m.DistillToken = &ops.Parameter{Shape: []int{1, 1, c.Width}}
+		m.DistillToken = &ops.Parameter{Trains: true, Shape: []int{1, 1, c.Width}}
 	}
 	if c.Registers > 0 {
-		m.RegisterTokens = &ops.Parameter{Shape: []int{1, c.Registers, c.Width}}
+		m.RegisterTokens = &ops.Parameter{Trains: true, Shape: []int{1, c.Registers, c.Width}}
 	}
 	grid := c.grid(c.Image)
-	m.Positions = &ops.Parameter{Shape: []int{1, c.Placed + grid[0]*grid[1], c.Width}}
+	m.Positions = &ops.Parameter{Trains: true, Shape: []int{1, c.Placed + grid[0]*grid[1], c.Width}}
 	m.PatchEmbed = b.Conv2d(ops.Conv{In: c.Channels, Out: c.Width, Kernel: c.Patch, Stride: c.Patch, Bias: !c.PreNorm})
 	block := transformer.Config{Width: c.Width, Heads: c.Heads, MLP: c.MLP, Act: c.Act, Eps: c.Eps, QKVBias: c.QKVBias, Gated: c.Gated}
 	m.Blocks = transformer.Blocks(b, block, c.Depth)
@@ -106,8 +108,7 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 // Encode records the network up to its tokens, behind the last norm where there is one:
 // [N, T, D] of images [N, C, H, W].
 func (m *Model) Encode(r *gpu.Recorder, pixels *gpu.Tensor) *gpu.Tensor {
-	x := ops.Tokens(r, m.PatchEmbed.Forward(r, pixels), m.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
-	r.Tap("embeddings", x)
+	x := m.embed(r, pixels)
 	if m.PreNorm != nil {
 		x = m.PreNorm.Forward(r, x)
 	}
@@ -123,8 +124,7 @@ func (m *Model) Encode(r *gpu.Recorder, pixels *gpu.Tensor) *gpu.Tensor {
 // numbers, counted from one in rising order, and gives what each gave, [N, T, D], behind the
 // last norm if it is wanted.
 func (m *Model) Stages(r *gpu.Recorder, pixels *gpu.Tensor, numbers []int, normed bool) []*gpu.Tensor {
-	x := ops.Tokens(r, m.PatchEmbed.Forward(r, pixels), m.table(pixels.Shape[2], pixels.Shape[3])) // [N T D]
-	r.Tap("embeddings", x)
+	x := m.embed(r, pixels)
 	var stages []*gpu.Tensor
 	for i := range m.Blocks {
 		if len(stages) == len(numbers) {
@@ -139,6 +139,39 @@ func (m *Model) Stages(r *gpu.Recorder, pixels *gpu.Tensor, numbers []int, norme
 		}
 	}
 	return stages
+}
+
+// embed is the sequence of images [N, C, H, W]: [N, T, D].
+func (m *Model) embed(r *gpu.Recorder, pixels *gpu.Tensor) (x *gpu.Tensor) {
+	x = m.PatchEmbed.Forward(r, pixels)
+	if h, w := pixels.Shape[2], pixels.Shape[3]; m.Positions.State == nil {
+		x = ops.Tokens(r, x, m.table(h, w))
+	} else {
+		x = ops.TokensOf(r, m.b, x, m.trainedTable(r, h, w))
+	}
+	r.Tap("embeddings", x)
+	return x
+}
+
+// trainedTable is [Model.table] of parameters that are trained, which are of the size that the
+// position embeddings are for.
+func (m *Model) trainedTable(r *gpu.Recorder, h, w int) *gpu.Tensor {
+	if grid := m.grid([2]int{h, w}); grid != m.grid(m.Image) || m.Buckets {
+		r.Fail(fmt.Errorf("images of %dx%d pixels: position embeddings are trained at their own size alone; give images of %dx%d", w, h, m.Image[1], m.Image[0]))
+	}
+	var parts []ops.Stacked
+	rows := 0
+	for _, p := range []*ops.Parameter{m.ClassToken, m.DistillToken, m.RegisterTokens} {
+		if p == nil {
+			continue
+		}
+		part := ops.Stacked{A: p.State, Count: p.State.Rows()}
+		if rows < m.Placed {
+			part.B, part.FirstB = m.Positions.State, rows
+		}
+		parts, rows = append(parts, part), rows+part.Count
+	}
+	return ops.Stack(r, append(parts, ops.Stacked{A: m.Positions.State, First: m.Placed, Count: m.Positions.State.Rows() - m.Placed})...)
 }
 
 // output pools the tokens x [N, T, D] and records the heads.

@@ -21,6 +21,7 @@ type Config struct {
 	Hidden   int     // width of a layer between pooling and classifier; 0: none
 	Classes  int     // 0: no head
 	Eps      float64 // of the batch norms
+	Momentum float64 // of theirs in training: see [ops.Conv]
 
 	Act ops.Activation // of the network but for the first ReLU stages, which have ReLU
 	// Of a squeeze-and-excitation's layers.
@@ -224,7 +225,9 @@ func (c Config) Layers(b *ops.Builder) (*nn.Layers, error) {
 	if m.Classifier == nil {
 		image.Features, image.HeadInputs = "last_hidden_state", nil
 	}
-	return nn.OfImages(m, c.Channels, c.Image, c.Least(), image, m.Forward), nil
+	l := nn.OfImages(m, c.Channels, c.Image, c.Least(), image, m.Forward)
+	l.Classes = c.Classes
+	return l, nil
 }
 
 // Description is what a checkpoint of these sizes says of its module.

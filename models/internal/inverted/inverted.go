@@ -45,7 +45,7 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{Config: c, Blocks: make([][]Block, len(c.Stages))}
-	m.Stem = b.Conv2d(ops.Conv{In: c.Channels, Out: c.Stem, Kernel: ops.Square(3), Stride: ops.Square(2), Pad: c.Pad.zeros(3, 2), Norm: c.Eps})
+	m.Stem = b.Conv2d(ops.Conv{In: c.Channels, Out: c.Stem, Kernel: ops.Square(3), Stride: ops.Square(2), Pad: c.Pad.zeros(3, 2), Norm: c.Eps, Momentum: c.Momentum})
 	in := c.Stem
 	for s, stage := range c.Stages {
 		for _, size := range stage {
@@ -53,7 +53,7 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 			in = size.Out
 		}
 	}
-	m.Last = b.Conv2d(ops.Conv{In: in, Out: c.Features, Kernel: ops.Square(1), Norm: c.Eps})
+	m.Last = b.Conv2d(ops.Conv{In: in, Out: c.Features, Kernel: ops.Square(1), Norm: c.Eps, Momentum: c.Momentum})
 	in = c.Features
 	if c.Hidden > 0 {
 		l := b.Linear(in, c.Hidden, true)
@@ -69,9 +69,9 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 func newBlock(b *ops.Builder, c Config, size BlockConfig, in int, act ops.Activation) Block {
 	conv := func(x ops.Conv) *ops.Conv2d { y := b.Conv2d(x); return &y }
 	pointwise := func(in, out int) *ops.Conv2d {
-		return conv(ops.Conv{In: in, Out: out, Kernel: ops.Square(1), Norm: c.Eps})
+		return conv(ops.Conv{In: in, Out: out, Kernel: ops.Square(1), Norm: c.Eps, Momentum: c.Momentum})
 	}
-	spatial := ops.Conv{In: in, Out: size.Expanded, Kernel: ops.Square(size.Kernel), Stride: ops.Square(size.Stride), Dilation: ops.Square(size.Dilation), Pad: size.zeros(), Norm: c.Eps}
+	spatial := ops.Conv{In: in, Out: size.Expanded, Kernel: ops.Square(size.Kernel), Stride: ops.Square(size.Stride), Dilation: ops.Square(size.Dilation), Pad: size.zeros(), Norm: c.Eps, Momentum: c.Momentum}
 	block := Block{act: act, skip: size.Skip}
 	if size.Fused {
 		block.Expand = conv(spatial)
