@@ -247,12 +247,12 @@ func (a attentionCase) adjointCase() Case {
 }
 
 // floats declares an input of normal numbers as an f32 activation.
-func (o *operands) floats(name string, rows, columns int) *gpu.Tensor {
+func (o *operands) floats(name string, shape ...int) *gpu.Tensor {
 	if o.r.Err() == nil && o.in["one"] == nil {
 		o.in["one"] = []float32{1, 0, 0, 0, 0, 0, 0}
 		o.one = o.r.Input("one", gpu.F32, 1, CombineFactors)
 	}
-	return Combine(o.r, gpu.F32, rows, o.one, 0, Operand{X: o.dense(name, rows, columns)})
+	return Combine(o.r, gpu.F32, shape[0], o.one, 0, Operand{X: o.dense(name, shape...)})
 }
 
 // set is a state that has those numbers at the beginning of every run, squared if they are
