@@ -2,7 +2,6 @@ package hgnet
 
 import (
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -21,45 +20,24 @@ var signatures = checkpoint.NewSignatures(signaturesJSON)
 
 // hgnetConfig is config.json of HGNetV2Config.
 type hgnetConfig struct {
-	Channels int      `json:"num_channels"`
-	Act      string   `json:"hidden_act"`
-	Stem     []int    `json:"stem_channels"`
-	Strides  []stride `json:"stem_strides"`
-	In       []int    `json:"stage_in_channels"`
-	Mid      []int    `json:"stage_mid_channels"`
-	Out      []int    `json:"stage_out_channels"`
-	Blocks   []int    `json:"stage_num_blocks"`
-	Halves   []bool   `json:"stage_downsample"`
-	Down     []stride `json:"stage_downsample_strides"`
-	Light    []bool   `json:"stage_light_block"`
-	Kernels  []int    `json:"stage_kernel_size"`
-	Layers   []int    `json:"stage_numb_of_layers"`
-	Affine   bool     `json:"use_learnable_affine_block"`
-	Width    int      `json:"embedding_size"`
-	Hidden   []int    `json:"hidden_sizes"`
-	Depths   []int    `json:"depths"`
-	Outputs  []string `json:"out_features"`
-	Indices  []int    `json:"out_indices"`
+	Channels int               `json:"num_channels"`
+	Act      string            `json:"hidden_act"`
+	Stem     []int             `json:"stem_channels"`
+	Strides  []checkpoint.Pair `json:"stem_strides"`
+	In       []int             `json:"stage_in_channels"`
+	Mid      []int             `json:"stage_mid_channels"`
+	Out      []int             `json:"stage_out_channels"`
+	Blocks   []int             `json:"stage_num_blocks"`
+	Halves   []bool            `json:"stage_downsample"`
+	Down     []checkpoint.Pair `json:"stage_downsample_strides"`
+	Light    []bool            `json:"stage_light_block"`
+	Kernels  []int             `json:"stage_kernel_size"`
+	Layers   []int             `json:"stage_numb_of_layers"`
+	Affine   bool              `json:"use_learnable_affine_block"`
+	Width    int               `json:"embedding_size"`
+	Hidden   []int             `json:"hidden_sizes"`
+	Depths   []int             `json:"depths"`
 }
-
-// stride is a number for both axes, or one for each.
-type stride [2]int
-
-func (s *stride) UnmarshalJSON(text []byte) error {
-	var both int
-	if json.Unmarshal(text, &both) == nil {
-		*s = stride{both, both}
-		return nil
-	}
-	var each []int
-	if err := json.Unmarshal(text, &each); err != nil || len(each) != 2 {
-		return fmt.Errorf("expected a number or two")
-	}
-	*s = stride(each)
-	return nil
-}
-
-func (*stride) Expected() string { return "a whole number or two" }
 
 // inert change nothing of an inference.
 var inert = append([]string{"initializer_range"}, checkpoint.CommonInert...)
@@ -75,7 +53,14 @@ func Describe(src weights.Source, prefix string, config []byte) (Config, []int, 
 	if err != nil {
 		return Config{}, nil, fmt.Errorf("config.json: backbone_config: %w", err)
 	}
-	maps, err := checkpoint.StageOutputs(h.Outputs, h.Indices, len(h.Depths))
+	var own struct {
+		Features []string `json:"out_features"`
+		Indices  []int    `json:"out_indices"`
+	}
+	if err := checkpoint.Decode("config.json: backbone_config", config, &own); err != nil {
+		return Config{}, nil, err
+	}
+	maps, err := checkpoint.StageOutputs(own.Features, own.Indices, len(h.Depths))
 	if err != nil {
 		return Config{}, nil, fmt.Errorf("config.json: backbone_config: %w", err)
 	}
