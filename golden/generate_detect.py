@@ -207,11 +207,13 @@ def rtdetr_config(cls, backbone=None, **more):
     return cls(**{"backbone_config": nested} | own | more)
 
 
-def chooser(root, name, cls, config, size, modules, batch=2):
+def chooser(root, name, cls, config, size, modules, batch=2, first=None):
     """A detector that chooses its queries among pixels. Halves must choose as floats do, so of
     many pictures those are taken whose scores stand furthest apart."""
 
     def prepare(model, g):
+        if first:
+            first(model, g)
         frozen(model, g)
         calibrate(model, g, size, [*model.model.encoder.fpn_blocks, *model.model.encoder.pan_blocks])
         model.model.enc_score_head.weight.data *= 4
@@ -259,6 +261,43 @@ def rtdetr_v2_discrete(root):
     """RT-DETRv2 that takes the nearest pixel."""
     config = rtdetr_config(transformers.RTDetrV2Config, decoder_method="discrete")
     chooser(root, "rtdetr_v2_discrete", transformers.RTDetrV2ForObjectDetection, config, (96, 64), rtdetr_modules, batch=1)
+
+
+def dfine_config(**more):
+    backbone = transformers.HGNetV2Config(
+        stem_channels=[3, 6, 7], stage_in_channels=[7, 9, 10, 12], stage_mid_channels=[4, 5, 6, 3], stage_out_channels=[9, 10, 12, 14], stage_num_blocks=[1, 1, 2, 1],
+        stage_numb_of_layers=[2, 1, 3, 2], stage_light_block=[False, True, True, False], stage_kernel_size=[3, 3, 5, 3], embedding_size=7, hidden_sizes=[9, 10, 12, 14],
+        depths=[1, 1, 2, 1], out_features=["stage2", "stage3", "stage4"], **more.pop("backbone", {}),
+    )  # fmt: skip
+    own = dict(
+        encoder_hidden_dim=12, d_model=12, encoder_in_channels=[10, 12, 14], decoder_in_channels=[12] * 3, encoder_ffn_dim=31, decoder_ffn_dim=27, encoder_attention_heads=3,
+        decoder_attention_heads=3, decoder_layers=3, num_queries=9, num_labels=5, lqe_hidden_dim=13, max_num_bins=8, depth_mult=0.34,
+    )  # fmt: skip
+    return transformers.DFineConfig(**{"backbone_config": backbone} | own | more)
+
+
+def bins(model, g):
+    """Scales that are not the config's, and those behind activations, which are no weights of norms."""
+    model.model.decoder.up.data.fill_(-0.4)
+    model.model.decoder.reg_scale.data.fill_(3.5)
+    for key, p in model.named_parameters():
+        if key.endswith("lab.scale"):
+            p.data.copy_(0.7 + 0.6 * torch.rand(p.shape, generator=g))
+
+
+def dfine(root):
+    """D-FINE on wide pictures, with scales and shifts behind activations and a number of points for each level."""
+    config = dfine_config(backbone=dict(use_learnable_affine_block=True), decoder_n_points=[2, 3, 1], layer_norm_eps=1e-3, decoder_offset_scale=0.7, top_prob_values=3)
+    chooser(root, "dfine", transformers.DFineForObjectDetection, config, (64, 96), rtdetr_modules, batch=1, first=bins)
+
+
+def dfine_projected(root):
+    """D-FINE on tall pictures of odd sides, the encoder narrower than the decoder, the nearest pixels, other activations."""
+    config = dfine_config(
+        backbone=dict(hidden_act="silu"), d_model=16, decoder_attention_heads=2, decoder_layers=2, decoder_method="discrete", hidden_expansion=1.5, depth_mult=0.5,
+        activation_function="relu", lqe_layers=3, eval_idx=1, encode_proj_layers=[0, 2], batch_norm_eps=1e-3,
+    )  # fmt: skip
+    chooser(root, "dfine_projected", transformers.DFineForObjectDetection, config, (95, 63), rtdetr_modules, batch=1, first=bins)
 
 
 def owl_modules(model):
@@ -520,4 +559,4 @@ def isnet(root):
     background(root, "isnet", (69, 42), down, up, 5, 1)
 
 
-MODELS = {f.__name__: f for f in (yolos, yolos_wide, yolos_defaults, detr, detr_masked, detr_timm, rtdetr, rtdetr_bottleneck, rtdetr_v2, rtdetr_v2_discrete, owlvit, owlv2, depth_anything, depth_anything_metric, dpt, dpt_add, segformer, segformer_defaults, u2net, isnet)}
+MODELS = {f.__name__: f for f in (yolos, yolos_wide, yolos_defaults, detr, detr_masked, detr_timm, rtdetr, rtdetr_bottleneck, rtdetr_v2, rtdetr_v2_discrete, dfine, dfine_projected, owlvit, owlv2, depth_anything, depth_anything_metric, dpt, dpt_add, segformer, segformer_defaults, u2net, isnet)}

@@ -359,7 +359,7 @@ var partFamily = family{
 }
 
 func partCase(m, c, first, width int) Case {
-	return newCase("part", shapeName(m, c, first, width), func(o *operands) *gpu.Tensor { return part(o.r, o.activation("x", 1, m, c), first, width) })
+	return newCase("part", shapeName(m, c, first, width), func(o *operands) *gpu.Tensor { return Part(o.r, o.activation("x", 1, m, c), first, width) })
 }
 
 var shrinkFamily = family{

@@ -46,10 +46,10 @@ func concat(r *gpu.Recorder, a, b *gpu.Tensor) *gpu.Tensor {
 		Adjoint: func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor {
 			grads := make([]*gpu.Tensor, 2)
 			if needed[0] {
-				grads[0] = part(r, dy, 0, a.Width())
+				grads[0] = Part(r, dy, 0, a.Width())
 			}
 			if needed[1] {
-				grads[1] = part(r, dy, a.Width(), b.Width())
+				grads[1] = Part(r, dy, a.Width(), b.Width())
 			}
 			return grads
 		}}

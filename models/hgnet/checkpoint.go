@@ -158,7 +158,7 @@ func Names(from, to string) []weights.Rule {
 	return rules
 }
 
-// Standard is PP-HGNetV2-B0 to B6 as D-FINE and PaddleClas have them.
+// Standard is a PP-HGNetV2 as PaddleClas has it.
 func Standard(name string) (Config, bool) {
 	s, ok := published[name]
 	c := Config{Channels: 3, Stem: s.stem, Strides: [5][2]int{{2, 2}, {1, 1}, {1, 1}, {2, 2}, {1, 1}}, Act: ops.ReLU}
@@ -180,6 +180,5 @@ var published = map[string]struct {
 	blocks   [4]int
 	layers   int
 }{
-	"hgnetv2_b0": {[2]int{16, 16}, [4]int{16, 32, 64, 128}, [4]int{64, 256, 512, 1024}, [4]int{1, 1, 2, 1}, 3},
 	"hgnetv2_b4": {[2]int{32, 48}, [4]int{48, 96, 192, 384}, [4]int{128, 512, 1024, 2048}, [4]int{1, 1, 3, 1}, 6},
 }

@@ -146,15 +146,15 @@ func (c Config) BackboneNames() []weights.Rule {
 	return resnet.BackboneNames(backbonePrefix+".", "backbone.")
 }
 
-// conv names a convolution with its norm.
-func conv(from, to string) []weights.Rule {
+// ConvNames are those of a convolution with its norm.
+func ConvNames(from, to string) []weights.Rule {
 	return []weights.Rule{{From: from + ".conv.*", To: to + ".*"}, {From: from + ".norm.num_batches_tracked", To: ""}, {From: from + ".norm.*", To: to + ".norm.*"}}
 }
 
 // FusionNames are those of a [CSPRep] below a prefix.
 func FusionNames(from, to string) []weights.Rule {
-	rules := conv(from+"bottlenecks.*.conv*", to+"bottlenecks.*.conv*")
-	return append(rules, conv(from+"conv*", to+"conv*")...)
+	rules := ConvNames(from+"bottlenecks.*.conv*", to+"bottlenecks.*.conv*")
+	return append(rules, ConvNames(from+"conv*", to+"conv*")...)
 }
 
 // Names are the shared ones, of files and of transformers 5 in memory.
@@ -176,7 +176,7 @@ func Names() []weights.Rule {
 		rules = append(rules, layerNames("model.encoder."+of+".*.layers.*.", "encoder.attention.*.*.")...)
 	}
 	rules = append(rules, layerNames("model.decoder.layers.*.", "layers.*.")...)
-	rules = append(rules, conv("model.encoder.lateral_convs.*", "encoder.lateral.*")...)
+	rules = append(rules, ConvNames("model.encoder.lateral_convs.*", "encoder.lateral.*")...)
 	return rules
 }
 
