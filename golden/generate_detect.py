@@ -27,16 +27,17 @@ def taps(model, modules, inputs):
     return output, {name: seen[name] for name in modules}
 
 
-def detector(root, name, cls, config, size, modules, batch=2, family="detect", outputs=("logits", "pred_boxes"), prepare=None, inputs=None):
+def detector(root, name, cls, config, size, modules, batch=2, family="detect", outputs=("logits", "pred_boxes"), prepare=None, inputs=None, pictures=None):
     """A detector of transformers on pictures of a height and width; modules gives the
-    named modules of the model, inputs more of the generator."""
+    named modules of the model, inputs more of the generator, pictures those of the prepared
+    model in place of random ones."""
     g = generator(name)
     config._attn_implementation = "eager"
     model = redraw(cls(config), g)
     if prepare:
         prepare(model, g)
     model.save_pretrained(empty(root, name))
-    x = torch.randn(batch, 3, *size, generator=g)
+    x = pictures(model, g) if pictures else torch.randn(batch, 3, *size, generator=g)
     given = {"pixel_values": x} | (inputs(g, batch) if inputs else {})
     out, layers = taps(model, modules(model), given)
     got = {o: out[o] for o in outputs}
@@ -187,6 +188,116 @@ def narrow(model, widths=(6, 7, 9, 11, 13)):
             block.conv2, block.bn2 = nn.Conv2d(width, width, 3, 1, 1, bias=False), Norm(width)
             block.downsample = nn.Sequential(nn.Conv2d(before, width, 1, stride, bias=False), Norm(width)) if stride > 1 or before != width else None
             before = width
+
+
+def rtdetr_modules(model):
+    base = model.model
+    aifi = {f"encoder.aifi.{i}.layers.{j}": layer for i, a in enumerate(base.encoder.aifi) for j, layer in enumerate(a.layers)}
+    parts = {f"encoder.{part}.{i}": block for part in ("fpn_blocks", "pan_blocks") for i, block in enumerate(getattr(base.encoder, part))}
+    return aifi | parts | {"enc_outputs_class": base.enc_score_head} | {f"decoder.layers.{i}": layer for i, layer in enumerate(base.decoder.layers)}
+
+
+def rtdetr_config(cls, backbone=None, **more):
+    sizes = dict(embedding_size=6, hidden_sizes=[6, 7, 9, 10], depths=[1, 2, 1, 1], layer_type="basic", out_features=["stage2", "stage3", "stage4"])
+    nested = transformers.RTDetrResNetConfig(**sizes | (backbone or {}))
+    own = dict(
+        encoder_hidden_dim=12, d_model=15, encoder_in_channels=nested.hidden_sizes[1:], decoder_in_channels=[12] * 3, encoder_ffn_dim=31, decoder_ffn_dim=27,
+        encoder_attention_heads=4, decoder_attention_heads=3, decoder_layers=3, num_queries=9, num_labels=5, hidden_expansion=0.5,
+    )  # fmt: skip
+    return cls(**{"backbone_config": nested} | own | more)
+
+
+def chooser(root, name, cls, config, size, modules, batch=2, first=None):
+    """A detector that chooses its queries among pixels. Halves must choose as floats do, so of
+    many pictures those are taken whose scores stand furthest apart."""
+
+    def prepare(model, g):
+        if first:
+            first(model, g)
+        frozen(model, g)
+        calibrate(model, g, size, [*model.model.encoder.fpn_blocks, *model.model.encoder.pan_blocks])
+        model.model.enc_score_head.weight.data *= 4
+        model.model.enc_bbox_head.layers[-1].weight.data *= 2
+
+    def order(model, x):
+        scores = taps(model, {"scores": model.model.enc_score_head}, {"pixel_values": x})[1]["scores"]
+        seen = scores.max(-1).values.sort(-1, descending=True).values
+        n = model.config.num_queries
+        return (seen[:, :n] - seen[:, 1 : n + 1]).min(-1).values
+
+    def pictures(model, g):
+        x = torch.randn(200, 3, *size, generator=g)
+        gaps = torch.cat([order(model, part) for part in x.split(20)])
+        best = gaps.topk(batch)
+        print(f"{name}: the chosen scores are {best.values.min():.3f} apart")
+        return x[best.indices]
+
+    detector(root, name, cls, config, size, modules, batch, prepare=prepare, pictures=pictures)
+
+
+def rtdetr(root):
+    """RT-DETR on wide pictures, a fourth level made of the last, basic blocks."""
+    config = rtdetr_config(transformers.RTDetrConfig, num_feature_levels=4, decoder_n_points=3, activation_function="relu", layer_norm_eps=1e-3, batch_norm_eps=1e-3)
+    chooser(root, "rtdetr", transformers.RTDetrForObjectDetection, config, (64, 96), rtdetr_modules)
+
+
+def rtdetr_bottleneck(root):
+    """Tall pictures of odd sides, bottlenecks with the stride first, two maps with attention, nothing narrower within the fusions."""
+    backbone = dict(layer_type="bottleneck", hidden_sizes=[8, 12, 16, 20], depths=[1, 1, 1, 1], downsample_in_bottleneck=True, hidden_act="silu")
+    config = rtdetr_config(
+        transformers.RTDetrConfig, backbone, encode_proj_layers=[1, 2], encoder_layers=2, hidden_expansion=1.0, decoder_layers=2,
+        encoder_activation_function="silu", decoder_activation_function="gelu", positional_encoding_temperature=100,
+    )  # fmt: skip
+    chooser(root, "rtdetr_bottleneck", transformers.RTDetrForObjectDetection, config, (95, 63), rtdetr_modules, batch=1)
+
+
+def rtdetr_v2(root):
+    """RT-DETRv2 with an offset scale; square pictures, no positions in the encoder."""
+    config = rtdetr_config(transformers.RTDetrV2Config, decoder_offset_scale=0.8, eval_size=64, decoder_n_points=2)
+    chooser(root, "rtdetr_v2", transformers.RTDetrV2ForObjectDetection, config, (64, 64), rtdetr_modules)
+
+
+def rtdetr_v2_discrete(root):
+    """RT-DETRv2 that takes the nearest pixel."""
+    config = rtdetr_config(transformers.RTDetrV2Config, decoder_method="discrete")
+    chooser(root, "rtdetr_v2_discrete", transformers.RTDetrV2ForObjectDetection, config, (96, 64), rtdetr_modules, batch=1)
+
+
+def dfine_config(**more):
+    backbone = transformers.HGNetV2Config(
+        stem_channels=[3, 6, 7], stage_in_channels=[7, 9, 10, 12], stage_mid_channels=[4, 5, 6, 3], stage_out_channels=[9, 10, 12, 14], stage_num_blocks=[1, 1, 2, 1],
+        stage_numb_of_layers=[2, 1, 3, 2], stage_light_block=[False, True, True, False], stage_kernel_size=[3, 3, 5, 3], embedding_size=7, hidden_sizes=[9, 10, 12, 14],
+        depths=[1, 1, 2, 1], out_features=["stage2", "stage3", "stage4"], **more.pop("backbone", {}),
+    )  # fmt: skip
+    own = dict(
+        encoder_hidden_dim=12, d_model=12, encoder_in_channels=[10, 12, 14], decoder_in_channels=[12] * 3, encoder_ffn_dim=31, decoder_ffn_dim=27, encoder_attention_heads=3,
+        decoder_attention_heads=3, decoder_layers=3, num_queries=9, num_labels=5, lqe_hidden_dim=13, max_num_bins=8, depth_mult=0.34,
+    )  # fmt: skip
+    return transformers.DFineConfig(**{"backbone_config": backbone} | own | more)
+
+
+def bins(model, g):
+    """Scales that are not the config's, and those behind activations, which are no weights of norms."""
+    model.model.decoder.up.data.fill_(-0.4)
+    model.model.decoder.reg_scale.data.fill_(3.5)
+    for key, p in model.named_parameters():
+        if key.endswith("lab.scale"):
+            p.data.copy_(0.7 + 0.6 * torch.rand(p.shape, generator=g))
+
+
+def dfine(root):
+    """D-FINE on wide pictures, with scales and shifts behind activations and a number of points for each level."""
+    config = dfine_config(backbone=dict(use_learnable_affine_block=True), decoder_n_points=[2, 3, 1], layer_norm_eps=1e-3, decoder_offset_scale=0.7, top_prob_values=3)
+    chooser(root, "dfine", transformers.DFineForObjectDetection, config, (64, 96), rtdetr_modules, batch=1, first=bins)
+
+
+def dfine_projected(root):
+    """D-FINE on tall pictures of odd sides, the encoder narrower than the decoder, the nearest pixels, other activations."""
+    config = dfine_config(
+        backbone=dict(hidden_act="silu"), d_model=16, decoder_attention_heads=2, decoder_layers=2, decoder_method="discrete", hidden_expansion=1.5, depth_mult=0.5,
+        activation_function="relu", lqe_layers=3, eval_idx=1, encode_proj_layers=[0, 2], batch_norm_eps=1e-3,
+    )  # fmt: skip
+    chooser(root, "dfine_projected", transformers.DFineForObjectDetection, config, (95, 63), rtdetr_modules, batch=1, first=bins)
 
 
 def owl_modules(model):
@@ -448,4 +559,4 @@ def isnet(root):
     background(root, "isnet", (69, 42), down, up, 5, 1)
 
 
-MODELS = {f.__name__: f for f in (yolos, yolos_wide, yolos_defaults, detr, detr_masked, detr_timm, owlvit, owlv2, depth_anything, depth_anything_metric, dpt, dpt_add, segformer, segformer_defaults, u2net, isnet)}
+MODELS = {f.__name__: f for f in (yolos, yolos_wide, yolos_defaults, detr, detr_masked, detr_timm, rtdetr, rtdetr_bottleneck, rtdetr_v2, rtdetr_v2_discrete, dfine, dfine_projected, owlvit, owlv2, depth_anything, depth_anything_metric, dpt, dpt_add, segformer, segformer_defaults, u2net, isnet)}

@@ -46,7 +46,7 @@ NETWORKS = {
     "whisper": [transformers.WhisperConfig, transformers.WhisperFeatureExtractor],
     "trocr": [transformers.VisionEncoderDecoderConfig, transformers.TrOCRConfig],
     "ppocr": [transformers.PPLCNetV3Config, transformers.PPLCNetV4Config, transformers.PPOCRV5MobileDetConfig, transformers.PPOCRV6SmallDetConfig, transformers.PPOCRV5MobileRecConfig, transformers.PPOCRV6SmallRecConfig, transformers.PPOCRV6TinyRecConfig],
-    "resnet": [transformers.ResNetConfig, resnet.ResNet],
+    "resnet": [transformers.ResNetConfig, transformers.RTDetrResNetConfig, resnet.ResNet],
     "efficientnet": [transformers.EfficientNetConfig, efficientnet.EfficientNet],
     "vgg": [vgg.VGG],
     "swin": [transformers.SwinConfig, transformers.Swinv2Config, swin_transformer.SwinTransformer, swin_transformer_v2.SwinTransformerV2],
@@ -55,6 +55,9 @@ NETWORKS = {
     + [getattr(transformers, f"Sam2{part}Config") for part in ("HieraDet", "Vision", "PromptEncoder", "MaskDecoder")],
     "detr": [transformers.DetrConfig],
     "yolos": [transformers.YolosConfig],
+    "hgnet": [transformers.HGNetV2Config],
+    "rtdetr": [transformers.RTDetrConfig, transformers.RTDetrV2Config],
+    "dfine": [transformers.DFineConfig],
     "segformer": [transformers.SegformerConfig],
     "depth": [transformers.DepthAnythingConfig, transformers.DPTConfig],
     "owl": [

@@ -14,7 +14,9 @@ import torch.nn.functional as F
 from transformers import LogitsProcessorList
 from transformers.generation import logits_process
 from transformers import SamVisionConfig
+from transformers.models.d_fine.modeling_d_fine import distance2bbox, weighting_function
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
+from transformers.models.rt_detr_v2.modeling_rt_detr_v2 import multi_scale_deformable_attention_v2
 from transformers.models.sam.modeling_sam import SamPositionalEmbedding, SamVisionAttention
 
 from generate_io import generator
@@ -32,6 +34,7 @@ ACTIVATIONS = {
     "leaky_relu": lambda x: F.leaky_relu(x, 0.2),
     "elu": lambda x: F.elu(x, 0.75),
     "hard_sigmoid_of": lambda x: (0.2 * x + 0.5).clamp(0, 1),
+    "hard_tanh": lambda x: F.hardtanh(x, -2.5, 2.5),
 }
 
 
@@ -743,6 +746,49 @@ def products():
     return cases
 
 
+def deformable_attention():
+    """y [B,Q,C] = multi-scale deformable attention of maps x [B,S,C] by RT-DETR's, RT-DETRv2's and Deformable DETR's code."""
+    g, cases = generator("deformable_attention"), []
+    # A case's heads, their width, its queries and the height, width and points of each level.
+    for name, b, heads, width, queries, levels, method, points in (
+        ("3x5", 2, 3, 5, 7, ((5, 4, 3), (3, 2, 3), (2, 1, 3)), "default", False),
+        ("wide", 1, 2, 12, 5, ((3, 11, 2), (2, 6, 4)), "default", False),
+        ("discrete", 2, 1, 9, 6, ((7, 3, 2), (4, 2, 1)), "discrete", False),
+        ("points", 1, 3, 7, 4, ((5, 6, 2), (3, 3, 2)), "default", True),
+    ):
+        sizes, counts = [level[:2] for level in levels], [level[2] for level in levels]
+        k = sum(counts)
+        x = normal(g, b, sum(h * w for h, w in sizes), heads * width)
+        boxes = (0.02 + 0.96 * torch.rand(b, queries, 2 if points else 4, generator=g)).half().float()
+        offsets, logits = normal(g, b, queries, heads * k * 2, std=3), normal(g, b, queries, heads * k)
+        o = offsets.double().view(b, queries, heads, k, 2)
+        if points:
+            normalizer = torch.cat([torch.tensor([[w, h]]).expand(n, 2) for h, w, n in levels]).double()
+            places = boxes.double()[:, :, None, None] + o / normalizer
+        else:
+            scale = torch.cat([torch.full((n, 1), 1 / n) for n in counts]).double()
+            places = boxes.double()[:, :, None, None, :2] + o * scale * boxes.double()[:, :, None, None, 2:] * 0.5
+        weights = logits.double().view(b, queries, heads, k).softmax(-1)
+        y = multi_scale_deformable_attention_v2(x.double().view(b, -1, heads, width), sizes, places, weights, counts, method)
+        params = {"heads": heads, "levels": levels, "discrete": method == "discrete", "scale": 0.5}
+        cases.append(case(name, params, {"x": x, "boxes": boxes, "offsets": offsets, "logits": logits}, {"y": y}))
+    return cases
+
+
+def box_distances():
+    """y [B,Q,4] = D-FINE's boxes of corners x [B,Q,4(bins+1)] around others, and p its largest probabilities with their mean."""
+    g, cases = generator("box_distances"), []
+    for bins, up, scale, top in ((8, 0.5, 4.0, 3), (32, 0.25, 8.0, 4), (6, -0.75, 2.5, 7)):
+        x, boxes = normal(g, 2, 5, 4 * (bins + 1), std=2), torch.rand(2, 5, 4, generator=g).half().float()
+        values = weighting_function(bins, torch.tensor([up]).double(), torch.tensor([scale]).double())
+        p = x.double().view(2, 5, 4, bins + 1).softmax(-1)
+        largest = p.topk(top, -1).values
+        y = distance2bbox(boxes.double(), p @ values, scale)
+        outputs = {"y": y, "p": torch.cat([largest, largest.mean(-1, keepdim=True)], -1).flatten(2)}
+        cases.append(case(f"{bins}_bins", {"bins": bins, "up": up, "scale": scale, "top": top}, {"x": x, "boxes": boxes}, outputs))
+    return cases
+
+
 def logsoftmax():
     """y [R,V] = log_softmax over V of x [R,V]."""
     g, cases = generator("logsoftmax"), []
@@ -982,6 +1028,8 @@ OPS = {name: (lambda name=name: activation(name)) for name in ACTIVATIONS} | {
         conv_transpose2d,
         fourier,
         products,
+        deformable_attention,
+        box_distances,
         logsoftmax,
         penalize,
         choose,

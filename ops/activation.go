@@ -43,6 +43,9 @@ func ELU(alpha float64) Activation { return with("elu", alpha) }
 // HardSigmoidOf is slope·x + ½ between 0 and 1: PaddlePaddle's with a slope of 0.2.
 func HardSigmoidOf(slope float64) Activation { return with("hard_sigmoid_of", slope) }
 
+// HardTanh is torch.nn.Hardtanh between −limit and limit.
+func HardTanh(limit float64) Activation { return with("hard_tanh", limit) }
+
 // with is an activation with a parameter.
 func with(name string, parameter float64) Activation {
 	return Activation(fmt.Sprintf("%s(%s)", name, literal(parameter)))
@@ -85,7 +88,7 @@ func (a Activation) function() (string, error) {
 // Activations lists all but the identity, those with a parameter once.
 var Activations = []Activation{
 	GELU, GELUTanh, QuickGELU, SiLU, ReLU, ReLU6, Sigmoid, HardSwish, HardSigmoid, Tanh, SoftClamp, SignedToUnit, UnitToSigned,
-	LeakyReLU(0.2), ELU(1), HardSigmoidOf(0.2),
+	LeakyReLU(0.2), ELU(1), HardSigmoidOf(0.2), HardTanh(10),
 }
 
 // ActivationByName finds an activation by transformers' hidden_act.
@@ -140,6 +143,8 @@ func (a Activation) Twin(x float64) float64 {
 		return parameter * math.Expm1(x)
 	case name == "hard_sigmoid_of":
 		return math.Min(math.Max(parameter*x+0.5, 0), 1)
+	case name == "hard_tanh":
+		return math.Min(math.Max(x, -parameter), parameter)
 	}
 	return x
 }

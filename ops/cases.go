@@ -50,7 +50,7 @@ var families = []family{
 	layerNormProductsFamily, stackFamily, scaleAdjointFamily, poolAdjointFamily,
 	gluAdjointFamily, partFamily, shrinkFamily, groupNormAdjointFamily, squaredErrorFamily,
 	accumulateFamily, squaresFamily, adamWFamily, sgdFamily,
-	rowsFamily, queryLogitsFamily, rmsNormFamily, rotateFamily, appendFamily,
+	rowsFamily, queryLogitsFamily, deformableFamily, rowMaxFamily, topFamily, refineBoxesFamily, boxDistancesFamily, topProbabilitiesFamily, gatePairFamily, rmsNormFamily, rotateFamily, appendFamily,
 	depthToSpaceFamily, fourierFamily, productsFamily,
 	logSoftmaxFamily, penalizeFamily, timestampsFamily, chooseFamily, beamsFamily, reorderFamily,
 }

@@ -247,12 +247,12 @@ func (a attentionCase) adjointCase() Case {
 }
 
 // floats declares an input of normal numbers as an f32 activation.
-func (o *operands) floats(name string, rows, columns int) *gpu.Tensor {
+func (o *operands) floats(name string, shape ...int) *gpu.Tensor {
 	if o.r.Err() == nil && o.in["one"] == nil {
 		o.in["one"] = []float32{1, 0, 0, 0, 0, 0, 0}
 		o.one = o.r.Input("one", gpu.F32, 1, CombineFactors)
 	}
-	return Combine(o.r, gpu.F32, rows, o.one, 0, Operand{X: o.dense(name, rows, columns)})
+	return Combine(o.r, gpu.F32, shape[0], o.one, 0, Operand{X: o.dense(name, shape...)})
 }
 
 // set is a state that has those numbers at the beginning of every run, squared if they are
@@ -359,7 +359,7 @@ var partFamily = family{
 }
 
 func partCase(m, c, first, width int) Case {
-	return newCase("part", shapeName(m, c, first, width), func(o *operands) *gpu.Tensor { return part(o.r, o.activation("x", 1, m, c), first, width) })
+	return newCase("part", shapeName(m, c, first, width), func(o *operands) *gpu.Tensor { return Part(o.r, o.activation("x", 1, m, c), first, width) })
 }
 
 var shrinkFamily = family{

@@ -8,9 +8,18 @@ import (
 	"saccade/shaders"
 )
 
-// Concat puts the channels of a [..., C] and b [..., D] beside each other:
-// [..., C + D], torch.cat along the innermost dimension.
-func Concat(r *gpu.Recorder, a, b *gpu.Tensor) *gpu.Tensor {
+// Concat puts the channels of activations [..., C], [..., D], … beside each other:
+// [..., C + D + …], torch.cat along the innermost dimension. More than two are brought
+// together in pairs, so that few are copied often.
+func Concat(r *gpu.Recorder, xs ...*gpu.Tensor) *gpu.Tensor {
+	if len(xs) == 1 {
+		return xs[0]
+	}
+	half := len(xs) / 2
+	return concat(r, Concat(r, xs[:half]...), Concat(r, xs[half:]...))
+}
+
+func concat(r *gpu.Recorder, a, b *gpu.Tensor) *gpu.Tensor {
 	y := r.New("concat", 1, reshaped(a.Shape, a.Width()+b.Width())...)
 	if r.Err() != nil {
 		return y
@@ -37,10 +46,10 @@ func Concat(r *gpu.Recorder, a, b *gpu.Tensor) *gpu.Tensor {
 		Adjoint: func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor {
 			grads := make([]*gpu.Tensor, 2)
 			if needed[0] {
-				grads[0] = part(r, dy, 0, a.Width())
+				grads[0] = Part(r, dy, 0, a.Width())
 			}
 			if needed[1] {
-				grads[1] = part(r, dy, a.Width(), b.Width())
+				grads[1] = Part(r, dy, a.Width(), b.Width())
 			}
 			return grads
 		}}

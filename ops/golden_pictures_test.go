@@ -167,3 +167,39 @@ func (g *goldenCase) rescaleGuidance() {
 	g.in["factors"] = factors
 	g.pictures(RescaleGuidance(g.r, g.pixels("cfg"), g.pixels("cond"), g.r.Input("factors", gpu.F32, 1, CombineFactors), 0))
 }
+
+// floats is an input as an f32 activation.
+func (g *goldenCase) floats(role string) *gpu.Tensor {
+	g.in["one"] = []float32{1, 0, 0, 0, 0, 0, 0}
+	if g.one == nil {
+		g.one = g.r.Input("one", gpu.F32, 1, CombineFactors)
+	}
+	return Combine(g.r, gpu.F32, g.Inputs[role].Shape[0], g.one, 0, Operand{X: g.input(role)})
+}
+
+func (g *goldenCase) deformable() {
+	var p struct {
+		Heads    int
+		Levels   [][3]int
+		Discrete bool
+		Scale    float64
+	}
+	require.NoError(g.t, g.Params(&p))
+	var levels []Level
+	for _, l := range p.Levels {
+		levels = append(levels, Level{l[0], l[1], l[2]})
+	}
+	how := Deformation{Scale: p.Scale, Discrete: p.Discrete}
+	g.r.Output("y", DeformableAttention(g.r, g.activation("x", p.Heads), g.floats("boxes"), g.floats("offsets"), g.floats("logits"), g.b.Levels(levels...), how))
+}
+
+func (g *goldenCase) boxDistances() {
+	var p struct {
+		Bins, Top int
+		Up, Scale float64
+	}
+	require.NoError(g.t, g.Params(&p))
+	x := g.floats("x")
+	g.r.Output("y", g.b.Bins(p.Scale, BinValues(p.Bins, p.Up, p.Scale)).Distances(g.r, x, g.floats("boxes")))
+	g.r.Output("p", TopProbabilities(g.r, x, p.Bins+1, p.Top))
+}

@@ -56,6 +56,7 @@ type goldenCase struct {
 	dense   bool                   // a convolution takes its input as it is
 	picture *gpu.Tensor            // the result y if it is pictures [N, H, W, C]
 	packed  map[string]*gpu.Tensor // activations, by role
+	one     *gpu.Tensor            // factors of [goldenCase.floats], once it was asked for
 	// split takes outputs of several meanings apart; nil: there are none.
 	split func(out map[string][]float32)
 }
@@ -159,12 +160,16 @@ func (g *goldenCase) record() {
 		g.convTranspose()
 	case "fourier":
 		g.fourier()
+	case "deformable_attention":
+		g.deformable()
+	case "box_distances":
+		g.boxDistances()
 	case "products":
 		g.r.Output("z", Products(g.r, g.activation("x", 1), g.activation("y", 1)))
 	case "logsoftmax", "penalize", "choose", "beams", "reorder":
 		g.choice()
 	default:
-		a, ok := map[string]Activation{"leaky_relu": LeakyReLU(0.2), "elu": ELU(0.75), "hard_sigmoid_of": HardSigmoidOf(0.2)}[g.Op]
+		a, ok := map[string]Activation{"leaky_relu": LeakyReLU(0.2), "elu": ELU(0.75), "hard_sigmoid_of": HardSigmoidOf(0.2), "hard_tanh": HardTanh(2.5)}[g.Op]
 		if !ok {
 			var err error
 			a, err = ActivationByName(g.Op)

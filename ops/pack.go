@@ -7,9 +7,13 @@ import (
 	"saccade/shaders"
 )
 
-// Pack brings a dense f32 input into the layout of activations, with the
-// innermost dimension in groups that are each padded to a multiple of eight.
+// Pack brings an f32 input into the layout of activations, with the innermost dimension in
+// groups that are each padded to a multiple of eight; or results in f32, in one group, into
+// the recording's precision.
 func Pack(r *gpu.Recorder, x *gpu.Tensor, groups int) *gpu.Tensor {
+	if !x.Dense() && x.Groups == groups && x.Type == r.Precision {
+		return x
+	}
 	y := r.New("pack", groups, x.Shape...)
 	if r.Err() != nil {
 		return y
@@ -81,13 +85,17 @@ func (p packing) record(r *gpu.Recorder) {
 		return
 	}
 	width := y.Width()
+	columns := width
+	if !x.Dense() {
+		columns = x.Stride()
+	}
 	op := gpu.Op{Kind: "pack", Label: r.Label("pack"), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
 		Twin: func(in [][]float32) [][]float64 { return [][]float64{p.twin(in[0])} }}
 	for _, w := range windows {
 		count := w.lines * y.Stride() / 4
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k,
-			Params: gpu.Params{"count": count, "stride": y.Stride(), "columns": width, "group": y.Stride() / y.Groups, "width": width / y.Groups, "pixels": p.pixels, "first": w.from},
+			Params: gpu.Params{"count": count, "stride": y.Stride(), "columns": columns, "group": y.Stride() / y.Groups, "width": width / y.Groups, "pixels": p.pixels, "first": w.from},
 			Bind:   []gpu.View{w.x, w.y}, Groups: elementwise(count),
 			Bytes: 4*float64(w.lines*width) + 4*float64(count)*float64(y.Type.Size()),
 		})

@@ -7,8 +7,8 @@ import (
 	"saccade/shaders"
 )
 
-// part is columns first to first+width of x [..., C]: the adjoint of [Concat].
-func part(r *gpu.Recorder, x *gpu.Tensor, first, width int) *gpu.Tensor {
+// Part is columns first to first+width of x [..., C].
+func Part(r *gpu.Recorder, x *gpu.Tensor, first, width int) *gpu.Tensor {
 	y := r.New("part", 1, reshaped(x.Shape, width)...)
 	if r.Err() != nil {
 		return y

@@ -65,9 +65,9 @@ func (b *Builder) Spread(n, tokens int, shape ...int) *gpu.Tensor {
 }
 
 // Rows gathers rows: y[i] = x[index[i]], torch.index_select along the rows of x
-// [..., C], all leading dimensions together. The index is a u32 input or constant of
-// any shape [...], the result [..., C]. An index from the number of rows on, such as
-// [NoRow], gives a row of zeros.
+// [..., C], all leading dimensions together. The index is u32 of any shape [...], an input,
+// a constant or what [Top] gives; the result is [..., C]. An index from the number of rows
+// on, such as [NoRow], gives a row of zeros.
 func Rows(r *gpu.Recorder, x, index *gpu.Tensor) *gpu.Tensor { return rows(r, x, index, nil) }
 
 // RowsOver is [Rows] where an index from the number of rows on gives the row of over
@@ -108,7 +108,7 @@ func rows(r *gpu.Recorder, x, index, over *gpu.Tensor) *gpu.Tensor {
 	for _, c := range rowChunks(r.Device(), y.Rows(), y) {
 		count := (c[1] - c[0]) * vectors
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
-			Kernel: k, Params: gpu.Params{"count": count, "vectors": vectors, "rows": rows, "first": c[0]},
+			Kernel: k, Params: gpu.Params{"count": count, "vectors": vectors, "rows": rows, "first": c[0], "columns": index.Width(), "pitch": index.Stride()},
 			Bind:   []gpu.View{gpu.All(x), gpu.All(index), underlay(r, over, c), rowView(y, c[0], c[1])},
 			Groups: elementwise(count), Bytes: 8 * float64(count) * float64(x.Type.Size()),
 		})

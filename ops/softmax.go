@@ -24,13 +24,7 @@ func Softmax(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	}
 	width := x.Width()
 	op := gpu.Op{Kind: "softmax", Label: r.Label("softmax"), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
-		Twin: func(in [][]float32) [][]float64 {
-			out := widen(in[0])
-			for at := 0; at < len(out); at += width {
-				softmaxRow(out[at : at+width])
-			}
-			return [][]float64{out}
-		}}
+		Twin: func(in [][]float32) [][]float64 { return [][]float64{softmaxTwin(in[0], width)} }}
 	for _, c := range rowChunks(r.Device(), x.Rows(), x, y) {
 		rows := c[1] - c[0]
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
@@ -49,6 +43,14 @@ func softmaxKernel(r *gpu.Recorder, typ gpu.DType) (k *gpu.Kernel, rows int, err
 		return rowKernel(r, "softmax", "from32")
 	}
 	return rowKernel(r, "softmax")
+}
+
+func softmaxTwin(x []float32, width int) []float64 {
+	out := widen(x)
+	for at := 0; at < len(out); at += width {
+		softmaxRow(out[at : at+width])
+	}
+	return out
 }
 
 // softmaxRow normalises a row in place.

@@ -108,6 +108,11 @@ fn elu(x: vec4<f32>, alpha: f32) -> vec4<f32> {
     return keep_nan(x, select(alpha * below, x, x > vec4<f32>(0.0)));
 }
 
+// torch.nn.Hardtanh between −limit and limit.
+fn hard_tanh(x: vec4<f32>, limit: f32) -> vec4<f32> {
+    return keep_nan(x, clamp(x, vec4<f32>(-limit), vec4<f32>(limit)));
+}
+
 // TAESD's clamp of latents.
 fn soft_clamp(x: vec4<f32>) -> vec4<f32> {
     return 3.0 * safe_tanh(x * 0.33333334);

@@ -1,8 +1,9 @@
 // y = x in the layout of activations: rows whose groups of `width` columns are
 // each padded with zeros to `group`.
 //
-// x: dense f32 [rows/pixels, columns, pixels], of which rows are the first and the
-// last together: pixels of pictures, or with pixels 1 the rows as they are; y: rows of `stride` elements, four in a Packed.
+// x: f32 [rows/pixels, columns, pixels], of which rows are the first and the last together:
+// pixels of pictures, or with pixels 1 the rows as they are; y: rows of `stride` elements,
+// four in a Packed.
 // A workgroup does 64 Packed; the grid is 2-D.
 
 alias Packed = vec2<u32>;
@@ -15,7 +16,7 @@ fn pack_f32(v: vec4<f32>) -> Packed_f32 { return v; }
 struct Params {
     count: u32,   // Packed in all
     stride: u32,  // elements a row of y
-    columns: u32, // elements a row of x
+    columns: u32, // elements from a row of x to the next
     group: u32,   // elements a group of y
     width: u32,   // of which hold values
     pixels: u32,  // of a picture whose channels lie one after the other, or 1

@@ -1,8 +1,8 @@
 // y[i] = x[index[i]]: rows gathered by their numbers; a number from p.rows on gives
 // zeros, or in form over the row over[i].
 //
-// x: [rows, stride], y and over: [..., stride], four elements in a Packed; index: dense
-// u32.
+// x: [rows, stride], y and over: [..., stride], four elements in a Packed; index: u32 in rows
+// of `columns`, from one to the next `pitch`.
 // A workgroup does 64 Packed of y; the grid is 2-D.
 
 alias Packed = vec2<u32>;
@@ -15,7 +15,9 @@ struct Params {
     count: u32,   // Packed in all of y
     vectors: u32, // Packed a row
     rows: u32,    // of x
-    first: u32,   // row of index that belongs to the first of y
+    first: u32,   // element of index that belongs to the first row of y
+    columns: u32, // of index
+    pitch: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -34,7 +36,8 @@ fn under_over(i: u32) -> Packed { return over[i]; }
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = id.x + id.y * groups.x * 64u;
     if i < p.count {
-        let row = index[p.first + i / p.vectors];
+        let at = p.first + i / p.vectors;
+        let row = index[at / p.columns * p.pitch + at % p.columns];
         let inside = row < p.rows;
         if inside {
             y[i] = x[row * p.vectors + i % p.vectors];

@@ -59,6 +59,41 @@ func TestDetect(t *testing.T) {
 	}
 }
 
+// Of detectors whose classes are probabilities of their own a query may be several objects:
+// those pairs of a query and a class that score best.
+func TestDetectPairs(t *testing.T) {
+	dir := t.TempDir()
+	pic, raw := picturePath(t, dir, "a.png", 211, 93, 1), filepath.Join(dir, "raw.safetensors")
+	model := checkpoint(t, "rtdetr")
+	config := `{"image_processor_type": "RTDetrImageProcessor", "size": {"height": 64, "width": 96}}`
+	require.NoError(t, os.WriteFile(filepath.Join(model, "preprocessor_config.json"), []byte(config), 0o644))
+	r := call(t, "-model", "detect", "-weights", model, "-image", pic, "-json", "-threshold", "0.3", "-save", raw, "-precision", "f32")
+	requireFine(t, r)
+	var doc foundJSON
+	requireJSON(t, r, &doc)
+	out := read(t, raw)
+	logits, boxes, want := out["logits"], out["pred_boxes"], map[float64][4]float64{}
+	var scores []float64
+	for i, v := range logits.Data {
+		score, b := 1/(1+math.Exp(-float64(v))), boxes.Data[i/logits.Shape[2]*4:]
+		scores = append(scores, score)
+		x, y, w, h := float64(b[0])*211, float64(b[1])*93, float64(b[2])*211/2, float64(b[3])*93/2
+		want[math.Round(score*1e6)] = [4]float64{x - w, y - h, x + w, y + h}
+	}
+	slices.Sort(scores)
+	slices.Reverse(scores)
+	scores = slices.DeleteFunc(scores[:logits.Shape[1]], func(s float64) bool { return s <= 0.3 })
+	require.Len(t, doc.Images[0].Objects, len(scores))
+	require.NotEmpty(t, scores)
+	for i, o := range doc.Images[0].Objects {
+		assert.InDelta(t, scores[i], o.Score, 1e-6)
+		box, ok := want[math.Round(o.Score*1e6)]
+		require.True(t, ok, o.Score)
+		assert.InDeltaSlice(t, box[:], o.Box[:], 1e-3)
+	}
+	requireError(t, call(t, "-model", "detect", "-weights", model, "-image", pic, "-size", "70"), cli.ExitFailure, "do not double")
+}
+
 // smallPictures has a checkpoint's pictures be small.
 func smallPictures(t *testing.T, dir string) string {
 	t.Helper()

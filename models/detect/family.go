@@ -6,8 +6,10 @@ import (
 	"strings"
 
 	"saccade/models/detr"
+	"saccade/models/dfine"
 	"saccade/models/internal/checkpoint"
 	"saccade/models/nn"
+	"saccade/models/rtdetr"
 	"saccade/models/yolos"
 	"saccade/weights"
 )
@@ -15,9 +17,9 @@ import (
 // Family is the detectors.
 var Family = nn.Family{
 	Name:          "detect",
-	About:         "objects in images: YOLOS, DETR",
+	About:         "objects in images: YOLOS, DETR, RT-DETR, RT-DETRv2, D-FINE",
 	Weights:       "a folder or hub id of transformers",
-	Architectures: []string{"yolos_tiny", "yolos_small", "detr_resnet50", "detr_resnet101"},
+	Architectures: []string{"yolos_tiny", "yolos_small", "detr_resnet50", "detr_resnet101", "rtdetr_r18", "rtdetr_r34", "rtdetr_r50", "rtdetr_r101", "dfine_l"},
 	Task:          nn.FindObjects,
 	Describe:      describe,
 	Standard:      standard,
@@ -32,6 +34,18 @@ type kind struct {
 var kinds = []kind{
 	{"detr", func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
 		c, named, err := detr.Describe(src, config)
+		return c.Layers, named, c.Labels, err
+	}},
+	{"d_fine", func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
+		c, named, err := dfine.Describe(src, config)
+		return c.Layers, named, c.Labels, err
+	}},
+	{"rt_detr", func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
+		c, named, err := rtdetr.Describe(src, config, false)
+		return c.Layers, named, c.Labels, err
+	}},
+	{"rt_detr_v2", func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
+		c, named, err := rtdetr.Describe(src, config, true)
 		return c.Layers, named, c.Labels, err
 	}},
 	{"yolos", func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
@@ -70,6 +84,12 @@ func standard(name string) (nn.Make, error) {
 		return c.Layers, nil
 	}
 	if c, ok := detr.Standard(name); ok {
+		return c.Layers, nil
+	}
+	if c, ok := dfine.Standard(name); ok {
+		return c.Layers, nil
+	}
+	if c, ok := rtdetr.Standard(name); ok {
 		return c.Layers, nil
 	}
 	return nil, fmt.Errorf("the sizes of %s are not known", name)

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"saccade/models/internal/checkpoint"
 	"saccade/ops"
@@ -106,45 +104,10 @@ func parseBackbone(v4 bool, nested json.RawMessage, usual []int) (c BackboneConf
 		}
 		c.Stages = append(c.Stages, stage)
 	}
-	if c.Outputs, err = outputs(own.Features, own.Indices, number); err != nil {
+	if c.Outputs, err = checkpoint.StageOutputs(own.Features, own.Indices, number); err != nil {
 		return c, fmt.Errorf("%s: %w", file, err)
 	}
 	return c, nil
-}
-
-// outputs are the stages by name or number, by themselves the last.
-func outputs(names []string, indices []int, number int) ([]int, error) {
-	var byName []int
-	for _, name := range names {
-		i, err := strconv.Atoi(strings.TrimPrefix(name, "stage"))
-		if name == "stem" {
-			i, err = 0, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("out_features: %s is no stage", weights.Printable(name))
-		}
-		byName = append(byName, i)
-	}
-	all := slices.Clone(indices)
-	for i := range all {
-		if all[i] < 0 {
-			all[i] += number + 1
-		}
-	}
-	switch {
-	case byName != nil && all != nil && !slices.Equal(byName, all):
-		return nil, fmt.Errorf("out_features %v and out_indices %v are not the same stages", names, indices)
-	case byName != nil:
-		all = byName
-	case all == nil:
-		all = []int{number}
-	}
-	for _, i := range all {
-		if i < 0 || i > number {
-			return nil, fmt.Errorf("stage %d is asked for; there are %d", i, number)
-		}
-	}
-	return all, nil
 }
 
 func (c *BackboneConfig) stemV3(h backboneHeader, width func(int) int) error {

@@ -3,6 +3,7 @@ package resnet
 import (
 	"fmt"
 
+	"saccade/models/internal/checkpoint"
 	"saccade/weights"
 )
 
@@ -11,7 +12,7 @@ import (
 // names begin with prefix. It has no head.
 func BackboneConfig(src weights.Source, prefix string, config []byte) (Config, error) {
 	if config != nil {
-		c, _, err := parseTransformers(config)
+		c, _, err := parseTransformers("ResNetConfig", config)
 		return c, err
 	}
 	bare := weights.StripPrefix(src, prefix)
@@ -21,6 +22,34 @@ func BackboneConfig(src weights.Source, prefix string, config []byte) (Config, e
 		err = fmt.Errorf("the backbone's stem is not that of a plain ResNet, others are not supported")
 	}
 	return c, err
+}
+
+// RTDetrConfig is that of RT-DETR's RTDetrResNetBackbone, a ResNet with a stem of three
+// convolutions and averaged shortcuts, by its own part of config.json, and which of
+// [Model.Maps] it gives, the stem's as 0.
+func RTDetrConfig(config []byte) (Config, []int, error) {
+	c, j, err := parseTransformers("RTDetrResNetConfig", config)
+	if err != nil {
+		return Config{}, nil, err
+	}
+	c.Deep, c.AvgDown, c.Projects = []int{c.Stem / 2, c.Stem / 2}, true, true
+	for i, s := range c.Stages {
+		if !c.Bottleneck && s.Stride == 1 && c.width(i-1) != s.Out {
+			return Config{}, nil, fmt.Errorf("config.json: layer_type is basic, embedding_size %d and hidden_sizes begin with %d; without downsample_in_first_stage such blocks need the same", c.Stem, s.Out)
+		}
+	}
+	var own struct {
+		Features []string `json:"out_features"`
+		Indices  []int    `json:"out_indices"`
+	}
+	if err := checkpoint.Decode("config.json: backbone_config", config, &own); err != nil {
+		return Config{}, nil, err
+	}
+	maps, err := checkpoint.StageOutputs(own.Features, own.Indices, len(j.Depths))
+	if err != nil {
+		err = fmt.Errorf("config.json: backbone_config: %w", err)
+	}
+	return c, maps, err
 }
 
 // BackboneNames bring the libraries' names of a backbone, below the prefix from, to this
@@ -37,12 +66,15 @@ func BackboneNames(from, to string) []weights.Rule {
 }
 
 // MapSize is the height or width of the last stage's maps for pictures of n pixels.
-func (c Config) MapSize(n int) int {
+func (c Config) MapSize(n int) int { return c.StageSize(len(c.Stages), n) }
+
+// StageSize is the height or width of the maps after so many stages for pictures of n pixels.
+func (c Config) StageSize(stages, n int) int {
 	half := func(n int) int { return (n + 1) / 2 }
 	if n = half(n); !c.Small {
 		n = half(n)
 	}
-	for _, s := range c.Stages {
+	for _, s := range c.Stages[:stages] {
 		if s.Stride == 2 {
 			n = half(n)
 		}
@@ -51,4 +83,7 @@ func (c Config) MapSize(n int) int {
 }
 
 // Width is the channels of the last stage's maps.
-func (c Config) Width() int { return c.width(len(c.Stages) - 1) }
+func (c Config) Width() int { return c.StageWidth(len(c.Stages)) }
+
+// StageWidth is the channels of the maps after so many stages.
+func (c Config) StageWidth(stages int) int { return c.width(stages - 1) }

@@ -79,7 +79,7 @@ type transformersConfig struct {
 }
 
 func describeTransformers(src weights.Source, config []byte) (Config, weights.Source, error) {
-	c, j, err := parseTransformers(config)
+	c, j, err := parseTransformers("ResNetConfig", config)
 	if err != nil {
 		return Config{}, nil, err
 	}
@@ -88,10 +88,10 @@ func describeTransformers(src weights.Source, config []byte) (Config, weights.So
 	return c, weights.Rename(src, transformersNames), err
 }
 
-// parseTransformers reads the sizes of a ResNetConfig.
-func parseTransformers(config []byte) (Config, transformersConfig, error) {
+// parseTransformers reads the sizes of a config of a class.
+func parseTransformers(class string, config []byte) (Config, transformersConfig, error) {
 	var j transformersConfig
-	if err := signatures.Decode("config.json", "ResNetConfig", config, &j, checkpoint.CommonInert...); err != nil {
+	if err := signatures.Decode("config.json", class, config, &j, checkpoint.CommonInert...); err != nil {
 		return Config{}, j, err
 	}
 	act, err := ops.ActivationByName(j.Act)

@@ -31,9 +31,12 @@ type Config struct {
 	// AvgDown has shortcuts take the mean of 2×2 pixels before their projection, where
 	// others have its stride (timm's resnet…d).
 	AvgDown bool
-	Act     ops.Activation // of the stem and after each block
-	Inner   ops.Activation // within blocks
-	Classes int            // 0: no head
+	// Projects has the first block of every stage project its shortcut, where the shape stays,
+	// too; of basic blocks it then takes means only where there are more channels (RT-DETR).
+	Projects bool
+	Act      ops.Activation // of the stem and after each block
+	Inner    ops.Activation // within blocks
+	Classes  int            // 0: no head
 
 	Labels []string // by class, or nil
 	Scores nn.Scores

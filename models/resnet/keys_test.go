@@ -19,11 +19,16 @@ var alternatives = map[string]string{
 	"down_kernel_size": `3`, "avg_down": `true`, "act_layer": `"silu"`, "norm_layer": `"groupnorm"`, "aa_layer": `"avg"`, "block_args": `{"attn_layer": "se"}`,
 }
 
-// Every key of both classes has an effect, is inert or is refused.
+// Every key of the classes has an effect, is inert or is refused.
 func TestEveryKey(t *testing.T) {
 	transformers := tensors{"embedder.embedder.convolution.weight": {4, 3, 7, 7}, "classifier.1.weight": {2, 6}}.source(t)
 	modeltest.EveryKey(t, signatures, "ResNetConfig", alternatives, checkpoint.CommonInert, func(config []byte) (any, error) {
 		c, _, err := Describe(transformers, config)
+		return c, err
+	})
+	headless := append([]string{"_out_features", "_out_indices", "id2label", "problem_type"}, checkpoint.CommonInert...)
+	modeltest.EveryKey(t, signatures, "RTDetrResNetConfig", alternatives, headless, func(config []byte) (any, error) {
+		c, _, err := RTDetrConfig(config)
 		return c, err
 	})
 	modeltest.EveryKey(t, signatures, "ResNet", alternatives, timmInert, func(config []byte) (any, error) {

@@ -56,6 +56,12 @@ const maxStages = 4
 // models with a head. A block's layers are its convolutions.
 var transformersNames = []weights.Rule{
 	{From: "**.num_batches_tracked", To: ""},
+	{From: "embedder.embedder.0.convolution.*", To: "deep_stem.0.*"}, // RT-DETR's stem of three
+	{From: "embedder.embedder.0.normalization.*", To: "deep_stem.0.norm.*"},
+	{From: "embedder.embedder.1.convolution.*", To: "deep_stem.1.*"},
+	{From: "embedder.embedder.1.normalization.*", To: "deep_stem.1.norm.*"},
+	{From: "embedder.embedder.2.convolution.*", To: "stem.*"},
+	{From: "embedder.embedder.2.normalization.*", To: "stem.norm.*"},
 	{From: "embedder.embedder.convolution.*", To: "stem.*"},
 	{From: "embedder.embedder.normalization.*", To: "stem.norm.*"},
 	{From: "encoder.stages.*.layers.*.layer.0.convolution.*", To: "stages.*.*.conv1.*"},
@@ -66,5 +72,7 @@ var transformersNames = []weights.Rule{
 	{From: "encoder.stages.*.layers.*.layer.2.normalization.*", To: "stages.*.*.conv3.norm.*"},
 	{From: "encoder.stages.*.layers.*.shortcut.convolution.*", To: "stages.*.*.shortcut.*"},
 	{From: "encoder.stages.*.layers.*.shortcut.normalization.*", To: "stages.*.*.shortcut.norm.*"},
+	{From: "encoder.stages.*.layers.*.shortcut.1.convolution.*", To: "stages.*.*.shortcut.*"}, // behind a pooling
+	{From: "encoder.stages.*.layers.*.shortcut.1.normalization.*", To: "stages.*.*.shortcut.norm.*"},
 	{From: "classifier.1.*", To: "head.*"},
 }

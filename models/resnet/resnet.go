@@ -88,8 +88,8 @@ func newBlock(b *ops.Builder, c Config, s, i int) Block {
 		last := b.Conv2d(point(stage.Inner, stage.Out, 1))
 		block.Conv3 = &last
 	}
-	if i == 0 && c.projects(s) {
-		block.pools = c.AvgDown && stride > 1
+	if i == 0 && (c.Projects || c.projects(s)) {
+		block.pools = c.AvgDown && stride > 1 && (c.Bottleneck || !c.Projects || in != stage.Out)
 		if block.pools {
 			stride = 1
 		}
@@ -121,7 +121,7 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	r.Output("logits", m.Head.Forward(r, pooled))
 }
 
-// Maps records the network on images [N, C, H, W] up to what each stage gives,
+// Maps records the network on images [N, C, H, W] up to what the stem and each stage gives,
 // [N, h, w, C].
 func (m *Model) Maps(r *gpu.Recorder, pixels *gpu.Tensor) []*gpu.Tensor {
 	x := pixels
@@ -133,7 +133,7 @@ func (m *Model) Maps(r *gpu.Recorder, pixels *gpu.Tensor) []*gpu.Tensor {
 		x = ops.MaxPool(r, x, ops.Pool{Kernel: ops.Square(3), Stride: ops.Square(2), Pad: ops.Square(1)})
 	}
 	r.TapNCHW("stem", x)
-	var maps []*gpu.Tensor
+	maps := []*gpu.Tensor{x}
 	layer := 0
 	for _, stage := range m.Stages {
 		for i := range stage {
