@@ -193,14 +193,15 @@ func (m *Model) Converses() bool {
 }
 
 // Converse has a model answer the turns of a user, of which the first is about a.Image if
-// there is one; a.Words is none of them. Each answer is part of what the next turn sees,
+// there is one; a.Words is none of them. The first turns are taken as answered by a.Said; the
+// others are answered, and what is given are those answers. Each is part of what the next turn sees,
 // and is given to done, if that is not nil, as it ends.
 func (m *Model) Converse(ctx context.Context, a Ask, turns []string, done func(turn int, w Written)) ([]Written, error) {
 	c, err := m.speak(a, turns)
 	if err != nil {
 		return nil, err
 	}
-	for i := range turns {
+	for i := len(a.Said); i < len(turns); i++ {
 		w, err := c.answer(ctx, i)
 		if err != nil {
 			if len(turns) > 1 {
@@ -226,6 +227,7 @@ type conversation struct {
 	shown   int        // tokens of the picture
 	turns   [][]uint32 // the ids of each
 	so      []uint32   // all ids so far
+	before  int        // how many of them are turns that were answered before
 	answers []Written
 }
 
@@ -236,6 +238,9 @@ func (m *Model) speak(a Ask, turns []string) (*conversation, error) {
 	}
 	if len(turns) == 0 || slices.Contains(turns, "") {
 		return nil, errors.New("there is no prompt; say what is asked of the picture")
+	}
+	if len(a.Said) >= len(turns) {
+		return nil, fmt.Errorf("%d answers to %d turns; the last turn is to be answered", len(a.Said), len(turns))
 	}
 	said, err := m.talks()
 	if err != nil {
@@ -266,7 +271,11 @@ func (m *Model) speak(a Ask, turns []string) (*conversation, error) {
 			ids = c.t.EncodePart(c.template.End + c.template.Next(prompt))
 		}
 		c.turns = append(c.turns, ids)
+		if i < len(a.Said) {
+			c.so = slices.Concat(c.so, ids, c.t.EncodePart(" "+a.Said[i]))
+		}
 	}
+	c.before = len(c.so)
 	return c, nil
 }
 
@@ -288,14 +297,14 @@ func (c *conversation) cut(spoken *nn.Conversation) (string, error) {
 
 // request is that of a turn, with room for all of them.
 func (c *conversation) request(turn int) generate.Request {
-	room, written := 0, c.writer.Config.MaxTokens
+	room, written := c.before, c.writer.Config.MaxTokens
 	if written == 0 {
 		written = generate.DefaultTokens
 	}
-	for _, ids := range c.turns {
+	for _, ids := range c.turns[len(c.a.Said):] {
 		room += len(ids) + written
 	}
-	q := generate.Request{In: c.in, Begin: [][]uint32{slices.Concat(c.so, c.turns[turn])}, Seed: c.a.Seed + uint64(turn), Continue: turn > 0, Room: room}
+	q := generate.Request{In: c.in, Begin: [][]uint32{slices.Concat(c.so, c.turns[turn])}, Seed: c.a.Seed + uint64(turn), Continue: len(c.answers) > 0, Room: room}
 	if c.a.Each != nil {
 		var answer []uint32
 		q.Each = func(_ int, id uint32) {
@@ -336,8 +345,9 @@ func (m *Model) PlanConverse(a Ask, turns []string) (generate.Plan, error) {
 	if err != nil {
 		return generate.Plan{}, err
 	}
-	q := c.request(0)
-	for _, ids := range c.turns[1:] {
+	first := len(a.Said)
+	q := c.request(first)
+	for _, ids := range c.turns[first+1:] {
 		q.Later = append(q.Later, len(ids)+1) // and the last of an answer that was cut off
 	}
 	return m.writer.Plan(q)

@@ -92,6 +92,39 @@ func TestConverse(t *testing.T) {
 	assert.Positive(t, ended, "no answer that ends")
 }
 
+// An answer that is given stands where the model's own would, whatever was written before.
+func TestConverseSaid(t *testing.T) {
+	d := gputest.Open(t, gpu.Options{})
+	m := openChat(t, d, chatDir)
+	a := models.Ask{Image: openPicture(t, "tiny.png")}
+	turns := []string{"why is it so?", "and who was it?"}
+	own, err := m.Converse(t.Context(), a, turns, nil)
+	require.NoError(t, err)
+	first := own[0].IDs[:own[0].Begun]
+
+	a.Said = []string{"a cat"}
+	plan, err := m.PlanConverse(a, turns)
+	require.NoError(t, err)
+	given, err := m.Converse(t.Context(), a, turns, nil)
+	require.NoError(t, err)
+	require.Len(t, given, 1)
+	assert.GreaterOrEqual(t, plan.Tokens, len(given[0].IDs))
+	begun := given[0].IDs[:given[0].Begun]
+	require.Equal(t, first, begun[:len(first)])
+	said, err := m.Words(begun[len(first):])
+	require.NoError(t, err)
+	assert.True(t, strings.HasPrefix(said, " a cat"), said)
+	assert.NotEqual(t, own[1].IDs[:own[1].Begun], begun)
+
+	again, err := openChat(t, d, chatDir).Converse(t.Context(), a, turns, nil)
+	require.NoError(t, err)
+	assert.Equal(t, again, given)
+
+	a.Said = turns
+	_, err = m.Converse(t.Context(), a, turns, nil)
+	assert.ErrorContains(t, err, "2 answers to 2 turns")
+}
+
 // chatFolder is a copy of the golden's folder, with a file changed.
 func chatFolder(t *testing.T, name string, change func(text string) string) string {
 	t.Helper()

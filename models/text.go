@@ -61,6 +61,32 @@ func (m *Model) EmbedTexts(ctx context.Context, texts []string, done func(n int)
 	return embeds, truncated, nil
 }
 
+// TextLength is how many tokens a text has for the model, of which it reads no more than it
+// is made for, and the length to which it is padded alone: texts of one such length are
+// computed together. It takes no device and may be called after Close.
+func (m *Model) TextLength(text string) (tokens, padded int, truncated bool, err error) {
+	if m.texts == nil {
+		return 0, 0, false, fmt.Errorf("%s: %w", m.Name, ErrNoText)
+	}
+	rows, cut, err := m.encode([]string{text})
+	if err != nil {
+		return 0, 0, false, err
+	}
+	return len(rows[0]), m.paddedLength(len(rows[0])), cut[0], nil
+}
+
+// paddedLength is the length to which texts of so many tokens at most are padded, one of few,
+// so that few programs are recorded.
+func (m *Model) paddedLength(longest int) int {
+	length := cmp.Or(m.texts.Text.Most, m.texts.Input(nn.InputIDs).Dims[1].Most)
+	for step := 16; !m.texts.Text.Fixed && step < length; step *= 2 {
+		if longest <= step {
+			length = step
+		}
+	}
+	return length
+}
+
 // EmbeddingWidth is the number of values of an image's embedding in a dual encoder.
 func (m *Model) EmbeddingWidth() int {
 	_, shapes, err := m.module.Outputs(nn.Images(m.example[nn.PixelValues]), gpu.Wants{Names: []string{"image_embeds"}, Only: true})
@@ -90,20 +116,14 @@ func (m *Model) encode(texts []string) (rows [][]uint32, truncated []bool, err e
 	return rows, truncated, nil
 }
 
-// padTexts are texts of one length, one of few, so that few programs are recorded. The
-// tokenizer has encoded them.
+// padTexts are texts of one length. The tokenizer has encoded them.
 func (m *Model) padTexts(rows [][]uint32) map[string]Array {
 	t, _ := m.tokenize()
 	longest := 0
 	for _, row := range rows {
 		longest = max(longest, len(row))
 	}
-	length := cmp.Or(m.texts.Text.Most, m.texts.Input(nn.InputIDs).Dims[1].Most)
-	for step := 16; !m.texts.Text.Fixed && step < length; step *= 2 {
-		if longest <= step {
-			length = step
-		}
-	}
+	length := m.paddedLength(longest)
 	shape := []int{len(rows), length}
 	ids, mask := Array{Shape: shape}, Array{Shape: shape}
 	for _, row := range rows {

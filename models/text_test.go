@@ -135,6 +135,12 @@ func TestTokensOfTexts(t *testing.T) {
 	rows, _, err = m.encode([]string{"", "a cat"})
 	require.NoError(t, err)
 	assert.Equal(t, []int{2, 16}, m.padTexts(rows)[nn.InputIDs].Shape)
+	tokens, padded, cut, err := m.TextLength("a cat")
+	require.NoError(t, err)
+	assert.Equal(t, []any{len(rows[1]), 16, false}, []any{tokens, padded, cut})
+	tokens, padded, cut, err = m.TextLength(strings.Repeat("x ", 5000))
+	require.NoError(t, err)
+	assert.Equal(t, []any{77, 77, true}, []any{tokens, padded, cut})
 }
 
 // The embedded model, from a text and a file to the embeddings.

@@ -63,6 +63,8 @@ type Ask struct {
 	Words    string
 	Question bool
 	Seed     uint64
+	// Said are answers to the first turns of a conversation.
+	Said []string
 	// Each is called with each token as it is chosen and the words so far, but of beams.
 	Each func(id uint32, words string)
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -154,47 +153,16 @@ func (in *paintingInput) noise(step int) ([]float32, error) {
 	return nil, fmt.Errorf("input: the scheduler takes noise at step %d and there is no %s", step, name)
 }
 
-// fillPicture brings picture and mask to the size that is asked for: with -width
-// or -height that, else the picture's own, down to whole latents; one of many more
-// pixels than the pipeline was trained for comes down to as many.
+// fillPicture has the request begin with the pictures of the flags.
 func (in *paintingInput) fillPicture(w *painter, q *diffusion.Request) error {
-	if w.height == 0 && w.width == 0 {
-		q.Height, q.Width = fit(in.image.H, in.image.W, q.Height*q.Width, w.p.Reduction())
+	if q.Strength = w.strength; w.strength != w.strength { // not given
+		q.Strength = diffusion.DefaultStrength(in.mask != nil)
 	}
-	if q.Height%w.p.Reduction() != 0 || q.Width%w.p.Reduction() != 0 {
-		return nil // refused by the pipeline, with the nearest sizes
+	if err := w.p.SetPicture(q, in.image, in.mask, w.height > 0 || w.width > 0); err != nil {
+		return err
 	}
 	if in.image.W != q.Width || in.image.H != q.Height {
 		w.note("the picture of %dx%d is brought to %dx%d (width x height)", in.image.W, in.image.H, q.Width, q.Height)
 	}
-	img, err := in.image.Resize(q.Width, q.Height, picture.Lanczos)
-	if err != nil {
-		return err
-	}
-	q.Image = diffusion.FromPicture(img)
-	if q.Strength = w.strength; w.strength != w.strength { // not given
-		q.Strength = 0.8
-		if in.mask != nil {
-			q.Strength = 1
-		}
-	}
-	if in.mask == nil {
-		return nil
-	}
-	if img, err = in.mask.Resize(q.Width, q.Height, picture.Lanczos); err != nil {
-		return err
-	}
-	q.Mask = diffusion.FromMask(img)
 	return nil
-}
-
-// fit is the size of a picture in multiples of unit, made smaller to about so many
-// pixels where it has more than four times as many.
-func fit(h, w, pixels, unit int) (height, width int) {
-	scale := 1.0
-	if area := float64(h) * float64(w); area > 4*float64(pixels) {
-		scale = math.Sqrt(float64(pixels) / area)
-	}
-	whole := func(v int) int { return max(1, int(float64(v)*scale+0.5)/unit) * unit }
-	return whole(h), whole(w)
 }

@@ -78,36 +78,16 @@ func (w *painter) writePicture(path string, img *picture.Image, q diffusion.Requ
 // gap is between pictures beside each other, pixels.
 const gap = 2
 
-// parameters is what a picture was made of, as a text chunk of its file under the
-// name and in the form that other programs read.
+// parameters is what pictures were made of, as a text chunk of their file.
 func (w *painter) parameters(q diffusion.Request, prompt string, seeds ...uint64) picture.Text {
-	var s strings.Builder
-	numbers := strings.Trim(strings.ReplaceAll(fmt.Sprint(seeds), " ", ", "), "[]")
-	if w.forward { // noise alone, which no network sees but the autoencoder
-		fmt.Fprintf(&s, "Steps: %d, Sampler: %s, Seed: %s, Size: %dx%d, Model: %s", q.Steps, w.p.SchedulerName(q.Scheduler), numbers, q.Width, q.Height, w.p.Name)
-		return picture.Text{Key: "parameters", Value: s.String()}
+	if w.forward {
+		return w.p.NoiseParameters(q, seeds)
 	}
-	s.WriteString(prompt)
-	if w.negative != "" {
-		fmt.Fprintf(&s, "\nNegative prompt: %s", w.negative)
-	}
-	fmt.Fprintf(&s, "\nSteps: %d, Sampler: %s, CFG scale: %g, Seed: %s, Size: %dx%d, Model: %s", q.Steps, w.p.SchedulerName(q.Scheduler), q.Guidance, numbers, q.Width, q.Height, w.p.Name)
-	if q.Rescale > 0 {
-		fmt.Fprintf(&s, ", Guidance rescale: %g", q.Rescale)
-	}
+	of := diffusion.Provenance{Prompt: prompt, Seeds: seeds}
 	if w.refiner != nil {
-		fmt.Fprintf(&s, ", Refiner: %s, Refiner switch at: %g", w.refiner.Name, w.refinerStart)
+		of.Refiner, of.RefinerAt = w.refiner.Name, w.refinerStart
 	}
-	if w.syntax != diffusion.Plain {
-		fmt.Fprintf(&s, ", Prompt syntax: %s", w.syntax)
-	}
-	if q.Image != nil {
-		fmt.Fprintf(&s, ", Denoising strength: %g", q.Strength)
-	}
-	for _, l := range w.loras {
-		fmt.Fprintf(&s, ", LoRA: %s:%g", base(l.File), l.Scale)
-	}
-	return picture.Text{Key: "parameters", Value: strings.TrimSpace(s.String())}
+	return w.p.Parameters(q, of)
 }
 
 // prompt is what all that is drawn is of: one prompt, from one to another, or many.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 
 	"saccade/gpu"
@@ -113,6 +114,17 @@ func (g *Generator) Close() {
 		g.s.close()
 		g.s = nil
 	}
+}
+
+// SetConfig changes how tokens are chosen, between two texts. Of how many there are the
+// programs do not depend; where others are to be recorded for a change they are closed.
+func (g *Generator) SetConfig(c Config) {
+	same, old := c, g.Config
+	same.MaxTokens, old.MaxTokens = 0, 0
+	if !reflect.DeepEqual(same, old) {
+		g.Close()
+	}
+	g.Config = c
 }
 
 // Plan is the most memory that the texts of a request will take, without the weights:

@@ -218,3 +218,27 @@ func TestCachedEqualsWholeOfImages(t *testing.T) {
 		}
 	}
 }
+
+// A config that is changed between two texts counts from the next on, also where programs
+// of the last are there.
+func TestSetConfig(t *testing.T) {
+	d := gputest.Open(t, gpu.Options{})
+	m, in := open(t, d, "blip_caption", gpu.F32)
+	w := m.Writer()
+	w.Config.End = nil
+	write := func(change func(c *generate.Config)) []uint32 {
+		c := w.Config
+		change(&c)
+		w.SetConfig(c)
+		texts, err := w.Write(t.Context(), request(m, in, 1))
+		require.NoError(t, err)
+		return texts[0].IDs
+	}
+	greedy := write(func(c *generate.Config) { c.MaxTokens = 9 })
+	assert.Len(t, greedy, 10)
+	assert.Equal(t, greedy[:6], write(func(c *generate.Config) { c.MaxTokens = 5 }))
+	drawn := write(func(c *generate.Config) { c.MaxTokens, c.Sample, c.Temperature = 9, true, 5 })
+	assert.NotEqual(t, greedy, drawn)
+	assert.Equal(t, greedy, write(func(c *generate.Config) { c.Sample = false }))
+	assert.NotContains(t, write(func(c *generate.Config) { c.Suppress = greedy[1:2] })[1:], greedy[1])
+}
