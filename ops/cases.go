@@ -49,7 +49,7 @@ var families = []family{
 	gluAdjointFamily, partFamily, shrinkFamily, groupNormAdjointFamily, squaredErrorFamily,
 	accumulateFamily, squaresFamily, adamWFamily, sgdFamily,
 	rowsFamily, queryLogitsFamily, rmsNormFamily, rotateFamily, appendFamily,
-	depthToSpaceFamily, fourierFamily, productsFamily,
+	depthToSpaceFamily, fourierFamily, productsFamily, nearestFamily,
 	logSoftmaxFamily, penalizeFamily, timestampsFamily, chooseFamily, beamsFamily, reorderFamily,
 }
 
