@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"saccade/gpu"
+	"saccade/picture"
 	"saccade/weights"
 )
 
@@ -25,12 +27,12 @@ const (
 // Methods are all of them.
 var Methods = []Method{PatchCore, DINO, PaDiM}
 
-// Options say how a bank is made. Of zero ones the default stands behind.
+// Options say how a bank is made. The default of what is zero or nil stands behind it.
 type Options struct {
 	// Coreset is the part of the patches that PatchCore keeps, above 0 to 1: 0.1.
 	Coreset float64
 	// Quantile of the scores of normal pictures that were held out is the threshold: 0.99.
-	Quantile float64
+	Quantile *float64
 }
 
 // Origin is what made the features of a bank; those of another can't be compared with it.
@@ -41,6 +43,22 @@ type Origin struct {
 	Precision     string   `json:"precision"`
 	Preprocessing string   `json:"preprocessing"`
 	Layers        []string `json:"layers,omitempty"`
+	// Override of the preprocessing that was asked for, which Preprocessing has in it.
+	Override picture.Override `json:"override"`
+}
+
+// Check refuses what makes other features than those of a bank. The source may be another
+// place of the same weights.
+func (o Origin) Check(bank string, now Origin) error {
+	for _, x := range []struct{ what, found, want string }{
+		{"model", o.Model, now.Model}, {"weights", o.Source + " " + o.Fingerprint, now.Source + " " + now.Fingerprint}, {"precision", o.Precision, now.Precision},
+		{"layers", strings.Join(o.Layers, ","), strings.Join(now.Layers, ",")}, {"preprocessing", o.Preprocessing, now.Preprocessing},
+	} {
+		if x.found != x.want && !(x.what == "weights" && o.Fingerprint == now.Fingerprint) {
+			return fmt.Errorf("bank %s: it was made with %s %s, not %s; give the same, or make another by -normal", bank, x.what, weights.Printable(x.found), weights.Printable(x.want))
+		}
+	}
+	return nil
 }
 
 // Bank is what is normal.
@@ -74,8 +92,9 @@ func Fit(ctx context.Context, dev *gpu.Device, method Method, all []Patches, o O
 	if len(all) < 2 {
 		return nil, fmt.Errorf("found %d normal pictures: %w", len(all), ErrFew)
 	}
-	if o.Quantile == 0 {
-		o.Quantile = 0.99
+	quantile := 0.99
+	if o.Quantile != nil {
+		quantile = *o.Quantile
 	}
 	if o.Coreset == 0 {
 		o.Coreset = 0.1
@@ -84,14 +103,14 @@ func Fit(ctx context.Context, dev *gpu.Device, method Method, all []Patches, o O
 	if err != nil {
 		return nil, err
 	}
-	b.Quantile, b.HeldOut = o.Quantile, make([]float64, len(all))
+	b.Quantile, b.HeldOut = quantile, make([]float64, len(all))
 	parts := min(folds, len(all))
 	for part := range parts {
 		if err := b.holdOut(ctx, dev, all, part, parts, o); err != nil {
 			return nil, err
 		}
 	}
-	b.Threshold = Quantile(b.HeldOut, o.Quantile)
+	b.Threshold = Quantile(b.HeldOut, quantile)
 	return b, nil
 }
 
