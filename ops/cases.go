@@ -51,7 +51,7 @@ var families = []family{
 	gluAdjointFamily, partFamily, shrinkFamily, groupNormAdjointFamily, squaredErrorFamily,
 	accumulateFamily, squaresFamily, adamWFamily, sgdFamily,
 	rowsFamily, queryLogitsFamily, deformableFamily, rowMaxFamily, topFamily, refineBoxesFamily, boxDistancesFamily, topProbabilitiesFamily, gatePairFamily, rmsNormFamily, rotateFamily, appendFamily,
-	depthToSpaceFamily, fourierFamily, productsFamily,
+	depthToSpaceFamily, fourierFamily, productsFamily, nearestFamily,
 	logSoftmaxFamily, penalizeFamily, timestampsFamily, chooseFamily, beamsFamily, reorderFamily,
 }
 

@@ -34,6 +34,7 @@ type options struct {
 	masking
 	measuring
 	figures
+	comparing
 	painting
 
 	profile, verify         bool
@@ -79,6 +80,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	o.masking.flags(f)
 	o.measuring.flags(f)
 	o.figures.flags(f)
+	o.comparing.flags(f)
 	o.painting.flags(f)
 	o.choice.Flags(f)
 	o.preprocessing(f)
@@ -157,10 +159,12 @@ func (o *options) check() error {
 		return cli.Usagef("no model: give -model NAME (-list-models prints the names, -h all flags)")
 	case len(o.compare) == 0 && !slices.Contains(models.Names(), o.model):
 		return &models.UnknownModelError{Name: o.model, Nearest: models.Nearest(o.model, models.Names())}
+	case o.model == anomalyFamily:
+		return o.checkComparing()
 	case isPipeline(o.model):
-		return o.checkPainting()
+		return cmp.Or(o.notComparing(), o.checkPainting())
 	case o.model == ocrFamily:
-		return cmp.Or(o.notPainting(), o.checkWriting(), o.checkReading())
+		return cmp.Or(o.notComparing(), o.notPainting(), o.checkWriting(), o.checkReading())
 	case inputs > 1:
 		return cli.Usagef("-image, -audio, -input and -eval exclude each other")
 	case embedsSentences(o.model) && (len(o.texts) > 0 || o.textsFile != ""):
@@ -175,7 +179,7 @@ func (o *options) check() error {
 	case o.eval != "" && (o.verify || o.profile):
 		return cli.Usagef("-eval does not go with -verify or -profile")
 	}
-	if err := o.notPainting(); err != nil {
+	if err := cmp.Or(o.notComparing(), o.notPainting()); err != nil {
 		return err
 	}
 	if err := o.checkWriting(); err != nil {

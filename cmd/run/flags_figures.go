@@ -58,7 +58,7 @@ func (g *figures) flags(f *flag.FlagSet) {
 // drawing says that a figure is asked for, and where it goes; "" with -compare
 // may be nowhere.
 func (o *options) drawing() (path string, ok bool) {
-	if segments(o.model) || o.purpose() != "" { // which draw pictures of their own
+	if segments(o.model) || o.purpose() != "" || o.model == anomalyFamily { // which draw pictures of their own
 		return o.out, false
 	}
 	if o.explain != "" {

@@ -129,12 +129,15 @@ func (o *options) lines() bool {
 	return o.documents != "" || o.model == "" && o.index != "" && len(o.texts) > 0 && len(o.compare) == 0
 }
 
+// sorted are the flags that were typed.
+func sorted(given map[string]bool) []string { return slices.Sorted(maps.Keys(given)) }
+
 // lineFlags are those that go with an index of lines.
 var lineFlags = []string{"documents", "index", "weights", "text-weights", "text", "top", "o", "json", "precision", "background", "adapter", "backend", "tuning", "why"}
 
 // checkLines finds flags that do not go with it.
 func (o *options) checkLines() error {
-	for _, name := range slices.Sorted(maps.Keys(o.given)) {
+	for _, name := range sorted(o.given) {
 		if !slices.Contains(lineFlags, name) {
 			return cli.Usagef("-%s does not go with -documents, or with -index and -text without a model", name)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"saccade/cmd/internal/cli"
 	"saccade/models"
+	"saccade/models/anomaly"
 	"saccade/models/diffusion"
 	"saccade/models/nn"
 	"saccade/models/vae"
@@ -28,6 +29,7 @@ func sentencesOnly(f nn.Family) bool { return f.Sentences }
 func dual(f nn.Family) bool          { return f.Texts && !f.Part }
 func writesTexts(f nn.Family) bool   { return f.Writes }
 func finds(f nn.Family) bool         { return f.Task == nn.FindObjects }
+func unlike(f nn.Family) bool        { return f.Anomalies }
 func tiles(f nn.Family) bool         { return f.Open != nil || f.Name == vae.Family.Name }
 
 // tasks has every flag once.
@@ -44,6 +46,7 @@ var tasks = []task{
 	{"masks of images", []string{"point", "box", "everything", "masks"}, []string{"points-per-side", "least-score", "least-stability", "overlap"}, func(f nn.Family) bool { return f.Segments }},
 	{"objects in images", []string{"threshold"}, nil, finds},
 	{"images alike", nil, []string{"similar", "index", "examples"}, func(f nn.Family) bool { return images(f) && !f.Reads }},
+	{"images unlike what is normal", []string{"normal"}, []string{"method", "backbone", "layers", "coreset", "quantile"}, unlike},
 	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "prompt-syntax", "guidance", "guidance-rescale", "scheduler", "width", "height", "init-image", "strength", "mask",
 		"frames", "to-seed", "forward", "record", "partial", "embedding", "clip-skip", "tokenizer", "vae", "prediction", "refiner", "refiner-start", "low-memory", "preview", "preview-weights", "view-every"}, pipeline},
 	{"what a network looks at", []string{"explain"}, []string{"explain-class", "explain-method", "attention", "pca", "compare"}, nil},
@@ -145,6 +148,8 @@ func words(name string) []string {
 		return []string{matchITM, matchCosine}
 	case "task":
 		return []string{taskTranscribe, taskTranslate}
+	case "method":
+		return texts(anomaly.Methods)
 	case "completion":
 		return shells
 	}

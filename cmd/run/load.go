@@ -130,7 +130,9 @@ func (a *app) checkFiles() (err error) {
 	}
 	paths := []string{path, a.save}
 	switch {
-	case a.purpose() != "":
+	case a.normal != "":
+		paths = []string{a.out}
+	case a.purpose() != "" || a.model == anomalyFamily:
 		if paths, err = a.measuredFiles(); err != nil {
 			return err
 		}

@@ -95,6 +95,8 @@ func (a *app) do(ctx context.Context) error {
 		return a.paint(ctx)
 	case a.model == ocrFamily:
 		return a.readPages(ctx)
+	case a.model == anomalyFamily:
+		return a.compareNormal(ctx)
 	}
 	m, err := a.load(ctx)
 	if err != nil {

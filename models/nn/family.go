@@ -32,6 +32,8 @@ type Family struct {
 	Files []string
 	// Reads says that it finds and reads lines of text in images, by two networks.
 	Reads bool
+	// Anomalies says that it tells what is unlike what is normal, by networks of others.
+	Anomalies bool
 	// Writes says that checkpoints of the family write texts.
 	Writes bool
 	// Converses says that checkpoints of the family answer turns.
