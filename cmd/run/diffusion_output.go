@@ -104,6 +104,9 @@ func (w *painter) parameters(q diffusion.Request, prompt string, seeds ...uint64
 	if q.Image != nil {
 		fmt.Fprintf(&s, ", Denoising strength: %g", q.Strength)
 	}
+	for i, c := range w.controls {
+		fmt.Fprintf(&s, ", ControlNet %d: %s:%g:%g:%g of %s", i, base(c.source), c.weight, c.from, c.to, base(w.hints[i]))
+	}
 	for _, l := range w.loras {
 		fmt.Fprintf(&s, ", LoRA: %s:%g", base(l.File), l.Scale)
 	}
