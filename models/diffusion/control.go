@@ -10,6 +10,7 @@ import (
 
 	"saccade/gpu"
 	"saccade/models/controlnet"
+	"saccade/models/diffusion/checkpoint"
 	"saccade/models/nn"
 	"saccade/models/unet"
 	"saccade/ops"
@@ -31,8 +32,8 @@ type control struct {
 	close  func() error
 }
 
-// OpenControl adds a ControlNet to the pipeline: a folder or hub id of diffusers. Requests have a
-// [Control] for each, in the order in which they were added.
+// OpenControl adds a ControlNet to the pipeline: a folder or hub id of diffusers, or a file of its
+// authors'. Requests have a [Control] for each, in the order in which they were added.
 func (p *Pipeline) OpenControl(ctx context.Context, src string, hub *weights.Hub) error {
 	path, err := weights.Resolve(ctx, src, hub, "config.json")
 	if err != nil {
@@ -42,18 +43,26 @@ func (p *Pipeline) OpenControl(ctx context.Context, src string, hub *weights.Hub
 	if err != nil {
 		return err
 	}
-	config, err := os.ReadFile(filepath.Join(filepath.Dir(file.Path()), "config.json"))
-	if errors.Is(err, os.ErrNotExist) {
-		config, err = nil, nil
-	}
-	if err == nil {
-		err = p.AddControl(src, file, config)
-	}
-	if err != nil {
+	if err := p.openControl(src, file); err != nil {
 		return errors.Join(err, file.Close())
 	}
 	p.controls[len(p.controls)-1].close = file.Close
 	return nil
+}
+
+func (p *Pipeline) openControl(src string, file *weights.Checkpoint) error {
+	named, config, original, err := checkpoint.OriginalControl(file)
+	switch {
+	case err != nil:
+		return fmt.Errorf("loading the ControlNet %s: %w", src, err)
+	case original:
+		return p.AddControl(src, named, config)
+	}
+	config, err = os.ReadFile(filepath.Join(filepath.Dir(file.Path()), "config.json"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return p.AddControl(src, file, config)
 }
 
 // AddControl is OpenControl of tensors, which must stay open, and a config.json.
