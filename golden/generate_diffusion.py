@@ -304,6 +304,73 @@ def unet_inpaint(root):
     )
 
 
+def controlnet(root, name, size, config, times, added=None):
+    g = generator(name)
+    config = dict(conditioning_embedding_out_channels=[5, 6, 9], layers_per_block=1) | config
+    model = redraw(diffusers.ControlNetModel(**config), g)
+    calibrate(model)
+    save(root / name, model, half=True)
+    n = len(times)
+    inputs = {"sample": torch.randn(n, model.config.in_channels, *size, generator=g), "timestep": torch.tensor(times)}
+    inputs["encoder_hidden_states"] = torch.randn(n, 7, model.config.cross_attention_dim, generator=g)
+    inputs["controlnet_cond"] = torch.rand(n, 3, 4 * size[0], 4 * size[1], generator=g)
+    if added:
+        pooled, sizes = added
+        inputs["text_embeds"] = torch.randn(n, pooled, generator=g)
+        inputs["time_ids"] = torch.tensor(sizes, dtype=torch.float32).expand(n, -1).contiguous() + 8.0 * torch.arange(n)[:, None]
+    modules = {"controlnet_cond_embedding": model.controlnet_cond_embedding} | stages("", model.down_blocks) | middle("", model.mid_block)
+
+    def call(model, cast):
+        extra = {"added_cond_kwargs": {k: cast(inputs[k]) for k in ("text_embeds", "time_ids")}} if added else {}
+        x, context, hint = (cast(inputs[k]) for k in ("sample", "encoder_hidden_states", "controlnet_cond"))
+        down, mid = model(x, inputs["timestep"], context, hint, return_dict=False, **extra)
+        return *down, mid
+
+    out, layers = hooked(modules, lambda: call(model, lambda t: t))
+    outputs = {f"down_block_res_samples.{i}": t for i, t in enumerate(out[:-1])} | {"mid_block_res_sample": out[-1]}
+    finish(root, name, "controlnet", model, inputs, layers, outputs, call)
+
+
+def controlnet_sd1(root):
+    """A map whose sides are odd at both halvings."""
+    controlnet(
+        root,
+        "controlnet_sd1",
+        (7, 5),
+        dict(
+            block_out_channels=[12, 15, 15],
+            norm_num_groups=3,
+            down_block_types=["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
+            cross_attention_dim=13,
+            attention_head_dim=3,
+        ),
+        [321.0, 981.0],
+    )
+
+
+def controlnet_sdxl(root):
+    """The pooled prompt and the sizes of pictures; depths and heads by size."""
+    controlnet(
+        root,
+        "controlnet_sdxl",
+        (4, 6),
+        dict(
+            block_out_channels=[8, 20],
+            norm_num_groups=4,
+            down_block_types=["DownBlock2D", "CrossAttnDownBlock2D"],
+            cross_attention_dim=11,
+            attention_head_dim=[2, 4],
+            transformer_layers_per_block=[1, 2],
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=6,
+            projection_class_embeddings_input_dim=10 + 6 * 6,
+        ),
+        [41.0],
+        added=(10, [48, 32, 0, 8, 48, 32]),
+    )
+
+
 def vae(root, name, batch, size, config, legacy=(), half=True):
     """Latents of pictures, and pictures of other latents."""
     g = generator(name)
@@ -424,5 +491,5 @@ def vae_tiny(root):
 
 MODELS = {
     f.__name__: f
-    for f in (unet_ddpm, unet_heads, unet_sd1, unet_sd2, unet_sdxl, unet_segmind, unet_inpaint, vae_kl, vae_plain, vae_one_size, vae_tiny)
+    for f in (unet_ddpm, unet_heads, unet_sd1, unet_sd2, unet_sdxl, unet_segmind, unet_inpaint, controlnet_sd1, controlnet_sdxl, vae_kl, vae_plain, vae_one_size, vae_tiny)
 }

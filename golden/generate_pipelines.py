@@ -327,6 +327,19 @@ def ddim_tiny(folder, g):
     unconditional(folder, g, "DDIMPipeline", {"_class_name": "DDIMScheduler", "_diffusers_version": "0.1.1"} | LINEAR)
 
 
+def controlnet_tiny(folder, g):
+    """ControlNets for the pipelines whose names they begin with, which are not stored again."""
+    for name, base in (("sd1.0", "sd1_tiny"), ("sd1.1", "sd1_tiny"), ("sdxl.0", "sdxl_tiny")):
+        network = diffusers.UNet2DConditionModel.from_pretrained(HERE / "pipelines" / base / "unet", torch_dtype=torch.float32)
+        model = diffusers.ControlNetModel.from_unet(network, conditioning_embedding_out_channels=(4, 4, 6, 8), load_weights_from_unet=False)
+        save(calibrated(redraw(model, g)), folder / name)
+
+
+def calibrated(model):
+    calibrate(model)
+    return model
+
+
 # ---- cases ----
 
 
@@ -341,6 +354,10 @@ def case(name, pipeline, steps, **options):
 
 def sd(name, steps=4, pipeline="StableDiffusionPipeline", prompt="a photo of a red apple", guidance=7.5, **options):
     return case(name, pipeline, steps, prompt=prompt, guidance=guidance, **options)
+
+
+def control(net, weight, start=0.0, end=1.0):
+    return {"net": net, "weight": weight, "from": start, "to": end}
 
 
 NEGATIVE = "blurry, bad quality"
@@ -360,6 +377,10 @@ READ = {
     "[blurry] dark": [[("blurry", 1 / 1.1), (" dark", 1.0)]],
     "": [[("", 1.0)]],
 }
+CONTROL = dict(pipeline="StableDiffusionControlNetPipeline", weights="golden/pipelines/sd1_tiny")
+CONTROL_IMAGE = CONTROL | dict(pipeline="StableDiffusionControlNetImg2ImgPipeline", init_image=True)
+CONTROL_INPAINT = CONTROL | dict(pipeline="StableDiffusionControlNetInpaintPipeline", init_image=True, mask=True)
+CONTROL_XL = dict(pipeline="StableDiffusionXLControlNetPipeline", weights="golden/pipelines/sdxl_tiny", guidance=5.0)
 ANCESTRAL, MULTISTEP = "EulerAncestralDiscreteScheduler", "DPMSolverMultistepScheduler"
 PIPELINES = {
     sd1_tiny: [
@@ -401,6 +422,14 @@ PIPELINES = {
         sd("ancestral", base="sdxl_tiny", refiner_start=0.7, steps=4, scheduler=ANCESTRAL, **XL),
     ],
     lcm_tiny: [sd("text", pipeline="LatentConsistencyModelPipeline", guidance=8.5)],
+    controlnet_tiny: [
+        sd("one", controls=[control("sd1.0", 0.8)], width=40, **CONTROL),
+        sd("two", controls=[control("sd1.0", 0.5, 0.0, 0.5), control("sd1.1", 1.2, 0.25)], negative_prompt=NEGATIVE, batch=2, **CONTROL),
+        sd("no_guidance", controls=[control("sd1.1", 1.0, 0.0, 0.7)], guidance=1.0, steps=3, **CONTROL),
+        sd("image", controls=[control("sd1.1", 1.0)], strength=0.6, steps=5, scheduler="DDIMScheduler", **CONTROL_IMAGE),
+        sd("inpaint", controls=[control("sd1.0", 1.0)], strength=0.8, **CONTROL_INPAINT),
+        sd("xl", controls=[control("sdxl.0", 0.9, 0.0, 0.8)], **CONTROL_XL),
+    ],
     ddpm_tiny: [case("sample", "DDPMPipeline", 4, width=10, height=6, batch=2)],
     ddim_tiny: [case("sample", "DDIMPipeline", 5, width=10, height=6, batch=2)],
     zoo_sd: [sd("text", prompt="red apple", guidance=4.0, width=64, height=64, weights="zoo/sd")],
@@ -429,6 +458,8 @@ def draw_inputs(folder, c, g):
     inputs |= {f"noise.{i}": torch.randn(shape, generator=g) for i in range(c["steps"])}
     if c.get("init_image"):
         inputs["init_image"] = picture(g, c["batch"], c["height"], c["width"])
+    for i in range(len(c.get("controls", []))):
+        inputs[f"hint.{i}"] = picture(g, 1, c["height"], c["width"]) / 2 + 0.5
     if c.get("mask"):
         mask = torch.zeros(1, 1, c["height"], c["width"])
         mask[:, :, 11:29, 5 : c["width"] - 4] = 1
@@ -510,7 +541,12 @@ def given(inputs, state):
 
 
 def open_pipeline(folder, c):
-    pipe = getattr(diffusers, c["pipeline"]).from_pretrained(folder, dtype=torch.float32)
+    parts = {}
+    if "controls" in c:
+        nets = HERE / "pipelines" / "controlnet_tiny"
+        nets = [diffusers.ControlNetModel.from_pretrained(nets / k["net"], torch_dtype=torch.float32) for k in c["controls"]]
+        parts["controlnet"] = nets if len(nets) > 1 else nets[0]
+    pipe = getattr(diffusers, c["pipeline"]).from_pretrained(folder, dtype=torch.float32, **parts)
     pipe.set_progress_bar_config(disable=True)
     if "scheduler" in c:
         pipe.scheduler = getattr(diffusers, c["scheduler"]).from_config(pipe.scheduler.config, **c.get("scheduler_config", {}))
@@ -537,6 +573,12 @@ def arguments(c, inputs):
         a["num_images_per_prompt"] = c["batch"]
     if c.get("mask"):
         a["mask_image"] = inputs["mask"]
+    if "controls" in c:
+        one_or_all = lambda all: all if len(all) > 1 else all[0]
+        hints = one_or_all([inputs[f"hint.{i}"] for i in range(len(c["controls"]))])
+        a["control_image" if c.get("init_image") else "image"] = hints
+        names = {"controlnet_conditioning_scale": "weight", "control_guidance_start": "from", "control_guidance_end": "to"}
+        a |= {name: one_or_all([k[key] for k in c["controls"]]) for name, key in names.items()}
     return a
 
 

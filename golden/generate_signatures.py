@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes the keys that configs of diffusers' networks and of PEFT's LoRAs have, with
-their defaults: signatures.json in models/unet, models/vae and
+their defaults: signatures.json in models/unet, models/controlnet, models/vae and
 models/lora.
 
     python golden/generate_signatures.py
@@ -20,6 +20,7 @@ import peft
 MODELS = Path(__file__).resolve().parent.parent / "models"
 CLASSES = {
     "unet": [diffusers.UNet2DModel, diffusers.UNet2DConditionModel],
+    "controlnet": [diffusers.ControlNetModel],
     "vae": [diffusers.AutoencoderKL, diffusers.AutoencoderTiny],
     "lora": [peft.LoraConfig],
 }

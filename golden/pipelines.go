@@ -19,7 +19,7 @@ var pipelineFiles embed.FS
 // given, and has diffusers' default; but a Guidance of 0 is 0.
 type PipelineCase struct {
 	Folder          string         `json:"-"`                // the pipeline, one of [Pipelines]
-	Weights         string         `json:"weights"`          // "zoo/sd" for the embedded pipeline, whose weights are not here
+	Weights         string         `json:"weights"`          // "zoo/sd" for the embedded pipeline, or golden/pipelines/NAME for another's, whose weights are not here
 	Name            string         `json:"name"`             // such as "inpaint_strength"
 	Pipeline        string         `json:"pipeline"`         // diffusers' class, such as "StableDiffusionInpaintPipeline"
 	Prompt          string         `json:"prompt"`           // "" for unconditional ones
@@ -36,9 +36,18 @@ type PipelineCase struct {
 	Mask            bool           `json:"mask"`             // whether it repaints a part of it
 	ClipSkip        int            `json:"clip_skip"`        // last layers of the text towers that are left out
 	Scheduler       string         `json:"scheduler"`        // class in place of the folder's, whose config it takes; "" for the folder's
+	Controls        []ControlCase  `json:"controls"`         // ControlNets, with their hints hint.K
 	Base            string         `json:"base"`             // the pipeline that this one goes on from, as SDXL's refiner does; "" for none
 	RefinerStart    float64        `json:"refiner_start"`    // the part of the way that the base does
 	SchedulerConfig map[string]any `json:"scheduler_config"` // overrides of that config
+}
+
+// ControlCase is a ControlNet of a case.
+type ControlCase struct {
+	Net    string  `json:"net"`    // folder beside the cases
+	Weight float64 `json:"weight"` // diffusers' controlnet_conditioning_scale
+	From   float64 `json:"from"`   // its control_guidance_start
+	To     float64 `json:"to"`     // its control_guidance_end
 }
 
 // Pipelines names the goldens of diffusion pipelines, sorted, such as
@@ -94,6 +103,7 @@ func PipelineCases(name string) ([]PipelineCase, error) {
 //     added to it as noise
 //   - noise.K: what the scheduler draws in step K of those that are done; absent
 //     if it never draws
+//   - hint.K [1,3,H,W], from 0 to 1, of ControlNet K
 //   - init_image [N,3,H,W], from -1 to 1, and mask [1,1,H,W], 1 where to repaint
 //
 // Outputs:

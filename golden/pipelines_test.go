@@ -12,7 +12,7 @@ import (
 )
 
 func TestPipelineCasesAreComplete(t *testing.T) {
-	require.Len(t, Pipelines(), 9)
+	require.Len(t, Pipelines(), 10)
 	for _, name := range Pipelines() {
 		cases, err := PipelineCases(name)
 		require.NoError(t, err)

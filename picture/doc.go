@@ -8,6 +8,7 @@
 //   - [Processor] holds what a checkpoint says about its pictures
 //     (transformers' preprocessor_config.json, timm's pretrained_cfg,
 //     torchvision's ImageNet transform) and turns an [Image] into float32 CHW.
+//   - [Canny] draws the edges of an [Image], as ControlNets want them.
 //   - [WritePNG] writes an [Image] with text chunks.
 //
 // A network sees what its training pipeline saw only if the pictures are the

@@ -29,6 +29,10 @@ type goldens struct {
 		Src, Want, Filter string
 		W, H              int
 	}
+	Canny []struct {
+		Src, Want string
+		Low, High int
+	}
 	Process []struct {
 		Name, Kind, Src, Want string
 		Config                json.RawMessage
@@ -70,6 +74,19 @@ func difference(t *testing.T, got, want *Image) (largest, differ int) {
 		}
 	}
 	return largest, differ
+}
+
+func TestCanny(t *testing.T) {
+	all := readGoldens(t).Canny
+	require.NotEmpty(t, all)
+	for _, c := range all {
+		t.Run(c.Want, func(t *testing.T) {
+			got, want := Canny(goldenPicture(t, "src", c.Src), c.Low, c.High), goldenPicture(t, "want", c.Want)
+			_, differ := difference(t, got, want)
+			assert.Zero(t, differ)
+			keep(t, got, want)
+		})
+	}
 }
 
 // keep writes got, want and their difference beside each other for a look.

@@ -106,6 +106,9 @@ func (a *app) paint(ctx context.Context) error {
 	if tokens := w.p.Tokens(); len(tokens) > 0 {
 		a.note("a prompt may name %s", strings.Join(tokens, ", "))
 	}
+	if err := w.openControls(ctx); err != nil {
+		return err
+	}
 	closeRefiner, err := w.openRefiner(ctx)
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 // paintingInput is what files give to a pipeline.
 type paintingInput struct {
 	image, mask *picture.Image          // or nil
+	hints       []*picture.Image        // of ControlNets
 	prompts     []string                // of -prompts
 	raw         map[string]models.Array // of -input, or nil
 }
@@ -50,6 +51,9 @@ func (a *app) readPainting() (*paintingInput, error) {
 		if in.mask.W != in.image.W || in.mask.H != in.image.H {
 			return nil, fmt.Errorf("mask %s: it is %dx%d and the picture %s %dx%d (width x height); give one of the picture's size", a.mask, in.mask.W, in.mask.H, a.initImage, in.image.W, in.image.H)
 		}
+	}
+	if in.hints, err = a.readHints(); err != nil {
+		return nil, err
 	}
 	if a.input != "" {
 		if in.raw, err = readTensors(a.input); err != nil {
@@ -141,7 +145,7 @@ func (in *paintingInput) fill(w *painter, q *diffusion.Request) error {
 			q.Noise = in.noise
 		}
 	}
-	return nil
+	return w.fillControls(in.hints, q)
 }
 
 // noise is the raw input of a step.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -45,11 +46,12 @@ type painting struct {
 	tinyWeights               string
 	viewEvery                 int
 	partial, lowMemory, tiled bool
+	controlling
 }
 
 // paintingFlags are the names of those flags.
 var paintingFlags = []string{"prompt", "prompts", "record", "negative-prompt", "prompt-syntax", "refiner", "refiner-start", "steps", "width", "height", "guidance", "guidance-rescale", "strength", "seed", "scheduler", "clip-skip",
-	"init-image", "mask", "lora", "embedding", "tokenizer", "vae", "prediction", "frames", "to-seed", "forward", "partial", "low-memory", "preview", "preview-weights", "view-every", "tiled"}
+	"init-image", "mask", "lora", "embedding", "tokenizer", "vae", "prediction", "frames", "to-seed", "forward", "partial", "low-memory", "preview", "preview-weights", "view-every", "tiled", "control", "control-image", "control-hint"}
 
 func (g *painting) flags(f *flag.FlagSet) {
 	g.guidance, g.strength = math.NaN(), math.NaN()
@@ -112,6 +114,7 @@ func (g *painting) flags(f *flag.FlagSet) {
 	f.Func("view-every", "`N`: with -view, shows every nth step (default 1)", cli.Whole(&g.viewEvery, 1, math.MaxInt))
 	f.BoolVar(&g.partial, "partial", false, "writes what there is if it is interrupted")
 	f.BoolVar(&g.lowMemory, "low-memory", false, "keeps one part of the pipeline at a time on the device")
+	g.controlling.flags(f)
 	f.BoolVar(&g.tiled, "tiled", false, "has the autoencoder work in tiles, which need less memory; that of a pipeline does so anyway where it must")
 }
 
@@ -159,7 +162,7 @@ func (o *options) checkPainting() error {
 	if _, known := diffusion.KnownScheduler(g.scheduler); g.scheduler != "" && !known {
 		return cli.Usagef("scheduler %q is unknown; the nearest is %q (-h lists them)", g.scheduler, models.Nearest(g.scheduler, diffusion.Schedulers()))
 	}
-	if err := o.checkRefiner(); err != nil {
+	if err := cmp.Or(o.checkRefiner(), o.checkControls()); err != nil {
 		return err
 	}
 	switch {

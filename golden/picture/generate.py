@@ -11,7 +11,7 @@ It draws its own pictures and writes, beside itself,
             (gzip of little-endian float32, [3 H W])
     cases.json  which belongs to which, with the settings
 Nothing in it is random. The references are Pillow, transformers, timm and
-torchvision.
+torchvision, and of edges OpenCV.
 """
 
 import gzip
@@ -23,6 +23,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import PIL
 import timm
@@ -42,6 +43,7 @@ cases = {
     "made_with": {m.__name__: m.__version__ for m in (PIL, timm, torch, torchvision, transformers)},
     "decode": [],
     "resize": [],
+    "canny": [],
     "process": [],
     "defaults": {},
     "sizes": [],
@@ -415,6 +417,14 @@ def resize():
             cases["resize"].append({"src": name, "w": w, "h": h, "filter": f, "want": want})
 
 
+def canny():
+    for name, low, high in (("large.png", 100, 200), ("small.png", 100, 200), ("small.png", 30, 60), ("420_3x5.jpg", 10, 20)):
+        edges = cv2.Canny(np.asarray(Image.open(SRC / name).convert("RGB")), low, high)
+        want = f"{Path(name).stem}_canny_{low}_{high}.png"
+        save_png(WANT / want, Image.fromarray(edges).convert("RGB"))
+        cases["canny"].append({"src": name, "low": low, "high": high, "want": want})
+
+
 def process_case(name, kind, src, config, got, **more):
     a = np.ascontiguousarray(got, dtype="<f4")
     assert a.ndim == 3 and a.shape[0] == 3, a.shape
@@ -583,6 +593,7 @@ def main():
     decode_damaged_png()
     given_files()
     resize()
+    canny()
     files = process_transformers()
     process_tiles(files)
     process_timm(files)

@@ -22,6 +22,7 @@ const (
 	rowWords           // the attention to the words so far and of the step
 	rowCond            // the output with the prompt alone
 	rowRescale         // of what guidance added to the spread, the part to take off
+	rowControls        // the residuals of each ControlNet
 	rowUpdates
 )
 
@@ -54,7 +55,8 @@ type loop struct {
 	shape
 	unet     *nn.Module
 	net      *nn.Network // of unet
-	timeCond int         // width of what a distilled model is told of the guidance, 0: nothing
+	controls []controlled
+	timeCond int // width of what a distilled model is told of the guidance, 0: nothing
 	plan     *scheduler.Plan
 	operands [][]scheduler.Tensor
 	b        *ops.Builder // owns the states
@@ -65,6 +67,12 @@ type loop struct {
 	watched  []watched
 	recorder *gpu.Recorder
 	program  *gpu.Program // nil before start
+}
+
+// controlled is a ControlNet of a loop.
+type controlled struct {
+	module *nn.Module
+	net    *nn.Network
 }
 
 // watched is the attention of a layer to the words, summed over the steps: f32
@@ -100,7 +108,14 @@ func newLoop(p *Pipeline, plan *scheduler.Plan, s shape) (*loop, error) {
 	}
 	l := &loop{shape: s, unet: p.unet, net: net, timeCond: p.config.TimeCond, plan: plan, operands: plan.Operands(),
 		b: ops.NewBuilder(p.dev, p.Precision), given: map[string]*gpu.Tensor{}, recorder: p.dev.Record(p.Precision)}
-	if err := l.nameStates(p.Precision, p.config.Context); err != nil {
+	for _, c := range p.controls {
+		net, err := c.module.Network("")
+		if err != nil {
+			return nil, err
+		}
+		l.controls = append(l.controls, controlled{c.module, net})
+	}
+	if err := l.nameStates(p.Precision, p.config.Context, p.Reduction()); err != nil {
 		return nil, err
 	}
 	l.record(l.recorder)
@@ -112,13 +127,18 @@ func (l *loop) start() (err error) {
 	if err := l.b.Prepare(); err != nil {
 		return err
 	}
+	for _, c := range l.controls {
+		if err := c.module.Upload(); err != nil {
+			return fmt.Errorf("controlnet: %w", err)
+		}
+	}
 	if l.program, err = l.unet.Program(l.recorder); err != nil {
 		return fmt.Errorf("unet: %w", err)
 	}
 	return nil
 }
 
-func (l *loop) nameStates(precision gpu.DType, width int) (err error) {
+func (l *loop) nameStates(precision gpu.DType, width, reduction int) (err error) {
 	state := func(name string, typ gpu.DType, shape ...int) *gpu.Tensor {
 		if err != nil {
 			return nil
@@ -141,6 +161,9 @@ func (l *loop) nameStates(precision gpu.DType, width int) (err error) {
 	}
 	if l.extra > 0 {
 		l.given[givenExtra] = state(givenExtra, precision, batch, l.h, l.w, l.extra)
+	}
+	for i := range l.controls {
+		l.given[givenHint(i)] = state(givenHint(i), precision, batch, reduction*l.h, reduction*l.w, 3)
 	}
 	if l.blend {
 		for _, name := range []string{givenImage, givenStart, givenMask} {
@@ -167,6 +190,7 @@ func (l *loop) record(r *gpu.Recorder) {
 		in[unet.TimeCond] = r.Input(unet.TimeCond, gpu.F32, batch, l.timeCond)
 	}
 	in[unet.Sample] = ops.Combine(r, r.Precision, batch, factors, rowInput, ops.Operand{X: l.latents})
+	l.control(r, in, factors)
 	if l.extra > 0 {
 		in[unet.Sample] = ops.Concat(r, in[unet.Sample], l.given[givenExtra])
 	}
@@ -305,7 +329,7 @@ func factorRow(f ...float64) []float32 {
 
 // inputs are those of step i; noise [items h w channels] is unread where no step
 // takes any.
-func (l *loop) inputs(i int, guidance, rescale float64, sizes, noise []float32) map[string]any {
+func (l *loop) inputs(i int, guidance, rescale float64, controls []Control, sizes, noise []float32) map[string]any {
 	s := l.plan.Steps[i]
 	next := scheduler.Level{Image: 1}
 	if i+1 < len(l.plan.Steps) {
@@ -319,7 +343,7 @@ func (l *loop) inputs(i int, guidance, rescale float64, sizes, noise []float32) 
 	if i == 0 {
 		words = factorRow(0, 1)
 	}
-	factors := slices.Concat(factorRow(s.InputScale), output, factorRow(next.Image, next.Noise), words, factorRow(1), factorRow(rescale))
+	factors := slices.Concat(factorRow(s.InputScale), output, factorRow(next.Image, next.Noise), words, factorRow(1), factorRow(rescale), factorRow(controlWeights(controls, i, len(l.plan.Steps))...))
 	for k, u := range s.Updates {
 		row := factorRow(u.Factors(l.operands[k])...)
 		row[ops.MostCombined] = float32(u.Clip)

@@ -124,8 +124,12 @@ func (r *Run) stages(tiled bool) ([]Stage, error) {
 			return nil, err
 		}
 	}
+	bytes := p.unet.Bytes() + r.loop.b.Bytes()
+	for _, c := range p.controls {
+		bytes += c.module.Bytes()
+	}
 	m, err := r.loop.recorder.Plan()
-	if err := add("unet", p.unet.Bytes()+r.loop.b.Bytes(), m, err); err != nil || p.vae == nil {
+	if err := add("unet", bytes, m, err); err != nil || p.vae == nil {
 		return all, err
 	}
 	return all, code("decoder", vae.Latents, q.Height/p.Reduction(), q.Width/p.Reduction())

@@ -68,6 +68,15 @@ func FromPicture(img *picture.Image) []float32 {
 	return out
 }
 
+// FromHint is a picture as a [Control] takes it, [3 H W] in [0, 1].
+func FromHint(img *picture.Image) []float32 {
+	out := FromPicture(img)
+	for i, v := range out {
+		out[i] = (v + 1) / 2
+	}
+	return out
+}
+
 // FromMask is a mask as a request takes it, [H W]: 1 where the picture is white, by its
 // luma, and is painted anew.
 func FromMask(img *picture.Image) []float32 {

@@ -27,6 +27,7 @@ type Pipeline struct {
 	unet      *nn.Module
 	config    unet.Config
 	vae       *autoencoder // nil in pipelines of pixels
+	controls  []*control   // ControlNets
 	tokens    []string     // of textual inversions
 	schedule  []byte       // scheduler_config.json
 	colour    []float32    // see colours; nil until it is asked for
@@ -112,6 +113,9 @@ func (p *Pipeline) Modules() []*nn.Module {
 	var all []*nn.Module
 	for _, e := range p.encoders {
 		all = append(all, e.Module)
+	}
+	for _, c := range p.controls {
+		all = append(all, c.module)
 	}
 	all = append(all, p.unet)
 	if p.vae != nil {
@@ -280,6 +284,11 @@ func (p *Pipeline) Guidance() float64 {
 // Close frees all memory. No run may be open.
 func (p *Pipeline) Close() {
 	p.drop()
+	for _, c := range p.controls {
+		if c.close != nil {
+			c.close()
+		}
+	}
 	p.files.Close()
 }
 

@@ -37,6 +37,9 @@ func (p *Pipeline) Parameters(q Request, of Provenance) picture.Text {
 	if q.Image != nil {
 		fmt.Fprintf(&s, ", Denoising strength: %g", q.Strength)
 	}
+	for i, c := range q.Controls {
+		fmt.Fprintf(&s, ", ControlNet %d: %s:%g:%g:%g", i, filepath.Base(p.controls[i].name), c.Weight, c.From, c.To)
+	}
 	for _, l := range p.LoRAs() {
 		fmt.Fprintf(&s, ", LoRA: %s:%g", filepath.Base(l.File), l.Scale)
 	}

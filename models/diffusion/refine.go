@@ -10,8 +10,8 @@ import (
 // Continue begins a run that goes on where a run of another pipeline has ended before
 // the picture was there ([Request.To]), as SDXL's refiner does after the base: with
 // the same request but for the pipeline's own scheduler, text towers and networks, and
-// with no noise of its own. The first run is closed; if memory is short, the parts of
-// its pipeline are taken from the device.
+// with neither noise of its own nor the first's ControlNets. That run is closed; if memory is
+// short, the parts of its pipeline are taken from the device.
 func (p *Pipeline) Continue(ctx context.Context, base *Run) (*Run, error) {
 	defer base.Close()
 	q := base.Request
@@ -29,7 +29,7 @@ func (p *Pipeline) Continue(ctx context.Context, base *Run) (*Run, error) {
 	if base.Memory.LowMemory {
 		base.p.drop()
 	}
-	q.Latents, q.From, q.To, q.Watch = latents, q.To, 1, false
+	q.Latents, q.From, q.To, q.Watch, q.Controls = latents, q.To, 1, false, nil
 	r, err := p.Plan(q)
 	if errors.Is(err, gpu.ErrOutOfMemory) || err == nil && r.Memory.LowMemory {
 		if err == nil {

@@ -42,6 +42,8 @@ type Request struct {
 	Image []float32 // [1 or items, C, Height, Width] in [−1, 1] to begin with, or nil
 	Mask  []float32 // [Height Width]: 1 where the picture is painted anew, 0 where it stays; or nil
 
+	Controls []Control // of each of the pipeline's ControlNets
+
 	Watch bool // sum up the attention that the map pays to each word: see [Run.WordMaps]
 }
 
@@ -110,6 +112,9 @@ func (p *Pipeline) validate(q *Request) error {
 		return requestErrorf("encoded prompts of %d tokens with %d values, and %d pooled ones; expected one or %d of [%d %d] and [%d]", q.Embeds.Tokens, len(q.Embeds.Hidden), len(q.Embeds.Pooled), q.Items, p.encoders[0].length, p.config.Context, p.pooled())
 	case q.Latents == nil && len(q.Seeds) != q.Items:
 		return requestErrorf("%d seeds for %d pictures; expected one for each", len(q.Seeds), q.Items)
+	}
+	if err := p.checkControls(q); err != nil {
+		return err
 	}
 	return p.checkPictures(q)
 }
@@ -280,7 +285,7 @@ func Schedulers() []string {
 // scheduler is the configuration of the request's scheduler; mask says that a part
 // is painted anew.
 func (p *Pipeline) scheduler(name string, mask bool) (*scheduler.Config, error) {
-	overruled, err := scheduler.Set(p.schedule, scheduler.Overrules(p.Class, mask))
+	overruled, err := scheduler.Set(p.schedule, scheduler.Overrules(p.Class, mask, len(p.controls) > 0))
 	if err != nil {
 		return nil, err
 	}

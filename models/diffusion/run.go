@@ -120,6 +120,9 @@ func (r *Run) encode(ctx context.Context) error {
 			return err
 		}
 	}
+	for i, c := range r.Request.Controls {
+		r.given[givenHint(i)] = repeat(channelsLast(c.Hint, 3, len(c.Hint)/3), r.loop.evaluations(), len(c.Hint))
+	}
 	if r.Request.Image != nil {
 		if err := r.encodePictures(ctx); err != nil {
 			return err
@@ -336,7 +339,7 @@ func (r *Run) stepInputs() (map[string]any, error) {
 			}
 		}
 	}
-	return r.loop.inputs(r.step, r.Request.Guidance, r.Request.Rescale, r.sizes, noise), nil
+	return r.loop.inputs(r.step, r.Request.Guidance, r.Request.Rescale, r.Request.Controls, r.sizes, noise), nil
 }
 
 // Profile times every dispatch of the next step, which it does.

@@ -19,6 +19,10 @@ const (
 	TimeIDs    = "time_ids"
 )
 
+// Residual is the name of what a recording adds to map i of the way down, or behind those to the
+// middle's, such as ControlNets give it: an activation.
+func Residual(i int) string { return fmt.Sprintf("additional_residuals.%d", i) }
+
 // Family is the networks that estimate noise.
 var Family = nn.Family{
 	Name:          "unet",
@@ -46,8 +50,13 @@ func (c Config) Layers(b *ops.Builder) (*nn.Layers, error) {
 		return nil, err
 	}
 	projections, err := m.projections()
-	return &nn.Layers{Parameters: m, Networks: []*nn.Network{{Inputs: c.inputs(), Usual: c.usual(), Check: c.checkSizes, Record: m.record}},
+	return &nn.Layers{Parameters: m, Networks: []*nn.Network{c.Network(m.record)},
 		Projections: projections, Estimate: Sample}, err
+}
+
+// Network is one that takes what the UNet takes.
+func (c Config) Network(record func(r *gpu.Recorder, in map[string]*gpu.Tensor)) *nn.Network {
+	return &nn.Network{Inputs: c.inputs(), Usual: c.usual(), Check: c.checkSizes, Record: record}
 }
 
 func (c Config) inputs() []nn.Input {
@@ -100,6 +109,15 @@ func (c Config) checkSizes(sizes map[string]int) error {
 
 // record records the network on inputs by name, each dense or an activation.
 func (m *Model) record(r *gpu.Recorder, in map[string]*gpu.Tensor) {
+	x := m.Inputs(r, in)
+	for i := 0; in[Residual(i)] != nil; i++ {
+		x.Residuals = append(x.Residuals, in[Residual(i)])
+	}
+	r.OutputNCHW(Sample, m.Forward(r, x))
+}
+
+// Inputs finds what the network takes by name, each dense or an activation.
+func (w *Way) Inputs(r *gpu.Recorder, in map[string]*gpu.Tensor) Inputs {
 	packed := func(name string) *gpu.Tensor {
 		if x := in[name]; x != nil && x.Dense() {
 			return ops.Pack(r, x, 1)
@@ -107,8 +125,8 @@ func (m *Model) record(r *gpu.Recorder, in map[string]*gpu.Tensor) {
 		return in[name]
 	}
 	x := Inputs{Sample: in[Sample], Time: in[Timestep], Context: packed(Context), TimeCond: packed(TimeCond), TextEmbeds: packed(TextEmbeds), TimeIDs: in[TimeIDs], Class: in[Class]}
-	if !m.ClassTime {
+	if !w.ClassTime {
 		x.Class = packed(Class)
 	}
-	r.OutputNCHW(Sample, m.Forward(r, x))
+	return x
 }

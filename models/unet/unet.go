@@ -11,20 +11,26 @@ import (
 // Model estimates the noise in a map at a time of the diffusion: a way down, a
 // middle and a way up, which takes each map of the way down again.
 type Model struct {
-	Config
-
-	ConvIn  ops.Conv2d        `w:"conv_in"`
-	Time    MLP               `w:"time_embedding"`
-	Class   *MLP              `w:"class_embedding"` // or nil
-	Added   *MLP              `w:"add_embedding"`   // SDXL's, or nil
-	Down    []diffusion.Stage `w:"down_blocks"`
-	Middle  *diffusion.Stage  `w:"mid_block"` // or nil
+	Way
 	Up      []diffusion.Stage `w:"up_blocks"`
 	NormOut ops.GroupNorm     `w:"conv_norm_out"`
 	ConvOut ops.Conv2d        `w:"conv_out"`
+}
+
+// Way is the way down and the middle, and what the blocks are told beside the map.
+type Way struct {
+	Config
+
+	ConvIn ops.Conv2d        `w:"conv_in"`
+	Time   MLP               `w:"time_embedding"`
+	Class  *MLP              `w:"class_embedding"` // or nil
+	Added  *MLP              `w:"add_embedding"`   // SDXL's, or nil
+	Down   []diffusion.Stage `w:"down_blocks"`
+	Middle *diffusion.Stage  `w:"mid_block"` // or nil
 
 	times ops.Sinusoid
 	sizes ops.Sinusoid // of SDXL's pictures
+	skips []int        // widths of the maps on the way down
 }
 
 // MLP brings an embedding to the width that the blocks take.
@@ -46,67 +52,88 @@ type Inputs struct {
 	Class      *gpu.Tensor // [N, Class] activation, or with ClassTime f32 [N, 1] dense
 	TextEmbeds *gpu.Tensor // SDXL's pooled prompt, an activation [N, P]
 	TimeIDs    *gpu.Tensor // SDXL's sizes of pictures, f32 [N, S] dense
+
+	// Residuals are added to what the way up takes: to the maps of the way down, and the last
+	// to that of the middle. Nil: nothing.
+	Residuals []*gpu.Tensor
 }
 
 // New makes the layers that a configuration describes.
 func New(b *ops.Builder, c Config) (*Model, error) {
-	if err := c.check(); err != nil {
+	way, err := NewWay(b, c)
+	if err != nil {
 		return nil, err
 	}
-	m := &Model{Config: c, Time: newMLP(b, c.Widths()[0], c.Block.Time, c.ActTime)}
-	var err error
-	if m.times, err = b.Sinusoid(c.Widths()[0], c.CosFirst, c.FreqShift); err != nil {
-		return nil, err
-	}
-	if c.TimeCond > 0 {
-		cond := b.Linear(c.TimeCond, c.Widths()[0], false)
-		m.Time.Cond = &cond
-	}
-	if c.Class > 0 {
-		class := newMLP(b, c.Class, c.Block.Time, c.ActClass)
-		m.Class = &class
-	}
-	if c.Added > 0 {
-		added := newMLP(b, c.Added, c.Block.Time, ops.SiLU)
-		m.Added = &added
-		if m.sizes, err = b.Sinusoid(c.AddedTime, c.CosFirst, c.FreqShift); err != nil {
-			return nil, err
-		}
-	}
-	m.addStages(b)
+	m := &Model{Way: *way}
+	m.addUp(b)
 	first := c.Widths()[0]
 	m.NormOut = b.GroupNorm(c.Block.Groups, first, c.Block.Eps)
 	m.ConvOut = b.Conv2d(ops.Conv{In: first, Out: c.Out, Kernel: ops.Square(c.KernelOut), Pad: ops.Pad(c.KernelOut / 2), Bias: true})
 	return m, nil
 }
 
-// addStages makes the stages; skips are the widths of the maps that the way up
-// takes, the latest first.
-func (m *Model) addStages(b *ops.Builder) {
-	c := m.Config
+// NewWay makes the way down and the middle of a network.
+func NewWay(b *ops.Builder, c Config) (*Way, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	w := &Way{Config: c, Time: newMLP(b, c.Widths()[0], c.Block.Time, c.ActTime)}
+	var err error
+	if w.times, err = b.Sinusoid(c.Widths()[0], c.CosFirst, c.FreqShift); err != nil {
+		return nil, err
+	}
+	if c.TimeCond > 0 {
+		cond := b.Linear(c.TimeCond, c.Widths()[0], false)
+		w.Time.Cond = &cond
+	}
+	if c.Class > 0 {
+		class := newMLP(b, c.Class, c.Block.Time, c.ActClass)
+		w.Class = &class
+	}
+	if c.Added > 0 {
+		added := newMLP(b, c.Added, c.Block.Time, ops.SiLU)
+		w.Added = &added
+		if w.sizes, err = b.Sinusoid(c.AddedTime, c.CosFirst, c.FreqShift); err != nil {
+			return nil, err
+		}
+	}
+	w.addDown(b)
+	return w, nil
+}
+
+// addDown makes the stages of the way down and the middle.
+func (w *Way) addDown(b *ops.Builder) {
+	c := w.Config
 	width := c.Widths()[0]
-	m.ConvIn = b.Conv2d(ops.Conv{In: c.In, Out: width, Kernel: ops.Square(c.KernelIn), Pad: ops.Pad(c.KernelIn / 2), Bias: true})
-	skips := []int{width}
+	w.ConvIn = b.Conv2d(ops.Conv{In: c.In, Out: width, Kernel: ops.Square(c.KernelIn), Pad: ops.Pad(c.KernelIn / 2), Bias: true})
+	w.skips = []int{width}
 	for i, level := range c.Down {
 		var s diffusion.Stage
 		for range level.Blocks {
 			c.add(b, &s, level, width)
 			width = level.Width
-			skips = append(skips, width)
+			w.skips = append(w.skips, width)
 		}
 		if i < len(c.Down)-1 {
 			s.AddDown(b, width, c.DownPadding)
-			skips = append(skips, width)
+			w.skips = append(w.skips, width)
 		}
-		m.Down = append(m.Down, s)
+		w.Down = append(w.Down, s)
 	}
 	switch c.Middle.Blocks {
 	case 0:
 	case 1:
-		m.Middle = &diffusion.Stage{Blocks: []diffusion.Block{diffusion.NewBlock(b, c.Block, width, width)}}
+		w.Middle = &diffusion.Stage{Blocks: []diffusion.Block{diffusion.NewBlock(b, c.Block, width, width)}}
 	default:
-		m.Middle = diffusion.NewMiddle(b, c.Block, width, c.attention(b, c.Middle.Attention, width, 0))
+		w.Middle = diffusion.NewMiddle(b, c.Block, width, c.attention(b, c.Middle.Attention, width, 0))
 	}
+}
+
+// addUp makes the stages of the way up, which takes the maps of the way down, the latest
+// first.
+func (m *Model) addUp(b *ops.Builder) {
+	c, skips := m.Config, m.skips
+	width := skips[len(skips)-1]
 	for i, level := range c.Up {
 		var s diffusion.Stage
 		for range level.Blocks {
@@ -120,6 +147,9 @@ func (m *Model) addStages(b *ops.Builder) {
 		m.Up = append(m.Up, s)
 	}
 }
+
+// Skips are the channels of the maps on the way down that the way up takes.
+func (w *Way) Skips() []int { return w.skips }
 
 // add puts a block of in channels, with its attention, at the end of a stage.
 func (c Config) add(b *ops.Builder, s *diffusion.Stage, level Level, in int) {
@@ -153,24 +183,12 @@ func (m *MLP) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...ops.Epilogue) *
 
 // Forward records one estimate, [N, H, W, Out].
 func (m *Model) Forward(r *gpu.Recorder, in Inputs) *gpu.Tensor {
-	time := m.embed(r, in)              // [N E]
-	x := m.ConvIn.Forward(r, in.Sample) // [N H W C]
-	r.TapNCHW("conv_in", x)
-	skips := []*gpu.Tensor{x}
-	for i := range m.Down {
-		s, name := &m.Down[i], fmt.Sprintf("down_blocks.%d", i)
-		for j := range s.Blocks {
-			x = s.Step(r, name, j, x, time, in.Context)
-			skips = append(skips, x)
-		}
-		if s.Down != nil {
-			x = s.Down.Forward(r, x)
-			skips = append(skips, x)
-		}
+	time := m.embed(r, in) // [N E]
+	maps := m.way(r, in, time, nil)
+	for i, residual := range in.Residuals {
+		maps[i] = ops.Add(r, maps[i], residual, 1)
 	}
-	if m.Middle != nil {
-		x = m.Middle.Forward(r, "mid_block", x, time, in.Context)
-	}
+	x, skips := maps[len(maps)-1], maps[:len(maps)-1]
 	for i := range m.Up {
 		s, name := &m.Up[i], fmt.Sprintf("up_blocks.%d", i)
 		for j := range s.Blocks {
@@ -186,25 +204,56 @@ func (m *Model) Forward(r *gpu.Recorder, in Inputs) *gpu.Tensor {
 	return m.ConvOut.Forward(r, m.NormOut.Forward(r, x, m.ActOut))
 }
 
+// Forward records the way down and the middle: the maps on the way, and that of the middle at
+// the end. hint, if it is not nil, is added to what the first convolution makes.
+func (w *Way) Forward(r *gpu.Recorder, in Inputs, hint *gpu.Tensor) []*gpu.Tensor {
+	return w.way(r, in, w.embed(r, in), hint)
+}
+
+func (w *Way) way(r *gpu.Recorder, in Inputs, time, hint *gpu.Tensor) []*gpu.Tensor {
+	var options []ops.Epilogue
+	if hint != nil {
+		options = append(options, ops.Residual(hint))
+	}
+	x := w.ConvIn.Forward(r, in.Sample, options...) // [N H W C]
+	r.TapNCHW("conv_in", x)
+	maps := []*gpu.Tensor{x}
+	for i := range w.Down {
+		s, name := &w.Down[i], fmt.Sprintf("down_blocks.%d", i)
+		for j := range s.Blocks {
+			x = s.Step(r, name, j, x, time, in.Context)
+			maps = append(maps, x)
+		}
+		if s.Down != nil {
+			x = s.Down.Forward(r, x)
+			maps = append(maps, x)
+		}
+	}
+	if w.Middle != nil {
+		x = w.Middle.Forward(r, "mid_block", x, time, in.Context)
+	}
+	return append(maps, x)
+}
+
 // embed is the time with all else that is no map or prompt, [N, E], as the
 // blocks take it: behind their activation.
-func (m *Model) embed(r *gpu.Recorder, in Inputs) *gpu.Tensor {
-	t := m.times.Forward(r, in.Time)
-	if m.Time.Cond != nil {
-		t = m.Time.Cond.Forward(r, in.TimeCond, ops.Residual(t))
+func (w *Way) embed(r *gpu.Recorder, in Inputs) *gpu.Tensor {
+	t := w.times.Forward(r, in.Time)
+	if w.Time.Cond != nil {
+		t = w.Time.Cond.Forward(r, in.TimeCond, ops.Residual(t))
 	}
-	t = m.Time.Forward(r, t)
+	t = w.Time.Forward(r, t)
 	r.Tap("time_embedding", t)
-	if m.Class != nil {
+	if w.Class != nil {
 		class := in.Class
-		if m.ClassTime {
-			class = m.times.Forward(r, class)
+		if w.ClassTime {
+			class = w.times.Forward(r, class)
 		}
-		t = m.Class.Forward(r, class, ops.Residual(t))
+		t = w.Class.Forward(r, class, ops.Residual(t))
 	}
-	if m.Added != nil {
-		t = m.Added.Forward(r, ops.Concat(r, in.TextEmbeds, m.sizes.Forward(r, in.TimeIDs)), ops.Residual(t))
+	if w.Added != nil {
+		t = w.Added.Forward(r, ops.Concat(r, in.TextEmbeds, w.sizes.Forward(r, in.TimeIDs)), ops.Residual(t))
 	}
 	r.Tap("emb", t)
-	return ops.Apply(r, t, m.Block.Act)
+	return ops.Apply(r, t, w.Block.Act)
 }

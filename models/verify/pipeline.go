@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"saccade/golden"
 	"saccade/gpu"
 	"saccade/models/diffusion"
 	"saccade/models/diffusion/checkpoint"
 	"saccade/models/nn"
+	"saccade/weights"
 	"saccade/zoo"
 )
 
@@ -67,7 +69,9 @@ func OpenPipeline(dev *gpu.Device, c golden.PipelineCase, o nn.Options) (*diffus
 
 func open(dev *gpu.Device, c golden.PipelineCase, o nn.Options) (*diffusion.Pipeline, error) {
 	fsys, err := golden.PipelineFS(c.Folder)
-	if c.Weights != "" {
+	if other, ok := strings.CutPrefix(c.Weights, "golden/pipelines/"); ok {
+		fsys, err = golden.PipelineFS(other)
+	} else if c.Weights != "" {
 		fsys, err = fs.Sub(zoo.SD(), "sd")
 	}
 	if err != nil {
@@ -78,14 +82,40 @@ func open(dev *gpu.Device, c golden.PipelineCase, o nn.Options) (*diffusion.Pipe
 		return nil, err
 	}
 	p, err := diffusion.New(dev, files, o)
-	if err != nil || c.SchedulerConfig == nil {
-		return p, err
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range c.Controls {
+		if err := addControl(p, c.Folder, k.Net); err != nil {
+			p.Close()
+			return nil, err
+		}
+	}
+	if c.SchedulerConfig == nil {
+		return p, nil
 	}
 	keys, err := json.Marshal(c.SchedulerConfig)
 	if err == nil {
 		err = p.SetScheduler(string(keys))
 	}
 	return p, err
+}
+
+// addControl adds a ControlNet of a golden's folder.
+func addControl(p *diffusion.Pipeline, pipeline, net string) error {
+	fsys, err := golden.PipelineFS(pipeline)
+	if err != nil {
+		return err
+	}
+	config, err := fs.ReadFile(fsys, net+"/config.json")
+	if err != nil {
+		return err
+	}
+	src, err := weights.OpenFS(fsys, net+"/diffusion_pytorch_model.safetensors")
+	if err != nil {
+		return err
+	}
+	return p.AddControl(net, src, config)
 }
 
 // request is a golden's with its own noise.
@@ -103,6 +133,9 @@ func request(p *diffusion.Pipeline, c golden.PipelineCase, in map[string]golden.
 	}
 	q.Syntax, q.Rescale = diffusion.Syntax(c.PromptSyntax), c.GuidanceRescale
 	q.Latents, q.Image, q.Mask = in["latents"].Data, in["init_image"].Data, in["mask"].Data
+	for i, k := range c.Controls {
+		q.Controls = append(q.Controls, diffusion.Control{Hint: in[fmt.Sprintf("hint.%d", i)].Data, Weight: k.Weight, From: k.From, To: k.To})
+	}
 	q.Noise = func(step int) ([]float32, error) { return in[fmt.Sprintf("noise.%d", step)].Data, nil }
 	return q
 }

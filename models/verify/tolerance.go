@@ -42,7 +42,7 @@ var f16 = map[string]golden.Tolerance{
 	"resnet": cnnF16, "vgg": cnnF16, "alexnet": cnnF16, "squeezenet": cnnF16, "ocr": golden.F16, "ocr_det": cnnF16, "ocr_rec": golden.F16, "efficientnet": efficientnetF16,
 	"mobilenetv2": cnnF16, "mobilenetv3": cnnF16, "convnext": golden.F16, "convnextv2": golden.F16, "swin": golden.F16, "swinv2": golden.F16,
 	"sam": masksF16, "detect": cnnF16, "find": golden.F16, "depth": golden.F16, "segment": golden.F16, "cutout": cnnF16, "anomaly": cnnF16,
-	"unet": golden.F16, "vae": golden.F16, "sd": pipelineF16, "ddpm": pipelineF16,
+	"unet": golden.F16, "controlnet": golden.F16, "vae": golden.F16, "sd": pipelineF16, "ddpm": pipelineF16,
 }
 
 // Tolerance is what goldens of a family may differ by. A family without one is an error.

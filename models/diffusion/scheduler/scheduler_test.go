@@ -329,10 +329,11 @@ func TestOverrules(t *testing.T) {
 		"StableDiffusionPipeline": `{"steps_offset": 1, "clip_sample": false}`, "StableDiffusionInpaintPipeline": `{"steps_offset": 1, "skip_prk_steps": true}`,
 		"StableDiffusionXLPipeline": "{}", "LatentConsistencyModelPipeline": "{}", "DDPMPipeline": "{}",
 	} {
-		assert.Equal(t, want, Overrules(pipeline, false), pipeline)
+		assert.Equal(t, want, Overrules(pipeline, false, false), pipeline)
 		assert.Equal(t, pipeline == "LatentConsistencyModelPipeline", StrengthOfOriginal(pipeline))
 	}
-	assert.Equal(t, `{"steps_offset": 1, "skip_prk_steps": true}`, Overrules("StableDiffusionPipeline", true))
+	assert.Equal(t, `{"steps_offset": 1, "skip_prk_steps": true}`, Overrules("StableDiffusionPipeline", true, false))
+	assert.Equal(t, "{}", Overrules("StableDiffusionPipeline", true, true), "a pipeline with ControlNets takes the config as it is")
 }
 
 // Between the halves of a step inpainting has the noise of its end.

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"saccade/cmd/internal/cli"
+)
+
+func TestParseControl(t *testing.T) {
+	for text, want := range map[string]controlFlag{
+		"lllyasviel/sd-controlnet-canny":           {"lllyasviel/sd-controlnet-canny", 1, 0, 1},
+		"nets/canny:0.5":                           {"nets/canny", 0.5, 0, 1},
+		"nets/canny:0.5:0.1:0.75":                  {"nets/canny", 0.5, 0.1, 0.75},
+		`C:\nets\canny`:                            {`C:\nets\canny`, 1, 0, 1},
+		`C:\nets\canny:2:0:0.5`:                    {`C:\nets\canny`, 2, 0, 0.5},
+		"lllyasviel/sd-controlnet-canny@main:1e-1": {"lllyasviel/sd-controlnet-canny@main", 0.1, 0, 1},
+	} {
+		got, err := parseControl(text)
+		require.NoError(t, err, text)
+		assert.Equal(t, want, got, text)
+	}
+	for _, text := range []string{"", "net:-1", "net:1:0.5:0.5", "net:1:0:2", "net:NaN"} {
+		_, err := parseControl(text)
+		assert.Error(t, err, text)
+	}
+}
+
+// A ControlNet changes the picture as far as it has weight; what does not fit is refused.
+func TestControl(t *testing.T) {
+	sd, nets, dir := pipelineFolder(t, "sd1_tiny"), pipelineFolder(t, "controlnet_tiny"), t.TempDir()
+	photo := filepath.Join("..", "..", "zoo", "pictures", "cat.jpg")
+	args := []string{"-model", "sd", "-weights", sd, "-prompt", "a red apple", "-width", "24", "-height", "40", "-steps", "2", "-seed", "3"}
+	draw := func(name string, more ...string) []byte {
+		path := filepath.Join(dir, name+".png")
+		requireFine(t, call(t, append(append([]string{}, args...), append(more, "-o", path)...)...))
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		return data
+	}
+	net := filepath.Join(nets, "sd1.0")
+	edges := draw("edges", "-control", net+":0.9:0:0.5", "-control-image", photo, "-control-hint", "canny")
+	assert.NotEqual(t, edges, draw("photo", "-control", net, "-control-image", photo))
+	assert.Contains(t, string(edges), "ControlNet 0: sd1.0:0.9:0:0.5")
+	draw("two", "-control", net, "-control-image", photo, "-control", filepath.Join(nets, "sd1.1"), "-control-image", photo)
+
+	bad := func(code int, want string, more ...string) {
+		t.Helper()
+		requireError(t, call(t, append(append([]string{}, args...), append(more, "-o", filepath.Join(dir, "bad.png"))...)...), code, want)
+	}
+	bad(cli.ExitUsage, "1 -control-image for 2 -control", "-control", net, "-control", net, "-control-image", photo)
+	bad(cli.ExitUsage, "give -control SOURCE", "-control-image", photo)
+	bad(cli.ExitUsage, "the nearest is canny", "-control", net, "-control-image", photo, "-control-hint", "cany")
+	bad(cli.ExitFailure, "it is for another base: its prompts are of width 30 and the pipeline's of 20", "-control", filepath.Join(nets, "sdxl.0"), "-control-image", photo)
+	bad(cli.ExitFailure, "no controlnet_cond_embedding.conv_in.weight", "-control", filepath.Join(sd, "unet"), "-control-image", photo)
+	bad(cli.ExitFailure, "none.png", "-control", net, "-control-image", "none.png")
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"saccade/cmd/internal/cli"
+	"saccade/models/diffusion"
+	"saccade/picture"
+)
+
+// controlling are the flags of ControlNets, in the order in which they were given.
+type controlling struct {
+	controls []controlFlag
+	hints    []string // files
+	makers   []string // of what is drawn of each
+}
+
+// controlFlag is a ControlNet as -control names it.
+type controlFlag struct {
+	source           string
+	weight, from, to float64
+}
+
+// hintMakers are what -control-hint may draw of a picture; "none" takes it as it is.
+var hintMakers = []string{"none", "canny", "invert"}
+
+func (c *controlling) flags(f *flag.FlagSet) {
+	f.Func("control", "`SOURCE[:WEIGHT[:FROM:TO]]`: a ControlNet, a folder or hub id, its weight (default 1) and the part of the steps in which it counts (default 0:1); may be repeated", func(s string) error {
+		k, err := parseControl(s)
+		c.controls = append(c.controls, k)
+		return err
+	})
+	f.Func("control-image", "`FILE`: the picture that a ControlNet sees, one for each -control, in order", func(s string) error {
+		c.hints = append(c.hints, s)
+		return nil
+	})
+	f.Func("control-hint", "`none|canny|invert`: what is drawn of a -control-image: nothing, its edges, or its negative, which makes white lines of black ones; one for each, in order (default none)", func(s string) error {
+		if !slices.Contains(hintMakers, s) {
+			return cli.NoneOf(s, hintMakers)
+		}
+		c.makers = append(c.makers, s)
+		return nil
+	})
+}
+
+// parseControl reads SOURCE[:WEIGHT[:FROM:TO]]. Colons whose rest are no numbers are the source's own.
+func parseControl(s string) (controlFlag, error) {
+	k := controlFlag{source: s, weight: 1, to: 1}
+	parts := strings.Split(s, ":")
+	for _, n := range []int{3, 1} {
+		if len(parts) <= n {
+			continue
+		}
+		var numbers []float64
+		for _, text := range parts[len(parts)-n:] {
+			if v, err := strconv.ParseFloat(text, 64); err == nil {
+				numbers = append(numbers, v)
+			}
+		}
+		if len(numbers) < n {
+			continue
+		}
+		k.source, k.weight = strings.Join(parts[:len(parts)-n], ":"), numbers[0]
+		if n == 3 {
+			k.from, k.to = numbers[1], numbers[2]
+		}
+		break
+	}
+	switch {
+	case k.source == "":
+		return k, errors.New("expected a folder or hub id")
+	case !(k.weight >= 0 && k.weight <= 100):
+		return k, fmt.Errorf("a weight of %g; expected 0 to 100", k.weight)
+	case !(k.from >= 0 && k.from < k.to && k.to <= 1):
+		return k, fmt.Errorf("from %g to %g of the steps; expected parts from 0 to 1, the first less than the second", k.from, k.to)
+	}
+	return k, nil
+}
+
+// checkControls finds what does not go with ControlNets.
+func (o *options) checkControls() error {
+	c := &o.painting.controlling
+	switch n := len(c.controls); {
+	case n == 0 && len(c.hints) > 0:
+		return cli.Usagef("-control-image is what a ControlNet sees: give -control SOURCE")
+	case len(c.hints) != n:
+		return cli.Usagef("%d -control-image for %d -control; expected one for each", len(c.hints), n)
+	case len(c.makers) > n:
+		return cli.Usagef("%d -control-hint for %d -control-image; expected at most one for each", len(c.makers), n)
+	case n > 0 && o.model != diffusion.Family.Name:
+		return cli.Usagef("-control goes with -model %s", diffusion.Family.Name)
+	case n > 0 && o.forward:
+		return cli.Usagef("-control and -forward exclude each other: noise takes the picture without a network")
+	}
+	return nil
+}
+
+// readHints reads the pictures that ControlNets see.
+func (a *app) readHints() ([]*picture.Image, error) {
+	var all []*picture.Image
+	for i, path := range a.hints {
+		m, err := a.decode(path)
+		if err != nil {
+			return nil, err
+		}
+		if i < len(a.makers) {
+			m = hintOf(m, a.makers[i])
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+// The thresholds of edges, which ControlNet's authors take.
+const cannyLow, cannyHigh = 100, 200
+
+// hintOf is what a maker draws of a picture.
+func hintOf(m *picture.Image, maker string) *picture.Image {
+	switch maker {
+	case "canny":
+		return picture.Canny(m, cannyLow, cannyHigh)
+	case "invert":
+		out := picture.New(m.W, m.H)
+		for i, v := range m.Pix {
+			out.Pix[i] = 255 - v
+		}
+		return out
+	}
+	return m
+}
+
+// openControls adds the ControlNets to the pipeline.
+func (w *painter) openControls(ctx context.Context) error {
+	for _, c := range w.controls {
+		if err := w.p.OpenControl(ctx, c.source, w.hub); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fillControls puts what the ControlNets see into a request, at its size.
+func (w *painter) fillControls(hints []*picture.Image, q *diffusion.Request) error {
+	for i, c := range w.controls {
+		m, err := hints[i].Resize(q.Width, q.Height, picture.Lanczos)
+		if err != nil {
+			return err
+		}
+		if hints[i].W*q.Height != hints[i].H*q.Width {
+			w.note("the picture %s of %dx%d is stretched to %dx%d (width x height)", w.hints[i], hints[i].W, hints[i].H, q.Width, q.Height)
+		}
+		q.Controls = append(q.Controls, diffusion.Control{Hint: diffusion.FromHint(m), Weight: c.weight, From: c.from, To: c.to})
+	}
+	return nil
+}
