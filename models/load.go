@@ -296,7 +296,7 @@ func newModel(dev *gpu.Device, f nn.Family, name string, in *files, o Options) (
 		m.Labels = d.Labels
 	}
 	m.scores, m.Notes = d.Scores, d.Notes
-	if o.Tiled {
+	if o.Tiled || d.Tiles {
 		if d.Tiled == nil {
 			return nil, errors.New("it is no autoencoder, which alone works in tiles")
 		}

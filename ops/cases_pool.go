@@ -132,6 +132,25 @@ func affineCase(d []int) Case {
 	})
 }
 
+var preluFamily = family{
+	op: "prelu", dims: "BATCHxHEIGHTxWIDTHxCHANNELS", at: preluCase,
+	bench: [][]int{{1, 128, 128, 64}}, // Real-ESRGAN's small upscaler
+	test: func() []Case {
+		return casesOf(preluCase, []int{1, 1, 1, 1}, []int{3, 7, 5, 11}, []int{2, 9, 13, 40})
+	},
+}
+
+func preluCase(d []int) Case {
+	return newCase("prelu", shapeName(d...), func(o *operands) *gpu.Tensor {
+		var model struct {
+			Act PReLU `w:"prelu"`
+		}
+		model.Act = o.b.PReLU(d[3])
+		o.layers(&model)
+		return model.Act.Forward(o.r, o.activation("x", 1, d...))
+	})
+}
+
 var scaleFamily = family{
 	op: "scale", dims: "BATCHxHEIGHTxWIDTHxCHANNELS", at: scaleCase,
 	bench: [][]int{{1, 112, 112, 32}, {1, 28, 28, 240}, {1, 7, 7, 1152}}, // EfficientNet

@@ -104,7 +104,7 @@ var addFamily = family{
 	op: "add", dims: "ROWSxWIDTH", at: func(d []int) Case { return addCase(1, 1, d) },
 	bench: [][]int{{197, 768}},
 	test: func() []Case {
-		return []Case{addCase(1, 1, []int{1, 1}), addCase(1, 1, []int{7, 15}), addCase(3, 0.5, []int{67, 15}), addCase(1, 1, []int{2, 257})}
+		return []Case{addCase(1, 1, []int{1, 1}), addCase(1, 1, []int{7, 15}), addCase(3, 0.5, []int{67, 15}), addCase(1, 1, []int{2, 257}), addScaledCase(0.2, []int{9, 21})}
 	},
 }
 
@@ -115,6 +115,12 @@ func addCase(groups int, scale float64, d []int) Case {
 	}
 	return newCase("add", name, func(o *operands) *gpu.Tensor {
 		return Add(o.r, o.activation("a", groups, d...), o.activation("b", groups, d...), scale)
+	})
+}
+
+func addScaledCase(alpha float64, d []int) Case {
+	return newCase("add", fmt.Sprintf("%s alpha %g", shapeName(d...), alpha), func(o *operands) *gpu.Tensor {
+		return AddScaled(o.r, o.activation("a", 1, d...), o.activation("b", 1, d...), alpha)
 	})
 }
 

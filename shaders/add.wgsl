@@ -1,4 +1,4 @@
-// y = (a + b)·scale, element by element.
+// y = a·first + b·second, element by element.
 //
 // a, b, y: arrays of one layout, four elements in a Packed.
 // A workgroup does 64 Packed; the grid is 2-D.
@@ -14,7 +14,8 @@ fn pack_f32(v: vec4<f32>) -> Packed_f32 { return v; }
 
 struct Params {
     count: u32, // Packed in all
-    scale: f32,
+    first: f32,
+    second: f32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -26,6 +27,6 @@ struct Params {
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = id.x + id.y * groups.x * 64u;
     if i < p.count {
-        y[i] = pack((unpack(a[i]) + unpack(b[i])) * p.scale);
+        y[i] = pack(unpack(a[i]) * p.first + unpack(b[i]) * p.second);
     }
 }

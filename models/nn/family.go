@@ -67,6 +67,7 @@ const (
 	FindDepth   Task = "depth"   // predicted_depth [N, H, W]
 	FindClasses Task = "classes" // logits [N, classes, h, w]
 	CutOut      Task = "cutout"  // logits [N, 1, H, W] of what is no background
+	Enlarge     Task = "enlarge" // image [N, C, H, W], larger, 0 to 1
 )
 
 // ErrNoEmbedded is wrapped when a family has no weights inside the program.
@@ -95,6 +96,8 @@ type Description struct {
 	Processor *picture.Processor
 	// Tiled runs the module in tiles, which bounds its memory; nil: it can't.
 	Tiled func(ctx context.Context, m *Module, in map[string]Array) (map[string]Array, error)
+	// Tiles says that it does so unasked, of images that are large.
+	Tiles bool
 }
 
 // Scores is what logits of classes are shown as.
