@@ -41,6 +41,7 @@ type paintingJSON struct {
 	TruncatedNegative string                `json:"truncated_negative,omitempty"`
 	Words             []wordJSON            `json:"words,omitempty"` // with -explain
 	Explanation       *writtenJSON          `json:"explanation,omitempty"`
+	Upscale           *enlargedJSON         `json:"upscale,omitempty"` // the network, and the size that it gave
 	Memory            *diffusion.MemoryPlan `json:"memory,omitempty"`
 	MS                paintTimesJSON        `json:"ms"`
 }
@@ -63,14 +64,15 @@ type painter struct {
 	*app
 	hub *weights.Hub
 	p   *diffusion.Pipeline
-	// refiner does the last steps, if it is not nil.
-	refiner *diffusion.Pipeline
-	began   time.Time
-	load    time.Duration // to the first step
-	steps   time.Duration // of all steps
-	after   time.Duration // decoding
-	done    int           // steps of all runs
-	doc     paintingJSON
+	// refiner does the last steps, and enlarger makes pictures larger, if they are not nil.
+	refiner  *diffusion.Pipeline
+	enlarger *models.Model
+	began    time.Time
+	load     time.Duration // to the first step
+	steps    time.Duration // of all steps
+	after    time.Duration // decoding
+	done     int           // steps of all runs
+	doc      paintingJSON
 
 	recorded []*picture.Image // with -record, after each step
 }
@@ -114,6 +116,11 @@ func (a *app) paint(ctx context.Context) error {
 		return err
 	}
 	defer closeRefiner()
+	closeEnlarger, err := w.openEnlarger(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeEnlarger()
 	q, err := w.request(in)
 	switch {
 	case err != nil:
@@ -272,15 +279,19 @@ func (w *painter) drawPictures(ctx context.Context, q diffusion.Request) error {
 		return err
 	}
 	defer run.Close()
-	if err := w.keep(run, result); err != nil {
+	if err := w.keep(ctx, run, result); err != nil {
 		return err
 	}
 	return w.end(ctx, q)
 }
 
 // keep writes what the flags name of a run at its end.
-func (w *painter) keep(run *diffusion.Run, result *diffusion.Result) error {
-	images, q := result.Pictures(), run.Request
+func (w *painter) keep(ctx context.Context, run *diffusion.Run, result *diffusion.Result) error {
+	drawn, q := result.Pictures(), run.Request
+	images, err := w.enlarge(ctx, drawn)
+	if err != nil {
+		return err
+	}
 	if err := w.writePictures(images, q); err != nil {
 		return err
 	}
@@ -290,7 +301,7 @@ func (w *painter) keep(run *diffusion.Run, result *diffusion.Result) error {
 		}
 	}
 	if w.explain != "" {
-		if err := w.explainPrompt(run, images[0]); err != nil {
+		if err := w.explainPrompt(run, drawn[0]); err != nil {
 			return err
 		}
 	}
@@ -316,7 +327,11 @@ func (w *painter) drawEach(ctx context.Context, q diffusion.Request, prompts []s
 			return err
 		}
 		run.Close()
-		images = append(images, result.Pictures()...)
+		more, err := w.enlarge(ctx, result.Pictures())
+		if err != nil {
+			return err
+		}
+		images = append(images, more...)
 	}
 	q.Seeds, w.prompts = all, prompts
 	if err := w.writePictures(images, q); err != nil {
@@ -362,7 +377,7 @@ func (w *painter) ended(ctx context.Context, run *diffusion.Run, steps []*diffus
 	if err != nil {
 		return err
 	}
-	return w.keep(run, result)
+	return w.keep(ctx, run, result)
 }
 
 // saveStep writes image i of a request after a step to a new file.

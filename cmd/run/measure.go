@@ -144,6 +144,9 @@ func (c *measurement) tell(path string, outputs map[string]models.Array, img *pi
 			return err
 		}
 		written = &writtenJSON{file, img.W, img.H}
+		if f.size != [2]int{} {
+			written.Width, written.Height = f.size[0], f.size[1]
+		}
 	}
 	c.doc.Images = append(c.doc.Images, f.entry(written))
 	if c.json {
@@ -163,6 +166,7 @@ type finding struct {
 	entry func(written *writtenJSON) any // of the document
 	list  func()                         // on the terminal
 	draw  func(file string) error
+	size  [2]int // width and height of what is drawn; zero: the picture's
 }
 
 // found is what the model's task makes of the outputs.
@@ -174,6 +178,8 @@ func (c *measurement) found(path string, outputs map[string]models.Array, img *p
 		return c.classes(path, outputs, img, size)
 	case nn.CutOut:
 		return c.cutout(path, outputs, img, size)
+	case nn.Enlarge:
+		return c.enlarged(path, outputs)
 	}
 	return c.objects(path, outputs, img, size)
 }
@@ -295,6 +301,28 @@ func (c *measurement) cutout(path string, outputs map[string]models.Array, img *
 		}
 		return picture.WriteCutout(file, img, opacity)
 	}), err
+}
+
+// enlargedJSON is a picture with the size that it was brought to.
+type enlargedJSON struct {
+	Path    string       `json:"path"`
+	Width   int          `json:"width"`
+	Height  int          `json:"height"`
+	Written *writtenJSON `json:"written,omitempty"`
+}
+
+// enlarged is a picture that was made larger.
+func (c *measurement) enlarged(path string, outputs map[string]models.Array) (finding, error) {
+	img, err := c.m.Enlarged(outputs)
+	if err != nil {
+		return finding{}, err
+	}
+	return finding{
+		entry: func(w *writtenJSON) any { return enlargedJSON{path, img.W, img.H, w} },
+		list:  func() { c.stdout.printf("  %d×%d pixels\n", img.W, img.H) },
+		draw:  func(file string) error { return picture.WritePNG(file, img) },
+		size:  [2]int{img.W, img.H},
+	}, nil
 }
 
 // composed is a picture over the background that was given: a colour, or a picture that is
