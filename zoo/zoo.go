@@ -39,6 +39,9 @@ var question embed.FS
 //go:embed sam/config.json sam/preprocessor_config.json sam/model.safetensors
 var sam embed.FS
 
+//go:embed upscale/model.safetensors
+var upscale embed.FS
+
 // ViT is a vision transformer for the ten classes of CIFAR-10, in
 // transformers' layout, in the folder vit.
 func ViT() fs.FS { return vit }
@@ -68,8 +71,12 @@ func BLIPVQA() fs.FS { return folders{question, shared{}} }
 // (SamModel), in the folder sam.
 func SAM() fs.FS { return sam }
 
+// Upscale makes drawings 4 times as large, with the names of SRVGGNetCompact, in the
+// folder upscale.
+func Upscale() fs.FS { return upscale }
+
 // All is all of them, a folder each.
-func All() fs.FS { return folders{vit, resnet, clip, sd, blip, BLIPVQA(), sam} }
+func All() fs.FS { return folders{vit, resnet, clip, sd, blip, BLIPVQA(), sam, upscale} }
 
 // shared is the file of blip_vqa that is a link on disk, which a program cannot
 // embed.

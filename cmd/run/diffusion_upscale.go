@@ -8,14 +8,15 @@ import (
 	"saccade/models"
 	"saccade/models/upscale"
 	"saccade/picture"
+	"saccade/zoo"
 )
 
 // openEnlarger loads the network that enlarges what is drawn.
 func (w *painter) openEnlarger(ctx context.Context) (close func(), err error) {
-	if w.upscale == "" {
+	if !w.upscale.Given {
 		return func() {}, nil
 	}
-	if w.enlarger, err = w.loadModel(ctx, upscale.Family.Name, w.upscale, models.Options{Precision: w.precision, Hub: w.hub}); err != nil {
+	if w.enlarger, err = w.loadModel(ctx, upscale.Family.Name, w.upscale.Value, models.Options{Precision: w.precision, Hub: w.hub, Embedded: zoo.All()}); err != nil {
 		return nil, fmt.Errorf("-upscale: %w", err)
 	}
 	return w.enlarger.Close, nil
@@ -34,7 +35,7 @@ func (w *painter) enlarge(ctx context.Context, images []*picture.Image) ([]*pict
 			return nil, fmt.Errorf("enlarging the picture: %w", err)
 		}
 	}
-	w.doc.Upscale = &enlargedJSON{w.upscale, out[0].W, out[0].H, nil}
+	w.doc.Upscale = &enlargedJSON{w.enlarger.Source, out[0].W, out[0].H, nil}
 	w.after += time.Since(began)
 	return out, nil
 }

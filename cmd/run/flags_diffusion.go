@@ -46,7 +46,7 @@ type painting struct {
 	tinyWeights               string
 	viewEvery                 int
 	partial, lowMemory, tiled bool
-	upscale                   string
+	upscale                   cli.Optional
 	controlling
 }
 
@@ -116,7 +116,7 @@ func (g *painting) flags(f *flag.FlagSet) {
 	f.BoolVar(&g.partial, "partial", false, "writes what there is if it is interrupted")
 	f.BoolVar(&g.lowMemory, "low-memory", false, "keeps one part of the pipeline at a time on the device")
 	g.controlling.flags(f)
-	f.StringVar(&g.upscale, "upscale", "", "`FILE|FOLDER|ID`: enlarges what is drawn by a network as -model upscale takes it")
+	f.Var(&g.upscale, "upscale", "`[SOURCE]`: enlarges what is drawn, by the embedded network or one that -model upscale takes")
 	f.BoolVar(&g.tiled, "tiled", false, "has the autoencoder work in tiles, which need less memory; that of a pipeline does so anyway where it must")
 }
 
@@ -186,7 +186,7 @@ func (o *options) checkPainting() error {
 		return cli.Usagef("-frames and -batch exclude each other")
 	case g.frames > 0 && o.input != "":
 		return cli.Usagef("-frames and -input exclude each other")
-	case g.upscale != "" && (g.frames > 0 || g.forward || o.view):
+	case g.upscale.Given && (g.frames > 0 || g.forward || o.view):
 		return cli.Usagef("-upscale goes with none of -frames, -forward and -view")
 	case g.promptFile != "" && (len(g.prompts) > 0 || g.frames > 0 || g.forward || o.save != "" || o.input != "" || g.record != "" || o.explain != ""):
 		return cli.Usagef("-prompts goes with -o, and with none of -prompt, -frames, -forward, -save, -input, -record and -explain")

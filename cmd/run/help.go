@@ -189,6 +189,9 @@ func (a *app) printCompletion() error {
 
 // takesValue says that a flag is not one of yes or no.
 func takesValue(f *flag.Flag) bool {
+	if _, optional := f.Value.(*cli.Optional); optional {
+		return true
+	}
 	b, ok := f.Value.(interface{ IsBoolFlag() bool })
 	return !ok || !b.IsBoolFlag()
 }

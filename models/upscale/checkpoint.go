@@ -19,6 +19,7 @@ var Family = nn.Family{
 	About:         "images of 2 or 4 times the size: Real-ESRGAN and ESRGAN",
 	Weights:       "their authors' file (RRDBNet, or SRVGGNetCompact as realesr-general-x4v3)",
 	Architectures: []string{"realesrgan_x4plus", "realesrgan_x2plus", "realesrgan_x4plus_anime_6b", "realesr_general_x4v3", "realesr_animevideov3"},
+	Embedded:      "upscale",
 	Task:          nn.Enlarge,
 	Describe: func(in nn.Checkpoint) (*nn.Description, error) {
 		c, named, err := Describe(in.Tensors)

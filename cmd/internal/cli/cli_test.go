@@ -86,6 +86,25 @@ func TestParse(t *testing.T) {
 	assert.Equal(t, []string{"a.png", "-json"}, f.Args())
 }
 
+func TestOptional(t *testing.T) {
+	for args, want := range map[string]Optional{
+		"":                     {},
+		"-upscale":             {Given: true},
+		"-upscale -json":       {Given: true},
+		"-upscale x.pth -json": {Given: true, Value: "x.pth"},
+		"--upscale=x.pth":      {Given: true, Value: "x.pth"},
+		"-model -upscale":      {},
+	} {
+		f := NewFlagSet("run")
+		var got Optional
+		f.Var(&got, "upscale", "")
+		f.String("model", "", "")
+		f.Bool("json", false, "")
+		require.NoError(t, Parse(f, strings.Fields(args)), args)
+		assert.Equal(t, want, got, args)
+	}
+}
+
 func TestChoice(t *testing.T) {
 	environment := func(pairs map[string]string) func(string) string {
 		return func(name string) string { return pairs[name] }

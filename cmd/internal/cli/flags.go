@@ -22,9 +22,47 @@ func NewFlagSet(command string) *flag.FlagSet {
 	return f
 }
 
+// Optional is a flag with a value that may be left out, as -upscale [SOURCE].
+type Optional struct {
+	Given bool
+	Value string
+}
+
+// String implements [flag.Value].
+func (o *Optional) String() string { return o.Value }
+
+// Set implements [flag.Value].
+func (o *Optional) Set(s string) error {
+	o.Given, o.Value = true, s
+	if s == "true" { // as the flag package has it without a value
+		o.Value = ""
+	}
+	return nil
+}
+
+// IsBoolFlag has the flag package take it without a value.
+func (o *Optional) IsBoolFlag() bool { return true }
+
+// joined puts the values of optional ones beside their names, as that package wants them.
+func joined(f *flag.FlagSet, args []string) []string {
+	var out []string
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		name := strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-")
+		if x := f.Lookup(name); x != nil && strings.HasPrefix(arg, "-") && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
+			if _, ok := x.Value.(*Optional); ok {
+				i++
+				arg += "=" + args[i]
+			}
+		}
+		out = append(out, arg)
+	}
+	return out
+}
+
 // Parse reads flags up to the first argument; its errors are [Usage] errors.
 func Parse(f *flag.FlagSet, args []string) error {
-	if err := f.Parse(args); err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err := f.Parse(joined(f, args)); err != nil && !errors.Is(err, flag.ErrHelp) {
 		return Usage(explain(err, f))
 	}
 	return nil
