@@ -81,6 +81,7 @@ RUNS = {
         ),
         "sgd_nesterov": dict(lora=dict(r=3, lora_alpha=6, target_modules=["fc1", "o_proj"]), head=True, optimizer="sgd", lr=0.02, momentum=0.9, nesterov=True, weight_decay=0.02, clip=1.0),
         "full": dict(lora=None, head=False, full=True, optimizer="adamw", lr=0.002, eps=1e-4, clip=1.0, accumulate=2),
+        "prompts": dict(lora=None, head=True, prompts=3, optimizer="sgd", lr=0.05, momentum=0.9),
         "head_momentum": dict(lora=None, head=True, optimizer="sgd", lr=0.05, momentum=0.8, dampening=0.3, accumulate=3),
     },
     "clip": {
@@ -162,6 +163,16 @@ def train(model, shape, classes, name, run):
     else:
         for n, p in model.named_parameters():
             p.requires_grad_(n.startswith("classifier."))
+    if run.get("prompts"):  # Visual Prompt Tuning, shallow: tokens without positions behind the first
+        embeddings = model.vit.embeddings
+        embeddings.prompt_embeddings = torch.nn.Parameter(torch.randn(1, run["prompts"], model.config.hidden_size, generator=g) * 0.5)
+        forward = embeddings.forward
+
+        def prompted(*args, **options):
+            x = forward(*args, **options)
+            return torch.cat([x[:, :1], embeddings.prompt_embeddings.expand(len(x), -1, -1), x[:, 1:]], 1)
+
+        embeddings.forward = prompted
     trained = {short(n): p for n, p in model.named_parameters() if p.requires_grad}
     with torch.no_grad():  # of PEFT's own start, B is zero, and so would be A's gradient
         for n, p in trained.items():

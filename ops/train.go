@@ -102,6 +102,15 @@ func (b *Builder) Train(model any, t Training) (all []Trained, err error) {
 	return all, err
 }
 
+// TrainParameter has a parameter be trained.
+func (b *Builder) TrainParameter(p *Parameter) (Trained, error) {
+	all, err := p.train(b, p.Name, Training{})
+	if err != nil {
+		return Trained{}, err
+	}
+	return all[0], nil
+}
+
 // trained makes a state for a parameter of a layer.
 func (b *Builder) trained(name string, shape []int, groups, rows, columns int, order []uint32) (Trained, error) {
 	s, err := b.State(name, gpu.F32, groups, rows, columns)

@@ -60,7 +60,13 @@ func (g training) model(t *testing.T) *models.Model {
 	require.Len(t, files, 1)
 	src, err := weights.OpenFS(folder, files[0])
 	require.NoError(t, err)
-	m, err := models.New(device.Open(t), g.Folder, nn.Checkpoint{Name: g.Folder, Tensors: src, Config: config}, g.Folder, models.Options{Precision: gpu.F32})
+	var named weights.Source = src
+	if p, ok := g.tensors["init.vit.embeddings.prompt_embeddings"]; ok {
+		zeros, err := weights.FromFloat32s("vit.embeddings.prompt_embeddings", make([]float32, len(p.Data)), p.Shape...)
+		require.NoError(t, err)
+		named = weights.With(src, zeros)
+	}
+	m, err := models.New(device.Open(t), g.Folder, nn.Checkpoint{Name: g.Folder, Tensors: named, Config: config}, g.Folder, models.Options{Precision: gpu.F32})
 	require.NoError(t, err)
 	t.Cleanup(m.Close)
 	return m
@@ -69,7 +75,7 @@ func (g training) model(t *testing.T) *models.Model {
 // options are those of the golden.
 func (g training) options(precision gpu.DType) Options {
 	x := g.Options
-	o := Options{Head: x.Head, Full: x.Full, BatchStatistics: x.Batch, Clip: x.Clip, Accumulate: x.Accumulate, Precision: precision, Init: map[string]nn.Array{},
+	o := Options{Head: x.Head, Full: x.Full, Prompts: x.Prompts > 0, BatchStatistics: x.Batch, Clip: x.Clip, Accumulate: x.Accumulate, Precision: precision, Init: map[string]nn.Array{},
 		Optimizer: Optimizer{WeightDecay: x.WeightDecay, Betas: x.Betas, Eps: x.Eps, Momentum: x.Momentum, Dampening: x.Dampening, Nesterov: x.Nesterov}}
 	if x.Optimizer == "sgd" {
 		o.Optimizer.Kind = SGD

@@ -20,6 +20,8 @@ type Options struct {
 	// keep their running statistics, unless BatchStatistics has them take each batch's means and
 	// variances, and move the running ones, as torch.nn.Module.train() does. There is no dropout.
 	Full, BatchStatistics bool
+	// Prompts trains the learned tokens of the network, which its checkpoint must have.
+	Prompts bool
 	// Init are values to begin with, by the names that [Learner.Parameters] has, or those of
 	// transformers 4 or of the checkpoint, in place of random ones. A name or shape that fits
 	// no trained array is refused.
@@ -96,10 +98,10 @@ func (o Options) complete() (Options, error) {
 		o.LoRA = &lora
 	}
 	switch {
-	case o.LoRA == nil && !o.Head && !o.Full:
-		return o, errors.New("there is nothing to train; give adapters, the head or the whole network")
-	case o.Full && (o.LoRA != nil || o.Head):
-		return o, errors.New("the whole network is trained, with its head: no adapters and no head beside it")
+	case o.LoRA == nil && !o.Head && !o.Full && !o.Prompts:
+		return o, errors.New("there is nothing to train; give adapters, prompts, the head or the whole network")
+	case o.Full && (o.LoRA != nil || o.Head || o.Prompts):
+		return o, errors.New("the whole network is trained, with its head: no adapters, prompts and head beside it")
 	case o.BatchStatistics && !o.Full:
 		return o, errors.New("statistics of batches are of a network that is trained as a whole")
 	case !(o.Clip >= 0) || !(*z.WeightDecay >= 0) || !(*z.Eps >= 0) || !(z.Momentum >= 0) || !unit(z.Betas[0]) || !unit(z.Betas[1]):

@@ -2,6 +2,7 @@ package nn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -101,6 +102,20 @@ func (m *Module) Train(t ops.Training) ([]ops.Trained, error) {
 		return nil, err
 	}
 	return m.b.Train(l.Parameters, t)
+}
+
+// TrainPrompts has the layers' prompts be trained.
+func (m *Module) TrainPrompts() (ops.Trained, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, err := m.bind()
+	if err != nil {
+		return ops.Trained{}, err
+	}
+	if l.Prompts == nil {
+		return ops.Trained{}, errors.New("it has no prompts to train")
+	}
+	return m.b.TrainParameter(l.Prompts)
 }
 
 // Network finds one by name, nil if there is none.

@@ -171,6 +171,8 @@ type Layers struct {
 	// which the first has the bias. Nil: there is none.
 	Projections []Projection
 	Head        []Projection
+	// Prompts are learned tokens among an image's, or nil.
+	Prompts *ops.Parameter
 	// Classes are those of a classifier, whose output is logits [N, Classes]; 0: it is none.
 	Classes int
 	// Estimate is the output [N, C, H, W] of a network that is trained to estimate something,
