@@ -61,6 +61,14 @@ func (m *Model) EmbedTexts(ctx context.Context, texts []string, done func(n int)
 	return embeds, truncated, nil
 }
 
+// TextIDs are the tokens of texts, cut to what is read; truncated says which were cut.
+func (m *Model) TextIDs(texts []string) (rows [][]uint32, truncated []bool, err error) {
+	if m.texts == nil {
+		return nil, nil, fmt.Errorf("%s: %w whose embeddings can be compared", m.Name, ErrNoText)
+	}
+	return m.encode(texts)
+}
+
 // EmbeddingWidth is the number of values of an image's embedding in a dual encoder.
 func (m *Model) EmbeddingWidth() int {
 	_, shapes, err := m.module.Outputs(nn.Images(m.example[nn.PixelValues]), gpu.Wants{Names: []string{"image_embeds"}, Only: true})

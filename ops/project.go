@@ -91,6 +91,12 @@ func project(r *gpu.Recorder, name string, c projection) *gpu.Tensor {
 	return y
 }
 
+// Match is scale·x·wᵀ, f32 [N, R], of rows x [N, C] and w [R, C] in f32, such as the cosines of
+// features of unit length.
+func Match(r *gpu.Recorder, x, w *gpu.Tensor, scale float64) *gpu.Tensor {
+	return project(r, "match", projection{x: x, w: w, scale: scale})
+}
+
 func (c projection) check(y *gpu.Tensor) error {
 	if err := columnsOf(c.w, c.x, c.first); err != nil {
 		return err

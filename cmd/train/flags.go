@@ -216,6 +216,8 @@ func (o *options) check() error {
 		return cli.Usagef("-tip trains nothing: leave -head, -lora, -prompt-tokens and -full out")
 	case o.full && (o.head || o.lora > 0 || o.promptTokens > 0):
 		return cli.Usagef("-full trains the whole network, with its head: leave -head, -lora and -prompt-tokens out")
+	case o.compares() && (o.head || o.given["augment"]):
+		return cli.Usagef("-prompt-tokens of -model %s learns from features that are computed once, and has no head: leave -head and -augment out", o.model)
 	case o.lora > 0 && o.promptTokens > 0:
 		return cli.Usagef("-lora and -prompt-tokens exclude each other")
 	case o.verify && !o.through():
@@ -230,6 +232,8 @@ func (o *options) check() error {
 		return cli.Usagef("-merge goes with -lora and -o FOLDER")
 	case o.out == "" && o.save == "" && !o.verify:
 		return cli.Usagef("the result goes nowhere: give -o FOLDER or -save FILE.safetensors")
+	case o.compares() && o.out != "" && !strings.EqualFold(filepath.Ext(o.out), ".safetensors"):
+		return cli.Usagef("-o %s: the result is a file that run -examples reads; name it FILE.safetensors", o.out)
 	case o.optimizer == lbfgs && (!o.head || o.through()):
 		return cli.Usagef("-optimizer lbfgs is of -head alone, a convex problem")
 	}
@@ -276,7 +280,7 @@ func (o *options) complete() error {
 		}
 		o.share = s
 	}
-	if !o.through() {
+	if !o.through() || o.compares() {
 		o.augment = picture.Augment{}
 	}
 	if o.epochs == 0 {
@@ -311,10 +315,10 @@ func (a *app) checkOutputs() (err error) {
 	if a.out == "" || a.verify {
 		return nil
 	}
-	if info, err := os.Stat(a.out); err == nil && !info.IsDir() && !a.tip && !a.paints() {
+	if info, err := os.Stat(a.out); err == nil && !info.IsDir() && !a.writesFile() {
 		return fmt.Errorf("save %s: it is a file; name a folder", a.out)
 	}
-	if a.tip || a.paints() && strings.EqualFold(filepath.Ext(a.out), ".safetensors") {
+	if a.tip || a.writesFile() && strings.EqualFold(filepath.Ext(a.out), ".safetensors") {
 		return cli.CheckWritable(a.out)
 	}
 	if err := os.MkdirAll(a.out, 0o777); err != nil {
@@ -322,6 +326,9 @@ func (a *app) checkOutputs() (err error) {
 	}
 	return cli.CheckWritable(filepath.Join(a.out, "config.json"))
 }
+
+// writesFile says that the result may be a file.
+func (o *options) writesFile() bool { return o.tip || o.paints() || o.compares() }
 
 // scheduleNames are the names of the schedules.
 func scheduleNames() []string {

@@ -178,7 +178,7 @@ func (t *training) conclude(ctx context.Context, r *fit.Result) error {
 			return err
 		}
 		if r.Best != nil {
-			if err := t.write(filepath.Join(t.out, "best"), r.BestValues); err != nil {
+			if err := t.write(t.bestPath(), r.BestValues); err != nil {
 				return err
 			}
 		}

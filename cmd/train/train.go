@@ -87,6 +87,8 @@ func (a *app) do(ctx context.Context) error {
 	switch {
 	case a.tip:
 		return a.adaptTip(ctx)
+	case a.compares():
+		return a.trainContext(ctx)
 	case a.through():
 		return a.trainNetwork(ctx)
 	}
@@ -112,7 +114,7 @@ func (a *app) open(ctx context.Context) (err error) {
 		a.checkpoint.Close() //nolint:errcheck // the first error counts
 		return err
 	}
-	if a.promptTokens > 0 {
+	if a.promptTokens > 0 && !a.compares() {
 		if err := a.checkpoint.SetPrompts(a.promptTokens, a.seed); err != nil {
 			a.checkpoint.Close() //nolint:errcheck // the first error counts
 			return err
