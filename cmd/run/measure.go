@@ -14,6 +14,7 @@ import (
 	"saccade/models"
 	"saccade/models/nn"
 	"saccade/picture"
+	"saccade/track"
 )
 
 // measuredJSON is the document of what was found in pictures.
@@ -40,6 +41,7 @@ type measurement struct {
 	files   []string // that are drawn, or none
 	done    int
 	over    *picture.Image // -background, or nil
+	tracker *track.Tracker // -track, or nil
 
 	mu   sync.Mutex
 	open map[int]*picture.Image // pictures on their way
@@ -212,6 +214,9 @@ func boxesOf(found []models.Object) []figure.Box {
 	boxes := make([]figure.Box, len(found))
 	for i, o := range found {
 		boxes[i] = figure.Box{Corners: o.Box, Kind: o.Class, Label: fmt.Sprintf("%s %.0f %%", o.Label, 100*o.Score)}
+		if o.Track > 0 {
+			boxes[i].Kind, boxes[i].Label = o.Track, fmt.Sprintf("%d %s", o.Track, boxes[i].Label)
+		}
 	}
 	return boxes
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"saccade/cmd/internal/cli"
@@ -13,6 +14,7 @@ import (
 	"saccade/models/generate"
 	"saccade/models/nn"
 	"saccade/picture"
+	"saccade/track"
 )
 
 // watchModel looks at frames with a model, by what that is for.
@@ -96,6 +98,9 @@ func (a *app) written(img *picture.Image, entry any, parts []string) sighting {
 // sightOfMeasures finds and measures.
 func (a *app) sightOfMeasures(m *models.Model) (sight, error) {
 	c := &measurement{pass: pass{app: a, m: m, bar: a.progress()}}
+	if a.track {
+		c.tracker = track.New(track.Options{Sure: c.least(), Unsure: min(leastUnsure, c.least())})
+	}
 	if a.behind != "" {
 		var err error
 		if c.over, err = picture.Open(a.behind, picture.DecodeOptions{}); err != nil {
@@ -131,17 +136,44 @@ func (c *measurement) sight(outputs map[string]models.Array, img *picture.Image)
 		over, err := c.composed(img, alpha)
 		return sighted(sharesOf(alpha), func() *picture.Image { return over }), err
 	}
-	found, err := c.m.Objects(outputs, img.W, img.H, c.least(), c.texts...)
+	found, err := c.followed(outputs, img)
 	return sighting{struct {
 		Objects []models.Object `json:"objects"`
 	}{found}, objectsLine(found), func() *picture.Image { return figure.DrawBoxes(img, boxesOf(found)) }}, err
+}
+
+// leastUnsure is the score from which on what is unsure goes on with a track.
+const leastUnsure = 0.1
+
+// followed are the objects of a frame: those above the threshold, and with -track those below
+// that go on with a track.
+func (c *measurement) followed(outputs map[string]models.Array, img *picture.Image) ([]models.Object, error) {
+	if c.tracker == nil {
+		return c.m.Objects(outputs, img.W, img.H, c.least(), c.texts...)
+	}
+	found, err := c.m.Objects(outputs, img.W, img.H, min(leastUnsure, c.least()), c.texts...)
+	if err != nil {
+		return nil, err
+	}
+	seen := make([]track.Detection, len(found))
+	for i, o := range found {
+		seen[i] = track.Detection{Box: o.Box, Score: o.Score}
+	}
+	for i, number := range c.tracker.Next(seen) {
+		found[i].Track = number
+	}
+	return slices.DeleteFunc(found, func(o models.Object) bool { return o.Track == 0 && o.Score <= c.least() }), nil
 }
 
 // objectsLine tells of objects in a line.
 func objectsLine(found []models.Object) string {
 	var parts []string
 	for _, o := range found {
-		parts = append(parts, fmt.Sprintf("%s %.0f %% at %.0f,%.0f,%.0f,%.0f", o.Label, 100*o.Score, o.Box[0], o.Box[1], o.Box[2], o.Box[3]))
+		number := ""
+		if o.Track > 0 {
+			number = fmt.Sprintf("%d ", o.Track)
+		}
+		parts = append(parts, number+fmt.Sprintf("%s %.0f %% at %.0f,%.0f,%.0f,%.0f", o.Label, 100*o.Score, o.Box[0], o.Box[1], o.Box[2], o.Box[3]))
 	}
 	return cmp.Or(strings.Join(parts, "; "), "nothing")
 }
