@@ -90,6 +90,9 @@ func (a *app) loadModel(ctx context.Context, name, source string, o models.Optio
 
 // checkFiles finds missing files and folders before anything is loaded.
 func (a *app) checkFiles() (err error) {
+	if a.moving() {
+		return a.checkFrames()
+	}
 	if a.pictures, err = a.findPictures(a.images); err != nil {
 		return err
 	}
@@ -149,6 +152,19 @@ func (a *app) checkFiles() (err error) {
 		}
 	}
 	return nil
+}
+
+// checkFrames finds a missing video, or one that can't be written, before anything is loaded.
+func (a *app) checkFrames() error {
+	for _, path := range a.images {
+		if _, err := os.Stat(path); err != nil && path != "-" {
+			return fmt.Errorf("video %s: %w", path, reason(err))
+		}
+	}
+	if a.out == "" {
+		return nil
+	}
+	return cli.CheckWritable(a.out)
 }
 
 // reason takes the path out of an error of the file system.

@@ -93,6 +93,8 @@ func (a *app) do(ctx context.Context) error {
 		return a.indexDocuments(ctx)
 	case isPipeline(a.model):
 		return a.paint(ctx)
+	case a.model == ocrFamily && a.moving():
+		return a.watchPages(ctx)
 	case a.model == ocrFamily:
 		return a.readPages(ctx)
 	case a.model == anomalyFamily:
@@ -105,6 +107,9 @@ func (a *app) do(ctx context.Context) error {
 	defer m.Close()
 	if len(a.pictures) > 0 && !m.SeesImages() {
 		return fmt.Errorf("%s: %w", m.Name, models.ErrNoImages)
+	}
+	if a.moving() {
+		return a.watchModel(ctx, m)
 	}
 	_, drawing := a.drawing()
 	switch {
