@@ -23,8 +23,10 @@ type task struct {
 	takes    func(f nn.Family) bool // the families that they are for; nil: all
 }
 
-func pipeline(f nn.Family) bool      { return f.Open != nil }
-func images(f nn.Family) bool        { return f.Open == nil && !f.Part && !f.Hears && !f.Sentences }
+func pipeline(f nn.Family) bool { return f.Open != nil }
+func images(f nn.Family) bool {
+	return f.Open == nil && !f.Part && !f.Hears && !f.Sentences && !f.Sounds
+}
 func sentencesOnly(f nn.Family) bool { return f.Sentences }
 func dual(f nn.Family) bool          { return f.Texts && !f.Part }
 func writesTexts(f nn.Family) bool   { return f.Writes }
@@ -42,7 +44,8 @@ var tasks = []task{
 	{"text in images", nil, []string{"documents"}, func(f nn.Family) bool { return f.Reads || f.Sentences }},
 	{"texts of images", []string{"question"}, []string{"max-tokens", "beams", "temperature", "top-k", "top-p", "generate", "match"}, writesTexts},
 	{"turns about images (each a -prompt)", []string{"chat", "tiles"}, nil, func(f nn.Family) bool { return f.Converses }},
-	{"texts of sounds", []string{"audio", "language"}, []string{"task", "timestamps"}, func(f nn.Family) bool { return f.Hears }},
+	{"sounds in", []string{"audio"}, nil, func(f nn.Family) bool { return f.Hears || f.Sounds }},
+	{"texts of sounds", []string{"language"}, []string{"task", "timestamps"}, func(f nn.Family) bool { return f.Hears }},
 	{"masks of images", []string{"point", "box", "everything", "masks"}, []string{"points-per-side", "least-score", "least-stability", "overlap"}, func(f nn.Family) bool { return f.Segments }},
 	{"objects in images", []string{"threshold"}, nil, finds},
 	{"images alike", nil, []string{"similar", "index", "examples"}, func(f nn.Family) bool { return images(f) && !f.Reads }},

@@ -124,6 +124,8 @@ func (a *app) do(ctx context.Context) error {
 		return a.verifyModel(ctx, m)
 	case a.profile:
 		return a.printProfile(ctx, m)
+	case m.TakesSounds() && a.raw == nil:
+		return a.hearSounds(ctx, m)
 	case m.Sentences() && a.raw == nil && a.index != "":
 		return a.indexTexts(ctx, m)
 	case m.Sentences() && a.raw == nil:
