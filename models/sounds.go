@@ -23,3 +23,11 @@ func (m *Model) SoundInputs(s *sound.Sound) (map[string]Array, error) {
 	}
 	return m.sounds.Features(s.Samples)
 }
+
+// SoundPreprocessing says how inputs are made of sounds, "" of a model that takes none.
+func (m *Model) SoundPreprocessing() string {
+	if m.sounds == nil {
+		return ""
+	}
+	return m.sounds.About
+}

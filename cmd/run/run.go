@@ -26,6 +26,7 @@ type app struct {
 
 	dev      *gpu.Device             // set by open
 	pictures []string                // by -image
+	heard    []string                // by -audio
 	classes  []class                 // by -eval
 	truth    *coco.Annotations       // by -eval, of a model that finds objects
 	shown    []class                 // by -examples

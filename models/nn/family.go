@@ -103,7 +103,8 @@ type Description struct {
 
 // Sounds is how a network's inputs are made of sounds.
 type Sounds struct {
-	Rate int // samples a second
+	Rate  int    // samples a second
+	About string // all of it in words, by which embeddings are told from others
 	// Features are the inputs by name, a batch of one, of a sound's samples.
 	Features func(samples []float32) (map[string]Array, error)
 }

@@ -82,7 +82,7 @@ func describeAST(in nn.Checkpoint) (*nn.Description, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &nn.Description{Tensors: named, Make: c.Layers, Labels: c.Labels, Scores: c.Scores, Sounds: &nn.Sounds{Rate: sound.FbankRate, Features: f.Of}}, nil
+	return &nn.Description{Tensors: named, Make: c.Layers, Labels: c.Labels, Scores: c.Scores, Sounds: &nn.Sounds{Rate: sound.FbankRate, About: fmt.Sprintf("%+v", f), Features: f.Of}}, nil
 }
 
 func describeCLAP(in nn.Checkpoint) (*nn.Description, error) {
@@ -98,7 +98,7 @@ func describeCLAP(in nn.Checkpoint) (*nn.Description, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &nn.Description{Tensors: named, Make: c.Layers, Sounds: &nn.Sounds{Rate: f.Rate, Features: f.Of}}, nil
+	return &nn.Description{Tensors: named, Make: c.Layers, Sounds: &nn.Sounds{Rate: f.Rate, About: fmt.Sprintf("%+v", f), Features: f.Of}}, nil
 }
 
 func standard(name string) (nn.Make, error) {
