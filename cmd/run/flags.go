@@ -166,6 +166,8 @@ func (o *options) check() error {
 		return &models.UnknownModelError{Name: o.model, Nearest: models.Nearest(o.model, models.Names())}
 	case o.model == anomalyFamily:
 		return o.checkComparing()
+	case takesSounds(o.model):
+		return o.checkSounds()
 	case isPipeline(o.model):
 		return cmp.Or(o.notComparing(), o.checkPainting())
 	case o.model == ocrFamily:

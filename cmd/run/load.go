@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"saccade/cmd/internal/cli"
 	"saccade/models"
@@ -44,7 +43,7 @@ func (a *app) outputs() []string {
 	if a.explain != "" && !writes(a.model) {
 		names = append(names, models.ExplainOutputs(a.model)...)
 	}
-	if a.examples != "" || a.similar != "" || a.index != "" && !embedsSentences(a.model) {
+	if a.examples != "" || a.similar != "" || a.index != "" && !embedsSentences(a.model) && !takesSounds(a.model) {
 		names = append(names, models.Embedding)
 	}
 	return names
@@ -122,10 +121,8 @@ func (a *app) checkFiles() (err error) {
 			return err
 		}
 	}
-	for _, path := range a.sounds {
-		if _, err := os.Stat(path); err != nil {
-			return fmt.Errorf("sound %s: %w", path, reason(err))
-		}
+	if a.heard, err = cli.FindSounds(a.sounds, a.complain); err != nil {
+		return err
 	}
 	path, drawing := a.drawing()
 	if drawing && len(a.pictures) > maxDrawn {

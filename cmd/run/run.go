@@ -26,6 +26,7 @@ type app struct {
 
 	dev      *gpu.Device             // set by open
 	pictures []string                // by -image
+	heard    []string                // by -audio
 	classes  []class                 // by -eval
 	truth    *coco.Annotations       // by -eval, of a model that finds objects
 	shown    []class                 // by -examples
@@ -129,6 +130,8 @@ func (a *app) do(ctx context.Context) error {
 		return a.verifyModel(ctx, m)
 	case a.profile:
 		return a.printProfile(ctx, m)
+	case m.TakesSounds() && a.raw == nil:
+		return a.hearSounds(ctx, m)
 	case m.Sentences() && a.raw == nil && a.index != "":
 		return a.indexTexts(ctx, m)
 	case m.Sentences() && a.raw == nil:
