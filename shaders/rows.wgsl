@@ -2,7 +2,8 @@
 // base + p.rows on gives zeros, or in form over the row over[i].
 //
 // x: [rows, stride], y and over: [..., stride], four elements in a Packed; index: u32 in rows
-// of `columns`, from one to the next `pitch`. In form floats x is f32, a vector in place of a Packed.
+// of `columns`, from one to the next `pitch`. In form floats x is f32, a vector in place of a
+// Packed.
 // A workgroup does 64 Packed of y; the grid is 2-D.
 
 alias Packed = vec2<u32>;
