@@ -9,7 +9,7 @@ BENCHMODELS := resnet18,resnet50,efficientnet_b0,vit_ti_16,vit_b_16,clip_vit_b_3
 
 ISACC     := cc -O1 -Wall -Wextra
 
-.PHONY: help run build test test-all soak check isa isa-accept isa-tools bench result leaderboard eval eval-tokenizer golden-zoo setup clean
+.PHONY: help run build test test-all soak check isa isa-accept isa-tools bench result leaderboard eval eval-tokenizer golden-zoo setup container-root clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -17,10 +17,14 @@ help: ## list the targets
 run: setup build ## install what is missing, build, and say what is in a picture
 	bin/run -model vit -image zoo/pictures/cat.jpg
 
-build: ## build bin/run, bin/train and bin/bench
+build: ## build bin/run, bin/train, bin/serve and bin/bench
 	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) build -o bin/run ./cmd/run
 	$(GO) build -o bin/train ./cmd/train
+	$(GO) build -o bin/serve ./cmd/serve
 	$(GO) build -o bin/bench ./cmd/bench
+
+container-root: build ## write the root of a container (Debian with Mesa's drivers, by debootstrap) for packaging/Containerfile
+	packaging/root bin/container-root.tar
 
 setup: ## install the system packages that are missing (Debian, Ubuntu)
 	@scripts/setup $(PACKAGES)

@@ -97,7 +97,7 @@ func TestPrograms(t *testing.T) {
 	t.Run("flags", func(t *testing.T) { testFlags(t, bin) })
 }
 
-// programs builds run, bench and train into a folder and gives it. It looks at every file of
+// programs builds run, bench, train and serve into a folder and gives it. It looks at every file of
 // the project, so that go test does not answer from its cache after one has changed.
 func programs(t *testing.T) string {
 	t.Helper()
@@ -108,7 +108,7 @@ func programs(t *testing.T) string {
 		return err
 	}))
 	bin := t.TempDir()
-	output(t, "go", "build", "-tags", "headless", "-ldflags=-s -w", "-o", bin+"/", "./cmd/run", "./cmd/bench", "./cmd/train")
+	output(t, "go", "build", "-tags", "headless", "-ldflags=-s -w", "-o", bin+"/", "./cmd/run", "./cmd/bench", "./cmd/train", "./cmd/serve")
 	return bin
 }
 
@@ -182,8 +182,8 @@ var stops = []struct {
 	{regexp.MustCompile(`\s-weights [\w-]+/`), 1, "hub model"},                                           // HF_HUB_OFFLINE
 	{regexp.MustCompile(`\s-weights (\./)?[\w-]+\.(safetensors|pth|th)\b`), 1, "no such file or folder"}, // a checkpoint of others
 	{regexp.MustCompile(`^bin/run -index (pages|lines)\.index `), 1, "there is none yet"},                // which the command before makes
-	// These take minutes.
-	{regexp.MustCompile(`^bin/bench .*-(models|pipelines)\b|\s-(tune|prompts)\b|^bin/run -verify$|^bin/train .*-verify\b`), 3, absent},
+	// These take minutes, or do not end.
+	{regexp.MustCompile(`^bin/bench .*-(models|pipelines)\b|\s-(tune|prompts)\b|^bin/run -verify$|^bin/train .*-verify\b|^bin/serve `), 3, absent},
 }
 
 const absent = "an adapter of this name" // which there is none
@@ -209,7 +209,7 @@ func testCommands(t *testing.T, bin string) {
 }
 
 // program begins a command of a page.
-var program = regexp.MustCompile(`^bin/(run|bench|train) `)
+var program = regexp.MustCompile(`^bin/(run|bench|train|serve) `)
 
 // runLine has the shell run a command as it stands.
 func runLine(t *testing.T, dir, line string) {
@@ -239,13 +239,13 @@ func runLine(t *testing.T, dir, line string) {
 var (
 	helpFlag   = regexp.MustCompile(`(?m)^  -([a-z][\w-]*)`)
 	spanFlag   = regexp.MustCompile(`(?:^| )-([a-z][\w-]*)`)
-	ofCommands = regexp.MustCompile(`^(-|(bin/)?(run|bench|train) )`)
+	ofCommands = regexp.MustCompile(`^(-|(bin/)?(run|bench|train|serve) )`)
 )
 
-// A flag that the prose names is one of run, bench or train.
+// A flag that the prose names is one of run, bench, train or serve.
 func testFlags(t *testing.T, bin string) {
 	known := map[string]bool{"tags": true} // of go build
-	for _, help := range []string{output(t, bin+"/run", "-h", "all"), output(t, bin+"/bench", "-h"), output(t, bin+"/train", "-h")} {
+	for _, help := range []string{output(t, bin+"/run", "-h", "all"), output(t, bin+"/bench", "-h"), output(t, bin+"/train", "-h"), output(t, bin+"/serve", "-h")} {
 		for _, m := range helpFlag.FindAllStringSubmatch(help, -1) {
 			known[m[1]] = true
 		}
@@ -261,7 +261,7 @@ func testFlags(t *testing.T, bin string) {
 			}
 			for _, m := range spanFlag.FindAllStringSubmatch(s, -1) {
 				n++
-				assert.Truef(t, known[m[1]], "%s: `%s`: -%s is no flag of run, bench or train", path, s, m[1])
+				assert.Truef(t, known[m[1]], "%s: `%s`: -%s is no flag of run, bench, train or serve", path, s, m[1])
 			}
 		}
 	}

@@ -43,6 +43,8 @@ NETWORKS = {
     "blip": [transformers.BlipConfig, transformers.BlipTextConfig, transformers.BlipVisionConfig],
     "internal/llama": [transformers.LlamaConfig],
     "smolvlm": [transformers.Idefics3Config, transformers.Idefics3VisionConfig, transformers.SmolVLMConfig, transformers.SmolVLMVisionConfig],
+    "ast": [transformers.ASTConfig, transformers.ASTFeatureExtractor],
+    "clap": [transformers.ClapConfig, transformers.ClapTextConfig, transformers.ClapAudioConfig, transformers.ClapFeatureExtractor],
     "whisper": [transformers.WhisperConfig, transformers.WhisperFeatureExtractor],
     "trocr": [transformers.VisionEncoderDecoderConfig, transformers.TrOCRConfig],
     "ppocr": [transformers.PPLCNetV3Config, transformers.PPLCNetV4Config, transformers.PPOCRV5MobileDetConfig, transformers.PPOCRV6SmallDetConfig, transformers.PPOCRV5MobileRecConfig, transformers.PPOCRV6SmallRecConfig, transformers.PPOCRV6TinyRecConfig],

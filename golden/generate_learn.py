@@ -50,6 +50,14 @@ def clip():
     return transformers.CLIPForImageClassification(config), (3, 12, 12), 3
 
 
+def clip_context():
+    vision = dict(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=12, patch_size=4)
+    text = dict(hidden_size=28, num_hidden_layers=2, num_attention_heads=4, intermediate_size=36, vocab_size=32, eos_token_id=31, max_position_embeddings=12)
+    model = transformers.CLIPModel(transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=13))
+    torch.nn.init.constant_(model.logit_scale, 2.5)
+    return model, (13,), 4
+
+
 def dinov2():
     config = transformers.Dinov2Config(hidden_size=18, num_hidden_layers=2, num_attention_heads=3, mlp_ratio=2, image_size=12, patch_size=4, num_labels=4)
     return transformers.Dinov2ForImageClassification(config), (3, 12, 12), 4
@@ -68,7 +76,7 @@ def mobilenetv2():
     return transformers.MobileNetV2ForImageClassification(config), (3, 21, 26), 3
 
 
-MODELS = {"vit": vit, "clip": clip, "dinov2": dinov2, "unet": unet, "resnet": resnet, "mobilenetv2": mobilenetv2}
+MODELS = {"vit": vit, "clip": clip, "clip_context": clip_context, "dinov2": dinov2, "unet": unet, "resnet": resnet, "mobilenetv2": mobilenetv2}
 
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2"]
 RUNS = {
@@ -81,10 +89,14 @@ RUNS = {
         ),
         "sgd_nesterov": dict(lora=dict(r=3, lora_alpha=6, target_modules=["fc1", "o_proj"]), head=True, optimizer="sgd", lr=0.02, momentum=0.9, nesterov=True, weight_decay=0.02, clip=1.0),
         "full": dict(lora=None, head=False, full=True, optimizer="adamw", lr=0.002, eps=1e-4, clip=1.0, accumulate=2),
+        "prompts": dict(lora=None, head=True, prompts=3, optimizer="sgd", lr=0.05, momentum=0.9),
         "head_momentum": dict(lora=None, head=True, optimizer="sgd", lr=0.05, momentum=0.8, dampening=0.3, accumulate=3),
     },
     "clip": {
         "adamw": dict(lora=dict(r=2, lora_alpha=2, target_modules=["q_proj", "v_proj", "out_proj"]), head=True, optimizer="adamw", lr=0.002, clip=1.0),
+    },
+    "clip_context": {
+        "coop": dict(lora=None, head=False, context=3, optimizer="sgd", lr=0.05, momentum=0.9),
     },
     "dinov2": {
         "adamw": dict(lora=dict(r=2, lora_alpha=2, target_modules=["q_proj", "v_proj", "fc1"]), head=True, optimizer="adamw", lr=0.002),
@@ -117,6 +129,13 @@ def short(name):
 
 def micro_step(model, g, shape, classes):
     """What a micro-batch has, and its loss."""
+    if hasattr(model, "ctx"):
+        x, labels = torch.randn(4, *shape, generator=g), torch.randint(classes, (4,), generator=g)
+        n, texts = len(model.ctx), model.texts
+        ids = torch.cat([texts[:, :1], texts[:, :1].expand(-1, n), texts[:, 1:]], 1)
+        embeds = torch.nn.functional.normalize(model.get_text_features(input_ids=ids).pooler_output, dim=-1)
+        logits = model.logit_scale.exp() * torch.nn.functional.normalize(x, dim=-1) @ embeds.T
+        return {"image_embeds": x, "labels": labels.int()}, torch.nn.functional.cross_entropy(logits, labels)
     if classes:
         x, labels = torch.randn(4, *shape, generator=g), torch.randint(classes, (4,), generator=g)
         return {"pixel_values": x, "labels": labels.int()}, model(pixel_values=x, labels=labels).loss
@@ -162,12 +181,31 @@ def train(model, shape, classes, name, run):
     else:
         for n, p in model.named_parameters():
             p.requires_grad_(n.startswith("classifier."))
+    if run.get("context"):  # CoOp: tokens behind the first of each text
+        model.requires_grad_(False)
+        model.ctx = torch.nn.Parameter(torch.randn(run["context"], model.config.text_config.hidden_size, generator=g) * 0.5)
+        model.texts = torch.tensor([[30, 4, 7, 31, 31], [30, 9, 31, 31, 31], [30, 2, 3, 5, 31], [30, 9, 4, 31, 31]])
+        model.text_model.embeddings.token_embedding.register_forward_hook(
+            lambda m, x, y: torch.cat([y[:, :1], model.ctx.expand(len(y), -1, -1), y[:, 1 + len(model.ctx) :]], 1)
+        )
+    if run.get("prompts"):  # Visual Prompt Tuning, shallow: tokens without positions behind the first
+        embeddings = model.vit.embeddings
+        embeddings.prompt_embeddings = torch.nn.Parameter(torch.randn(1, run["prompts"], model.config.hidden_size, generator=g) * 0.5)
+        forward = embeddings.forward
+
+        def prompted(*args, **options):
+            x = forward(*args, **options)
+            return torch.cat([x[:, :1], embeddings.prompt_embeddings.expand(len(x), -1, -1), x[:, 1:]], 1)
+
+        embeddings.forward = prompted
     trained = {short(n): p for n, p in model.named_parameters() if p.requires_grad}
     with torch.no_grad():  # of PEFT's own start, B is zero, and so would be A's gradient
         for n, p in trained.items():
             if "lora_" in n:
                 p.copy_(torch.randn(p.shape, generator=g) * p.shape[1] ** -0.5)
     tensors = {} if run.get("full") else {f"init.{n}": p.detach().clone() for n, p in trained.items()}
+    if run.get("context"):
+        tensors["texts"] = model.texts.int()
     optimizer = optimizer_of(run, trained.values())
     micro, losses, gradients = run.get("accumulate", 1), [], {}
     rates = [run["lr"] * min(1, (t + 1) / run.get("warmup", 1)) for t in range(STEPS)]

@@ -33,6 +33,8 @@ type LearnOptions struct {
 	} `json:"lora"`
 	Head        bool        `json:"head"`
 	Full        bool        `json:"full"`             // the whole network
+	Context     int         `json:"context"`          // tokens of CoOp
+	Prompts     int         `json:"prompts"`          // tokens of VPT
 	Batch       bool        `json:"batch_statistics"` // batch norms in training mode
 	Optimizer   string      `json:"optimizer"` // adamw or sgd
 	Rate        float64     `json:"lr"`

@@ -295,7 +295,7 @@ func newModel(dev *gpu.Device, f nn.Family, name string, in *files, o Options) (
 	if m.Labels == nil {
 		m.Labels = d.Labels
 	}
-	m.scores, m.Notes = d.Scores, d.Notes
+	m.scores, m.Notes, m.sounds = d.Scores, d.Notes, d.Sounds
 	if o.Tiled || d.Tiles {
 		if d.Tiled == nil {
 			return nil, errors.New("it is no autoencoder, which alone works in tiles")
@@ -382,7 +382,7 @@ func (m *Model) ready(example map[string]Array) error {
 		return err
 	}
 	m.example = example
-	if m.images == nil {
+	if m.images == nil && m.sounds == nil {
 		return nil
 	}
 	if m.one, err = m.module.Plan(example, m.wants(nil)); err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"saccade/gpu"
+	"saccade/models/clap"
 	"saccade/models/generate"
 	"saccade/models/nn"
 	"saccade/picture"
@@ -38,6 +39,7 @@ type Model struct {
 	pairing    *nn.Pairing         // of a dual encoder, or nil
 	writer     *generate.Generator // of texts, or nil
 	hearing    *hearing            // of a model that hears, or nil
+	sounds     *nn.Sounds          // how inputs are made of sounds, or nil
 	matches    bool                // the network of images reads texts too
 	segments   bool                // it gives masks of what points and boxes mean,
 	decoder    *nn.Network         // which this network makes of maps
@@ -121,7 +123,7 @@ func (m *Model) wants(only []string) gpu.Wants {
 // Forward runs the networks whose inputs are there, in PyTorch's layout and by its
 // names, and gives their outputs: those of the names, or without names the usual
 // ones and what Load was asked for. Of a dual encoder with both inputs
-// logits_per_image [images, texts] is among the usual ones.
+// [Model.PairLogits] are among the usual ones.
 func (m *Model) Forward(ctx context.Context, in map[string]Array, outputs ...string) (map[string]Array, error) {
 	if m.tiled != nil && len(outputs) == 0 {
 		return m.tiled(ctx, m.module, in)
@@ -130,11 +132,23 @@ func (m *Model) Forward(ctx context.Context, in map[string]Array, outputs ...str
 	if err != nil {
 		return nil, err
 	}
-	images, texts := out["image_embeds"], out["text_embeds"]
-	if m.pairing != nil && len(outputs) == 0 && images.Data != nil && texts.Data != nil {
-		out["logits_per_image"] = m.LogitsPerImage(images, texts)
+	if name, logits, ok := m.PairLogits(out); ok && len(outputs) == 0 {
+		out[name] = logits
 	}
 	return out, nil
+}
+
+// PairLogits are the logits of all pairs whose embeddings are among a dual encoder's
+// outputs, which are made on the host, with their name: logits_per_image [images, texts], or
+// logits_per_audio [sounds, texts].
+func (m *Model) PairLogits(out map[string]Array) (name string, logits Array, ok bool) {
+	texts := out["text_embeds"]
+	for of, name := range map[string]string{"image_embeds": "logits_per_image", clap.AudioEmbeds: "logits_per_audio"} {
+		if m.pairing != nil && texts.Data != nil && out[of].Data != nil {
+			return name, m.LogitsPerImage(out[of], texts), true
+		}
+	}
+	return "", Array{}, false
 }
 
 // Takes are the inputs of the networks by name, in the order in which they are

@@ -16,6 +16,9 @@ type Object struct {
 	Label string     `json:"label"`
 	Score float64    `json:"score"`
 	Box   [4]float64 `json:"box"` // x0, y0, x1, y1 in pixels of the image as it is seen
+	// Track is the number that the object has in all frames of a video, 0 of one that is not
+	// followed: see package track.
+	Track int `json:"track,omitempty"`
 
 	Class int `json:"-"`
 }

@@ -52,10 +52,13 @@ func (f *files) hearing(w *generate.Generator) (*hearing, error) {
 
 // SoundRate is the samples a second of the sounds that the model hears, 0 if it hears none.
 func (m *Model) SoundRate() int {
-	if m.hearing == nil {
-		return 0
+	switch {
+	case m.hearing != nil:
+		return m.hearing.features.Rate
+	case m.sounds != nil:
+		return m.sounds.Rate
 	}
-	return m.hearing.features.Rate
+	return 0
 }
 
 // Listening is what is asked of a speech.

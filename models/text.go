@@ -87,6 +87,14 @@ func (m *Model) paddedLength(longest int) int {
 	return length
 }
 
+// TextIDs are the tokens of texts, cut to what is read; truncated says which were cut.
+func (m *Model) TextIDs(texts []string) (rows [][]uint32, truncated []bool, err error) {
+	if m.texts == nil {
+		return nil, nil, fmt.Errorf("%s: %w whose embeddings can be compared", m.Name, ErrNoText)
+	}
+	return m.encode(texts)
+}
+
 // EmbeddingWidth is the number of values of an image's embedding in a dual encoder.
 func (m *Model) EmbeddingWidth() int {
 	_, shapes, err := m.module.Outputs(nn.Images(m.example[nn.PixelValues]), gpu.Wants{Names: []string{"image_embeds"}, Only: true})

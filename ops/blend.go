@@ -8,10 +8,10 @@ import (
 	"saccade/shaders"
 )
 
-// Blend is mask·a + (1 − mask)·b, element by element, of f32 activations of one
-// shape: what inpainting repaints and what it keeps.
+// Blend is mask·a + (1 − mask)·b, element by element, of activations of one shape and
+// type: what inpainting repaints and what it keeps, or what attentional fusion takes of two.
 func Blend(r *gpu.Recorder, a, b, mask *gpu.Tensor) *gpu.Tensor {
-	y := r.NewTyped("blend", gpu.F32, a.Groups, a.Shape...)
+	y := r.NewTyped("blend", a.Type, a.Groups, a.Shape...)
 	if r.Err() != nil {
 		return y
 	}
@@ -20,7 +20,7 @@ func Blend(r *gpu.Recorder, a, b, mask *gpu.Tensor) *gpu.Tensor {
 		r.Fail(fmt.Errorf("blend: %w", err))
 		return y
 	}
-	k, err := kernel("blend", "", shaders.Spec{})
+	k, err := kernel("blend", a.Type.String(), shaders.Spec{Forms: forms(a.Type)})
 	if err != nil {
 		r.Fail(err)
 		return y
@@ -31,7 +31,7 @@ func Blend(r *gpu.Recorder, a, b, mask *gpu.Tensor) *gpu.Tensor {
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
 			Kernel: k, Params: gpu.Params{"count": count},
 			Bind:   []gpu.View{rowView(a, c[0], c[1]), rowView(b, c[0], c[1]), rowView(mask, c[0], c[1]), rowView(y, c[0], c[1])},
-			Groups: elementwise(count), FLOPs: 16 * float64(count), Bytes: 64 * float64(count),
+			Groups: elementwise(count), FLOPs: 16 * float64(count), Bytes: 16 * float64(count) * float64(a.Type.Size()),
 		})
 	}
 	r.Do(op)

@@ -47,7 +47,7 @@ var families = []family{
 	concatFamily, sinusoidFamily, keepFamily, blendFamily,
 	projectFamily, expandFamily, outerFamily, sumFamily, layerNormAdjointFamily, activationAdjointFamily, spreadFamily, crossEntropyFamily, attentionAdjointFamily,
 	patchesFamily, foldFamily, depthwiseFamily, depthwiseOuterFamily, momentsFamily, runningFamily, batchNormFamily, batchNormSumsFamily, batchNormAdjointFamily,
-	layerNormProductsFamily, stackFamily, scaleAdjointFamily, poolAdjointFamily,
+	layerNormProductsFamily, rowsAdjointFamily, placeFamily, normalizeAdjointFamily, stackFamily, scaleAdjointFamily, poolAdjointFamily,
 	gluAdjointFamily, partFamily, shrinkFamily, groupNormAdjointFamily, squaredErrorFamily,
 	accumulateFamily, squaresFamily, adamWFamily, sgdFamily,
 	rowsFamily, queryLogitsFamily, deformableFamily, rowMaxFamily, topFamily, refineBoxesFamily, boxDistancesFamily, topProbabilitiesFamily, gatePairFamily, rmsNormFamily, rotateFamily, appendFamily,

@@ -178,7 +178,13 @@ func keepCase(d []int) Case {
 var blendFamily = family{
 	op: "blend", dims: "BATCHxHEIGHTxWIDTHxCHANNELS", at: blendCase,
 	bench: [][]int{{1, 64, 64, 4}},
-	test:  func() []Case { return casesOf(blendCase, []int{1, 1, 1, 1}, []int{3, 5, 7, 3}, []int{2, 13, 9, 9}) },
+	test: func() []Case {
+		return append(casesOf(blendCase, []int{1, 1, 1, 1}, []int{3, 5, 7, 3}, []int{2, 13, 9, 9}),
+			newCase("blend", "2x5x7x9 activations", func(o *operands) *gpu.Tensor {
+				of := func(name string) *gpu.Tensor { return o.activation(name, 1, 2, 5, 7, 9) }
+				return Blend(o.r, of("a"), of("b"), of("mask"))
+			}))
+	},
 }
 
 func blendCase(d []int) Case {

@@ -192,3 +192,33 @@ func poolAdjointCase(d []int, p Pool, largest bool) Case {
 		return all[len(all)-1].Adjoint(o.activation("dy", 1, y.Shape...), []bool{true})[0]
 	})
 }
+
+var rowsAdjointFamily = family{
+	op: "rows_adjoint", dims: "NxTxC", at: rowsAdjointCase, bench: [][]int{{10, 77, 512}},
+	test: func() []Case { return casesOf(rowsAdjointCase, []int{1, 1, 1}, []int{3, 7, 13}, []int{5, 9, 40}) },
+}
+
+// rowsAdjointCase is of three trained rows, whose numbers begin at 4, among N texts of T tokens.
+func rowsAdjointCase(d []int) Case {
+	return newCase("rows_adjoint", shapeName(d...), func(o *operands) *gpu.Tensor {
+		x, index := o.trained(1, 3, d[2]), o.ids("index", 8, d[0], d[1])
+		over := o.activation("over", 1, d...)
+		o.r.Output("rows", LearnedRows(o.r, over, x, index, 4))
+		return rowsAdjoint(o.r, o.activation("dy", 1, d...), x, index, 4)
+	})
+}
+
+var placeFamily = family{
+	op: "place", dims: "NxTxC", at: placeCase, bench: [][]int{{10, 77, 512}},
+	test: func() []Case { return casesOf(placeCase, []int{1, 1, 1}, []int{3, 7, 13}, []int{2, 9, 40}) },
+}
+
+func placeCase(d []int) Case {
+	return newCase("place", shapeName(d...), func(o *operands) *gpu.Tensor {
+		return place(o.r, o.activation("x", 1, d...), o.activation("dy", 1, d[0], d[2]), o.ids("at", d[1], d[0], 1))
+	})
+}
+
+var normalizeAdjointFamily = columnsFamily("normalize_adjoint", func(o *operands, m, c int) *gpu.Tensor {
+	return normalizeAdjoint(o.r, o.activation("x", 1, m, c+2), o.floats("dy", m, c+2)) // of one number it is zero
+})

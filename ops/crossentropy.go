@@ -21,7 +21,7 @@ func CrossEntropy(r *gpu.Recorder, x, labels *gpu.Tensor) *gpu.Tensor {
 		r.Fail(fmt.Errorf("loss: %w", err))
 		return y
 	}
-	k, err := kernel("crossentropy", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
+	k, err := kernel("crossentropy", x.Type.String(), shaders.Spec{Forms: forms(x.Type)})
 	if err != nil {
 		r.Fail(err)
 		return y
@@ -52,7 +52,7 @@ func (c crossEntropy) dispatch(k *gpu.Kernel, seed gpu.View, y *gpu.Tensor) gpu.
 
 // adjoint is the gradient of the logits of the mean of the losses, times the seed.
 func (c crossEntropy) adjoint(r *gpu.Recorder, seed *gpu.Tensor) *gpu.Tensor {
-	dx := r.New("loss", 1, c.x.Shape...)
+	dx := r.NewTyped("loss", c.x.Type, 1, c.x.Shape...)
 	if r.Err() != nil {
 		return dx
 	}
@@ -60,7 +60,7 @@ func (c crossEntropy) adjoint(r *gpu.Recorder, seed *gpu.Tensor) *gpu.Tensor {
 		r.Fail(fmt.Errorf("loss: %s (%s) is no factor of a loss, expected a dense f32 [1]", seed, seed.Type))
 		return dx
 	}
-	k, err := kernel("crossentropy", r.Precision.String()+" back", shaders.Spec{Forms: append(forms(r.Precision), "back")}.WithConst("BACK", 1))
+	k, err := kernel("crossentropy", c.x.Type.String()+" back", shaders.Spec{Forms: append(forms(c.x.Type), "back")}.WithConst("BACK", 1))
 	if err != nil {
 		r.Fail(err)
 		return dx

@@ -19,7 +19,11 @@ func InterpolatePositionsOffset(values []float32, width int, from, to [2]int, of
 
 // InterpolateLinear is InterpolatePositions by mode="bilinear" without antialias.
 func InterpolateLinear(values []float32, width int, from, to [2]int) []float32 {
-	how := Resampling{}
+	return Interpolate(values, width, from, to, Resampling{})
+}
+
+// Interpolate is InterpolatePositions without antialias in any way.
+func Interpolate(values []float32, width int, from, to [2]int, how Resampling) []float32 {
 	return rounded(sampled(values, 1, width, from, how.taps(from[0], to[0]), how.taps(from[1], to[1])))
 }
 

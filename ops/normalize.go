@@ -21,7 +21,8 @@ func Normalize(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	}
 	width := x.Width()
 	op := gpu.Op{Kind: "normalize", Label: r.Label("normalize"), In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
-		Twin: func(in [][]float32) [][]float64 { return [][]float64{normalizeTwin(in[0], width)} }}
+		Twin:    func(in [][]float32) [][]float64 { return [][]float64{normalizeTwin(in[0], width)} },
+		Adjoint: func(dy *gpu.Tensor, _ []bool) []*gpu.Tensor { return []*gpu.Tensor{normalizeAdjoint(r, x, dy)} }}
 	for _, c := range rowChunks(r.Device(), x.Rows(), x, y) {
 		rows := c[1] - c[0]
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{

@@ -13,12 +13,15 @@ import (
 type Parameter struct {
 	Shape  []int
 	Values []float32 // nil until loaded
+	Name   string    // of its tensor, once it is bound
 
 	// Trains says that who uses it records what is made of State where it is trained.
 	Trains bool
 	// State is its values where it is trained, f32 [rows, width], the leading dimensions as rows.
 	State *gpu.Tensor
 }
+
+func (p *Parameter) setName(path string) { p.Name = path }
 
 func (p *Parameter) train(b *Builder, name string, _ Training) ([]Trained, error) {
 	if !p.Trains {

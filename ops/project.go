@@ -50,7 +50,7 @@ func project(r *gpu.Recorder, name string, c projection) *gpu.Tensor {
 	if c.out == 0 {
 		c.out, c.groups = c.w.Rows(), 1
 	}
-	y := r.New(name, c.groups, reshaped(c.x.Shape, c.out)...)
+	y := r.NewTyped(name, c.x.Type, c.groups, reshaped(c.x.Shape, c.out)...)
 	if r.Err() != nil {
 		return y
 	}
@@ -58,7 +58,7 @@ func project(r *gpu.Recorder, name string, c projection) *gpu.Tensor {
 		r.Fail(fmt.Errorf("%s: %w", name, err))
 		return y
 	}
-	k, err := kernel("project", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
+	k, err := kernel("project", c.x.Type.String(), shaders.Spec{Forms: forms(c.x.Type)})
 	if err != nil {
 		r.Fail(err)
 		return y
@@ -89,6 +89,12 @@ func project(r *gpu.Recorder, name string, c projection) *gpu.Tensor {
 	op.Adjoint = func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor { return c.adjoint(r, dy, needed) }
 	r.Do(op)
 	return y
+}
+
+// Match is scale·x·wᵀ, f32 [N, R], of rows x [N, C] and w [R, C] in f32, such as the cosines of
+// features of unit length.
+func Match(r *gpu.Recorder, x, w *gpu.Tensor, scale float64) *gpu.Tensor {
+	return project(r, "match", projection{x: x, w: w, scale: scale})
 }
 
 func (c projection) check(y *gpu.Tensor) error {
@@ -177,7 +183,7 @@ type expansion struct {
 // expand is scale·u·w + residual: of u [..., R] and w [R, C], a trained matrix, [..., C]. It may
 // be some columns of a wider result, in which the others are those of the residual, or zero.
 func expand(r *gpu.Recorder, name string, c expansion) *gpu.Tensor {
-	y := r.New(name, c.shape.Groups, c.shape.Shape...)
+	y := r.NewTyped(name, c.u.Type, c.shape.Groups, c.shape.Shape...)
 	if r.Err() != nil {
 		return y
 	}
@@ -185,7 +191,7 @@ func expand(r *gpu.Recorder, name string, c expansion) *gpu.Tensor {
 		r.Fail(fmt.Errorf("%s: %w", name, err))
 		return y
 	}
-	k, err := kernel("expand", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
+	k, err := kernel("expand", c.u.Type.String(), shaders.Spec{Forms: forms(c.u.Type)})
 	if err != nil {
 		r.Fail(err)
 		return y
@@ -264,7 +270,7 @@ func outer(r *gpu.Recorder, name string, u, x *gpu.Tensor, first int, w *gpu.Ten
 		return y
 	}
 	err := columnsOf(w, x, first)
-	if err == nil && (!rowForEach(w, u) || u.Rows() != x.Rows()) {
+	if err == nil && (!rowForEach(w, u) || u.Rows() != x.Rows() || u.Type != x.Type) {
 		err = fmt.Errorf("%s and %s do not give %v", u, x, w.Shape)
 	}
 	if err == nil {
@@ -301,7 +307,7 @@ func outer(r *gpu.Recorder, name string, u, x *gpu.Tensor, first int, w *gpu.Ten
 const outerThreads = 8192
 
 func outerDispatches(r *gpu.Recorder, u, x *gpu.Tensor, first int, y *gpu.Tensor, scale float64) ([]gpu.Dispatch, error) {
-	k, err := kernel("outer", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
+	k, err := kernel("outer", x.Type.String(), shaders.Spec{Forms: forms(x.Type)})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"errors"
 	"fmt"
 
 	"saccade/gpu"
@@ -68,16 +69,22 @@ func (b *Builder) Spread(n, tokens int, shape ...int) *gpu.Tensor {
 // [..., C], all leading dimensions together. The index is u32 of any shape [...], an input,
 // a constant or what [Top] gives; the result is [..., C]. An index from the number of rows
 // on, such as [NoRow], gives a row of zeros.
-func Rows(r *gpu.Recorder, x, index *gpu.Tensor) *gpu.Tensor { return rows(r, x, index, nil) }
+func Rows(r *gpu.Recorder, x, index *gpu.Tensor) *gpu.Tensor { return rows(r, x, index, nil, 0, false) }
 
 // RowsOver is [Rows] where an index from the number of rows on gives the row of over
 // [..., C] that it stands beside, in place of zeros: torch.where, such as image features
 // among the embeddings of a text.
 func RowsOver(r *gpu.Recorder, over, x, index *gpu.Tensor) *gpu.Tensor {
-	return rows(r, x, index, over)
+	return rows(r, x, index, over, 0, false)
 }
 
-func rows(r *gpu.Recorder, x, index, over *gpu.Tensor) *gpu.Tensor {
+// LearnedRows is [RowsOver] of trained rows, a state f32 [R, C], where an index of base is the
+// first: the embeddings of some tokens among those of a text.
+func LearnedRows(r *gpu.Recorder, over, state, index *gpu.Tensor, base int) *gpu.Tensor {
+	return rows(r, state, index, over, base, true)
+}
+
+func rows(r *gpu.Recorder, x, index, over *gpu.Tensor, base int, learned bool) *gpu.Tensor {
 	y := r.New("rows", x.Groups, append(append([]int{}, index.Shape...), x.Width())...)
 	if r.Err() != nil {
 		return y
@@ -94,6 +101,9 @@ func rows(r *gpu.Recorder, x, index, over *gpu.Tensor) *gpu.Tensor {
 		}
 		spec.Forms, variant = append(spec.Forms, "over"), variant+" over"
 	}
+	if x.Type != r.Precision {
+		spec.Forms, variant = append(spec.Forms, "floats"), variant+" floats"
+	}
 	k, err := kernel("rows", variant, spec)
 	if err != nil {
 		r.Fail(err)
@@ -101,14 +111,22 @@ func rows(r *gpu.Recorder, x, index, over *gpu.Tensor) *gpu.Tensor {
 	}
 	rows, vectors, width := x.Rows(), y.Stride()/4, x.Width()
 	op := gpu.Op{Kind: "rows", Label: r.Label("rows"), In: []*gpu.Tensor{x, index}, Out: []*gpu.Tensor{y},
-		Twin: func(in [][]float32) [][]float64 { return [][]float64{rowsTwin(in, rows, width)} }}
+		Twin: func(in [][]float32) [][]float64 { return [][]float64{rowsTwin(in, rows, width, base)} }}
 	if over != nil {
 		op.In = append(op.In, over)
+	}
+	if learned {
+		op.Adjoint = func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor {
+			if len(needed) > 2 && needed[2] {
+				r.Fail(errors.New("rows: what stands where no row is taken is not trained"))
+			}
+			return []*gpu.Tensor{rowsAdjoint(r, dy, x, index, base), nil, nil}[:len(needed)]
+		}
 	}
 	for _, c := range rowChunks(r.Device(), y.Rows(), y) {
 		count := (c[1] - c[0]) * vectors
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
-			Kernel: k, Params: gpu.Params{"count": count, "vectors": vectors, "rows": rows, "first": c[0], "columns": index.Width(), "pitch": index.Stride()},
+			Kernel: k, Params: gpu.Params{"count": count, "vectors": vectors, "rows": rows, "first": c[0], "columns": index.Width(), "pitch": index.Stride(), "base": base},
 			Bind:   []gpu.View{gpu.All(x), gpu.All(index), underlay(r, over, c), rowView(y, c[0], c[1])},
 			Groups: elementwise(count), Bytes: 8 * float64(count) * float64(x.Type.Size()),
 		})
@@ -126,13 +144,13 @@ func underlay(r *gpu.Recorder, over *gpu.Tensor, c [2]int) gpu.View {
 }
 
 // rowsTwin is of x, the index and maybe what it is over.
-func rowsTwin(in [][]float32, rows, width int) []float64 {
+func rowsTwin(in [][]float32, rows, width, base int) []float64 {
 	x, index := in[0], in[1]
 	y := make([]float64, 0, len(index)*width)
 	for at, i := range index {
-		switch {
-		case int(i) < rows:
-			y = append(y, widen(x[int(i)*width:(int(i)+1)*width])...)
+		switch row := int(i) - base; {
+		case row >= 0 && row < rows:
+			y = append(y, widen(x[row*width:(row+1)*width])...)
 		case len(in) > 2:
 			y = append(y, widen(in[2][at*width:(at+1)*width])...)
 		default:

@@ -38,7 +38,8 @@ func Take(r *gpu.Recorder, x, at *gpu.Tensor) *gpu.Tensor {
 				out = append(out, widen(in[0][row:row+width])...)
 			}
 			return [][]float64{out}
-		}}
+		},
+		Adjoint: func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor { return []*gpu.Tensor{place(r, x, dy, at), nil} }}
 	for _, c := range chunks {
 		count := (c[1] - c[0]) * y.Stride() / 4
 		op.Dispatches = append(op.Dispatches, gpu.Dispatch{

@@ -93,6 +93,9 @@ func tokens(r *gpu.Recorder, x *gpu.Tensor, table *Table, n int, shape ...int) *
 		Twin: func(in [][]float32) [][]float64 {
 			return [][]float64{tokensTwin(in[0], table.values(in), table.Width, n, prefix)}
 		}}
+	if prefix == 0 { // the table is added
+		op.Adjoint = func(dy *gpu.Tensor, _ []bool) []*gpu.Tensor { return []*gpu.Tensor{dy} }
+	}
 	if !table.tensor.Constant() {
 		op.In = append(op.In, table.tensor)
 		op.Adjoint = func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor { return table.adjoint(r, x, dy, n, needed) }

@@ -102,6 +102,24 @@ func (b *Builder) Train(model any, t Training) (all []Trained, err error) {
 	return all, err
 }
 
+// TrainParameter has a parameter be trained.
+func (b *Builder) TrainParameter(p *Parameter) (Trained, error) {
+	all, err := p.train(b, p.Name, Training{})
+	if err != nil {
+		return Trained{}, err
+	}
+	return all[0], nil
+}
+
+// TrainRows makes rows of width values that are trained and are not the checkpoint's, which are
+// zero at first.
+func (b *Builder) TrainRows(name string, rows, width int) (Trained, error) {
+	return b.trained(name, []int{rows, width}, 1, rows, width, nil)
+}
+
+// Host is a parameter's values in the checkpoint, whether it is loaded or not.
+func (b *Builder) Host(p *Parameter) []float32 { return b.host(p.Name, gpu.F32) }
+
 // trained makes a state for a parameter of a layer.
 func (b *Builder) trained(name string, shape []int, groups, rows, columns int, order []uint32) (Trained, error) {
 	s, err := b.State(name, gpu.F32, groups, rows, columns)

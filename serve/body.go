@@ -28,9 +28,9 @@ type timedBody struct {
 	c *http.ResponseController
 }
 
-func newTimedBody(w http.ResponseWriter, body io.ReadCloser) *timedBody {
+func newTimedBody(w http.ResponseWriter, body io.ReadCloser, most time.Duration) *timedBody {
 	b := &timedBody{body, http.NewResponseController(w)}
-	_ = b.c.SetReadDeadline(time.Now().Add(readTime)) // where there are no deadlines, none are needed
+	_ = b.c.SetReadDeadline(time.Now().Add(most)) // where there are no deadlines, none are needed
 	return b
 }
 

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,8 +50,9 @@ type Options struct {
 	Load    func(ctx context.Context, e queue.Entry) (*models.Model, error)
 	Key     string // that callers must know, "": none
 	Limits  Limits
-	Memory  int64    // bytes of the device for all models, 0: as many as there are
-	Others  *url.URL // immich's machine learning, for the tasks that are not done here; nil: there is none
+	Read    time.Duration // for a request's body to come; 0: a minute
+	Memory  int64         // bytes of the device for all models, 0: as many as there are
+	Others  *url.URL      // immich's machine learning, for the tasks that are not done here; nil: there is none
 	Version string
 	Log     *slog.Logger
 }
@@ -213,7 +215,7 @@ func (a api) work(mux *http.ServeMux, pattern string, h handler) {
 		}
 		defer leave()
 		if r.ContentLength != 0 {
-			r.Body = newTimedBody(w, http.MaxBytesReader(w, r.Body, a.s.Limits.Body))
+			r.Body = newTimedBody(w, http.MaxBytesReader(w, r.Body, a.s.Limits.Body), cmp.Or(a.s.Read, readTime))
 		}
 		ctx, cancel := context.WithTimeoutCause(r.Context(), a.s.Limits.Time, errTime)
 		defer cancel()

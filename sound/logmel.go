@@ -52,13 +52,9 @@ func (m LogMel) Frames(samples int) int {
 func (m LogMel) Features(samples []float32) []float32 {
 	frames := m.Frames(len(samples))
 	out := make([]float32, m.Bins*frames)
-	bank, window := slaneyBank(m.Bins, m.FFT, m.Rate, melHigh), hann(m.FFT)
-	workers := min(runtime.GOMAXPROCS(0), max(1, frames/64))
-	var all sync.WaitGroup
-	for w := range workers {
-		all.Go(func() { m.logPower(out, samples, bank, window, frames*w/workers, frames*(w+1)/workers) })
-	}
-	all.Wait()
+	stft{m.FFT, m.Hop}.bands(samples, frames, slaneyBank(m.Bins, m.FFT, m.Rate, 0, melHigh), func(t, b int, power float64) {
+		out[b*frames+t] = float32(math.Log10(max(power, melFloor)))
+	})
 	largest := float32(math.Inf(-1))
 	for _, v := range out {
 		largest = max(largest, v)
@@ -69,15 +65,30 @@ func (m LogMel) Features(samples []float32) []float32 {
 	return out
 }
 
-// logPower computes columns from first to before last.
-func (m LogMel) logPower(out, samples []float32, bank []band, window []float64, first, last int) {
-	frames := len(out) / m.Bins
-	fft := fourier.NewFFT(m.FFT)
-	frame, power := make([]float64, m.FFT), make([]float64, 1+m.FFT/2)
+// stft are the windows of a spectrogram: around every hop-th sample the ones of a
+// transform, under a periodic Hann window, mirrored at the ends.
+type stft struct{ fft, hop int }
+
+// bands tells the power in the bands of a bank at times 0 to frames, from several
+// goroutines.
+func (s stft) bands(samples []float32, frames int, bank []band, tell func(t, b int, power float64)) {
+	window := hann(s.fft)
+	workers := min(runtime.GOMAXPROCS(0), max(1, frames/64))
+	var all sync.WaitGroup
+	for w := range workers {
+		all.Go(func() { s.some(samples, bank, window, frames*w/workers, frames*(w+1)/workers, tell) })
+	}
+	all.Wait()
+}
+
+// some is bands at times from first to before last.
+func (s stft) some(samples []float32, bank []band, window []float64, first, last int, tell func(t, b int, power float64)) {
+	fft := fourier.NewFFT(s.fft)
+	frame, power := make([]float64, s.fft), make([]float64, 1+s.fft/2)
 	var spectrum []complex128
 	for t := first; t < last; t++ {
-		if from := t*m.Hop - m.FFT/2; from >= 0 && from+m.FFT <= len(samples) {
-			for i, v := range samples[from : from+m.FFT] {
+		if from := t*s.hop - s.fft/2; from >= 0 && from+s.fft <= len(samples) {
+			for i, v := range samples[from : from+s.fft] {
 				frame[i] = window[i] * float64(v)
 			}
 		} else {
@@ -94,7 +105,7 @@ func (m LogMel) logPower(out, samples []float32, bank []band, window []float64, 
 			for k, w := range band.weights {
 				sum += w * power[band.first+k]
 			}
-			out[b*frames+t] = float32(math.Log10(max(sum, melFloor)))
+			tell(t, b, sum)
 		}
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // Sound is one channel of samples, of which full scale is 1.
@@ -44,6 +47,15 @@ func (o Options) check() error {
 }
 
 func sensible(rate int) bool { return rate >= MinRate && rate <= MaxRate }
+
+// extensions of sounds, lower case: WAV's and those of formats that ffmpeg reads.
+var extensions = []string{".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wave", ".wma"}
+
+// HasSoundExtension reports whether a file's name ends like a sound. [Open] itself goes by
+// content, never by name.
+func HasSoundExtension(name string) bool {
+	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
+}
 
 // errForeign is a file that is whole, for all we know, and not ours to read.
 var errForeign = errors.New("not WAV of PCM or floats")

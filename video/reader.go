@@ -237,3 +237,6 @@ func (r *Reader) Latest(ctx context.Context) (frames <-chan *Frame, end func() (
 	}()
 	return to, func() (int, error) { <-done; return missed, err }
 }
+
+// Stop has the frames end, as a reader that is not needed any more does.
+func (r *Reader) Stop() { _ = r.cmd.Process.Kill() }

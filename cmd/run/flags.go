@@ -33,6 +33,7 @@ type options struct {
 	writing
 	masking
 	measuring
+	watching
 	figures
 	comparing
 	painting
@@ -50,7 +51,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f := cli.NewFlagSet(command)
 	f.StringVar(&o.model, "model", "", "`NAME`: a family or an architecture; -list-models prints them")
 	f.StringVar(&o.weights, "weights", "", "`SOURCE`: a folder, a .safetensors or PyTorch file, or a hub id org/name[@revision]; without it the embedded weights")
-	f.Func("image", "`FILE`: a picture (PNG, JPEG, GIF, BMP, WebP, TIFF), or a folder: those in it and below, sorted by path; may be repeated", func(s string) error {
+	f.Func("image", "`FILE`: a picture (PNG, JPEG, GIF, BMP, WebP, TIFF), or a folder: those in it and below, sorted by path; may be repeated; or a video (by ffmpeg), - of the standard input: each frame", func(s string) error {
 		o.images = append(o.images, s)
 		return nil
 	})
@@ -79,6 +80,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	o.writing.flags(f)
 	o.masking.flags(f)
 	o.measuring.flags(f)
+	o.watching.flags(f)
 	o.figures.flags(f)
 	o.comparing.flags(f)
 	o.painting.flags(f)
@@ -144,6 +146,9 @@ func (o *options) parse(args []string) error {
 
 // check finds flags that do not go together.
 func (o *options) check() error {
+	if o.moving() || o.track {
+		return o.checkWatching()
+	}
 	inputs := 0
 	for _, given := range []bool{len(o.images) > 0, len(o.sounds) > 0, o.input != "", o.eval != ""} {
 		if given {
@@ -161,6 +166,8 @@ func (o *options) check() error {
 		return &models.UnknownModelError{Name: o.model, Nearest: models.Nearest(o.model, models.Names())}
 	case o.model == anomalyFamily:
 		return o.checkComparing()
+	case takesSounds(o.model):
+		return o.checkSounds()
 	case isPipeline(o.model):
 		return cmp.Or(o.notComparing(), o.checkPainting())
 	case o.model == ocrFamily:

@@ -60,7 +60,7 @@ func (w *writing) flags(f *flag.FlagSet) {
 	f.Func("top-k", "`N`: draws among the N likeliest tokens; 0 = all (default 50)", cli.Whole(&w.topK, 0, math.MaxInt32))
 	f.Func("top-p", "`X`: draws among the likeliest tokens that have that probability together (default 1)", inRange(&w.topP, 0, 1))
 	f.BoolVar(&w.generate, "generate", false, "with -input: writes texts that begin with the ids in it, in place of their logits")
-	f.Func("audio", "`FILE`: a sound, for models that hear: WAV, or what ffmpeg reads where it is installed; may be repeated", func(s string) error {
+	f.Func("audio", "`FILE`: a sound, for models that hear: WAV, or what ffmpeg reads where it is installed; or a folder: those in it and below, sorted by path; may be repeated", func(s string) error {
 		w.sounds = append(w.sounds, s)
 		return nil
 	})

@@ -23,8 +23,10 @@ type task struct {
 	takes    func(f nn.Family) bool // the families that they are for; nil: all
 }
 
-func pipeline(f nn.Family) bool      { return f.Open != nil }
-func images(f nn.Family) bool        { return f.Open == nil && !f.Part && !f.Hears && !f.Sentences }
+func pipeline(f nn.Family) bool { return f.Open != nil }
+func images(f nn.Family) bool {
+	return f.Open == nil && !f.Part && !f.Hears && !f.Sentences && !f.Sounds
+}
 func sentencesOnly(f nn.Family) bool { return f.Sentences }
 func dual(f nn.Family) bool          { return f.Texts && !f.Part }
 func writesTexts(f nn.Family) bool   { return f.Writes }
@@ -42,12 +44,13 @@ var tasks = []task{
 	{"text in images", nil, []string{"documents"}, func(f nn.Family) bool { return f.Reads || f.Sentences }},
 	{"texts of images", []string{"question"}, []string{"max-tokens", "beams", "temperature", "top-k", "top-p", "generate", "match"}, writesTexts},
 	{"turns about images (each a -prompt)", []string{"chat", "tiles"}, nil, func(f nn.Family) bool { return f.Converses }},
-	{"texts of sounds", []string{"audio", "language"}, []string{"task", "timestamps"}, func(f nn.Family) bool { return f.Hears }},
+	{"sounds in", []string{"audio"}, nil, func(f nn.Family) bool { return f.Hears || f.Sounds }},
+	{"texts of sounds", []string{"language"}, []string{"task", "timestamps"}, func(f nn.Family) bool { return f.Hears }},
 	{"masks of images", []string{"point", "box", "everything", "masks"}, []string{"points-per-side", "least-score", "least-stability", "overlap"}, func(f nn.Family) bool { return f.Segments }},
 	{"objects in images", []string{"threshold"}, nil, finds},
 	{"images alike", nil, []string{"similar", "index", "examples"}, func(f nn.Family) bool { return images(f) && !f.Reads }},
 	{"images unlike what is normal", []string{"normal"}, []string{"method", "backbone", "layers", "coreset", "quantile"}, unlike},
-	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "prompt-syntax", "guidance", "guidance-rescale", "scheduler", "width", "height", "init-image", "strength", "mask",
+	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "prompt-syntax", "guidance", "guidance-rescale", "scheduler", "width", "height", "init-image", "strength", "mask", "control", "control-image", "control-hint",
 		"frames", "to-seed", "forward", "record", "partial", "embedding", "clip-skip", "tokenizer", "vae", "prediction", "refiner", "refiner-start", "low-memory", "preview", "preview-weights", "view-every"}, pipeline},
 	{"what a network looks at", []string{"explain"}, []string{"explain-class", "explain-method", "attention", "pca", "compare"}, nil},
 	{"out", []string{"o", "view", "json"}, nil, nil},

@@ -42,7 +42,7 @@ func (s *scribe) writeSounds(ctx context.Context) error {
 	if err := s.tellPlan(s.m.PlanListen()); err != nil {
 		return err
 	}
-	for _, path := range s.sounds {
+	for _, path := range s.heard {
 		heard, err := sound.Open(ctx, path, sound.Options{Rate: s.m.SoundRate()})
 		if err == nil {
 			err = s.listen(ctx, path, heard)
@@ -51,12 +51,12 @@ func (s *scribe) writeSounds(ctx context.Context) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			if err := s.bad(path, ofSound(path, err), len(s.sounds) == 1); err != nil {
+			if err := s.bad(path, ofSound(path, err), len(s.heard) == 1); err != nil {
 				return err
 			}
 		}
 	}
-	return s.finish(len(s.sounds))
+	return s.finish(len(s.heard))
 }
 
 // ofSound makes sure that an error names its sound.
@@ -71,7 +71,7 @@ func ofSound(path string, err error) error {
 // times part by part.
 func (s *scribe) listen(ctx context.Context, path string, heard *sound.Sound) error {
 	before := ""
-	if len(s.sounds) > 1 {
+	if len(s.heard) > 1 {
 		before = path + ": "
 	}
 	q := s.listening()

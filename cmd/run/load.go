@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"saccade/cmd/internal/cli"
 	"saccade/models"
@@ -44,7 +43,7 @@ func (a *app) outputs() []string {
 	if a.explain != "" && !writes(a.model) {
 		names = append(names, models.ExplainOutputs(a.model)...)
 	}
-	if a.examples != "" || a.similar != "" || a.index != "" && !embedsSentences(a.model) {
+	if a.examples != "" || a.similar != "" || a.index != "" && !embedsSentences(a.model) && !takesSounds(a.model) {
 		names = append(names, models.Embedding)
 	}
 	return names
@@ -90,6 +89,9 @@ func (a *app) loadModel(ctx context.Context, name, source string, o models.Optio
 
 // checkFiles finds missing files and folders before anything is loaded.
 func (a *app) checkFiles() (err error) {
+	if a.moving() {
+		return a.checkFrames()
+	}
 	if a.pictures, err = a.findPictures(a.images); err != nil {
 		return err
 	}
@@ -119,10 +121,8 @@ func (a *app) checkFiles() (err error) {
 			return err
 		}
 	}
-	for _, path := range a.sounds {
-		if _, err := os.Stat(path); err != nil {
-			return fmt.Errorf("sound %s: %w", path, reason(err))
-		}
+	if a.heard, err = cli.FindSounds(a.sounds, a.complain); err != nil {
+		return err
 	}
 	path, drawing := a.drawing()
 	if drawing && len(a.pictures) > maxDrawn {
@@ -149,6 +149,19 @@ func (a *app) checkFiles() (err error) {
 		}
 	}
 	return nil
+}
+
+// checkFrames finds a missing video, or one that can't be written, before anything is loaded.
+func (a *app) checkFrames() error {
+	for _, path := range a.images {
+		if _, err := os.Stat(path); err != nil && path != "-" {
+			return fmt.Errorf("video %s: %w", path, reason(err))
+		}
+	}
+	if a.out == "" {
+		return nil
+	}
+	return cli.CheckWritable(a.out)
 }
 
 // reason takes the path out of an error of the file system.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"image/color"
 	"math"
 	"strings"
 	"sync"
@@ -12,6 +14,7 @@ import (
 	"saccade/models"
 	"saccade/models/nn"
 	"saccade/picture"
+	"saccade/track"
 )
 
 // measuredJSON is the document of what was found in pictures.
@@ -38,6 +41,7 @@ type measurement struct {
 	files   []string // that are drawn, or none
 	done    int
 	over    *picture.Image // -background, or nil
+	tracker *track.Tracker // -track, or nil
 
 	mu   sync.Mutex
 	open map[int]*picture.Image // pictures on their way
@@ -206,13 +210,21 @@ func (c *measurement) objects(path string, outputs map[string]models.Array, img 
 			}
 		},
 		draw: func(file string) error {
-			boxes := make([]figure.Box, len(found))
-			for i, o := range found {
-				boxes[i] = figure.Box{Corners: o.Box, Kind: o.Class, Label: o.Label + fmt.Sprintf(" %.0f %%", 100*o.Score)}
-			}
-			return picture.WritePNG(file, figure.DrawBoxes(img, boxes))
+			return picture.WritePNG(file, figure.DrawBoxes(img, boxesOf(found)))
 		},
 	}, err
+}
+
+// boxesOf are objects as they are drawn: those that are followed with their numbers.
+func boxesOf(found []models.Object) []figure.Box {
+	boxes := make([]figure.Box, len(found))
+	for i, o := range found {
+		boxes[i] = figure.Box{Corners: o.Box, Kind: o.Class, Label: fmt.Sprintf("%s %.0f %%", o.Label, 100*o.Score)}
+		if o.Track > 0 {
+			boxes[i].Kind, boxes[i].Label = o.Track, fmt.Sprintf("%d %s", o.Track, boxes[i].Label)
+		}
+	}
+	return boxes
 }
 
 // depthJSON is a picture with the range of its depth.
@@ -268,26 +280,23 @@ func (c *measurement) shares(path string, shares []models.Share, draw func(file 
 // classes are what a picture's pixels belong to.
 func (c *measurement) classes(path string, outputs map[string]models.Array, _ *picture.Image, size [2]int) (finding, error) {
 	s, err := c.m.PixelClasses(outputs, size[0], size[1])
-	return c.shares(path, s.Shares, func(file string) error {
-		out := picture.New(s.W, s.H)
-		for i, class := range s.Classes {
-			k := figure.KindColor(int(class))
-			out.Pix[3*i], out.Pix[3*i+1], out.Pix[3*i+2] = k.R, k.G, k.B
-		}
-		return picture.WritePNG(file, out)
-	}), err
+	return c.shares(path, s.Shares, func(file string) error { return picture.WritePNG(file, coloured(s)) }), err
+}
+
+// coloured is a picture of classes.
+func coloured(s models.Segments) *picture.Image {
+	out := picture.New(s.W, s.H)
+	for i, class := range s.Classes {
+		k := figure.KindColor(int(class))
+		out.Pix[3*i], out.Pix[3*i+1], out.Pix[3*i+2] = k.R, k.G, k.B
+	}
+	return out
 }
 
 // cutout is what of a picture is no background.
 func (c *measurement) cutout(path string, outputs map[string]models.Array, img *picture.Image, size [2]int) (finding, error) {
 	alpha, err := c.m.Cutout(outputs, size[0], size[1])
-	sum := 0.0
-	for _, a := range alpha {
-		sum += float64(a)
-	}
-	part := sum / float64(max(len(alpha), 1))
-	shares := []models.Share{{Label: "foreground", Share: part}, {Label: "background", Share: 1 - part}}
-	return c.shares(path, shares, func(file string) error {
+	return c.shares(path, sharesOf(alpha), func(file string) error {
 		if c.given["background"] {
 			m, err := c.composed(img, alpha)
 			if err != nil {
@@ -325,6 +334,16 @@ func (c *measurement) enlarged(path string, outputs map[string]models.Array) (fi
 	}, nil
 }
 
+// sharesOf are the parts of a picture that are foreground and background.
+func sharesOf(alpha []float32) []models.Share {
+	sum := 0.0
+	for _, a := range alpha {
+		sum += float64(a)
+	}
+	part := sum / float64(max(len(alpha), 1))
+	return []models.Share{{Label: "foreground", Share: part}, {Label: "background", Share: 1 - part}}
+}
+
 // composed is a picture over the background that was given: a colour, or a picture that is
 // scaled to cover it, of which the centre is taken.
 func (c *measurement) composed(img *picture.Image, alpha []float32) (*picture.Image, error) {
@@ -341,7 +360,8 @@ func (c *measurement) composed(img *picture.Image, alpha []float32) (*picture.Im
 			copy(out.Pix[3*y*img.W:][:3*img.W], m.Pix[3*((top+y)*m.W+left):])
 		}
 	} else {
-		r, g, b, _ := c.background.RGBA()
+		behind := cmp.Or[color.Color](c.background, color.White)
+		r, g, b, _ := behind.RGBA()
 		for i := range img.W * img.H {
 			out.Pix[3*i], out.Pix[3*i+1], out.Pix[3*i+2] = uint8(r>>8), uint8(g>>8), uint8(b>>8)
 		}

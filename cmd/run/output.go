@@ -98,7 +98,7 @@ func (a *app) summaryOf(m *models.Model, n int, what string, forward time.Durati
 
 // subject is what the flags give: pictures or sounds.
 func (a *app) subject() string {
-	if len(a.sounds) > 0 {
+	if len(a.sounds) > 0 || takesSounds(a.model) {
 		return "sound"
 	}
 	return "picture"

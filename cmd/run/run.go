@@ -26,6 +26,7 @@ type app struct {
 
 	dev      *gpu.Device             // set by open
 	pictures []string                // by -image
+	heard    []string                // by -audio
 	classes  []class                 // by -eval
 	truth    *coco.Annotations       // by -eval, of a model that finds objects
 	shown    []class                 // by -examples
@@ -93,6 +94,8 @@ func (a *app) do(ctx context.Context) error {
 		return a.indexDocuments(ctx)
 	case isPipeline(a.model):
 		return a.paint(ctx)
+	case a.model == ocrFamily && a.moving():
+		return a.watchPages(ctx)
 	case a.model == ocrFamily:
 		return a.readPages(ctx)
 	case a.model == anomalyFamily:
@@ -105,6 +108,9 @@ func (a *app) do(ctx context.Context) error {
 	defer m.Close()
 	if len(a.pictures) > 0 && !m.SeesImages() {
 		return fmt.Errorf("%s: %w", m.Name, models.ErrNoImages)
+	}
+	if a.moving() {
+		return a.watchModel(ctx, m)
 	}
 	_, drawing := a.drawing()
 	switch {
@@ -124,6 +130,8 @@ func (a *app) do(ctx context.Context) error {
 		return a.verifyModel(ctx, m)
 	case a.profile:
 		return a.printProfile(ctx, m)
+	case m.TakesSounds() && a.raw == nil:
+		return a.hearSounds(ctx, m)
 	case m.Sentences() && a.raw == nil && a.index != "":
 		return a.indexTexts(ctx, m)
 	case m.Sentences() && a.raw == nil:

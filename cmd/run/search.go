@@ -11,6 +11,7 @@ import (
 	"saccade/cmd/internal/cli"
 	"saccade/index"
 	"saccade/models"
+	"saccade/models/clap"
 	"saccade/picture"
 	"saccade/weights"
 )
@@ -62,7 +63,7 @@ func (a *app) searchPictures(ctx context.Context, m *models.Model) error {
 	if err := s.embedTexts(ctx); err != nil {
 		return err
 	}
-	s.files = a.pictures
+	s.files = slices.Concat(a.pictures, a.heard)
 	if a.similar != "" {
 		s.files = a.gallery
 	}
@@ -94,10 +95,15 @@ func (s *search) saveEmbeds(v *index.Vectors) error {
 	if len(v.Data) == 0 {
 		return nil // all pictures were bad, which was said
 	}
-	images, texts := stack(v.Data), stack(s.texts)
-	logits := s.m.LogitsPerImage(images, texts)
+	images, texts, of := stack(v.Data), stack(s.texts), "image_embeds"
+	if s.m.TakesSounds() {
+		of = clap.AudioEmbeds
+	}
 	out := newSaver()
-	out.outputs = map[string]*models.Array{"image_embeds": &images, "text_embeds": &texts, "logits_per_image": &logits}
+	out.outputs = map[string]*models.Array{of: &images, "text_embeds": &texts}
+	if name, logits, ok := s.m.PairLogits(map[string]models.Array{of: images, "text_embeds": texts}); ok {
+		out.outputs[name] = &logits
+	}
 	out.paths = v.Paths
 	return out.write(s.save)
 }
@@ -114,7 +120,11 @@ func stack(vectors [][]float32) models.Array {
 // embedTexts embeds the texts, each in every template.
 func (s *search) embedTexts(ctx context.Context) error {
 	if len(s.app.texts) == 0 {
-		if s.similar == "" && s.index == "" {
+		switch {
+		case s.similar != "" || s.index != "":
+		case s.m.TakesSounds():
+			return cli.Usagef("%s from %s compares sounds with texts: give -text", s.m.Name, s.m.Source)
+		default:
 			return cli.Usagef("%s compares pictures with texts: give -text, or -similar FOLDER", s.m.Name)
 		}
 		return nil
@@ -215,7 +225,7 @@ func (s *search) vectors(ctx context.Context) (*index.Vectors, error) {
 		return nil, err
 	}
 	files := s.files
-	if len(s.images) == 0 && s.similar == "" {
+	if len(s.given()) == 0 {
 		files = nil // all that is in it
 	}
 	v, err := x.Vectors(files)
@@ -235,17 +245,29 @@ func (s *search) openIndex(ctx context.Context) (*index.Index, error) {
 	s.doc.Indexed = &indexJSON{Path: s.index}
 	id := index.Identity{
 		Model: s.m.Name, Source: s.m.Source, Fingerprint: fingerprint, Precision: s.m.Precision.String(),
-		Preprocessing: fmt.Sprintf("%+v over %v", *s.m.Processor, s.background),
+		Preprocessing: s.m.SoundPreprocessing(),
 	}
-	return index.OpenWith(ctx, s.index, id, index.Options{Search: len(s.images) == 0 && s.similar == "", Waiting: func() {
+	if s.m.Processor != nil {
+		id.Preprocessing = fmt.Sprintf("%+v over %v", *s.m.Processor, s.background)
+	}
+	return index.OpenWith(ctx, s.index, id, index.Options{Search: len(s.given()) == 0, Waiting: func() {
 		s.note("index %s: waiting for another process that writes to it", s.index)
 	}})
+}
+
+// given are the files and folders that flags name to be looked at.
+func (s *search) given() []string {
+	all := slices.Concat(s.images, s.sounds)
+	if s.similar != "" {
+		all = append(all, s.similar)
+	}
+	return all
 }
 
 // update embeds the pictures that are new or changed, and drops those that are gone.
 func (s *search) update(ctx context.Context, x *index.Index) (err error) {
 	began := time.Now()
-	s.doc.Indexed.Added, s.doc.Indexed.Removed, err = x.Update(ctx, s.files, append(slices.Clone(s.images), s.similar), func(ctx context.Context, paths []string, report func(int, []float32, error) error) error {
+	s.doc.Indexed.Added, s.doc.Indexed.Removed, err = x.Update(ctx, s.files, s.given(), func(ctx context.Context, paths []string, report func(int, []float32, error) error) error {
 		return s.embed(ctx, paths, began, report)
 	})
 	return err
@@ -267,7 +289,7 @@ func (s *search) compute(ctx context.Context) (*index.Vectors, error) {
 // with its error.
 func (s *search) embed(ctx context.Context, paths []string, began time.Time, report func(i int, v []float32, err error) error) error {
 	n, open := len(paths), func(i int) (*picture.Image, error) { return s.decode(paths[i]) }
-	err := s.m.EmbedPictures(ctx, n, s.batch, s.index != "", open, func(i int, v []float32, err error) error {
+	tell := func(i int, v []float32, err error) error {
 		s.bar.rated(i+1, n, time.Since(began))
 		if err != nil {
 			if err := s.bad(paths[i], err, n == 1 && s.index == ""); err != nil {
@@ -275,7 +297,13 @@ func (s *search) embed(ctx context.Context, paths []string, began time.Time, rep
 			}
 		}
 		return report(i, v, err)
-	})
+	}
+	var err error
+	if s.m.TakesSounds() {
+		err = s.embedSounds(ctx, paths, tell)
+	} else {
+		err = s.m.EmbedPictures(ctx, n, s.batch, s.index != "", open, tell)
+	}
 	s.forward += time.Since(began)
 	return err
 }
@@ -320,7 +348,7 @@ func (s *search) rankByPicture(ctx context.Context, v *index.Vectors) error {
 // print writes tables: of texts for each picture, or of pictures.
 func (s *search) print() {
 	if x := s.doc.Indexed; x != nil {
-		s.stdout.printf("%s: %s, %d added, %d removed\n", x.Path, cli.Count(x.Images, "picture"), x.Added, x.Removed)
+		s.stdout.printf("%s: %s, %d added, %d removed\n", x.Path, cli.Count(x.Images, s.subject()), x.Added, x.Removed)
 	}
 	for _, m := range s.doc.Images {
 		if m.Cosine != nil {

@@ -64,16 +64,16 @@ func (o *options) logger(w io.Writer) *slog.Logger {
 
 // serve listens, loads the models, and answers until ctx ends.
 func (o *options) serve(ctx context.Context, stderr io.Writer, getenv func(string) string) error {
-	listener, err := net.Listen("tcp", o.listen)
-	if err != nil {
-		return fmt.Errorf("listen on %s: %w", o.listen, cli.Reason(err))
-	}
-	defer listener.Close()
 	dev, err := o.choice.Open(getenv, stderr)
 	if err != nil {
 		return err
 	}
 	defer dev.Close()
+	listener, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", o.listen, cli.Reason(err))
+	}
+	defer listener.Close()
 	log := o.logger(stderr)
 	log.Info("adapter", "adapter", dev.Info().String())
 	server := serve.New(serve.Options{Models: o.models, Aliases: o.aliases, Device: dev, Key: o.key, Limits: o.limits, Memory: o.memory, Others: o.others, Version: cli.Version, Log: log,

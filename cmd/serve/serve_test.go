@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -119,6 +120,26 @@ func (s *started) until(t *testing.T, message string) {
 		}
 	}
 	require.Fail(t, "the log ended", "without %q", message)
+}
+
+// ask sends a document and reads the answer.
+func (s *started) ask(t *testing.T, path, document string, into any) {
+	t.Helper()
+	r, err := http.Post(s.url+path, "application/json", strings.NewReader(document))
+	require.NoError(t, err)
+	defer r.Body.Close()
+	answer, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, r.StatusCode, "%s", answer)
+	require.NoError(t, json.Unmarshal(answer, into))
+}
+
+// jpeg is a file as a data URL.
+func jpeg(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return "data:image/jpeg;base64," + base64.StdEncoding.EncodeToString(data)
 }
 
 // SIGTERM ends the server when the requests that are there have been answered.

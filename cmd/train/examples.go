@@ -128,7 +128,10 @@ func first(all map[string]models.Array) string {
 // settleClasses finds the class of each example among the checkpoint's, or gives it a new
 // head for the classes of the folders.
 func (a *app) settleClasses() (err error) {
-	if a.tip {
+	if a.compares() && a.data.batches != nil {
+		return cli.Usagef("-prompt-tokens of a model that compares texts takes the names of classes: give -data a folder with one sub-folder a class")
+	}
+	if a.tip || a.compares() {
 		a.labels = a.data.names()
 		return a.match()
 	}

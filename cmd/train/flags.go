@@ -36,6 +36,7 @@ type options struct {
 	share            float64 // of -data, by -validation
 	head, tip        bool
 	full             bool
+	promptTokens     int
 	batchStatistics  bool
 	lora             int // rank; 0: none
 	alpha, beta, c   float64
@@ -73,10 +74,9 @@ type options struct {
 
 // later are flags of the command's contract whose part is not there.
 var later = map[string]string{
-	"prompt-tokens": "prompts that are learned (CoOp, VPT)",
-	"token":         "textual inversion",
-	"view":          "the window of a training",
-	"probe":         "the window of a training",
+	"token": "textual inversion",
+	"view":  "the window of a training",
+	"probe": "the window of a training",
 }
 
 // flagSet ties the flags to o.
@@ -89,6 +89,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.BoolVar(&o.head, "head", false, "train the last layer, a new one where the classes are others than the checkpoint's")
 	f.BoolVar(&o.tip, "tip", false, "Tip-Adapter of a CLIP: examples vote beside the names of the classes; nothing is trained")
 	f.Func("lora", "`RANK`: train low-rank adapters of that rank", cli.Whole(&o.lora, 1, math.MaxInt32))
+	f.Func("prompt-tokens", "`N`: train so many tokens: of a ViT among those of an image (VPT, shallow), of a CLIP before the names of the classes (CoOp)", cli.Whole(&o.promptTokens, 1, 4096))
 	f.BoolVar(&o.full, "full", false, "train the whole network, with its head, a new one where the classes are others than the checkpoint's; batch norms keep their running statistics")
 	f.BoolVar(&o.batchStatistics, "batch-statistics", false, "with -full: batch norms take each batch's statistics, and move the running ones")
 	o.alpha = math.NaN()
@@ -150,7 +151,7 @@ func (o *options) flagSet() *flag.FlagSet {
 		return nil
 	})
 	f.BoolVar(&o.recompute, "checkpoint", false, "compute activations again in the backward pass in place of keeping them: less memory, more time")
-	f.StringVar(&o.out, "o", "", "`FOLDER|FILE`: where the result goes: PEFT's folder with -lora, of a pipeline diffusers' file, a checkpoint with -full or -head alone, a file of -tip; and the state for -resume")
+	f.StringVar(&o.out, "o", "", "`FOLDER|FILE`: where the result goes: PEFT's folder with -lora, of a pipeline diffusers' file, a checkpoint with -full, -prompt-tokens or -head alone, a file with -prompt-tokens of a CLIP, a file of -tip; and the state for -resume")
 	f.BoolVar(&o.merge, "merge", false, "with -lora: write a checkpoint with the adapters merged, in -o's sub-folder merged")
 	f.StringVar(&o.save, "save", "", "`FILE.safetensors`: every trained tensor after the last step, and loss [steps]")
 	f.BoolVar(&o.grads, "grads", false, "with -save: the gradients of the last step too, as grad.NAME")
@@ -158,7 +159,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.BoolVar(&o.resume, "resume", false, "go on from the last saved state of -o, to the same numbers as without a stop")
 	o.stateEvery = 5 * time.Second
 	f.DurationVar(&o.stateEvery, "state-every", o.stateEvery, "`TIME`: between two saves of the state (default 5s; 0s after each step)")
-	f.BoolVar(&o.verify, "verify", false, "with -lora or -full: recompute a step on the CPU, and compare gradients with differences of the loss on this adapter; nothing is trained")
+	f.BoolVar(&o.verify, "verify", false, "with -lora, -prompt-tokens or -full: recompute a step on the CPU, and compare gradients with differences of the loss on this adapter; nothing is trained")
 	for name, what := range later {
 		f.BoolFunc(name, "not there yet: "+what, func(string) error { return nil })
 	}
@@ -194,7 +195,7 @@ func refuseLater(args []string) error {
 	for _, arg := range args {
 		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		if what, ok := later[name]; ok && strings.HasPrefix(arg, "-") {
-			return cli.Usagef("-%s: %s is not there yet; -head, -lora, -full and -tip are", name, what)
+			return cli.Usagef("-%s: %s is not there yet; -head, -lora, -prompt-tokens, -full and -tip are", name, what)
 		}
 	}
 	return nil
@@ -209,14 +210,18 @@ func (o *options) check() error {
 		return &models.UnknownModelError{Name: o.model, Nearest: models.Nearest(o.model, models.Names())}
 	case o.dataPath == "":
 		return cli.Usagef("no data: give -data FOLDER, one sub-folder of pictures a class, or -data FILE.safetensors")
-	case !o.head && !o.tip && !o.full && o.lora == 0:
-		return cli.Usagef("nothing to train: give -head, -lora RANK, -full or -tip")
-	case o.tip && (o.head || o.full || o.lora > 0):
-		return cli.Usagef("-tip trains nothing: leave -head, -full and -lora out")
-	case o.full && (o.head || o.lora > 0):
-		return cli.Usagef("-full trains the whole network, with its head: leave -head and -lora out")
+	case !o.head && !o.tip && !o.through():
+		return cli.Usagef("nothing to train: give -head, -lora RANK, -prompt-tokens N, -full or -tip")
+	case o.tip && (o.head || o.through()):
+		return cli.Usagef("-tip trains nothing: leave -head, -lora, -prompt-tokens and -full out")
+	case o.full && (o.head || o.lora > 0 || o.promptTokens > 0):
+		return cli.Usagef("-full trains the whole network, with its head: leave -head, -lora and -prompt-tokens out")
+	case o.compares() && (o.head || o.given["augment"]):
+		return cli.Usagef("-prompt-tokens of -model %s learns from features that are computed once, and has no head: leave -head and -augment out", o.model)
+	case o.lora > 0 && o.promptTokens > 0:
+		return cli.Usagef("-lora and -prompt-tokens exclude each other")
 	case o.verify && !o.through():
-		return cli.Usagef("-verify checks gradients through the network: give -lora RANK or -full")
+		return cli.Usagef("-verify checks gradients through the network: give -lora RANK, -prompt-tokens N or -full")
 	case o.steps > 0 && o.given["epochs"]:
 		return cli.Usagef("-steps and -epochs exclude each other")
 	case o.grads && o.save == "":
@@ -227,6 +232,8 @@ func (o *options) check() error {
 		return cli.Usagef("-merge goes with -lora and -o FOLDER")
 	case o.out == "" && o.save == "" && !o.verify:
 		return cli.Usagef("the result goes nowhere: give -o FOLDER or -save FILE.safetensors")
+	case o.compares() && o.out != "" && !strings.EqualFold(filepath.Ext(o.out), ".safetensors"):
+		return cli.Usagef("-o %s: the result is a file that run -examples reads; name it FILE.safetensors", o.out)
 	case o.optimizer == lbfgs && (!o.head || o.through()):
 		return cli.Usagef("-optimizer lbfgs is of -head alone, a convex problem")
 	}
@@ -237,14 +244,14 @@ func (o *options) check() error {
 	}{
 		{"rslora targets", o.lora > 0, "-lora"},
 		{"batch-statistics", o.full, "-full"},
-		{"checkpoint", o.through(), "-lora or -full"},
+		{"checkpoint", o.through(), "-lora, -prompt-tokens or -full"},
 		{"alpha", o.lora > 0 || o.tip, "-lora or -tip"},
 		{"beta", o.tip, "-tip"},
 		{"C", o.optimizer == lbfgs, "-optimizer lbfgs"},
 		{"momentum", o.optimizer == sgd && !o.tip, "-optimizer sgd"},
 		{"betas eps", o.optimizer == adamw && !o.tip, "-optimizer adamw"},
 		{"lr weight-decay schedule warmup clip accumulate steps epochs patience resume grads init state-every", o.optimizer != lbfgs && !o.tip, "steps of -optimizer adamw or sgd"},
-		{"augment", o.through(), "-lora or -full; the features of -head and -tip are computed once, of pictures as they are"},
+		{"augment", o.through(), "-lora, -prompt-tokens or -full; the features of -head and -tip are computed once, of pictures as they are"},
 		{"patience", o.validation != "", "-validation"},
 		{"optimizer save", !o.tip, "what is trained; -tip trains nothing"},
 	} {
@@ -263,7 +270,7 @@ func (o *options) check() error {
 }
 
 // through says that gradients go through the network.
-func (o *options) through() bool { return o.lora > 0 || o.full }
+func (o *options) through() bool { return o.lora > 0 || o.promptTokens > 0 || o.full }
 
 // complete takes what depends on other flags.
 func (o *options) complete() error {
@@ -273,7 +280,7 @@ func (o *options) complete() error {
 		}
 		o.share = s
 	}
-	if !o.through() {
+	if !o.through() || o.compares() {
 		o.augment = picture.Augment{}
 	}
 	if o.epochs == 0 {
@@ -308,10 +315,10 @@ func (a *app) checkOutputs() (err error) {
 	if a.out == "" || a.verify {
 		return nil
 	}
-	if info, err := os.Stat(a.out); err == nil && !info.IsDir() && !a.tip && !a.paints() {
+	if info, err := os.Stat(a.out); err == nil && !info.IsDir() && !a.writesFile() {
 		return fmt.Errorf("save %s: it is a file; name a folder", a.out)
 	}
-	if a.tip || a.paints() && strings.EqualFold(filepath.Ext(a.out), ".safetensors") {
+	if a.tip || a.writesFile() && strings.EqualFold(filepath.Ext(a.out), ".safetensors") {
 		return cli.CheckWritable(a.out)
 	}
 	if err := os.MkdirAll(a.out, 0o777); err != nil {
@@ -319,6 +326,9 @@ func (a *app) checkOutputs() (err error) {
 	}
 	return cli.CheckWritable(filepath.Join(a.out, "config.json"))
 }
+
+// writesFile says that the result may be a file.
+func (o *options) writesFile() bool { return o.tip || o.paints() || o.compares() }
 
 // scheduleNames are the names of the schedules.
 func scheduleNames() []string {

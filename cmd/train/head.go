@@ -81,6 +81,7 @@ func (a *app) begin(layer string, weight, bias *models.Array) error {
 // features are what the last layer takes of examples.
 type features struct {
 	probe.Features
+	input string     // that a learner takes them as
 	order *fit.Order // of pictures
 	sizes []int      // of the batches of a file
 }
@@ -118,13 +119,13 @@ func (f *features) rows(rows []int) learn.Batch {
 		x.Data = append(x.Data, f.Data[i*f.Width:(i+1)*f.Width]...)
 		b.Labels = append(b.Labels, f.Class[i])
 	}
-	b.Inputs = map[string]nn.Array{fit.Features: x}
+	b.Inputs = map[string]nn.Array{f.input: x}
 	return b
 }
 
-// score tells how good a head is on the features.
-func (f *features) score(h *fit.Head) (fit.Score, error) {
-	out, err := h.Forward(context.Background(), map[string]nn.Array{fit.Features: {Shape: []int{len(f.Class), f.Width}, Data: f.Data}})
+// score tells how good a learner is on the features.
+func (f *features) score(h fit.Learner) (fit.Score, error) {
+	out, err := h.Forward(context.Background(), map[string]nn.Array{f.input: {Shape: []int{len(f.Class), f.Width}, Data: f.Data}})
 	if err != nil {
 		return fit.Score{}, err
 	}
@@ -138,7 +139,7 @@ func (f *features) score(h *fit.Head) (fit.Score, error) {
 // features computes what the last layer takes of examples; those that can't be read are
 // named and left out.
 func (a *app) features(ctx context.Context, m *models.Model, e *examples) (*features, error) {
-	f := &features{Features: probe.Features{Classes: len(a.labels)}}
+	f := &features{input: fit.Features, Features: probe.Features{Classes: len(a.labels)}}
 	add := func(outputs map[string]models.Array, class int) error {
 		v, err := m.HeadInput(outputs)
 		if err == nil {

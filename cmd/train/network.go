@@ -23,7 +23,7 @@ import (
 
 // trainNetwork trains adapters, and the last layer too where -head says so, or all.
 func (a *app) trainNetwork(ctx context.Context) error {
-	if a.full {
+	if a.lora == 0 {
 		a.init = a.checkpoint.SavedNames(a.init)
 	}
 	m, err := a.load()
@@ -48,7 +48,7 @@ func (a *app) trainNetwork(ctx context.Context) error {
 		return a.verifyGradients(ctx, l, from)
 	}
 	t := &training{app: a, l: l, from: from, perEpoch: from.perEpoch(), print: print, data: a.data.print(), write: func(folder string, values map[string]nn.Array) error {
-		if a.full {
+		if a.lora == 0 {
 			return a.checkpoint.Write(folder, values)
 		}
 		return a.writeAdapter(folder, l, values)

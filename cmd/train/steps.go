@@ -178,7 +178,7 @@ func (t *training) conclude(ctx context.Context, r *fit.Result) error {
 			return err
 		}
 		if r.Best != nil {
-			if err := t.write(filepath.Join(t.out, "best"), r.BestValues); err != nil {
+			if err := t.write(t.bestPath(), r.BestValues); err != nil {
 				return err
 			}
 		}
@@ -201,6 +201,9 @@ func (t *training) identity() string {
 	add("rslora", t.rslora)
 	add("targets", t.targets)
 	add("head", t.head)
+	if t.promptTokens > 0 {
+		add("prompt-tokens", t.promptTokens)
+	}
 	if t.full {
 		add("full", t.full)
 		add("batch-statistics", t.batchStatistics)

@@ -87,6 +87,8 @@ func (a *app) do(ctx context.Context) error {
 	switch {
 	case a.tip:
 		return a.adaptTip(ctx)
+	case a.compares():
+		return a.trainContext(ctx)
 	case a.through():
 		return a.trainNetwork(ctx)
 	}
@@ -111,6 +113,12 @@ func (a *app) open(ctx context.Context) (err error) {
 	if err := a.settleClasses(); err != nil {
 		a.checkpoint.Close() //nolint:errcheck // the first error counts
 		return err
+	}
+	if a.promptTokens > 0 && !a.compares() {
+		if err := a.checkpoint.SetPrompts(a.promptTokens, a.seed); err != nil {
+			a.checkpoint.Close() //nolint:errcheck // the first error counts
+			return err
+		}
 	}
 	if a.dev, err = a.choice.Open(a.getenv, a.stderr); err != nil {
 		a.checkpoint.Close() //nolint:errcheck // the first error counts
@@ -154,7 +162,7 @@ func (a *app) line(v any) error {
 
 // learning are the options of a learner.
 func (a *app) learning() learn.Options {
-	o := learn.Options{Seed: a.seed, Clip: a.clip, Accumulate: a.accumulate, Precision: a.precision, Checkpoint: a.recompute, Head: a.head, Full: a.full, BatchStatistics: a.batchStatistics, Init: a.init,
+	o := learn.Options{Seed: a.seed, Clip: a.clip, Accumulate: a.accumulate, Precision: a.precision, Checkpoint: a.recompute, Head: a.head, Full: a.full, Prompts: a.promptTokens > 0, BatchStatistics: a.batchStatistics, Init: a.init,
 		Optimizer: learn.Optimizer{WeightDecay: a.weightDecay, Betas: a.betas, Eps: a.eps, Momentum: a.momentum}}
 	if a.optimizer == sgd {
 		o.Optimizer.Kind = learn.SGD

@@ -20,6 +20,7 @@ import (
 	"saccade/cmd/internal/cli"
 	"saccade/models"
 	"saccade/models/lora"
+	"saccade/models/probe"
 	"saccade/weights"
 )
 
@@ -101,12 +102,12 @@ func TestUsage(t *testing.T) {
 		"no model: give -model NAME":                           {"-data", folder, "-head"},
 		`model "vitt" is unknown; the nearest is "vit"`:        {"-model", "vitt", "-data", folder, "-head"},
 		"no data: give -data FOLDER":                           {"-model", "vit", "-head"},
-		"nothing to train: give -head, -lora RANK, -full or":   {"-model", "vit", "-data", folder, "-o", "x"},
+		"nothing to train: give -head, -lora RANK, -prompt":    {"-model", "vit", "-data", folder, "-o", "x"},
 		"the result goes nowhere":                              {"-model", "vit", "-data", folder, "-head"},
 		"-full trains the whole network, with its head":        {"-model", "vit", "-data", folder, "-full", "-head", "-o", "x"},
 		"-batch-statistics goes with -full":                    {"-model", "resnet", "-data", folder, "-head", "-batch-statistics", "-o", "x"},
 		"-token: textual inversion is not there yet":           {"-model", "sd", "-data", folder, "-token", "<mug>"},
-		"-prompt-tokens: prompts that are learned (CoOp, VPT)": {"-model", "vit", "-data", folder, "-prompt-tokens=4"},
+		"-lora and -prompt-tokens exclude each other":          {"-model", "vit", "-data", folder, "-prompt-tokens=4", "-lora", "3", "-o", "x"},
 		"-view: the window of a training is not there yet":     {"-model", "vit", "-data", folder, "-head", "-view"},
 		`-lr "fast": expected a number above 0`:                {"-lr", "fast"},
 		`-lr "0": expected a number above 0`:                   {"-lr", "0"},
@@ -316,6 +317,39 @@ func TestWholeNetworksArePyTorchs(t *testing.T) {
 		require.NoError(t, errors.Join(saved.Close(), written.Close(), before.Close()))
 		assert.FileExists(t, filepath.Join(out, "config.json"))
 	}
+}
+
+// Prompt tokens among a ViT's, and before the names of classes.
+func TestPromptTokens(t *testing.T) {
+	data, begin, want := batchesFile(t, learned, "prompts")
+	out := filepath.Join(t.TempDir(), "mine")
+	fine(t, "-model", "vit", "-weights", learned, "-data", data, "-init", begin, "-prompt-tokens", "3", "-head", "-optimizer", "sgd", "-lr", "0.05", "-momentum", "0.9", "-steps", "5", "-precision", "f32", "-o", out)
+	written, err := weights.Open(filepath.Join(out, "model.safetensors"))
+	require.NoError(t, err)
+	for _, n := range []string{"vit.embeddings.prompt_embeddings", "classifier.weight", "classifier.bias"} {
+		for i, w := range want("param." + n) {
+			require.InDelta(t, w, floats(t, written, n)[i], 2e-6, n)
+		}
+	}
+	require.NoError(t, written.Close())
+	c, err := models.Open(t.Context(), "vit", out, models.Options{})
+	require.NoError(t, err)
+	assert.ErrorContains(t, c.SetPrompts(4, 0), "it has some already, vit.embeddings.prompt_embeddings [1 3 30]")
+	require.NoError(t, c.Close())
+
+	folder := picturesFolder(t)
+	file := filepath.Join(t.TempDir(), "context.safetensors")
+	_, done := lines(t, fine(t, "-model", "clip", "-data", folder, "-prompt-tokens", "2", "-steps", "3", "-validation", folder, "-precision", "f32", "-o", file, "-json"))
+	assert.Equal(t, 10, done.Images)
+	for _, path := range []string{file, strings.TrimSuffix(file, ".safetensors") + ".best.safetensors"} {
+		tip, err := probe.ReadTip(path)
+		require.NoError(t, err)
+		assert.Zero(t, tip.Alpha)
+		assert.Equal(t, []string{"animals", "machines"}, tip.Labels)
+	}
+	refused(t, cli.ExitFailure, []string{"it is no ViT with position embeddings"}, "-model", "resnet", "-data", folder, "-head", "-prompt-tokens", "2", "-o", out)
+	refused(t, cli.ExitUsage, []string{"name it FILE.safetensors"}, "-model", "clip", "-data", folder, "-prompt-tokens", "2", "-o", out)
+	refused(t, cli.ExitFailure, []string{"a context of 70 tokens makes texts of", "the network reads"}, "-model", "clip", "-data", folder, "-prompt-tokens", "70", "-o", file)
 }
 
 // What can't be trained as a whole is refused by its name, as is what begins with no tensor.

@@ -12,6 +12,8 @@ var Family = nn.Family{
 	Weights:   "those of the -backbone, a CNN or for AnomalyDINO a vision transformer, such as -backbone wide_resnet50_2 -weights wide_resnet50_2-95faca4d.pth",
 	Embedded:  "resnet",
 	Anomalies: true,
+	Standard:  standard,
+	Timed:     []string{timed},
 	Describe: func(nn.Checkpoint) (*nn.Description, error) {
 		return nil, errors.New("it is features of other networks, compared; load one of those, such as resnet")
 	},

@@ -50,7 +50,7 @@ func TestConfigsThatAreRefused(t *testing.T) {
 func TestPositions(t *testing.T) {
 	ids := map[string]nn.Array{nn.InputIDs: {Shape: []int{2, 5}, Data: []float32{0, 1, 7, 8, 9, 0, 7, 9, 1, 1}}}
 	m := &Sentence{Config: Config{First: 2}}
-	got, err := m.positions(ids)
+	got, err := m.Positions(ids)
 	require.NoError(t, err)
 	assert.Equal(t, []float32{2, 1, 3, 4, 5, 2, 3, 4, 1, 1}, got.Data)
 	got, err = (&Sentence{}).positions(ids)

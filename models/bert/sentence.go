@@ -107,7 +107,7 @@ func (m *Sentence) network() *nn.Network {
 		Inputs: []nn.Input{
 			{Name: nn.InputIDs, Dims: tokens, Kind: nn.IDs, Below: m.Vocab},
 			{Name: nn.AttentionMask, Dims: tokens, Kind: nn.Lengths, Optional: true},
-			{Name: positionOf, Dims: tokens, Kind: nn.IDs, From: m.positions},
+			{Name: positionOf, Dims: tokens, Kind: nn.IDs, From: m.Positions},
 		},
 		Usual: map[string]int{"T": min(m.Most, m.tokens())},
 		Text:  &nn.Text{Output: embedding, Masked: true, Most: min(m.Most, m.tokens()), Lower: m.Lower, Prompts: m.Prompts},
@@ -116,27 +116,27 @@ func (m *Sentence) network() *nn.Network {
 		},
 	}
 	if m.Types > 0 {
-		n.Inputs = append(n.Inputs, nn.Input{Name: typeIDs, Dims: tokens, Kind: nn.IDs, Below: m.Types, Optional: true, Default: zeros})
+		n.Inputs = append(n.Inputs, nn.Input{Name: typeIDs, Dims: tokens, Kind: nn.IDs, Below: m.Types, Optional: true, Default: Types})
 	}
 	return n
 }
 
-// zeros are the types of tokens of which none are told.
-func zeros(in map[string]nn.Array) (nn.Array, error) {
+// Types are those of tokens of which none are told: zeros.
+func Types(in map[string]nn.Array) (nn.Array, error) {
 	ids := in[nn.InputIDs]
 	return nn.Array{Shape: slices.Clone(ids.Shape), Data: make([]float32, len(ids.Data))}, nil
 }
 
-// positions counts the tokens of each row from First on. In RoBERTa's way padding is not
+// Positions counts the tokens of each row of input_ids from First on. In RoBERTa's way padding is not
 // counted, wherever it stands.
-func (m *Sentence) positions(in map[string]nn.Array) (nn.Array, error) {
+func (c Config) Positions(in map[string]nn.Array) (nn.Array, error) {
 	ids := in[nn.InputIDs]
 	out := nn.Array{Shape: slices.Clone(ids.Shape)}
-	pad := float32(m.First - 1)
+	pad := float32(c.First - 1)
 	for row := range slices.Chunk(ids.Data, ids.Shape[1]) {
-		next := float32(m.First)
+		next := float32(c.First)
 		for _, id := range row {
-			if m.First > 0 && id == pad {
+			if c.First > 0 && id == pad {
 				out.Data = append(out.Data, pad)
 				continue
 			}

@@ -69,7 +69,7 @@ func (c Config) layers(b *ops.Builder) (*nn.Layers, error) {
 		scores = nn.Sigmoid
 	}
 	return &nn.Layers{Parameters: m, Networks: []*nn.Network{m.Vision.network(), m.Text.network()},
-		Pairing: &nn.Pairing{Match: m.match, Scores: scores}}, nil
+		Pairing: &nn.Pairing{Match: m.match, Scores: scores}, Context: m.learnContext}, nil
 }
 
 // layers makes a picture tower alone.

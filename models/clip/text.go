@@ -20,8 +20,35 @@ type Text struct {
 	Norm       ops.LayerNorm       `w:"norm"`
 	Projection *ops.Linear         `w:"projection"` // nil in a text encoder without one
 
-	b      *ops.Builder
-	tables map[int]*ops.Table // the first positions, by their number
+	b       *ops.Builder
+	tables  map[int]*ops.Table // the first positions, by their number
+	learned *learned           // embeddings of tokens that are trained, or nil
+}
+
+// learned are embeddings of tokens that are trained, a state [R, D].
+type learned struct {
+	rows *gpu.Tensor
+	// index [N, T] tells which of them stands for a token, NoRow: none; nil: those whose ids
+	// begin at first.
+	index *gpu.Tensor
+	first int
+}
+
+// embed is the embeddings of token ids [N, T] with those of their positions: [N, T, D].
+func (t *Text) embed(r *gpu.Recorder, ids *gpu.Tensor) *gpu.Tensor {
+	table := t.table(ids.Shape[1])
+	x := (*gpu.Tensor)(nil)
+	if l := t.learned; l == nil {
+		x = t.Tokens.Forward(r, ids, table)
+	} else {
+		index := l.index
+		if index == nil {
+			index = ids
+		}
+		x = ops.AddTable(r, ops.LearnedRows(r, t.Tokens.Forward(r, ids, nil), l.rows, index, l.first), table)
+	}
+	r.Tap("text.embeddings", x)
+	return x
 }
 
 // NewText makes a text tower.
@@ -52,8 +79,7 @@ func NewText(b *ops.Builder, c TextConfig) (*Text, error) {
 // as they are or as hidden_states.i.normed behind the final norm: what diffusion
 // models take. Blocks behind all that is asked for are not recorded.
 func (t *Text) Forward(r *gpu.Recorder, ids, at, lengths *gpu.Tensor) {
-	x := t.Tokens.Forward(r, ids, t.table(ids.Shape[1])) // [N T D]
-	r.Tap("text.embeddings", x)
+	x := t.embed(r, ids) // [N T D]
 	for i := range t.Blocks {
 		if t.show(r, i, x); r.Satisfied() {
 			return
@@ -82,8 +108,7 @@ func (t *Text) Forward(r *gpu.Recorder, ids, at, lengths *gpu.Tensor) {
 // Embed records the tower on token ids as Forward does, up to the embeddings [N, D], which
 // are not of unit length.
 func (t *Text) Embed(r *gpu.Recorder, ids, at, lengths *gpu.Tensor) *gpu.Tensor {
-	x := t.Tokens.Forward(r, ids, t.table(ids.Shape[1])) // [N T D]
-	r.Tap("text.embeddings", x)
+	x := t.embed(r, ids) // [N T D]
 	x = transformer.Encode(r, "text.", t.Blocks, x, lengths)
 	return t.Projection.Forward(r, t.Norm.Forward(r, ops.Take(r, x, at)))
 }

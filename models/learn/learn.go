@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"sync"
 
 	"saccade/gpu"
@@ -104,6 +105,9 @@ func (l *Learner) open() error {
 	if err != nil {
 		return err
 	}
+	if l.options.Context != nil {
+		return l.openContext()
+	}
 	for _, n := range layers.Networks {
 		if n.Image != nil && l.network == nil {
 			l.network = n
@@ -125,6 +129,29 @@ func (l *Learner) open() error {
 	if err := l.adapt(layers); err != nil {
 		return err
 	}
+	return l.prepare()
+}
+
+// openContext has a context of texts be trained.
+func (l *Learner) openContext() error {
+	c := l.options.Context
+	network, t, err := l.module.TrainContext(c.Texts, c.Tokens)
+	if err != nil {
+		return err
+	}
+	l.network, l.loss = network, crossEntropy{classes: len(c.Texts)}
+	l.add(&parameter{value: t.State, begin: func(rng *rand.Rand) []float32 {
+		v := make([]float32, elements(t.Shape))
+		for i := range v {
+			v[i] = float32(0.02 * rng.NormFloat64())
+		}
+		return v
+	}}, piece{name: t.Name, shape: t.Shape})
+	return l.prepare()
+}
+
+// prepare makes what the optimizer has of each parameter.
+func (l *Learner) prepare() error {
 	for _, p := range l.all {
 		if err := p.reserve(l.dev, l.options.Optimizer); err != nil {
 			return err

@@ -20,6 +20,11 @@ type Options struct {
 	// keep their running statistics, unless BatchStatistics has them take each batch's means and
 	// variances, and move the running ones, as torch.nn.Module.train() does. There is no dropout.
 	Full, BatchStatistics bool
+	// Context trains tokens before the names of classes (CoOp); nil: none. The inputs of batches
+	// are the features of images then: see [nn.Layers].
+	Context *Context
+	// Prompts trains the learned tokens of the network, which its checkpoint must have.
+	Prompts bool
 	// Init are values to begin with, by the names that [Learner.Parameters] has, or those of
 	// transformers 4 or of the checkpoint, in place of random ones. A name or shape that fits
 	// no trained array is refused.
@@ -39,6 +44,13 @@ type Options struct {
 	// Checkpoint computes the blocks' activations a second time in the backward pass in place
 	// of keeping them. The gradients are the same to the bit.
 	Checkpoint bool
+}
+
+// Context is what is learned of texts: Tokens tokens behind the first of each, the same of all,
+// normal numbers of deviation 0.02 to begin with. The trained array is "ctx" [Tokens, width].
+type Context struct {
+	Texts  [][]uint32 // ids of the classes' names, with the first and the last token
+	Tokens int
 }
 
 // LoRA is y = W·x + s·B·(A·x), A [Rank, In] ~ torch's kaiming_uniform(√5), B [Out, Rank] zero,
@@ -96,10 +108,12 @@ func (o Options) complete() (Options, error) {
 		o.LoRA = &lora
 	}
 	switch {
-	case o.LoRA == nil && !o.Head && !o.Full:
-		return o, errors.New("there is nothing to train; give adapters, the head or the whole network")
-	case o.Full && (o.LoRA != nil || o.Head):
-		return o, errors.New("the whole network is trained, with its head: no adapters and no head beside it")
+	case o.LoRA == nil && !o.Head && !o.Full && !o.Prompts && o.Context == nil:
+		return o, errors.New("there is nothing to train; give adapters, prompts, the head or the whole network")
+	case o.Full && (o.LoRA != nil || o.Head || o.Prompts):
+		return o, errors.New("the whole network is trained, with its head: no adapters, prompts and head beside it")
+	case o.Context != nil && (o.Full || o.LoRA != nil || o.Head || o.Prompts):
+		return o, errors.New("a context of texts is trained alone")
 	case o.BatchStatistics && !o.Full:
 		return o, errors.New("statistics of batches are of a network that is trained as a whole")
 	case !(o.Clip >= 0) || !(*z.WeightDecay >= 0) || !(*z.Eps >= 0) || !(z.Momentum >= 0) || !unit(z.Betas[0]) || !unit(z.Betas[1]):

@@ -50,6 +50,15 @@ func (l *Learner) adapt(layers *nn.Layers) error {
 	if o.Full {
 		return l.addAll()
 	}
+	if o.Prompts {
+		t, err := l.module.TrainPrompts()
+		if err == nil {
+			err = l.addOwn(t)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if o.Head {
 		return l.addHead(layers.Head)
 	}
@@ -77,16 +86,24 @@ func (l *Learner) addAll() error {
 		return err
 	}
 	for _, t := range all {
-		tensors, ok := t.Parts()
-		if !ok {
-			return fmt.Errorf("%s: it is computed of the checkpoint's tensors, and can't be trained", t.Name)
+		if err := l.addOwn(t); err != nil {
+			return err
 		}
-		var pieces []piece
-		for _, x := range tensors {
-			pieces = append(pieces, piece{name: x.Name, shape: x.Shape})
-		}
-		l.addTrained(t, pieces...)
 	}
+	return nil
+}
+
+// addOwn adds an array under the names that the checkpoint has for it.
+func (l *Learner) addOwn(t ops.Trained) error {
+	tensors, ok := t.Parts()
+	if !ok {
+		return fmt.Errorf("%s: it is computed of the checkpoint's tensors, and can't be trained", t.Name)
+	}
+	var pieces []piece
+	for _, x := range tensors {
+		pieces = append(pieces, piece{name: x.Name, shape: x.Shape})
+	}
+	l.addTrained(t, pieces...)
 	return nil
 }
 

@@ -42,6 +42,8 @@ type Family struct {
 	Segments bool
 	// Hears says that those texts are what is said in sounds.
 	Hears bool
+	// Sounds says that the networks' inputs are made of sounds, as others' of images.
+	Sounds bool
 	// Task is what the outputs are for, "" for classes, features, embeddings and texts.
 	Task Task
 	// Part says that it is the part of that name of diffusion pipelines, whose
@@ -94,10 +96,20 @@ type Description struct {
 	// Processor is what a checkpoint that states no preprocessing gets, or nil: the
 	// published architecture's.
 	Processor *picture.Processor
+	// Sounds is how the inputs are made of sounds, or nil.
+	Sounds *Sounds
 	// Tiled runs the module in tiles, which bounds its memory; nil: it can't.
 	Tiled func(ctx context.Context, m *Module, in map[string]Array) (map[string]Array, error)
 	// Tiles says that it does so unasked, of images that are large.
 	Tiles bool
+}
+
+// Sounds is how a network's inputs are made of sounds.
+type Sounds struct {
+	Rate  int    // samples a second
+	About string // all of it in words, by which embeddings are told from others
+	// Features are the inputs by name, a batch of one, of a sound's samples.
+	Features func(samples []float32) (map[string]Array, error)
 }
 
 // Scores is what logits of classes are shown as.

@@ -2,6 +2,7 @@ package nn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -101,6 +102,39 @@ func (m *Module) Train(t ops.Training) ([]ops.Trained, error) {
 		return nil, err
 	}
 	return m.b.Train(l.Parameters, t)
+}
+
+// TrainContext has a context of texts be trained, and adds the network that classifies by them:
+// see [Layers].
+func (m *Module) TrainContext(texts [][]uint32, n int) (*Network, ops.Trained, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, err := m.bind()
+	if err != nil {
+		return nil, ops.Trained{}, err
+	}
+	if l.Context == nil {
+		return nil, ops.Trained{}, errors.New("it compares no texts, of which a context could be learned")
+	}
+	network, t, err := l.Context(texts, n)
+	if err == nil {
+		l.Networks = append(l.Networks, network)
+	}
+	return network, t, err
+}
+
+// TrainPrompts has the layers' prompts be trained.
+func (m *Module) TrainPrompts() (ops.Trained, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, err := m.bind()
+	if err != nil {
+		return ops.Trained{}, err
+	}
+	if l.Prompts == nil {
+		return ops.Trained{}, errors.New("it has no prompts to train")
+	}
+	return m.b.TrainParameter(l.Prompts)
 }
 
 // Network finds one by name, nil if there is none.

@@ -171,6 +171,11 @@ type Layers struct {
 	// which the first has the bias. Nil: there is none.
 	Projections []Projection
 	Head        []Projection
+	// Context has n tokens behind the first of each of some texts, given as ids, be trained, and
+	// gives a network that classifies the features of images by them; nil: it has no texts.
+	Context func(texts [][]uint32, n int) (*Network, ops.Trained, error)
+	// Prompts are learned tokens among an image's, or nil.
+	Prompts *ops.Parameter
 	// Classes are those of a classifier, whose output is logits [N, Classes]; 0: it is none.
 	Classes int
 	// Estimate is the output [N, C, H, W] of a network that is trained to estimate something,

@@ -14,6 +14,10 @@ type TipFile struct {
 	Tip
 	Labels      []string // of the classes
 	Fingerprint string   // of the weights that made the embeddings
+	// Context is the learned tokens that the texts were read with, [n, D] in a row, or nil. It is
+	// written and not read: the texts have it.
+	Context []float32
+	Tokens  int // of it
 }
 
 // The names in the file.
@@ -35,6 +39,13 @@ func (t *TipFile) Write(path string) error {
 		shape []int
 	}{{tipKeys, t.Keys.Data, []int{len(classes), t.Keys.Width}}, {tipClasses, classes, []int{len(classes)}}, {tipTexts, t.Texts, []int{t.Keys.Classes, t.Keys.Width}}} {
 		tensor, err := weights.FromFloat32s(a.name, a.data, a.shape...)
+		if err != nil {
+			return fmt.Errorf("save %s: %w", path, err)
+		}
+		all = append(all, tensor)
+	}
+	if t.Context != nil {
+		tensor, err := weights.FromFloat32s("ctx", t.Context, t.Tokens, len(t.Context)/t.Tokens)
 		if err != nil {
 			return fmt.Errorf("save %s: %w", path, err)
 		}

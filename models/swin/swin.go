@@ -116,7 +116,21 @@ func newBlock(b *ops.Builder, c Config, s StageConfig) Block {
 // and their mean, pooler_output [N, D]. A classifier's features [N, D, h, w], of which the
 // head takes the mean, can be asked for.
 func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
-	x := m.PatchNorm.Forward(r, m.Patch.Forward(r, pixels)) // [N h w C]
+	x := m.Encode(r, m.Patch.Forward(r, pixels))
+	pooled := ops.Mean(r, x, 0, x.Shape[1]*x.Shape[2]) // [N D]
+	if m.Head == nil {
+		r.Output("last_hidden_state", ops.Rows(r, x, m.tokens(x.Shape)))
+		r.Output("pooler_output", pooled)
+		return
+	}
+	r.TapNCHW("features", x)
+	r.Tap("pooled", pooled)
+	r.Output("logits", m.Head.Forward(r, pooled))
+}
+
+// Encode records the stages on patches [N, h, w, C], up to the last norm: [N, h', w', D].
+func (m *Model) Encode(r *gpu.Recorder, patches *gpu.Tensor) *gpu.Tensor {
+	x := m.PatchNorm.Forward(r, patches)
 	r.Tap("stem", x)
 	layer := 0
 	for s := range m.Stages {
@@ -132,16 +146,7 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 			layer++
 		}
 	}
-	x = m.Norm.Forward(r, x)
-	pooled := ops.Mean(r, x, 0, x.Shape[1]*x.Shape[2]) // [N D]
-	if m.Head == nil {
-		r.Output("last_hidden_state", ops.Rows(r, x, m.tokens(x.Shape)))
-		r.Output("pooler_output", pooled)
-		return
-	}
-	r.TapNCHW("features", x)
-	r.Tap("pooled", pooled)
-	r.Output("logits", m.Head.Forward(r, pooled))
+	return m.Norm.Forward(r, x)
 }
 
 // block is x + attention within the windows of a plan, then + perceptron; norms stand

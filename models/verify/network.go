@@ -44,16 +44,13 @@ func compute(ctx context.Context, dev *gpu.Device, g *golden.Golden, precision g
 	defer m.Close()
 	in := Inputs(g)
 	outputs := slices.DeleteFunc(slices.Sorted(maps.Keys(g.Tensors)), func(name string) bool { return slices.Contains(g.Inputs, name) })
-	dual := slices.Index(outputs, "logits_per_image")
-	if dual >= 0 { // made on the host
-		outputs = slices.Delete(outputs, dual, dual+1)
-	}
+	outputs = slices.DeleteFunc(outputs, func(name string) bool { return strings.HasPrefix(name, "logits_per_") }) // made on the host
 	out, err := m.Forward(ctx, in, outputs...)
 	if err != nil {
 		return nil, err
 	}
-	if dual >= 0 {
-		out["logits_per_image"] = m.LogitsPerImage(out["image_embeds"], out["text_embeds"])
+	if name, logits, ok := m.PairLogits(out); ok {
+		out[name] = logits
 	}
 	got := map[string][]float32{}
 	for name, a := range out {

@@ -150,6 +150,7 @@ func (c *Config) heads(src weights.Source, h transformersConfig) (err error) {
 // fromTensors takes from the renamed tensors which optional parts there are.
 func (c *Config) fromTensors(src weights.Source) {
 	c.Distilled = checkpoint.Rows(src, "dist_token") > 0
+	c.Prompts = checkpoint.Dim(src, "prompts", 1)
 	c.Placed = 1
 	if c.Distilled {
 		c.Placed = 2
@@ -194,7 +195,7 @@ func sizesOf(src weights.Source) (Config, error) {
 // are position embeddings for.
 func (c *Config) squareImage(src weights.Source) error {
 	all := checkpoint.Dim(src, "pos_embed", 1)
-	for _, placed := range []int{c.Placed, 0, c.prefix()} { // registers have positions or not, as may the class token
+	for _, placed := range []int{c.Placed, 0, c.prefix() - c.Prompts} { // registers have positions or not, as may the class token
 		side := int(math.Sqrt(float64(max(all-placed, 0))))
 		if side > 0 && side*side == all-placed {
 			c.Image = [2]int{side * c.Patch[0], side * c.Patch[1]}

@@ -29,6 +29,7 @@ type Config struct {
 	NoClass   bool // no class token stands first (timm)
 	Distilled bool // a distillation token stands second (DeiT)
 	Registers int  // tokens between the class token and the patches (Darcet et al. 2023)
+	Prompts   int  // learned tokens behind those (Jia et al. 2022, "Visual Prompt Tuning", shallow)
 	Placed    int  // of the tokens before the patches, how many have position embeddings
 	PreNorm   bool // a norm stands before the blocks, and the patches have no bias (CLIP in timm)
 
@@ -133,7 +134,7 @@ func DINOv2Names() []string {
 
 // prefix is the tokens before the patches.
 func (c Config) prefix() int {
-	n := 1 + c.Registers
+	n := 1 + c.Registers + c.Prompts
 	if c.NoClass {
 		n--
 	}
@@ -166,6 +167,8 @@ func (c Config) check() error {
 		return fmt.Errorf("the config's picture of %dx%d is smaller than its patch of %dx%d", c.Image[0], c.Image[1], c.Patch[0], c.Patch[1])
 	case c.Distilled && c.Registers > 0:
 		return fmt.Errorf("the checkpoint has both a distillation token and %d registers", c.Registers)
+	case c.Prompts > 0 && (c.PoolsPrefix || c.Pool != ClassPool && c.Pool != MeanPool):
+		return fmt.Errorf("the checkpoint has prompt tokens; they go with a head of the class token or of the patches' mean")
 	case c.DistillHead && !c.Distilled:
 		return fmt.Errorf("the checkpoint has a distillation head but no distillation token")
 	}

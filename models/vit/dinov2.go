@@ -89,7 +89,7 @@ func (c *Config) byAuthors() {
 func (c *Config) placed(src weights.Source) {
 	grid := c.grid(c.Image)
 	n := checkpoint.Dim(src, "pos_embed", 1) - grid[0]*grid[1]
-	if n == 0 || n == c.prefix() {
+	if n == 0 || n == c.prefix()-c.Prompts {
 		c.Placed = n
 	}
 }

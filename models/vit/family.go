@@ -94,5 +94,6 @@ func (c Config) layers(b *ops.Builder) (*nn.Layers, error) {
 	if l.Projections, l.Head = m.projections(); c.Pool != NoPool && !c.DistillHead {
 		l.Classes = c.Classes
 	}
+	l.Prompts = m.Prompts
 	return l, nil
 }

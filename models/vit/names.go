@@ -14,6 +14,7 @@ var transformersNames = []weights.Rule{
 	{From: "embeddings.cls_token", To: "cls_token"},
 	{From: "embeddings.distillation_token", To: "dist_token"},
 	{From: "embeddings.position_embeddings", To: "pos_embed"},
+	{From: "embeddings.prompt_embeddings", To: "prompts"},
 	{From: "embeddings.patch_embeddings.projection.*", To: "patch_embed.proj.*"},
 	{From: "embeddings.mask_token", To: ""}, // of masked-image pretraining
 	{From: "encoder.layer.*.layernorm_before.*", To: "blocks.*.norm1.*"},
@@ -52,6 +53,7 @@ var transformersScales = []weights.Rule{
 // not this package's.
 var timmNames = []weights.Rule{
 	{From: "register_tokens", To: "reg_token"},
+	{From: "prompt_embeddings", To: "prompts"},
 	{From: "mask_token", To: ""},
 	{From: "pre_logits.**", To: ""}, // of ViTs of 2021, which timm passes over
 	{From: "attn_pool.latent", To: "attn_pool.probe"},
@@ -74,6 +76,7 @@ var timmScales = []weights.Rule{
 // torchvisionNames are those of torchvision.models.VisionTransformer.
 var torchvisionNames = []weights.Rule{
 	{From: "class_token", To: "cls_token"},
+	{From: "prompt_embeddings", To: "prompts"},
 	{From: "encoder.pos_embedding", To: "pos_embed"},
 	{From: "conv_proj.*", To: "patch_embed.proj.*"},
 	{From: "encoder.layers.encoder_layer_*.ln_1.*", To: "blocks.*.norm1.*"},

@@ -195,7 +195,7 @@ func describeTimm(src weights.Source, config []byte) (Config, weights.Source, er
 		return c, nil, fmt.Errorf("config.json: act_layer: %w", err)
 	}
 	c.take(a, distilled)
-	c.Classes = checkpoint.Rows(src, "head.weight")
+	c.Classes, c.Prompts = checkpoint.Rows(src, "head.weight"), checkpoint.Dim(src, "prompts", 1)
 	c.DistillHead = distilled && c.Classes > 0
 	c.Pooled = c.Pool != NoPool
 	if t.Pool != "" && t.Pool != a.Pool {

@@ -15,6 +15,7 @@ type Model struct {
 	ClassToken     *ops.Parameter             `w:"cls_token"`  // or nil
 	DistillToken   *ops.Parameter             `w:"dist_token"` // DeiT's, or nil
 	RegisterTokens *ops.Parameter             `w:"reg_token"`  // DINOv2's, or nil
+	Prompts        *ops.Parameter             `w:"prompts"`    // or nil
 	Positions      *ops.Parameter             `w:"pos_embed"`
 	PatchEmbed     ops.Conv2d                 `w:"patch_embed.proj"`
 	PreNorm        *ops.LayerNorm             `w:"norm_pre"` // before the blocks, or nil
@@ -27,8 +28,9 @@ type Model struct {
 	PatchHead      *ops.Linear                `w:"head_patches"` // what DINOv2's head takes of the patches' mean, or nil
 	Pooler         *ops.Linear                `w:"pooler"`       // ViTModel's, or nil
 
-	b      *ops.Builder
-	tables map[[2]int]*ops.Table // the sequence's constant part by patch grid
+	b       *ops.Builder
+	tables  map[[2]int]*ops.Table  // the sequence's constant part by patch grid
+	indices map[[2]int]*gpu.Tensor // of prompts that are trained, by sequences and tokens
 }
 
 // New makes the layers that a configuration describes.
@@ -36,7 +38,7 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	m := &Model{Config: c, b: b, tables: map[[2]int]*ops.Table{}}
+	m := &Model{Config: c, b: b, tables: map[[2]int]*ops.Table{}, indices: map[[2]int]*gpu.Tensor{}}
 	if !c.NoClass {
 		m.ClassToken = &ops.Parameter{Trains: true, Shape: []int{1, 1, c.Width}}
 	}
@@ -45,6 +47,9 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 	}
 	if c.Registers > 0 {
 		m.RegisterTokens = &ops.Parameter{Trains: true, Shape: []int{1, c.Registers, c.Width}}
+	}
+	if c.Prompts > 0 {
+		m.Prompts = &ops.Parameter{Trains: true, Shape: []int{1, c.Prompts, c.Width}}
 	}
 	grid := c.grid(c.Image)
 	m.Positions = &ops.Parameter{Trains: true, Shape: []int{1, c.Placed + grid[0]*grid[1], c.Width}}
@@ -144,13 +149,34 @@ func (m *Model) Stages(r *gpu.Recorder, pixels *gpu.Tensor, numbers []int, norme
 // embed is the sequence of images [N, C, H, W]: [N, T, D].
 func (m *Model) embed(r *gpu.Recorder, pixels *gpu.Tensor) (x *gpu.Tensor) {
 	x = m.PatchEmbed.Forward(r, pixels)
-	if h, w := pixels.Shape[2], pixels.Shape[3]; m.Positions.State == nil {
-		x = ops.Tokens(r, x, m.table(h, w))
-	} else {
+	switch h, w := pixels.Shape[2], pixels.Shape[3]; {
+	case m.Positions.State != nil:
 		x = ops.TokensOf(r, m.b, x, m.trainedTable(r, h, w))
+	case m.Prompts != nil && m.Prompts.State != nil:
+		x = ops.Tokens(r, x, m.table(h, w))
+		x = ops.LearnedRows(r, x, m.Prompts.State, m.promptIndex(x.Shape[0], x.Shape[1]), 0)
+	default:
+		x = ops.Tokens(r, x, m.table(h, w))
 	}
 	r.Tap("embeddings", x)
 	return x
+}
+
+// promptIndex tells which prompt each token of n sequences is.
+func (m *Model) promptIndex(n, tokens int) *gpu.Tensor {
+	key := [2]int{n, tokens}
+	if t, ok := m.indices[key]; ok {
+		return t
+	}
+	first := m.prefix() - m.Config.Prompts
+	index := make([]uint32, n*tokens)
+	for i := range index {
+		if index[i] = ops.NoRow; i%tokens >= first && i%tokens < m.prefix() {
+			index[i] = uint32(i%tokens - first)
+		}
+	}
+	m.indices[key] = m.b.Index("prompts", index, n, tokens)
+	return m.indices[key]
 }
 
 // trainedTable is [Model.table] of parameters that are trained, which are of the size that the
@@ -161,7 +187,7 @@ func (m *Model) trainedTable(r *gpu.Recorder, h, w int) *gpu.Tensor {
 	}
 	var parts []ops.Stacked
 	rows := 0
-	for _, p := range []*ops.Parameter{m.ClassToken, m.DistillToken, m.RegisterTokens} {
+	for _, p := range []*ops.Parameter{m.ClassToken, m.DistillToken, m.RegisterTokens, m.Prompts} {
 		if p == nil {
 			continue
 		}
@@ -258,7 +284,7 @@ func (m *Model) table(h, w int) *ops.Table {
 // tableValues are the table's rows for a patch grid. The parameters must be loaded.
 func (m *Model) tableValues(grid [2]int) []float32 {
 	var values []float32
-	for _, t := range []*ops.Parameter{m.ClassToken, m.DistillToken, m.RegisterTokens} {
+	for _, t := range []*ops.Parameter{m.ClassToken, m.DistillToken, m.RegisterTokens, m.Prompts} {
 		if t != nil {
 			values = append(values, t.Values...)
 		}

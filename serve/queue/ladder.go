@@ -21,19 +21,19 @@ func newLadder() *ladder {
 }
 
 // pick chooses the size of the next batch where n rows wait: of those that were tried the
-// one that takes the least time a row. A size is tried when as many wait for the first
-// time. One row alone is never filled up.
+// one that takes the least time a row. A size is tried when rows that fill more than half
+// of it wait for the first time. One row alone is never filled up.
 func (l *ladder) pick(n int) (size int, trial bool) {
 	best, least := 1, l.each(1, n)
 	for _, s := range sizes[1:] {
 		switch {
 		case l.refused[s] || n == 1:
 			continue
-		case !l.warm[s] && n >= s && l.cost[1] > 0:
+		case !l.warm[s] && 2*n > s && l.cost[1] > 0:
 			return s, true
 		case !l.warm[s]:
 			continue
-		case l.cost[s] == 0 && n >= s: // it is not known yet
+		case l.cost[s] == 0 && 2*n > s: // it is not known yet
 			return s, false
 		}
 		if c := l.each(s, n); l.cost[s] > 0 && c < (1-gain)*least {
@@ -46,6 +46,19 @@ func (l *ladder) pick(n int) (size int, trial bool) {
 // each is the time of a row, of n, in batches of a size.
 func (l *ladder) each(size, n int) float64 {
 	return float64(l.cost[size]) / float64(min(size, n))
+}
+
+// wait is how long it is worth to wait for n rows to be there: a quarter of what their batch
+// saves, as far as that is known.
+func (l *ladder) wait(n int) time.Duration {
+	size, _ := l.pick(n)
+	switch {
+	case size == 1:
+		return 0
+	case l.cost[size] == 0:
+		return l.cost[1] / 2
+	}
+	return time.Duration(float64(n) * (float64(l.cost[1]) - l.each(size, n)) / 4)
 }
 
 // took keeps what a forward pass took; the first of a size makes its program too. Slower

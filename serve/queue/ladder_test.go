@@ -50,9 +50,11 @@ func TestLadderTries(t *testing.T) {
 	assert.False(t, trial)
 	l.took(1, time.Second)
 	l.took(1, 10)
-	size, trial = l.pick(3)
+	size, trial = l.pick(2)
 	assert.Equal(t, 1, size)
 	assert.False(t, trial)
+	assert.Zero(t, l.wait(1))
+	assert.EqualValues(t, 5, l.wait(3), "half of one pass, as it is not known what is saved")
 	size, trial = l.pick(16)
 	assert.Equal(t, 4, size)
 	assert.True(t, trial)
@@ -64,6 +66,13 @@ func TestLadderTries(t *testing.T) {
 	size, trial = l.pick(16)
 	assert.Equal(t, 16, size)
 	assert.True(t, trial)
+}
+
+// To wait is worth a part of what is saved, and nothing where nothing is.
+func TestLadderWaits(t *testing.T) {
+	assert.EqualValues(t, 4*(10-5)/4, known(10, 20, 40).wait(4))
+	assert.Zero(t, known(10, 40, 160).wait(16))
+	assert.Zero(t, known(10, 20, 40).wait(1))
 }
 
 // One slow pass does not make a size slow, many do.

@@ -91,6 +91,7 @@ type Model struct {
 	q       *Queue
 	front   atomic.Pointer[models.Model] // the last that was loaded
 	ladders map[string]*ladder           // by the shape of rows; the lane's alone
+	callers int                          // whose rows were computed together last; the lane's alone
 
 	mu    sync.Mutex // of the two below
 	jobs  []*job
@@ -195,6 +196,11 @@ func (m *Model) first() (some []*job) {
 		some, m.jobs = m.jobs[:1:1], m.jobs[1:]
 		return some
 	}
+	return m.withRows(nil)
+}
+
+// withRows adds the jobs that have rows. The lock is held.
+func (m *Model) withRows(some []*job) []*job {
 	m.jobs = slices.DeleteFunc(m.jobs, func(j *job) bool {
 		if j.rows == nil || len(some) == mostRows {
 			return false
@@ -220,7 +226,7 @@ func (m *Model) end() {
 func (m *Model) loop() {
 	for some := m.take(); some != nil; some = m.take() {
 		if some[0].rows != nil {
-			m.doRows(some)
+			m.doRows(m.gather(some))
 			continue
 		}
 		j := some[0]

@@ -54,6 +54,17 @@ func vector(t *testing.T, m *Model, text string) []float32 {
 	return v[0]
 }
 
+// hold keeps a lane busy until what it gives is closed.
+func hold(t *testing.T, m *Model) (release chan bool) {
+	held := make(chan bool)
+	release = make(chan bool)
+	go func() {
+		assert.NoError(t, m.Do(context.Background(), func(context.Context, *models.Model, *Turn) error { close(held); <-release; return nil }))
+	}()
+	<-held
+	return release
+}
+
 // Texts of callers that come at once are computed together, to the bits of each alone.
 func TestRowsTogether(t *testing.T) {
 	q := open(t, 0, "clip")
@@ -66,7 +77,7 @@ func TestRowsTogether(t *testing.T) {
 		}
 		want[i] = vector(t, m, texts[i])
 	}
-	m.at.Lock() // so that all of them wait
+	release := hold(t, m) // so that all of them wait
 	var all sync.WaitGroup
 	for i, text := range texts {
 		all.Go(func() { assert.Equal(t, want[i], vector(t, m, text), text) })
@@ -74,9 +85,9 @@ func TestRowsTogether(t *testing.T) {
 	require.Eventually(t, func() bool {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		return len(m.jobs) >= len(texts)-1
-	}, 10*time.Second, time.Millisecond)
-	m.at.Unlock()
+		return len(m.jobs) == len(texts)
+	}, time.Minute, time.Millisecond)
+	close(release)
 	all.Wait()
 	together := 0
 	for _, l := range m.ladders {
@@ -87,6 +98,40 @@ func TestRowsTogether(t *testing.T) {
 		}
 	}
 	assert.Positive(t, together, "no batch was tried")
+}
+
+// Callers whose rows were together are waited for a little; a lone one waits for nobody.
+func TestGather(t *testing.T) {
+	q := open(t, 0, "clip")
+	m := q.Models[0]
+	vector(t, m, "a cat")
+	row, _, _, err := m.Text("a cat")
+	require.NoError(t, err)
+	slow := func() { // what passes took: a batch would save most of a minute
+		l := m.ladders[row.shape()]
+		for size, d := range map[int]time.Duration{1: 30 * time.Second, 4: 31 * time.Second} {
+			l.warm[size], l.cost[size] = true, d
+		}
+	}
+	slow()
+	m.callers = 2
+	first := make(chan bool)
+	go func() { vector(t, m, "a cat"); close(first) }()
+	time.Sleep(100 * time.Millisecond)
+	select {
+	case <-first:
+		assert.Fail(t, "it did not wait for the other")
+	default:
+	}
+	vector(t, m, "a dog")
+	<-first
+	require.NoError(t, m.Load(t.Context())) // behind which the lane is at its end
+	assert.Equal(t, 2, m.callers)
+	m.callers = 1
+	slow()
+	began := time.Now()
+	vector(t, m, "a cat")
+	assert.Less(t, time.Since(began), 10*time.Second)
 }
 
 // A request of many rows leaves others their turn.

@@ -35,6 +35,33 @@ const (
 	share    = 16
 )
 
+// gather waits a little for callers whose rows were computed together a moment ago, and
+// who ask again, where their batch saves more than the wait takes. Of a lone caller there
+// are none.
+func (m *Model) gather(some []*job) []*job {
+	before := m.callers
+	defer func() { m.callers = len(some) }()
+	l := m.ladders[some[0].rows[some[0].next].shape()]
+	if l == nil || len(some) >= before {
+		return some
+	}
+	enough := time.NewTimer(l.wait(before))
+	defer enough.Stop()
+	for len(some) < before {
+		select {
+		case <-m.wake:
+			m.mu.Lock()
+			some = m.withRows(some)
+			m.mu.Unlock()
+		case <-enough.C:
+			return some
+		case <-m.q.ctx.Done():
+			return some
+		}
+	}
+	return some
+}
+
 // doRows computes the next rows of some requests, and puts those back that have more.
 func (m *Model) doRows(some []*job) {
 	var rows []*Row

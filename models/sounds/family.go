@@ -1,0 +1,109 @@
+package sounds
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"saccade/models/ast"
+	"saccade/models/clap"
+	"saccade/models/internal/checkpoint"
+	"saccade/models/nn"
+	"saccade/sound"
+	"saccade/weights"
+)
+
+// Family is the networks.
+var Family = nn.Family{
+	Name:          "sound",
+	About:         "what sounds are: AST by classes, CLAP by texts",
+	Weights:       "a folder or hub id of transformers (ASTForAudioClassification, ASTModel, ClapModel)",
+	Architectures: []string{"ast_base", "clap_htsat", "clap_htsat_fused"},
+	Attention:     true,
+	Sounds:        true,
+	Texts:         true,
+	Describe:      describe,
+	Standard:      standard,
+}
+
+// kind is a network by its model_type.
+type kind struct {
+	name string
+	read func(in nn.Checkpoint) (*nn.Description, error)
+}
+
+var kinds = []kind{{"audio-spectrogram-transformer", describeAST}, {"clap", describeCLAP}}
+
+func describe(in nn.Checkpoint) (*nn.Description, error) {
+	if in.Config == nil {
+		return nil, fmt.Errorf("there is no config.json beside the checkpoint, which tells what network it is; give the folder that holds both")
+	}
+	var head struct {
+		ModelType string `json:"model_type"`
+	}
+	if err := checkpoint.Decode("config.json", in.Config, &head); err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == head.ModelType })
+	if i < 0 {
+		var names []string
+		for _, k := range kinds {
+			names = append(names, k.name)
+		}
+		return nil, fmt.Errorf("config.json is of a model of type %q; networks of sounds of the types %s are supported", head.ModelType, strings.Join(names, ", "))
+	}
+	return kinds[i].read(in)
+}
+
+// preprocessor reads preprocessor_config.json, nil if it is not there.
+func preprocessor(files fs.FS) ([]byte, error) {
+	if files == nil {
+		return nil, nil
+	}
+	data, err := weights.ReadFile(files, "preprocessor_config.json", weights.ConfigLimit)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
+}
+
+func describeAST(in nn.Checkpoint) (*nn.Description, error) {
+	c, named, err := ast.Describe(in.Tensors, in.Config)
+	if err != nil {
+		return nil, err
+	}
+	data, err := preprocessor(in.Files)
+	if err != nil {
+		return nil, err
+	}
+	f, err := ast.ParseFeatures(data, c)
+	if err != nil {
+		return nil, err
+	}
+	return &nn.Description{Tensors: named, Make: c.Layers, Labels: c.Labels, Scores: c.Scores, Sounds: &nn.Sounds{Rate: sound.FbankRate, About: fmt.Sprintf("%+v", f), Features: f.Of}}, nil
+}
+
+func describeCLAP(in nn.Checkpoint) (*nn.Description, error) {
+	c, named, err := clap.Describe(in.Tensors, in.Config)
+	if err != nil {
+		return nil, err
+	}
+	data, err := preprocessor(in.Files)
+	if err != nil {
+		return nil, err
+	}
+	f, err := clap.ParseFeatures(data, c.Audio)
+	if err != nil {
+		return nil, err
+	}
+	return &nn.Description{Tensors: named, Make: c.Layers, Sounds: &nn.Sounds{Rate: f.Rate, About: fmt.Sprintf("%+v", f), Features: f.Of}}, nil
+}
+
+func standard(name string) (nn.Make, error) {
+	if name == "ast_base" {
+		return nn.StandardOf(ast.Standard)(name)
+	}
+	return nn.StandardOf(clap.Standard)(name)
+}
