@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"saccade/cmd/internal/cli"
 	"saccade/models"
