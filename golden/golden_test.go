@@ -24,9 +24,9 @@ func TestCasesAreComplete(t *testing.T) {
 			if len(c.Layers) == 0 { // the authors' code has no names of them
 				assert.Equal(t, "sam", c.Architecture)
 			} else {
-				assert.Contains(t, []string{"embeddings", "stem", "layer.0", "text.embeddings", "time_embedding", "encoder.conv_in", "encoder.layers.0", "question.embeddings", "encoder_layer.0"}, c.Layers[0])
+				assert.Contains(t, []string{"embeddings", "stem", "layer.0", "text.embeddings", "time_embedding", "encoder.conv_in", "encoder.layers.0", "encoder.aifi.0.layers.0", "question.embeddings", "encoder_layer.0"}, c.Layers[0])
 				assert.True(t, slices.ContainsFunc(c.Layers, func(name string) bool {
-					return slices.Contains([]string{"layer.0", "text.layer.0", "conv_in", "decoder.conv_in", "decoder.layers.2"}, name)
+					return slices.Contains([]string{"layer.0", "text.layer.0", "conv_in", "decoder.conv_in", "decoder.layers.1", "decoder.layers.2"}, name)
 				}))
 			}
 
