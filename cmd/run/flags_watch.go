@@ -28,7 +28,7 @@ func (o *options) moving() bool {
 
 // unmoved are flags that do not go with moving pictures.
 var unmoved = []string{"input", "audio", "eval", "save", "profile", "verify", "batch", "index", "similar", "examples", "explain", "pca", "attention", "compare",
-	"masks", "everything", "documents", "chat"}
+	"masks", "everything", "documents", "chat", "normal"}
 
 // checkWatching finds flags that do not go with moving pictures, and then those that do not
 // go with a still one of them.
@@ -40,6 +40,8 @@ func (o *options) checkWatching() error {
 	switch {
 	case isPipeline(o.model):
 		return cli.Usagef("%s makes pictures: a video, -camera and -track do not go with it", o.model)
+	case o.model == anomalyFamily:
+		return cli.Usagef("%s compares pictures with a bank of them: a video, -camera and -track do not go with it", o.model)
 	case !o.moving():
 		return cli.Usagef("-track follows objects over frames: give a video or -camera")
 	case o.track && o.purpose() != nn.FindObjects:

@@ -37,7 +37,7 @@ func tiles(f nn.Family) bool         { return f.Open != nil || f.Name == vae.Fam
 // tasks has every flag once.
 var tasks = []task{
 	{"the model", []string{"model", "weights"}, []string{"lora", "precision", "list-models"}, nil},
-	{"images in", []string{"image", "top"}, []string{"batch", "labels", "eval", "size", "crop", "mean", "std", "background"}, images},
+	{"images in", []string{"image", "top"}, []string{"camera", "batch", "labels", "eval", "size", "crop", "mean", "std", "background"}, images},
 	{"raw tensors in and out", []string{"save"}, []string{"input"}, nil},
 	{"images and texts", []string{"text"}, []string{"template", "text-weights"}, dual},
 	{"texts alone", nil, []string{"texts"}, sentencesOnly},
@@ -47,7 +47,7 @@ var tasks = []task{
 	{"sounds in", []string{"audio"}, nil, func(f nn.Family) bool { return f.Hears || f.Sounds }},
 	{"texts of sounds", []string{"language"}, []string{"task", "timestamps"}, func(f nn.Family) bool { return f.Hears }},
 	{"masks of images", []string{"point", "box", "everything", "masks"}, []string{"points-per-side", "least-score", "least-stability", "overlap"}, func(f nn.Family) bool { return f.Segments }},
-	{"objects in images", []string{"threshold"}, nil, finds},
+	{"objects in images", []string{"threshold"}, []string{"track"}, finds},
 	{"images alike", nil, []string{"similar", "index", "examples"}, func(f nn.Family) bool { return images(f) && !f.Reads }},
 	{"images unlike what is normal", []string{"normal"}, []string{"method", "backbone", "layers", "coreset", "quantile"}, unlike},
 	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "prompt-syntax", "guidance", "guidance-rescale", "scheduler", "width", "height", "init-image", "strength", "mask", "control", "control-image", "control-hint",
