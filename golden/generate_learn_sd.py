@@ -53,7 +53,43 @@ def case(name, optimizer, options):
     write(HERE / "learn_sd" / f"{name}.safetensors", tensors, {"source": f"diffusers {diffusers.__version__}, peft {peft.__version__}, torch {torch.__version__.split('+')[0]}", "prediction": schedule.config.prediction_type})
 
 
+def token(name, word="<bird>"):
+    """Textual inversion as diffusers' examples do it: of the table of tokens one row moves."""
+    g = generator(f"learn token {name}")
+    pipe = diffusers.StableDiffusionPipeline.from_pretrained(HERE / "pipelines" / name, safety_checker=None, torch_dtype=torch.float32)
+    unet, text = pipe.unet.eval(), pipe.text_encoder.eval()
+    unet.requires_grad_(False)
+    text.requires_grad_(False)
+    assert pipe.tokenizer.add_tokens(word) == 1
+    new = pipe.tokenizer.convert_tokens_to_ids(word)
+    text.resize_token_embeddings(len(pipe.tokenizer), mean_resizing=False)
+    table = text.get_input_embeddings().weight.requires_grad_(True)
+    with torch.no_grad():
+        table[new] = torch.randn(table.shape[1], generator=g) * 0.5
+    kept = table.detach().clone()
+    tensors = {f"init.{word}": kept[new : new + 1]}
+    schedule = diffusers.DDPMScheduler.from_config(pipe.scheduler.config)
+    step, losses = torch.optim.AdamW([table], lr=0.01), []
+    for i in range(STEPS):
+        latents, noise = torch.randn(2, 4, 6, 4, generator=g), torch.randn(2, 4, 6, 4, generator=g)
+        t = torch.randint(1000, (2,), generator=g)
+        ids = torch.randint(text.config.vocab_size - 3, (2, text.config.max_position_embeddings), generator=g)
+        ids[0, 2], ids[1, 1], ids[1, 4], ids[:, -1] = new, new, new, text.config.eos_token_id
+        tensors |= {f"latents.{i}": latents, f"noise.{i}": noise, f"timestep.{i}": t.int(), f"input_ids.{i}": ids.int()}
+        loss = torch.nn.functional.mse_loss(unet(schedule.add_noise(latents, noise, t), t, text(ids)[0]).sample, noise)
+        step.zero_grad()
+        loss.backward()
+        step.step()
+        gradient = table.grad[new : new + 1].clone()
+        with torch.no_grad():
+            table[:new], table[new + 1 :] = kept[:new], kept[new + 1 :]
+        losses.append(loss.item())
+    tensors |= {f"grad.{word}": gradient, "loss": torch.tensor(losses), f"param.{word}": table.detach()[new : new + 1].clone()}
+    write(HERE / "learn_sd" / f"{name}_token.safetensors", tensors, {"source": f"diffusers {diffusers.__version__}, torch {torch.__version__.split('+')[0]}", "token": word})
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    token("sd1_tiny")
     for name, (optimizer, options) in CASES.items():
         case(name, optimizer, options)

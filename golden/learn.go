@@ -36,7 +36,7 @@ type LearnOptions struct {
 	Context     int         `json:"context"`          // tokens of CoOp
 	Prompts     int         `json:"prompts"`          // tokens of VPT
 	Batch       bool        `json:"batch_statistics"` // batch norms in training mode
-	Optimizer   string      `json:"optimizer"` // adamw or sgd
+	Optimizer   string      `json:"optimizer"`        // adamw or sgd
 	Rate        float64     `json:"lr"`
 	WeightDecay *float64    `json:"weight_decay"`
 	Betas       *[2]float64 `json:"betas"`

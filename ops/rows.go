@@ -115,6 +115,10 @@ func rows(r *gpu.Recorder, x, index, over *gpu.Tensor, base int, learned bool) *
 	if over != nil {
 		op.In = append(op.In, over)
 	}
+	if learned && !index.Dense() {
+		r.Fail(fmt.Errorf("rows: the index %s of trained rows is no input and no constant", index))
+		return y
+	}
 	if learned {
 		op.Adjoint = func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor {
 			if len(needed) > 2 && needed[2] {

@@ -19,8 +19,8 @@ type captioned struct{ path, text string }
 const metadataFile = "metadata.jsonl"
 
 // findCaptions lists the pictures of a folder with their captions: those of metadata.jsonl,
-// or of files of their names that end in .txt.
-func (a *app) findCaptions(folder string) ([]captioned, error) {
+// or of files of their names that end in .txt, which bare pictures need not have.
+func (a *app) findCaptions(folder string, bare bool) ([]captioned, error) {
 	info, err := os.Stat(folder)
 	if err != nil {
 		return nil, fmt.Errorf("data %s: %w", folder, cli.Reason(err))
@@ -41,6 +41,9 @@ func (a *app) findCaptions(folder string) ([]captioned, error) {
 	for _, path := range paths {
 		file := strings.TrimSuffix(path, filepath.Ext(path)) + ".txt"
 		text, err := cli.ReadFile(file)
+		if bare && errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
 		if err != nil {
 			return nil, fmt.Errorf("picture %s: its caption: %w; expected %s, or a %s in the folder", path, cli.Reason(err), filepath.Base(file), metadataFile)
 		}

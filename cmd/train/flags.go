@@ -37,6 +37,7 @@ type options struct {
 	head, tip        bool
 	full             bool
 	promptTokens     int
+	token            string
 	batchStatistics  bool
 	lora             int // rank; 0: none
 	alpha, beta, c   float64
@@ -74,7 +75,6 @@ type options struct {
 
 // later are flags of the command's contract whose part is not there.
 var later = map[string]string{
-	"token": "textual inversion",
 	"view":  "the window of a training",
 	"probe": "the window of a training",
 }
@@ -90,6 +90,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.BoolVar(&o.tip, "tip", false, "Tip-Adapter of a CLIP: examples vote beside the names of the classes; nothing is trained")
 	f.Func("lora", "`RANK`: train low-rank adapters of that rank", cli.Whole(&o.lora, 1, math.MaxInt32))
 	f.Func("prompt-tokens", "`N`: train so many tokens: of a ViT among those of an image (VPT, shallow), of a CLIP before the names of the classes (CoOp)", cli.Whole(&o.promptTokens, 1, 4096))
+	f.StringVar(&o.token, "token", "", "`NAME`: of a pipeline: train the embedding of a new token, such as \"<mug>\", which begins as the word in it (textual inversion)")
 	f.BoolVar(&o.full, "full", false, "train the whole network, with its head, a new one where the classes are others than the checkpoint's; batch norms keep their running statistics")
 	f.BoolVar(&o.batchStatistics, "batch-statistics", false, "with -full: batch norms take each batch's statistics, and move the running ones")
 	o.alpha = math.NaN()
@@ -195,7 +196,7 @@ func refuseLater(args []string) error {
 	for _, arg := range args {
 		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		if what, ok := later[name]; ok && strings.HasPrefix(arg, "-") {
-			return cli.Usagef("-%s: %s is not there yet; -head, -lora, -prompt-tokens, -full and -tip are", name, what)
+			return cli.Usagef("-%s: %s is not there yet; -head, -lora, -prompt-tokens, -token, -full and -tip are", name, what)
 		}
 	}
 	return nil
@@ -218,6 +219,8 @@ func (o *options) check() error {
 		return cli.Usagef("-full trains the whole network, with its head: leave -head, -lora and -prompt-tokens out")
 	case o.compares() && (o.head || o.given["augment"]):
 		return cli.Usagef("-prompt-tokens of -model %s learns from features that are computed once, and has no head: leave -head and -augment out", o.model)
+	case o.token != "" && !o.paints():
+		return cli.Usagef("-token is of a pipeline: give -model sd")
 	case o.lora > 0 && o.promptTokens > 0:
 		return cli.Usagef("-lora and -prompt-tokens exclude each other")
 	case o.verify && !o.through():
@@ -270,7 +273,7 @@ func (o *options) check() error {
 }
 
 // through says that gradients go through the network.
-func (o *options) through() bool { return o.lora > 0 || o.promptTokens > 0 || o.full }
+func (o *options) through() bool { return o.lora > 0 || o.promptTokens > 0 || o.full || o.token != "" }
 
 // complete takes what depends on other flags.
 func (o *options) complete() error {

@@ -31,8 +31,8 @@ func (o *options) paints() bool { return o.model == diffusion.Family.Name }
 // checkPainting finds flags that do not go with such a pipeline.
 func (o *options) checkPainting() error {
 	switch {
-	case o.lora == 0 || o.head || o.tip:
-		return cli.Usagef("-model %s: give -lora RANK, which alone is trained of a pipeline", o.model)
+	case (o.lora == 0) == (o.token == "") || o.head || o.tip || o.full || o.promptTokens > 0:
+		return cli.Usagef("-model %s: give -lora RANK or -token NAME, one of which is trained of a pipeline", o.model)
 	case o.validation != "" || o.merge || o.given["augment"]:
 		return cli.Usagef("-validation, -merge and -augment are of networks that classify; leave them out with -model %s", o.model)
 	}
@@ -48,7 +48,7 @@ func (a *app) trainPipeline(ctx context.Context) (err error) {
 		if raw, err = cli.ReadArrays(a.dataPath); err != nil {
 			return fmt.Errorf("data %s: %w", a.dataPath, err)
 		}
-	} else if found, err = a.findCaptions(a.dataPath); err != nil {
+	} else if found, err = a.findCaptions(a.dataPath, a.token != ""); err != nil {
 		return err
 	}
 	if a.dev, err = a.choice.Open(a.getenv, a.stderr); err != nil {
@@ -65,6 +65,9 @@ func (a *app) trainPipeline(ctx context.Context) (err error) {
 		return fmt.Errorf("%s is no pipeline of a UNet", a.model)
 	}
 	a.source = p.Source()
+	if a.token != "" {
+		return a.trainToken(ctx, p, found, raw)
+	}
 	var d painted
 	if raw != nil {
 		d, err = a.storedBatches(ctx, p, raw)
@@ -83,6 +86,11 @@ func (a *app) trainPipeline(ctx context.Context) (err error) {
 		return err
 	}
 	defer l.Close()
+	return a.paint(ctx, l, d, p.Source(), a.writePainter)
+}
+
+// paint makes the steps of a pipeline's training.
+func (a *app) paint(ctx context.Context, l *learn.Learner, d painted, print string, write func(string, map[string]nn.Array) error) error {
 	b, err := d.Batch(ctx, 0)
 	if err != nil {
 		return err
@@ -95,7 +103,7 @@ func (a *app) trainPipeline(ctx context.Context) (err error) {
 	if a.verify {
 		return a.verifyGradients(ctx, l, d)
 	}
-	t := &training{app: a, l: l, from: d, perEpoch: d.perEpoch(), print: p.Source(), data: d.identity(), write: a.writePainter}
+	t := &training{app: a, l: l, from: d, perEpoch: d.perEpoch(), print: print, data: d.identity(), write: write}
 	return t.run(ctx)
 }
 
@@ -110,6 +118,7 @@ type painted interface {
 type drawn struct {
 	latents [][]float32
 	prompts [][]float32
+	texts   []string
 	shape   [3]int // of latents
 	tokens  int
 	noising *diffusion.Noising
@@ -149,19 +158,14 @@ func (a *app) encode(ctx context.Context, p *diffusion.Pipeline, found []caption
 		if err != nil {
 			return nil, fmt.Errorf("picture %s: %w", c.path, err)
 		}
-		embeds, err := p.Encode(ctx, []string{c.text}, diffusion.Reading{})
-		if err != nil {
-			return nil, fmt.Errorf("caption of %s: %w", c.path, err)
-		}
-		if embeds.Truncated[0] != "" {
-			a.note("the caption of %s is longer than the model reads; its end is left out", c.path)
-		}
-		if d.tokens != 0 && embeds.Tokens != d.tokens {
-			return nil, fmt.Errorf("caption of %s: it comes to %d tokens and others to %d; shorten it", c.path, embeds.Tokens, d.tokens)
+		if a.token == "" {
+			if err := a.readCaption(ctx, p, d, c); err != nil {
+				return nil, err
+			}
 		}
 		r := p.Reduction()
-		d.tokens, d.shape = embeds.Tokens, [3]int{len(latents) / (ph / r * (pw / r)), ph / r, pw / r}
-		d.latents, d.prompts = append(d.latents, latents), append(d.prompts, embeds.Hidden)
+		d.shape = [3]int{len(latents) / (ph / r * (pw / r)), ph / r, pw / r}
+		d.latents, d.texts = append(d.latents, latents), append(d.texts, c.text)
 		fmt.Fprint(hash, c.path, c.text, latents)
 	}
 	a.bar.Clear()
@@ -173,15 +177,43 @@ func (a *app) encode(ctx context.Context, p *diffusion.Pipeline, found []caption
 	return d, nil
 }
 
+// readCaption computes the states of a picture's caption.
+func (a *app) readCaption(ctx context.Context, p *diffusion.Pipeline, d *drawn, c captioned) error {
+	embeds, err := p.Encode(ctx, []string{c.text}, diffusion.Reading{})
+	if err != nil {
+		return fmt.Errorf("caption of %s: %w", c.path, err)
+	}
+	if embeds.Truncated[0] != "" {
+		a.note("the caption of %s is longer than the model reads; its end is left out", c.path)
+	}
+	if d.tokens != 0 && embeds.Tokens != d.tokens {
+		return fmt.Errorf("caption of %s: it comes to %d tokens and others to %d; shorten it", c.path, embeds.Tokens, d.tokens)
+	}
+	d.tokens, d.prompts = embeds.Tokens, append(d.prompts, embeds.Hidden)
+	return nil
+}
+
 // Batch implements [fit.Batches]: pictures with noise at random times, which follow from the
 // seed and the micro-step.
 func (d *drawn) Batch(_ context.Context, micro int) (learn.Batch, error) {
+	chosen, _, b := d.noised(micro)
+	prompts := nn.Array{}
+	for _, i := range chosen {
+		prompts.Data = append(prompts.Data, d.prompts[i]...)
+	}
+	prompts.Shape = []int{len(chosen), d.tokens, len(prompts.Data) / (len(chosen) * d.tokens)}
+	b.Inputs[unet.Context] = prompts
+	return b, nil
+}
+
+// noised is a batch without its prompts, with the examples that it is of and what draws the rest.
+func (d *drawn) noised(micro int) ([]int, *rand.Rand, learn.Batch) {
 	chosen, _ := d.order.Batch(micro)
 	rng := rand.New(rand.NewPCG(d.seed, 1<<40|uint64(micro)))
 	n, size := len(chosen), d.shape[0]*d.shape[1]*d.shape[2]
 	shape := []int{n, d.shape[0], d.shape[1], d.shape[2]}
 	sample, target := nn.Array{Shape: shape, Data: make([]float32, n*size)}, nn.Array{Shape: shape, Data: make([]float32, n*size)}
-	times, prompts := nn.Array{Shape: []int{n}}, nn.Array{}
+	times := nn.Array{Shape: []int{n}}
 	noise := make([]float32, size)
 	for k, i := range chosen {
 		for j := range noise {
@@ -189,10 +221,9 @@ func (d *drawn) Batch(_ context.Context, micro int) (learn.Batch, error) {
 		}
 		t := rng.IntN(d.noising.Steps())
 		d.noising.Noised(sample.Data[k*size:(k+1)*size], target.Data[k*size:(k+1)*size], d.latents[i], noise, t)
-		times.Data, prompts.Data = append(times.Data, float32(t)), append(prompts.Data, d.prompts[i]...)
+		times.Data = append(times.Data, float32(t))
 	}
-	prompts.Shape = []int{n, d.tokens, len(prompts.Data) / (n * d.tokens)}
-	return learn.Batch{Inputs: map[string]nn.Array{unet.Sample: sample, unet.Timestep: times, unet.Context: prompts}, Target: target}, nil
+	return chosen, rng, learn.Batch{Inputs: map[string]nn.Array{unet.Sample: sample, unet.Timestep: times}, Target: target}
 }
 
 // painterFile is diffusers' name of adapters in a folder.

@@ -56,11 +56,13 @@ func (a *app) storedBatches(ctx context.Context, p *diffusion.Pipeline, all map[
 			return nil, fmt.Errorf("data %s: latents.%d is %v, noise.%d %v and timestep.%d %v; expected [B, C, h, w], the same and [B]", a.dataPath, read, latents.Shape, read, noise.Shape, read, times.Shape)
 		}
 		prompts, ok := of(unet.Context)
-		if ids, has := of(nn.InputIDs); has && !ok {
+		if ids, has := of(nn.InputIDs); a.token != "" && has && !ok {
+			prompts = ids
+		} else if has && !ok {
 			if prompts, err = p.EncodeIDs(ctx, ids); err != nil {
 				return nil, fmt.Errorf("data %s: input_ids.%d: %w", a.dataPath, read, err)
 			}
-		} else if has == ok {
+		} else if has == ok || a.token != "" {
 			return nil, fmt.Errorf("data %s: expected input_ids.%d or encoder_hidden_states.%d, one of the two", a.dataPath, read, read)
 		}
 		sample, target := models.Array{Shape: latents.Shape, Data: make([]float32, len(latents.Data))}, models.Array{Shape: latents.Shape, Data: make([]float32, len(latents.Data))}
@@ -72,7 +74,11 @@ func (a *app) storedBatches(ctx context.Context, p *diffusion.Pipeline, all map[
 			noising.Noised(sample.Data[k*size:(k+1)*size], target.Data[k*size:(k+1)*size], latents.Data[k*size:(k+1)*size], noise.Data[k*size:(k+1)*size], int(t))
 		}
 		times.Shape = []int{len(times.Data)}
-		s.batches = append(s.batches, learn.Batch{Inputs: map[string]nn.Array{unet.Sample: sample, unet.Timestep: times, unet.Context: prompts}, Target: target})
+		told := unet.Context
+		if a.token != "" {
+			told = nn.InputIDs
+		}
+		s.batches = append(s.batches, learn.Batch{Inputs: map[string]nn.Array{unet.Sample: sample, unet.Timestep: times, told: prompts}, Target: target})
 		fmt.Fprint(hash, sample.Data, times.Data, prompts.Data)
 	}
 	s.print = hex.EncodeToString(hash.Sum(nil)[:8])

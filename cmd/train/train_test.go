@@ -106,7 +106,8 @@ func TestUsage(t *testing.T) {
 		"the result goes nowhere":                              {"-model", "vit", "-data", folder, "-head"},
 		"-full trains the whole network, with its head":        {"-model", "vit", "-data", folder, "-full", "-head", "-o", "x"},
 		"-batch-statistics goes with -full":                    {"-model", "resnet", "-data", folder, "-head", "-batch-statistics", "-o", "x"},
-		"-token: textual inversion is not there yet":           {"-model", "sd", "-data", folder, "-token", "<mug>"},
+		"-token is of a pipeline: give -model sd":              {"-model", "vit", "-data", folder, "-token", "<mug>", "-o", "x"},
+		"give -lora RANK or -token NAME, one of which":         {"-model", "sd", "-data", folder, "-token", "<mug>", "-lora", "3", "-o", "x"},
 		"-lora and -prompt-tokens exclude each other":          {"-model", "vit", "-data", folder, "-prompt-tokens=4", "-lora", "3", "-o", "x"},
 		"-view: the window of a training is not there yet":     {"-model", "vit", "-data", folder, "-head", "-view"},
 		`-lr "fast": expected a number above 0`:                {"-lr", "fast"},
@@ -148,7 +149,7 @@ func TestBadData(t *testing.T) {
 	train([]string{"an adapter of rank 1000; expected 1 to 192"}, "-lora", "1000", "-head", "-data", folder)
 	train([]string{`the target "q_prj" matches no layer; the nearest is "q_proj"`}, "-lora", "2", "-head", "-targets", "q_prj", "-data", folder)
 	train([]string{"expected a folder, or a .safetensors file"}, "-head", "-data", "train_test.go")
-	refused(t, cli.ExitUsage, []string{"give -lora RANK, which alone is trained of a pipeline"}, "-model", "sd", "-head", "-data", folder, "-o", out)
+	refused(t, cli.ExitUsage, []string{"give -lora RANK or -token NAME of a pipeline"}, "-model", "sd", "-head", "-data", folder, "-o", out)
 	refused(t, cli.ExitFailure, []string{"no embedded weights; give -weights"}, "-model", "dino", "-head", "-data", folder, "-o", out)
 
 	require.NoError(t, os.Mkdir(filepath.Join(folder, "plants"), 0o777))
@@ -505,6 +506,51 @@ func TestUNetIsDiffusers(t *testing.T) {
 	}
 }
 
+// Five steps of a token's embedding from saved batches are those of diffusers' textual inversion,
+// and the file is diffusers'; without captions pictures are told by templates.
+func TestTokenIsDiffusers(t *testing.T) {
+	c, err := weights.Open("../../golden/learn_sd/sd1_tiny_token.safetensors")
+	require.NoError(t, err)
+	files := parted(t, c, func(n string) string {
+		switch kind, _, _ := strings.Cut(n, "."); kind {
+		case "latents", "noise", "timestep", "input_ids":
+			return "data"
+		case "init":
+			return kind
+		}
+		return ""
+	})
+	out := filepath.Join(t.TempDir(), "out")
+	args := []string{"-model", "sd", "-weights", "../../golden/pipelines/sd1_tiny", "-data", files["data"], "-token", "<bird>", "-steps", "5", "-precision", "f32"}
+	fine(t, append(args, "-init", files["init"], "-lr", "0.01", "-o", out, "-save", out+".safetensors", "-grads")...)
+	saved, err := weights.Open(out + ".safetensors")
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []string{"<bird>", "grad.<bird>", "loss"}, saved.Names())
+	for golden, n := range map[string]string{"param.<bird>": "<bird>", "grad.<bird>": "grad.<bird>", "loss": "loss"} {
+		got := floats(t, saved, n)
+		for i, w := range floats(t, c, golden) {
+			assert.InDelta(t, w, got[i], 2e-6, n)
+		}
+	}
+	written, err := weights.Open(filepath.Join(out, "learned_embeds.safetensors"))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"<bird>"}, written.Names())
+	assert.Equal(t, floats(t, saved, "<bird>"), floats(t, written, "<bird>"))
+	require.NoError(t, errors.Join(saved.Close(), written.Close(), c.Close()))
+	r := fine(t, append(args, "-verify")...)
+	assert.Contains(t, r.stdout, "recomputed on the CPU, 0 wrong")
+
+	folder, file := t.TempDir(), filepath.Join(t.TempDir(), "bird.safetensors")
+	data, err := os.ReadFile("../../zoo/pictures/bird.png")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "a.png"), data, 0o666))
+	args = []string{"-model", "sd", "-data", folder, "-steps", "1", "-o", file, "-token"}
+	fine(t, append(args, "<bird>")...)
+	refused(t, cli.ExitFailure, []string{"token <>: it is named by no word", "such as <mug>"}, append(args, "<>")...)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "a.txt"), []byte("a bird"), 0o666))
+	refused(t, cli.ExitFailure, []string{`the prompt "a bird" does not name <bird>`}, append(args, "<bird>")...)
+}
+
 // Adapters of the embedded pipeline's UNet are learned from pictures with captions, go on
 // from their state, and are merged when the pipeline is loaded.
 func TestPipeline(t *testing.T) {
@@ -521,7 +567,7 @@ func TestPipeline(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(folder, "metadata.jsonl")))
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "a.txt"), []byte("a bird\n"), 0o666))
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "b.txt"), []byte("a red bird"), 0o666))
-	for want, more := range map[string][]string{"give -lora RANK, which alone is trained": {"-head"}, "-validation, -merge and -augment are of networks": {"-augment", "flip"}} {
+	for want, more := range map[string][]string{"give -lora RANK or -token NAME": {"-head"}, "-validation, -merge and -augment are of networks": {"-augment", "flip"}} {
 		refused(t, cli.ExitUsage, []string{want}, append(append(args, "1"), more...)...)
 	}
 

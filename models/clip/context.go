@@ -48,6 +48,13 @@ func (m *Model) learnContext(texts [][]uint32, n int) (*nn.Network, ops.Trained,
 	}, rows, nil
 }
 
+// learnTokens has the embeddings of n token ids be trained, from one on.
+func (t *Text) learnTokens(first, n int) (ops.Trained, error) {
+	rows, err := t.b.TrainRows("tokens", n, t.Block.Width)
+	t.learned = &learned{rows: rows.State, first: first}
+	return rows, err
+}
+
 // placed are texts with n tokens behind the first, which index [texts, T] numbers, and the last
 // one repeated up to one length, which no token before sees.
 func (t *Text) placed(texts [][]uint32, n int) (ids nn.Array, index []uint32, err error) {

@@ -23,6 +23,8 @@ type Options struct {
 	// Context trains tokens before the names of classes (CoOp); nil: none. The inputs of batches
 	// are the features of images then: see [nn.Layers].
 	Context *Context
+	// Token trains the embedding of a token (textual inversion); nil: none.
+	Token *Token
 	// Prompts trains the learned tokens of the network, which its checkpoint must have.
 	Prompts bool
 	// Init are values to begin with, by the names that [Learner.Parameters] has, or those of
@@ -51,6 +53,13 @@ type Options struct {
 type Context struct {
 	Texts  [][]uint32 // ids of the classes' names, with the first and the last token
 	Tokens int
+}
+
+// Token is one that a text tower learns: the trained array is of its Name, [1, width].
+type Token struct {
+	Name  string
+	ID    int       // which the tower's table has
+	Begin []float32 // [width]
 }
 
 // LoRA is y = W·x + s·B·(A·x), A [Rank, In] ~ torch's kaiming_uniform(√5), B [Out, Rank] zero,
@@ -108,12 +117,12 @@ func (o Options) complete() (Options, error) {
 		o.LoRA = &lora
 	}
 	switch {
-	case o.LoRA == nil && !o.Head && !o.Full && !o.Prompts && o.Context == nil:
+	case o.LoRA == nil && !o.Head && !o.Full && !o.Prompts && o.Context == nil && o.Token == nil:
 		return o, errors.New("there is nothing to train; give adapters, prompts, the head or the whole network")
 	case o.Full && (o.LoRA != nil || o.Head || o.Prompts):
 		return o, errors.New("the whole network is trained, with its head: no adapters, prompts and head beside it")
-	case o.Context != nil && (o.Full || o.LoRA != nil || o.Head || o.Prompts):
-		return o, errors.New("a context of texts is trained alone")
+	case (o.Context != nil || o.Token != nil) && (o.Full || o.LoRA != nil || o.Head || o.Prompts) || o.Context != nil && o.Token != nil:
+		return o, errors.New("a context of texts, or a token, is trained alone")
 	case o.BatchStatistics && !o.Full:
 		return o, errors.New("statistics of batches are of a network that is trained as a whole")
 	case !(o.Clip >= 0) || !(*z.WeightDecay >= 0) || !(*z.Eps >= 0) || !(z.Momentum >= 0) || !unit(z.Betas[0]) || !unit(z.Betas[1]):

@@ -50,6 +50,9 @@ func (l *Learner) adapt(layers *nn.Layers) error {
 	if o.Full {
 		return l.addAll()
 	}
+	if o.Token != nil {
+		return l.addToken()
+	}
 	if o.Prompts {
 		t, err := l.module.TrainPrompts()
 		if err == nil {
@@ -90,6 +93,20 @@ func (l *Learner) addAll() error {
 			return err
 		}
 	}
+	return nil
+}
+
+// addToken has the embedding of a token be trained.
+func (l *Learner) addToken() error {
+	o := l.options.Token
+	t, err := l.module.TrainTokens(o.ID, 1)
+	if err != nil {
+		return err
+	}
+	if len(o.Begin) != elements(t.Shape) {
+		return fmt.Errorf("token %s begins with %d values, expected %d", o.Name, len(o.Begin), elements(t.Shape))
+	}
+	l.add(&parameter{value: t.State, begin: func(*rand.Rand) []float32 { return o.Begin }}, piece{name: o.Name, shape: t.Shape})
 	return nil
 }
 

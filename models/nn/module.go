@@ -123,6 +123,20 @@ func (m *Module) TrainContext(texts [][]uint32, n int) (*Network, ops.Trained, e
 	return network, t, err
 }
 
+// TrainTokens has the embeddings of token ids be trained: see [Layers].
+func (m *Module) TrainTokens(first, n int) (ops.Trained, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, err := m.bind()
+	if err != nil {
+		return ops.Trained{}, err
+	}
+	if l.Tokens == nil {
+		return ops.Trained{}, errors.New("it reads no texts, of which a token could be learned")
+	}
+	return l.Tokens(first, n)
+}
+
 // TrainPrompts has the layers' prompts be trained.
 func (m *Module) TrainPrompts() (ops.Trained, error) {
 	m.mu.Lock()

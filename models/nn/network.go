@@ -174,6 +174,9 @@ type Layers struct {
 	// Context has n tokens behind the first of each of some texts, given as ids, be trained, and
 	// gives a network that classifies the features of images by them; nil: it has no texts.
 	Context func(texts [][]uint32, n int) (*Network, ops.Trained, error)
+	// Tokens has the embeddings of n token ids be trained, from one on; nil: it reads no texts,
+	// or others than CLIP's.
+	Tokens func(first, n int) (ops.Trained, error)
 	// Prompts are learned tokens among an image's, or nil.
 	Prompts *ops.Parameter
 	// Classes are those of a classifier, whose output is logits [N, Classes]; 0: it is none.
