@@ -153,6 +153,10 @@ func TestReady(t *testing.T) {
 	status, _ := x.ask("/ping", nil)
 	assert.Equal(t, http.StatusServiceUnavailable, status)
 	assert.Empty(t, get[struct{ Data []any }](x, "/v1/models", nil).Data)
+	for _, path := range []string{"/v1/models/clip", "/sdapi/v1/options", "/v2/models/clip/ready"} {
+		x.refused(path, nil, http.StatusServiceUnavailable, "not ready")
+	}
+	x.refused("/api/show", m{"model": "clip"}, http.StatusServiceUnavailable, "not ready")
 	require.NoError(t, x.s.Open(t.Context()))
 	get[m](x, "/ready", nil)
 	x.s.Stop()
