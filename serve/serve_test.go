@@ -153,6 +153,10 @@ func TestReady(t *testing.T) {
 	status, _ := x.ask("/ping", nil)
 	assert.Equal(t, http.StatusServiceUnavailable, status)
 	assert.Empty(t, get[struct{ Data []any }](x, "/v1/models", nil).Data)
+	for _, path := range []string{"/v1/models/clip", "/sdapi/v1/options", "/v2/models/clip/ready"} {
+		x.refused(path, nil, http.StatusServiceUnavailable, "not ready")
+	}
+	x.refused("/api/show", m{"model": "clip"}, http.StatusServiceUnavailable, "not ready")
 	require.NoError(t, x.s.Open(t.Context()))
 	get[m](x, "/ready", nil)
 	x.s.Stop()
@@ -243,7 +247,9 @@ func TestTime(t *testing.T) {
 	x.refused("/v1/embeddings", m{"input": "a cat"}, http.StatusGatewayTimeout, "the time for a request is over")
 	assert.Less(t, time.Since(began), 5*time.Second)
 	close(done)
-	get[m](x, "/v1/embeddings", m{"input": "a cat"})
+	row, _, _, err := model.Text("a cat") // the lane goes on
+	require.NoError(t, err)
+	require.NoError(t, model.Rows(t.Context(), []*queue.Row{row}))
 }
 
 // There is one document of what is served, with the other names.

@@ -291,6 +291,9 @@ func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 // find is the model of a name that a request gives; without one the first that can do
 // what is wanted.
 func (s *Server) find(name string, can func(*models.Model) bool, what string) (*queue.Model, error) {
+	if !s.opened.Load() {
+		return nil, errNotReady
+	}
 	if name == "" {
 		for _, m := range s.queue.Models {
 			if can(m.Front()) {

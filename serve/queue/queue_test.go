@@ -19,6 +19,7 @@ import (
 	"saccade/gpu"
 	"saccade/gpu/gputest"
 	"saccade/models"
+	"saccade/picture"
 	"saccade/zoo"
 )
 
@@ -173,6 +174,19 @@ func TestBudget(t *testing.T) {
 	assert.LessOrEqual(t, q.Bytes(), q.Budget)
 	assert.Equal(t, first, vector(t, q.Models[0], "a cat"), "again, as it stays")
 	assert.Equal(t, 2.0, testutil.ToFloat64(q.Meters.Loads.WithLabelValues("clip")))
+
+	// what left is asked what needs no device, and comes back for the rest
+	vitModel := q.Models[1]
+	require.Nil(t, vitModel.loaded)
+	img, err := picture.Open("../../zoo/pictures/cat.jpg", picture.DecodeOptions{})
+	require.NoError(t, err)
+	pixels, h, w, err := vitModel.Front().Preprocess(img)
+	require.NoError(t, err)
+	row := &Row{Pixels: pixels, Size: [3]int{3, h, w}}
+	require.NoError(t, vitModel.Rows(t.Context(), []*Row{row}))
+	top, err := vitModel.Front().Top(row.Outputs, 1)
+	require.NoError(t, err)
+	assert.Equal(t, "cat", top[0].Label)
 
 	// both at once, of which only one has room, end
 	var all sync.WaitGroup

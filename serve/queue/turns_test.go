@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,18 +29,17 @@ func TestTurnsAreFair(t *testing.T) {
 		all := lanes(3)
 		steps := []time.Duration{time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond}
 		had := make([]time.Duration, len(all))
+		var ended sync.WaitGroup
 		for i, m := range all {
-			go func() {
+			ended.Go(func() {
 				turn := &Turn{m: m}
 				for turn.Yield(ctx) == nil {
 					time.Sleep(steps[i])
 					had[i] += steps[i]
 				}
-			}()
+			})
 		}
-		<-ctx.Done()
-		synctest.Wait()
-		time.Sleep(time.Second)
+		ended.Wait()
 		for i := range all {
 			assert.InDelta(t, 10.0/3, had[i].Seconds(), 0.15, "lane %d", i)
 		}
