@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 HEIGHT = 40  # pixels of a line
+SIZES = [12, 14, 16, 18, 21, 24, 28, 32, 38, 46]  # of the letters that are drawn
 ASCII = "".join(map(chr, range(0x20, 0x7F)))
 HANGUL = bytes(b for lead in range(0xB0, 0xC9) for trail in range(0xA1, 0xFF) for b in (lead, trail)).decode("euc_kr")  # KS X 1001
 MORE = "₩€£·"
@@ -49,7 +50,7 @@ class Fonts:
         return path if all(has(path, c) for c in text) else None
 
 
-@functools.lru_cache(4000)
+@functools.lru_cache(600)
 def load(path, size):
     index = 1 if path.endswith(".ttc") else 0  # Korean
     return ImageFont.truetype(path, size, index=index, layout_engine=ImageFont.Layout.BASIC)
@@ -172,7 +173,7 @@ def line(text, path, rng, neighbours=None):
     """A line as a detector would cut it out: its ink [HEIGHT, w], and where the characters' middles are, pixels from the left.
     neighbours gives the text of a line above or below, or none."""
     hangul = any(c >= "가" for c in text)
-    size = int(np.exp(rng.uniform(np.log(15 if hangul else 12), np.log(46))))
+    size = SIZES[rng.integers(2 if hangul else 0, len(SIZES))]
     spread = 0 if rng.random() < 0.75 else rng.uniform(-0.02, 0.15) if rng.random() < 0.85 else rng.uniform(0.15, 0.4)
     image, middles = draw(text, path, size, rng, spread)
     left, top, right, bottom = ink(image)
