@@ -61,7 +61,7 @@ def halves(model):
     """A copy whose convolutions and linear layers compute in bf16; norms keep their weights."""
     half = copy.deepcopy(model)
     for m in half.modules():
-        if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear)):
+        if isinstance(m, (torch.nn.Conv2d, torch.nn.ConvTranspose2d, torch.nn.Linear)):
             m.bfloat16()
     return half.to(memory_format=torch.channels_last).train()
 
