@@ -65,10 +65,9 @@ class Maker:
         if kind == 4:
             pen.line((left, y, left + wide, y + rng.uniform(-2, 2)), ink, max(1, int(size / 12)))
             return y
-        text = self.texts.line(rng, 12)
         font = None
         while font is None:
-            font = self.fonts.pick(text, rng)
+            font = self.fonts.pick(self.texts.line(rng, 12), rng)
         hangul = font in self.fonts.korean and rng.random() < 0.8
         big = min(size * (rng.uniform(1.2, 3.0) if kind == 0 else 1.0), 90)
         face = lines.load(font, min(SIZES, key=lambda s: abs(s - big)))
