@@ -130,8 +130,8 @@ func (r *Reader) Close() {
 	}
 }
 
-// Read finds and reads the lines of an image, in the order in which they are read: row by
-// row from the top, each from the left. What comes to no character is left out.
+// Read finds and reads the lines of an image, in the order of [ppocr.Order]. What comes to
+// no character is left out.
 func (r *Reader) Read(ctx context.Context, m *picture.Image) ([]TextLine, error) {
 	if err := m.Check(); err != nil {
 		return nil, err
