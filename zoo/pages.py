@@ -19,8 +19,8 @@ class Maker:
         self.fonts, self.texts, self.photographs = fonts, texts, photographs
 
     def make(self, rng, side):
-        """A picture uint8 [side, side, 3] and its lines' corners [n, 4, 2], pixels, from the top left one clockwise."""
-        image, boxes = self.ground(rng, side), []
+        """A picture uint8 [side, side, 3], its lines' corners [n, 4, 2], pixels, from the top left one clockwise, and texts."""
+        image, boxes, self.said = self.ground(rng, side), [], []
         dark = np.asarray(image).mean() < 115
         size = float(np.exp(rng.uniform(np.log(10), np.log(36))))
         columns = int(rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1])) if size < 20 else 1
@@ -33,7 +33,7 @@ class Maker:
                 y = self.block(image, boxes, rng, left, y, wide, size, dark) + size * rng.uniform(0.2, 2.2)
         if rng.random() < 0.5:
             image, boxes = tilted(image, boxes, rng)
-        return spoiled(image, rng), np.array(boxes, float).reshape(-1, 4, 2)
+        return spoiled(image, rng), np.array(boxes, float).reshape(-1, 4, 2), self.said
 
     def ground(self, rng, side):
         """What the text stands on."""
@@ -105,6 +105,7 @@ class Maker:
         if d - b < face.size * 0.55:  # a line of dots, dashes or low letters
             middle = (b + d) / 2
             b, d = min(b, middle - 0.3 * face.size), max(d, middle + 0.3 * face.size)
+        self.said.append(text)
         boxes.append([(x + a, y + b), (x + c, y + b), (x + c, y + d), (x + a, y + d)])
 
     def table(self, image, boxes, rng, left, y, wide, face, font, space, ink, hangul):

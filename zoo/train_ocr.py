@@ -184,7 +184,7 @@ def arguments():
     arg = argparse.ArgumentParser(description=__doc__)
     arg.add_argument("--fonts", default="/usr/share/fonts", help="folder of Debian's fonts; see lines.py")
     arg.add_argument("--texts", default="/usr/share", help="folder of locale/ko, hunspell/ko.dic and dict/american-english")
-    arg.add_argument("--out", default="ocr/rec", help="folder of the exported model")
+    arg.add_argument("--out", default="ocr_rec", help="folder of the exported model")
     arg.add_argument("--work", default="work", help="folder for the checkpoint")
     arg.add_argument("--minutes", type=float, default=60, help="length of the training, of the processor's time")
     arg.add_argument("--decay", type=float, default=0.4, help="the part of the training in which the rates fall")

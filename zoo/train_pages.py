@@ -89,7 +89,7 @@ def arguments():
     arg = argparse.ArgumentParser(description=__doc__)
     arg.add_argument("--fonts", default="/usr/share/fonts", help="folder of Debian's fonts; see lines.py")
     arg.add_argument("--texts", default="/usr/share", help="folder of locale/ko, hunspell/ko.dic and dict/american-english")
-    arg.add_argument("--out", default="ocr/det", help="folder of the exported model")
+    arg.add_argument("--out", default="ocr_det", help="folder of the exported model")
     arg.add_argument("--work", default="work", help="folder for the checkpoint")
     arg.add_argument("--minutes", type=float, default=20, help="length of the training, of the processor's time")
     arg.add_argument("--decay", type=float, default=0.5, help="the part of the training in which the rates fall")
@@ -127,10 +127,10 @@ def main():
     while (progress := spent / 60 / a.minutes) < 1:
         rng = np.random.default_rng(step)
         made = [maker.make(rng, a.side) for _ in range(a.batch)]
-        goal = torch.from_numpy(np.stack([pages.goal(boxes, a.side) for _, boxes in made]))
+        goal = torch.from_numpy(np.stack([pages.goal(boxes, a.side) for _, boxes, _ in made]))
         with torch.no_grad():
             torch._foreach_copy_(list(half.parameters()), list(model.parameters()))
-        said = logits(half, normalised([x for x, _ in made]).bfloat16())
+        said = logits(half, normalised([x for x, _, _ in made]).bfloat16())
         loss = losses(said, goal)
         loss.backward()
         for mine, its in zip(half.parameters(), model.parameters()):
@@ -161,7 +161,7 @@ def judge(average, tests, folder):
     """Export the average, and print how well it finds lines in fonts that were held out."""
     model = PPOCRV6SmallDetForObjectDetection(describe()).eval()
     model.load_state_dict(average)
-    of = [overlap(logits(model, normalised([x])), torch.from_numpy(pages.goal(boxes, len(x)))[None]) for x, boxes in tests]
+    of = [overlap(logits(model, normalised([x])), torch.from_numpy(pages.goal(boxes, len(x)))[None]) for x, boxes, _ in tests]
     print(f"held out: IoU {np.mean(of):.3f}", flush=True)
     export(average, folder)
 
