@@ -3,7 +3,7 @@
 GO        ?= go
 PACKAGES  := mesa-vulkan-drivers libvulkan1
 WINDOWS   := xorg-dev libgl1-mesa-dev
-TESTDRIVERS := chromium-common xvfb xdotool x11-utils
+TESTDRIVERS := chromium-common xvfb xdotool x11-utils poppler-utils
 ISAPACKAGES := mesa-vulkan-drivers libvulkan1 libvulkan-dev
 BENCHMODELS := resnet18,resnet50,efficientnet_b0,vit_ti_16,vit_b_16,clip_vit_b_32,unet_ddpm_cifar10
 

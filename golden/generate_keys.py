@@ -47,7 +47,7 @@ NETWORKS = {
     "clap": [transformers.ClapConfig, transformers.ClapTextConfig, transformers.ClapAudioConfig, transformers.ClapFeatureExtractor],
     "whisper": [transformers.WhisperConfig, transformers.WhisperFeatureExtractor],
     "trocr": [transformers.VisionEncoderDecoderConfig, transformers.TrOCRConfig],
-    "ppocr": [transformers.PPLCNetV3Config, transformers.PPLCNetV4Config, transformers.PPOCRV5MobileDetConfig, transformers.PPOCRV6SmallDetConfig, transformers.PPOCRV5MobileRecConfig, transformers.PPOCRV6SmallRecConfig, transformers.PPOCRV6TinyRecConfig],
+    "ppocr": [transformers.PPLCNetV3Config, transformers.PPLCNetV4Config, transformers.PPOCRV5MobileDetConfig, transformers.PPOCRV5ServerDetConfig, transformers.PPOCRV6SmallDetConfig, transformers.PPOCRV6MediumDetConfig, transformers.PPOCRV5MobileRecConfig, transformers.PPOCRV5ServerRecConfig, transformers.PPOCRV6SmallRecConfig, transformers.PPOCRV6TinyRecConfig],
     "resnet": [transformers.ResNetConfig, transformers.RTDetrResNetConfig, resnet.ResNet],
     "efficientnet": [transformers.EfficientNetConfig, efficientnet.EfficientNet],
     "vgg": [vgg.VGG],

@@ -35,10 +35,11 @@ type TextLine struct {
 }
 
 // OpenReader opens a reader: src is a folder that holds one of a detector and one of a
-// recogniser, or both with a comma between them, each as [Load] takes it.
+// recogniser, or both with a comma between them, each as [Load] takes it; "" means those
+// among Options.Embedded.
 func OpenReader(ctx context.Context, dev *gpu.Device, src string, o Options) (*Reader, error) {
 	began := time.Now()
-	if src == "" {
+	if src == "" && o.Embedded == nil {
 		return nil, fmt.Errorf("model ocr: %w; give -weights, %s", nn.ErrNoEmbedded, ppocr.Family.Weights)
 	}
 	det, rec, err := readerParts(src)
@@ -56,12 +57,18 @@ func OpenReader(ctx context.Context, dev *gpu.Device, src string, o Options) (*R
 		r.Close()
 		return nil, err
 	}
+	if src == "" {
+		r.Source = r.Detector.Source + "," + r.Recogniser.Source
+	}
 	r.LoadTime = time.Since(began)
 	return r, nil
 }
 
 // readerParts are where detector and recogniser come from.
 func readerParts(src string) (det, rec string, err error) {
+	if src == "" {
+		return "", "", nil
+	}
 	if info, err := os.Stat(src); err != nil || !info.IsDir() {
 		det, rec, ok := strings.Cut(src, ",")
 		if !ok || det == "" || rec == "" {
@@ -130,8 +137,8 @@ func (r *Reader) Close() {
 	}
 }
 
-// Read finds and reads the lines of an image, in the order in which they are read: row by
-// row from the top, each from the left. What comes to no character is left out.
+// Read finds and reads the lines of an image, in the order of [ppocr.Order]. What comes to
+// no character is left out.
 func (r *Reader) Read(ctx context.Context, m *picture.Image) ([]TextLine, error) {
 	if err := m.Check(); err != nil {
 		return nil, err

@@ -42,6 +42,10 @@ var sam embed.FS
 //go:embed upscale/model.safetensors
 var upscale embed.FS
 
+//go:embed ocr_det/config.json ocr_det/preprocessor_config.json ocr_det/model.safetensors
+//go:embed ocr_rec/config.json ocr_rec/preprocessor_config.json ocr_rec/model.safetensors
+var ocr embed.FS
+
 // ViT is a vision transformer for the ten classes of CIFAR-10, in
 // transformers' layout, in the folder vit.
 func ViT() fs.FS { return vit }
@@ -75,8 +79,13 @@ func SAM() fs.FS { return sam }
 // folder upscale.
 func Upscale() fs.FS { return upscale }
 
+// OCR finds lines of text and reads ASCII and the 2,350 syllables of KS X 1001, in
+// transformers' layouts (PPOCRV6SmallDetForObjectDetection and
+// PPOCRV6SmallRecForTextRecognition), in the folders ocr_det and ocr_rec.
+func OCR() fs.FS { return ocr }
+
 // All is all of them, a folder each.
-func All() fs.FS { return folders{vit, resnet, clip, sd, blip, BLIPVQA(), sam, upscale} }
+func All() fs.FS { return folders{vit, resnet, clip, sd, blip, BLIPVQA(), sam, upscale, ocr} }
 
 // shared is the file of blip_vqa that is a link on disk, which a program cannot
 // embed.

@@ -114,7 +114,7 @@ func TestDrawnLines(t *testing.T) {
 
 func TestPDF(t *testing.T) {
 	if _, err := exec.LookPath(renderer); err != nil {
-		t.Skip("pdftoppm is not installed")
+		t.Skip("pdftoppm is not installed (poppler-utils)")
 	}
 	path := filepath.Join(t.TempDir(), "one.pdf")
 	require.NoError(t, os.WriteFile(path, []byte("%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 100]>>endobj\ntrailer<</Root 1 0 R>>\n"), 0o644))
@@ -136,7 +136,6 @@ func TestPDF(t *testing.T) {
 func TestLinesThatAreRefused(t *testing.T) {
 	for want, args := range map[string][]string{
 		"-documents needs -index FILE":           {"-documents", "x"},
-		"-documents needs -weights":              {"-documents", "x", "-index", "y"},
 		"-model does not go with -documents":     {"-documents", "x", "-index", "y", "-model", "vit"},
 		"-image does not go with -documents":     {"-index", "y", "-text", "a", "-image", "x.png"},
 		"2 texts; an index of lines is searched": {"-index", "y", "-text", "a", "-text", "b"},

@@ -46,7 +46,7 @@ func (q *queries) flags(f *flag.FlagSet) {
 	f.StringVar(&q.similar, "similar", "", "`FOLDER`: its pictures, ranked by their likeness to the one of -image")
 	f.StringVar(&q.index, "index", "", "`FILE`: keeps the embeddings (SQLite), so that only new and changed pictures are computed; alone it stands for all pictures in it")
 	f.StringVar(&q.textsFile, "texts", "", "`FILE`: texts, one a line; with -text those that are likest each -text")
-	f.StringVar(&q.documents, "documents", "", "`FOLDER`: its pages (pictures; PDF where pdftoppm is installed) are read into -index, so that -text finds lines in them; -weights are a detector and a recogniser, -text-weights an encoder of texts")
+	f.StringVar(&q.documents, "documents", "", "`FOLDER`: its pages (pictures; PDF where pdftoppm is installed) are read into -index, so that -text finds lines in them; -weights are a detector and a recogniser, without it the embedded ones; -text-weights an encoder of texts")
 	f.StringVar(&q.textWeights, "text-weights", "", "`SOURCE`: an encoder of texts whose vectors are in the space of the model's pictures, as clip-ViT-B-32-multilingual-v1's for CLIP B/32")
 	f.StringVar(&q.examples, "examples", "", "`FOLDER|FILE`: with one sub-folder of pictures a class: classifies by the nearest of them; or what train -tip wrote")
 }
@@ -145,8 +145,6 @@ func (o *options) checkLines() error {
 	switch {
 	case o.index == "":
 		return cli.Usagef("-documents needs -index FILE, where the lines go")
-	case o.documents != "" && o.weights == "":
-		return cli.Usagef("-documents needs -weights DETECTOR,RECOGNISER, or a folder that holds both")
 	case o.documents == "" && o.weights != "":
 		return cli.Usagef("-weights goes with -documents; lines are found with -text-weights")
 	case len(o.texts) > 1:

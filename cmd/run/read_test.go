@@ -3,8 +3,13 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -12,6 +17,7 @@ import (
 
 	"saccade/cmd/internal/cli"
 	"saccade/picture"
+	"saccade/typeset"
 )
 
 // reader is a folder of a detector and a recogniser of random weights.
@@ -48,6 +54,24 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// The embedded pair reads a page in a typeface that it was not trained on, at once.
+func TestEmbeddedReader(t *testing.T) {
+	lines := []string{"Quarterly report", "Net income: $1,250,300", "Growth (Q4) = 12.5%"}
+	page := image.NewNRGBA(image.Rect(0, 0, 420, 150))
+	draw.Draw(page, page.Bounds(), image.White, image.Point{}, draw.Src)
+	for i, line := range lines {
+		typeset.Regular(26).Draw(page, line, 20, 15+44*i, color.Black)
+	}
+	file := filepath.Join(t.TempDir(), "page.png")
+	f, err := os.Create(file)
+	require.NoError(t, err)
+	require.NoError(t, png.Encode(f, page))
+	require.NoError(t, f.Close())
+	r := call(t, "-model", "ocr", "-image", file)
+	requireFine(t, r)
+	assert.Equal(t, strings.Join(lines, "\n")+"\n", r.stdout)
+}
+
 // The parts give what the reference gives of raw inputs.
 func TestReadersParts(t *testing.T) {
 	for _, name := range []string{"ocr_det", "ocr_rec"} {
@@ -75,7 +99,6 @@ func TestReadersThatAreRefused(t *testing.T) {
 		{cli.ExitUsage, "no picture: give -image", []string{"-weights", dir}},
 		{cli.ExitUsage, "-text does not go with it", []string{"-weights", dir, "-image", page, "-text", "a"}},
 		{cli.ExitUsage, "go with each alone, -model ocr_det", []string{"-weights", dir, "-verify"}},
-		{cli.ExitFailure, "no embedded weights", []string{"-image", page}},
 		{cli.ExitFailure, "holds not both a folder of a detector", []string{"-weights", det, "-image", page}},
 		{cli.ExitFailure, "give a folder that holds both", []string{"-weights", "none", "-image", page}},
 		{cli.ExitFailure, "a detector of PP-OCR is expected", []string{"-weights", rec + "," + det, "-image", page}},

@@ -40,41 +40,59 @@ type hgnetConfig struct {
 }
 
 // inert change nothing of an inference.
-var inert = append([]string{"initializer_range"}, checkpoint.CommonInert...)
+var inert = append([]string{"initializer_range", "arch", "return_idx", "freeze_stem_only", "freeze_at", "freeze_norm", "lr_mult_list"}, checkpoint.CommonInert...)
 
 // Describe reads the part of a config.json of a backbone whose tensors' names begin with
-// prefix, and which of [Model.Maps] it gives.
+// prefix, and which of [Model.Maps] it gives. embedding_size and hidden_sizes must tell the
+// channels of these.
 func Describe(src weights.Source, prefix string, config []byte) (Config, []int, error) {
+	c, maps, h, err := describe(src, prefix, config)
+	for _, i := range maps {
+		if i > len(c.Stages) || append([]int{h.Width}, h.Hidden...)[i] != c.Width(i) {
+			return Config{}, nil, fmt.Errorf("config.json: backbone_config: embedding_size and hidden_sizes are %d and %v; they do not tell the channels of out_features", h.Width, h.Hidden)
+		}
+	}
+	return c, maps, err
+}
+
+// DescribeStages is Describe for what takes the channels from stage_out_channels, as PP-OCR
+// does.
+func DescribeStages(src weights.Source, prefix string, config []byte) (Config, []int, error) {
+	c, maps, _, err := describe(src, prefix, config)
+	for _, i := range maps {
+		if i > len(c.Stages) {
+			return Config{}, nil, fmt.Errorf("config.json: backbone_config: stage %d is asked for; there are %d", i, len(c.Stages))
+		}
+	}
+	return c, maps, err
+}
+
+func describe(src weights.Source, prefix string, config []byte) (Config, []int, hgnetConfig, error) {
 	var h hgnetConfig
 	if err := signatures.Decode("config.json: backbone_config", "HGNetV2Config", config, &h, inert...); err != nil {
-		return Config{}, nil, err
+		return Config{}, nil, h, err
 	}
 	c, err := h.sizes()
 	if err != nil {
-		return Config{}, nil, fmt.Errorf("config.json: backbone_config: %w", err)
+		return Config{}, nil, h, fmt.Errorf("config.json: backbone_config: %w", err)
 	}
 	var own struct {
 		Features []string `json:"out_features"`
 		Indices  []int    `json:"out_indices"`
 	}
 	if err := checkpoint.Decode("config.json: backbone_config", config, &own); err != nil {
-		return Config{}, nil, err
+		return Config{}, nil, h, err
 	}
 	maps, err := checkpoint.StageOutputs(own.Features, own.Indices, len(h.Depths))
 	if err != nil {
-		return Config{}, nil, fmt.Errorf("config.json: backbone_config: %w", err)
-	}
-	for _, i := range maps {
-		if i > len(c.Stages) || append([]int{h.Width}, h.Hidden...)[i] != c.Width(i) {
-			return Config{}, nil, fmt.Errorf("config.json: backbone_config: embedding_size and hidden_sizes are %d and %v; they do not tell the channels of out_features", h.Width, h.Hidden)
-		}
+		return Config{}, nil, h, fmt.Errorf("config.json: backbone_config: %w", err)
 	}
 	if h.Affine {
 		if c.Affines, err = affines(src, prefix); err != nil {
-			return Config{}, nil, err
+			return Config{}, nil, h, err
 		}
 	}
-	return c, maps, nil
+	return c, maps, h, nil
 }
 
 func (h hgnetConfig) sizes() (Config, error) {

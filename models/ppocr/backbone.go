@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
+	"saccade/models/hgnet"
 	"saccade/models/internal/checkpoint"
 	"saccade/ops"
 	"saccade/weights"
@@ -25,8 +27,14 @@ type backboneHeader struct {
 	Affine    bool                `json:"use_learnable_affine_block"`
 }
 
-// Version 3 as the classes make it where a config has no backbone.
-const nestedV3 = `{"model_type": "pp_lcnet_v3", "scale": 0.75, "divisor": 16, "out_indices": [2, 3, 4, 5]}`
+// The backbones as the classes make them where a config has none.
+const (
+	nestedV3   = `{"model_type": "pp_lcnet_v3", "scale": 0.75, "divisor": 16, "out_indices": [2, 3, 4, 5]}`
+	nestedV4   = `{"model_type": "pp_lcnet_v4"}`
+	nestedPage = `{"model_type": "hgnet_v2", "out_indices": [1, 2, 3, 4]}`
+	nestedLine = `{"model_type": "hgnet_v2", "out_indices": [1, 2, 3, 4], "stage_downsample": [true, true, true, true], "stem_strides": [2, 1, 1, 1, 1],
+		"stage_downsample_strides": [[2, 1], [1, 2], [2, 1], [2, 1]]}`
+)
 
 // The stages where a config has none: size of the filters, channels, stride, squeeze.
 const (
@@ -38,17 +46,17 @@ const (
 		[[3,192,384,[2,1],false],[3,384,384,1,true],[3,384,384,1,false]]]`
 )
 
-// parseBackbone reads backbone_config.
-func parseBackbone(v4 bool, nested json.RawMessage, usual []int) (c BackboneConfig, err error) {
+// The types of backbones.
+const (
+	lcnetV3, lcnetV4 = "pp_lcnet_v3", "pp_lcnet_v4"
+	hgnetV2          = "hgnet_v2"
+)
+
+// parseBackbone reads backbone_config, which is of one of some types and by itself usual.
+func parseBackbone(src weights.Source, nested json.RawMessage, usual string, types ...string) (c BackboneConfig, err error) {
 	const file = "config.json: backbone_config"
-	class, modelType, stages, number := "PPLCNetV3Config", "pp_lcnet_v3", stagesV3, 5
-	if v4 {
-		class, modelType, stages, number = "PPLCNetV4Config", "pp_lcnet_v4", stagesV4, 4
-	}
 	if len(nested) == 0 || string(nested) == "null" {
-		if nested = json.RawMessage(nestedV3); v4 {
-			nested = json.RawMessage(`{"model_type": "pp_lcnet_v4"}`)
-		}
+		nested = json.RawMessage(usual)
 	}
 	var own struct {
 		ModelType string   `json:"model_type"`
@@ -58,12 +66,36 @@ func parseBackbone(v4 bool, nested json.RawMessage, usual []int) (c BackboneConf
 	if err := checkpoint.Decode(file, nested, &own); err != nil {
 		return c, err
 	}
-	if own.ModelType != modelType {
-		return c, fmt.Errorf("%s: model_type is %q; %s is expected", file, own.ModelType, modelType)
+	if !slices.Contains(types, own.ModelType) {
+		return c, fmt.Errorf("%s: model_type is %q; %s is expected", file, own.ModelType, strings.Join(types, " or "))
 	}
-	h := backboneHeader{}
+	if own.ModelType == hgnetV2 {
+		var net hgnet.Config
+		net, c.Outputs, err = hgnet.DescribeStages(src, "model.backbone", nested)
+		c.HG = &net
+		return c, err
+	}
+	class, v4, h := "PPLCNetV3Config", own.ModelType == lcnetV4, backboneHeader{}
+	if v4 {
+		class = "PPLCNetV4Config"
+	}
 	if err := signatures.Decode(file, class, nested, &h, inert...); err != nil {
 		return c, err
+	}
+	if c, err = h.lcnet(v4); err != nil {
+		return c, fmt.Errorf("%s: %w", file, err)
+	}
+	if c.Outputs, err = checkpoint.StageOutputs(own.Features, own.Indices, len(c.Stages)); err != nil {
+		return c, fmt.Errorf("%s: %w", file, err)
+	}
+	return c, nil
+}
+
+// lcnet is the network that a config describes.
+func (h backboneHeader) lcnet(v4 bool) (c BackboneConfig, err error) {
+	stages, number := stagesV3, 5
+	if v4 {
+		stages, number = stagesV4, 4
 	}
 	if h.Blocks == nil {
 		if err := json.Unmarshal([]byte(stages), &h.Blocks); err != nil {
@@ -71,10 +103,10 @@ func parseBackbone(v4 bool, nested json.RawMessage, usual []int) (c BackboneConf
 		}
 	}
 	if len(h.Blocks) != number {
-		return c, fmt.Errorf("%s: there are %d stages in block_configs; expected %d", file, len(h.Blocks), number)
+		return c, fmt.Errorf("there are %d stages in block_configs; expected %d", len(h.Blocks), number)
 	}
 	if c.Act, err = ops.ActivationByName(h.Act); err != nil {
-		return c, fmt.Errorf("%s: hidden_act: %w", file, err)
+		return c, fmt.Errorf("hidden_act: %w", err)
 	}
 	c.V4, c.Reduction = v4, h.Reduction
 	width := func(n int) int { return n }
@@ -85,7 +117,7 @@ func parseBackbone(v4 bool, nested json.RawMessage, usual []int) (c BackboneConf
 		err = c.stemV4(h)
 	}
 	if err != nil {
-		return c, fmt.Errorf("%s: %w", file, err)
+		return c, err
 	}
 	for i, layers := range h.Blocks {
 		var stage []LayerConfig
@@ -95,17 +127,14 @@ func parseBackbone(v4 bool, nested json.RawMessage, usual []int) (c BackboneConf
 				err = fmt.Errorf("reduction is %d of %d channels", h.Reduction, l.In)
 			}
 			if err != nil {
-				return c, fmt.Errorf("%s: block_configs: stage %d: %w", file, i+1, err)
+				return c, fmt.Errorf("block_configs: stage %d: %w", i+1, err)
 			}
 			stage = append(stage, l)
 		}
 		if len(stage) == 0 {
-			return c, fmt.Errorf("%s: block_configs: stage %d has no layer", file, i+1)
+			return c, fmt.Errorf("block_configs: stage %d has no layer", i+1)
 		}
 		c.Stages = append(c.Stages, stage)
-	}
-	if c.Outputs, err = checkpoint.StageOutputs(own.Features, own.Indices, number); err != nil {
-		return c, fmt.Errorf("%s: %w", file, err)
 	}
 	return c, nil
 }
@@ -194,7 +223,7 @@ func divisible(v float64, divisor int) int {
 
 // backbone gives the tensors of the backbone that are computed of others.
 func (f *folder) backbone(c *BackboneConfig) []*weights.Tensor {
-	if c.V4 {
+	if c.V4 || c.HG != nil {
 		return nil
 	}
 	return f.lcnet(c)

@@ -253,29 +253,3 @@ func meanWithin(values []float32, h, w int, q Quad) float64 {
 	}
 	return sum / float64(n)
 }
-
-// Order sorts boxes as they are read: row by row, each from the left. Boxes whose middles
-// are within half of the lesser's height are in one row.
-func Order(boxes []Box) {
-	middle := func(q Quad) (y, height float64) {
-		y = (q[0].Y + q[1].Y + q[2].Y + q[3].Y) / 4
-		return y, max(1, (distance(q[0], q[3])+distance(q[1], q[2]))/2)
-	}
-	slices.SortStableFunc(boxes, func(a, b Box) int {
-		y, _ := middle(a.Quad)
-		z, _ := middle(b.Quad)
-		return sign(y - z)
-	})
-	for from := 0; from < len(boxes); {
-		y, height := middle(boxes[from].Quad)
-		end := from + 1
-		for ; end < len(boxes); end++ {
-			z, other := middle(boxes[end].Quad)
-			if z-y > min(height, other)/2 {
-				break
-			}
-		}
-		slices.SortStableFunc(boxes[from:end], func(a, b Box) int { return sign(a.Quad[0].X - b.Quad[0].X) })
-		from = end
-	}
-}

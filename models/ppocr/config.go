@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"saccade/models/internal/checkpoint"
 	"saccade/models/internal/transformer"
@@ -25,18 +26,28 @@ var inert = append([]string{"id2label", "problem_type", "attention_dropout", "in
 
 // kind is what a model_type is.
 type kind struct {
-	class    string
-	v4       bool
-	detector bool
-	head     Head
+	class     string
+	v6        bool
+	detector  bool
+	head      Head
+	backbone  string   // by itself
+	backbones []string // types that are supported
 }
 
 var kinds = map[string]kind{
-	"pp_ocrv5_mobile_det": {class: "PPOCRV5MobileDetConfig", detector: true},
-	"pp_ocrv6_small_det":  {class: "PPOCRV6SmallDetConfig", v4: true, detector: true},
-	"pp_ocrv5_mobile_rec": {class: "PPOCRV5MobileRecConfig", head: Concatenated},
-	"pp_ocrv6_small_rec":  {class: "PPOCRV6SmallRecConfig", v4: true, head: Summed},
-	"pp_ocrv6_tiny_rec":   {class: "PPOCRV6TinyRecConfig", v4: true, head: Convolved},
+	"pp_ocrv5_mobile_det": {class: "PPOCRV5MobileDetConfig", detector: true, backbone: nestedV3, backbones: []string{lcnetV3}},
+	"pp_ocrv5_server_det": {class: "PPOCRV5ServerDetConfig", detector: true, backbone: nestedPage, backbones: []string{hgnetV2, lcnetV4}},
+	"pp_ocrv6_small_det":  {class: "PPOCRV6SmallDetConfig", v6: true, detector: true, backbone: nestedV4, backbones: []string{lcnetV4}},
+	"pp_ocrv6_medium_det": {class: "PPOCRV6MediumDetConfig", v6: true, detector: true, backbone: nestedV4, backbones: []string{lcnetV4, hgnetV2}},
+	"pp_ocrv5_mobile_rec": {class: "PPOCRV5MobileRecConfig", head: Concatenated, backbone: nestedV3, backbones: []string{lcnetV3}},
+	"pp_ocrv5_server_rec": {class: "PPOCRV5ServerRecConfig", head: Concatenated, backbone: nestedLine, backbones: []string{hgnetV2, lcnetV4}},
+	"pp_ocrv6_small_rec":  {class: "PPOCRV6SmallRecConfig", v6: true, head: Summed, backbone: nestedV4, backbones: []string{lcnetV4}},
+	"pp_ocrv6_tiny_rec":   {class: "PPOCRV6TinyRecConfig", v6: true, head: Convolved, backbone: nestedV4, backbones: []string{lcnetV4}},
+}
+
+// large says that a detector's neck has large filters and paths both ways.
+func (k kind) large() bool {
+	return k.class == "PPOCRV5ServerDetConfig" || k.class == "PPOCRV6MediumDetConfig"
 }
 
 // find reads the kind of a config.json, a detector's or a recogniser's.
@@ -55,11 +66,15 @@ func find(config []byte, detector bool) (kind, error) {
 		return kind{}, err
 	}
 	k, ok := kinds[head.ModelType]
-	switch {
-	case !ok && slices.Contains([]string{"pp_ocrv5_server_det", "pp_ocrv5_server_rec", "pp_ocrv6_medium_det"}, head.ModelType):
-		return k, fmt.Errorf("config.json is of a %s, whose backbone HGNetV2 is not supported; give the mobile, small or tiny one", head.ModelType)
-	case !ok || k.detector != detector:
-		return k, fmt.Errorf("config.json is of a model of type %q; a %s of PP-OCR is expected: pp_ocrv5_mobile, pp_ocrv6_small or of recognisers pp_ocrv6_tiny", head.ModelType, what)
+	if !ok || k.detector != detector {
+		var known []string
+		for name, k := range kinds {
+			if k.detector == detector {
+				known = append(known, name)
+			}
+		}
+		slices.Sort(known)
+		return k, fmt.Errorf("config.json is of a model of type %q; a %s of PP-OCR is expected: %s", head.ModelType, what, strings.Join(known, ", "))
 	}
 	return k, nil
 }
@@ -77,7 +92,7 @@ func IsV6(config []byte) bool {
 	var head struct {
 		ModelType string `json:"model_type"`
 	}
-	return json.Unmarshal(config, &head) == nil && kinds[head.ModelType].v4
+	return json.Unmarshal(config, &head) == nil && kinds[head.ModelType].v6
 }
 
 // detHeader is the config of a detector.
@@ -98,46 +113,63 @@ func DescribeDetector(src weights.Source, config []byte) (DetConfig, weights.Sou
 	if err != nil {
 		return DetConfig{}, nil, err
 	}
-	c, err := parseDetector(k, config)
+	c, err := parseDetector(src, k, config)
 	if err != nil {
 		return c, nil, err
 	}
-	f := &folder{src: src}
-	folded := append(f.backbone(&c.Backbone), f.transposed("head.conv_up", "up")...)
+	f, up := &folder{src: src}, "head.conv_up"
+	if c.Refines {
+		up = "head.binarize_head.conv_up"
+	}
+	folded := append(f.backbone(&c.Backbone), f.transposed(up, "up")...)
+	if c.Paths != nil {
+		folded = append(folded, f.strips(*c.Paths)...)
+	}
 	if f.err != nil {
 		return c, nil, f.err
 	}
 	return c, weights.With(weights.Rename(src, detNames), folded...), nil
 }
 
-func parseDetector(k kind, config []byte) (c DetConfig, err error) {
+func parseDetector(src weights.Source, k kind, config []byte) (c DetConfig, err error) {
+	if k.large() {
+		return parseLarge(src, k, config)
+	}
 	h := detHeader{}
 	if err := signatures.Decode("config.json", k.class, config, &h, inert...); err != nil {
 		return c, err
 	}
-	if c.Backbone, err = parseBackbone(k.v4, h.Backbone, []int{2, 3, 4, 5}); err != nil {
+	if c.Backbone, err = parseBackbone(src, h.Backbone, k.backbone, k.backbones...); err != nil {
 		return c, err
 	}
 	c.Reduction, c.Neck, c.Layers, c.Dilated, c.Bilinear = h.Reduction, h.Neck, h.Layers, h.Dilated, h.Mode == "bilinear"
-	if len(h.Kernels) > 0 {
-		c.Kernel = h.Kernels[0]
+	if c.Kernel, err = headKernel(h.Kernels, h.Mode); err != nil {
+		return c, err
 	}
 	switch {
-	case h.Mode != "nearest" && h.Mode != "bilinear":
-		return c, fmt.Errorf("config.json: interpolate_mode is %q; nearest or bilinear is expected", h.Mode)
-	case len(h.Kernels) != 3 || h.Kernels[1] != 2 || h.Kernels[2] != 2 || h.Kernels[0]%2 != 1 || h.Kernels[0] < 1 || h.Kernels[0] > 31:
-		return c, fmt.Errorf("config.json: kernel_list is %v; an odd size, 2 and 2 are expected", h.Kernels)
 	case len(c.Backbone.Outputs) != len(h.Layers) || len(h.Layers) != 4:
 		return c, fmt.Errorf("config.json: there are %d layer_list_out_channels and %d maps of the backbone; 4 are expected", len(h.Layers), len(c.Backbone.Outputs))
 	case c.Reduction < 1 || c.Neck < 4*c.Reduction || c.Neck%4 != 0 || c.Neck > 1<<14:
 		return c, fmt.Errorf("config.json: neck_out_channels is %d and reduction %d; a multiple of 4 and at least 4 for each of the reduction is expected", c.Neck, c.Reduction)
-	case c.Dilated < 0 || c.Dilated > 63 || k.v4 && c.Dilated%2 != 1:
+	case c.Dilated < 0 || c.Dilated > 63 || k.v6 && c.Dilated%2 != 1:
 		return c, fmt.Errorf("config.json: dilated_kernel_size is %d; an odd size is expected", c.Dilated)
 	}
-	if k.v4 && !slices.Equal(h.Layers, c.Backbone.Channels()) {
+	if k.v6 && !slices.Equal(h.Layers, c.Backbone.Channels()) {
 		return c, fmt.Errorf("config.json: layer_list_out_channels is %v and the backbone's maps have %v channels; equal ones are expected", h.Layers, c.Backbone.Channels())
 	}
 	return c, positive("layer_list_out_channels", h.Layers...)
+}
+
+// headKernel is the size of the first filter of a detector's head, of a kernel_list that is
+// right as interpolate_mode is.
+func headKernel(list []int, mode string) (int, error) {
+	switch {
+	case mode != "nearest" && mode != "bilinear":
+		return 0, fmt.Errorf("config.json: interpolate_mode is %q; nearest or bilinear is expected", mode)
+	case len(list) != 3 || list[1] != 2 || list[2] != 2 || list[0]%2 != 1 || list[0] < 1 || list[0] > 31:
+		return 0, fmt.Errorf("config.json: kernel_list is %v; an odd size, 2 and 2 are expected", list)
+	}
+	return list[0], nil
 }
 
 // recHeader is the config of a recogniser.
@@ -160,7 +192,7 @@ func DescribeRecogniser(src weights.Source, config []byte) (RecConfig, weights.S
 	if err != nil {
 		return RecConfig{}, nil, err
 	}
-	c, err := parseRecogniser(k, config)
+	c, err := parseRecogniser(src, k, config)
 	if err != nil {
 		return c, nil, err
 	}
@@ -175,12 +207,12 @@ func DescribeRecogniser(src weights.Source, config []byte) (RecConfig, weights.S
 	return c, weights.Rename(weights.With(src, folded...), recNames), nil
 }
 
-func parseRecogniser(k kind, config []byte) (c RecConfig, err error) {
+func parseRecogniser(src weights.Source, k kind, config []byte) (c RecConfig, err error) {
 	h := recHeader{Act: "silu"}
 	if err := signatures.Decode("config.json", k.class, config, &h, inert...); err != nil {
 		return c, err
 	}
-	if c.Backbone, err = parseBackbone(k.v4, h.Backbone, []int{2, 3, 4, 5}); err != nil {
+	if c.Backbone, err = parseBackbone(src, h.Backbone, k.backbone, k.backbones...); err != nil {
 		return c, err
 	}
 	c.Head, c.Width, c.Classes, c.Depth = k.head, h.Width, h.Classes, h.Depth

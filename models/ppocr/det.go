@@ -2,6 +2,7 @@ package ppocr
 
 import (
 	"fmt"
+	"slices"
 
 	"saccade/gpu"
 	"saccade/models/nn"
@@ -19,6 +20,9 @@ type DetConfig struct {
 	// Dilated is the size of the depthwise filters in the neck of version 6; 0: version 5,
 	// with plain ones of 3×3 pixels, and a layer behind each of the backbone's maps.
 	Dilated int
+	Paths   *PathConfig    // of the neck of the large ones; then Reduction, Layers and Dilated are not used
+	Refines bool           // the head looks at the map a second time (v5 server)
+	Act     ops.Activation // of that
 }
 
 // Detector gives a map of where text is.
@@ -29,9 +33,11 @@ type Detector struct {
 	Layer    []ops.Conv2d        `w:"layer"`
 	Insert   []Squeezed          `w:"insert"`
 	Input    []Squeezed          `w:"input"`
+	Paths    *Paths              `w:"paths"` // or nil, in place of the three before
 	Down     ops.Conv2d          `w:"down"`
 	Up       ops.ConvTranspose2d `w:"up"`
 	Final    ops.ConvTranspose2d `w:"final"`
+	Refine   *Refine             `w:"refine"` // or nil
 }
 
 // Squeezed is x + gates(x)·x of a convolution, with a depthwise one before it or none.
@@ -42,9 +48,30 @@ type Squeezed struct {
 }
 
 // NewDetector makes the layers that a configuration describes.
-func NewDetector(b *ops.Builder, c DetConfig) *Detector {
-	m := &Detector{DetConfig: c, Backbone: newBackbone(b, c.Backbone)}
+func NewDetector(b *ops.Builder, c DetConfig) (*Detector, error) {
+	backbone, err := newBackbone(b, c.Backbone)
+	if err != nil {
+		return nil, err
+	}
+	m := &Detector{DetConfig: c, Backbone: backbone}
 	quarter := c.Neck / 4
+	if c.Paths != nil {
+		m.Paths = newPaths(b, c)
+	} else {
+		m.squeezed(b)
+	}
+	m.Down = *normed(b, c.Neck, quarter, ops.Square(c.Kernel), ops.Square(1), ops.Pad(c.Kernel/2), 1)
+	m.Up = b.ConvTranspose2d(quarter, quarter, ops.Square(2))
+	m.Final = b.ConvTranspose2d(quarter, 1, ops.Square(2))
+	if c.Refines {
+		m.Refine = newRefine(b, c)
+	}
+	return m, nil
+}
+
+// squeezed makes the neck of the mobile and small ones.
+func (m *Detector) squeezed(b *ops.Builder) {
+	c, quarter := m.DetConfig, m.Neck/4
 	for i, channels := range c.Backbone.Channels() {
 		if c.Dilated == 0 {
 			m.Layer = append(m.Layer, b.Conv2d(ops.Conv{In: channels, Out: c.Layers[i], Kernel: ops.Square(1), Bias: true}))
@@ -58,10 +85,6 @@ func NewDetector(b *ops.Builder, c DetConfig) *Detector {
 		}
 		m.Input = append(m.Input, input)
 	}
-	m.Down = *normed(b, c.Neck, quarter, ops.Square(c.Kernel), ops.Square(1), ops.Pad(c.Kernel/2), 1)
-	m.Up = b.ConvTranspose2d(quarter, quarter, ops.Square(2))
-	m.Final = b.ConvTranspose2d(quarter, 1, ops.Square(2))
-	return m
 }
 
 func newSqueezed(b *ops.Builder, in, out, kernel, reduction int) Squeezed {
@@ -83,6 +106,27 @@ func (s *Squeezed) forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 // images [N, 3, H, W].
 func (m *Detector) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	maps := m.Backbone.forward(r, pixels) // from 1/4 to 1/32 of the size
+	if m.Paths != nil {
+		maps = m.Paths.forward(r, m, maps)
+	} else {
+		maps = m.squeeze(r, maps)
+	}
+	for i := range maps {
+		maps[i] = m.enlarge(r, maps[i], maps[0])
+	}
+	slices.Reverse(maps)
+	x := ops.Concat(r, maps...)
+	r.TapNCHW("neck", x)
+	x = m.Up.Forward(r, m.Down.Forward(r, x, ops.Then(ops.ReLU)), ops.Then(ops.ReLU))
+	p := ops.Apply(r, m.Final.Forward(r, x), ops.Sigmoid)
+	if m.Refine != nil {
+		p = m.Refine.forward(r, m, x, p)
+	}
+	r.OutputNCHW(probability, p)
+}
+
+// squeeze is the neck of the mobile and small ones: a pyramid of features.
+func (m *Detector) squeeze(r *gpu.Recorder, maps []*gpu.Tensor) []*gpu.Tensor {
 	for i := range maps {
 		r.Enter(fmt.Sprintf("neck.%d", i))
 		if m.Layer != nil {
@@ -91,25 +135,25 @@ func (m *Detector) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 		maps[i] = m.Insert[i].forward(r, maps[i])
 		r.Leave()
 	}
+	m.topDown(r, maps)
+	for i := range maps {
+		maps[i] = m.Input[i].forward(r, maps[i])
+	}
+	return maps
+}
+
+// topDown adds to each map the one of half its size.
+func (m *Detector) topDown(r *gpu.Recorder, maps []*gpu.Tensor) {
 	for i := len(maps) - 2; i >= 0; i-- {
 		maps[i] = ops.Add(r, maps[i], m.enlarge(r, maps[i+1], maps[i]), 1)
 	}
-	var x *gpu.Tensor
-	for i := len(maps) - 1; i >= 0; i-- {
-		y := m.enlarge(r, m.Input[i].forward(r, maps[i]), maps[0])
-		if x == nil {
-			x = y
-			continue
-		}
-		x = ops.Concat(r, x, y)
-	}
-	r.TapNCHW("neck", x)
-	x = m.Up.Forward(r, m.Down.Forward(r, x, ops.Then(ops.ReLU)), ops.Then(ops.ReLU))
-	r.OutputNCHW(probability, ops.Apply(r, m.Final.Forward(r, x), ops.Sigmoid))
 }
 
 // enlarge brings a map to the size of another.
 func (m *Detector) enlarge(r *gpu.Recorder, x, to *gpu.Tensor) *gpu.Tensor {
+	if x == to {
+		return x
+	}
 	return ops.Resize(r, x, [2]int{to.Shape[1], to.Shape[2]}, ops.Resampling{Nearest: !m.Bilinear})
 }
 

@@ -146,17 +146,11 @@ func (w *filter) behind(a Affine) {
 
 // tensors are the filter's under a name.
 func (f *folder) tensors(w *filter, name string) []*weights.Tensor {
-	weight, err := weights.FromFloat32s(name+".weight", narrow(w.weight), w.out, w.in, w.kernel, w.kernel)
-	if err == nil && f.err == nil {
-		var bias *weights.Tensor
-		if bias, err = weights.FromFloat32s(name+".bias", narrow(w.bias), w.out); err == nil {
-			return []*weights.Tensor{weight, bias}
-		}
+	all := []*weights.Tensor{f.tensor(name+".weight", narrow(w.weight), w.out, w.in, w.kernel, w.kernel), f.tensor(name+".bias", narrow(w.bias), w.out)}
+	if f.err != nil {
+		return nil
 	}
-	if f.err == nil {
-		f.err = err
-	}
-	return nil
+	return all
 }
 
 func narrow(v []float64) []float32 {
@@ -208,12 +202,18 @@ func (f *folder) transposed(from, to string) []*weights.Tensor {
 	for i := range bias {
 		bias[i] = float32(float64(bias[i])*factor[i] + shift[i])
 	}
-	var weight, shifts *weights.Tensor
-	if weight, f.err = weights.FromFloat32s(to+".weight", v, shape...); f.err == nil {
-		shifts, f.err = weights.FromFloat32s(to+".bias", bias, shape[1])
-	}
+	all := []*weights.Tensor{f.tensor(to+".weight", v, shape...), f.tensor(to+".bias", bias, shape[1])}
 	if f.err != nil {
 		return nil
 	}
-	return []*weights.Tensor{weight, shifts}
+	return all
+}
+
+// tensor is one of values that were computed.
+func (f *folder) tensor(name string, v []float32, shape ...int) *weights.Tensor {
+	t, err := weights.FromFloat32s(name, v, shape...)
+	if f.err == nil {
+		f.err = err
+	}
+	return t
 }

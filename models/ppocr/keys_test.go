@@ -1,6 +1,7 @@
 package ppocr
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -15,6 +16,7 @@ var alternatives = map[string]string{
 	"layer_list_out_channels": `[1, 2, 3, 4]`, "dilated_kernel_size": `5`, "hidden_size": `80`, "mlp_ratio": `3.0`, "depth": `3`, "head_out_channels": `99`,
 	"conv_kernel_size": `[1, 5]`, "qkv_bias": `false`, "num_attention_heads": `6`, "layer_norm_eps": `0.1`, "hidden_act": `"gelu"`,
 	"scale": `0.5`, "block_configs": `[]`, "stem_channels": `32`, "stem_stride": `1`, "divisor": `48`, "conv_symmetric_num": `-1`,
+	"reduce_factor": `1`, "intraclass_block_number": `3`, "intraclass_block_config": `{"reduce_channel": 1}`, "scale_factor": `4`, "scale_factor_list": `[1, 2, 4, 4]`,
 	"num_channels": `1`, "stem_strides": `[1, 1, 1, 1, 1]`, "stem_type": `"small"`, "use_learnable_affine_block": `true`,
 }
 
@@ -22,20 +24,24 @@ var alternatives = map[string]string{
 // scale is read by no layer; out_features and out_indices go under other names.
 var quiet = append([]string{"_out_features", "_out_indices", "conv_symmetric_num"}, inert...)
 
-// fourMaps is a backbone of version 6 for a detector.
-const fourMaps = `"layer_list_out_channels": [96, 96, 192, 384], "backbone_config": {"model_type": "pp_lcnet_v4", "out_features": ["stage1", "stage2", "stage3", "stage4"]}`
+// largeKeys are those without which there is no large detector; a config's own count.
+const largeKeys = `"scale_factor_list": [1, 2, 4, 8], "kernel_list": [3, 2, 2], "backbone_config": {"model_type": "hgnet_v2", "out_indices": [1, 2, 3, 4]},
+	"intraclass_block_config": {"reduce_channel": [1, 1, 0], "return_channel": [1, 1, 0],
+	"vertical_long_to_small_conv_longratio": [[7, 1], [1, 1], [3, 0]], "vertical_long_to_small_conv_midratio": [[5, 1], [1, 1], [2, 0]], "vertical_long_to_small_conv_shortratio": [[3, 1], 1, [1, 0]],
+	"horizontal_small_to_long_conv_longratio": [[1, 7], [1, 1], [0, 3]], "horizontal_small_to_long_conv_midratio": [[1, 5], [1, 1], [0, 2]], "horizontal_small_to_long_conv_shortratio": [[1, 3], 1, [0, 1]],
+	"symmetric_conv_long_longratio": [[7, 7], [1, 1], [3, 3]], "symmetric_conv_long_midratio": [[5, 5], [1, 1], [2, 2]], "symmetric_conv_long_shortratio": [3, 1, 1]}`
 
 // Every key of the configs is read, refused by its name, or inert.
 func TestEveryKey(t *testing.T) {
 	for name, k := range kinds {
 		read := func(config []byte) (any, error) {
-			if k.detector {
-				if k.v4 {
-					config = behind(config, fourMaps)
-				}
-				return parseDetector(k, config)
+			switch {
+			case k.large():
+				return parseDetector(nil, k, front(config, largeKeys))
+			case k.detector:
+				return parseDetector(nil, k, config)
 			}
-			return parseRecogniser(k, config)
+			return parseRecogniser(nil, k, config)
 		}
 		if name == "pp_ocrv6_small_det" { // whose keys have to fit each other
 			continue
@@ -48,7 +54,7 @@ func TestEveryKey(t *testing.T) {
 			class, modelType, silent = "PPLCNetV4Config", `"model_type": "pp_lcnet_v4"`, append([]string{"scale"}, quiet...)
 		}
 		modeltest.EveryKey(t, signatures, class, alternatives, silent, func(config []byte) (any, error) {
-			return parseBackbone(v4, behind(config, modelType), nil)
+			return parseBackbone(nil, behind(config, modelType), "", lcnetV3, lcnetV4)
 		})
 	}
 }
@@ -64,7 +70,7 @@ func behind(config []byte, more string) []byte {
 func TestConfigsThatAreRefused(t *testing.T) {
 	for config, want := range map[string]string{
 		`{}`:                                    `type ""; a detector of PP-OCR is expected`,
-		`{"model_type": "pp_ocrv5_server_det"}`: "HGNetV2 is not supported",
+		`{"model_type": "pp_ocrv9_server_det"}`: "pp_ocrv5_mobile_det, pp_ocrv5_server_det, pp_ocrv6_medium_det, pp_ocrv6_small_det",
 		`{"model_type": "pp_ocrv5_mobile_rec"}`: "a detector of PP-OCR is expected",
 	} {
 		_, _, err := DescribeDetector(nil, []byte(config))
@@ -80,9 +86,38 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		`{"layer_list_out_channels": [1]}`: "1 layer_list_out_channels",
 		`{"interpolate_mode": "bicubic"}`:  `interpolate_mode is "bicubic"`,
 	} {
-		_, err := parseDetector(kinds["pp_ocrv5_mobile_det"], []byte(config))
+		_, err := parseDetector(nil, kinds["pp_ocrv5_mobile_det"], []byte(config))
 		assert.ErrorContains(t, err, want, config)
 	}
+	for config, want := range map[string]string{
+		`{"intraclass_block_config": null}`:                  "there is no intraclass_block_config",
+		`{"intraclass_block_config": {}}`:                    "symmetric_conv_long_longratio is ",
+		`{"kernel_list": null}`:                              "kernel_list is []",
+		`{"scale_factor_list": null}`:                        "scale_factor_list []",
+		`{"scale_factor": 4}`:                                "scale_factor is 4",
+		`{"neck_out_channels": 8}`:                           "", // two channels within
+		`{"neck_out_channels": 4}`:                           "neck_out_channels is 4 and reduce_factor 2",
+		`{"backbone_config": {"model_type": "pp_lcnet_v3"}}`: "hgnet_v2 or pp_lcnet_v4 is expected",
+		`{"backbone_config": {"model_type": "hgnet_v2"}}`:    "the stages [4] are asked for",
+		strings.Replace("{"+largeKeys+"}", "[[1, 5], [1, 1], [0, 2]]", "[[1, 3], [1, 1], [0, 1]]", 1): "horizontal_small_to_long_conv_midratio is",
+		strings.Replace("{"+largeKeys+"}", `"return_channel"`, `"more": 1, "return_channel"`, 1):      "has 12 keys",
+	} {
+		_, err := parseDetector(nil, kinds["pp_ocrv5_server_det"], front([]byte(config), largeKeys))
+		if want == "" {
+			assert.NoError(t, err, config)
+			continue
+		}
+		assert.ErrorContains(t, err, want, config)
+	}
+}
+
+// front is a config with more keys, of which its own count.
+func front(config []byte, more string) []byte {
+	text := strings.TrimPrefix(string(config), "{")
+	if strings.TrimSpace(text) == "}" {
+		return []byte("{" + more + "}")
+	}
+	return []byte("{" + more + ", " + text)
 }
 
 func TestProcesses(t *testing.T) {

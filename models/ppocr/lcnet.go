@@ -4,11 +4,13 @@ import (
 	"fmt"
 
 	"saccade/gpu"
+	"saccade/models/hgnet"
 	"saccade/ops"
 )
 
-// BackboneConfig is what the size of a PP-LCNet depends on.
+// BackboneConfig is what the size of a PP-LCNet depends on, or a PP-HGNetV2.
 type BackboneConfig struct {
+	HG         *hgnet.Config // or nil; then what follows counts, of which else Outputs alone does
 	V4         bool
 	Stem       []int // channels: of V3 of the one convolution, of V4 of its input, middle and output
 	StemStride []int
@@ -40,22 +42,26 @@ type Affine struct{ Scale, Shift float64 }
 // Channels are those of the stages that are asked for.
 func (c BackboneConfig) Channels() (all []int) {
 	for _, i := range c.Outputs {
-		if i == 0 {
+		switch {
+		case c.HG != nil:
+			all = append(all, c.HG.Width(i))
+		case i == 0:
 			all = append(all, c.Stem[len(c.Stem)-1])
-			continue
+		default:
+			stage := c.Stages[i-1]
+			all = append(all, stage[len(stage)-1].Out)
 		}
-		stage := c.Stages[i-1]
-		all = append(all, stage[len(stage)-1].Out)
 	}
 	return all
 }
 
-// Backbone is a PP-LCNet.
+// Backbone is a PP-LCNet, or HG.
 type Backbone struct {
 	BackboneConfig
 
-	Stem   Stem    `w:"stem"`
-	Stages []Stage `w:"stages"`
+	HG     *hgnet.Model `w:"hgnet"` // or nil
+	Stem   Stem         `w:"stem"`
+	Stages []Stage      `w:"stages"`
 }
 
 // Stem is the first convolutions: Conv1 alone in V3, Conv1 and Conv2 in V4's small one, all
@@ -99,8 +105,13 @@ type SqueezeGates struct {
 
 const batchNorm = 1e-5 // eps
 
-func newBackbone(b *ops.Builder, c BackboneConfig) *Backbone {
-	m := &Backbone{BackboneConfig: c, Stem: newStem(b, c)}
+func newBackbone(b *ops.Builder, c BackboneConfig) (m *Backbone, err error) {
+	m = &Backbone{BackboneConfig: c}
+	if c.HG != nil {
+		m.HG, err = hgnet.New(b, *c.HG)
+		return m, err
+	}
+	m.Stem = newStem(b, c)
 	for _, layers := range c.Stages {
 		var s Stage
 		for _, l := range layers {
@@ -108,7 +119,7 @@ func newBackbone(b *ops.Builder, c BackboneConfig) *Backbone {
 		}
 		m.Stages = append(m.Stages, s)
 	}
-	return m
+	return m, nil
 }
 
 // normed is a convolution with a batch norm.
@@ -171,6 +182,9 @@ func (s *SqueezeGates) gates(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 
 // forward gives the maps of the stages that are asked for, [N, H, W, C] each.
 func (m *Backbone) forward(r *gpu.Recorder, pixels *gpu.Tensor) []*gpu.Tensor {
+	if m.HG != nil {
+		return m.wanted(m.HG.Maps(r, pixels))
+	}
 	all := []*gpu.Tensor{m.stem(r, pixels)}
 	r.TapNCHW("stem", all[0])
 	for i := range m.Stages {
@@ -183,11 +197,14 @@ func (m *Backbone) forward(r *gpu.Recorder, pixels *gpu.Tensor) []*gpu.Tensor {
 		r.TapNCHW(fmt.Sprintf("layer.%d", i), x)
 		all = append(all, x)
 	}
-	var wanted []*gpu.Tensor
+	return m.wanted(all)
+}
+
+func (m *Backbone) wanted(all []*gpu.Tensor) (maps []*gpu.Tensor) {
 	for _, i := range m.Outputs {
-		wanted = append(wanted, all[i])
+		maps = append(maps, all[i])
 	}
-	return wanted
+	return maps
 }
 
 func (m *Backbone) stem(r *gpu.Recorder, pixels *gpu.Tensor) *gpu.Tensor {

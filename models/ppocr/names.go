@@ -1,6 +1,9 @@
 package ppocr
 
-import "saccade/weights"
+import (
+	"saccade/models/hgnet"
+	"saccade/weights"
+)
 
 // conv are the names of a convolution with its batch norm.
 func conv(from, to string) []weights.Rule {
@@ -8,6 +11,15 @@ func conv(from, to string) []weights.Rule {
 		{From: from + ".convolution.*", To: to + ".*"},
 		{From: from + ".normalization.num_batches_tracked", To: ""},
 		{From: from + ".normalization.*", To: to + ".norm.*"},
+	}
+}
+
+// headConv are the names of a convolution with its batch norm in a detector's neck and head.
+func headConv(from, to string) []weights.Rule {
+	return []weights.Rule{
+		{From: from + ".convolution.*", To: to + ".*"},
+		{From: from + ".norm.num_batches_tracked", To: ""},
+		{From: from + ".norm.*", To: to + ".norm.*"},
 	}
 }
 
@@ -34,6 +46,7 @@ var backboneNames = func() []weights.Rule {
 	for from, to := range map[string]string{"stem1": "conv1", "stem2a": "conv2a", "stem2b": "conv2b", "stem3": "conv3", "stem4": "conv4", "conv1": "conv1", "conv2": "conv2"} {
 		all = append(conv(encoder+"convolution."+from, "backbone.stem."+to), all...)
 	}
+	all = append(all, hgnet.Names("model.backbone.", "backbone.hgnet.")...)
 	block, own := encoder+"blocks.*.blocks.*.", "backbone.stages.*.layers.*."
 	all = append(all, conv(block+"token_conv", own+"depthwise")...)
 	all = append(all, conv(block+"channel_conv1", own+"expand")...)
@@ -52,12 +65,20 @@ var detNames = func() []weights.Rule {
 		{From: "model.neck.input_conv.*.in_conv.weight", To: "input.*.conv.weight"},
 		{From: "model.neck.input_conv.*.depthwise_convolution.*", To: "input.*.depthwise.*"},
 		{From: "model.neck.input_conv.*.pointwise_convolution.weight", To: "input.*.conv.weight"},
-		{From: "head.conv_down.convolution.*", To: "down.*"},
-		{From: "head.conv_down.norm.num_batches_tracked", To: ""},
-		{From: "head.conv_down.norm.*", To: "down.norm.*"},
-		{From: "head.conv_up.**", To: ""},
-		{From: "head.conv_final.*", To: "final.*"},
+		{From: "model.neck.input_channel_adjustment_convolution.*.*", To: "paths.adjust.*.*"},
+		{From: "model.neck.input_feature_projection_convolution.*.*", To: "paths.project.*.*"},
+		{From: "model.neck.path_aggregation_head_convolution.*.*", To: "paths.halve.*.*"},
+		{From: "model.neck.path_aggregation_lateral_convolution.*.*", To: "paths.lateral.*.*"},
+		{From: "model.neck.intraclass_blocks.*.conv_reduce_channel.*", To: "paths.blocks.*.reduce.*"},
+		{From: "head.local_refinement_module.convolution_final.*", To: "refine.final.*"},
 	}, backboneNames...)
+	all = append(all, headConv("model.neck.intraclass_blocks.*.conv_final", "paths.blocks.*.widen")...)
+	all = append(all, weights.Rule{From: "model.neck.intraclass_blocks.*.**", To: ""}) // folded
+	all = append(all, headConv("head.local_refinement_module.convolution_backbone", "refine.conv")...)
+	for _, head := range []string{"head.", "head.binarize_head."} {
+		all = append(all, headConv(head+"conv_down", "down")...)
+		all = append(all, weights.Rule{From: head + "conv_up.**", To: ""}, weights.Rule{From: head + "conv_final.*", To: "final.*"})
+	}
 	all = append(all, gates("model.neck.insert_conv.*.squeeze_excitation_block", "insert.*.gates")...)
 	all = append(all, gates("model.neck.input_conv.*.squeeze_excitation_block", "input.*.gates")...)
 	return append(all, gates("model.neck.input_conv.*.squeeze_excitation_module", "input.*.gates")...)

@@ -14,7 +14,7 @@ type Head int
 
 // The heads.
 const (
-	Concatenated Head = iota // convolutions, blocks, both beside each other, convolutions (v5)
+	Concatenated Head = iota // convolutions, blocks, both beside each other, convolutions (v5, mobile and server)
 	Summed                   // convolutions, blocks, both added (v6 small)
 	Convolved                // convolutions alone (v6 tiny)
 )
@@ -47,8 +47,12 @@ type Recogniser struct {
 }
 
 // NewRecogniser makes the layers that a configuration describes.
-func NewRecogniser(b *ops.Builder, c RecConfig) *Recogniser {
-	m := &Recogniser{RecConfig: c, Backbone: newBackbone(b, c.Backbone), b: b, lines: map[[2]int]*gpu.Tensor{}}
+func NewRecogniser(b *ops.Builder, c RecConfig) (*Recogniser, error) {
+	backbone, err := newBackbone(b, c.Backbone)
+	if err != nil {
+		return nil, err
+	}
+	m := &Recogniser{RecConfig: c, Backbone: backbone, b: b, lines: map[[2]int]*gpu.Tensor{}}
 	channels := c.Backbone.Channels()
 	in := channels[len(channels)-1]
 	conv := func(in, out int, kernel [2]int, groups int) {
@@ -77,7 +81,7 @@ func NewRecogniser(b *ops.Builder, c RecConfig) *Recogniser {
 		m.Norm = &norm
 	}
 	m.Classify = b.Linear(c.Width, c.Classes, true)
-	return m
+	return m, nil
 }
 
 func around(kernel [2]int) ops.Padding {

@@ -21,10 +21,10 @@ const lineStages = `{"backbone_config": {"model_type": "pp_lcnet_v3", "scale": 0
 
 func standard(name string) (nn.Make, error) {
 	if name == standardPage {
-		c, err := parseDetector(kinds["pp_ocrv5_mobile_det"], []byte(`{}`))
+		c, err := parseDetector(nil, kinds["pp_ocrv5_mobile_det"], []byte(`{}`))
 		return c.layers, err
 	}
-	c, err := parseRecogniser(kinds["pp_ocrv5_mobile_rec"], []byte(lineStages))
+	c, err := parseRecogniser(nil, kinds["pp_ocrv5_mobile_rec"], []byte(lineStages))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

@@ -190,7 +190,7 @@ def matmul(name: str):
 
 
 # The architectures that are not torchvision's.
-OTHERS = ("vit_ti_16", "clip_vit_b_32", "dinov2_s_14", "sam_b_encode", "slimsam_encode", "unet_ddpm_cifar10", "sd15_unet")
+OTHERS = ("vit_ti_16", "clip_vit_b_32", "dinov2_s_14", "sam_b_encode", "slimsam_encode", "minilm_128", "e5_small_128", "ppocr_page", "unet_ddpm_cifar10", "sd15_unet")
 
 
 def architecture(name: str):
@@ -216,6 +216,14 @@ def architecture(name: str):
         def forward(self, *inputs):
             return self.model(*inputs)[self.field]
 
+    class Sentence(torch.nn.Module):  # the mean of a text's states, of unit length; ids are floats, as all runtimes are given
+        def __init__(self, model):
+            super().__init__()
+            self.model = model
+
+        def forward(self, ids):
+            return torch.nn.functional.normalize(self.model(ids.long()).last_hidden_state.mean(1), dim=1)
+
     timestep = torch.tensor([37.0])
     if name == "unet_ddpm_cifar10":
         import diffusers
@@ -229,6 +237,13 @@ def architecture(name: str):
 
     if name == "clip_vit_b_32":
         return Output(transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig()), "image_embeds"), picture
+    if name in ("minilm_128", "e5_small_128"):
+        layers, words = (6, 30522) if name == "minilm_128" else (12, 250037)
+        config = transformers.BertConfig(vocab_size=words, hidden_size=384, num_hidden_layers=layers, num_attention_heads=12, intermediate_size=1536)
+        ids = torch.randint(words, (1, 128), generator=torch.Generator().manual_seed(2))
+        return Sentence(transformers.BertModel(config, add_pooling_layer=False)), [ids.float()]
+    if name == "ppocr_page":
+        return Output(transformers.PPOCRV5MobileDetForObjectDetection(transformers.PPOCRV5MobileDetConfig()), "last_hidden_state"), [(1, 3, 640, 960)]
     if name in ("sam_b_encode", "slimsam_encode"):
         size = {"hidden_size": 168, "mlp_dim": 696} if name == "slimsam_encode" else {}
         return Output(transformers.SamVisionModel(transformers.SamVisionConfig(**size)), "last_hidden_state"), [(1, 3, 1024, 1024)]
@@ -264,7 +279,7 @@ def redraw(model, random) -> None:
                 t.copy_(normal(t) / t[0].numel() ** 0.5)  # variance 1/fan-in
             elif name.endswith("running_var"):
                 t.copy_(1 + 0.1 * normal(t).abs())
-            elif name.endswith("weight"):  # of a normalisation
+            elif name.endswith(("weight", "scale")):  # of a normalisation, behind an activation
                 t.copy_(1 + 0.1 * normal(t))
             elif t.is_floating_point():
                 t.copy_(0.1 * normal(t))
