@@ -81,7 +81,9 @@ class Maker(cutouts.Maker):
         for n in range(count):
             if rng.random() > OTHERS:
                 kinds[n] = rng.integers(len(NAMES))
-            image = self.drawn(rng, self.others if kinds[n] < 0 else self.of_kind[kinds[n]], count)
+            image = self.pictures[rng.choice(self.others if kinds[n] < 0 else self.of_kind[kinds[n]])]
+            most = 0.8 if count < 3 else 0.5 if count < 5 else 0.4
+            image = cutouts.varied(rng, image, side * np.exp(rng.uniform(np.log(0.18), np.log(most))))
             inside = np.asarray(image)[..., 3] > 127
             areas[n] = max(1, inside.sum())
             (w, h), tries = image.size, 0
@@ -105,16 +107,3 @@ class Maker(cutouts.Maker):
                 kept.append(kinds[n])
         boxes = np.array(boxes, np.float32).reshape(-1, 4) / side
         return Scene(cutouts.finish(rng, canvas), boxes, np.array(kept, int), of[owner])
-
-    def drawn(self, rng, among, count):
-        image = self.pictures[rng.choice(among)]
-        side = self.side * np.exp(rng.uniform(np.log(0.18), np.log(0.8 if count < 3 else 0.5 if count < 5 else 0.4)))
-        if rng.random() < 0.5:
-            image = image[:, ::-1]
-        if rng.random() < 0.08:
-            image = np.concatenate([image[..., rng.permutation(3)], image[..., 3:]], 2)
-        size = (round(side), round(side * rng.uniform(0.75, 1.33))) if rng.random() < 0.3 else (round(side),) * 2
-        image = Image.fromarray(np.ascontiguousarray(image)).convert("RGBa").resize(size, Image.BILINEAR)
-        if rng.random() < 0.4:
-            image = image.rotate(rng.normal(0, 12), Image.BILINEAR, True)
-        return image.convert("RGBA")

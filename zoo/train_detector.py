@@ -13,7 +13,7 @@ import time
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
-from torch.nn.functional import cross_entropy, interpolate, linear
+from torch.nn.functional import cross_entropy, gelu, interpolate, linear, logsigmoid, scaled_dot_product_attention
 from transformers import BlipForConditionalGeneration, YolosConfig, YolosForObjectDetection
 
 import cifar10
@@ -98,8 +98,8 @@ def normalised(pictures):
 
 
 def tokens(vit, x):
-    """What vit makes of pictures [n,3,side,side] by its blocks [n,1+patches+queries,D]. The convolution of patches
-    is a matrix product, which is faster on a CPU."""
+    """What vit makes of pictures [n,3,side,side] by its blocks [n,1+patches+queries,D], and where its queries look in the last
+    two, [n,queries,1+patches+queries]. The convolution of patches is a matrix product, which is faster on a CPU."""
     e, patch = vit.embeddings, vit.config.patch_size
     first = e.patch_embeddings.projection
     x = x.unflatten(3, (-1, patch)).unflatten(2, (-1, patch)).permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
@@ -107,9 +107,15 @@ def tokens(vit, x):
     n = len(h)
     h = torch.cat([e.cls_token.expand(n, -1, -1), h, e.detection_tokens.expand(n, -1, -1)], 1) + e.position_embeddings
     h = h.to(vit.encoder.layer[0].output.dense.weight.dtype)
+    looks = []
     for layer in vit.encoder.layer:
-        h = layer(h)
-    return h.float()
+        attention, normed = layer.attention.attention, layer.layernorm_before(h)
+        q, k, v = (m(normed).unflatten(2, (HEADS, -1)).transpose(1, 2) for m in (attention.query, attention.key, attention.value))
+        a = scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        h = h + layer.attention.output.dense(a)
+        h = h + layer.output.dense(gelu(layer.intermediate.dense(layer.layernorm_after(h))))
+        looks.append((q[:, :, -(ACROSS**2) :] @ k.mT * attention.scaling).float().softmax(3).mean(1))
+    return h.float(), looks[-2:]
 
 
 def found(model, h):
@@ -157,20 +163,35 @@ def assigned(logits, boxes, made, place, own):
     return torch.tensor(pictures), torch.tensor(queries), things
 
 
-def losses(logits, boxes, made, which, none):
-    """Of kinds and of boxes; the mean IoU and the part of the right kinds."""
+def losses(logits, boxes, looks, made, which, none):
+    """Of kinds, of whether there is something, of boxes, and of where queries look: at what they find; the mean IoU and the
+    part of the right kinds."""
     pictures, queries, things = which
-    kind = torch.full(logits.shape[:2], NONE)
-    kind[pictures, queries] = torch.tensor([int(made[i].kinds[t]) for i, t in zip(pictures, things)])
-    weight = torch.ones(NONE + 1)
-    weight[NONE] = none
-    of_kind = cross_entropy(logits.flatten(0, 1), kind.flatten(), weight)
+    kind = torch.tensor([int(made[i].kinds[t]) for i, t in zip(pictures, things)])
+    said = logits[pictures, queries]
+    of_kind = cross_entropy(said[:, :NONE], kind)
+    some = logits[..., :NONE].logsumexp(2) - logits[..., NONE]
+    weight = torch.full(some.shape, none)
+    weight[pictures, queries], sign = 1, torch.full(some.shape, -1.0)
+    sign[pictures, queries] = 1
+    of_some = -(logsigmoid(some * sign) * weight).sum() / len(pictures)
     true = torch.from_numpy(np.stack([made[i].boxes[t] for i, t in zip(pictures, things)]))
     mine = corners(boxes[pictures, queries])
     iou, general = overlap(mine, true)
     of_box = 5 * (mine - true).abs().mean() + 2 * (1 - general).mean()
-    right = (logits[pictures, queries].argmax(1) == kind[pictures, queries]).float().mean()
-    return of_kind, of_box, iou.mean(), right
+    of_looks = sum(-look_at(look, made, which).clamp(min=1e-4).log().mean() for look in looks) / len(looks)
+    return of_kind, of_some, of_box, of_looks, iou.mean(), (said.argmax(1) == kind).float().mean()
+
+
+def look_at(looks, made, which):
+    """The part of its attention that a query gives to the patches of what it finds."""
+    pictures, queries, things = which
+    own = looks[pictures, queries][:, 1 : -(ACROSS**2)]
+    grid = round(own.shape[1] ** 0.5)
+    owner = np.stack([made[i].owner == t for i, t in zip(pictures, things)])
+    cell = owner.shape[1] // grid
+    share = torch.from_numpy(owner).float().unflatten(2, (grid, cell)).unflatten(1, (grid, cell)).mean((2, 4))
+    return (own * (4 * share).clamp(max=1).flatten(1)).sum(1)
 
 
 class Memory:
@@ -221,7 +242,7 @@ def tried(model, average, made):
     thing counts as found by the most probable query of its kind whose box fits by a half."""
     state = {k: v.clone() for k, v in model.state_dict().items()}
     model.load_state_dict(average)
-    logits, boxes = found(model, tokens(model.vit, normalised([s.picture for s in made])))
+    logits, boxes = found(model, tokens(model.vit, normalised([s.picture for s in made]))[0])
     model.load_state_dict(state)
     p = logits.softmax(2)[..., :-1]
     hits, said, things, wrong = 0, 0, 0, 0
@@ -244,14 +265,14 @@ def arguments():
     arg.add_argument("--captioner", default="blip", help="its folder")
     arg.add_argument("--out", default="yolos", help="folder of the exported model")
     arg.add_argument("--work", default="work", help="folder for the checkpoint and decoded pictures")
-    arg.add_argument("--minutes", type=float, default=90, help="length of the training")
+    arg.add_argument("--minutes", type=float, default=90, help="length of the training, of a core's time")
     arg.add_argument("--decay", type=float, default=0.4, help="the part of the training in which the rates fall")
     arg.add_argument("--side", type=int, default=128, help="of pictures")
     arg.add_argument("--patch", type=int, default=16)
     arg.add_argument("--batch", type=int, default=16, help="new pictures of a step")
     arg.add_argument("--again", type=int, default=16, help="remembered pictures of a step")
-    arg.add_argument("--none", type=float, default=0.25, help="weight of queries that find nothing")
-    arg.add_argument("--lr", type=float, default=0.01, help="Muon, for matrices")
+    arg.add_argument("--none", type=float, default=0.3, help="weight of queries that find nothing")
+    arg.add_argument("--lr", type=float, default=0.006, help="Muon, for matrices")
     arg.add_argument("--lr-rest", type=float, default=1e-3, help="AdamW, for everything else")
     arg.add_argument("--threads", type=int, default=1)
     arg.add_argument("--every", type=int, default=100, help="steps between lines of the log")
@@ -285,7 +306,7 @@ def main():
             o.load_state_dict(state)
     half = copy.deepcopy(model)
     half.vit.encoder.bfloat16()
-    memory, last, kept, seen = Memory(400), time.time(), spent, []
+    memory, last, kept, seen = Memory(400), time.process_time(), spent, []
     while (progress := spent / 60 / a.minutes) < 1:
         rng = np.random.default_rng(step)
         with torch.no_grad():
@@ -293,12 +314,12 @@ def main():
         made = [maker.scene(rng) for _ in range(a.batch)]
         batch = made + memory.some(a.again, rng)
         memory.keep(made)
-        states = tokens(half.vit, normalised([s.picture for s in batch]))
+        states, looks = tokens(half.vit, normalised([s.picture for s in batch]))
         logits, boxes = found(half, states)
         which = assigned(logits, boxes, batch, 1.0, min(1.0, step / 1000))
-        of_kind, of_box, iou, right = losses(logits, boxes, batch, which, a.none)
+        of_kind, of_some, of_box, of_looks, iou, right = losses(logits, boxes, looks, batch, which, a.none)
         dense = patches(states[:, 1 : -(ACROSS**2)], batch)
-        (of_kind + of_box + 0.5 * dense).backward()
+        (of_kind + of_some + of_box + 0.5 * dense + 0.3 * of_looks).backward()
         for mine, its in zip(half.parameters(), model.parameters()):
             its.grad, mine.grad = None if mine.grad is None else mine.grad.float(), None
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -306,14 +327,14 @@ def main():
             o.param_groups[0]["lr"] = lr * schedule(progress, step, 30, a.decay)
             o.step(), o.zero_grad()
         follow(average, model, step, 0.997)
-        step, seen = step + 1, seen + [[v.item() for v in (of_kind, of_box, dense, iou, right)]]
-        now = time.time()
-        spent, last = spent + min(now - last, 10), now  # a pause does not count
+        step, seen = step + 1, seen + [[v.item() for v in (of_kind, of_some, of_box, of_looks, dense, iou, right)]]
+        now = time.process_time()
+        spent, last = spent + now - last, now
         if step % a.every == 0:
-            of_kind, of_box, dense, iou, right = np.mean(seen, 0)
+            of_kind, of_some, of_box, of_looks, dense, iou, right = np.mean(seen, 0)
             recall, precision = tried(model, average, trial)
             print(
-                f"step {step} kinds {of_kind:.3f} boxes {of_box:.3f} patches {dense:.3f} iou {iou:.3f} right {right:.3f}"
+                f"step {step} kinds {of_kind:.3f} some {of_some:.3f} boxes {of_box:.3f} looks {of_looks:.3f} patches {dense:.3f} iou {iou:.3f} right {right:.3f}"
                 f" held out: recall {recall:.3f} precision {precision:.3f} {spent:.0f} s",
                 flush=True,
             )
