@@ -69,16 +69,17 @@ def begin(model, teacher, patch):
 
 
 class Patches(torch.nn.Module):
-    """What teaches the patches what they show, and is thrown away: a linear layer of their states says the kind of the
-    drawing at a patch and where the four sides of its box are."""
+    """What teaches the patches what they show, and is thrown away: a linear layer of their states before
+    the last block, where queries look for it, says the kind of the drawing at a patch and where the four sides of its box are."""
 
     def __init__(self):
         super().__init__()
+        self.norm = torch.nn.LayerNorm(WIDTH)
         self.kind, self.sides = torch.nn.Linear(WIDTH, NONE + 1), torch.nn.Linear(WIDTH, 4)
 
     def forward(self, states, made):
         """Of states [n,patches,D]: the loss."""
-        grid = round(states.shape[1] ** 0.5)
+        states, grid = self.norm(states), round(states.shape[1] ** 0.5)
         owner = torch.from_numpy(np.stack([s.owner for s in made])).long()
         cell = owner.shape[1] // grid
         middle = owner[:, cell // 2 :: cell, cell // 2 :: cell].flatten(1)  # [n,patches]
@@ -98,8 +99,9 @@ def normalised(pictures):
 
 
 def tokens(vit, x):
-    """What vit makes of pictures [n,3,side,side] by its blocks [n,1+patches+queries,D], and where its queries look in the last
-    two, [n,queries,1+patches+queries]. The convolution of patches is a matrix product, which is faster on a CPU."""
+    """What vit makes of pictures [n,3,side,side] by its blocks [n,1+patches+queries,D], the patches [n,patches,D] that go into
+    the last block, and where queries look in the last two, [n,queries,1+patches+queries]. The convolution of patches is a
+    matrix product, which is faster on a CPU."""
     e, patch = vit.embeddings, vit.config.patch_size
     first = e.patch_embeddings.projection
     x = x.unflatten(3, (-1, patch)).unflatten(2, (-1, patch)).permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
@@ -109,13 +111,14 @@ def tokens(vit, x):
     h = h.to(vit.encoder.layer[0].output.dense.weight.dtype)
     looks = []
     for layer in vit.encoder.layer:
+        before = h
         attention, normed = layer.attention.attention, layer.layernorm_before(h)
         q, k, v = (m(normed).unflatten(2, (HEADS, -1)).transpose(1, 2) for m in (attention.query, attention.key, attention.value))
         a = scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         h = h + layer.attention.output.dense(a)
         h = h + layer.output.dense(gelu(layer.intermediate.dense(layer.layernorm_after(h))))
         looks.append((q[:, :, -(ACROSS**2) :] @ k.mT * attention.scaling).float().softmax(3).mean(1))
-    return h.float(), looks[-2:]
+    return h.float(), before[:, 1 : -(ACROSS**2)].float(), looks[-2:]
 
 
 def found(model, h):
@@ -314,12 +317,12 @@ def main():
         made = [maker.scene(rng) for _ in range(a.batch)]
         batch = made + memory.some(a.again, rng)
         memory.keep(made)
-        states, looks = tokens(half.vit, normalised([s.picture for s in batch]))
+        states, middle, looks = tokens(half.vit, normalised([s.picture for s in batch]))
         logits, boxes = found(half, states)
         which = assigned(logits, boxes, batch, 1.0, min(1.0, step / 1000))
         of_kind, of_some, of_box, of_looks, iou, right = losses(logits, boxes, looks, batch, which, a.none)
-        dense = patches(states[:, 1 : -(ACROSS**2)], batch)
-        (of_kind + of_some + of_box + 0.5 * dense + 0.3 * of_looks).backward()
+        dense = patches(middle, batch)
+        (of_kind + of_some + of_box + dense + 0.3 * of_looks).backward()
         for mine, its in zip(half.parameters(), model.parameters()):
             its.grad, mine.grad = None if mine.grad is None else mine.grad.float(), None
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
