@@ -72,6 +72,7 @@ class Maker(cutouts.Maker):
         self.side, kind = side, drawings.kind
         self.of_kind = [np.flatnonzero(mask & (kind == k)) for k in range(len(NAMES))]
         self.others = np.flatnonzero(mask & (kind < 0))
+        self.known = [k for k, of in enumerate(self.of_kind) if len(of)]
 
     def scene(self, rng):
         side = self.side
@@ -80,7 +81,7 @@ class Maker(cutouts.Maker):
         owner, areas, kinds = np.full((side, side), -1, np.int8), np.zeros(count), np.full(count, -1)
         for n in range(count):
             if rng.random() > OTHERS:
-                kinds[n] = rng.integers(len(NAMES))
+                kinds[n] = rng.choice(self.known)
             image = self.pictures[rng.choice(self.others if kinds[n] < 0 else self.of_kind[kinds[n]])]
             most = 0.8 if count < 3 else 0.5 if count < 5 else 0.4
             image = cutouts.varied(rng, image, side * np.exp(rng.uniform(np.log(0.18), np.log(most))))
