@@ -84,7 +84,7 @@ class Maker(cutouts.Maker):
                 kinds[n] = rng.choice(self.known)
             image = self.pictures[rng.choice(self.others if kinds[n] < 0 else self.of_kind[kinds[n]])]
             most = 0.8 if count < 3 else 0.5 if count < 5 else 0.4
-            image = cutouts.varied(rng, image, side * np.exp(rng.uniform(np.log(0.18), np.log(most))))
+            image = cutouts.varied(rng, image, side * np.exp(rng.uniform(np.log(0.22), np.log(most))))
             inside = np.asarray(image)[..., 3] > 127
             areas[n] = max(1, inside.sum())
             (w, h), tries = image.size, 0

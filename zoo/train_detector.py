@@ -319,7 +319,7 @@ def main():
         memory.keep(made)
         states, middle, looks = tokens(half.vit, normalised([s.picture for s in batch]))
         logits, boxes = found(half, states)
-        which = assigned(logits, boxes, batch, 1.0, min(1.0, step / 1000))
+        which = assigned(logits, boxes, batch, max(0.2, 1 - step / 1500), min(1.0, step / 1000))
         of_kind, of_some, of_box, of_looks, iou, right = losses(logits, boxes, looks, batch, which, a.none)
         dense = patches(middle, batch)
         (of_kind + of_some + of_box + dense + 0.3 * of_looks).backward()
