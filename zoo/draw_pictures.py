@@ -224,8 +224,7 @@ def sample(file):
 
 def things(rng):
     """Drawings pasted over a photograph: what the detector and the cut-outs know."""
-    p = sample("coffee.png").convert("RGB")
-    p = p.crop((100, 0, 500, 400)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    p = sample("chelsea.png").convert("RGB").crop((150, 0, 450, 300)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     d = ImageDraw.Draw(p)
     t = np.linspace(0, 2 * np.pi, 200)
     heart = np.stack([250 + 10 * 16 * np.sin(t) ** 3, 250 - 10 * (13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t))], 1)

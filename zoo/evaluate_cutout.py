@@ -43,7 +43,7 @@ def main():
     arg.add_argument("--emoji", required=True, help="folder of unpacked npm packages; see emoji.py")
     arg.add_argument("--data", help="CIFAR-10 as for train_vit.py")
     arg.add_argument("--work", default="work", help="folder of decoded pictures")
-    arg.add_argument("--scenes", type=int, default=300)
+    arg.add_argument("--scenes", type=int, default=200)
     arg.add_argument("--sheet", help="write a sheet of examples here")
     a = arg.parse_args()
     torch.set_num_threads(1)

@@ -105,7 +105,7 @@ def main():
     arg.add_argument("--emoji", required=True, help="folder of unpacked npm packages; see emoji.py")
     arg.add_argument("--data", help="CIFAR-10 as for train_vit.py")
     arg.add_argument("--work", default="work", help="folder of decoded pictures")
-    arg.add_argument("--scenes", type=int, default=500)
+    arg.add_argument("--scenes", type=int, default=200)
     arg.add_argument("--sheet", help="write a sheet of examples here")
     arg.add_argument("--save", help="write the scenes here, with annotations.json, as run -eval reads them")
     a = arg.parse_args()

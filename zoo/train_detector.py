@@ -147,9 +147,9 @@ def anchors():
 
 
 @torch.no_grad()
-def assigned(logits, boxes, made, place, own):
-    """Which query finds which thing: indices of picture, query and thing. What it says counts own; how far the thing is from
-    its place counts place."""
+def assigned(logits, boxes, made):
+    """Which query finds which thing: indices of picture, query and thing. It is the one whose place is nearest, and where two
+    are about as near what they say decides: then a query can know whether a thing is its own."""
     p, at = logits.softmax(2), anchors()
     pictures, queries, things = [], [], []
     for i, s in enumerate(made):
@@ -159,7 +159,7 @@ def assigned(logits, boxes, made, place, own):
         far = torch.cdist(at, (true[:, :2] + true[:, 2:]) / 2) * ACROSS
         mine = corners(boxes[i])[:, None]
         said = (mine - true).abs().sum(2) * 2.5 - overlap(mine, true[None])[1] * 2 - p[i][:, torch.from_numpy(s.kinds)] * 2
-        rows, columns = linear_sum_assignment((place * far**2 + own * said).numpy())
+        rows, columns = linear_sum_assignment((4 * far**2 + 0.3 * said).numpy())
         pictures += [i] * len(rows)
         queries += list(rows)
         things += list(columns)
@@ -274,7 +274,7 @@ def arguments():
     arg.add_argument("--patch", type=int, default=16)
     arg.add_argument("--batch", type=int, default=16, help="new pictures of a step")
     arg.add_argument("--again", type=int, default=16, help="remembered pictures of a step")
-    arg.add_argument("--none", type=float, default=0.3, help="weight of queries that find nothing")
+    arg.add_argument("--none", type=float, default=1.0, help="weight of queries that find nothing")
     arg.add_argument("--lr", type=float, default=0.006, help="Muon, for matrices")
     arg.add_argument("--lr-rest", type=float, default=1e-3, help="AdamW, for everything else")
     arg.add_argument("--threads", type=int, default=1)
@@ -289,7 +289,7 @@ def main():
     os.makedirs(a.work, exist_ok=True)
     drawings = kinds.Drawings(a.emoji, a.work)
     photographs, _, _ = cifar10.load("train", a.data, a.work)
-    maker = kinds.Maker(drawings, ~drawings.held_out, photographs.numpy(), cutouts.TEXTURES, a.side)
+    maker = kinds.Maker(drawings, ~drawings.held_out, photographs.numpy()[:-500], cutouts.TEXTURES, a.side)
     other = kinds.Maker(drawings, drawings.held_out, photographs.numpy()[-500:], cutouts.HELD_OUT, a.side)
     trial = [other.scene(np.random.default_rng([9, k])) for k in range(100)]
     model = YolosForObjectDetection(describe(a.side, a.patch)).train()
@@ -319,7 +319,7 @@ def main():
         memory.keep(made)
         states, middle, looks = tokens(half.vit, normalised([s.picture for s in batch]))
         logits, boxes = found(half, states)
-        which = assigned(logits, boxes, batch, max(0.2, 1 - step / 1500), min(1.0, step / 1000))
+        which = assigned(logits, boxes, batch)
         of_kind, of_some, of_box, of_looks, iou, right = losses(logits, boxes, looks, batch, which, a.none)
         dense = patches(middle, batch)
         (of_kind + of_some + of_box + dense + 0.3 * of_looks).backward()
