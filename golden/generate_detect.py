@@ -2,9 +2,12 @@
 makes those of transformers.
 """
 
+import sys
+
 import safetensors.torch
 import torch
 import transformers
+from PIL import Image
 
 from generate_cnns import calibrate, empty
 from generate_defaults import strike
@@ -557,6 +560,47 @@ def isnet(root):
     down = [(5, 3, 6), (6, 2, 7), (7, 3, 8), (8, 4, 9), (9, 3, 10), (10, 4, 7)]
     up = [(12, 2, 6), (14, 3, 6), (16, 3, 7), (18, 4, 8), (17, 3, 9)]
     background(root, "isnet", (69, 42), down, up, 5, 1)
+
+
+def things(zoo, folder, size):
+    """zoo/pictures/things.png at a height and width, as a folder's preprocessing has it; the inputs are small so."""
+    processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil", size={"height": size[0], "width": size[1]})
+    return processor(Image.open(zoo / "pictures" / "things.png"), return_tensors="pt")["pixel_values"].float()
+
+
+def zoo_yolos(root, zoo):
+    """The trained detector of zoo/yolos on a wide picture: 8x8 positions become 3x4. Its weights stay in the zoo."""
+    folder = zoo / "yolos"
+    model = transformers.YolosForObjectDetection.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    x = things(zoo, folder, (48, 64))
+    out, layers = taps(model, yolos_modules(model), {"pixel_values": x})
+    got = {"logits": out.logits, "pred_boxes": out.pred_boxes}
+    exact = halves(model, lambda model, cast: [(o := model(cast(x))).logits, o.pred_boxes], got)
+    source = f"transformers {transformers.__version__} YolosForObjectDetection"
+    write_zoo(root, "zoo_yolos", "detect", source, "zoo/yolos", x, {name: layers[name] for name in ("layer.0", "last_hidden_state")}, got, exact)
+
+
+def zoo_u2net(root, zoo):
+    """The trained cut-out network of zoo/u2net on a small, tall picture. Its weights stay in the zoo."""
+    sys.path.insert(0, str(zoo))
+    from train_cutout import DOWN, UP
+    from u2net import U2Net
+
+    folder = zoo / "u2net"
+    model = U2Net(DOWN, UP).eval()
+    model.load_state_dict({k: v.float() for k, v in safetensors.torch.load_file(folder / "model.safetensors").items()}, strict=False)
+    x = things(zoo, folder, (40, 32))
+    modules = {f"layer.{i}": getattr(model, f"stage{i + 1}") for i in (0, 5)}
+    (logits, _), layers = taps(model, modules, {"x": x})
+    exact = halves(model, lambda model, cast: [model(cast(x))[0]], {"logits": logits})
+    write_zoo(root, "zoo_u2net", "cutout", "own code, zoo/u2net.py", "zoo/u2net", x, layers, {"logits": logits}, exact)
+
+
+def write_zoo(root, name, family, source, weights, x, layers, outputs, exact):
+    """golden.safetensors of a trained model."""
+    metadata = {"model": family, "source": f"{source}; torch {torch.__version__.split('+')[0]}", "architecture": family}
+    metadata |= {"layers": list(layers), "outputs": list(outputs), "halves": exact, "weights": weights}
+    write(root / name / "golden.safetensors", {"pixel_values": x} | layers | outputs, metadata)
 
 
 MODELS = {f.__name__: f for f in (yolos, yolos_wide, yolos_defaults, detr, detr_masked, detr_timm, rtdetr, rtdetr_bottleneck, rtdetr_v2, rtdetr_v2_discrete, dfine, dfine_projected, owlvit, owlv2, depth_anything, depth_anything_metric, dpt, dpt_add, segformer, segformer_defaults, u2net, isnet)}

@@ -113,6 +113,19 @@ class Maker:
         return image.transpose(Image.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else image
 
 
+def varied(rng, image, wide):
+    """A drawing uint8 [128,128,4] as RGBA, about wide pixels across: mirrored, squeezed, turned, with other colours, or not."""
+    if rng.random() < 0.5:
+        image = image[:, ::-1]
+    if rng.random() < 0.1:
+        image = np.concatenate([image[..., rng.permutation(3)], image[..., 3:]], 2)
+    size = round(wide), round(wide * rng.uniform(0.75, 1.33)) if rng.random() < 0.3 else round(wide)
+    image = Image.fromarray(np.ascontiguousarray(image)).convert("RGBa").resize(size, Image.BILINEAR)
+    if rng.random() < 0.4:
+        image = image.rotate(rng.normal(0, 15), Image.BILINEAR, True)
+    return image.convert("RGBA")
+
+
 def gradient(rng, varied):
     """A plain ground, white in one of three cases, or one that goes from one colour to another, with or without noise."""
     a = np.full(3, 255.0) if not varied and rng.random() < 0.33 else rng.uniform(0, 255, 3)

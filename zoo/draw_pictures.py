@@ -8,6 +8,7 @@ import os
 import random
 
 import numpy as np
+import skimage
 from PIL import Image, ImageDraw, ImageFilter
 
 SIDE = 1024  # drawn large, stored at a quarter
@@ -216,10 +217,38 @@ def truck(rng):
     return p
 
 
+def sample(file):
+    """One of scikit-image's sample files."""
+    return Image.open(os.path.join(os.path.dirname(skimage.__file__), "data", file))
+
+
+def things(rng):
+    """Drawings pasted over a photograph: what the detector and the cut-outs know."""
+    p = sample("chelsea.png").convert("RGB").crop((150, 0, 450, 300)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    d = ImageDraw.Draw(p)
+    t = np.linspace(0, 2 * np.pi, 200)
+    heart = np.stack([250 + 10 * 16 * np.sin(t) ** 3, 250 - 10 * (13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t))], 1)
+    d.polygon([tuple(v) for v in heart], fill=(221, 46, 68))
+    a = np.arange(10) * np.pi / 5 - np.pi / 2
+    r = np.where(np.arange(10) % 2, 75, 180)
+    d.polygon([(750 + x, 250 + y) for x, y in zip(r * np.cos(a), r * np.sin(a))], fill=(255, 193, 40))
+    d.ellipse((90, 580, 430, 920), fill=(120, 130, 140))  # a clock
+    d.ellipse((120, 610, 400, 890), fill=(245, 247, 250))
+    for k in range(12):
+        x, y = np.cos(k * np.pi / 6), np.sin(k * np.pi / 6)
+        d.line((260 + 110 * x, 750 + 110 * y, 260 + 130 * x, 750 + 130 * y), fill=(60, 66, 74), width=12)
+    d.line((260, 750, 260, 650), fill=(40, 46, 54), width=16)
+    d.line((260, 750, 320, 785), fill=(40, 46, 54), width=20)
+    d.rectangle((620, 700, 900, 920), fill=(240, 214, 170))  # a house
+    d.polygon([(570, 710), (760, 540), (950, 710)], fill=(190, 70, 50))
+    d.rectangle((720, 790, 800, 920), fill=(120, 80, 50))
+    for x in (645, 820):
+        d.rectangle((x, 750, x + 55, 810), fill=(90, 160, 215))
+    return p
+
+
 def photographs():
     """The name and the picture of each photograph, from scikit-image's sample files."""
-    from skimage import data
-
     for name, file, box, size in (
         ("cat.jpg", "chelsea.png", (100, 0, 400, 300), (300, 300)),
         ("coffee.jpg", "coffee.png", (0, 0, 600, 400), (480, 320)),
@@ -227,8 +256,7 @@ def photographs():
         ("astronaut.jpg", "astronaut.png", (0, 0, 512, 512), (384, 384)),
         ("horse.png", "horse.png", (0, 0, 400, 328), (400, 328)),
     ):
-        picture = Image.open(os.path.join(os.path.dirname(data.__file__), file))
-        picture = picture.convert("L" if name == "horse.png" else "RGB").crop(box)
+        picture = sample(file).convert("L" if name == "horse.png" else "RGB").crop(box)
         yield name, picture.resize(size, Image.Resampling.LANCZOS)
 
 
@@ -237,7 +265,7 @@ def main():
     arg.add_argument("--out", default="pictures")
     a = arg.parse_args()
     os.makedirs(a.out, exist_ok=True)
-    for draw in (airplane, automobile, bird, deer, frog, ship, truck):
+    for draw in (airplane, automobile, bird, deer, frog, ship, things, truck):
         picture = draw(random.Random(1)).filter(ImageFilter.GaussianBlur(3)).resize((256, 256), Image.Resampling.LANCZOS)
         picture.save(os.path.join(a.out, draw.__name__ + ".png"), optimize=True)
     for name, picture in photographs():

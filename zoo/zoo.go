@@ -46,6 +46,12 @@ var upscale embed.FS
 //go:embed ocr_rec/config.json ocr_rec/preprocessor_config.json ocr_rec/model.safetensors
 var ocr embed.FS
 
+//go:embed yolos/config.json yolos/preprocessor_config.json yolos/model.safetensors
+var yolos embed.FS
+
+//go:embed u2net/preprocessor_config.json u2net/model.safetensors
+var u2net embed.FS
+
 // ViT is a vision transformer for the ten classes of CIFAR-10, in
 // transformers' layout, in the folder vit.
 func ViT() fs.FS { return vit }
@@ -84,8 +90,16 @@ func Upscale() fs.FS { return upscale }
 // PPOCRV6SmallRecForTextRecognition), in the folders ocr_det and ocr_rec.
 func OCR() fs.FS { return ocr }
 
+// YOLOS finds twenty kinds of drawings in images, in transformers' layout
+// (YolosForObjectDetection), in the folder yolos.
+func YOLOS() fs.FS { return yolos }
+
+// U2Net cuts drawings out of what they lie over, with the names of U²-Net's authors, in the
+// folder u2net.
+func U2Net() fs.FS { return u2net }
+
 // All is all of them, a folder each.
-func All() fs.FS { return folders{vit, resnet, clip, sd, blip, BLIPVQA(), sam, upscale, ocr} }
+func All() fs.FS { return folders{vit, resnet, clip, sd, blip, BLIPVQA(), sam, upscale, yolos, u2net, ocr} }
 
 // shared is the file of blip_vqa that is a link on disk, which a program cannot
 // embed.

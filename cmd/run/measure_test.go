@@ -150,8 +150,8 @@ func TestDetectRefuses(t *testing.T) {
 	dir := t.TempDir()
 	pic := picturePath(t, dir, "a.png", 50, 60, 1)
 	model := checkpoint(t, "yolos_wide")
+	requireError(t, call(t, "-model", "yolos_tiny", "-image", pic), cli.ExitFailure, "no embedded weights", "give -weights")
 	call := func(args ...string) result { return call(t, append([]string{"-model", "detect"}, args...)...) }
-	requireError(t, call("-image", pic), cli.ExitFailure, "no embedded weights", "give -weights")
 	requireError(t, call("-weights", model, "-image", pic, "-threshold", "1.5"), cli.ExitUsage, "from 0 to 1")
 	requireError(t, call("-weights", model, "-image", pic, "-text", "cat"), cli.ExitUsage, "-text does not go with it")
 	requireError(t, call("-weights", model, "-image", pic, "-o", filepath.Join(dir, "a.jpg")), cli.ExitUsage, "should end in .png")

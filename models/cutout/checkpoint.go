@@ -14,6 +14,7 @@ import (
 var Family = nn.Family{
 	Name:          "cutout",
 	About:         "what stands before a background, cut out: U²-Net, IS-Net, RMBG 1.4",
+	Embedded:      "u2net",
 	Weights:       "a file or folder with their authors' tensors",
 	Architectures: []string{"u2net", "u2netp", "isnet"},
 	Task:          nn.CutOut,

@@ -18,6 +18,7 @@ import (
 var Family = nn.Family{
 	Name:          "detect",
 	About:         "objects in images: YOLOS, DETR, RT-DETR, RT-DETRv2, D-FINE",
+	Embedded:      "yolos",
 	Weights:       "a folder or hub id of transformers",
 	Architectures: []string{"yolos_tiny", "yolos_small", "detr_resnet50", "detr_resnet101", "rtdetr_r18", "rtdetr_r34", "rtdetr_r50", "rtdetr_r101", "dfine_l"},
 	Task:          nn.FindObjects,

@@ -26,6 +26,7 @@ var byChance = map[string]float64{
 	// Saved in halves, which PyTorch's weights are then without loss, and ours, with the
 	// norms in them, are not.
 	"mobilenetv2_defaults": 5,
+	"zoo_u2net":            3,
 	"vit_one_patch":        13, // a single logit
 	// Six logits of embeddings that are within twice: unit vectors that are off by 1e-6
 	// and nearly at right angles have products that are off by some 4e-6.
