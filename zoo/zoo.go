@@ -99,7 +99,9 @@ func YOLOS() fs.FS { return yolos }
 func U2Net() fs.FS { return u2net }
 
 // All is all of them, a folder each.
-func All() fs.FS { return folders{vit, resnet, clip, sd, blip, BLIPVQA(), sam, upscale, yolos, u2net, ocr} }
+func All() fs.FS {
+	return folders{vit, resnet, clip, sd, blip, BLIPVQA(), sam, upscale, yolos, u2net, ocr}
+}
 
 // shared is the file of blip_vqa that is a link on disk, which a program cannot
 // embed.

@@ -53,7 +53,7 @@ func TestPositions(t *testing.T) {
 	got, err := m.Positions(ids)
 	require.NoError(t, err)
 	assert.Equal(t, []float32{2, 1, 3, 4, 5, 2, 3, 4, 1, 1}, got.Data)
-	got, err = (&Sentence{}).positions(ids)
+	got, err = (&Sentence{}).Positions(ids)
 	require.NoError(t, err)
 	assert.Equal(t, []float32{0, 1, 2, 3, 4, 0, 1, 2, 3, 4}, got.Data)
 }
