@@ -36,6 +36,7 @@ type options struct {
 	watching
 	figures
 	comparing
+	fusing
 	painting
 
 	profile, verify         bool
@@ -83,6 +84,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	o.watching.flags(f)
 	o.figures.flags(f)
 	o.comparing.flags(f)
+	o.fusing.flags(f)
 	o.painting.flags(f)
 	o.choice.Flags(f)
 	o.preprocessing(f)
@@ -169,9 +171,9 @@ func (o *options) check() error {
 	case takesSounds(o.model):
 		return o.checkSounds()
 	case isPipeline(o.model):
-		return cmp.Or(o.notComparing(), o.checkPainting())
+		return cmp.Or(o.notComparing(), o.checkFusing(), o.checkPainting())
 	case o.model == ocrFamily:
-		return cmp.Or(o.notComparing(), o.notPainting(), o.checkWriting(), o.checkReading())
+		return cmp.Or(o.notComparing(), o.checkFusing(), o.notPainting(), o.checkWriting(), o.checkReading())
 	case inputs > 1:
 		return cli.Usagef("-image, -audio, -input and -eval exclude each other")
 	case embedsSentences(o.model) && (len(o.texts) > 0 || o.textsFile != ""):
@@ -186,7 +188,7 @@ func (o *options) check() error {
 	case o.eval != "" && (o.verify || o.profile):
 		return cli.Usagef("-eval does not go with -verify or -profile")
 	}
-	if err := cmp.Or(o.notComparing(), o.notPainting()); err != nil {
+	if err := cmp.Or(o.notComparing(), o.checkFusing(), o.notPainting()); err != nil {
 		return err
 	}
 	if err := o.checkWriting(); err != nil {

@@ -138,6 +138,8 @@ func (a *app) do(ctx context.Context) error {
 		return a.embedSentences(ctx, m)
 	case m.Matches():
 		return a.matchTexts(ctx, m)
+	case a.sensors != "":
+		return a.fuse(ctx, m)
 	case a.eval != "":
 		return a.evaluate(ctx, m)
 	case len(a.texts) > 0 || a.similar != "" || a.index != "" || m.Dual() && a.raw == nil && a.save == "" && a.examples == "":
