@@ -148,6 +148,7 @@ func TestWindows(t *testing.T) {
 		embeddingCase([]int{2, 9, 1200, 40}),
 		pictureChain(),
 		choiceChain(),
+		nearestCase(Distance, "", []int{250, 900, 90, 5}), // windows of rows and of the bank
 	} {
 		for _, precision := range precisions {
 			t.Run(fmt.Sprintf("%s %s", c, precision), func(t *testing.T) {

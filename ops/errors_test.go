@@ -46,6 +46,10 @@ func TestWrongShapes(t *testing.T) {
 		"depth to space": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { DepthToSpace(r, x(2, 1, 3, 3, 8), Square(2)) },
 			"in 2 groups, expected a map [N H W C] in 4"},
 		"products": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Products(r, x(1, 2, 3, 8), x(1, 2, 3, 9)) }, "expected activations [N … C] and [N T C]"},
+		"nearest":  {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Nearest(r, x(1, 3, 8), x(1, 5, 9), 1, Product) }, "expected activations [… D] and [B D]"},
+		"too many nearest": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			Nearest(r, x(1, 3, 8), x(1, 5, 8), 6, Distance)
+		}, "the 6 nearest of 5 rows, expected 1 to 5"},
 		"fourier": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
 			(&Fourier{Features: 4}).Forward(r, x(1, 2, 3, 2))
 		}, "expected an input of f32 [N T 2]"},
