@@ -51,7 +51,7 @@ var tasks = []task{
 	{"images alike", nil, []string{"similar", "index", "examples"}, func(f nn.Family) bool { return images(f) && !f.Reads }},
 	{"readings beside images", nil, []string{"sensors", "folds"}, func(f nn.Family) bool { return images(f) && !f.Reads && f.Task == "" && !f.Writes && !f.Segments }},
 	{"images unlike what is normal", []string{"normal"}, []string{"method", "backbone", "layers", "coreset", "quantile"}, unlike},
-	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "prompt-syntax", "guidance", "guidance-rescale", "scheduler", "width", "height", "init-image", "strength", "mask", "control", "control-image", "control-hint",
+	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "prompt-syntax", "guidance", "guidance-rescale", "scheduler", "width", "height", "init-image", "strength", "mask", "control", "control-image", "control-hint", "upscale",
 		"frames", "to-seed", "forward", "record", "partial", "embedding", "clip-skip", "tokenizer", "vae", "prediction", "refiner", "refiner-start", "low-memory", "preview", "preview-weights", "view-every"}, pipeline},
 	{"what a network looks at", []string{"explain"}, []string{"explain-class", "explain-method", "attention", "pca", "compare"}, nil},
 	{"out", []string{"o", "view", "json"}, nil, nil},
