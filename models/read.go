@@ -158,7 +158,7 @@ func (r *Reader) Read(ctx context.Context, m *picture.Image) ([]TextLine, error)
 	for i, b := range boxes {
 		lines[i].Quad = b.Quad
 	}
-	if err := r.read(ctx, m, lines); err != nil {
+	if err := r.read(ctx, m, boxes, lines); err != nil {
 		return nil, fmt.Errorf("reading lines: %w", err)
 	}
 	return slices.DeleteFunc(lines, func(l TextLine) bool { return strings.TrimSpace(l.Text) == "" }), nil
@@ -169,15 +169,15 @@ const lineBatch = 8
 
 // read reads the lines, those of one width together. Each is as wide as the reference has a
 // line alone: zeros behind its end change what is read.
-func (r *Reader) read(ctx context.Context, m *picture.Image, lines []TextLine) error {
+func (r *Reader) read(ctx context.Context, m *picture.Image, boxes []ppocr.Box, lines []TextLine) error {
 	type cut struct {
 		line  int
 		image *picture.Image
 		width int
 	}
 	var cuts []cut
-	for i, l := range lines {
-		c := cut{line: i, image: ppocr.Crop(m, l.Quad)}
+	for i, b := range boxes {
+		c := cut{line: i, image: b.Cut(m)}
 		c.width = max(r.line.Width, r.line.LineWidth(c.image.H, c.image.W))
 		cuts = append(cuts, c)
 	}

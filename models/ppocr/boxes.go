@@ -3,6 +3,8 @@ package ppocr
 import (
 	"math"
 	"slices"
+
+	"saccade/picture"
 )
 
 // Point is a place in an image, pixels.
@@ -15,6 +17,15 @@ type Quad [4]Point
 type Box struct {
 	Quad  Quad
 	Score float64 // mean probability within
+	Bend  *Bend   // or nil: of a line that Quad holds but does not follow
+}
+
+// Cut cuts a line out of an image, straightened.
+func (b Box) Cut(m *picture.Image) *picture.Image {
+	if b.Bend != nil {
+		return b.Bend.cut(m)
+	}
+	return Crop(m, b.Quad)
 }
 
 // The rules of the reference's processor.
@@ -27,7 +38,8 @@ const (
 )
 
 // Boxes are the lines in a map of h×w probabilities, in pixels of an image of height × width:
-// the least rectangles around what is text, grown.
+// the least rectangles around what is text, grown. Long lines that bend out of such a
+// rectangle, which the reference leaves out, are among them.
 func Boxes(probability []float32, h, w, height, width int) []Box {
 	var boxes []Box
 	for i, contour := range contours(probability, h, w) {
@@ -40,6 +52,11 @@ func Boxes(probability []float32, h, w, height, width int) []Box {
 		}
 		score := meanWithin(probability, h, w, quad)
 		if score < boxAbove {
+			if b, ok := bent(probability, w, contour); ok {
+				b.Bend.scale(float64(width)/float64(w), float64(height)/float64(h))
+				b.Quad = within(b.Bend.around(), width, height)
+				boxes = append(boxes, b)
+			}
 			continue
 		}
 		quad, short = leastRectangle(grow(quad))
@@ -47,12 +64,21 @@ func Boxes(probability []float32, h, w, height, width int) []Box {
 			continue
 		}
 		for k := range quad {
-			quad[k].X = min(max(math.RoundToEven(quad[k].X*float64(width)/float64(w)), 0), float64(width))
-			quad[k].Y = min(max(math.RoundToEven(quad[k].Y*float64(height)/float64(h)), 0), float64(height))
+			quad[k].X = quad[k].X * float64(width) / float64(w)
+			quad[k].Y = quad[k].Y * float64(height) / float64(h)
 		}
-		boxes = append(boxes, Box{quad, score})
+		boxes = append(boxes, Box{Quad: within(quad, width, height), Score: score})
 	}
 	return boxes
+}
+
+// within rounds corners to whole pixels of an image.
+func within(q Quad, width, height int) Quad {
+	for k := range q {
+		q[k].X = min(max(math.RoundToEven(q[k].X), 0), float64(width))
+		q[k].Y = min(max(math.RoundToEven(q[k].Y), 0), float64(height))
+	}
+	return q
 }
 
 // contours are the pixels of text at the edges of each thing in a map and of each hole

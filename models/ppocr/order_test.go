@@ -9,7 +9,7 @@ import (
 // at is a box whose score is its number in the order of reading.
 func at(n, left, top, width, height int) Box {
 	x, y, w, h := float64(left), float64(top), float64(width), float64(height)
-	return Box{Quad{{x, y}, {x + w, y}, {x + w, y + h}, {x, y + h}}, float64(n)}
+	return Box{Quad: Quad{{x, y}, {x + w, y}, {x + w, y + h}, {x, y + h}}, Score: float64(n)}
 }
 
 func inOrder(t *testing.T, boxes []Box) {
