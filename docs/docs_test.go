@@ -123,7 +123,7 @@ func output(t *testing.T, name string, args ...string) string {
 }
 
 // folder has the files that the pages' commands name: x.png, images/, folder/ with a
-// sub-folder a class, checkpoint/, x.wav, a mask, and tensors.
+// sub-folder a class, checkpoint/, x.wav, sounds/, a mask, and tensors.
 func folder(t *testing.T, bin string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -145,6 +145,8 @@ func folder(t *testing.T, bin string) string {
 	wav, err := os.ReadFile(filepath.Join(root, "golden", "sound", "src", "second.wav"))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "x.wav"), wav, 0o600))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "sounds"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "sounds", "a.wav"), wav, 0o600))
 	mask := image.NewGray(image.Rect(0, 0, 64, 64))
 	for x := range 32 {
 		mask.SetGray(x, x, color.Gray{Y: 255})
