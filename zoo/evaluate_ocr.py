@@ -72,6 +72,13 @@ def overlap(a, b):
     return inner / ((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - inner)
 
 
+def holds(box, line):
+    """That a box has its middle within a line and holds most of it: letters of one height have lower lines than boxes are."""
+    middle = (box[:2] + box[2:]) / 2
+    inner = np.maximum(0, np.minimum(box[2:], line[2:]) - np.maximum(box[:2], line[:2])).prod()
+    return (middle >= line[:2]).all() and (middle <= line[2:]).all() and inner >= 0.6 * (line[2:] - line[:2]).prod()
+
+
 def of_pages(folder, read):
     """Lines that are found, and error rates of what is read: lines that are not found are wrong altogether, what was read and
     is no line is too much."""
@@ -85,7 +92,7 @@ def of_pages(folder, read):
         left = [(around(s["quad"]), s["text"]) for s in said[name]]
         for quad, text in page["lines"]:
             best = max(range(len(left)), key=lambda i: overlap(left[i][0], around(quad)), default=None)
-            found = best is not None and overlap(left[best][0], around(quad)) >= 0.5
+            found = best is not None and holds(left[best][0], around(quad))
             wrong = distance(left.pop(best)[1], text) if found else len(text)
             counts["korean" if any(c >= "가" for c in text) else "ascii"] += np.array([1, found, len(text), wrong])
         more += sum(len(text) for box, text in left if all(overlap(box, around(q)) < 0.1 for q in page["cut"]))
