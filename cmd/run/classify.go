@@ -115,8 +115,32 @@ func (c *computation) forwardRaw(ctx context.Context) error {
 		return c.ofInput(err)
 	}
 	c.forward, c.names = time.Since(began), []string{c.input}
-	c.doc.Images = append(c.doc.Images, imageJSON{Path: c.input, Top: []models.Prediction{}})
 	c.outputs.set(c.input, out)
+	if logits := out["logits"]; c.rank != nil && len(logits.Shape) == 2 {
+		return c.rankRaw(logits)
+	}
+	c.doc.Images = append(c.doc.Images, imageJSON{Path: c.input, Top: []models.Prediction{}})
+	return c.finish()
+}
+
+// rankRaw tells the classes of logits [N, classes], and ends the document.
+func (c *computation) rankRaw(logits models.Array) error {
+	classes := logits.Shape[1]
+	c.names = c.rawNames(logits.Shape[0])
+	for i, name := range c.names {
+		top, err := c.rank(map[string]models.Array{"logits": {Shape: []int{1, classes}, Data: logits.Data[i*classes:][:classes]}}, c.top)
+		if err != nil {
+			return err
+		}
+		image := imageJSON{Path: name, Top: top}
+		c.doc.Images = append(c.doc.Images, image)
+		if c.json {
+			continue
+		}
+		if err := c.print(image); err != nil {
+			return err
+		}
+	}
 	return c.finish()
 }
 

@@ -14,6 +14,7 @@ import (
 	"saccade/cmd/internal/cli"
 	"saccade/golden"
 	"saccade/gpu"
+	"saccade/models"
 	"saccade/models/nn"
 	"saccade/models/verify"
 	"saccade/weights"
@@ -47,6 +48,9 @@ func goldenByCommand(t *testing.T, c golden.Case, precision string, tol golden.T
 		require.NoError(t, err)
 		require.Len(t, found, 1)
 		dir, model = found[0], c.Architecture
+		if _, err := models.FindFamily(model); err != nil { // whose tensors alone tell what it is
+			model = c.Model
+		}
 	}
 	var inputs []*weights.Tensor
 	for _, name := range c.Inputs {

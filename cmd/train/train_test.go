@@ -132,10 +132,10 @@ func TestUsage(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	r := fine(t, "-h")
-	for _, word := range []string{"-head", "-lora RANK", "-validation FOLDER|SHARE", "-resume"} {
+	for _, word := range []string{"-head", "-lora RANK", "-prompt-tokens N", "-token NAME", "-full", "-validation FOLDER|SHARE", "-resume"} {
 		assert.Contains(t, r.stdout, word)
 	}
-	assert.NotContains(t, r.stdout, "-prompt-tokens")
+	assert.NotContains(t, r.stdout, "-probe")
 	assert.Contains(t, fine(t, "-version").stdout, cli.Version)
 }
 
@@ -149,7 +149,7 @@ func TestBadData(t *testing.T) {
 	train([]string{"an adapter of rank 1000; expected 1 to 192"}, "-lora", "1000", "-head", "-data", folder)
 	train([]string{`the target "q_prj" matches no layer; the nearest is "q_proj"`}, "-lora", "2", "-head", "-targets", "q_prj", "-data", folder)
 	train([]string{"expected a folder, or a .safetensors file"}, "-head", "-data", "train_test.go")
-	refused(t, cli.ExitUsage, []string{"give -lora RANK or -token NAME of a pipeline"}, "-model", "sd", "-head", "-data", folder, "-o", out)
+	refused(t, cli.ExitUsage, []string{"give -lora RANK or -token NAME, one of which is trained of a pipeline"}, "-model", "sd", "-head", "-data", folder, "-o", out)
 	refused(t, cli.ExitFailure, []string{"no embedded weights; give -weights"}, "-model", "dino", "-head", "-data", folder, "-o", out)
 
 	require.NoError(t, os.Mkdir(filepath.Join(folder, "plants"), 0o777))
