@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"saccade/cmd/internal/cli"
 )
 
 // Markers in a Markdown file between which the table of results stands.
@@ -23,7 +25,7 @@ func (r *Report) keep(folder string) (path string, err error) {
 	path = filepath.Join(folder, r.fileName())
 	var out bytes.Buffer
 	if err = writeJSON(&out, r); err == nil {
-		err = writeWhole(path, out.Bytes())
+		err = cli.WriteWhole(path, out.Bytes())
 	}
 	if err != nil {
 		return "", fmt.Errorf("keeping the report: %w", err)
@@ -37,26 +39,6 @@ func (r *Report) fileName() string {
 		return c > unicode.MaxASCII || !unicode.IsLetter(c) && !unicode.IsDigit(c)
 	})
 	return strings.Join(words, "-") + ".json"
-}
-
-// writeWhole writes a file beside its place and renames it.
-func writeWhole(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".bench-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // after the rename there is none
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return err
 }
 
 // writeLeaderboard writes the table of the reports between the markers of a file.
@@ -81,7 +63,7 @@ func (b *bench) writeLeaderboard() error {
 	}
 	text, err = replaceLeaderboard(text, leaderboard(reports))
 	if err == nil {
-		err = writeWhole(b.leaderboard, text)
+		err = cli.WriteWhole(b.leaderboard, text)
 	}
 	if err != nil {
 		return fmt.Errorf("leaderboard: writing %s: %w", b.leaderboard, err)

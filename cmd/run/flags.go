@@ -40,6 +40,7 @@ type options struct {
 	painting
 
 	profile, verify         bool
+	report                  string
 	listModels, listDevices bool
 	help, helpAll, version  bool
 	completion              string // of which shell
@@ -74,6 +75,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.BoolVar(&o.view, "view", false, "shows it in a window: a diffusion run as it denoises, or what a network attends to under the mouse pointer; ? lists the keys")
 	f.BoolVar(&o.json, "json", false, "print one JSON document on stdout and nothing else there")
 	f.BoolVar(&o.profile, "profile", false, "print the time of every dispatch of a forward pass")
+	f.StringVar(&o.report, "report", "", "`FILE.json`: alone: all operations and goldens on this adapter, in a file for its maintainers")
 	f.BoolVar(&o.verify, "verify", false, "compare with PyTorch's embedded goldens; with -model, recompute each dispatch on the CPU")
 	f.BoolVar(&o.listModels, "list-models", false, "print the models with what each needs")
 	f.BoolVar(&o.listDevices, "list-devices", false, "print the adapters with their limits")
@@ -158,7 +160,9 @@ func (o *options) check() error {
 		}
 	}
 	switch {
-	case o.listModels || o.listDevices || o.verify && o.model == "" && o.weights == "" && inputs == 0:
+	case o.report != "" && (o.model != "" || o.verify || o.profile || o.json || inputs > 0):
+		return cli.Usagef("-report goes alone, or with -adapter and -backend")
+	case o.report != "" || o.listModels || o.listDevices || o.verify && o.model == "" && o.weights == "" && inputs == 0:
 		return nil
 	case o.lines():
 		return o.checkLines()

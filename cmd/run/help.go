@@ -55,7 +55,7 @@ var tasks = []task{
 		"frames", "to-seed", "forward", "record", "partial", "embedding", "clip-skip", "tokenizer", "vae", "prediction", "refiner", "refiner-start", "low-memory", "preview", "preview-weights", "view-every"}, pipeline},
 	{"what a network looks at", []string{"explain"}, []string{"explain-class", "explain-method", "attention", "pca", "compare"}, nil},
 	{"out", []string{"o", "view", "json"}, nil, nil},
-	{"the device", []string{"verify"}, []string{"list-devices", "adapter", "backend", "profile", "tune", "tune-budget", "tuning", "why"}, nil},
+	{"the device", []string{"verify"}, []string{"list-devices", "report", "adapter", "backend", "profile", "tune", "tune-budget", "tuning", "why"}, nil},
 	{"memory", nil, []string{"tiled"}, tiles},
 	{"the command", nil, []string{"h", "version", "completion"}, nil},
 }

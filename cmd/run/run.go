@@ -86,6 +86,8 @@ func (a *app) do(ctx context.Context) error {
 		return a.printModels()
 	case a.listDevices:
 		return a.printDevices()
+	case a.report != "":
+		return a.reportAdapter(ctx)
 	case a.verify && a.model == "":
 		return a.verifyGoldens(ctx)
 	case len(a.compare) > 0:

@@ -38,26 +38,13 @@ func (a *app) verifyGoldens(ctx context.Context) error {
 	if a.given["precision"] {
 		precisions = []gpu.DType{a.precision}
 	}
-	checks, err := verify.Checks()
+	results, failed, err := a.checkGoldens(ctx, precisions, func(g goldenJSON) {
+		if !a.json {
+			a.printGolden(g)
+		}
+	})
 	if err != nil {
 		return err
-	}
-	var results []goldenJSON
-	var failed []error
-	for _, c := range checks {
-		for _, p := range precisions {
-			g, err := a.verifyGolden(ctx, c, p)
-			if err != nil && !errors.Is(err, cli.ErrMismatch) {
-				return err
-			}
-			if err != nil {
-				failed = append(failed, err)
-			}
-			results = append(results, g)
-			if !a.json {
-				a.printGolden(g)
-			}
-		}
 	}
 	if a.json {
 		doc := struct {
@@ -70,6 +57,28 @@ func (a *app) verifyGoldens(ctx context.Context) error {
 		}
 	}
 	return a.verified(failed, fmt.Sprintf("all %d comparisons with PyTorch's goldens hold", len(results)))
+}
+
+// checkGoldens compares all goldens, and tells each; failed are those that are wrong.
+func (a *app) checkGoldens(ctx context.Context, precisions []gpu.DType, tell func(goldenJSON)) (results []goldenJSON, failed []error, err error) {
+	checks, err := verify.Checks()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, c := range checks {
+		for _, p := range precisions {
+			g, err := a.verifyGolden(ctx, c, p)
+			if err != nil && !errors.Is(err, cli.ErrMismatch) {
+				return nil, nil, err
+			}
+			if err != nil {
+				failed = append(failed, err)
+			}
+			results = append(results, g)
+			tell(g)
+		}
+	}
+	return results, failed, nil
 }
 
 // verified sums up: the first mismatch, where it happened, and how many there are.

@@ -45,6 +45,26 @@ func CheckWritable(path string) error {
 	return nil
 }
 
+// WriteWhole writes a file beside its place and renames it.
+func WriteWhole(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".saccade-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // after the rename there is none
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	return err
+}
+
 // ReadArrays reads all tensors of a file of weights.
 func ReadArrays(path string) (map[string]models.Array, error) {
 	file, err := weights.Open(path)
