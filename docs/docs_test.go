@@ -185,7 +185,7 @@ var stops = []struct {
 	{regexp.MustCompile(`\s-weights (\./)?[\w-]+\.(safetensors|pth|th)\b`), 1, "no such file or folder"}, // a checkpoint of others
 	{regexp.MustCompile(`^bin/run -index (pages|lines)\.index `), 1, "there is none yet"},                // which the command before makes
 	// These take minutes, or do not end.
-	{regexp.MustCompile(`^bin/bench .*-(models|pipelines)\b|\s-(tune|prompts)\b|^bin/run -verify$|^bin/train .*-verify\b|^bin/serve `), 3, absent},
+	{regexp.MustCompile(`^bin/bench .*-(models|pipelines)\b|\s-(tune|prompts)\b|^bin/run -(verify|report x.json)$|^bin/train .*-verify\b|^bin/serve `), 3, absent},
 }
 
 const absent = "an adapter of this name" // which there is none
