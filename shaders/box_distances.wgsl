@@ -19,8 +19,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read> values: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 
-// distance is that of the side whose bins begin at `first`.
-fn distance_(first: u32) -> f32 {
+// reach is the distance of the side whose bins begin at `first`.
+fn reach(first: u32) -> f32 {
     var most = x[first];
     for (var k = 1u; k < p.bins; k += 1u) {
         most = max(most, x[first + k]);
@@ -42,8 +42,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         let first = i * p.stride;
         let box = boxes[i * 2u];
         let unit = box.zw / p.scale;
-        let low = box.xy - (0.5 * p.scale + vec2<f32>(distance_(first), distance_(first + p.bins))) * unit;
-        let high = box.xy + (0.5 * p.scale + vec2<f32>(distance_(first + 2u * p.bins), distance_(first + 3u * p.bins))) * unit;
+        let low = box.xy - (0.5 * p.scale + vec2<f32>(reach(first), reach(first + p.bins))) * unit;
+        let high = box.xy + (0.5 * p.scale + vec2<f32>(reach(first + 2u * p.bins), reach(first + 3u * p.bins))) * unit;
         y[i * 2u] = vec4<f32>(0.5 * (low + high), high - low);
         y[i * 2u + 1u] = vec4<f32>(0.0);
     }
