@@ -29,9 +29,7 @@ func (a *app) hearSounds(ctx context.Context, m *models.Model) error {
 	c := &computation{pass: pass{app: a, m: m, bar: a.progress()}, names: a.heard}
 	c.doc.head, c.doc.Images = a.head(m), []imageJSON{}
 	if m.Classes() > 0 {
-		c.rank = func(outputs map[string]models.Array, top int) ([]models.Prediction, error) {
-			return m.Top(outputs, top)
-		}
+		c.rank = m.Top
 	}
 	if a.save != "" {
 		c.outputs = newSaver()

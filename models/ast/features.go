@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"saccade/models/internal/checkpoint"
 	"saccade/models/nn"
 	"saccade/sound"
 )
@@ -26,20 +25,6 @@ var inertFeatures = []string{"feature_size", "padding_value", "return_attention_
 // and frames of the network.
 func ParseFeatures(data []byte, c Config) (Features, error) {
 	const where = "preprocessor_config.json"
-	stated := data != nil
-	if !stated {
-		data = []byte("{}")
-	}
-	var named struct {
-		Type string `json:"feature_extractor_type"`
-		Side string `json:"padding_side"`
-	}
-	if err := checkpoint.Decode(where, data, &named); err != nil {
-		return Features{}, err
-	}
-	if named.Type != "" && named.Type != "ASTFeatureExtractor" {
-		return Features{}, fmt.Errorf("%s: feature_extractor_type is %q; expected ASTFeatureExtractor", where, named.Type)
-	}
 	var h struct {
 		Rate      int     `json:"sampling_rate"`
 		Bins      int     `json:"num_mel_bins"`
@@ -48,10 +33,10 @@ func ParseFeatures(data []byte, c Config) (Features, error) {
 		Mean      float64 `json:"mean"`
 		Std       float64 `json:"std"`
 	}
-	if err := signatures.Decode(where, "ASTFeatureExtractor", data, &h, inertFeatures...); err != nil {
+	if err := signatures.DecodeExtractor("ASTFeatureExtractor", data, &h, inertFeatures...); err != nil {
 		return Features{}, err
 	}
-	if !stated {
+	if data == nil {
 		h.Bins, h.Frames = c.Bins, c.Frames
 	}
 	switch {

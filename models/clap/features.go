@@ -3,7 +3,6 @@ package clap
 import (
 	"fmt"
 
-	"saccade/models/internal/checkpoint"
 	"saccade/models/nn"
 	"saccade/ops"
 	"saccade/sound"
@@ -37,20 +36,6 @@ var inertFeatures = []string{"padding_value", "return_attention_mask", "top_db"}
 // the fusion of the network.
 func ParseFeatures(data []byte, c AudioConfig) (Features, error) {
 	const where = "preprocessor_config.json"
-	stated := data != nil
-	if !stated {
-		data = []byte("{}")
-	}
-	var named struct {
-		Type string `json:"feature_extractor_type"`
-		Side string `json:"padding_side"`
-	}
-	if err := checkpoint.Decode(where, data, &named); err != nil {
-		return Features{}, err
-	}
-	if named.Type != "" && named.Type != "ClapFeatureExtractor" {
-		return Features{}, fmt.Errorf("%s: feature_extractor_type is %q; expected ClapFeatureExtractor", where, named.Type)
-	}
 	var h struct {
 		Bins       int     `json:"feature_size"`
 		Rate       int     `json:"sampling_rate"`
@@ -62,11 +47,11 @@ func ParseFeatures(data []byte, c AudioConfig) (Features, error) {
 		Truncation string  `json:"truncation"`
 		Padding    Padding `json:"padding"`
 	}
-	if err := signatures.Decode(where, "ClapFeatureExtractor", data, &h, inertFeatures...); err != nil {
+	if err := signatures.DecodeExtractor("ClapFeatureExtractor", data, &h, inertFeatures...); err != nil {
 		return Features{}, err
 	}
 	f := Features{Decibels: sound.Decibels{Rate: h.Rate, Bins: h.Bins, FFT: h.FFT, Hop: h.Hop, Low: h.Low, High: h.High}, Samples: h.Seconds * h.Rate, Padding: h.Padding, Fused: h.Truncation == "fusion"}
-	if f.HTK = f.Fused; !stated {
+	if f.HTK = f.Fused; data == nil {
 		f.Bins, f.Fused, f.HTK = c.Bins, c.Fused, c.Fused
 	}
 	if err := f.check(h.Seconds, h.Truncation, c); err != nil {

@@ -27,7 +27,6 @@ type Control struct {
 // control is a ControlNet of a pipeline.
 type control struct {
 	name   string
-	config controlnet.Config
 	module *nn.Module
 	close  func() error
 }
@@ -77,7 +76,7 @@ func (p *Pipeline) AddControl(name string, src weights.Source, config []byte) er
 	if len(p.controls) == ops.MostCombined {
 		return fmt.Errorf("loading the ControlNet %s: there are %d already, and more do not go together", name, ops.MostCombined)
 	}
-	p.controls = append(p.controls, &control{name: name, config: c, module: nn.NewModule(p.dev, "controlnet", p.Precision, &nn.Description{Tensors: named, Make: c.Layers})})
+	p.controls = append(p.controls, &control{name: name, module: nn.NewModule(p.dev, "controlnet", p.Precision, &nn.Description{Tensors: named, Make: c.Layers})})
 	return nil
 }
 
@@ -103,14 +102,6 @@ func (p *Pipeline) fits(c controlnet.Config) error {
 		return fmt.Errorf("it takes pictures of %d channels, %d times as large as its maps; expected 3 and %d", c.Hint[0], c.Reduction(), p.Reduction())
 	}
 	return nil
-}
-
-// Controls are the names of the pipeline's ControlNets.
-func (p *Pipeline) Controls() (names []string) {
-	for _, c := range p.controls {
-		names = append(names, c.name)
-	}
-	return names
 }
 
 // checkControls refuses what does not belong to the pipeline's ControlNets.

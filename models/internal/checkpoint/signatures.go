@@ -63,3 +63,23 @@ func (s Signatures) Decode(file, class string, config []byte, into any, inert ..
 	}
 	return decodeKeys(file, merged, reflect.ValueOf(into).Elem())
 }
+
+// DecodeExtractor is Decode of the preprocessor_config.json of a feature extractor of sounds, of
+// the class that it names if it names one; nil has the library's values.
+func (s Signatures) DecodeExtractor(class string, data []byte, into any, inert ...string) error {
+	const file = "preprocessor_config.json"
+	if data == nil {
+		data = []byte("{}")
+	}
+	var named struct {
+		Type string `json:"feature_extractor_type"`
+		Side string `json:"padding_side"`
+	}
+	if err := Decode(file, data, &named); err != nil {
+		return err
+	}
+	if named.Type != "" && named.Type != class {
+		return fmt.Errorf("%s: feature_extractor_type is %q; expected %s", file, named.Type, class)
+	}
+	return s.Decode(file, class, data, into, inert...)
+}
