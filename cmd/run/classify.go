@@ -132,12 +132,7 @@ func (c *computation) rankRaw(logits models.Array) error {
 		if err != nil {
 			return err
 		}
-		image := imageJSON{Path: name, Top: top}
-		c.doc.Images = append(c.doc.Images, image)
-		if c.json {
-			continue
-		}
-		if err := c.print(image); err != nil {
+		if err := c.tell(imageJSON{Path: name, Top: top}); err != nil {
 			return err
 		}
 	}
@@ -177,6 +172,11 @@ func (c *computation) add(r models.Result) error {
 			return err
 		}
 	}
+	return c.tell(image)
+}
+
+// tell puts an input's classes into the document, or prints them.
+func (c *computation) tell(image imageJSON) error {
 	if c.json {
 		c.doc.Images = append(c.doc.Images, image)
 		return nil
