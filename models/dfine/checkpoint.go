@@ -97,8 +97,11 @@ func Describe(src weights.Source, config []byte) (Config, weights.Source, error)
 	}
 	c := Config{Config: shared, Blocks: int(math.RoundToEven(3 * h.DepthMult)), Bins: h.Bins, Top: h.Top}
 	c.Points, c.OffsetScale, c.Discrete = h.Points, h.OffsetScale, h.Method == "discrete"
-	if len(c.Points) == 1 {
+	if len(c.Points) == 1 && c.Levels > 0 && c.Levels <= 1<<10 {
 		c.Points = slices.Repeat(c.Points, c.Levels)
+	}
+	if err := c.CheckPoints(); err != nil {
+		return c, nil, err
 	}
 	switch {
 	case h.Method != "default" && h.Method != "discrete":
@@ -126,7 +129,7 @@ func Describe(src weights.Source, config []byte) (Config, weights.Source, error)
 func (c Config) checkPoints(src weights.Source) error {
 	var want []float32
 	for _, n := range c.Points {
-		want = append(want, slices.Repeat([]float32{1 / float32(n)}, max(n, 0))...)
+		want = append(want, slices.Repeat([]float32{1 / float32(n)}, n)...)
 	}
 	for i := range c.DecoderDepth {
 		name := fmt.Sprintf("model.decoder.layers.%d.encoder_attn.num_points_scale", i)
