@@ -37,7 +37,7 @@ func TestCallersAtOnce(t *testing.T) {
 	}
 	rates := map[int]float64{}
 	for range 2 { // the first time sizes of batches are tried
-		for _, clients := range []int{1, 4, 16} {
+		for _, clients := range []int{1, 4, 16, 64} {
 			const requests = 192
 			var next atomic.Int64
 			var all sync.WaitGroup

@@ -91,7 +91,7 @@ type Model struct {
 	q       *Queue
 	front   atomic.Pointer[models.Model] // the last that was loaded
 	ladders map[string]*ladder           // by the shape of rows; the lane's alone
-	callers int                          // whose rows were computed together last; the lane's alone
+	callers int                          // whose rows were computed last, and who waited meanwhile; the lane's alone
 
 	mu    sync.Mutex // of the two below
 	jobs  []*job
@@ -209,6 +209,18 @@ func (m *Model) withRows(some []*job) []*job {
 		return true
 	})
 	return some
+}
+
+// waiting is how many requests of rows wait.
+func (m *Model) waiting() (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, j := range m.jobs {
+		if j.rows != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // end refuses what waits, and what comes later.

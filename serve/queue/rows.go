@@ -35,12 +35,10 @@ const (
 	share    = 16
 )
 
-// gather waits a little for callers whose rows were computed together a moment ago, and
-// who ask again, where their batch saves more than the wait takes. Of a lone caller there
-// are none.
+// gather waits a little for callers who were there a moment ago, and who ask again, where
+// their batch saves more than the wait takes. Of a lone caller there are none.
 func (m *Model) gather(some []*job) []*job {
 	before := m.callers
-	defer func() { m.callers = len(some) }()
 	l := m.ladders[some[0].rows[some[0].next].shape()]
 	if l == nil || len(some) >= before {
 		return some
@@ -74,6 +72,7 @@ func (m *Model) doRows(some []*job) {
 	if m.q.ctx.Err() != nil {
 		err = ErrStopped
 	}
+	m.callers = len(some) + m.waiting() // those who wait would else go on in batches of their own
 	for _, j := range some {
 		if err == nil && j.next < len(j.rows) {
 			if err := m.put(j); err != nil {
