@@ -100,9 +100,6 @@ func Describe(src weights.Source, config []byte) (Config, weights.Source, error)
 	if len(c.Points) == 1 && c.Levels > 0 && c.Levels <= 1<<10 {
 		c.Points = slices.Repeat(c.Points, c.Levels)
 	}
-	if err := c.CheckPoints(); err != nil {
-		return c, nil, err
-	}
 	switch {
 	case h.Method != "default" && h.Method != "discrete":
 		return c, nil, fmt.Errorf("config.json: decoder_method is %q; default and discrete are known", h.Method)
@@ -116,6 +113,9 @@ func Describe(src weights.Source, config []byte) (Config, weights.Source, error)
 		return c, nil, err
 	}
 	if c.Scale, err = checkpoint.Scalar(src, "model.decoder.reg_scale", h.Scale); err != nil {
+		return c, nil, err
+	}
+	if err := c.Config.Check(); err != nil { // before lists and loops as long as it says
 		return c, nil, err
 	}
 	if err := c.checkPoints(src); err != nil {

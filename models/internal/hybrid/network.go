@@ -124,15 +124,6 @@ func (c Config) checkSizes(sizes map[string]int) error {
 	return nil
 }
 
-// CheckPoints refuses numbers of points that no deformable attention has, before anything is made
-// as long as they say.
-func (c Config) CheckPoints() error {
-	if len(c.Points) != c.Levels || slices.Min(c.Points) < 1 || slices.Max(c.Points) > 1<<10 {
-		return fmt.Errorf("the config's decoder_n_points are %v; expected one to %d of each of %d levels", c.Points, 1<<10, c.Levels)
-	}
-	return nil
-}
-
 // Check refuses what no network can be made of.
 func (c Config) Check() error {
 	for name, v := range map[string]int{
@@ -144,8 +135,8 @@ func (c Config) Check() error {
 			return fmt.Errorf("the config's %s is %d; it must be positive", name, v)
 		}
 	}
-	if err := c.CheckPoints(); err != nil {
-		return err
+	if len(c.Points) != c.Levels || slices.Min(c.Points) < 1 || slices.Max(c.Points) > 1<<10 {
+		return fmt.Errorf("the config's decoder_n_points are %v; expected one to %d of each of %d levels", c.Points, 1<<10, c.Levels)
 	}
 	if c.Width%4 != 0 || c.Width%c.Attention.Heads != 0 || c.Decoder.Width%c.Decoder.Heads != 0 {
 		return fmt.Errorf("the config's encoder_hidden_dim %d is not a multiple of four and of its %d heads, or d_model %d of its %d", c.Width, c.Attention.Heads, c.Decoder.Width, c.Decoder.Heads)
