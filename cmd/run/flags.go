@@ -155,7 +155,7 @@ func (o *options) parse(args []string) error {
 
 // check finds flags that do not go together.
 func (o *options) check() error {
-	if o.word != "" || o.shard != "" || o.parquet != "" {
+	if o.word != "" || o.shard != "" || o.parquet != "" || o.fastDecode {
 		return o.checkShard()
 	}
 	if o.moving() || o.track {

@@ -49,7 +49,7 @@ var tasks = []task{
 	{"masks of images", []string{"point", "box", "everything", "masks"}, []string{"points-per-side", "least-score", "least-stability", "overlap"}, func(f nn.Family) bool { return f.Segments }},
 	{"objects in images", []string{"threshold"}, []string{"track"}, finds},
 	{"images alike", nil, []string{"similar", "index", "examples"}, func(f nn.Family) bool { return images(f) && !f.Reads }},
-	{"a shard's images (run embed, run classify, run caption)", nil, []string{"in", "out"}, images},
+	{"a shard's images (run embed, run classify, run caption)", nil, []string{"in", "out", "fast-decode"}, images},
 	{"readings beside images", nil, []string{"sensors", "folds"}, func(f nn.Family) bool { return images(f) && !f.Reads && f.Task == "" && !f.Writes && !f.Segments }},
 	{"images unlike what is normal", []string{"normal"}, []string{"method", "backbone", "layers", "coreset", "quantile"}, unlike},
 	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "prompt-syntax", "guidance", "guidance-rescale", "scheduler", "width", "height", "init-image", "strength", "mask", "control", "control-image", "control-hint", "upscale",

@@ -114,7 +114,7 @@ func (w *worker) identify() error {
 	if err != nil {
 		return err
 	}
-	of := []any{w.word, weights, w.m.Precision.String(), w.m.Processor, fmt.Sprint(w.background), fmt.Sprint(w.override)}
+	of := []any{w.word, weights, w.m.Precision.String(), w.m.Processor, fmt.Sprint(w.background), fmt.Sprint(w.override), w.fastDecode}
 	switch w.word {
 	case classifyWord:
 		of = append(of, w.m.Labels, w.top)
@@ -197,7 +197,16 @@ func (w *worker) open(i int) (*picture.Image, error) {
 	}
 	began = time.Now()
 	defer func() { w.decoded.Add(int64(time.Since(began))) }()
-	return picture.Decode(data, picture.DecodeOptions{Background: w.background})
+	return picture.Decode(data, w.decoding())
+}
+
+// decoding says how pictures are decoded.
+func (w *worker) decoding() picture.DecodeOptions {
+	o := picture.DecodeOptions{Background: w.background}
+	if w.fastDecode && w.m.Processor != nil {
+		o.Resized = w.m.Processor.Resized
+	}
+	return o
 }
 
 // add writes a row; one with an error tells why there is nothing.

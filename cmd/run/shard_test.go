@@ -182,6 +182,7 @@ func TestBadShards(t *testing.T) {
 		{cli.ExitUsage, []string{"embed", "-out", out}, []string{"-in SHARD"}},
 		{cli.ExitUsage, []string{"embed", "-in", in}, []string{"-out FILE.parquet"}},
 		{cli.ExitUsage, []string{"-in", in, "-out", out}, []string{"go with run embed"}},
+		{cli.ExitUsage, []string{"-model", "vit", "-image", in, "-fast-decode"}, []string{"-fast-decode go with run embed"}},
 		{cli.ExitUsage, []string{"-model", "clip", "embed", "-in", in}, []string{"embed stands before all flags"}},
 		{cli.ExitUsage, []string{"embed", "-in", in, "-out", out, "-image", in}, []string{"-image does not go with run embed"}},
 		{cli.ExitUsage, []string{"embed", "-in", in, "-out", out, "-top", "3"}, []string{"-top does not go with run embed"}},
