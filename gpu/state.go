@@ -69,6 +69,24 @@ func (t *Tensor) Write(values []float32) error {
 	return nil
 }
 
+// WriteRows sets a state of halves or floats to rows as they lie in its memory: little-endian,
+// each padded with zeros to its stride.
+func (t *Tensor) WriteRows(rows []byte) error {
+	want := int64(t.Rows()*t.Stride()) * t.Type.Size()
+	if t.place != inState || int64(len(rows)) != want {
+		return fmt.Errorf("writing %d bytes to %s (%s): expected a state, and %d bytes", len(rows), t, t.Type, want)
+	}
+	d := t.dev
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.queue.WriteBuffer(t.buf.b, 0, rows); err != nil {
+		return fmt.Errorf("writing %s: %s", t, oneLine(err))
+	}
+	d.stats.Uploads++
+	d.stats.UploadBytes += want
+	return nil
+}
+
 // Copy has a state take the values of another of its shape, type and layout, in
 // the order of submits, without waiting for it.
 func (d *Device) Copy(to, from *Tensor) error {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,15 +81,15 @@ func TestSearch(t *testing.T) {
 
 // Files that are not ours stay as they are, and nothing is made beside them.
 func TestForeignDatabasesAreLeftAlone(t *testing.T) {
-	ours := strings.Join(tables, ";")
+	ours := strings.Join(slices.Concat(tables, lineTables), ";")
 	for name, statements := range map[string]string{
 		"songs":            "CREATE TABLE songs (name TEXT)",
 		"songs with a log": "PRAGMA journal_mode=WAL; CREATE TABLE songs (name TEXT)",
 		"a meta of others": "CREATE TABLE meta (key TEXT, value TEXT)",
-		"a view":           tables[0] + "; CREATE VIEW pictures AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS path, 0 AS size, 0 AS modified, zeroblob(32) AS embedding, '' AS error FROM n",
+		"a view":           metaTable + "; CREATE VIEW pictures AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS path, 0 AS size, 0 AS modified, zeroblob(32) AS embedding, '' AS error FROM n",
 		"a trigger":        ours + "; CREATE TRIGGER t AFTER INSERT ON pictures BEGIN DELETE FROM pictures; END",
-		"another column":   tables[0] + "; " + strings.Replace(tables[1], "error TEXT NOT NULL", "error TEXT NOT NULL, big AS (zeroblob(1000000000))", 1),
-		"one table":        tables[0],
+		"another column":   metaTable + "; " + strings.Replace(oldTables[1], "error TEXT NOT NULL", "error TEXT NOT NULL, big AS (zeroblob(1000000000))", 1),
+		"one table":        metaTable,
 		"one more":         ours + "; CREATE TABLE songs (name TEXT)",
 	} {
 		dir := t.TempDir()
@@ -122,7 +123,7 @@ func TestErrorsOfSQLite(t *testing.T) {
 	require.NoError(t, open(t, file).Close())
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
-	damaged := strings.Replace(string(data), "path TEXT PRIMARY", "path [\x1bXT PRIMARY", 1)
+	damaged := strings.Replace(string(data), "path TEXT NOT", "path [\x1bXT NOT", 1)
 	require.NotEqual(t, string(data), damaged)
 	put(t, filepath.Dir(file), "x.index", damaged)
 	_, err = Open(file, clip)
@@ -154,7 +155,8 @@ func TestWhatIsNoFile(t *testing.T) {
 	assert.Empty(t, listing(t, dir))
 }
 
-// What a stranger put into an index is refused where it is read.
+// What a stranger put into an index of before is refused where it is read, and where it
+// would be converted.
 func TestHostileRows(t *testing.T) {
 	for name, c := range map[string]struct{ values, want string }{
 		"text":         {"'p', 1, 1, 'text', ''", "it holds an embedding that is none of float32 values"},
@@ -167,21 +169,85 @@ func TestHostileRows(t *testing.T) {
 		"a large blob": {"'p', 1, 1, zeroblob(5000000), ''", "too big"},
 		"a large path": {"printf('%.*c', 5000000, 'x'), 1, 1, x'00000000', ''", "too big"},
 	} {
-		dir := t.TempDir()
-		file := filepath.Join(dir, "x.index")
-		require.NoError(t, open(t, file).Close())
-		db, err := sql.Open("sqlite3", file)
-		require.NoError(t, err)
-		_, err = db.Exec("INSERT INTO pictures VALUES (" + c.values + ")")
-		require.NoError(t, err, name)
-		require.NoError(t, db.Close())
+		file := filepath.Join(t.TempDir(), "x.index")
+		before(t, file, 2, "INSERT INTO pictures VALUES ("+c.values+")")
 		x, err := OpenWith(context.Background(), file, clip, forSearch)
 		require.NoError(t, err)
 		_, err = x.Vectors(nil)
 		assert.ErrorContains(t, err, "index "+file+": ", name)
 		assert.ErrorContains(t, err, c.want, name)
 		require.NoError(t, x.Close())
+		_, err = Open(file, clip)
+		assert.ErrorContains(t, err, "index "+file+": ", name)
+		assert.ErrorContains(t, err, c.want, name)
 	}
+}
+
+// What a stranger put into an index of today, or did to its vectors, is refused.
+func TestHostileVectors(t *testing.T) {
+	run := func(statements string) func(string) error {
+		return func(file string) error {
+			db, err := sql.Open("sqlite3", file)
+			if err == nil {
+				_, err = db.Exec(statements)
+				_ = db.Close()
+			}
+			return err
+		}
+	}
+	write := func(at int64, data string) func(string) error {
+		return func(file string) error {
+			f, err := os.OpenFile(file+".vectors", os.O_RDWR, 0)
+			if err == nil {
+				_, err = f.WriteAt([]byte(data), at)
+				_ = f.Close()
+			}
+			return err
+		}
+	}
+	for name, c := range map[string]struct {
+		do   func(file string) error
+		want string
+	}{
+		"none":            {func(file string) error { return os.Remove(file + ".vectors") }, "its vectors are not there"},
+		"a folder":        {func(file string) error { _ = os.Remove(file + ".vectors"); return os.Mkdir(file+".vectors", 0o755) }, "no regular file"},
+		"cut":             {func(file string) error { return os.Truncate(file+".vectors", 64+20) }, "its vectors end before the last"},
+		"cut head":        {func(file string) error { return os.Truncate(file+".vectors", 20) }, "no file of vectors"},
+		"another magic":   {write(0, "x"), "no file of vectors"},
+		"another type":    {write(16, "\x02"), "no file of vectors"},
+		"no width":        {write(20, "\x00"), "no file of vectors"},
+		"a large width":   {write(20, "\xff\xff\xff\xff"), "no file of vectors"},
+		"another's":       {write(24, "x"), "it is of another index"},
+		"NaN":             {write(64, "\xff\x7f"), "Inf or NaN"},
+		"a far row":       {run("UPDATE pictures SET row = 1000000000 WHERE row = 2"), "its vectors end before the last"},
+		"a row of none":   {run("DELETE FROM pictures WHERE row = 1"), "a vector of no picture"},
+		"free below 0":    {run("INSERT INTO free VALUES (-5)"), "numbers of rows that can't be"},
+		"all free":        {run("INSERT INTO free VALUES (0), (1), (2); UPDATE pictures SET row = -row - 1"), ""},
+		"free and not so": {run("INSERT INTO free VALUES (2)"), ""},
+	} {
+		dir := t.TempDir()
+		file := filepath.Join(dir, "x.index")
+		x := open(t, file)
+		fill(t, x, files(t, dir, 3))
+		require.NoError(t, x.Close())
+		require.NoError(t, c.do(file), name)
+		x, err := OpenWith(context.Background(), file, clip, forSearch)
+		require.NoError(t, err, name)
+		_, err = x.Vectors(nil)
+		if c.want == "" {
+			require.NoError(t, err, name)
+		} else {
+			assert.ErrorContains(t, err, "index "+file+": ", name)
+			assert.ErrorContains(t, err, c.want, name)
+		}
+		require.NoError(t, x.Close())
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "x.index")
+	put(t, dir, "x.index.vectors", "my own")
+	x := open(t, file)
+	assert.ErrorContains(t, x.Add([]Entry{{Path: "p", Embedding: vector(1)}}), "is there and no file of vectors; remove it")
+	assert.Equal(t, "my own", listing(t, dir)["x.index.vectors"])
 }
 
 func TestMismatchIsShownEscaped(t *testing.T) {

@@ -7,17 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"saccade/weights"
 )
 
-// format is the version of the tables. Those of the first are the first two of today's,
-// unchanged: such a file is read, and converted when it is next written to.
-const (
-	format      = "saccade embeddings 2"
-	firstFormat = "saccade embeddings 1"
-)
+// format is the version of the tables. The first two had embeddings as floats beside paths,
+// the first no documents: such a file is read, and converted when it is next written to.
+const format = "saccade embeddings 3"
+
+var oldFormats = []string{"saccade embeddings 1", "saccade embeddings 2"}
 
 // Identity says what made embeddings; those of different ones can't be compared.
 type Identity struct {
@@ -63,7 +63,9 @@ type Options struct {
 // several processes.
 type Index struct {
 	path   string
-	folder string // of the file, absolute
+	file   string // path, absolute
+	folder string // of the file
+	old    bool   // of a format before, which has no file of vectors
 	db     *sql.DB
 	ctx    context.Context // ends what is under way, waiting too
 	told   func()
@@ -83,7 +85,7 @@ func OpenWith(ctx context.Context, path string, id Identity, o Options) (*Index,
 	if err != nil {
 		return nil, fmt.Errorf("index %s: %w", path, err)
 	}
-	x := &Index{path: path, folder: filepath.Dir(absolute), ctx: ctx, told: o.Waiting}
+	x := &Index{path: path, file: absolute, folder: filepath.Dir(absolute), ctx: ctx, told: o.Waiting}
 	if err := x.open(absolute, o.Search); err != nil {
 		return nil, err
 	}
@@ -148,7 +150,7 @@ func (x *Index) identify(id Identity, o Options) error {
 		switch {
 		case is == kv[1] || key == "weights" || key == textsKey: // a name; the fingerprint is what counts
 			continue
-		case key == "format" && is == firstFormat:
+		case key == "format" && x.old && slices.Contains(oldFormats, is):
 			continue
 		case key == textsPrintKey:
 			return &MismatchError{Path: x.path, What: "the encoder of texts", Found: cmp.Or(found[textsKey], "none"), Want: cmp.Or(id.Texts, "none")}
@@ -218,10 +220,7 @@ func (x *Index) write(what string, f func(tx *sql.Tx) error) error {
 		}
 		return tx.Commit()
 	})
-	if err != nil {
-		return x.failed(what, err)
-	}
-	return nil
+	return x.damaged(what, err)
 }
 
 // rows calls scan with each row of a query, which says how many bytes it has. A
@@ -245,18 +244,26 @@ func (x *Index) rows(query string, scan func(*sql.Rows) (int, error)) error {
 				err = damage("it holds more than its size")
 			}
 		}
-		var d damage
-		if errors.As(err, &d) {
-			return fmt.Errorf("index %s: it is damaged: %w; remove the file", x.path, d)
-		}
 		if err != nil {
-			return x.failed("reading", err)
+			return x.damaged("reading", err)
 		}
 	}
 	if err := rows.Err(); err != nil {
 		return x.failed("reading", err)
 	}
 	return nil
+}
+
+// damaged is failed, or says of damage that it is; nil if err is.
+func (x *Index) damaged(what string, err error) error {
+	var d damage
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &d):
+		return fmt.Errorf("index %s: it is damaged: %w; remove the file", x.path, d)
+	}
+	return x.failed(what, err)
 }
 
 // damage is what is wrong with a file that is an index.

@@ -10,8 +10,7 @@ import (
 	"strings"
 )
 
-// lineTables are those of documents with their lines, which format 2 has beside those of
-// pictures.
+// lineTables are those of documents with their lines.
 var lineTables = []string{`CREATE TABLE documents (
 	path TEXT PRIMARY KEY,      -- relative to the folder of this file, with slashes
 	size INTEGER NOT NULL,      -- bytes
@@ -39,23 +38,6 @@ var lineTables = []string{`CREATE TABLE documents (
 	times INTEGER NOT NULL,
 	PRIMARY KEY (word, line)
 ) WITHOUT ROWID`}
-
-// convert brings an index of the first format to today's.
-func (x *Index) convert() error {
-	return x.write("converting it", func(tx *sql.Tx) error {
-		var n int
-		if err := tx.QueryRowContext(x.ctx, "SELECT count(*) FROM sqlite_schema WHERE name = 'documents'").Scan(&n); err != nil || n > 0 {
-			return err
-		}
-		for _, t := range lineTables {
-			if _, err := tx.ExecContext(x.ctx, t); err != nil {
-				return err
-			}
-		}
-		_, err := tx.ExecContext(x.ctx, "UPDATE meta SET value = ? WHERE key = 'format' AND value = ?", format, firstFormat)
-		return err
-	})
-}
 
 // Line is a line of a document.
 type Line struct {

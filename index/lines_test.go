@@ -2,7 +2,6 @@ package index
 
 import (
 	"context"
-	"database/sql"
 	"os"
 	"path/filepath"
 	"testing"
@@ -108,51 +107,4 @@ func TestLines(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, pages, id)
 	require.NoError(t, x.Close())
-}
-
-// An index of the first format is searched as it is, and converted when it is written to.
-func TestFirstFormat(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "x.index")
-	paths := files(t, dir, 2)
-	x := open(t, file)
-	fill(t, x, paths)
-	want, err := x.Vectors(nil)
-	require.NoError(t, err)
-	require.NoError(t, x.Close())
-	db, err := sql.Open("sqlite3", file)
-	require.NoError(t, err)
-	for _, name := range []string{"documents", "lines", "vectors", "words"} {
-		_, err = db.Exec("DROP TABLE " + name)
-		require.NoError(t, err)
-	}
-	_, err = db.Exec("UPDATE meta SET value = 'saccade embeddings 1' WHERE key = 'format'")
-	require.NoError(t, err)
-	require.NoError(t, db.Close())
-
-	x, err = OpenWith(context.Background(), file, clip, forSearch)
-	require.NoError(t, err)
-	got, err := x.Vectors(nil)
-	require.NoError(t, err)
-	assert.Equal(t, want, got)
-	require.NoError(t, x.Close())
-	version := func() (format string, tables int) {
-		db, err := sql.Open("sqlite3", file)
-		require.NoError(t, err)
-		defer db.Close()
-		require.NoError(t, db.QueryRow("SELECT value FROM meta WHERE key = 'format'").Scan(&format))
-		require.NoError(t, db.QueryRow("SELECT count(*) FROM sqlite_schema WHERE type = 'table'").Scan(&tables))
-		return format, tables
-	}
-	was, n := version()
-	assert.Equal(t, "saccade embeddings 1", was)
-	assert.Equal(t, 2, n)
-	x = open(t, file)
-	got, err = x.Vectors(nil)
-	require.NoError(t, err)
-	assert.Equal(t, want, got)
-	require.NoError(t, x.Close())
-	was, n = version()
-	assert.Equal(t, format, was)
-	assert.Equal(t, 6, n)
 }

@@ -15,16 +15,27 @@ import (
 	"github.com/mattn/go-sqlite3" // cgo, as the GPU's binding is
 )
 
-// The two tables of format 1; a file that has others than those, or than those and
-// lineTables, is no index.
-var tables = []string{`CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID`,
-	`CREATE TABLE pictures (
-	path TEXT PRIMARY KEY,      -- relative to the folder of this file, with slashes
+// The tables of pictures, today's and those of before; a file that has others than those with
+// lineTables, or than those of the first format alone, is no index.
+var (
+	metaTable = `CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID`
+	tables    = []string{metaTable, `CREATE TABLE pictures (
+	row INTEGER PRIMARY KEY,    -- of the file of vectors; below 0 of a bad picture, which has none
+	path TEXT NOT NULL UNIQUE,  -- relative to the folder of this file, with slashes
 	size INTEGER NOT NULL,      -- bytes
 	modified INTEGER NOT NULL,  -- nanoseconds since 1970
+	error TEXT NOT NULL         -- why there is no vector, or ''
+)`, `CREATE TABLE free (
+	row INTEGER PRIMARY KEY     -- of the file of vectors, that no picture has
+)`}
+	oldTables = []string{metaTable, `CREATE TABLE pictures (
+	path TEXT PRIMARY KEY,
+	size INTEGER NOT NULL,
+	modified INTEGER NOT NULL,
 	embedding BLOB NOT NULL,    -- float32, little-endian, unit length; empty for a bad picture
-	error TEXT NOT NULL         -- why there is no embedding, or ''
+	error TEXT NOT NULL
 ) WITHOUT ROWID`}
+)
 
 // maxValue is the largest row of an index, in bytes.
 const maxValue = 1 << 20
@@ -49,8 +60,9 @@ func (x *Index) open(file string, search bool) error {
 	case found == nothing && search:
 		return fmt.Errorf("index %s: there is none yet; give the pictures or documents too, and it is made", x.path)
 	case search:
+		x.old = found == anOldIndex
 		return x.openForSearch(file)
-	case found == anIndex && !writable(file): // SQLite would leave its log behind
+	case found != nothing && !writable(file): // SQLite would leave its log behind
 		return fmt.Errorf("index %s: it cannot be written, it or its folder; without pictures to add it can be searched", x.path)
 	}
 	// A write-ahead log keeps the file whole whenever the process dies; a second
@@ -60,7 +72,7 @@ func (x *Index) open(file string, search bool) error {
 	}
 	err = x.write("making its tables", func(tx *sql.Tx) error {
 		is, err := x.kindOf(tx)
-		if err != nil || is == anIndex {
+		if err != nil || is == anIndex || is == anOldIndex {
 			return err
 		}
 		if is == another { // it came in between
@@ -73,7 +85,7 @@ func (x *Index) open(file string, search bool) error {
 		}
 		return nil
 	})
-	if err == nil && found == anIndex {
+	if err == nil && found == anOldIndex {
 		err = x.convert()
 	}
 	if err != nil {
@@ -121,6 +133,7 @@ type kind int
 const (
 	nothing kind = iota // not there, or empty
 	anIndex
+	anOldIndex // of a format before
 	another
 )
 
@@ -144,7 +157,7 @@ func (x *Index) look(file string) (kind, error) {
 			return nothing, nil
 		}
 		is, err := x.examine(file)
-		if after, statErr := os.Stat(file); try < 10 && is != anIndex && statErr == nil &&
+		if after, statErr := os.Stat(file); try < 10 && is != anIndex && is != anOldIndex && statErr == nil &&
 			(after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime()) || hasLog(file)) && x.ctx.Err() == nil {
 			continue // another process is making it just now
 		}
@@ -173,7 +186,7 @@ func (x *Index) examine(file string) (kind, error) {
 		return another, errors.New("it is not an SQLite file, as an index is; give another -index")
 	}
 	is, err := x.tablesOf(file, "mode=ro&immutable=1")
-	if is != anIndex && hasLog(file) {
+	if is != anIndex && hasLog(file) { // also of one that was just converted
 		is, err = x.tablesOf(file, "mode=ro")
 	}
 	return is, err
@@ -222,8 +235,10 @@ func (x *Index) kindOf(db interface {
 	switch {
 	case len(found) == 0:
 		return nothing, nil
-	case sameTables(found, tables), sameTables(found, slices.Concat(tables, lineTables)):
+	case sameTables(found, slices.Concat(tables, lineTables)):
 		return anIndex, nil
+	case sameTables(found, oldTables), sameTables(found, slices.Concat(oldTables, lineTables)):
+		return anOldIndex, nil
 	}
 	return another, nil
 }

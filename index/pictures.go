@@ -58,21 +58,28 @@ func (x *Index) stale(table string, files []string) ([]Entry, error) {
 // Add writes entries, all or none of them, for good.
 func (x *Index) Add(entries []Entry) error {
 	return x.write("writing", func(tx *sql.Tx) error {
-		insert, err := tx.PrepareContext(x.ctx, "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?)")
+		p, err := x.place(tx, len(entries))
 		if err != nil {
 			return err
 		}
-		defer insert.Close()
+		defer p.close()
 		for _, e := range entries {
 			key, err := x.key(e.Path)
 			if err != nil {
 				return err
 			}
-			if _, err := insert.ExecContext(x.ctx, key, e.size, e.modified, encode(e.Embedding), e.Err); err != nil {
+			if err := p.forget(key); err != nil {
+				return err
+			}
+			row, err := p.row(e.Embedding)
+			if err == nil {
+				_, err = tx.ExecContext(x.ctx, "INSERT INTO pictures VALUES (?, ?, ?, ?, ?)", row, key, e.size, e.modified, e.Err)
+			}
+			if err != nil {
 				return fmt.Errorf("%s: %w", e.Path, err)
 			}
 		}
-		return nil
+		return p.end()
 	})
 }
 
@@ -84,12 +91,16 @@ func (x *Index) Keep(folder string, files []string) (removed int, err error) {
 		return 0, err
 	}
 	err = x.write("removing pictures that are gone", func(tx *sql.Tx) error {
+		p, err := x.place(tx, 0)
+		if err != nil {
+			return err
+		}
 		for _, key := range gone {
-			if _, err := tx.ExecContext(x.ctx, "DELETE FROM pictures WHERE path = ?", key); err != nil {
+			if err := p.forget(key); err != nil {
 				return err
 			}
 		}
-		return nil
+		return p.end()
 	})
 	if err != nil {
 		return 0, err

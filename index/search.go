@@ -2,8 +2,6 @@ package index
 
 import (
 	"cmp"
-	"database/sql"
-	"fmt"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -20,50 +18,6 @@ type Match struct {
 type Vectors struct {
 	Paths []string
 	Data  [][]float32
-}
-
-// Vectors reads the embeddings of files, or of all pictures if files is nil,
-// sorted by path. What has no embedding is left out.
-func (x *Index) Vectors(files []string) (*Vectors, error) {
-	var wanted map[string]string // keys to the paths that were given
-	if files != nil {
-		wanted = map[string]string{}
-		for _, f := range files {
-			key, err := x.key(f)
-			if err != nil {
-				return nil, err
-			}
-			wanted[key] = f
-		}
-	}
-	v := &Vectors{}
-	err := x.rows("SELECT path, embedding FROM pictures WHERE error = '' ORDER BY path", func(rows *sql.Rows) (int, error) {
-		var path string
-		var value any
-		if err := rows.Scan(&path, &value); err != nil {
-			return 0, err
-		}
-		shown, ok := wanted[path]
-		if wanted != nil && !ok {
-			return 1 + len(path), nil
-		}
-		if wanted == nil {
-			shown = x.shown(path)
-		}
-		data, err := decode(value)
-		if err == nil && len(v.Data) > 0 && len(data) != len(v.Data[0]) {
-			err = damage(fmt.Sprintf("it holds embeddings of %d and of %d values", len(v.Data[0]), len(data)))
-		}
-		if err != nil {
-			return 0, err
-		}
-		v.Paths, v.Data = append(v.Paths, shown), append(v.Data, data)
-		return 1 + len(path) + 4*len(data), nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return v, nil
 }
 
 // shown is a key as a path that the program sees.

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"saccade/models/nn"
@@ -29,6 +30,25 @@ type Result struct {
 // on; one of the network, of report or of ctx ends all.
 func (m *Model) Each(ctx context.Context, n, batch int, open func(i int) (*picture.Image, error), report func(Result) error) error {
 	return m.each(ctx, n, batching{size: batch}, m.loader(open), report)
+}
+
+// Spent is what a pass over many pictures took its time for.
+type Spent struct {
+	Waiting  time.Duration // for pictures that were not yet read, with nothing to compute
+	Programs time.Duration // recording and compiling
+	Forward  time.Duration // uploading, computing and reading back
+	Prepared time.Duration // resizing and normalising: the sum of several goroutines, beside all else
+}
+
+// EachWhole is [Model.Each] with every forward pass taking a whole batch, the last filled up
+// with copies: then no output depends on how many pictures there are or on where a picture
+// stands among them, not by a bit. It says what it took its time for.
+func (m *Model) EachWhole(ctx context.Context, n, batch int, open func(i int) (*picture.Image, error), report func(Result) error) (Spent, error) {
+	var spent Spent
+	var prepared atomic.Int64
+	err := m.each(ctx, n, batching{size: batch, whole: true, spent: &spent}, m.preparing(open, &prepared), report)
+	spent.Prepared = time.Duration(prepared.Load())
+	return spent, err
 }
 
 // EachPixels is [Model.Each] for pictures as PyTorch has them, preprocessed:
@@ -57,6 +77,7 @@ type batching struct {
 	outputs []string // that are wanted; nil: the model's
 	// about makes what goes with n images beside them; nil: nothing does.
 	about func(n int) map[string]Array
+	spent *Spent // adds up what it takes its time for, if not nil
 }
 
 // each is the pipeline behind Each: readers prepare inputs in order, up to a
@@ -66,38 +87,49 @@ func (m *Model) each(ctx context.Context, n int, how batching, load func(i int) 
 	var readers sync.WaitGroup
 	defer readers.Wait()
 	defer cancel()
-	b := &batcher{m: m, ctx: ctx, batching: how, report: report, waiting: map[[3]int][]int{}, inputs: map[int]input{}, done: map[int]Result{}}
-	for loaded := range readAhead(ctx, &readers, n, load) {
-		select {
-		case <-ctx.Done():
-		case x := <-loaded:
-			if err := b.add(x); err != nil {
-				return err
-			}
-		}
+	if how.spent == nil {
+		how.spent = &Spent{}
 	}
-	if err := ctx.Err(); err != nil {
+	b := &batcher{m: m, ctx: ctx, batching: how, report: report, waiting: map[[3]int][]int{}, inputs: map[int]input{}, done: map[int]Result{}}
+	err := inOrder(ctx, readAhead(ctx, &readers, n, maxBatch, load), &how.spent.Waiting, b.add)
+	if err != nil {
 		return err
 	}
 	return b.flush()
 }
 
-// loadedInput is an input or the reason why there is none.
-type loadedInput struct {
-	input
+// loaded is something that was read, or the reason why it was not.
+type loaded[T any] struct {
+	x   T
 	err error
 }
 
-// readAhead loads inputs 0 to n in as many goroutines as there are processors.
-// The channel gives a place for each input in order, which is filled when it
-// is loaded; its capacity bounds how far reading runs ahead.
-func readAhead(ctx context.Context, readers *sync.WaitGroup, n int, load func(i int) (input, error)) <-chan chan loadedInput {
-	places := make(chan chan loadedInput, maxBatch)
+// inOrder takes what readAhead reads, and adds up how long it waits for it.
+func inOrder[T any](ctx context.Context, places <-chan chan loaded[T], waiting *time.Duration, take func(loaded[T]) error) error {
+	for place := range places {
+		began := time.Now()
+		select {
+		case <-ctx.Done():
+		case x := <-place:
+			*waiting += time.Since(began)
+			if err := take(x); err != nil {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// readAhead loads 0 to n in as many goroutines as there are processors. The
+// channel gives a place for each in order, which is filled when it is loaded;
+// its capacity, ahead, bounds how far reading runs ahead.
+func readAhead[T any](ctx context.Context, readers *sync.WaitGroup, n, ahead int, load func(i int) (T, error)) <-chan chan loaded[T] {
+	places := make(chan chan loaded[T], ahead)
 	loading := make(chan struct{}, runtime.GOMAXPROCS(0))
 	readers.Go(func() {
 		defer close(places)
 		for i := range n {
-			place := make(chan loadedInput, 1)
+			place := make(chan loaded[T], 1)
 			select {
 			case <-ctx.Done():
 				return
@@ -110,7 +142,7 @@ func readAhead(ctx context.Context, readers *sync.WaitGroup, n int, load func(i 
 			}
 			readers.Go(func() {
 				x, err := load(i)
-				place <- loadedInput{x, err}
+				place <- loaded[T]{x, err}
 				<-loading
 			})
 		}
@@ -133,19 +165,20 @@ type batcher struct {
 	done     map[int]Result   // not yet reported
 }
 
-func (b *batcher) add(x loadedInput) error {
+func (b *batcher) add(x loaded[input]) error {
 	i := b.count
 	b.count++
 	if x.err != nil {
 		b.done[i] = Result{Index: i, Err: x.err}
 		return b.emit()
 	}
-	b.inputs[i] = x.input
-	b.waiting[x.size] = append(b.waiting[x.size], i)
-	if len(b.waiting[x.size]) >= b.limit(x.size) {
-		return b.run(x.size)
+	size := x.x.size
+	b.inputs[i] = x.x
+	b.waiting[size] = append(b.waiting[size], i)
+	if len(b.waiting[size]) >= b.limit(size) {
+		return b.run(size)
 	}
-	if len(b.inputs) >= 2*b.limit(x.size) { // many sizes: do not let the first wait for ever
+	if len(b.inputs) >= 2*b.limit(size) { // many sizes: do not let the first wait for ever
 		return b.runOldest()
 	}
 	return nil
@@ -199,15 +232,19 @@ func (b *batcher) run(size [3]int) error {
 	if b.about != nil {
 		maps.Copy(in, b.about(n))
 	}
+	began := time.Now()
 	if err := b.m.module.Ready(in, b.m.wants(b.outputs)); err != nil { // before the clock starts
 		return err
 	}
-	began := time.Now()
+	b.spent.Programs += time.Since(began)
+	began = time.Now()
 	out, err := b.m.Forward(b.ctx, in, b.outputs...)
 	if err != nil {
 		return err
 	}
-	share := time.Since(began) / time.Duration(len(indices))
+	took := time.Since(began)
+	b.spent.Forward += took
+	share := took / time.Duration(len(indices))
 	for k, i := range indices {
 		delete(b.inputs, i)
 		b.done[i] = Result{Index: i, Outputs: row(out, k), Took: share}

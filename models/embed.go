@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"hash"
 	"slices"
+	"sync/atomic"
+	"time"
 
 	"saccade/picture"
 	"saccade/weights"
@@ -32,12 +34,19 @@ func (m *Model) EmbedPictures(ctx context.Context, n, batch int, whole bool, ope
 
 // loader reads and preprocesses pictures.
 func (m *Model) loader(open func(i int) (*picture.Image, error)) func(i int) (input, error) {
+	return m.preparing(open, new(atomic.Int64))
+}
+
+// preparing is loader that adds up the nanoseconds of preprocessing.
+func (m *Model) preparing(open func(i int) (*picture.Image, error), took *atomic.Int64) func(i int) (input, error) {
 	return func(i int) (input, error) {
 		img, err := open(i)
 		if err != nil {
 			return input{}, err
 		}
+		began := time.Now()
 		pixels, h, w, err := m.Preprocess(img)
+		took.Add(int64(time.Since(began)))
 		if err != nil {
 			return input{}, err
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
+	"time"
 
 	"saccade/models/generate"
 	"saccade/models/nn"
@@ -98,6 +100,48 @@ func (m *Model) Write(ctx context.Context, a Ask) (Written, error) {
 		return Written{}, err
 	}
 	return Written{Text: texts[0], Words: m.words(t, texts[0].IDs)}, nil
+}
+
+// readForWrite is how many pictures are read ahead of the one that is written about.
+const readForWrite = 8
+
+// WriteEach writes a text about each of n pictures, asked as ask says. They are read by
+// open(i), in the background and from several goroutines, and reported in order; an error of
+// a picture is reported and the others go on.
+func (m *Model) WriteEach(ctx context.Context, n int, ask Ask, open func(i int) (*picture.Image, error), report func(i int, w Written, err error) error) (Spent, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer cancel()
+	var spent Spent
+	i := 0
+	err := inOrder(ctx, readAhead(ctx, &readers, n, readForWrite, open), &spent.Waiting, func(x loaded[*picture.Image]) error {
+		var w Written
+		if ask.Image = x.x; x.err == nil {
+			began := time.Now()
+			var err error
+			if w, err = m.Write(ctx, ask); err != nil {
+				if x.err = m.unfit(ask.Image); x.err == nil {
+					return err
+				}
+			}
+			spent.Forward += time.Since(began)
+		}
+		i++
+		return report(i-1, w, x.err)
+	})
+	compiled := m.WriteCompile()
+	spent.Programs, spent.Forward = compiled, spent.Forward-compiled
+	return spent, err
+}
+
+// unfit is why a picture can't be made an input, nil if it can.
+func (m *Model) unfit(img *picture.Image) error {
+	if m.Converses() {
+		return nil
+	}
+	_, _, _, err := m.Preprocess(img)
+	return err
 }
 
 // words is the text of ids, without those that begin, end and pad it.

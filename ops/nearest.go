@@ -92,6 +92,20 @@ func (c nearestCall) span(groups, most int) int {
 	return nearestColumns * min(wanted, most/nearestColumns)
 }
 
+// nearestFew is up to how many rows of x nearest_few does, each of which reads the bank.
+const nearestFew = 3
+
+// few says that nearest_few does it.
+func (c nearestCall) few() bool { return c.x.Rows() <= nearestFew }
+
+// tile is how many rows of x a workgroup does.
+func (c nearestCall) tile() int {
+	if c.few() {
+		return 1
+	}
+	return 8 * c.rowsOf()
+}
+
 // rowsOf is how many rows of x a thread of nearest_blocks does.
 func (c nearestCall) rowsOf() int {
 	if c.x.Rows() <= 8 {
@@ -101,14 +115,14 @@ func (c nearestCall) rowsOf() int {
 }
 
 func (c nearestCall) dispatches(r *gpu.Recorder, y *gpu.Tensor) ([]gpu.Dispatch, error) {
-	first, second, err := c.kernels()
+	first, second, err := c.kernels(r.Device().Traits())
 	if err != nil {
 		return nil, err
 	}
-	m, tm := c.x.Rows(), c.rowsOf()
+	m, tile := c.x.Rows(), c.tile()
 	row := int64(c.x.Stride()) * c.bank.Type.Size()
 	most := int(r.Device().Traits().MaxBinding / row)
-	span := c.span(ceilDiv(m, 8*tm), most)
+	span := c.span(ceilDiv(m, tile), most)
 	if span == 0 {
 		return nil, fmt.Errorf("%d rows of the bank %s take more than the adapter's largest binding", nearestColumns, c.bank)
 	}
@@ -127,9 +141,9 @@ func (c nearestCall) dispatches(r *gpu.Recorder, y *gpu.Tensor) ([]gpu.Dispatch,
 			hi := min(c.bank.Rows(), lo+step)
 			all = append(all, gpu.Dispatch{
 				Kernel: first,
-				Params: gpu.Params{"rows": n, "count": hi - lo, "depth": c.x.Stride() / 4, "span": span, "first": lo, "block": lo / span, "stride": stride, "wanted": c.k},
+				Params: c.params(n, gpu.Params{"count": hi - lo, "depth": c.x.Stride() / 4, "span": span, "first": lo, "block": lo / span, "stride": stride, "wanted": c.k}),
 				Bind:   []gpu.View{rowView(c.x, x[0], x[1]), {Tensor: c.bank, Offset: int64(lo) * row, Size: int64(hi-lo) * row}, rowView(best, x[0], x[1])},
-				Groups: [3]int{ceilDiv(n, 8*tm), ceilDiv(hi-lo, span), 1},
+				Groups: [3]int{ceilDiv(n, tile), ceilDiv(hi-lo, span), 1},
 				FLOPs:  float64(2+int(c.by)) * float64(n) * float64(hi-lo) * float64(c.x.Width()),
 				Bytes:  float64(row)*float64(hi-lo) + float64(n*c.x.Stride())*float64(c.x.Type.Size()),
 			})
@@ -144,14 +158,31 @@ func (c nearestCall) dispatches(r *gpu.Recorder, y *gpu.Tensor) ([]gpu.Dispatch,
 	return all, nil
 }
 
-func (c nearestCall) kernels() (first, second *gpu.Kernel, err error) {
-	tm := c.rowsOf()
-	spec := shaders.Spec{Forms: forms(c.x.Type)}.WithConst("TM", tm).WithConst("BM", 8*tm).WithConst("SIZE_X", 40*tm).WithConst("SIZE_D", 520*tm).WithConst("COLUMNS", 8).WithConst("DISTANCE", int(c.by))
+// params are those of the first pass, for n rows of x.
+func (c nearestCall) params(n int, p gpu.Params) gpu.Params {
+	if !c.few() {
+		p["rows"] = n
+	}
+	return p
+}
+
+func (c nearestCall) kernels(t gpu.Traits) (first, second *gpu.Kernel, err error) {
+	name := []string{"product", "distance"}[c.by]
+	spec, variant := shaders.Spec{Forms: forms(c.x.Type)}.WithConst("DISTANCE", int(c.by)), fmt.Sprintf("%s %s %s", c.x.Type, c.bank.Type, name)
 	if c.bank.Type == gpu.F32 {
 		spec.Forms = append(spec.Forms, "floats")
 	}
-	name := []string{"product", "distance"}[c.by]
-	if first, err = kernel("nearest_blocks", fmt.Sprintf("%s %s %s %d", c.x.Type, c.bank.Type, name, tm), spec); err != nil {
+	if c.few() {
+		lanes := 8
+		if !t.CheapBarriers {
+			lanes = 1 // whose rows lie in a core's cache
+		}
+		first, err = kernel("nearest_few", fmt.Sprintf("%s %d", variant, lanes), spec.WithConst("LANES", lanes).WithConst("TURNS", lanes).WithConst("SIZE_S", 64*(lanes+1)))
+	} else {
+		tm := c.rowsOf()
+		first, err = kernel("nearest_blocks", fmt.Sprintf("%s %d", variant, tm), spec.WithConst("TM", tm).WithConst("BM", 8*tm).WithConst("SIZE_X", 40*tm).WithConst("SIZE_D", 520*tm).WithConst("COLUMNS", 8))
+	}
+	if err != nil {
 		return nil, nil, err
 	}
 	second, err = kernel("nearest", name, shaders.Spec{}.WithConst("DISTANCE", int(c.by)))

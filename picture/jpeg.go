@@ -140,9 +140,12 @@ type jpegComponent struct {
 	tq               int // number of its quantisation table
 	width, height    int // samples
 	blocksX, blocksY int // 8×8 blocks with samples in them
-	stride           int // samples a row of the plane, a multiple of 8·h; blocks past blocksX are padding
-	rows             int // of the plane, a multiple of 8·v
+	stride           int // columns of the coefficients, a multiple of 8·h; blocks past blocksX are padding
+	rows             int // of the coefficients, a multiple of 8·v
 	plane            []uint8
+	points           int        // samples across and down that a block becomes: 8, or fewer of a reduced picture
+	across, down     int        // samples of the plane that are of the picture
+	line             int        // samples a row of the plane
 	coefficients     []int16    // [rows/8][stride/8][64] in natural order; nil if blocks are transformed as they are read
 	steps            *[64]int16 // quantisation steps as they stood at the component's first scan; nil before it
 
@@ -169,6 +172,8 @@ func (c *jpegComponent) block(x, y int) *[64]int16 {
 type jpegDecoder struct {
 	jpegReader
 	w, h        int // pixels
+	reduced     int // samples that a block of the finest component becomes: 8, 4, 2 or 1
+	outW, outH  int // pixels, reduced
 	hMax, vMax  int // largest sampling factors
 	progressive bool
 	arithmetic  bool
@@ -189,8 +194,11 @@ type jpegDecoder struct {
 }
 
 // decodeJPEG decodes a JPEG. It has no transparency.
-func decodeJPEG(data []byte, _ [3]uint8) (*Image, error) {
-	d := &jpegDecoder{jpegReader: jpegReader{data: data}, adobe: -1}
+func decodeJPEG(data []byte, _ [3]uint8) (*Image, error) { return decodeReduced(data, 1) }
+
+// decodeReduced decodes a JPEG at a half, a fourth or an eighth of its size, or as it is.
+func decodeReduced(data []byte, by int) (*Image, error) {
+	d := &jpegDecoder{jpegReader: jpegReader{data: data}, adobe: -1, reduced: 8 / by}
 	for i := range 16 {
 		d.conditioning[0][i], d.conditioning[1][i] = 1<<4, 5 // T.81, F.1.4.4: L = 0, U = 1, Kx = 5
 	}
@@ -329,7 +337,9 @@ func (d *jpegDecoder) layOut() error {
 		c.stride, c.rows = 8*c.h*ceilDiv(d.w, 8*d.hMax), 8*c.v*ceilDiv(d.h, 8*d.vMax)
 		blocks += c.blocksX * c.blocksY
 		c.bits = unknownBits
+		d.reduce(c)
 	}
+	d.outW, d.outH = ceilDiv(d.w*d.reduced, 8), ceilDiv(d.h*d.reduced, 8)
 	// A Huffman code has at least a bit a block: what can't be complete is refused
 	// before memory is taken for it.
 	if !d.arithmetic && blocks/8 > len(d.data) {

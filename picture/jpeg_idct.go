@@ -6,7 +6,7 @@ package picture
 // have coefficients that overflow; these wrap and saturate at 16 bits where
 // libjpeg-turbo's vector code does.
 func (c *jpegComponent) inverseDCT(x, y int, b *[64]int16) {
-	out := c.plane[8*y*c.stride+8*x:]
+	out := c.plane[8*y*c.line+8*x:]
 	if oneRow(b) {
 		var means [8]int16
 		var samples [8]uint8
@@ -15,7 +15,7 @@ func (c *jpegComponent) inverseDCT(x, y int, b *[64]int16) {
 		}
 		rowDCT(&samples, &means)
 		for row := range 8 {
-			*(*[8]uint8)(out[row*c.stride:]) = samples
+			*(*[8]uint8)(out[row*c.line:]) = samples
 		}
 		return
 	}
@@ -24,7 +24,7 @@ func (c *jpegComponent) inverseDCT(x, y int, b *[64]int16) {
 		columnDCT((*[57]int16)(columns[u:]), (*[57]int16)(b[u:]), (*[57]int16)(c.steps[u:]))
 	}
 	for row := range 8 {
-		rowDCT((*[8]uint8)(out[row*c.stride:]), (*[8]int16)(columns[8*row:]))
+		rowDCT((*[8]uint8)(out[row*c.line:]), (*[8]int16)(columns[8*row:]))
 	}
 }
 

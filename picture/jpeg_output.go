@@ -8,12 +8,12 @@ import (
 // output upsamples the planes and makes RGB of them, as libjpeg and Pillow do, in
 // bands of rows side by side.
 func (d *jpegDecoder) output() (*Image, error) {
-	out := New(d.w, d.h)
+	out := New(d.outW, d.outH)
 	const least = 64 // rows that are worth a band
-	bands := min(runtime.GOMAXPROCS(0), ceilDiv(d.h, least))
+	bands := min(runtime.GOMAXPROCS(0), ceilDiv(d.outH, least))
 	var wait sync.WaitGroup
 	for i := range bands {
-		wait.Go(func() { d.outputRows(out, i*d.h/bands, (i+1)*d.h/bands) })
+		wait.Go(func() { d.outputRows(out, i*d.outH/bands, (i+1)*d.outH/bands) })
 	}
 	wait.Wait()
 	return out, nil
@@ -23,12 +23,12 @@ func (d *jpegDecoder) output() (*Image, error) {
 func (d *jpegDecoder) outputRows(out *Image, y0, y1 int) {
 	planes := make([]upsampler, len(d.components))
 	for i, c := range d.components {
-		planes[i] = newUpsampler(c, d.hMax/c.h, d.vMax/c.v)
+		planes[i] = newUpsampler(c, d.hMax*d.reduced/(c.h*c.points), d.vMax*d.reduced/(c.v*c.points))
 	}
 	isRGB, isYCCK := d.isRGB(), d.adobe > 0
 	var inks []uint8
 	if len(planes) == 4 {
-		inks = make([]uint8, 4*d.w)
+		inks = make([]uint8, 4*d.outW)
 	}
 	for y := y0; y < y1; y++ {
 		dst := out.row(y)
@@ -94,7 +94,7 @@ type upsampler struct {
 func newUpsampler(c *jpegComponent, h, v int) upsampler {
 	u := upsampler{c: c, h: h, v: v}
 	if h > 1 || v > 1 {
-		u.wide = make([]uint8, c.width*h)
+		u.wide = make([]uint8, c.across*h)
 	}
 	return u
 }
@@ -106,18 +106,18 @@ func newUpsampler(c *jpegComponent, h, v int) upsampler {
 // repeated, as there.
 func (u *upsampler) row(y int) []uint8 {
 	c, cy := u.c, y/u.v
-	near := c.plane[cy*c.stride:][:c.width]
+	near := c.plane[cy*c.line:][:c.across]
 	if u.h == 1 && u.v == 1 {
 		return near
 	}
 	far := near // the nearest row on the other side; the edge rows are repeated
 	if u.v == 2 {
-		far = c.plane[min(max(cy-1+2*(y%2), 0), c.height-1)*c.stride:][:c.width]
+		far = c.plane[min(max(cy-1+2*(y%2), 0), c.down-1)*c.line:][:c.across]
 	}
 	switch {
-	case u.h == 2 && c.width > 2 && u.v == 1:
+	case u.h == 2 && c.across > 2 && u.v == 1:
 		upsampleH2(u.wide, near)
-	case u.h == 2 && c.width > 2 && u.v == 2:
+	case u.h == 2 && c.across > 2 && u.v == 2:
 		upsampleH2V2(u.wide, near, far)
 	case u.h == 1 && u.v == 2:
 		bias := int32(1 + y%2)

@@ -39,7 +39,7 @@ func (d *jpegDecoder) readScan(body []byte) error {
 	single := d.scans == 1 && len(d.scan.components) == len(d.components) && !d.progressive
 	for _, c := range d.components {
 		if c.plane == nil {
-			c.plane = make([]uint8, c.stride*c.rows)
+			c.plane = make([]uint8, c.line*c.rows/8*c.points)
 		}
 		if c.coefficients == nil && !single {
 			c.coefficients = make([]int16, c.stride*c.rows)
@@ -209,7 +209,7 @@ func (d *jpegDecoder) place(e entropyDecoder, c *jpegComponent, x, y int) {
 	if !d.scan.empty {
 		e.block(c, b)
 	}
-	c.inverseDCT(x, y, b)
+	c.transform(x, y, b)
 }
 
 // restart reads the restart marker that is due. If another stands there, it is
@@ -253,9 +253,9 @@ func (d *jpegDecoder) transform() {
 			for x := range c.blocksX {
 				if smooth {
 					b := d.smoothed(c, x, y)
-					c.inverseDCT(x, y, &b)
+					c.transform(x, y, &b)
 				} else {
-					c.inverseDCT(x, y, c.block(x, y))
+					c.transform(x, y, c.block(x, y))
 				}
 			}
 		}

@@ -28,18 +28,21 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let list = row * p.wanted;
     var held = 0u;
     var worst = 0.0;
-    for (var i = 0u; i < p.count; i += 1u) {
-        let found = best[row * p.stride + i];
-        if found.y < 0.0 || (held == p.wanted && found.x >= worst) {
-            continue;
+    for (var block = 0u; block < p.count; block += p.wanted) {
+        // A list is in order: behind one that is too far there is none to take.
+        for (var i = block; i < block + p.wanted; i += 1u) {
+            let found = best[row * p.stride + i];
+            if found.y < 0.0 || (held == p.wanted && found.x >= worst) {
+                break;
+            }
+            var at = min(held, p.wanted - 1u);
+            for (; at > 0u && y[2u * (list + at) - 2u].x > found.x; at -= 1u) {
+                y[2u * (list + at)] = y[2u * (list + at) - 2u];
+            }
+            y[2u * (list + at)] = vec4<f32>(found, 0.0, 0.0);
+            held = min(held + 1u, p.wanted);
+            worst = y[2u * (list + held) - 2u].x;
         }
-        var at = min(held, p.wanted - 1u);
-        for (; at > 0u && y[2u * (list + at) - 2u].x > found.x; at -= 1u) {
-            y[2u * (list + at)] = y[2u * (list + at) - 2u];
-        }
-        y[2u * (list + at)] = vec4<f32>(found, 0.0, 0.0);
-        held = min(held + 1u, p.wanted);
-        worst = y[2u * (list + held) - 2u].x;
     }
     for (var i = 0u; i < p.wanted; i += 1u) {
         let v = y[2u * (list + i)];

@@ -38,6 +38,7 @@ type options struct {
 	comparing
 	fusing
 	painting
+	sharding
 
 	profile, verify         bool
 	report                  string
@@ -88,6 +89,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	o.comparing.flags(f)
 	o.fusing.flags(f)
 	o.painting.flags(f)
+	o.sharding.flags(f)
 	o.choice.Flags(f)
 	o.preprocessing(f)
 	f.BoolVar(&o.version, "version", false, "print the version")
@@ -127,7 +129,7 @@ func (o *options) preprocessing(f *flag.FlagSet) {
 // parse reads the command line.
 func (o *options) parse(args []string) error {
 	f := o.flagSet()
-	if err := cli.Parse(f, args); err != nil {
+	if err := cli.Parse(f, o.take(args)); err != nil {
 		return err
 	}
 	o.given = map[string]bool{}
@@ -135,6 +137,9 @@ func (o *options) parse(args []string) error {
 	if o.help && f.NArg() == 1 && f.Arg(0) == "all" {
 		o.helpAll = true
 		return nil
+	}
+	if _, word := shardWords[f.Arg(0)]; word {
+		return cli.Usagef("%s stands before all flags: run %s -in SHARD -out FILE.parquet", f.Arg(0), f.Arg(0))
 	}
 	if f.NArg() > 0 {
 		return cli.Usagef("unexpected argument %q; pictures are given with -image", f.Arg(0))
@@ -150,6 +155,9 @@ func (o *options) parse(args []string) error {
 
 // check finds flags that do not go together.
 func (o *options) check() error {
+	if o.word != "" || o.shard != "" || o.parquet != "" || o.fastDecode {
+		return o.checkShard()
+	}
 	if o.moving() || o.track {
 		return o.checkWatching()
 	}

@@ -49,6 +49,7 @@ var tasks = []task{
 	{"masks of images", []string{"point", "box", "everything", "masks"}, []string{"points-per-side", "least-score", "least-stability", "overlap"}, func(f nn.Family) bool { return f.Segments }},
 	{"objects in images", []string{"threshold"}, []string{"track"}, finds},
 	{"images alike", nil, []string{"similar", "index", "examples"}, func(f nn.Family) bool { return images(f) && !f.Reads }},
+	{"a shard's images (run embed, run classify, run caption)", nil, []string{"in", "out", "fast-decode"}, images},
 	{"readings beside images", nil, []string{"sensors", "folds"}, func(f nn.Family) bool { return images(f) && !f.Reads && f.Task == "" && !f.Writes && !f.Segments }},
 	{"images unlike what is normal", []string{"normal"}, []string{"method", "backbone", "layers", "coreset", "quantile"}, unlike},
 	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "prompt-syntax", "guidance", "guidance-rescale", "scheduler", "width", "height", "init-image", "strength", "mask", "control", "control-image", "control-hint", "upscale",
@@ -66,6 +67,7 @@ const usage = `Run puts images and prompts through a network on the GPU.
   run -model vit -weights google/vit-base-patch16-224 -image folder
   run -model clip -image x.png -text "a cat" -text "a dog"
   run -model sd -prompt "a red apple" -o apple.png -view
+  run embed -in SHARD -out FILE.parquet                   vectors of many images (or classify, caption)
   run -verify                                             is this GPU right?
 `
 

@@ -44,7 +44,7 @@ func (a *app) outputs() []string {
 	if a.explain != "" && !writes(a.model) {
 		names = append(names, models.ExplainOutputs(a.model)...)
 	}
-	if a.examples != "" || a.similar != "" || a.sensors != "" || a.index != "" && !embedsSentences(a.model) && !takesSounds(a.model) {
+	if a.word == embedWord || a.examples != "" || a.similar != "" || a.sensors != "" || a.index != "" && !embedsSentences(a.model) && !takesSounds(a.model) {
 		names = append(names, models.Embedding)
 	}
 	return names

@@ -86,6 +86,8 @@ func (a *app) do(ctx context.Context) error {
 		return a.printModels()
 	case a.listDevices:
 		return a.printDevices()
+	case a.word != "":
+		return a.doShard(ctx)
 	case a.report != "":
 		return a.reportAdapter(ctx)
 	case a.verify && a.model == "":

@@ -12,6 +12,7 @@ import (
 	"saccade/index"
 	"saccade/models"
 	"saccade/models/clap"
+	"saccade/nearest"
 	"saccade/picture"
 	"saccade/weights"
 )
@@ -55,6 +56,10 @@ type search struct {
 
 	texts [][]float32 // embeddings of -text
 	files []string    // pictures to look at
+
+	store   *index.Index   // of -index, or nil
+	vectors *index.Vectors // of the pictures, or nil while they stay in the index
+	count   int            // pictures
 }
 
 // searchPictures compares pictures with texts or with a picture.
@@ -67,27 +72,30 @@ func (a *app) searchPictures(ctx context.Context, m *models.Model) error {
 	if a.similar != "" {
 		s.files = a.gallery
 	}
-	vectors, err := s.vectors(ctx)
+	err := s.collect(ctx)
 	s.bar.clear()
+	if s.store != nil {
+		defer s.store.Close() //nolint:errcheck // all that was added is committed
+	}
 	if err != nil {
 		return err
 	}
 	switch {
 	case a.similar != "":
-		err = s.rankByPicture(ctx, vectors)
+		err = s.rankByPicture(ctx)
 	case len(a.texts) == 1 && (len(s.files) != 1):
-		s.rankByText(vectors)
+		err = s.rankByText(ctx)
 	case len(a.texts) > 0:
-		s.score(vectors)
+		err = s.score()
 	}
 	if err == nil && s.save != "" {
-		err = s.saveEmbeds(vectors)
+		err = s.saveEmbeds(s.vectors)
 	}
 	if err != nil {
 		return err
 	}
 	s.doc.Errors, s.doc.MS = s.errors, times(s.m, s.forward)
-	return s.conclude(&s.doc, s.print, len(vectors.Paths))
+	return s.conclude(&s.doc, s.print, s.count)
 }
 
 // saveEmbeds writes the embeddings and the logits under transformers' names.
@@ -211,28 +219,63 @@ func shortText(s string) string {
 	return s
 }
 
-// vectors gives the embeddings of the pictures, from the index or computed.
-func (s *search) vectors(ctx context.Context) (*index.Vectors, error) {
+// collect computes the embeddings of the pictures, or brings the index up to date.
+func (s *search) collect(ctx context.Context) (err error) {
 	if s.index == "" {
-		return s.compute(ctx)
+		if s.vectors, err = s.compute(ctx); err == nil {
+			s.count = len(s.vectors.Paths)
+		}
+		return err
 	}
-	x, err := s.openIndex(ctx)
-	if err != nil {
-		return nil, err
+	if s.store, err = s.openIndex(ctx); err != nil {
+		return err
 	}
-	defer x.Close() //nolint:errcheck // all that was added is committed
-	if err := s.update(ctx, x); err != nil {
-		return nil, err
+	if err := s.update(ctx); err != nil {
+		return err
 	}
-	files := s.files
+	if s.count, err = s.store.Count(s.wanted()); err == nil {
+		s.doc.Indexed.Images = s.count
+	}
+	return err
+}
+
+// wanted are the pictures to look at of those in the index, nil for all.
+func (s *search) wanted() []string {
 	if len(s.given()) == 0 {
-		files = nil // all that is in it
+		return nil
 	}
-	v, err := x.Vectors(files)
-	if err == nil {
-		s.doc.Indexed.Images = len(v.Paths)
+	return s.files
+}
+
+// all are the embeddings of all pictures to look at.
+func (s *search) all() (*index.Vectors, error) {
+	if s.store == nil {
+		return s.vectors, nil
 	}
-	return v, err
+	return s.store.Vectors(s.wanted())
+}
+
+// rank gives the pictures that are likest a vector, the likest first. Those in an index are
+// compared on the device; there they are looked through in parts.
+func (s *search) rank(ctx context.Context, query []float32) ([]index.Match, error) {
+	if s.store == nil || s.top == 0 || s.top > nearest.Most {
+		v, err := s.all()
+		if err != nil {
+			return nil, err
+		}
+		return v.Top(query, s.top), nil
+	}
+	return s.store.Search(s.wanted(), func(t *index.Stored) ([]index.Found, error) {
+		rows, err := nearest.Search(ctx, s.dev, t, [][]float32{query}, s.top, nearest.Options{})
+		if err != nil {
+			return nil, fmt.Errorf("index %s: %w", s.index, err)
+		}
+		found := make([]index.Found, len(rows[0]))
+		for i, r := range rows[0] {
+			found[i] = index.Found{Row: r.Index, Cosine: float64(r.Product)}
+		}
+		return found, nil
+	})
 }
 
 // openIndex opens or makes the index for this model; without pictures to add, one
@@ -265,9 +308,9 @@ func (s *search) given() []string {
 }
 
 // update embeds the pictures that are new or changed, and drops those that are gone.
-func (s *search) update(ctx context.Context, x *index.Index) (err error) {
+func (s *search) update(ctx context.Context) (err error) {
 	began := time.Now()
-	s.doc.Indexed.Added, s.doc.Indexed.Removed, err = x.Update(ctx, s.files, s.given(), func(ctx context.Context, paths []string, report func(int, []float32, error) error) error {
+	s.doc.Indexed.Added, s.doc.Indexed.Removed, err = s.store.Update(ctx, s.files, s.given(), func(ctx context.Context, paths []string, report func(int, []float32, error) error) error {
 		return s.embed(ctx, paths, began, report)
 	})
 	return err
@@ -292,7 +335,7 @@ func (s *search) embed(ctx context.Context, paths []string, began time.Time, rep
 	tell := func(i int, v []float32, err error) error {
 		s.bar.rated(i+1, n, time.Since(began))
 		if err != nil {
-			if err := s.bad(paths[i], err, n == 1 && s.index == ""); err != nil {
+			if err := s.bad(paths[i], err, n == 1 && s.store == nil); err != nil {
 				return err
 			}
 		}
@@ -302,14 +345,18 @@ func (s *search) embed(ctx context.Context, paths []string, began time.Time, rep
 	if s.m.TakesSounds() {
 		err = s.embedSounds(ctx, paths, tell)
 	} else {
-		err = s.m.EmbedPictures(ctx, n, s.batch, s.index != "", open, tell)
+		err = s.m.EmbedPictures(ctx, n, s.batch, s.store != nil, open, tell)
 	}
 	s.forward += time.Since(began)
 	return err
 }
 
 // score gives the probabilities of the texts for each picture.
-func (s *search) score(v *index.Vectors) {
+func (s *search) score() error {
+	v, err := s.all()
+	if err != nil {
+		return err
+	}
 	for i, e := range v.Data {
 		logits, scores := textScores(s.m, e, s.texts)
 		m := matchJSON{Path: v.Paths[i]}
@@ -318,28 +365,38 @@ func (s *search) score(v *index.Vectors) {
 		}
 		s.doc.Images = append(s.doc.Images, m)
 	}
+	return nil
 }
 
 // rankByText orders the pictures by the one text.
-func (s *search) rankByText(v *index.Vectors) {
-	for _, match := range v.Top(s.texts[0], s.top) {
+func (s *search) rankByText(ctx context.Context) error {
+	matches, err := s.rank(ctx, s.texts[0])
+	if err != nil {
+		return err
+	}
+	for _, match := range matches {
 		logit := s.m.MatchCosine(match.Cosine)
 		s.doc.Images = append(s.doc.Images, matchJSON{Path: match.Path, Cosine: &match.Cosine,
 			Scores: []scoreJSON{{s.app.texts[0], s.m.Scores([]float64{logit})[0], logit}}})
 	}
+	return nil
 }
 
 // rankByPicture orders the pictures by the one of -image.
-func (s *search) rankByPicture(ctx context.Context, v *index.Vectors) error {
+func (s *search) rankByPicture(ctx context.Context) error {
 	var query []float32
-	err := s.m.EmbedPictures(ctx, 1, s.batch, s.index != "", s.openPicture, func(_ int, e []float32, err error) error {
+	err := s.m.EmbedPictures(ctx, 1, s.batch, s.store != nil, s.openPicture, func(_ int, e []float32, err error) error {
 		query = e
 		return err
 	})
 	if err != nil {
 		return naming(s.pictures[0], err)
 	}
-	for _, match := range v.Top(query, s.top) {
+	matches, err := s.rank(ctx, query)
+	if err != nil {
+		return err
+	}
+	for _, match := range matches {
 		s.doc.Images = append(s.doc.Images, matchJSON{Path: match.Path, Cosine: &match.Cosine})
 	}
 	return nil

@@ -200,6 +200,13 @@ func TestIndex(t *testing.T) {
 		assert.InDelta(t, *whole.Images[i].Cosine, *alone.Images[i].Cosine, 2e-3) // another batch, in halves
 	}
 
+	few := index("-text", "a ship", "-top", "3") // on the device
+	require.Len(t, few.Images, 3)
+	for i, m := range few.Images {
+		assert.Equal(t, alone.Images[i].Path, m.Path)
+		assert.InDelta(t, *alone.Images[i].Cosine, *m.Cosine, 1e-5)
+	}
+
 	// A bad picture is named, and not tried again while it stays as it is.
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "bad.png"), []byte("no picture"), 0o644))
 	r = call(t, "-model", "clip", "-index", file, "-image", dir)
@@ -219,15 +226,21 @@ func stored(t *testing.T, file string) map[string][]byte {
 	require.NoError(t, err)
 	defer db.Close()
 	all := map[string][]byte{}
-	rows, err := db.Query("SELECT path, embedding FROM pictures")
+	rows, err := db.Query("SELECT path, row FROM pictures")
 	if err != nil { // not made yet
 		return all
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var path string
-		var data []byte
-		require.NoError(t, rows.Scan(&path, &data))
+		var row int64
+		require.NoError(t, rows.Scan(&path, &row))
+		vectors, err := os.Open(file + ".vectors")
+		require.NoError(t, err)
+		data := make([]byte, 2*128)
+		_, err = vectors.ReadAt(data, 64+row*int64(len(data)))
+		require.NoError(t, err)
+		require.NoError(t, vectors.Close())
 		all[path] = data
 	}
 	return all

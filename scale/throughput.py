@@ -1,0 +1,92 @@
+"""Images a second of `run embed` and of PyTorch's DataLoader with onnxruntime, in turn in one run.
+
+    python scale/throughput.py bin/run WORK [CIFAR]
+
+Both put the same ResNet-50 of random weights over the same files: 1,000 JPEGs of 3 megapixels,
+made in WORK from scikit-image's photographs by random crop, scale and noise, and 10,000 files of the
+folder CIFAR if it is given. Needs torch, torchvision, onnx, onnxscript, onnxruntime and scikit-image.
+"""
+import json, os, subprocess, sys, time
+import numpy as np, onnxruntime, torch, torchvision
+from PIL import Image
+from skimage import data
+
+run, work, *cifar = sys.argv[1:]
+cores = len(os.sched_getaffinity(0))
+os.makedirs(work, exist_ok=True)
+
+def photographs(folder, count):
+    """JPEGs of 2048×1536 pixels that are like photographs, the same for everybody."""
+    rng = np.random.default_rng(1)
+    sources = [Image.fromarray(f()).convert("RGB") for f in (data.astronaut, data.coffee, data.chelsea, data.rocket)]
+    os.makedirs(folder, exist_ok=True)
+    for i in range(count):
+        path = os.path.join(folder, f"{i:05d}.jpg")
+        if os.path.exists(path):
+            continue
+        m = sources[i % len(sources)]
+        share = rng.uniform(0.5, 1)
+        w, h = int(m.width * share), int(min(m.height, m.width * 3 / 4) * share)
+        x, y = rng.integers(m.width - w + 1), rng.integers(m.height - h + 1)
+        m = np.asarray(m.crop((x, y, x + w, y + h)).resize((2048, 1536), Image.BICUBIC), np.int16)
+        m = np.clip(m + rng.normal(0, 4, m.shape), 0, 255).astype(np.uint8)
+        Image.fromarray(m).save(path + ".part", "JPEG", quality=90)
+        os.rename(path + ".part", path)
+    return folder
+
+class Files(torch.utils.data.Dataset):
+    def __init__(self, paths):
+        t = torchvision.transforms
+        self.paths = paths
+        self.transform = t.Compose([t.Resize(256), t.CenterCrop(224), t.ToTensor(), t.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])])
+    def __len__(self):
+        return len(self.paths)
+    def __getitem__(self, i):
+        return self.transform(Image.open(self.paths[i]).convert("RGB"))
+
+def network():
+    """The weights as torchvision saves them, and as ONNX up to the pooled features."""
+    weights, onnx = os.path.join(work, "resnet50.pth"), os.path.join(work, "resnet50.onnx")
+    if not os.path.exists(onnx):
+        torch.manual_seed(1)
+        model = torchvision.models.resnet50().eval()
+        torch.save(model.state_dict(), weights)
+        model.fc = torch.nn.Identity()
+        torch.onnx.export(model, torch.zeros(2, 3, 224, 224), onnx, input_names=["x"], dynamic_axes={"x": {0: "n"}}, dynamo=False)
+    return weights, onnx
+
+def peer(onnx, paths):
+    session = onnxruntime.InferenceSession(onnx, providers=onnxruntime.get_available_providers())
+    loader = torch.utils.data.DataLoader(Files(paths), batch_size=64, num_workers=cores)
+    began = time.time()
+    for x in loader:
+        v = session.run(None, {"x": x.numpy()})[0]
+        v /= np.linalg.norm(v, axis=1, keepdims=True)
+    return len(paths) / (time.time() - began), session.get_providers()[0]
+
+def ours(weights, folder, *flags):
+    out = os.path.join(work, "out.parquet")
+    if os.path.exists(out):
+        os.remove(out)
+    done = subprocess.run([run, "embed", "-model", "resnet50", "-weights", weights, "-in", folder, "-out", out, "-json", *flags], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return json.loads(done.stdout)
+
+def main():
+    weights, onnx = network()
+    folders = {"3 megapixels": photographs(os.path.join(work, "photographs"), 1000)}
+    if cifar:
+        folders["CIFAR"] = cifar[0]
+    for name, folder in folders.items():
+        paths = sorted(os.path.join(d, f) for d, _, files in os.walk(folder) for f in files if f.lower().endswith((".jpg", ".jpeg", ".png")))
+        for turn in range(3):
+            rate, provider = peer(onnx, paths)
+            print(f"{name}, {len(paths)} files, {cores} cores: DataLoader, onnxruntime ({provider}) {rate:.1f} a second", flush=True)
+            for flags in ([], ["-fast-decode"]):
+                doc = ours(weights, folder, *flags)
+                ms = {k: round(v) for k, v in doc["ms"].items()}
+                print(f"{name}: run embed {' '.join(flags)} ({doc['adapter']['name']}) {doc['images_per_s']:.1f} a second; ms {ms}", flush=True)
+
+if __name__ == "__main__":
+    main()
