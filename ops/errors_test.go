@@ -134,7 +134,7 @@ func TestWrongShapes(t *testing.T) {
 		}, "[1 6 3 8] can't be upsampled to [12 7], only to twice its size or one less"},
 		"concat": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Concat(r, x(1, 3, 8), x(1, 4, 8)) }, "[4 8] do not fit, expected activations in one group"},
 		"sinusoid": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { (&Sinusoid{Width: 8}).Forward(r, x(1, 3, 8)) },
-			"expected an input of f32 [N V]"},
+			"expected f32 [... V]"},
 		"max pool": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
 			MaxPool(r, x(1, 1, 5, 2, 8), Pool{Kernel: Square(3)})
 		}, "max_pool: a picture of width 2 with padding 0 on either side is smaller than the window's 3"},
