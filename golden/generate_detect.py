@@ -193,6 +193,76 @@ def narrow(model, widths=(6, 7, 9, 11, 13)):
             before = width
 
 
+def deformable_modules(model):
+    base = model.model
+    places = {f"input_proj.{i}": p for i, p in enumerate(base.input_proj)} | {f"encoder.layers.{i}": layer for i, layer in enumerate(base.encoder.layers)}
+    if base.config.two_stage:
+        places["enc_outputs_class"] = base.decoder.class_embed[-1]
+    return places | {f"decoder.layers.{i}": layer for i, layer in enumerate(base.decoder.layers)}
+
+
+def deformable_config(stages=("stage2", "stage3", "stage4"), **more):
+    backbone = transformers.ResNetConfig(embedding_size=4, hidden_sizes=[5, 6, 7, 9], depths=[1, 1, 1, 1], layer_type="basic", out_features=list(stages))
+    sizes = dict(d_model=32, encoder_layers=1, decoder_layers=2, encoder_attention_heads=4, decoder_attention_heads=2, encoder_ffn_dim=13, decoder_ffn_dim=11, num_queries=7)
+    return transformers.DeformableDetrConfig(**{"backbone_config": backbone, "num_labels": 5, "encoder_n_points": 3, "decoder_n_points": 2} | sizes | more)
+
+
+def deformable(root, name, config, size, batch, first=None, pictures=None):
+    def prepare(model, g):
+        if first:
+            first(model, g)
+        else:
+            frozen(model, g)
+        for m in model.modules():  # to other pixels and off the map
+            if hasattr(m, "sampling_offsets"):
+                m.sampling_offsets.bias.data = 3 * torch.randn(m.sampling_offsets.bias.shape, generator=g)
+
+    cls = transformers.DeformableDetrForObjectDetection
+    detector(root, name, cls, config, size, deformable_modules, batch, prepare=prepare, pictures=pictures)
+
+
+def deformable_detr(root):
+    """A wide picture of odd sides; one level more than the backbone's maps."""
+    deformable(root, "deformable_detr", deformable_config(activation_function="gelu"), (37, 100), 1)
+
+
+def deformable_detr_refine(root):
+    """A batch of tall pictures; two more levels than maps; heads of their own for each layer."""
+    config = deformable_config(("stage2",), with_box_refine=True, tie_word_embeddings=False, num_feature_levels=3)
+    deformable(root, "deformable_detr_refine", config, (70, 41), 2)
+
+
+def deformable_detr_two_stage(root):
+    """Queries chosen among the pixels of the one map of a wide picture; timm's names of the backbone, and no word of what has
+    defaults. Halves must choose as floats do: see chooser."""
+    size = (70, 101)
+    backbone = {"model_type": "timm_backbone", "backbone": "resnet18", "num_channels": 3, "features_only": True, "out_indices": [4]}
+
+    def first(model, g):
+        narrow(model.model.backbone.model, (4, 5, 6, 7, 8))
+        model.model.input_proj[0][0] = torch.nn.Conv2d(8, 32, 1)
+        redraw(model, g)
+        frozen(model, g)
+        model.model.decoder.class_embed[-1].weight.data *= 4
+
+    def pictures(model, g):
+        x = torch.randn(200, 3, *size, generator=g)
+        gaps = []
+        for part in x.split(20):
+            scores = taps(model, {"scores": model.model.decoder.class_embed[-1]}, {"pixel_values": part})[1]["scores"]
+            seen = scores[..., 0].sort(-1, descending=True).values
+            gaps.append((seen[:, :9] - seen[:, 1:10]).min(-1).values)
+        best = torch.cat(gaps).topk(1)
+        print(f"deformable_detr_two_stage: the chosen scores are {best.values.min():.3f} apart")
+        return x[best.indices]
+
+    config = deformable_config(
+        backbone_config=backbone, num_feature_levels=1, with_box_refine=True, two_stage=True, two_stage_num_proposals=9, encoder_n_points=4, decoder_n_points=4
+    )
+    deformable(root, "deformable_detr_two_stage", config, size, 1, first, pictures)
+    strike(root / "deformable_detr_two_stage", "encoder_n_points", "decoder_n_points", "activation_function", "position_embedding_type", "dilation", "num_channels", "num_queries")
+
+
 def rtdetr_modules(model):
     base = model.model
     aifi = {f"encoder.aifi.{i}.layers.{j}": layer for i, a in enumerate(base.encoder.aifi) for j, layer in enumerate(a.layers)}
@@ -603,4 +673,4 @@ def write_zoo(root, name, family, source, weights, x, layers, outputs, exact):
     write(root / name / "golden.safetensors", {"pixel_values": x} | layers | outputs, metadata)
 
 
-MODELS = {f.__name__: f for f in (yolos, yolos_wide, yolos_defaults, detr, detr_masked, detr_timm, rtdetr, rtdetr_bottleneck, rtdetr_v2, rtdetr_v2_discrete, dfine, dfine_projected, owlvit, owlv2, depth_anything, depth_anything_metric, dpt, dpt_add, segformer, segformer_defaults, u2net, isnet)}
+MODELS = {f.__name__: f for f in (yolos, yolos_wide, yolos_defaults, detr, detr_masked, detr_timm, deformable_detr, deformable_detr_refine, deformable_detr_two_stage, rtdetr, rtdetr_bottleneck, rtdetr_v2, rtdetr_v2_discrete, dfine, dfine_projected, owlvit, owlv2, depth_anything, depth_anything_metric, dpt, dpt_add, segformer, segformer_defaults, u2net, isnet)}

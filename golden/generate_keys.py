@@ -56,6 +56,7 @@ NETWORKS = {
     "sam": [transformers.SamConfig, transformers.SamVisionConfig, transformers.SamPromptEncoderConfig, transformers.SamMaskDecoderConfig]
     + [getattr(transformers, f"Sam2{part}Config") for part in ("HieraDet", "Vision", "PromptEncoder", "MaskDecoder")],
     "detr": [transformers.DetrConfig],
+    "deformable": [transformers.DeformableDetrConfig],
     "yolos": [transformers.YolosConfig],
     "hgnet": [transformers.HGNetV2Config],
     "rtdetr": [transformers.RTDetrConfig, transformers.RTDetrV2Config],

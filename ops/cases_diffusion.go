@@ -85,8 +85,20 @@ var sinusoidFamily = family{
 	op: "sinusoid", dims: "BATCHxWIDTH", at: func(d []int) Case { return sinusoidCase(d[0], 1, d[1], true, 0) },
 	bench: [][]int{{2, 320}},
 	test: func() []Case {
-		return []Case{sinusoidCase(1, 1, 2, false, 0), sinusoidCase(3, 1, 20, true, 0), sinusoidCase(2, 1, 35, false, 1), sinusoidCase(5, 6, 12, true, 0)}
+		return []Case{sinusoidCase(1, 1, 2, false, 0), sinusoidCase(3, 1, 20, true, 0), sinusoidCase(2, 1, 35, false, 1), sinusoidCase(5, 6, 12, true, 0), placesCase(2, 3, 4, 16), placesCase(1, 5, 2, 10)}
 	},
+}
+
+// placesCase embeds boxes or points of queries.
+func placesCase(n, queries, values, width int) Case {
+	return newCase("sinusoid", shapeName(n, queries, values, width)+" places", func(o *operands) *gpu.Tensor {
+		s, err := o.b.PlaceSinusoid(width)
+		if err != nil {
+			o.err = err
+			return o.dense("x", 1, 1)
+		}
+		return s.Forward(o.r, Apply(o.r, o.floats("places", n, queries, values), Sigmoid))
+	})
 }
 
 // sinusoidCase embeds batch × values numbers as they occur: times and sizes.

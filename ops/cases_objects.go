@@ -38,6 +38,7 @@ var deformableFamily = family{
 		cases := casesOf(at(deformation{}), []int{1, 1, 1, 1, 1, 1, 1}, []int{2, 7, 3, 15, 9, 5, 3}, []int{3, 5, 2, 40, 4, 11, 4})
 		cases = append(cases, casesOf(at(deformation{whole: true}), []int{2, 6, 3, 36, 6, 7, 2})...)
 		cases = append(cases, casesOf(at(deformation{discrete: true}), []int{1, 9, 2, 14, 8, 3, 2})...)
+		cases = append(cases, casesOf(at(deformation{pixels: true}), []int{2, 43, 2, 18, 5, 6, 3}, []int{1, 4, 3, 9, 2, 1, 2})...)
 		return append(cases, casesOf(at(deformation{points: true}), []int{2, 8, 2, 18, 5, 6, 3})...)
 	},
 }
@@ -47,6 +48,7 @@ type deformation struct {
 	whole    bool // the heads are no groups of the values
 	discrete bool
 	points   bool // queries are points
+	pixels   bool // the maps' own pixels
 }
 
 // deformableCase has three levels, each half the one before, the last with a point more.
@@ -62,11 +64,17 @@ func deformableCase(f deformation, d []int) Case {
 	if f.points {
 		name, sides = name+" points", 2
 	}
+	if f.pixels {
+		name += " pixels"
+	}
 	return newCase("deformable_attention", name, func(o *operands) *gpu.Tensor {
 		levels := o.b.Levels(Level{h, w, points}, Level{ceilDiv(h, 2), ceilDiv(w, 2), points}, Level{ceilDiv(h, 4), ceilDiv(w, 4), points + 1})
 		all := heads * levels.points()
 		x := o.activation("x", groups, n, levels.Pixels(), width)
-		boxes := Apply(o.r, o.floats("boxes", n, queries, sides), Sigmoid)
+		var boxes *gpu.Tensor
+		if !f.pixels {
+			boxes = Apply(o.r, o.floats("boxes", n, queries, sides), Sigmoid)
+		}
 		return DeformableAttention(o.r, x, boxes, o.floats("offsets", n, queries, 2*all), o.floats("logits", n, queries, all), levels, Deformation{Scale: 0.5, Discrete: f.discrete})
 	})
 }
@@ -99,7 +107,9 @@ var refineBoxesFamily = family{
 	op: "refine_boxes", dims: "BATCHxQUERIES[xANCHORS]", at: refineBoxesCase,
 	bench: [][]int{{1, 300}},
 	test: func() []Case {
-		return casesOf(refineBoxesCase, []int{1, 1}, []int{3, 67}, []int{2, 9, 13})
+		return append(casesOf(refineBoxesCase, []int{1, 1}, []int{3, 67}, []int{2, 9, 13}), newCase("refine_boxes", "3x5 points", func(o *operands) *gpu.Tensor {
+			return RefineBoxes(o.r, o.floats("delta", 3, 5, 4), o.floats("points", 3, 5, 2))
+		}))
 	},
 }
 

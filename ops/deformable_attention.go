@@ -46,6 +46,17 @@ func (l *Levels) points() int {
 	return n
 }
 
+// middle is that of a pixel in parts of its map, across and down.
+func (l *Levels) middle(pixel int) [2]float64 {
+	for _, m := range l.list {
+		if pixel < m.H*m.W {
+			return [2]float64{(float64(pixel%m.W) + 0.5) / float64(m.W), (float64(pixel/m.W) + 0.5) / float64(m.H)}
+		}
+		pixel -= m.H * m.W
+	}
+	return [2]float64{}
+}
+
 // Deformation is how [DeformableAttention] reads its offsets and maps.
 type Deformation struct {
 	// Scale is how far an offset of the number of a level's points goes, in widths and
@@ -59,7 +70,7 @@ type Deformation struct {
 // DeformableAttention is the multi-scale one of Zhu et al. 2020, "Deformable DETR": each query
 // and head takes a weighted mean of values x [N, S, C] at some points of maps, S pixels in
 // all. queries, f32 [N, Q, 4], are boxes of centre and size in parts of the maps, or points
-// [N, Q, 2]; offsets, f32 [N, Q, heads·K·2], lead from there to the K points of all maps;
+// [N, Q, 2], or nil: the middles of the maps' own pixels, Q = S; offsets, f32 [N, Q, heads·K·2], lead from there to the K points of all maps;
 // logits, f32 [N, Q, heads·K], are the weights before their softmax. The result is
 // [N, Q, C] in the groups of x, which are the heads, or one if a head's width is a multiple
 // of four.
@@ -68,12 +79,16 @@ func DeformableAttention(r *gpu.Recorder, x, queries, offsets, logits *gpu.Tenso
 	if r.Err() != nil {
 		return y
 	}
-	c := deformableCall{levels: levels, how: how, n: x.Shape[0], queries: logits.Shape[1], heads: logits.Width() / max(1, levels.points()), width: x.Width(), point: queries.Width() == 2}
+	c := deformableCall{levels: levels, how: how, n: x.Shape[0], queries: logits.Shape[1], heads: logits.Width() / max(1, levels.points()), width: x.Width()}
+	c.pixel, c.point = queries == nil, queries == nil || queries.Width() == 2
 	if err := c.check(x, queries, offsets, logits); err != nil {
 		r.Fail(fmt.Errorf("%s: %w", r.Label("deformable_attention"), err))
 		return y
 	}
-	op := gpu.Op{Kind: "deformable_attention", Label: r.Label("deformable_attention"), In: []*gpu.Tensor{x, queries, offsets, logits}, Out: []*gpu.Tensor{y}, Twin: c.twin}
+	op := gpu.Op{Kind: "deformable_attention", Label: r.Label("deformable_attention"), In: []*gpu.Tensor{x, offsets, logits}, Out: []*gpu.Tensor{y}, Twin: c.twin}
+	if queries != nil {
+		op.In = append(op.In, queries)
+	}
 	var err error
 	if op.Dispatches, err = c.dispatches(r, x, queries, offsets, logits, y); err != nil {
 		r.Fail(fmt.Errorf("%s: %w", op.Label, err))
@@ -89,11 +104,16 @@ type deformableCall struct {
 	how                      Deformation
 	n, queries, heads, width int
 	point                    bool // queries are points
+	pixel                    bool // the maps' own pixels
 }
 
 func (c deformableCall) check(x, queries, offsets, logits *gpu.Tensor) error {
 	points := c.levels.points()
-	for _, t := range []*gpu.Tensor{queries, offsets, logits} {
+	given := []*gpu.Tensor{offsets, logits}
+	if !c.pixel {
+		given = append(given, queries)
+	}
+	for _, t := range given {
 		if t.Type != gpu.F32 || t.Dense() || t.Groups != 1 || len(t.Shape) != 3 || t.Shape[0] != c.n || t.Shape[1] != c.queries {
 			return fmt.Errorf("found %s (%s) for %d items of %d queries, expected f32 [N Q …]", t, t.Type, c.n, c.queries)
 		}
@@ -101,7 +121,9 @@ func (c deformableCall) check(x, queries, offsets, logits *gpu.Tensor) error {
 	switch {
 	case points < 1 || c.heads < 1 || logits.Width() != c.heads*points || offsets.Width() != 2*logits.Width():
 		return fmt.Errorf("found offsets %v and logits %v of %d points, expected two and one for each head and point", offsets.Shape, logits.Shape, points)
-	case queries.Width() != 2 && queries.Width() != 4:
+	case c.pixel && c.queries != c.levels.Pixels():
+		return fmt.Errorf("found %d queries for the %d pixels of all maps, expected as many", c.queries, c.levels.Pixels())
+	case !c.pixel && queries.Width() != 2 && queries.Width() != 4:
 		return fmt.Errorf("found %s, expected points [N Q 2] or boxes [N Q 4]", queries)
 	case len(x.Shape) != 3 || x.Dense() || x.Shape[1] != c.levels.Pixels():
 		return fmt.Errorf("found values %s of maps of %d pixels in all, expected [N S C]", x, c.levels.Pixels())
@@ -113,7 +135,10 @@ func (c deformableCall) check(x, queries, offsets, logits *gpu.Tensor) error {
 
 func (c deformableCall) dispatches(r *gpu.Recorder, x, queries, offsets, logits, y *gpu.Tensor) ([]gpu.Dispatch, error) {
 	spec, variant := shaders.Spec{Const: map[string]int{}, Forms: forms(r.Precision)}, r.Precision.String()
-	if c.point {
+	switch {
+	case c.pixel:
+		spec.Const["POINTS"], spec.Const["PIXELS"], variant = 1, 1, variant+" pixels"
+	case c.point:
 		spec.Const["POINTS"], variant = 1, variant+" points"
 	}
 	if c.how.Discrete {
@@ -123,7 +148,11 @@ func (c deformableCall) dispatches(r *gpu.Recorder, x, queries, offsets, logits,
 	if err != nil {
 		return nil, err
 	}
-	chunks, err := itemChunks(r.Device(), c.n, x, queries, offsets, logits, y)
+	tensors := []*gpu.Tensor{x, offsets, logits, y}
+	if !c.pixel {
+		tensors = append(tensors, queries)
+	}
+	chunks, err := itemChunks(r.Device(), c.n, tensors...)
 	if err != nil {
 		return nil, err
 	}
@@ -134,6 +163,10 @@ func (c deformableCall) dispatches(r *gpu.Recorder, x, queries, offsets, logits,
 	var dispatches []gpu.Dispatch
 	for _, part := range chunks {
 		view := func(t *gpu.Tensor) gpu.View { return itemView(t, c.n, part[0], part[1]) }
+		boxes := gpu.All(r.Device().Dummy())
+		if !c.pixel {
+			boxes = view(queries)
+		}
 		items := part[1] - part[0]
 		count := items * c.queries * y.Stride() / 4
 		dispatches = append(dispatches, gpu.Dispatch{
@@ -142,7 +175,7 @@ func (c deformableCall) dispatches(r *gpu.Recorder, x, queries, offsets, logits,
 				"count": count, "vectors": y.Stride() / 4, "head": head, "heads": c.heads, "queries": c.queries, "pixels": x.Shape[1], "levels": len(c.levels.list),
 				"points": c.levels.points(), "offset_stride": offsets.Stride(), "logit_stride": logits.Stride(), "scale": c.how.Scale,
 			},
-			Bind:   []gpu.View{view(x), view(queries), view(offsets), view(logits), gpu.All(c.levels.tensor), view(y)},
+			Bind:   []gpu.View{view(x), boxes, view(offsets), view(logits), gpu.All(c.levels.tensor), view(y)},
 			Groups: elementwise(count), FLOPs: 10 * float64(items*c.queries*c.levels.points()*c.width),
 			Bytes: float64(items) * float64(itemBytes(x, c.n)+itemBytes(offsets, c.n)+itemBytes(logits, c.n)+itemBytes(y, c.n)),
 		})
@@ -162,7 +195,7 @@ func (c deformableCall) twin(in [][]float32) [][]float64 {
 
 // look is the twin of one query and head, whose values y begins with.
 func (c deformableCall) look(y []float64, in [][]float32, row, head int) {
-	x, queries, offsets, logits := in[0], in[1], in[2], in[3]
+	x, offsets, logits := in[0], in[1], in[2]
 	points, width := c.levels.points(), c.width/c.heads
 	first := (row*c.heads + head) * points
 	weights := make([]float64, points)
@@ -180,10 +213,13 @@ func (c deformableCall) look(y []float64, in [][]float32, row, head int) {
 			var at [2]float64 // in pixels from the first one's left and upper border
 			for axis, size := range [2]float64{float64(l.W), float64(l.H)} {
 				offset := float64(offsets[2*(first+k)+axis])
-				if c.point {
-					at[axis] = float64(queries[2*row+axis])*size + offset
-				} else {
-					at[axis] = (float64(queries[4*row+axis]) + offset*float64(queries[4*row+2+axis])*c.how.Scale/float64(l.Points)) * size
+				switch {
+				case c.pixel:
+					at[axis] = c.levels.middle(row % c.queries)[axis]*size + offset
+				case c.point:
+					at[axis] = float64(in[3][2*row+axis])*size + offset
+				default:
+					at[axis] = (float64(in[3][4*row+axis]) + offset*float64(in[3][4*row+2+axis])*c.how.Scale/float64(l.Points)) * size
 				}
 			}
 			for _, t := range c.taps(l, at) {

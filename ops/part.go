@@ -9,15 +9,15 @@ import (
 
 // Part is columns first to first+width of x [..., C].
 func Part(r *gpu.Recorder, x *gpu.Tensor, first, width int) *gpu.Tensor {
-	y := r.New("part", 1, reshaped(x.Shape, width)...)
+	y := r.NewTyped("part", x.Type, 1, reshaped(x.Shape, width)...)
 	if r.Err() != nil {
 		return y
 	}
-	if x.Groups != 1 || x.Dense() || first < 0 || width < 1 || first+width > x.Width() {
+	if x.Groups != 1 || x.Dense() || x.Type == gpu.U32 || first < 0 || width < 1 || first+width > x.Width() {
 		r.Fail(fmt.Errorf("part: columns %d to %d are not in %s, or it is in groups", first, first+width, x))
 		return y
 	}
-	k, err := kernel("part", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
+	k, err := kernel("part", x.Type.String(), shaders.Spec{Forms: forms(x.Type)})
 	if err != nil {
 		r.Fail(err)
 		return y

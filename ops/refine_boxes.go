@@ -3,6 +3,7 @@ package ops
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"saccade/gpu"
 	"saccade/shaders"
@@ -34,7 +35,7 @@ func (a *Anchors) Choose(r *gpu.Recorder, delta, index *gpu.Tensor) *gpu.Tensor 
 
 // RefineBoxes moves boxes, f32 [N, Q, 4], by what a layer found: sigmoid(delta + logit(box)),
 // where the logit's argument and its complement are 10⁻⁵ at least. It is the iterative
-// refinement of Deformable DETR.
+// refinement of Deformable DETR. Of points, f32 [N, Q, 2], in place of boxes the size is delta's.
 func RefineBoxes(r *gpu.Recorder, delta, boxes *gpu.Tensor) *gpu.Tensor {
 	return refinement{delta: delta, boxes: boxes}.record(r)
 }
@@ -55,6 +56,9 @@ func (c refinement) record(r *gpu.Recorder) *gpu.Tensor {
 	err := c.check()
 	spec, variant, from, index := shaders.Spec{}, gpu.F32.String(), c.boxes, r.Device().Dummy()
 	in := []*gpu.Tensor{c.delta, c.boxes}
+	if c.boxes != nil && c.boxes.Width() == 2 {
+		spec.Const, variant = map[string]int{"POINTS": 1}, variant+" points"
+	}
 	if c.boxes == nil {
 		spec.Const, variant, from, index = map[string]int{"ANCHORS": 1}, variant+" anchors", c.anchors.tensor, c.index
 		in[1] = c.index
@@ -80,11 +84,11 @@ func (c refinement) record(r *gpu.Recorder) *gpu.Tensor {
 }
 
 func (c refinement) check() error {
-	boxes := func(t *gpu.Tensor) bool {
-		return t.Type == gpu.F32 && !t.Dense() && t.Groups == 1 && len(t.Shape) == 3 && t.Width() == 4
+	floats := func(t *gpu.Tensor, widths ...int) bool {
+		return t.Type == gpu.F32 && !t.Dense() && t.Groups == 1 && len(t.Shape) == 3 && slices.Contains(widths, t.Width())
 	}
-	if !boxes(c.delta) || c.boxes != nil && (!boxes(c.boxes) || c.boxes.Rows() != c.delta.Rows()) {
-		return fmt.Errorf("found %s and %v, expected f32 [N Q 4] of both", c.delta, c.boxes)
+	if !floats(c.delta, 4) || c.boxes != nil && (!floats(c.boxes, 2, 4) || c.boxes.Rows() != c.delta.Rows()) {
+		return fmt.Errorf("found %s and %v, expected f32 [N Q 4] of both, or points [N Q 2]", c.delta, c.boxes)
 	}
 	if c.boxes == nil && (c.index.Type != gpu.U32 || c.index.Dense() || c.index.Rows()*c.index.Width() != c.delta.Rows()) {
 		return fmt.Errorf("found the index %s (%s) for %s, expected u32 [N Q]", c.index, c.index.Type, c.delta)
@@ -96,11 +100,12 @@ func (c refinement) twin(in [][]float32) [][]float64 {
 	y := widen(in[0])
 	for i := range y {
 		var logit float64
-		if c.boxes != nil {
-			b := math.Min(math.Max(float64(in[1][i]), 0), 1)
-			logit = math.Log(math.Max(b, 1e-5) / math.Max(1-b, 1e-5))
-		} else {
+		switch {
+		case c.boxes == nil:
 			logit = float64(c.anchors.logits[int(in[1][i/4])*4%len(c.anchors.logits)+i%4])
+		case i%4 < c.boxes.Width():
+			b := math.Min(math.Max(float64(in[1][i/4*c.boxes.Width()+i%4]), 0), 1)
+			logit = math.Log(math.Max(b, 1e-5) / math.Max(1-b, 1e-5))
 		}
 		y[i] = Sigmoid.Twin(y[i] + logit)
 	}

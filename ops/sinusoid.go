@@ -15,6 +15,7 @@ import (
 type Sinusoid struct {
 	Width    int
 	CosFirst bool // the cosines precede the sines (flip_sin_to_cos)
+	ByTurns  bool // each sine stands beside its cosine instead
 
 	frequencies *Table
 }
@@ -36,15 +37,32 @@ func (b *Builder) Sinusoid(width int, cosFirst bool, shift float64) (Sinusoid, e
 	return s, nil
 }
 
-// Forward embeds an input of f32, [N, V], as [N, V·Width]: each value in turn.
+// PlaceSinusoid embeds places in parts of a map, each by width values: sines and cosines by
+// turns of 2π·place·10000^(−2i/width), as detectors embed boxes (Zhu et al. 2020).
+func (b *Builder) PlaceSinusoid(width int) (Sinusoid, error) {
+	half := width / 2
+	if half < 1 || width%2 != 0 {
+		return Sinusoid{}, fmt.Errorf("sinusoid: %d values are no pairs of a sine and a cosine", width)
+	}
+	values := make([]float32, half)
+	for i := range values {
+		values[i] = float32(2 * math.Pi / math.Pow(10000, float64(i)/float64(half)))
+	}
+	s := Sinusoid{Width: width, ByTurns: true, frequencies: b.Table("frequencies", 1, half)}
+	b.Later(func() error { return s.frequencies.Upload(values) })
+	return s, nil
+}
+
+// Forward embeds values of f32, an input [N, V] or an activation [..., V], as [..., V·Width]:
+// each value in turn.
 func (s *Sinusoid) Forward(r *gpu.Recorder, t *gpu.Tensor) *gpu.Tensor {
 	n, values := t.Rows(), t.Width()
-	y := r.New("sinusoid", 1, n, values*s.Width)
+	y := r.New("sinusoid", 1, reshaped(t.Shape, values*s.Width)...)
 	if r.Err() != nil {
 		return y
 	}
-	if !t.Dense() || t.Type != gpu.F32 || len(t.Shape) != 2 {
-		r.Fail(fmt.Errorf("sinusoid: found %s (%s), expected an input of f32 [N V]", t, t.Type))
+	if t.Type != gpu.F32 || t.Groups != 1 {
+		r.Fail(fmt.Errorf("sinusoid: found %s (%s), expected f32 [... V]", t, t.Type))
 		return y
 	}
 	k, err := kernel("sinusoid", r.Precision.String(), shaders.Spec{Forms: forms(r.Precision)})
@@ -56,7 +74,7 @@ func (s *Sinusoid) Forward(r *gpu.Recorder, t *gpu.Tensor) *gpu.Tensor {
 	r.Do(gpu.Op{Kind: "sinusoid", Label: r.Label("sinusoid"), In: []*gpu.Tensor{t}, Out: []*gpu.Tensor{y},
 		Twin: func(in [][]float32) [][]float64 { return [][]float64{s.twin(in[0])} },
 		Dispatches: []gpu.Dispatch{{
-			Kernel: k, Params: gpu.Params{"count": count, "vectors": y.Stride() / 4, "values": values, "width": s.Width, "half": s.Width / 2, "cos_first": s.CosFirst},
+			Kernel: k, Params: gpu.Params{"count": count, "vectors": y.Stride() / 4, "stride": t.Stride(), "values": values, "width": s.Width, "half": s.Width / 2, "cos_first": s.CosFirst, "by_turns": s.ByTurns},
 			Bind: []gpu.View{gpu.All(t), gpu.All(s.frequencies.tensor), gpu.All(y)}, Groups: elementwise(count), Bytes: float64(y.Bytes()),
 		}}})
 	return y
@@ -67,8 +85,8 @@ func (s *Sinusoid) twin(t []float32) []float64 {
 	y := make([]float64, len(t)*s.Width)
 	for i, v := range t {
 		for c := range 2 * half {
-			phase := float64(v * s.frequencies.Values[c%half])
-			if (c < half) == s.CosFirst {
+			phase := float64(v * s.frequencies.Values[s.frequency(c)])
+			if s.ByTurns && c%2 == 1 || !s.ByTurns && (c < half) == s.CosFirst {
 				y[i*s.Width+c] = math.Cos(phase)
 			} else {
 				y[i*s.Width+c] = math.Sin(phase)
@@ -76,4 +94,12 @@ func (s *Sinusoid) twin(t []float32) []float64 {
 		}
 	}
 	return y
+}
+
+// frequency is which one a value of an embedding has.
+func (s *Sinusoid) frequency(c int) int {
+	if s.ByTurns {
+		return c / 2
+	}
+	return c % (s.Width / 2)
 }

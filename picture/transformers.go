@@ -72,7 +72,7 @@ var classes = map[string]processorClass{
 
 // classOfModel is the processor of a model_type, for configs that name none.
 var classOfModel = map[string]string{
-	"d_fine": "RTDetr", "depth_anything": "DPT", "detr": "Detr", "dpt": "DPT", "owlvit": "OwlViT", "owlv2": "Owlv2", "rt_detr": "RTDetr", "rt_detr_v2": "RTDetr", "segformer": "Segformer", "yolos": "Yolos",
+	"conditional_detr": "Detr", "d_fine": "RTDetr", "deformable_detr": "Detr", "depth_anything": "DPT", "detr": "Detr", "dpt": "DPT", "owlvit": "OwlViT", "owlv2": "Owlv2", "rt_detr": "RTDetr", "rt_detr_v2": "RTDetr", "segformer": "Segformer", "yolos": "Yolos",
 	"beit": "Beit", "bit": "Bit", "blip": "Blip", "clip": "CLIP", "clip_vision_model": "CLIP", "chinese_clip": "ChineseCLIP",
 	"convnext": "ConvNext", "convnextv2": "ConvNext", "data2vec-vision": "Beit", "deit": "DeiT", "dinat": "ViT",
 	"dinov2": "Bit", "dinov2_with_registers": "Bit", "dinov3_vit": "DINOv3ViT", "dinov3_convnext": "DINOv3ViT",
@@ -82,6 +82,9 @@ var classOfModel = map[string]string{
 	"siglip": "Siglip", "siglip_vision_model": "Siglip", "swiftformer": "ViT", "swin": "ViT", "swinv2": "ViT", "vit": "ViT",
 	"vit_mae": "ViT", "vit_msn": "ViT",
 }
+
+// classAliases are processors that do as another with pictures.
+var classAliases = map[string]string{"ConditionalDetr": "Detr", "DeformableDetr": "Detr"}
 
 // hfConfig is a preprocessor_config.json. Absent keys and nulls are defaults.
 type hfConfig struct {
@@ -202,6 +205,9 @@ func className(c *hfConfig, modelType string) string {
 	}
 	for _, suffix := range []string{"Fast", "Pil", "ImageProcessor", "FeatureExtractor"} {
 		name = strings.TrimSuffix(name, suffix)
+	}
+	if own, ok := classAliases[name]; ok {
+		return own
 	}
 	if name == "Image" { // of files without a word of the class, which mean this one
 		return "ViT"

@@ -3,7 +3,8 @@
 // between pixels: multi-scale deformable attention.
 //
 // A point's place in parts of the map is the query's box's: centre + offset·size·scale/points,
-// or, with POINTS, of a query that is a point, point + offset/(W, H). Its value is bilinear
+// or, with POINTS, of a query that is a point, point + offset/(W, H); with PIXELS too, the
+// points are the middles of the pixels of all maps, and boxes is not read. Its value is bilinear
 // over 2×2 pixels with zeros beyond the map, or, with DISCRETE, that of the nearest pixel.
 //
 // x: [N, S, heads·C], the maps' pixels one level after the other, y: [N, Q, heads·C], both in
@@ -13,6 +14,7 @@
 // A workgroup does 64 Packed of y; the grid is 2-D.
 
 const POINTS = 0u;
+const PIXELS = 0u;
 const DISCRETE = 0u;
 
 alias Packed = vec2<u32>;
@@ -70,6 +72,19 @@ fn sample(first: u32, level: vec4<u32>, place: vec2<f32>, c: u32) -> vec4<f32> {
     return mix(above, below, part.y);
 }
 
+// middle is that of a pixel of all maps in parts of its own.
+fn middle(pixel: u32) -> vec2<f32> {
+    var own = levels[0];
+    for (var l = 1u; l < p.levels; l += 1u) {
+        let level = levels[l];
+        if pixel >= level.z {
+            own = level;
+        }
+    }
+    let at = pixel - own.z;
+    return (vec2<f32>(f32(at % own.y), f32(at / own.y)) + 0.5) / vec2<f32>(f32(own.y), f32(own.x));
+}
+
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = id.x + id.y * groups.x * 64u;
@@ -82,7 +97,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
             return;
         }
         let item = row / p.queries * p.pixels;
-        let box = boxes[row * 2u];
+        var box: vec4<f32>;
+        if PIXELS == 1u {
+            box = vec4<f32>(middle(row % p.queries), 0.0, 0.0);
+        } else {
+            box = boxes[row * 2u];
+        }
         let logit = row * p.logit_stride + head * p.points;
         let offset = row * p.offset_stride + head * p.points * 2u;
         var most = logits[logit];

@@ -1,12 +1,13 @@
 // y = sigmoid(delta + log(b / (1 − b))), where both b and 1 − b are 10⁻⁵ at least: boxes b
 // moved by what a layer found. With ANCHORS what is added are logits of anchors, of which
-// index tells each query's.
+// index tells each query's; with POINTS b is a point, and nothing is added to the size.
 //
-// delta, y: f32 [N, Q, 4], stride 8. from: likewise, or with ANCHORS dense f32 [S, 4]; index:
+// delta, y: f32 [N, Q, 4], stride 8. from: likewise, or [N, Q, 2] padded with zeros, or with ANCHORS dense f32 [S, 4]; index:
 // u32 [N, Q] in rows of `stride`, counted through all items.
 // A workgroup does 64 boxes; the grid is 2-D.
 
 const ANCHORS = 0u;
+const POINTS = 0u;
 
 struct Params {
     count: u32,   // boxes in all
@@ -35,6 +36,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
             before = from_[index[i / p.queries * p.stride + i % p.queries] % p.anchors];
         } else {
             before = logit(from_[i * 2u]);
+        }
+        if POINTS == 1u {
+            before = vec4<f32>(before.xy, 0.0, 0.0);
         }
         // Beyond ±80 the sigmoid is 0 or 1 to all digits, and exp would not stay finite.
         let z = delta[i * 2u] + before;

@@ -1,7 +1,8 @@
-// y[n, v·W + c] = sin or cos(t[n, v]·frequencies[c]): the embedding of a time.
+// y[n, v·W + c] = sin or cos(t[n, v]·frequencies[i]): the embedding of a time, or of a place.
 //
-// t: f32 [N, values], frequencies: f32 [W/2]; y: [N, values·W], four elements in a
-// Packed. The sines of W/2 columns come first, or the cosines; an odd W ends in zero.
+// t: f32 [N, values] in rows of `stride`, frequencies: f32 [W/2]; y: [N, values·W], four
+// elements in a Packed. The sines of W/2 columns come first, or the cosines, i = c mod W/2, or
+// both by turns, i = c/2; an odd W ends in zero.
 // A workgroup does 64 Packed of y; the grid is 2-D.
 //
 // WGSL's own sin is good to 2⁻¹¹ only, and only for small arguments: here the
@@ -18,10 +19,12 @@ fn pack_f32(v: vec4<f32>) -> Packed_f32 { return v; }
 struct Params {
     count: u32,   // Packed of y in all
     vectors: u32, // Packed a row of y
+    stride: u32,  // of t
     values: u32,  // of t a row
     width: u32,   // W
     half: u32,    // W / 2
     cos_first: u32, // 0 or 1
+    by_turns: u32,  // 0 or 1
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -45,8 +48,10 @@ fn element(n: u32, column: u32) -> f32 {
     let value = column / p.width;
     let c = column % p.width;
     let inside = value < p.values && c < 2u * p.half;
-    let phase = t[n * p.values + select(0u, value, inside)] * frequencies[c % p.half];
-    let is_cos = u32(c < p.half) == p.cos_first;
+    let pairs = p.by_turns == 1u;
+    let i = select(c % p.half, min(c / 2u, p.half - 1u), pairs);
+    let phase = t[n * p.stride + select(0u, value, inside)] * frequencies[i];
+    let is_cos = select(u32(c < p.half) == p.cos_first, c % 2u == 1u, pairs);
     return select(0.0, sine(phase, u32(is_cos)), inside);
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"saccade/models/deformable"
 	"saccade/models/detr"
 	"saccade/models/dfine"
 	"saccade/models/internal/checkpoint"
@@ -17,10 +18,10 @@ import (
 // Family is the detectors.
 var Family = nn.Family{
 	Name:          "detect",
-	About:         "objects in images: YOLOS, DETR, RT-DETR, RT-DETRv2, D-FINE",
+	About:         "objects in images: YOLOS, DETR, Deformable DETR, RT-DETR, RT-DETRv2, D-FINE",
 	Embedded:      "yolos",
 	Weights:       "a folder or hub id of transformers",
-	Architectures: []string{"yolos_tiny", "yolos_small", "detr_resnet50", "detr_resnet101", "rtdetr_r18", "rtdetr_r34", "rtdetr_r50", "rtdetr_r101", "dfine_l"},
+	Architectures: []string{"yolos_tiny", "yolos_small", "detr_resnet50", "detr_resnet101", "deformable_detr_resnet50", "rtdetr_r18", "rtdetr_r34", "rtdetr_r50", "rtdetr_r101", "dfine_l"},
 	Task:          nn.FindObjects,
 	Describe:      describe,
 	Standard:      standard,
@@ -35,6 +36,10 @@ type kind struct {
 var kinds = []kind{
 	{"detr", func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
 		c, named, err := detr.Describe(src, config)
+		return c.Layers, named, c.Labels, err
+	}},
+	{"deformable_detr", func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
+		c, named, err := deformable.Describe(src, config)
 		return c.Layers, named, c.Labels, err
 	}},
 	{"d_fine", func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
@@ -85,6 +90,9 @@ func standard(name string) (nn.Make, error) {
 		return c.Layers, nil
 	}
 	if c, ok := detr.Standard(name); ok {
+		return c.Layers, nil
+	}
+	if c, ok := deformable.Standard(name); ok {
 		return c.Layers, nil
 	}
 	if c, ok := dfine.Standard(name); ok {

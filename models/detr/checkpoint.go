@@ -4,7 +4,6 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"regexp"
 
 	"saccade/models/internal/checkpoint"
 	"saccade/models/internal/transformer"
@@ -94,9 +93,12 @@ func Describe(src weights.Source, config []byte) (Config, weights.Source, error)
 	case h.Dilation:
 		return Config{}, nil, fmt.Errorf("config.json: dilation is true, which is not supported")
 	}
-	backbone, err := describeBackbone(src, h.Backbone, config)
+	backbone, maps, err := resnet.Described(src, backbonePrefix, h.Backbone, config, []int{4})
 	if err != nil {
 		return Config{}, nil, err
+	}
+	if last := len(backbone.Stages); maps[len(maps)-1] != last {
+		return Config{}, nil, fmt.Errorf("config.json: backbone_config: the maps %v are asked for; the last stage, %d, is to be the last of them", maps, last)
 	}
 	if backbone.Channels != h.Channels {
 		return Config{}, nil, fmt.Errorf("config.json: num_channels is %d and the backbone's %d", h.Channels, backbone.Channels)
@@ -110,51 +112,6 @@ func Describe(src weights.Source, config []byte) (Config, weights.Source, error)
 		return Config{}, nil, fmt.Errorf("config.json: %w", err)
 	}
 	return c, src, nil
-}
-
-// plainResNet are timm's networks whose tensors tell all.
-var plainResNet = regexp.MustCompile(`^resnet(18|34|50|101|152)(\.|$)`)
-
-// describeBackbone reads the backbone, of transformers or of timm: own is its config.
-func describeBackbone(src weights.Source, own json.RawMessage, config []byte) (resnet.Config, error) {
-	head := struct {
-		ModelType    string   `json:"model_type"`
-		Backbone     string   `json:"backbone"`
-		OutputStride *int     `json:"output_stride"`
-		Outputs      []string `json:"out_features"`
-		Indices      []int    `json:"out_indices"`
-		Stages       []int    `json:"depths"`
-	}{Backbone: "resnet50"}
-	old := len(own) == 0 || string(own) == "null"
-	if old {
-		own = config
-	}
-	if err := checkpoint.Decode("config.json: backbone_config", own, &head); err != nil {
-		return resnet.Config{}, err
-	}
-	if !old && head.ModelType == "resnet" {
-		last := fmt.Sprintf("stage%d", max(4, len(head.Stages)))
-		if head.Stages != nil {
-			last = fmt.Sprintf("stage%d", len(head.Stages))
-		}
-		if head.Outputs != nil && (len(head.Outputs) == 0 || head.Outputs[len(head.Outputs)-1] != last) {
-			return resnet.Config{}, fmt.Errorf("config.json: backbone_config: out_features are %q; the last stage, %s, is to be the last of them", head.Outputs, last)
-		}
-		return resnet.BackboneConfig(src, backbonePrefix, own)
-	}
-	if !old && head.ModelType != "timm_backbone" {
-		return resnet.Config{}, fmt.Errorf("config.json: backbone_config is of type %q; resnet and timm_backbone are supported", head.ModelType)
-	}
-	if !plainResNet.MatchString(head.Backbone) {
-		return resnet.Config{}, fmt.Errorf("config.json: backbone is %q; resnet18 to resnet152 are supported", head.Backbone)
-	}
-	if s := head.OutputStride; s != nil && *s != 32 {
-		return resnet.Config{}, fmt.Errorf("config.json: backbone_config: output_stride is %d; 32 is supported", *s)
-	}
-	if i := head.Indices; len(i) > 0 && i[len(i)-1] != 4 && i[len(i)-1] != -1 {
-		return resnet.Config{}, fmt.Errorf("config.json: backbone_config: out_indices are %v; the last stage, 4, is to be the last of them", i)
-	}
-	return resnet.BackboneConfig(src, backbonePrefix, nil)
 }
 
 // Standard is an architecture as published, with COCO's 91 classes.

@@ -18,13 +18,16 @@ var alternatives = map[string]string{
 	"auxiliary_loss": `true`, "position_embedding_type": `"learned"`, "dilation": `true`, "id2label": `{"0": "a", "1": "b"}`,
 }
 
-// source is a checkpoint with timm's ResNet of a stage and a head.
+// source is a checkpoint with timm's ResNet of four stages and a head.
 func source(t *testing.T) weights.Source {
 	var all []*weights.Tensor
-	for name, shape := range map[string][]int{
-		"class_labels_classifier.weight": {3, 4}, backbonePrefix + ".conv1.weight": {8, 3, 7, 7},
-		backbonePrefix + ".layer1.0.conv1.weight": {8, 8, 3, 3}, backbonePrefix + ".layer1.0.conv2.weight": {8, 8, 3, 3},
-	} {
+	shapes := map[string][]int{"class_labels_classifier.weight": {3, 4}, backbonePrefix + ".conv1.weight": {8, 3, 7, 7}}
+	for _, stage := range []string{"1", "2", "3", "4"} {
+		for _, conv := range []string{"1", "2"} {
+			shapes[backbonePrefix+".layer"+stage+".0.conv"+conv+".weight"] = []int{8, 8, 3, 3}
+		}
+	}
+	for name, shape := range shapes {
 		n := 1
 		for _, d := range shape {
 			n *= d
@@ -47,12 +50,13 @@ func TestEveryKey(t *testing.T) {
 // Backbones that are not known are refused by name.
 func TestBackbones(t *testing.T) {
 	for config, want := range map[string]string{
-		`{"backbone": "resnet50d"}`:                                                                      `backbone is "resnet50d"; resnet18 to resnet152`,
-		`{"backbone_config": {"model_type": "swin"}}`:                                                    `of type "swin"; resnet and timm_backbone`,
-		`{"backbone_config": {"model_type": "timm_backbone", "backbone": "convnext_tiny"}}`:              `"convnext_tiny"`,
-		`{"backbone_config": {"model_type": "timm_backbone", "backbone":"resnet50","output_stride":16}}`: "output_stride is 16",
-		`{"backbone_config": {"model_type": "timm_backbone", "backbone":"resnet50","out_indices":[1]}}`:  "out_indices are [1]",
-		`{"backbone_config": {"model_type": "resnet", "out_features": ["stage3"]}}`:                      "the last stage, stage4",
+		`{"backbone": "resnet50d"}`:                                                                       `backbone is "resnet50d"; resnet18 to resnet152`,
+		`{"backbone_config": {"model_type": "swin"}}`:                                                     `of type "swin"; resnet and timm_backbone`,
+		`{"backbone_config": {"model_type": "timm_backbone", "backbone": "convnext_tiny"}}`:               `"convnext_tiny"`,
+		`{"backbone_config": {"model_type": "timm_backbone", "backbone":"resnet50","output_stride":16}}`:  "output_stride is 16",
+		`{"backbone_config": {"model_type": "timm_backbone", "backbone":"resnet50","out_indices":[0,4]}}`: "have the stem",
+		`{"backbone_config": {"model_type": "timm_backbone", "backbone":"resnet50","out_indices":[1]}}`:   "the maps [1] are asked for; the last stage, 4",
+		`{"backbone_config": {"model_type": "resnet", "out_features": ["stage3"]}}`:                       "the maps [3] are asked for; the last stage, 4",
 	} {
 		_, _, err := Describe(source(t), []byte(config))
 		assert.ErrorContains(t, err, want, config)

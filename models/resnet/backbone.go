@@ -1,7 +1,10 @@
 package resnet
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"regexp"
 
 	"saccade/models/internal/checkpoint"
 	"saccade/weights"
@@ -22,6 +25,62 @@ func BackboneConfig(src weights.Source, prefix string, config []byte) (Config, e
 		err = fmt.Errorf("the backbone's stem is not that of a plain ResNet, others are not supported")
 	}
 	return c, err
+}
+
+// plain are timm's networks whose tensors tell all.
+var plain = regexp.MustCompile(`^resnet(18|34|50|101|152)(\.|$)`)
+
+// Described is the backbone of a detector of the DETR kind, of transformers or of timm, whose
+// names begin with prefix, and which of [Model.Maps] it gives, the stem's as 0. own is its part
+// of config.json; older ones name it at the top, and then the maps are usual.
+func Described(src weights.Source, prefix string, own json.RawMessage, config []byte, usual []int) (Config, []int, error) {
+	var head struct {
+		ModelType    string   `json:"model_type"`
+		Backbone     string   `json:"backbone"`
+		OutputStride *int     `json:"output_stride"`
+		Outputs      []string `json:"out_features"`
+		Indices      []int    `json:"out_indices"`
+	}
+	head.Backbone = "resnet50"
+	old := len(own) == 0 || string(own) == "null"
+	if old {
+		own = config
+	}
+	err := checkpoint.Decode("config.json: backbone_config", own, &head)
+	var c Config
+	switch {
+	case err != nil:
+		return Config{}, nil, err
+	case old:
+		head.Outputs, head.Indices, head.ModelType = nil, usual, "timm_backbone"
+	case head.ModelType == "timm_backbone":
+		head.Outputs = nil // of which timm knows nothing
+	}
+	switch {
+	case head.ModelType == "resnet":
+		c, err = BackboneConfig(src, prefix, own)
+	case head.ModelType != "timm_backbone":
+		err = fmt.Errorf("config.json: backbone_config is of type %q; resnet and timm_backbone are supported", head.ModelType)
+	case !plain.MatchString(head.Backbone):
+		err = fmt.Errorf("config.json: backbone is %q; resnet18 to resnet152 are supported", head.Backbone)
+	case head.OutputStride != nil && *head.OutputStride != 32:
+		err = fmt.Errorf("config.json: backbone_config: output_stride is %d; 32 is supported", *head.OutputStride)
+	default:
+		c, err = BackboneConfig(src, prefix, nil)
+	}
+	if err != nil {
+		return Config{}, nil, err
+	}
+	maps, err := checkpoint.StageOutputs(head.Outputs, head.Indices, len(c.Stages))
+	switch {
+	case err != nil:
+		err = fmt.Errorf("config.json: backbone_config: %w", err)
+	case len(maps) == 0:
+		err = errors.New("config.json: backbone_config: out_features and out_indices are of no map; expected one at least")
+	case maps[0] == 0 && head.ModelType == "timm_backbone":
+		err = errors.New("config.json: backbone_config: out_indices have the stem, 0, whose map is not supported")
+	}
+	return c, maps, err
 }
 
 // RTDetrConfig is that of RT-DETR's RTDetrResNetBackbone, a ResNet with a stem of three

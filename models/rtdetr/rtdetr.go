@@ -42,22 +42,10 @@ func (h *Halving) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	return h.Conv.Forward(r, x, ops.Then(h.act))
 }
 
-// Layer is a layer of the decoder: attention among the queries, deformable attention to the
-// maps, perceptron; and the head that moves the queries' boxes.
+// Layer is a layer of the decoder and the head that moves the queries' boxes.
 type Layer struct {
-	Self      transformer.Placed      `w:"attn"`
-	Norm1     ops.LayerNorm           `w:"norm1"`
-	Offsets   ops.Linear              `w:"cross.offsets"`
-	Weights   ops.Linear              `w:"cross.weights"`
-	Value     ops.Linear              `w:"cross.value"`
-	Proj      ops.Linear              `w:"cross.proj"`
-	CrossNorm ops.LayerNorm           `w:"cross_norm"`
-	FC1       ops.Linear              `w:"mlp.fc1"`
-	FC2       ops.Linear              `w:"mlp.fc2"`
-	Norm2     ops.LayerNorm           `w:"norm2"`
-	BoxHead   *transformer.Perceptron `w:"box_head"`
-
-	c Config
+	hybrid.DecoderLayer
+	BoxHead *transformer.Perceptron `w:"box_head"`
 }
 
 // New makes the layers that a configuration describes.
@@ -97,13 +85,7 @@ func newLayer(b *ops.Builder, c Config) Layer {
 	for _, n := range c.Points {
 		points += n
 	}
-	return Layer{
-		Self: transformer.NewPlaced(b, d.Width, d.Heads), Norm1: b.LayerNorm(d.Width, d.Eps),
-		Offsets: b.Linear(d.Width, 2*points*d.Heads, true), Weights: b.Linear(d.Width, points*d.Heads, true),
-		Value: b.Linear(d.Width, d.Width, true, ops.Grouped{Out: d.Heads}), Proj: b.Linear(d.Width, d.Width, true, ops.Grouped{In: d.Heads}),
-		CrossNorm: b.LayerNorm(d.Width, d.Eps), FC1: b.Linear(d.Width, d.MLP, true), FC2: b.Linear(d.MLP, d.Width, true), Norm2: b.LayerNorm(d.Width, d.Eps),
-		BoxHead: transformer.NewPerceptron(b, d.Width, d.Width, d.Width, 4), c: c,
-	}
+	return Layer{hybrid.NewDecoderLayer(b, d, points, ops.Deformation{Scale: c.OffsetScale, Discrete: c.Discrete}), transformer.NewPerceptron(b, d.Width, d.Width, d.Width, 4)}
 }
 
 // Forward records the network on images [N, C, H, W]. Its outputs are logits
@@ -119,23 +101,14 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	levels := hybrid.LevelsOf(m.b, m.levels, sizes, m.Points)
 	for i := range m.Decoder {
 		r.Enter(fmt.Sprintf("decoder.layers.%d", i))
-		x = m.Decoder[i].forward(r, x, m.Positions.Forward(r, ops.Pack(r, boxes, 1)), tokens, boxes, levels)
+		positions := m.Positions.Forward(r, ops.Pack(r, boxes, 1))
+		x = m.Decoder[i].Forward(r, x, func(x *gpu.Tensor) *gpu.Tensor { return ops.Add(r, x, positions, 1) }, tokens, boxes, levels)
 		boxes = ops.RefineBoxes(r, m.Decoder[i].BoxHead.Forward(r, x, ops.Floats()), boxes)
 		r.Leave()
 		r.Tap(fmt.Sprintf("decoder.layers.%d", i), x)
 	}
 	r.Output("logits", m.ClassHead.Forward(r, x, ops.Floats()))
 	r.Output("pred_boxes", boxes)
-}
-
-func (l *Layer) forward(r *gpu.Recorder, x, positions, tokens, boxes *gpu.Tensor, levels *ops.Levels) *gpu.Tensor {
-	placed := ops.Add(r, x, positions, 1)
-	x = l.Norm1.Forward(r, l.Self.Forward(r, placed, placed, x, ops.Mask{}, x))
-	placed = ops.Add(r, x, positions, 1)
-	seen := ops.DeformableAttention(r, l.Value.Forward(r, tokens), boxes, l.Offsets.Forward(r, placed, ops.Floats()), l.Weights.Forward(r, placed, ops.Floats()), levels,
-		ops.Deformation{Scale: l.c.OffsetScale, Discrete: l.c.Discrete})
-	x = l.CrossNorm.Forward(r, l.Proj.Forward(r, seen, ops.Residual(x)))
-	return l.Norm2.Forward(r, l.FC2.Forward(r, l.FC1.Forward(r, x, ops.Then(l.c.Decoder.Act)), ops.Residual(x)))
 }
 
 // Layers makes the network.

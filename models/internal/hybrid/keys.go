@@ -173,15 +173,15 @@ func Names() []weights.Rule {
 		{From: "model.decoder_input_proj.*.1.*", To: "sources.projections.*.norm.*"},
 	}
 	for _, of := range []string{"encoder", "aifi"} {
-		rules = append(rules, layerNames("model.encoder."+of+".*.layers.*.", "encoder.attention.*.*.")...)
+		rules = append(rules, LayerNames("model.encoder."+of+".*.layers.*.", "encoder.attention.*.*.")...)
 	}
-	rules = append(rules, layerNames("model.decoder.layers.*.", "layers.*.")...)
+	rules = append(rules, LayerNames("model.decoder.layers.*.", "layers.*.")...)
 	rules = append(rules, ConvNames("model.encoder.lateral_convs.*", "encoder.lateral.*")...)
 	return rules
 }
 
-// layerNames are those of a layer's self-attention and perceptron.
-func layerNames(from, to string) []weights.Rule {
+// LayerNames are those of a layer's self-attention and perceptron.
+func LayerNames(from, to string) []weights.Rule {
 	var rules []weights.Rule
 	for _, pair := range [][2]string{
 		{"self_attn.q_proj", "attn.q"}, {"self_attn.k_proj", "attn.k"}, {"self_attn.v_proj", "attn.v"}, {"self_attn.out_proj", "attn.proj"}, {"self_attn.o_proj", "attn.proj"},

@@ -25,11 +25,11 @@ func (s *Sources) Forward(r *gpu.Recorder, b *ops.Builder, maps []*gpu.Tensor) (
 		}
 		all, sizes = append(all, x), append(sizes, [2]int{x.Shape[1], x.Shape[2]})
 	}
-	return joined(r, b, all), sizes
+	return Joined(r, b, all), sizes
 }
 
-// joined puts the pixels of maps one after the other: [N, S, D].
-func joined(r *gpu.Recorder, b *ops.Builder, maps []*gpu.Tensor) *gpu.Tensor {
+// Joined puts the pixels of maps one after the other: [N, S, D].
+func Joined(r *gpu.Recorder, b *ops.Builder, maps []*gpu.Tensor) *gpu.Tensor {
 	n, total := maps[0].Shape[0], 0
 	for _, m := range maps {
 		total += m.Rows() / n
@@ -63,17 +63,15 @@ type Proposals struct {
 	Scores     ops.Linear              `w:"scores"`
 	Boxes      *transformer.Perceptron `w:"boxes"`
 
-	c       Config
-	b       *ops.Builder
-	anchors map[string]*ops.Anchors // by the maps' sizes
-	inside  map[string]*gpu.Tensor  // and the batch
+	c    Config
+	grid Grid
 }
 
 // NewProposals makes the layers.
 func NewProposals(b *ops.Builder, c Config) *Proposals {
 	width := c.Decoder.Width
 	p := &Proposals{Output: b.Linear(width, width, true), OutputNorm: b.LayerNorm(width, c.Decoder.Eps), Scores: b.Linear(width, c.Classes, true),
-		Boxes: transformer.NewPerceptron(b, width, width, width, 4), c: c, b: b, anchors: map[string]*ops.Anchors{}, inside: map[string]*gpu.Tensor{}}
+		Boxes: transformer.NewPerceptron(b, width, width, width, 4), c: c, grid: NewGrid(b)}
 	return p
 }
 
@@ -83,7 +81,7 @@ func (p *Proposals) Forward(r *gpu.Recorder, tokens *gpu.Tensor, sizes [][2]int)
 	r.Enter("proposals")
 	defer r.Leave()
 	n := tokens.Shape[0]
-	anchors, inside := p.anchorsOf(n, sizes)
+	anchors, inside := p.grid.Of(n, sizes)
 	memory := p.OutputNorm.Forward(r, p.Output.Forward(r, ops.Rows(r, tokens, inside)))
 	scores := p.Scores.Forward(r, memory, ops.Floats())
 	r.Tap("enc_outputs_class", scores)
@@ -93,12 +91,24 @@ func (p *Proposals) Forward(r *gpu.Recorder, tokens *gpu.Tensor, sizes [][2]int)
 	return chosen, boxes
 }
 
-// anchorsOf are the anchors of the maps' pixels, and the index by which [ops.Rows] leaves
-// those tokens out that lie too near to the border to have one.
-func (p *Proposals) anchorsOf(n int, sizes [][2]int) (*ops.Anchors, *gpu.Tensor) {
+// Grid is the anchors of maps' pixels, which proposals begin with.
+type Grid struct {
+	b       *ops.Builder
+	anchors map[string]*ops.Anchors // by the batch and the maps' sizes
+	inside  map[string]*gpu.Tensor
+}
+
+// NewGrid makes a store of them.
+func NewGrid(b *ops.Builder) Grid {
+	return Grid{b: b, anchors: map[string]*ops.Anchors{}, inside: map[string]*gpu.Tensor{}}
+}
+
+// Of are the anchors of the pixels of maps of those sizes, and the index by which [ops.Rows]
+// leaves those tokens out of n items that lie too near to the border to have one.
+func (g *Grid) Of(n int, sizes [][2]int) (*ops.Anchors, *gpu.Tensor) {
 	key := fmt.Sprint(n, sizes)
-	if a, ok := p.anchors[key]; ok {
-		return a, p.inside[key]
+	if a, ok := g.anchors[key]; ok {
+		return a, g.inside[key]
 	}
 	var logits []float32
 	var rows []uint32
@@ -130,8 +140,8 @@ func (p *Proposals) anchorsOf(n int, sizes [][2]int) (*ops.Anchors, *gpu.Tensor)
 		}
 		rows = append(rows, row)
 	}
-	p.anchors[key], p.inside[key] = p.b.Anchors(logits), p.b.Index("inside", rows, n, total)
-	return p.anchors[key], p.inside[key]
+	g.anchors[key], g.inside[key] = g.b.Anchors(logits), g.b.Index("inside", rows, n, total)
+	return g.anchors[key], g.inside[key]
 }
 
 // certain is a logit that nothing added to it takes from one. The reference has the largest
