@@ -708,18 +708,49 @@ def rows():
 
 
 def conv_transpose2d():
-    """y = conv_transpose2d(x, weight, bias), the stride as large as the kernel: x [N,I,H,W],
-    weight [I,O,h,w], y [N,O,hH,wW]."""
-    g, cases = generator("conv_transpose2d"), []
-    for name, n, i, o, h, w, kernel in (
-        ("odd", 2, 13, 9, 3, 5, (2, 2)),
-        ("one", 1, 1, 1, 1, 1, (2, 2)),
-        ("oblong", 3, 8, 17, 4, 2, (3, 1)),
-        ("wide", 1, 40, 5, 7, 9, (2, 4)),
-    ):
-        t = {"x": normal(g, n, i, h, w), "weight": normal(g, i, o, *kernel, std=i**-0.5), "bias": normal(g, o, std=0.3)}
-        y = F.conv_transpose2d(t["x"].double(), t["weight"].double(), t["bias"].double(), stride=kernel)
-        cases.append(case(name, {}, t, {"y": y}))
+    """y = act(norm(conv_transpose2d(x, weight, bias))): x [N,I,H,W], weight [I,O/groups,h,w],
+    bias [O] and a batch norm as conv2d's, which may be missing."""
+    g, cases, eps = generator("conv_transpose2d"), [], 1e-3
+
+    def add(name, n, i, o, h, w, kernel, stride=None, padding=(0, 0), output=(0, 0), dilation=(1, 1), groups=1, bias=True, norm=False, act=""):
+        stride = stride or kernel
+        t = {"x": normal(g, n, i, h, w), "weight": normal(g, i, o // groups, *kernel, std=(i // groups) ** -0.5)}
+        if bias:
+            t["bias"] = normal(g, o, std=0.3)
+        if norm:
+            t["norm_weight"] = (torch.rand(o, generator=g) * 0.6 + 0.7).half().float()
+            t["norm_bias"] = normal(g, o, std=0.3)
+            t["norm_mean"] = normal(g, o, std=0.5)
+            t["norm_var"] = (torch.rand(o, generator=g) * 1.5 + 0.5).half().float()
+        d = {key: v.double() for key, v in t.items()}
+        y = F.conv_transpose2d(d["x"], d["weight"], d.get("bias"), stride, padding, output, groups, dilation)
+        if norm:
+            y = F.batch_norm(y, d["norm_mean"], d["norm_var"], d["norm_weight"], d["norm_bias"], eps=eps)
+        if act:
+            y = ACTIVATIONS[act](y)
+        params = {"stride": stride, "padding": padding, "outputpadding": output, "dilation": dilation, "groups": groups}
+        cases.append(case(name, params | {"eps": eps if norm else 0, "activation": act}, t, {"y": y}))
+
+    add("odd", 2, 13, 9, 3, 5, (2, 2))
+    add("one", 1, 1, 1, 1, 1, (2, 2))
+    add("oblong", 3, 8, 17, 4, 2, (3, 1))
+    add("wide", 1, 40, 5, 7, 9, (2, 4))
+    add("dcgan", 2, 17, 9, 5, 4, (4, 4), (2, 2), (1, 1), bias=False, norm=True, act="relu")
+    add("dcgan_first", 3, 11, 10, 1, 1, (4, 4), (1, 1), bias=False, norm=True)
+    add("dcgan_last", 1, 9, 3, 7, 5, (4, 4), (2, 2), (1, 1), bias=False, act="sigmoid")
+    add("stylegan", 1, 7, 6, 4, 5, (3, 3), (2, 2), bias=False)
+    add("output_padding", 2, 6, 5, 4, 3, (3, 3), (2, 2), (1, 1), (1, 1))
+    add("output_padding_alone", 1, 5, 4, 3, 2, (2, 3), (3, 4), (0, 1), (2, 3))
+    add("more_stride_than_kernel", 1, 5, 4, 3, 4, (2, 1), (3, 2))
+    add("asymmetric", 2, 9, 7, 3, 5, (5, 2), (3, 1), (2, 0), (1, 0))
+    add("stride_1", 1, 12, 11, 4, 6, (3, 5), (1, 1), (1, 3))
+    add("dilation", 1, 6, 5, 5, 4, (3, 2), (2, 3), (1, 2), (1, 2), (2, 3))
+    add("dilation_s1", 2, 5, 9, 4, 3, (3, 3), (1, 1), (2, 1), dilation=(2, 3))
+    add("padding_beyond", 1, 4, 3, 7, 8, (1, 2), (1, 2), (2, 3))
+    add("padding_beyond_phases", 1, 4, 3, 7, 8, (2, 3), (3, 2), (5, 4), act="sigmoid")
+    add("groups_3", 2, 9, 15, 4, 3, (3, 3), (2, 2), (1, 1), (1, 0), groups=3, norm=True)
+    add("groups_2_dilation", 1, 6, 4, 3, 5, (3, 2), (3, 2), (2, 1), (0, 1), (2, 1), 2)
+    add("depthwise", 1, 11, 11, 3, 4, (4, 4), (2, 2), (1, 1), groups=11, bias=False)
     return cases
 
 

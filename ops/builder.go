@@ -24,7 +24,7 @@ type Builder struct {
 	src       weights.Source // that was bound
 	hosts     map[string]*weights.Tensor
 	pending   []func() error         // uploads that recordings asked for
-	spans     map[string]*gpu.Tensor // of [Builder.Span]
+	spans     map[string]*gpu.Tensor // indices, by what they are
 	uploaded  bool
 }
 

@@ -150,6 +150,41 @@ var convFamily = family{
 	},
 }
 
+var convTransposeFamily = family{
+	op: "conv_transpose2d", dims: "BATCHxHEIGHTxWIDTHxINxOUTxKERNELxSTRIDExPADDING",
+	at: func(d []int) Case {
+		c := ConvTranspose{In: d[3], Out: d[4], Kernel: Square(d[5]), Stride: Square(d[6]), Pad: Square(d[7]), Bias: true}
+		return convTransposeCase(shapeName(d...), Identity, d[:3], c)
+	},
+	bench: [][]int{
+		{1, 4, 4, 1024, 512, 4, 2, 1}, {1, 32, 32, 128, 64, 4, 2, 1}, // DCGAN
+		{1, 64, 64, 256, 64, 2, 2, 0}, {1, 128, 128, 128, 64, 3, 2, 0}, // SAM's decoder, StyleGAN2
+	},
+	test: func() []Case {
+		return []Case{
+			convTransposeCase("one", Identity, []int{1, 1, 1}, ConvTranspose{In: 1, Out: 1, Kernel: Square(1)}),
+			convTransposeCase("blocks sigmoid", Sigmoid, []int{2, 3, 5}, ConvTranspose{In: 13, Out: 9, Kernel: Square(2), Stride: Square(2), Bias: true}),
+			convTransposeCase("4 2 1 norm relu", ReLU, []int{2, 5, 4}, ConvTranspose{In: 17, Out: 11, Kernel: Square(4), Stride: Square(2), Pad: Square(1), Norm: 1e-5}),
+			convTransposeCase("16 channels sigmoid", Sigmoid, []int{1, 3, 4}, ConvTranspose{In: 8, Out: 16, Kernel: Square(3), Stride: Square(2), Pad: Square(1), OutputPadding: Square(1), Bias: true}),
+			convTransposeCase("5x2 3x1 dilation 2", GELU, []int{1, 4, 7}, ConvTranspose{In: 9, Out: 12, Kernel: [2]int{5, 2}, Stride: [2]int{3, 1}, Pad: [2]int{4, 1}, OutputPadding: [2]int{2, 0}, Dilation: Square(2), Bias: true}),
+			convTransposeCase("groups 3", Sigmoid, []int{2, 3, 4}, ConvTranspose{In: 9, Out: 15, Kernel: Square(3), Stride: Square(2), Pad: Square(1), Groups: 3, Norm: 1e-3}),
+			convTransposeCase("depthwise", Identity, []int{1, 4, 3}, ConvTranspose{In: 19, Out: 19, Kernel: Square(4), Stride: Square(2), Pad: Square(1), Groups: 19}),
+		}
+	},
+}
+
+// convTransposeCase is of n pictures of h×w pixels.
+func convTransposeCase(name string, act Activation, nhw []int, c ConvTranspose) Case {
+	return newCase("conv_transpose2d", name, func(o *operands) *gpu.Tensor {
+		var model struct {
+			Conv ConvTranspose2d `w:"conv"`
+		}
+		model.Conv = o.b.ConvTranspose2d(c)
+		o.layers(&model)
+		return model.Conv.Forward(o.r, o.activation("x", 1, nhw[0], nhw[1], nhw[2], c.In), Then(act))
+	})
+}
+
 var unfoldFamily = family{
 	op: "unfold", dims: "BATCHxCHANNELSxHEIGHTxWIDTHxKERNELxSTRIDExPAD", at: unfoldCase,
 	bench: [][]int{{1, 3, 224, 224, 16, 16, 0}, {1, 3, 224, 224, 7, 2, 3}},

@@ -107,6 +107,12 @@ func pictureChain() Case {
 	})
 }
 
+// largeMap has one map that exceeds 64 KiB, of which a transposed convolution cuts the edges.
+func largeMap() Case {
+	c := ConvTranspose{In: 9, Out: 13, Kernel: Square(4), Stride: [2]int{2, 3}, Pad: [2]int{3, 1}, Bias: true}
+	return convTransposeCase("large", ReLU, []int{1, 37, 45}, c)
+}
+
 // choiceChain has scores and a cache of eight items of five beams that exceed 64 KiB.
 func choiceChain() Case {
 	const items, beams, width = 8, 5, 1020
@@ -147,6 +153,7 @@ func TestWindows(t *testing.T) {
 		linearCase{m: 20, n: 1003, k: 125, act: GELU}.newCase(), // windows of weights
 		embeddingCase([]int{2, 9, 1200, 40}),
 		pictureChain(),
+		largeMap(),
 		choiceChain(),
 		nearestCase(Distance, "", []int{250, 900, 90, 5}), // windows of rows and of the bank
 	} {
@@ -234,6 +241,21 @@ func TestRandomShapes(t *testing.T) {
 				x.up = [2]int{2*x.h - rapid.IntRange(0, 1).Draw(t, "odd h"), 2*x.w - rapid.IntRange(0, 1).Draw(t, "odd w")}
 			}
 			return x.newCase()
+		},
+		"conv_transpose2d": func(t *rapid.T) Case {
+			c := ConvTranspose{Stride: [2]int{size(4).Draw(t, "sy"), size(4).Draw(t, "sx")}, Groups: rapid.SampledFrom([]int{1, 1, 1, 3}).Draw(t, "groups")}
+			c.Kernel = [2]int{size(5).Draw(t, "kh"), size(5).Draw(t, "kw")}
+			c.Dilation = [2]int{size(3).Draw(t, "dy"), size(3).Draw(t, "dx")}
+			c.In, c.Out = c.Groups*size(12).Draw(t, "in"), c.Groups*rapid.IntRange(4, 20).Draw(t, "out")
+			for i := range c.Pad {
+				c.Pad[i] = rapid.IntRange(0, 6).Draw(t, "pad")
+				c.OutputPadding[i] = rapid.IntRange(0, max(c.Stride[i], c.Dilation[i])-1).Draw(t, "output padding")
+			}
+			if c.Bias = rapid.Bool().Draw(t, "bias"); !c.Bias {
+				c.Norm = 1e-3
+			}
+			nhw := []int{size(2).Draw(t, "n"), 13 + size(5).Draw(t, "h"), 13 + size(5).Draw(t, "w")}
+			return convTransposeCase(fmt.Sprint(nhw, c), rapid.SampledFrom([]Activation{Identity, Sigmoid}).Draw(t, "act"), nhw, c)
 		},
 		"pool2d": func(t *rapid.T) Case {
 			x := poolCase{name: rapid.SampledFrom([]string{"max_pool", "avg_pool", "adaptive_avg_pool"}).Draw(t, "function"),

@@ -54,10 +54,12 @@ type Conv2d struct {
 	forms map[convForm]*gpu.Tensor // of the weight, as kernels want it
 	bias  *gpu.Tensor
 
-	of        *Conv2d                // of which it is the adjoint's convolution, or nil
-	back      *Conv2d                // the adjoint's, once it was asked for
-	trained   *trainedConv           // in place of weight, bias and norm, or nil
-	stretches map[[3]int]*gpu.Tensor // indices for that, by the map's size
+	kind   string                  // of the operation
+	from   func() (filters, error) // the weight where it is no tensor of the checkpoint, or nil
+	biases func() []float32        // and the bias
+
+	back    *Conv2d      // the adjoint's, once it was asked for
+	trained *trainedConv // in place of weight, bias and norm, or nil
 }
 
 // Conv2d makes a convolution.
@@ -68,7 +70,7 @@ func (b *Builder) Conv2d(c Conv) Conv2d {
 		}
 	}
 	c.Groups = max(1, c.Groups)
-	return Conv2d{Conv: c, b: b, forms: map[convForm]*gpu.Tensor{}, stretches: map[[3]int]*gpu.Tensor{}}
+	return Conv2d{Conv: c, b: b, kind: "conv2d", forms: map[convForm]*gpu.Tensor{}}
 }
 
 func (c *Conv2d) setName(path string) { c.name = path }
@@ -266,7 +268,7 @@ func (call *convCall) do(r *gpu.Recorder) {
 
 // op is the operation without its dispatches.
 func (call *convCall) op(r *gpu.Recorder, x *gpu.Tensor, twin func(in [][]float32, rows []int) []float64) gpu.Op {
-	op := gpu.Op{Kind: "conv2d", Label: call.c.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{call.y}, Rows: twin}
+	op := gpu.Op{Kind: call.c.kind, Label: call.c.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{call.y}, Rows: twin}
 	if call.e.residual != nil {
 		op.In = append(op.In, call.e.residual)
 	}

@@ -25,7 +25,7 @@ func (call *convCall) adjoint(r *gpu.Recorder, dy *gpu.Tensor, needed []bool) []
 		return grads
 	}
 	if c.Stride != Square(1) {
-		dy = Rows(r, dy, c.stretched(call.n, call.oh, call.ow))
+		dy = Rows(r, dy, c.b.Stretch(call.n, call.oh, call.ow, c.Stride))
 	}
 	dx := v.Forward(r, dy)
 	if call.up == 1 && r.Err() == nil {
@@ -53,7 +53,7 @@ func (call *convCall) turned() (*Conv2d, error) {
 	}
 	if c.back == nil {
 		back := c.b.Conv2d(Conv{In: c.Out, Out: c.In, Kernel: c.Kernel, Exact: c.Exact})
-		back.of = c
+		back.from = c.turnedFilters
 		back.setName(c.name + ".transposed")
 		back.biasForm()
 		c.back = &back
@@ -80,23 +80,4 @@ func (c *Conv2d) turnedFilters() (filters, error) {
 		out[(in*c.Out+o)*taps+taps-1-tap] = v
 	}
 	return filtersOf(out, c.Out*taps), nil
-}
-
-// stretched is the index of rows that puts zeros between the pixels of maps, for the stride.
-func (c *Conv2d) stretched(n, h, w int) *gpu.Tensor {
-	key := [3]int{n, h, w}
-	if t, ok := c.stretches[key]; ok {
-		return t
-	}
-	wide, high := (w-1)*c.Stride[1]+1, (h-1)*c.Stride[0]+1
-	index := make([]uint32, n*high*wide)
-	for i := range index {
-		x, y, item := i%wide, i/wide%high, i/wide/high
-		if index[i] = NoRow; x%c.Stride[1] == 0 && y%c.Stride[0] == 0 {
-			index[i] = uint32((item*h+y/c.Stride[0])*w + x/c.Stride[1])
-		}
-	}
-	t := c.b.Index(fmt.Sprintf("%s.stretched %v", c.name, key), index, n, high, wide)
-	c.stretches[key] = t
-	return t
 }

@@ -21,8 +21,8 @@ const (
 
 // filters are the weight with the batch norm in it, of each output [In/Groups, KH, KW].
 func (c *Conv2d) filters() (filters, error) {
-	if c.of != nil {
-		return c.of.turnedFilters()
+	if c.from != nil {
+		return c.from()
 	}
 	name := c.name + ".weight"
 	bound, ok := c.b.hosts[name]
@@ -47,26 +47,37 @@ func (c *Conv2d) filters() (filters, error) {
 }
 
 // normScale is γ/√(σ²+ε) of each output, nil without a norm.
-func (c *Conv2d) normScale() []float64 {
-	if c.Norm == 0 {
+func (c *Conv2d) normScale() []float64 { return c.b.normScale(c.name, c.Norm) }
+
+// foldedBias is the bias with the batch norm in it.
+func (c *Conv2d) foldedBias() []float32 {
+	if c.biases != nil {
+		return c.biases()
+	}
+	return c.b.normedBias(c.name, c.Out, c.Norm)
+}
+
+// normScale is γ/√(σ²+ε) of each output of a layer's batch norm, nil without one.
+func (b *Builder) normScale(layer string, eps float64) []float64 {
+	if eps == 0 {
 		return nil
 	}
-	gamma, variance := c.b.host(c.name+".norm.weight", gpu.F32), c.b.host(c.name+".norm.running_var", gpu.F32)
-	scale := make([]float64, c.Out)
+	gamma, variance := b.host(layer+".norm.weight", gpu.F32), b.host(layer+".norm.running_var", gpu.F32)
+	scale := make([]float64, len(gamma))
 	for o := range scale {
-		scale[o] = float64(gamma[o]) / math.Sqrt(float64(variance[o])+c.Norm)
+		scale[o] = float64(gamma[o]) / math.Sqrt(float64(variance[o])+eps)
 	}
 	return scale
 }
 
-// foldedBias is the bias with the batch norm in it: (b − μ)·γ/√(σ²+ε) + β.
-func (c *Conv2d) foldedBias() []float32 {
-	bias := c.b.host(c.name+".bias", gpu.F32)
+// normedBias is a layer's bias with its batch norm in it: (b − μ)·γ/√(σ²+ε) + β.
+func (b *Builder) normedBias(layer string, out int, eps float64) []float32 {
+	bias := b.host(layer+".bias", gpu.F32)
 	if bias == nil {
-		bias = make([]float32, c.Out)
+		bias = make([]float32, out)
 	}
-	if scale := c.normScale(); scale != nil {
-		mean, beta := c.b.host(c.name+".norm.running_mean", gpu.F32), c.b.host(c.name+".norm.bias", gpu.F32)
+	if scale := b.normScale(layer, eps); scale != nil {
+		mean, beta := b.host(layer+".norm.running_mean", gpu.F32), b.host(layer+".norm.bias", gpu.F32)
 		for o, s := range scale {
 			bias[o] = float32((float64(bias[o])-float64(mean[o]))*s + float64(beta[o]))
 		}

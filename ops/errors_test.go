@@ -26,11 +26,13 @@ func TestWrongShapes(t *testing.T) {
 		Norm      LayerNorm        `w:"norm"`
 		Embedding Embedding        `w:"words"`
 		Conv      Conv2d           `w:"conv"`
+		Up        ConvTranspose2d  `w:"up"`
 		Position  RelativePosition `w:"attn"`
 	}
 	model.Linear, model.Heads, model.Norm = b.Linear(8, 9, true), b.Linear(8, 15, true, Grouped{Out: 3}), b.LayerNorm(8, 1e-5)
 	model.Embedding = b.Embedding(10, 8)
 	model.Conv = b.Conv2d(Conv{In: 8, Out: 9, Kernel: [2]int{6, 3}})
+	model.Up = b.ConvTranspose2d(ConvTranspose{In: 8, Out: 9, Kernel: Square(2), Stride: Square(2), Pad: Square(2), OutputPadding: Square(1)})
 	model.Position = b.RelativePosition(3, 2, 7)
 	src, err := RandomWeights(&model, 1)
 	require.NoError(t, err)
@@ -45,6 +47,15 @@ func TestWrongShapes(t *testing.T) {
 			"fc: [3 7] in 1 groups · [9 8]ᵀ in 1 groups do not match"},
 		"depth to space": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { DepthToSpace(r, x(2, 1, 3, 3, 8), Square(2)) },
 			"in 2 groups, expected a map [N H W C] in 4"},
+		"transposed":   {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { model.Up.Forward(r, x(1, 1, 3, 3, 9)) }, "up: found an input"},
+		"nothing left": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { model.Up.Forward(r, x(1, 1, 3, 1, 8)) }, "nothing is left beside a padding of [2 2]"},
+		"transposed options": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			model.Up.Forward(r, x(1, 1, 3, 3, 8), Scaled(2))
+		}, "takes an activation alone"},
+		"transposed output padding": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			up := b.ConvTranspose2d(ConvTranspose{In: 8, Out: 9, Kernel: Square(3), Stride: Square(2), OutputPadding: [2]int{0, 2}})
+			up.Forward(r, x(1, 1, 3, 3, 8))
+		}, "output padding of [0 2] must be less than the stride [2 2]"},
 		"products": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Products(r, x(1, 2, 3, 8), x(1, 2, 3, 9)) }, "expected activations [N … C] and [N T C]"},
 		"nearest":  {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Nearest(r, x(1, 3, 8), x(1, 5, 9), 1, Product) }, "expected activations [… D] and [B D]"},
 		"too many nearest": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {

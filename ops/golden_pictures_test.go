@@ -141,13 +141,31 @@ func (g *goldenCase) groupNorm() {
 }
 
 func (g *goldenCase) convTranspose() {
+	var p struct {
+		Stride, Padding, OutputPadding, Dilation [2]int
+		Groups                                   int
+		Eps                                      float64
+		Activation                               string
+	}
+	require.NoError(g.t, g.Params(&p))
+	act := Identity
+	if p.Activation != "" {
+		var err error
+		act, err = ActivationByName(p.Activation)
+		require.NoError(g.t, err)
+	}
 	var model struct {
 		Conv ConvTranspose2d `w:"conv"`
 	}
 	w := g.Inputs["weight"].Shape
-	model.Conv = g.b.ConvTranspose2d(w[0], w[1], [2]int{w[2], w[3]})
-	g.bind(&model, "conv", "weight", "bias")
-	g.pictures(model.Conv.Forward(g.r, g.pixels("x")))
+	c := ConvTranspose{
+		In: w[0], Out: w[1] * p.Groups, Kernel: [2]int{w[2], w[3]}, Stride: p.Stride, Pad: p.Padding, OutputPadding: p.OutputPadding,
+		Dilation: p.Dilation, Groups: p.Groups, Norm: p.Eps,
+	}
+	_, c.Bias = g.Inputs["bias"]
+	model.Conv = g.b.ConvTranspose2d(c)
+	g.bind(&model, "conv", "weight", "bias", "norm_weight", "norm_bias", "norm_mean", "norm_var")
+	g.pictures(model.Conv.Forward(g.r, g.pixels("x"), Then(act)))
 }
 
 func (g *goldenCase) grn() {

@@ -65,6 +65,26 @@ func (b *Builder) Spread(n, tokens int, shape ...int) *gpu.Tensor {
 	return t
 }
 
+// Stretch is the index by which [Rows] puts zeros between the pixels of n maps of h×w, for a
+// stride: [N, (h−1)·sy+1, (w−1)·sx+1].
+func (b *Builder) Stretch(n, h, w int, stride [2]int) *gpu.Tensor {
+	key := fmt.Sprint("stretch", n, h, w, stride)
+	if t, ok := b.spans[key]; ok {
+		return t
+	}
+	wide, high := (w-1)*stride[1]+1, (h-1)*stride[0]+1
+	index := make([]uint32, n*high*wide)
+	for i := range index {
+		x, y, item := i%wide, i/wide%high, i/wide/high
+		if index[i] = NoRow; x%stride[1] == 0 && y%stride[0] == 0 {
+			index[i] = uint32((item*h+y/stride[0])*w + x/stride[1])
+		}
+	}
+	t := b.Index("stretch", index, n, high, wide)
+	b.spans[key] = t
+	return t
+}
+
 // Rows gathers rows: y[i] = x[index[i]], torch.index_select along the rows of x
 // [..., C], all leading dimensions together. The index is u32 of any shape [...], an input,
 // a constant or what [Top] gives; the result is [..., C]. An index from the number of rows

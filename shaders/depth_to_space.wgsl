@@ -1,7 +1,8 @@
-// A map of blocks of pixels: y[block_h·i + a, block_w·j + b] = x[i, j, a·block_w + b].
+// A map of blocks of pixels, or a part of it: y[r, c] = x[i, j, a·block_w + b] where
+// top + r = block_h·i + a and left + c = block_w·j + b.
 //
-// x: [lines, width, blocks, stride], y: [block_h·lines, block_w·width, stride], four
-// elements in a Packed; the lines of all pictures are counted on.
+// x: [items, height, width, blocks, stride], y: [items, out_height, out_width, stride], four
+// elements in a Packed.
 // A workgroup does 64 Packed; the grid is 2-D.
 
 alias Packed = vec2<u32>;
@@ -13,9 +14,14 @@ alias Packed_f32 = vec4<f32>;
 struct Params {
     count: u32,   // Packed in all of y
     vectors: u32, // Packed a pixel of y
+    height: u32,  // lines of x
     width: u32,   // pixels a line of x
     block_h: u32,
     block_w: u32,
+    out_height: u32,
+    out_width: u32,
+    top: u32,
+    left: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -27,9 +33,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let i = id.x + id.y * groups.x * 64u;
     if i < p.count {
         let pixel = i / p.vectors;
-        let row = pixel / (p.width * p.block_w);
-        let column = pixel % (p.width * p.block_w);
-        let at = row / p.block_h * p.width + column / p.block_w;
+        let line = pixel / p.out_width;
+        let row = line % p.out_height + p.top;
+        let column = pixel % p.out_width + p.left;
+        let at = (line / p.out_height * p.height + row / p.block_h) * p.width + column / p.block_w;
         let block = row % p.block_h * p.block_w + column % p.block_w;
         y[i] = x[(at * p.block_h * p.block_w + block) * p.vectors + i % p.vectors];
     }

@@ -116,7 +116,7 @@ func newReassembly(b *ops.Builder, in, out, factor int) Reassembly {
 	a := Reassembly{Projection: b.Conv2d(ops.Conv{In: in, Out: out, Kernel: ops.Square(1), Bias: true})}
 	switch {
 	case factor > 1:
-		up := b.ConvTranspose2d(out, out, ops.Square(factor))
+		up := b.ConvTranspose2d(ops.Magnify(out, out, factor))
 		a.Up = &up
 	case factor < 0:
 		down := b.Conv2d(ops.Conv{In: out, Out: out, Kernel: ops.Square(3), Stride: ops.Square(-factor), Pad: ops.Pad(1), Bias: true})

@@ -61,8 +61,8 @@ func NewDetector(b *ops.Builder, c DetConfig) (*Detector, error) {
 		m.squeezed(b)
 	}
 	m.Down = *normed(b, c.Neck, quarter, ops.Square(c.Kernel), ops.Square(1), ops.Pad(c.Kernel/2), 1)
-	m.Up = b.ConvTranspose2d(quarter, quarter, ops.Square(2))
-	m.Final = b.ConvTranspose2d(quarter, 1, ops.Square(2))
+	m.Up = b.ConvTranspose2d(ops.Magnify(quarter, quarter, 2))
+	m.Final = b.ConvTranspose2d(ops.Magnify(quarter, 1, 2))
 	if c.Refines {
 		m.Refine = newRefine(b, c)
 	}

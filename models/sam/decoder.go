@@ -110,8 +110,8 @@ func newDecoder(b *ops.Builder, c DecoderConfig) Decoder {
 	d := Decoder{DecoderConfig: c, b: b, tokens: map[int]*ops.Table{}, stacks: map[int][]*gpu.Tensor{},
 		ScoreToken: &ops.Parameter{Shape: []int{1, c.Width}}, MaskTokens: &ops.Parameter{Shape: []int{1 + c.Masks, c.Width}},
 		Last: newAttention(b, c, c.Final), Norm: b.LayerNorm(c.Width, finalEps),
-		Up1: b.ConvTranspose2d(c.Width, c.Width/4, ops.Square(2)), UpNorm: b.LayerNorm(c.Width/4, upscaleEps),
-		Up2:   b.ConvTranspose2d(c.Width/4, c.Width/8, ops.Square(2)),
+		Up1: b.ConvTranspose2d(ops.Magnify(c.Width, c.Width/4, 2)), UpNorm: b.LayerNorm(c.Width/4, upscaleEps),
+		Up2:   b.ConvTranspose2d(ops.Magnify(c.Width/4, c.Width/8, 2)),
 		Score: newMLP(b, c.Width, c.ScoreWidth, 1+c.Masks, c.ScoreDepth),
 	}
 	for range c.Depth {
