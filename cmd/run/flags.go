@@ -38,6 +38,7 @@ type options struct {
 	comparing
 	fusing
 	painting
+	generating
 
 	profile, verify         bool
 	report                  string
@@ -88,6 +89,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	o.comparing.flags(f)
 	o.fusing.flags(f)
 	o.painting.flags(f)
+	o.generating.flags(f)
 	o.choice.Flags(f)
 	o.preprocessing(f)
 	f.BoolVar(&o.version, "version", false, "print the version")
@@ -176,6 +178,8 @@ func (o *options) check() error {
 		return o.checkSounds()
 	case isPipeline(o.model):
 		return cmp.Or(o.notComparing(), o.checkFusing(), o.checkPainting())
+	case o.generates():
+		return cmp.Or(o.notComparing(), o.checkFusing(), o.checkGenerating())
 	case o.model == ocrFamily:
 		return cmp.Or(o.notComparing(), o.checkFusing(), o.notPainting(), o.checkWriting(), o.checkReading())
 	case inputs > 1:

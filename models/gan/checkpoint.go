@@ -148,7 +148,7 @@ func describeDCGAN(src weights.Source) (DCGANConfig, weights.Source, error) {
 		if c.Layers = append(c.Layers, DCGANLayer{Width: checkpoint.Dim(src, conv+".weight", 1), Bias: checkpoint.Has(src, conv+".bias"), Norm: checkpoint.Has(src, norm+".running_mean")}); i == 0 {
 			c.Latent = checkpoint.Rows(src, conv+".weight")
 		}
-		rules = append(rules, weights.Rule{From: conv + ".*", To: fmt.Sprintf("main.%d.*", i)}, weights.Rule{From: norm + ".*", To: fmt.Sprintf("main.%d.norm.*", i)})
+		rules = append(rules, weights.Rule{From: conv + ".*", To: fmt.Sprintf("layers.%d.*", i)}, weights.Rule{From: norm + ".*", To: fmt.Sprintf("layers.%d.norm.*", i)})
 	}
 	if n := len(c.Layers); n > mostSizes || c.Layers[n-1].Width != imageChannels {
 		return c, nil, fmt.Errorf("the checkpoint has %d layers, of which the last gives %d channels; expected at most %d, and %d", n, c.Layers[n-1].Width, mostSizes, imageChannels)

@@ -30,7 +30,7 @@ const (
 // DCGAN is transposed convolutions in a row: the first makes a map of 4×4 pixels of one, the
 // others double it.
 type DCGAN struct {
-	Main []ops.ConvTranspose2d `w:"main"`
+	Main []ops.ConvTranspose2d `w:"layers"`
 }
 
 func newDCGAN(b *ops.Builder, c DCGANConfig) *DCGAN {
