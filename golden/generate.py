@@ -28,6 +28,7 @@ import generate_defaults
 import generate_detect
 import generate_diffusion
 import generate_dino
+import generate_gan
 import generate_models
 import generate_ops
 import generate_ocr
@@ -42,7 +43,7 @@ from generate_io import write
 
 HERE = Path(__file__).resolve().parent
 MODELS = (
-    generate_models.MODELS | generate_cnns.MODELS | generate_backbones.MODELS | generate_dino.MODELS | generate_clip.MODELS | generate_detect.MODELS | generate_bert.MODELS | generate_blip.MODELS | generate_ocr.MODELS | generate_sam.MODELS | generate_sam2.MODELS | generate_smolvlm.MODELS | generate_sounds.MODELS | generate_trocr.MODELS | generate_upscale.MODELS | generate_whisper.MODELS | generate_diffusion.MODELS
+    generate_models.MODELS | generate_cnns.MODELS | generate_backbones.MODELS | generate_dino.MODELS | generate_gan.MODELS | generate_clip.MODELS | generate_detect.MODELS | generate_bert.MODELS | generate_blip.MODELS | generate_ocr.MODELS | generate_sam.MODELS | generate_sam2.MODELS | generate_smolvlm.MODELS | generate_sounds.MODELS | generate_trocr.MODELS | generate_upscale.MODELS | generate_whisper.MODELS | generate_diffusion.MODELS
     | generate_defaults.MODELS
 )  # fmt: skip
 ZOO = {"zoo_vit": generate_models.zoo_vit, "zoo_resnet": generate_cnns.zoo_resnet, "zoo_clip": generate_clip.zoo_clip}

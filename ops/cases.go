@@ -43,7 +43,7 @@ type family struct {
 var families = []family{
 	matmulFamily, convFamily, convTransposeFamily, attentionFamily, attentionProbsFamily, relativePositionFamily, layerNormFamily, softmaxFamily, activationFamily,
 	addFamily, packFamily, unfoldFamily, tokensFamily, embeddingFamily, meanFamily, flattenFamily,
-	poolFamily, resizeFamily, affineFamily, preluFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily, groupNormFamily, grnFamily, combineFamily, rescaleFamily,
+	poolFamily, resizeFamily, affineFamily, preluFamily, demodulationFamily, scaleFamily, gluFamily, takeFamily, normalizeFamily, groupNormFamily, grnFamily, combineFamily, rescaleFamily,
 	concatFamily, sinusoidFamily, keepFamily, blendFamily,
 	projectFamily, expandFamily, outerFamily, sumFamily, layerNormAdjointFamily, activationAdjointFamily, spreadFamily, crossEntropyFamily, attentionAdjointFamily,
 	patchesFamily, foldFamily, depthwiseFamily, depthwiseOuterFamily, momentsFamily, runningFamily, batchNormFamily, batchNormSumsFamily, batchNormAdjointFamily,

@@ -151,6 +151,27 @@ func preluCase(d []int) Case {
 	})
 }
 
+var demodulationFamily = family{
+	op: "demodulation", dims: "BATCHxHEIGHTxWIDTHxCHANNELS", at: demodulationCase,
+	bench: [][]int{{1, 256, 256, 64}}, // StyleGAN2's last
+	test: func() []Case {
+		return casesOf(demodulationCase, []int{1, 1, 1, 1}, []int{3, 7, 5, 11}, []int{2, 9, 13, 40})
+	},
+}
+
+func demodulationCase(d []int) Case {
+	return newCase("demodulation", shapeName(d...), func(o *operands) *gpu.Tensor {
+		var model struct {
+			Sums Linear       `w:"sums"`
+			End  Demodulation `w:"end"`
+		}
+		model.Sums, model.End = o.b.Linear(d[3], d[3], true), o.b.Demodulation([2]int{d[1], d[2]}, d[3])
+		o.layers(&model)
+		sums := model.Sums.Forward(o.r, o.activation("styles", 1, d[0], 1, 1, d[3]), Then(Sigmoid), Floats())
+		return model.End.Forward(o.r, o.activation("x", 1, d...), sums)
+	})
+}
+
 var scaleFamily = family{
 	op: "scale", dims: "BATCHxHEIGHTxWIDTHxCHANNELS", at: scaleCase,
 	bench: [][]int{{1, 112, 112, 32}, {1, 28, 28, 240}, {1, 7, 7, 1152}}, // EfficientNet

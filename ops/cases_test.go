@@ -309,6 +309,9 @@ func TestRandomShapes(t *testing.T) {
 		"depth_to_space": func(t *rapid.T) Case {
 			return depthToSpaceCase([2]int{size(4).Draw(t, "block h"), size(4).Draw(t, "block w")}, []int{size(3).Draw(t, "n"), size(9).Draw(t, "h"), size(9).Draw(t, "w"), rapid.IntRange(17, 40).Draw(t, "c")})
 		},
+		"demodulation": func(t *rapid.T) Case {
+			return demodulationCase([]int{size(3).Draw(t, "n"), size(9).Draw(t, "h"), size(9).Draw(t, "w"), rapid.IntRange(17, 40).Draw(t, "c")})
+		},
 		"fourier": func(t *rapid.T) Case {
 			return fourierCase([]int{size(5).Draw(t, "n"), size(9).Draw(t, "points"), rapid.IntRange(9, 70).Draw(t, "features")})
 		},

@@ -21,19 +21,21 @@ func TestWrongShapes(t *testing.T) {
 	b := NewBuilder(d, gpu.F16)
 	defer b.Close()
 	var model struct {
-		Linear    Linear           `w:"fc"`
-		Heads     Linear           `w:"heads"`
-		Norm      LayerNorm        `w:"norm"`
-		Embedding Embedding        `w:"words"`
-		Conv      Conv2d           `w:"conv"`
-		Up        ConvTranspose2d  `w:"up"`
-		Position  RelativePosition `w:"attn"`
+		Linear       Linear           `w:"fc"`
+		Heads        Linear           `w:"heads"`
+		Norm         LayerNorm        `w:"norm"`
+		Embedding    Embedding        `w:"words"`
+		Conv         Conv2d           `w:"conv"`
+		Up           ConvTranspose2d  `w:"up"`
+		Position     RelativePosition `w:"attn"`
+		Demodulation Demodulation     `w:"end"`
 	}
 	model.Linear, model.Heads, model.Norm = b.Linear(8, 9, true), b.Linear(8, 15, true, Grouped{Out: 3}), b.LayerNorm(8, 1e-5)
 	model.Embedding = b.Embedding(10, 8)
 	model.Conv = b.Conv2d(Conv{In: 8, Out: 9, Kernel: [2]int{6, 3}})
 	model.Up = b.ConvTranspose2d(ConvTranspose{In: 8, Out: 9, Kernel: Square(2), Stride: Square(2), Pad: Square(2), OutputPadding: Square(1)})
 	model.Position = b.RelativePosition(3, 2, 7)
+	model.Demodulation = b.Demodulation([2]int{3, 2}, 8)
 	src, err := RandomWeights(&model, 1)
 	require.NoError(t, err)
 	require.NoError(t, b.Bind(&model, src))
@@ -56,6 +58,12 @@ func TestWrongShapes(t *testing.T) {
 			up := b.ConvTranspose2d(ConvTranspose{In: 8, Out: 9, Kernel: Square(3), Stride: Square(2), OutputPadding: [2]int{0, 2}})
 			up.Forward(r, x(1, 1, 3, 3, 8))
 		}, "output padding of [0 2] must be less than the stride [2 2]"},
+		"demodulation": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			model.Demodulation.Forward(r, x(1, 2, 3, 2, 8), x(1, 2, 1, 1, 8))
+		}, "[2 1 1 8] of f16, expected f32 [2 1 1 8]"},
+		"demodulation of another size": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {
+			model.Demodulation.Forward(r, x(1, 2, 3, 3, 8), x(1, 2, 1, 1, 8))
+		}, "expected maps [N 3 2 8]"},
 		"products": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Products(r, x(1, 2, 3, 8), x(1, 2, 3, 9)) }, "expected activations [N … C] and [N T C]"},
 		"nearest":  {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) { Nearest(r, x(1, 3, 8), x(1, 5, 9), 1, Product) }, "expected activations [… D] and [B D]"},
 		"too many nearest": {func(r *gpu.Recorder, x func(int, ...int) *gpu.Tensor) {

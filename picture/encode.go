@@ -131,15 +131,15 @@ func writeImage(path string, m image.Image) error {
 	return nil
 }
 
-// WriteGIF writes pictures to path as WritePNG does, as an endless sequence, ten a
-// second, in a fixed palette with dithering.
-func WriteGIF(path string, frames []*Image) error {
+// WriteGIF writes pictures to path as WritePNG does, as an endless sequence, so many a
+// second as hundredths of it allow, in a fixed palette with dithering.
+func WriteGIF(path string, frames []*Image, rate float64) error {
 	var g gif.GIF
 	for _, m := range frames {
 		src := m.NRGBA()
 		frame := image.NewPaletted(src.Bounds(), palette.Plan9)
 		draw.FloydSteinberg.Draw(frame, src.Bounds(), src, image.Point{})
-		g.Image, g.Delay = append(g.Image, frame), append(g.Delay, 10)
+		g.Image, g.Delay = append(g.Image, frame), append(g.Delay, max(int(100/rate+0.5), 1))
 	}
 	if err := replaceFile(path, func(w io.Writer) error { return gif.EncodeAll(w, &g) }); err != nil {
 		return fmt.Errorf("write picture %s: %w", path, reason(err))

@@ -83,18 +83,18 @@ func TestWriteGIF(t *testing.T) {
 	for i := range white.Pix {
 		white.Pix[i] = 255
 	}
-	require.NoError(t, WriteGIF(path, []*Image{black, white}))
+	require.NoError(t, WriteGIF(path, []*Image{black, white}, 8))
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
 	got, err := gif.DecodeAll(bytes.NewReader(data))
 	require.NoError(t, err)
 	require.Len(t, got.Image, 2)
-	assert.Equal(t, []int{10, 10}, got.Delay)
+	assert.Equal(t, []int{13, 13}, got.Delay)
 	for i, m := range []*Image{black, white} {
 		assert.Equal(t, m, FromImage(got.Image[i], nil))
 	}
 
-	err = WriteGIF(path, nil)
+	err = WriteGIF(path, nil, 10)
 	assert.ErrorContains(t, err, "write picture "+path)
 	after, err := os.ReadFile(path)
 	require.NoError(t, err)

@@ -28,7 +28,8 @@ type unpickler struct {
 	stack []any
 	marks []int // lengths of the stack at each MARK
 	memo  map[uint32]any
-	steps int // left
+	steps int      // left
+	asked *foreign // the first, or nil
 
 	// storages are those that the pickle named, by their keys.
 	storages map[string]*storage

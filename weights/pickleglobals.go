@@ -131,7 +131,11 @@ func (u *unpickler) pushGlobal(module, symbol any) error {
 	case hostile(m, s):
 		return &PickleError{Module: m, Name: s}
 	}
-	return u.push(&foreign{module: m, name: s})
+	f := &foreign{module: m, name: s}
+	if u.asked == nil {
+		u.asked = f
+	}
+	return u.push(f)
 }
 
 // call replaces a function and its arguments by the result.

@@ -12,7 +12,7 @@ import (
 // state; of those that keep averages of the weights, both have a key.
 var stateDictKeys = []string{
 	"state_dict", "model", "model_state_dict", "model_state", "module", "network", "net", "params", "weights", "checkpoint",
-	"state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "model_ema_state_dict", "ema", "params_ema", "shadow",
+	"state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "model_ema_state_dict", "ema", "params_ema", "shadow", "g_ema", "netG_state_dict",
 }
 
 // stateDict finds the dict of tensors in what a pickle made: under one of

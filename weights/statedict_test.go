@@ -21,6 +21,8 @@ func TestStateDictIsFound(t *testing.T) {
 		"the same twice":           {dictOf(str("model"), one("a")+"q\x00", str("state_dict"), "h\x00"), "a"},
 		"two deep":                 {dictOf(str("checkpoint"), dictOf(str("epoch"), "N", str("model"), one("a"))), "a"},
 		"ema":                      {dictOf(str("ema"), dictOf(str("decay"), "N", str("shadow"), one("a"))), "a"},
+		"g_ema beside others":      {dictOf(str("g"), one("b"), str("d"), one("c"), str("g_ema"), one("a")), "a"},
+		"netG_state_dict":          {dictOf(str("netG_state_dict"), one("a"), str("netD_state_dict"), one("b")), "a"},
 		"a model that is a class":  {dictOf(str("model"), global("torch.nn", "Linear"), str("state_dict"), one("a")), "a"},
 		"model_state_dict":         {dictOf(str("model_state_dict"), one("a"), str("weight"), aTensor), "a"},
 		"state_dict_ema":           {dictOf(str("state_dict_ema"), one("a")), "a"},

@@ -75,11 +75,14 @@ func (f *torchFile) readLegacy(data []byte) error {
 		data = data[u.at:]
 		return v, u, err
 	}
-	magic, _, err := load()
+	magic, u, err := load()
 	if err != nil {
 		return err
 	}
 	if magic != legacyMagic {
+		if f := u.asked; f != nil {
+			return &PickleError{Module: f.module, Name: f.name}
+		}
 		return errors.New("it is a pickle, but not one of torch.save")
 	}
 	version, _, err := load()

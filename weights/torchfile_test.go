@@ -190,6 +190,7 @@ func TestDamagedLegacyFile(t *testing.T) {
 		want  string
 	}{
 		"not of torch":    {[][]byte{pickle}, "it is a pickle, but not one of torch.save"},
+		"of a class":      {[][]byte{program(dictOf(str("G_ema"), global("torch_utils.persistence", "_reconstruct_persistent_obj")+")R"))}, "its pickle asks for torch_utils.persistence._reconstruct_persistent_obj"},
 		"another version": {[][]byte{legacyHead[:15], program(num(1002))}, "another version"},
 		"no machine":      {[][]byte{legacyHead[:15], program(num(1001)), program("N")}, "found None where the machine's description"},
 		"big-endian":      {[][]byte{legacyHead[:15], program(num(1001)), program(dictOf(str("little_endian"), "\x89"))}, "big-endian machine"},

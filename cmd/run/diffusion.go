@@ -296,7 +296,7 @@ func (w *painter) keep(ctx context.Context, run *diffusion.Run, result *diffusio
 		return err
 	}
 	if w.record != "" {
-		if err := w.writeFrames(w.record, w.recorded, q); err != nil {
+		if err := w.writeFrames(ctx, w.record, w.recorded, q); err != nil {
 			return err
 		}
 	}

@@ -99,7 +99,7 @@ func (w *painter) prompt() string {
 }
 
 // writeFrames writes a sequence: a GIF, one picture, or each to a folder.
-func (w *painter) writeFrames(to string, images []*picture.Image, q diffusion.Request) error {
+func (w *painter) writeFrames(ctx context.Context, to string, images []*picture.Image, q diffusion.Request) error {
 	seed := q.Seeds[0]
 	switch {
 	case isFolder(to):
@@ -110,9 +110,9 @@ func (w *painter) writeFrames(to string, images []*picture.Image, q diffusion.Re
 			}
 		}
 		return nil
-	case strings.EqualFold(filepath.Ext(to), ".gif"):
+	case holdsFrames(to):
 		w.doc.Images = append(w.doc.Images, paintedJSON{to, seed})
-		return picture.WriteGIF(to, images)
+		return w.writeMoving(ctx, to, images)
 	}
 	const columns = 11
 	return w.writePicture(to, picture.Tile(images, min(columns, len(images)), gap), q, w.prompt(), seed)
@@ -191,7 +191,7 @@ func (w *painter) drawFrames(ctx context.Context, q diffusion.Request) error {
 			break
 		}
 	}
-	if err := w.writeFrames(w.out, images, q); err != nil {
+	if err := w.writeFrames(ctx, w.out, images, q); err != nil {
 		return err
 	}
 	return w.end(ctx, q)
@@ -206,7 +206,7 @@ func (w *painter) drawForward(ctx context.Context, q diffusion.Request) error {
 		return err
 	}
 	w.after = time.Since(began)
-	if err := w.writeFrames(w.out, diffusion.ToPictures(levels, len(levels)/len(q.Image), q.Height, q.Width), q); err != nil {
+	if err := w.writeFrames(ctx, w.out, diffusion.ToPictures(levels, len(levels)/len(q.Image), q.Height, q.Width), q); err != nil {
 		return err
 	}
 	return w.report(q)

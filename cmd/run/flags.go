@@ -39,6 +39,7 @@ type options struct {
 	fusing
 	painting
 	sharding
+	generating
 
 	profile, verify         bool
 	report                  string
@@ -90,6 +91,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	o.fusing.flags(f)
 	o.painting.flags(f)
 	o.sharding.flags(f)
+	o.generating.flags(f)
 	o.choice.Flags(f)
 	o.preprocessing(f)
 	f.BoolVar(&o.version, "version", false, "print the version")
@@ -184,6 +186,8 @@ func (o *options) check() error {
 		return o.checkSounds()
 	case isPipeline(o.model):
 		return cmp.Or(o.notComparing(), o.checkFusing(), o.checkPainting())
+	case o.generates():
+		return cmp.Or(o.notComparing(), o.checkFusing(), o.checkGenerating())
 	case o.model == ocrFamily:
 		return cmp.Or(o.notComparing(), o.checkFusing(), o.notPainting(), o.checkWriting(), o.checkReading())
 	case inputs > 1:

@@ -148,6 +148,9 @@ func parseLoRA(s string) (nn.LoRA, error) {
 // checkPainting finds flags that do not go together with a pipeline.
 func (o *options) checkPainting() error {
 	g := &o.painting
+	if o.given["truncation"] {
+		return cli.Usagef("-truncation goes with -model gan")
+	}
 	for _, name := range []string{"image", "eval", "labels", "top", "pca", "compare", "explain-method", "explain-class", "text", "template", "similar", "index", "examples", "attention", "size", "crop", "mean", "std"} {
 		if o.given[name] {
 			return cli.Usagef("-%s does not go with -model %s, a diffusion pipeline, which takes -prompt, -init-image or -input", name, o.model)
@@ -229,14 +232,12 @@ func (o *options) checkRefiner() error {
 
 // checkPaintingOut looks at the names of the files to write.
 func (o *options) checkPaintingOut() error {
-	ext := strings.ToLower(filepath.Ext(o.out))
-	if ext == ".gif" && o.frames == 0 && !o.forward {
-		return cli.Usagef("a GIF is written of several frames: with -frames, -forward or -record")
+	moving := o.frames > 0 || o.forward
+	if o.given["fps"] && !(moving && holdsFrames(o.out) || holdsFrames(o.record)) {
+		return cli.Usagef("-fps goes with a .gif or video that is written")
 	}
-	for path, gif := range map[string]bool{o.out: o.frames > 0 || o.forward, o.record: true} {
-		if ext := strings.ToLower(filepath.Ext(path)); ext != ".png" && ext != "" && !(gif && ext == ".gif") {
-			return cli.Usagef("pictures are written as PNG: %q should end in .png, or be a folder", path)
-		}
+	if err := cmp.Or(checkFrames(o.out, moving), checkFrames(o.record, true)); err != nil {
+		return err
 	}
 	if o.explain != "" && !strings.EqualFold(filepath.Ext(o.explain), ".png") {
 		return cli.Usagef("pictures are written as PNG: %q should end in .png", o.explain)
@@ -246,6 +247,11 @@ func (o *options) checkPaintingOut() error {
 
 // notPainting refuses the flags of diffusion models for others.
 func (o *options) notPainting() error {
+	for _, name := range []string{"truncation", "fps"} {
+		if o.given[name] {
+			return cli.Usagef("-%s does not go with -model %s, which makes no images of noise", name, o.model)
+		}
+	}
 	for _, name := range paintingFlags {
 		switch {
 		case !o.given[name] || name == "lora" && len(o.compare) == 0:

@@ -29,7 +29,7 @@ func (o *options) readsTexts() bool {
 // purpose is what the model is for, "" if that is told by its outputs.
 func (o *options) purpose() nn.Task {
 	f, err := models.FindFamily(o.model)
-	if err != nil {
+	if err != nil || f.Task == nn.Generate {
 		return ""
 	}
 	return f.Task

@@ -54,6 +54,7 @@ var tasks = []task{
 	{"images unlike what is normal", []string{"normal"}, []string{"method", "backbone", "layers", "coreset", "quantile"}, unlike},
 	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "prompt-syntax", "guidance", "guidance-rescale", "scheduler", "width", "height", "init-image", "strength", "mask", "control", "control-image", "control-hint", "upscale",
 		"frames", "to-seed", "forward", "record", "partial", "embedding", "clip-skip", "tokenizer", "vae", "prediction", "refiner", "refiner-start", "low-memory", "preview", "preview-weights", "view-every"}, pipeline},
+	{"images of noise", []string{"truncation"}, []string{"fps"}, func(f nn.Family) bool { return f.Task == nn.Generate }},
 	{"what a network looks at", []string{"explain"}, []string{"explain-class", "explain-method", "attention", "pca", "compare"}, nil},
 	{"out", []string{"o", "view", "json"}, nil, nil},
 	{"the device", []string{"verify"}, []string{"list-devices", "report", "adapter", "backend", "profile", "tune", "tune-budget", "tuning", "why"}, nil},

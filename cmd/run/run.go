@@ -118,6 +118,8 @@ func (a *app) do(ctx context.Context) error {
 	}
 	_, drawing := a.drawing()
 	switch {
+	case a.generates() && !a.verify && !a.profile:
+		return a.drawNoise(ctx, m)
 	case m.Segments() && !a.verify && !a.profile:
 		return a.maskPictures(ctx, m)
 	case a.truth != nil:

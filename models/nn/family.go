@@ -65,11 +65,12 @@ type Task string
 
 // The tasks.
 const (
-	FindObjects Task = "objects" // boxes around things of known classes
-	FindDepth   Task = "depth"   // predicted_depth [N, H, W]
-	FindClasses Task = "classes" // logits [N, classes, h, w]
-	CutOut      Task = "cutout"  // logits [N, 1, H, W] of what is no background
-	Enlarge     Task = "enlarge" // image [N, C, H, W], larger, 0 to 1
+	FindObjects Task = "objects"  // boxes around things of known classes
+	FindDepth   Task = "depth"    // predicted_depth [N, H, W]
+	FindClasses Task = "classes"  // logits [N, classes, h, w]
+	CutOut      Task = "cutout"   // logits [N, 1, H, W] of what is no background
+	Enlarge     Task = "enlarge"  // image [N, C, H, W], larger, 0 to 1
+	Generate    Task = "generate" // image [N, C, H, W] of noise, −1 to 1
 )
 
 // ErrNoEmbedded is wrapped when a family has no weights inside the program.

@@ -41,7 +41,7 @@ var f16 = map[string]golden.Tolerance{
 	"vit": golden.F16, "dino": golden.F16, "dinov2": golden.F16, "clip": golden.F16, "siglip": golden.F16, "text_encoder": golden.F16, "text": golden.F16, "blip": golden.F16, "smolvlm": golden.F16, "trocr": golden.F16, "whisper": golden.F16, "sound": golden.F16,
 	"resnet": cnnF16, "vgg": cnnF16, "alexnet": cnnF16, "squeezenet": cnnF16, "ocr": golden.F16, "ocr_det": cnnF16, "ocr_rec": cnnF16, "efficientnet": efficientnetF16,
 	"mobilenetv2": cnnF16, "mobilenetv3": cnnF16, "convnext": golden.F16, "convnextv2": golden.F16, "swin": golden.F16, "swinv2": golden.F16,
-	"sam": masksF16, "detect": cnnF16, "find": golden.F16, "depth": golden.F16, "segment": golden.F16, "cutout": cnnF16, "upscale": cnnF16, "anomaly": cnnF16,
+	"sam": masksF16, "detect": cnnF16, "find": golden.F16, "depth": golden.F16, "segment": golden.F16, "cutout": cnnF16, "upscale": cnnF16, "gan": golden.F16, "anomaly": cnnF16,
 	"unet": golden.F16, "controlnet": golden.F16, "vae": golden.F16, "sd": pipelineF16, "ddpm": pipelineF16,
 }
 
