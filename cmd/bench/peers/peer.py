@@ -190,7 +190,8 @@ def matmul(name: str):
 
 
 # The architectures that are not torchvision's.
-OTHERS = ("vit_ti_16", "clip_vit_b_32", "dinov2_s_14", "sam_b_encode", "slimsam_encode", "minilm_128", "e5_small_128", "ppocr_page", "unet_ddpm_cifar10", "sd15_unet")
+OTHERS = ("vit_ti_16", "clip_vit_b_32", "dinov2_s_14", "sam_b_encode", "slimsam_encode", "minilm_128", "e5_small_128", "ppocr_page", "yolos_tiny", "rtdetr_r18", "depth_anything_s",
+          "segformer_b0", "unet_ddpm_cifar10", "sd15_unet")
 
 
 def architecture(name: str):
@@ -247,6 +248,19 @@ def architecture(name: str):
     if name in ("sam_b_encode", "slimsam_encode"):
         size = {"hidden_size": 168, "mlp_dim": 696} if name == "slimsam_encode" else {}
         return Output(transformers.SamVisionModel(transformers.SamVisionConfig(**size)), "last_hidden_state"), [(1, 3, 1024, 1024)]
+    if name == "yolos_tiny":
+        config = transformers.YolosConfig(hidden_size=192, num_attention_heads=3, intermediate_size=768, image_size=[512, 864], use_mid_position_embeddings=False, num_labels=91)
+        return Output(transformers.YolosForObjectDetection(config), "logits"), [(1, 3, 512, 864)]
+    if name == "rtdetr_r18":
+        backbone = transformers.RTDetrResNetConfig(layer_type="basic", depths=[2, 2, 2, 2], hidden_sizes=[64, 128, 256, 512], out_features=["stage2", "stage3", "stage4"])
+        config = transformers.RTDetrConfig(backbone_config=backbone, encoder_in_channels=[128, 256, 512], hidden_expansion=0.5, decoder_layers=3, anchor_image_size=[640, 640], num_labels=80)
+        return Output(transformers.RTDetrForObjectDetection(config), "logits"), [(1, 3, 640, 640)]
+    if name == "depth_anything_s":
+        backbone = transformers.Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=518, patch_size=14, out_indices=[3, 6, 9, 12], apply_layernorm=True, reshape_hidden_states=False)
+        config = transformers.DepthAnythingConfig(backbone_config=backbone, reassemble_hidden_size=384, neck_hidden_sizes=[48, 96, 192, 384], fusion_hidden_size=64)
+        return Output(transformers.DepthAnythingForDepthEstimation(config), "predicted_depth"), [(1, 3, 518, 518)]
+    if name == "segformer_b0":
+        return Output(transformers.SegformerForSemanticSegmentation(transformers.SegformerConfig(num_labels=150)), "logits"), [(1, 3, 512, 512)]
     config = transformers.Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=518, patch_size=14)
     return Output(transformers.Dinov2Model(config), "pooler_output"), picture
 
