@@ -526,6 +526,40 @@ def segformer_defaults(root):
     strike(root / "segformer_defaults", "sr_ratios", "patch_sizes", "strides", "mlp_ratios", "hidden_act", "num_channels", "num_encoder_blocks", "reshape_last_stage")
 
 
+def upernet_modules(model):
+    head, norms = model.decode_head, getattr(model.backbone, "hidden_states_norms", {})
+    as_map = {} if not norms else {f"feature_maps.{i}": norm for i, norm in enumerate(norms.values())}
+    if type(model.backbone).__name__ == "SwinBackbone":  # whose norms see tokens
+        as_map = {}
+    return as_map | {"bottleneck": head.bottleneck} | {f"fpn_convs.{i}": head.fpn_convs[i] for i in range(len(head.fpn_convs) - 1, -1, -1)}
+
+
+def upernet(root, name, backbone, size, batch=1, **more):
+    config = transformers.UperNetConfig(**{"backbone_config": backbone, "hidden_size": 7, "num_labels": 3, "use_auxiliary_head": False} | more)
+    prepare = lambda model, g: calibrate(model, g, size)
+    cls = transformers.UperNetForSemanticSegmentation
+    detector(root, name, cls, config, size, upernet_modules, batch, family="segment", outputs=("logits",), prepare=prepare)
+
+
+def upernet_convnext(root):
+    """A wide picture, of which the last map is smaller than what is pooled of it; a head for training beside the other."""
+    backbone = transformers.ConvNextConfig(hidden_sizes=[6, 9, 12], depths=[1, 2, 1], num_stages=3, hidden_act="relu", out_features=["stage1", "stage2", "stage3"])
+    upernet(root, "upernet_convnext", backbone, (37, 90), use_auxiliary_head=True, auxiliary_channels=5)
+
+
+def upernet_swin(root):
+    """A batch of tall pictures, whose maps windows do not fill, and of which the last is smaller than one; not all stages."""
+    backbone = transformers.SwinConfig(embed_dim=6, depths=[2, 2, 2], num_heads=[2, 3, 3], window_size=4, image_size=32, patch_size=4, out_features=["stage1", "stage3"])
+    upernet(root, "upernet_swin", backbone, (59, 38), 2, pool_scales=[1, 3])
+
+
+def upernet_defaults(root):
+    """No word of the pools; a ResNet."""
+    backbone = transformers.ResNetConfig(embedding_size=5, hidden_sizes=[6, 7, 8], depths=[1, 1, 1], layer_type="basic", out_features=["stage1", "stage2", "stage3"])
+    upernet(root, "upernet_defaults", backbone, (45, 64), 1)
+    strike(root / "upernet_defaults", "pool_scales", "auxiliary_channels", "loss_ignore_index", "auxiliary_concat_input", "auxiliary_num_convs")
+
+
 class Rebnconv(torch.nn.Module):
     """Convolution, norm and ReLU, by the names of U²-Net's and IS-Net's authors."""
 
@@ -673,4 +707,4 @@ def write_zoo(root, name, family, source, weights, x, layers, outputs, exact):
     write(root / name / "golden.safetensors", {"pixel_values": x} | layers | outputs, metadata)
 
 
-MODELS = {f.__name__: f for f in (yolos, yolos_wide, yolos_defaults, detr, detr_masked, detr_timm, deformable_detr, deformable_detr_refine, deformable_detr_two_stage, rtdetr, rtdetr_bottleneck, rtdetr_v2, rtdetr_v2_discrete, dfine, dfine_projected, owlvit, owlv2, depth_anything, depth_anything_metric, dpt, dpt_add, segformer, segformer_defaults, u2net, isnet)}
+MODELS = {f.__name__: f for f in (yolos, yolos_wide, yolos_defaults, detr, detr_masked, detr_timm, deformable_detr, deformable_detr_refine, deformable_detr_two_stage, rtdetr, rtdetr_bottleneck, rtdetr_v2, rtdetr_v2_discrete, dfine, dfine_projected, owlvit, owlv2, depth_anything, depth_anything_metric, dpt, dpt_add, segformer, segformer_defaults, upernet_convnext, upernet_swin, upernet_defaults, u2net, isnet)}

@@ -62,6 +62,7 @@ NETWORKS = {
     "rtdetr": [transformers.RTDetrConfig, transformers.RTDetrV2Config],
     "dfine": [transformers.DFineConfig],
     "segformer": [transformers.SegformerConfig],
+    "upernet": [transformers.UperNetConfig],
     "depth": [transformers.DepthAnythingConfig, transformers.DPTConfig],
     "owl": [
         transformers.OwlViTConfig,

@@ -23,7 +23,7 @@ import (
 	"saccade/models/ppocr"
 	"saccade/models/resnet"
 	"saccade/models/sam"
-	"saccade/models/segformer"
+	"saccade/models/segment"
 	"saccade/models/smolvlm"
 	"saccade/models/sounds"
 	"saccade/models/squeezenet"
@@ -40,7 +40,7 @@ import (
 // families in the order in which they are listed.
 var families = []nn.Family{
 	vit.Family, resnet.Family, vgg.Family, alexnet.Family, squeezenet.Family, efficientnet.Family, mobilenet.V2, mobilenet.V3, convnext.V1, convnext.V2, swin.V1, swin.V2, vit.DINO, vit.DINOv2, clip.Family, clip.SigLIP, clip.TextEncoder, bert.Family, ppocr.Family, ppocr.DetectorFamily, ppocr.RecogniserFamily, blip.Family, smolvlm.Family, trocr.Family, whisper.Family, sounds.Family,
-	sam.Family, detect.Family, owl.Family, depth.Family, segformer.Family, cutout.Family, upscale.Family, anomaly.Family,
+	sam.Family, detect.Family, owl.Family, depth.Family, segment.Family, cutout.Family, upscale.Family, anomaly.Family,
 	diffusion.Family, diffusion.Unconditional, gan.Family, unet.Family, controlnet.Family, vae.Family,
 }
 

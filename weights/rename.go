@@ -46,6 +46,18 @@ func Rename(src Source, rules []Rule) Source {
 	return r
 }
 
+// Below are rules for names below a prefix, which they bring below another.
+func Below(from, to string, rules []Rule) []Rule {
+	below := make([]Rule, len(rules))
+	for i, r := range rules {
+		if r.To != "" {
+			r.To = to + r.To
+		}
+		below[i] = Rule{From: from + r.From, To: r.To}
+	}
+	return below
+}
+
 // StripPrefix shows a source without the first of the prefixes that a name
 // begins with, such as "module." or "vit.". Others keep their names.
 func StripPrefix(src Source, prefixes ...string) Source {

@@ -104,6 +104,26 @@ type transformersConfig struct {
 	Scale    float64         `json:"layer_scale_init_value"`
 }
 
+// BackboneConfig is that of transformers' ConvNextBackbone or ConvNextV2Backbone, the family,
+// within another network, by its own part of config.json, which of [Model.Maps] it gives, the
+// stem's as 0, and the checkpoint with its layer scales in the weights.
+func BackboneConfig(src weights.Source, config []byte, family string) (Config, []int, weights.Source, error) {
+	c, h, err := parseTransformers(config, family)
+	if err == nil {
+		src, err = h.scaled(src)
+	}
+	if err != nil {
+		return Config{}, nil, nil, fmt.Errorf("backbone_config: %w", err)
+	}
+	c.Backbone = true
+	maps, err := checkpoint.BackboneOutputs(config, h.Stages)
+	return c, maps, checkpoint.Vectors(src, "grn.weight", "grn.bias"), err
+}
+
+// BackboneNames bring transformers' names of a backbone, below the prefix from, to this
+// package's below to.
+func BackboneNames(from, to string) []weights.Rule { return weights.Below(from, to, transformersNames) }
+
 // transformersInert change nothing of an inference of the whole network.
 var transformersInert = append([]string{"initializer_range", "drop_path_rate", "_out_features", "_out_indices", "out_features", "out_indices"}, checkpoint.CommonInert...)
 
@@ -111,32 +131,49 @@ func describeTransformers(src weights.Source, config []byte, family string) (Con
 	if config == nil {
 		return Config{}, nil, fmt.Errorf("the checkpoint has transformers' names but no config.json beside it, which tells the activation and the norms' eps; give the folder that holds both")
 	}
-	if err := checkpoint.OfType(config, family); err != nil {
+	c, h, err := parseTransformers(config, family)
+	if err == nil {
+		src, err = h.scaled(src)
+	}
+	if err != nil {
 		return Config{}, nil, err
 	}
+	src = weights.Rename(src, transformersNames)
+	c.Classes = checkpoint.Rows(src, "head.weight")
+	c.Labels, c.Scores, err = h.Head(c.Classes)
+	return c, src, err
+}
+
+// scaled brings the layer scales into the weights, if there are some.
+func (h transformersConfig) scaled(src weights.Source) (weights.Source, error) {
+	if h.Scale > 0 {
+		return scaled(src, "layer_scale_parameter", "pwconv2")
+	}
+	return src, nil
+}
+
+// parseTransformers reads what config.json of a family tells: all but the classes.
+func parseTransformers(config []byte, family string) (Config, transformersConfig, error) {
 	var h transformersConfig
+	if err := checkpoint.OfType(config, family); err != nil {
+		return Config{}, h, err
+	}
 	class := map[string]string{"convnext": "ConvNextConfig", "convnextv2": "ConvNextV2Config"}[family]
 	if err := signatures.Decode("config.json", class, config, &h, transformersInert...); err != nil {
-		return Config{}, nil, err
+		return Config{}, h, err
 	}
 	if n := h.Stages; n < 1 || n > maxStages || len(h.Widths) < n || len(h.Depths) != n {
-		return Config{}, nil, fmt.Errorf("config.json: num_stages is %d, with %d hidden_sizes and %d depths; expected 1 to %d stages and as many of each", n, len(h.Widths), len(h.Depths), maxStages)
+		return Config{}, h, fmt.Errorf("config.json: num_stages is %d, with %d hidden_sizes and %d depths; expected 1 to %d stages and as many of each", n, len(h.Widths), len(h.Depths), maxStages)
 	}
 	if h.Patch[0] != h.Patch[1] {
-		return Config{}, nil, fmt.Errorf("config.json: patch_size is %v; expected a square", h.Patch)
+		return Config{}, h, fmt.Errorf("config.json: patch_size is %v; expected a square", h.Patch)
 	}
 	act, err := ops.ActivationByName(h.Act)
 	if err != nil {
-		return Config{}, nil, fmt.Errorf("config.json: hidden_act: %w", err)
+		return Config{}, h, fmt.Errorf("config.json: hidden_act: %w", err)
 	}
-	if h.Scale > 0 {
-		if src, err = scaled(src, "layer_scale_parameter", "pwconv2"); err != nil {
-			return Config{}, nil, err
-		}
-	}
-	src = weights.Rename(src, transformersNames)
 	c := Config{Image: h.Image, Channels: h.Channels, Stem: []StemConv{{h.Widths[0], h.Patch[0], h.Patch[0]}}, ConvBias: true, GRN: family == "convnextv2",
-		Act: act, Eps: defaultEps, HeadEps: h.Eps, Classes: checkpoint.Rows(src, "head.weight")}
+		Act: act, Eps: defaultEps, HeadEps: h.Eps}
 	for i, width := range h.Widths[:h.Stages] {
 		s := StageConfig{Down: 2, Width: width, Inner: 4 * width, Kernel: 7, Depth: h.Depths[i]}
 		if i == 0 {
@@ -144,6 +181,5 @@ func describeTransformers(src weights.Source, config []byte, family string) (Con
 		}
 		c.Stages = append(c.Stages, s)
 	}
-	c.Labels, c.Scores, err = h.Head(c.Classes)
-	return c, src, err
+	return c, h, nil
 }

@@ -21,6 +21,7 @@ type Config struct {
 	ConvBias  bool // of the convolutions
 	GRN       bool // V2
 	NormFirst bool // the last norm is of the map, not of its mean
+	Backbone  bool // of another network: without the last norm
 	Hidden    int  // width of a layer before the classifier; 0: none
 	Classes   int  // 0: no head
 	Act       ops.Activation
@@ -89,11 +90,11 @@ func (c Config) layers(b *ops.Builder) (*nn.Layers, error) {
 	if c.NormFirst && c.Hidden == 0 {
 		image.MeanHead = m.Head
 	}
-	return nn.OfImages(m, c.Channels, c.Image, ops.Square(c.least()), image, m.Forward), nil
+	return nn.OfImages(m, c.Channels, c.Image, ops.Square(c.Least()), image, m.Forward), nil
 }
 
-// least is the side of the smallest image of which each convolution leaves a pixel.
-func (c Config) least() int {
+// Least is the side of the smallest image of which each convolution leaves a pixel.
+func (c Config) Least() int {
 	n := 1
 	for _, s := range slices.Backward(c.Stages) {
 		n *= max(1, s.Down)

@@ -11,12 +11,12 @@ import (
 type Model struct {
 	Config
 
-	Stem     []ops.Conv2d  `w:"stem"`
-	StemNorm ops.LayerNorm `w:"stem_norm"`
-	Stages   []Stage       `w:"stages"`
-	Norm     ops.LayerNorm `w:"norm"`   // of the pooled features, or with NormFirst of the map
-	Hidden   *ops.Linear   `w:"hidden"` // or nil
-	Head     *ops.Linear   `w:"head"`   // nil without classes
+	Stem     []ops.Conv2d   `w:"stem"`
+	StemNorm ops.LayerNorm  `w:"stem_norm"`
+	Stages   []Stage        `w:"stages"`
+	Norm     *ops.LayerNorm `w:"norm"`   // of the pooled features, or with NormFirst of the map; nil in a backbone
+	Hidden   *ops.Linear    `w:"hidden"` // or nil
+	Head     *ops.Linear    `w:"head"`   // nil without classes
 }
 
 // Stage is blocks of one width, behind what makes the map smaller.
@@ -62,7 +62,10 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 		m.Stages = append(m.Stages, newStage(b, c, s, in))
 		in = s.Width
 	}
-	m.Norm = b.LayerNorm(in, c.HeadEps)
+	if !c.Backbone {
+		norm := b.LayerNorm(in, c.HeadEps)
+		m.Norm = &norm
+	}
 	if c.Hidden > 0 {
 		l := b.Linear(in, c.Hidden, true)
 		m.Hidden, in = &l, c.Hidden
@@ -104,6 +107,12 @@ func newStage(b *ops.Builder, c Config, s StageConfig, in int) Stage {
 // map, and pooler_output [N, D]. A classifier's features [N, D, h, w], of which the head
 // takes the mean, can be asked for.
 func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
+	maps := m.Maps(r, pixels)
+	m.head(r, maps[len(maps)-1])
+}
+
+// Maps records the network on images up to what the stem and each stage give, [N, h, w, C].
+func (m *Model) Maps(r *gpu.Recorder, pixels *gpu.Tensor) []*gpu.Tensor {
 	x := pixels
 	for i := range m.Stem {
 		if i > 0 && m.StemAct {
@@ -113,7 +122,7 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 	}
 	x = m.StemNorm.Forward(r, x) // [N h w C]
 	r.TapNCHW("stem", x)
-	layer := 0
+	maps, layer := []*gpu.Tensor{x}, 0
 	for s := range m.Stages {
 		stage := &m.Stages[s]
 		if stage.Down != nil {
@@ -126,8 +135,9 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 			r.TapNCHW(fmt.Sprintf("layer.%d", layer), x)
 			layer++
 		}
+		maps = append(maps, x)
 	}
-	m.head(r, x)
+	return maps
 }
 
 // head pools the last map x [N, h, w, D].

@@ -46,7 +46,7 @@ func TestLeast(t *testing.T) {
 	for name, want := range map[string]int{"convnext_tiny": 32, "convnext_nano_ols": 29} {
 		c, err := Standard(name)
 		require.NoError(t, err)
-		assert.Equal(t, want, c.least(), name)
+		assert.Equal(t, want, c.Least(), name)
 	}
 }
 

@@ -78,15 +78,15 @@ func TestHeads(t *testing.T) {
 // What the network can't be made of is refused by name.
 func TestRefusals(t *testing.T) {
 	for config, want := range map[string]string{
-		`{"backbone_config": {"model_type": "swin"}}`:                         `of type "swin"; resnet and timm_backbone`,
-		`{"d_model": 100}`:                                                    "d_model 100 is not a multiple of 32",
-		`{"num_feature_levels": 2}`:                                           "num_feature_levels is 2 for the backbone's 3 maps",
-		`{"num_feature_levels": 99}`:                                          "num_feature_levels is 99; expected 1 to 16",
-		`{"decoder_n_points": 0}`:                                             "decoder_n_points is 0",
-		`{"decoder_layers": 0}`:                                               "decoder_layers is 0",
-		`{"two_stage": true}`:                                                 "with_box_refine",
-		`{"backbone_config": {"model_type": "resnet", "out_indices": []}}`:    "of no map",
-		`{"num_queries": -3}`:                                                 "number of queries is -3",
+		`{"backbone_config": {"model_type": "swin"}}`: `of type "swin"; resnet and timm_backbone`,
+		`{"d_model": 100}`:                            "d_model 100 is not a multiple of 32",
+		`{"num_feature_levels": 2}`:                   "num_feature_levels is 2 for the backbone's 3 maps",
+		`{"num_feature_levels": 99}`:                  "num_feature_levels is 99; expected 1 to 16",
+		`{"decoder_n_points": 0}`:                     "decoder_n_points is 0",
+		`{"decoder_layers": 0}`:                       "decoder_layers is 0",
+		`{"two_stage": true}`:                         "with_box_refine",
+		`{"backbone_config": {"model_type": "resnet", "out_indices": []}}`: "of no map",
+		`{"num_queries": -3}`: "number of queries is -3",
 		`{"backbone_config": {"model_type": "resnet", "out_indices": [2,9]}}`: "stage 9 is asked for",
 	} {
 		c, _, err := Describe(source(t, "class_embed.0.weight"), []byte(config))

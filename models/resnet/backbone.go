@@ -97,17 +97,7 @@ func RTDetrConfig(config []byte) (Config, []int, error) {
 			return Config{}, nil, fmt.Errorf("config.json: layer_type is basic, embedding_size %d and hidden_sizes begin with %d; without downsample_in_first_stage such blocks need the same", c.Stem, s.Out)
 		}
 	}
-	var own struct {
-		Features []string `json:"out_features"`
-		Indices  []int    `json:"out_indices"`
-	}
-	if err := checkpoint.Decode("config.json: backbone_config", config, &own); err != nil {
-		return Config{}, nil, err
-	}
-	maps, err := checkpoint.StageOutputs(own.Features, own.Indices, len(j.Depths))
-	if err != nil {
-		err = fmt.Errorf("config.json: backbone_config: %w", err)
-	}
+	maps, err := checkpoint.BackboneOutputs(config, len(j.Depths))
 	return c, maps, err
 }
 
@@ -115,13 +105,7 @@ func RTDetrConfig(config []byte) (Config, []int, error) {
 // package's below to.
 func BackboneNames(from, to string) []weights.Rule {
 	rules := []weights.Rule{{From: from + "fc.*", To: ""}}
-	for _, r := range append(torchvisionNames(false), transformersNames...) {
-		if r.To != "" {
-			r.To = to + r.To
-		}
-		rules = append(rules, weights.Rule{From: from + r.From, To: r.To})
-	}
-	return rules
+	return append(rules, weights.Below(from, to, append(torchvisionNames(false), transformersNames...))...)
 }
 
 // MapSize is the height or width of the last stage's maps for pictures of n pixels.

@@ -5,33 +5,9 @@ import (
 	"fmt"
 
 	"saccade/models/internal/checkpoint"
-	"saccade/models/nn"
 	"saccade/ops"
 	"saccade/weights"
 )
-
-// Family is the networks that tell each pixel's class.
-var Family = nn.Family{
-	Name:          "segment",
-	About:         "what each pixel belongs to: SegFormer",
-	Weights:       "a folder or hub id of transformers (SegformerForSemanticSegmentation)",
-	Architectures: []string{"segformer_b0", "segformer_b1", "segformer_b2", "segformer_b3", "segformer_b4", "segformer_b5"},
-	Task:          nn.FindClasses,
-	Describe: func(in nn.Checkpoint) (*nn.Description, error) {
-		if in.Config == nil {
-			return nil, fmt.Errorf("there is no config.json beside the checkpoint, which tells the number of heads; give the folder that holds both")
-		}
-		if err := checkpoint.OfType(in.Config, "segformer"); err != nil {
-			return nil, err
-		}
-		c, named, err := Describe(in.Tensors, in.Config)
-		if err != nil {
-			return nil, err
-		}
-		return &nn.Description{Tensors: named, Make: c.Layers, Labels: c.Labels}, nil
-	},
-	Standard: nn.StandardOf(Standard),
-}
 
 // signaturesJSON are the keys of the config of transformers' class with their defaults;
 // golden/generate_keys.py writes them.

@@ -24,6 +24,7 @@ type Config struct {
 	Stages       []StageConfig
 	RollFirst    bool    // a shifted map is rolled before it is filled up to whole windows, not after
 	Unshift      Unshift // where one window holds all
+	Backbone     bool    // of another network: without the last norm
 	QKVBias      bool
 	Classes      int // 0: no head
 	Act          ops.Activation

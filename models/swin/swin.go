@@ -12,11 +12,11 @@ import (
 type Model struct {
 	Config
 
-	Patch     ops.Conv2d    `w:"patch"`
-	PatchNorm ops.LayerNorm `w:"patch_norm"`
-	Stages    []Stage       `w:"stages"`
-	Norm      ops.LayerNorm `w:"norm"`
-	Head      *ops.Linear   `w:"head"` // nil without classes
+	Patch     ops.Conv2d     `w:"patch"`
+	PatchNorm ops.LayerNorm  `w:"patch_norm"`
+	Stages    []Stage        `w:"stages"`
+	Norm      *ops.LayerNorm `w:"norm"` // nil in a backbone
+	Head      *ops.Linear    `w:"head"` // nil without classes
 
 	b     *ops.Builder
 	plans *windows.Plans
@@ -78,7 +78,10 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 		}
 		m.Stages, in = append(m.Stages, stage), s.Width
 	}
-	m.Norm = b.LayerNorm(in, c.Eps)
+	if !c.Backbone {
+		norm := b.LayerNorm(in, c.Eps)
+		m.Norm = &norm
+	}
 	if c.Classes > 0 {
 		l := b.Linear(in, c.Classes, true)
 		m.Head = &l
@@ -130,9 +133,20 @@ func (m *Model) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 
 // Encode records the stages on patches [N, h, w, C], up to the last norm: [N, h', w', D].
 func (m *Model) Encode(r *gpu.Recorder, patches *gpu.Tensor) *gpu.Tensor {
+	maps := m.stages(r, patches)
+	return m.Norm.Forward(r, maps[len(maps)-1])
+}
+
+// Maps records the network on images [N, C, H, W] up to what the patches and each stage give,
+// [N, h, w, D]: those of a backbone.
+func (m *Model) Maps(r *gpu.Recorder, pixels *gpu.Tensor) []*gpu.Tensor {
+	return m.stages(r, m.Patch.Forward(r, pixels))
+}
+
+func (m *Model) stages(r *gpu.Recorder, patches *gpu.Tensor) []*gpu.Tensor {
 	x := m.PatchNorm.Forward(r, patches)
 	r.Tap("stem", x)
-	layer := 0
+	maps, layer := []*gpu.Tensor{x}, 0
 	for s := range m.Stages {
 		stage := &m.Stages[s]
 		if stage.Merge != nil {
@@ -145,8 +159,9 @@ func (m *Model) Encode(r *gpu.Recorder, patches *gpu.Tensor) *gpu.Tensor {
 			r.Tap(fmt.Sprintf("layer.%d", layer), x)
 			layer++
 		}
+		maps = append(maps, x)
 	}
-	return m.Norm.Forward(r, x)
+	return maps
 }
 
 // block is x + attention within the windows of a plan, then + perceptron; norms stand

@@ -33,33 +33,61 @@ func describeTransformers(src weights.Source, config []byte, family string) (Con
 	if config == nil {
 		return Config{}, nil, fmt.Errorf("the checkpoint has transformers' names but no config.json beside it, which tells the windows; give the folder that holds both")
 	}
-	if err := checkpoint.OfType(config, family); err != nil {
+	c, h, err := parseTransformers(config, family)
+	if err != nil {
 		return Config{}, nil, err
 	}
+	src = weights.Rename(src, append(projectionNames(c.V2), transformersNames...))
+	c.Classes = checkpoint.Rows(src, "head.weight")
+	c.Labels, c.Scores, err = h.Head(c.Classes)
+	return c, src, err
+}
+
+// parseTransformers reads what config.json of a family tells: all but the classes.
+func parseTransformers(config []byte, family string) (Config, transformersConfig, error) {
 	var h transformersConfig
+	if err := checkpoint.OfType(config, family); err != nil {
+		return Config{}, h, err
+	}
 	class := map[string]string{"swin": "SwinConfig", "swinv2": "Swinv2Config"}[family]
 	if err := signatures.Decode("config.json", class, config, &h, transformersInert...); err != nil {
-		return Config{}, nil, err
+		return Config{}, h, err
 	}
 	if err := h.check(family); err != nil {
-		return Config{}, nil, fmt.Errorf("config.json: %w", err)
+		return Config{}, h, fmt.Errorf("config.json: %w", err)
 	}
 	act, err := ops.ActivationByName(h.Act)
 	if err != nil {
-		return Config{}, nil, fmt.Errorf("config.json: hidden_act: %w", err)
+		return Config{}, h, fmt.Errorf("config.json: hidden_act: %w", err)
 	}
 	v2 := family == "swinv2"
-	src = weights.Rename(src, append(projectionNames(v2), transformersNames...))
-	c := Config{V2: v2, Image: h.Image, Channels: h.Channels, Patch: h.Patch, PadPatches: true, Width: h.Width, QKVBias: h.QKVBias, Unshift: Both,
-		Act: act, Eps: h.Eps, Classes: checkpoint.Rows(src, "head.weight")}
+	c := Config{V2: v2, Image: h.Image, Channels: h.Channels, Patch: h.Patch, PadPatches: true, Width: h.Width, QKVBias: h.QKVBias, Unshift: Both, Act: act, Eps: h.Eps}
 	if v2 {
 		c.Unshift = Never
 	}
 	for i := range h.Depths {
 		c.Stages = append(c.Stages, h.stage(i, v2))
 	}
-	c.Labels, c.Scores, err = h.Head(c.Classes)
-	return c, src, err
+	return c, h, nil
+}
+
+// BackboneConfig is that of transformers' SwinBackbone within another network, by its own part
+// of config.json, and which of [Model.Maps] it gives, the patches' as 0.
+func BackboneConfig(config []byte) (Config, []int, error) {
+	c, h, err := parseTransformers(config, "swin")
+	if err != nil {
+		return Config{}, nil, fmt.Errorf("backbone_config: %w", err)
+	}
+	c.Unshift, c.Backbone = Never, true
+	maps, err := checkpoint.BackboneOutputs(config, len(h.Depths))
+	return c, maps, err
+}
+
+// BackboneNames bring transformers' names of a backbone, below the prefix from, to this
+// package's below to.
+func BackboneNames(from, to string) []weights.Rule {
+	rules := []weights.Rule{{From: from + "swin.layernorm.*", To: ""}} // which nothing runs through
+	return append(rules, weights.Below(from, to, append(projectionNames(false), transformersNames...))...)
 }
 
 // check refuses what this network has not, and lists of unequal lengths.

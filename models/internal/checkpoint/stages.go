@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -8,6 +9,25 @@ import (
 
 	"saccade/weights"
 )
+
+// BackboneOutputs is [StageOutputs] of a backbone's own part of config.json; at least one.
+func BackboneOutputs(config []byte, number int) ([]int, error) {
+	var own struct {
+		Features []string `json:"out_features"`
+		Indices  []int    `json:"out_indices"`
+	}
+	if err := Decode("config.json: backbone_config", config, &own); err != nil {
+		return nil, err
+	}
+	maps, err := StageOutputs(own.Features, own.Indices, number)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("config.json: backbone_config: %w", err)
+	case len(maps) == 0:
+		return nil, errors.New("config.json: backbone_config: out_features and out_indices are of no map; expected one at least")
+	}
+	return maps, nil
+}
 
 // StageOutputs are the maps that a backbone of so many stages gives by its config's
 // out_features or out_indices, the stem's as 0; by themselves the last.
