@@ -391,10 +391,27 @@ func (m *Model) ready(example map[string]Array) error {
 	if logits := shapes["logits"]; len(logits) == 2 {
 		m.classes = logits[1]
 	}
-	if m.Labels != nil && m.classes > 0 && len(m.Labels) != m.classes {
-		return fmt.Errorf("there are %d labels and the network has %d classes", len(m.Labels), m.classes)
+	if named := m.named(shapes["logits"]); m.Labels != nil && named > 0 && len(m.Labels) != named {
+		return fmt.Errorf("there are %d labels and the network has %d classes", len(m.Labels), named)
 	}
 	return nil
+}
+
+// named is how many classes labels are of, by the shape of the logits: of an image, of queries
+// [N, Q, classes], where the last may be that there is nothing, or of pixels [N, classes, h, w].
+// It is 0 where it is not known.
+func (m *Model) named(logits []int) int {
+	switch how := m.Finds(); {
+	case len(logits) == 2:
+		return logits[1]
+	case len(logits) == 3 && how != nil && how.Scores == nn.Softmax:
+		return logits[2] - 1
+	case len(logits) == 3 && how != nil:
+		return logits[2]
+	case len(logits) == 4 && m.images != nil:
+		return logits[1]
+	}
+	return 0
 }
 
 // processorFor is the preprocessing that the checkpoint states, first in an

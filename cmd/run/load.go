@@ -33,7 +33,7 @@ func (a *app) outputs() []string {
 	var names []string
 	switch {
 	case writes(a.model), segments(a.model):
-	case a.attention && a.out != "" || a.view:
+	case a.attention && a.out != "" || a.view && !a.moving():
 		names = append(names, models.LastAttention)
 	case a.attention:
 		names = append(names, models.Attentions)

@@ -44,6 +44,16 @@ func clip(t *testing.T, n int) string {
 	return path
 }
 
+// A window over a video shows what a network finds, and asks for nothing else: not for the
+// attention that a window over a picture shows.
+func TestWatchAsksForNoAttention(t *testing.T) {
+	for _, args := range [][]string{{"-model", "detect", "-image", clip(t, 1), "-view"}, {"-model", "vit", "-camera", "0", "-view"}} {
+		var a app
+		require.NoError(t, a.options.parse(args))
+		assert.Empty(t, a.outputs(), args)
+	}
+}
+
 // frames are the JSON lines of frames.
 func frames[T any](t *testing.T, text string) (all []T) {
 	t.Helper()

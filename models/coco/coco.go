@@ -3,6 +3,7 @@
 package coco
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,10 +36,23 @@ type Category struct {
 
 // Annotation is a box.
 type Annotation struct {
-	Image    int        `json:"image_id"`
-	Category int        `json:"category_id"`
-	Box      [4]float64 `json:"bbox"`    // x, y, width, height
-	Crowd    int        `json:"iscrowd"` // 1: around a crowd, of which any number may be found
+	Image    int `json:"image_id"`
+	Category int `json:"category_id"`
+	Box      Box `json:"bbox"`
+	Crowd    int `json:"iscrowd"` // 1: around a crowd, of which any number may be found
+}
+
+// Box is x, y, width and height.
+type Box [4]float64
+
+// UnmarshalJSON reads a list of four numbers.
+func (b *Box) UnmarshalJSON(text []byte) error {
+	var v []float64
+	if err := json.Unmarshal(text, &v); err != nil || len(v) != len(b) {
+		return fmt.Errorf("bbox is %.40s; expected x, y, width and height", text)
+	}
+	copy(b[:], v)
+	return nil
 }
 
 // Read reads and checks a file of annotations.
@@ -49,6 +63,9 @@ func Read(path string) (*Annotations, error) {
 	}
 	var a Annotations
 	if err := json.Unmarshal(data, &a); err != nil {
+		if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
+			err = fmt.Errorf("%s is a JSON %s", cmp.Or(wrong.Field, "the document"), wrong.Value)
+		}
 		return nil, fmt.Errorf("%s: expected annotations as COCO has them: %w", path, err)
 	}
 	if err := a.check(); err != nil {
@@ -80,7 +97,7 @@ func (a *Annotations) check() error {
 			return fmt.Errorf("annotations: entry %d has image_id %d, which no image has", i, b.Image)
 		case !categories[b.Category]:
 			return fmt.Errorf("annotations: entry %d has category_id %d, which no category has", i, b.Category)
-		case !(b.Box[2] >= 0) || !(b.Box[3] >= 0):
+		case !(b.Box[2] >= 0) || !(b.Box[3] >= 0) || b.Box == Box{}: // that of an entry without one
 			return fmt.Errorf("annotations: entry %d has bbox %v; expected x, y, width and height", i, b.Box)
 		}
 	}

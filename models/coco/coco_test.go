@@ -42,11 +42,17 @@ func TestReadRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		`[`:  "as COCO has them",
 		`{}`: "no images",
-		`{"images": [{"id": 1, "file_name": "../a.png"}]}`:                                                                              "none within the folder",
-		`{"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}]}`:                                                        "twice",
-		`{"categories": [{"id": 1}, {"id": 1}]}`:                                                                                        "twice",
-		`{"annotations": [{"image_id": 4}]}`:                                                                                            "image_id 4",
-		`{"images": [{"id": 4, "file_name": "a"}], "annotations": [{"image_id": 4}]}`:                                                   "category_id 0",
+		`{"images": [{"id": 4, "file_name": "a"}], "categories": [{"id": 0}], "annotations": [{"image_id": 4}]}`: "has bbox [0 0 0 0]",
+		`[]`:                                  "the document is a JSON array",
+		`{"images": [{"id": "one"}]}`:         "images.id is a JSON string",
+		`{"annotations": [{"bbox": [1, 2]}]}`: "bbox is [1, 2]; expected x, y, width and height",
+		`{"annotations": [{"bbox": [1, 2, 3, 4, 5]}]}`:                                "bbox is [1, 2, 3, 4, 5]",
+		`{"annotations": [{"bbox": [1, 2, 3, "4"]}]}`:                                 "bbox is",
+		`{"images": [{"id": 1, "file_name": "../a.png"}]}`:                            "none within the folder",
+		`{"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}]}`:      "twice",
+		`{"categories": [{"id": 1}, {"id": 1}]}`:                                      "twice",
+		`{"annotations": [{"image_id": 4}]}`:                                          "image_id 4",
+		`{"images": [{"id": 4, "file_name": "a"}], "annotations": [{"image_id": 4}]}`: "category_id 0",
 		`{"images": [{"id": 4, "file_name": "a"}], "categories": [{"id": 0}], "annotations": [{"image_id": 4, "bbox": [1, 2, -3, 4]}]}`: "bbox",
 	} {
 		path := filepath.Join(t.TempDir(), "annotations.json")

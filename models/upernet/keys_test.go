@@ -36,7 +36,7 @@ func TestRefusals(t *testing.T) {
 		`{"backbone_config": {"model_type": "beit"}}`:                                  `of type "beit"; convnext, convnextv2, swin and resnet`,
 		`{"backbone_config": {"model_type": "swin", "out_features": ["stem"]}}`:        "have the stem",
 		`{"backbone_config": {"model_type": "convnext", "out_indices": [7]}}`:          "stage 7 is asked for",
-		`{"backbone_config": {"model_type": "swin", "out_indices": []}}`:              "of no map",
+		`{"backbone_config": {"model_type": "swin", "out_indices": []}}`:               "of no map",
 		`{"backbone_config": {"model_type": "swin", "use_absolute_embeddings": true}}`: "use_absolute_embeddings",
 		`{"pool_scales": [0, 1]}`: "pool_scales are [0 1]",
 		`{"pool_scales": []}`:     "number of pool_scales is 0",
