@@ -14,7 +14,7 @@ type Options struct {
 	Unsure   float64 // scores above it go on with tracks: 0.1
 	New      float64 // the least score of a new track: Sure + 0.1
 	Distance float64 // 1 − IoU·score up to which the first matching goes: 0.8
-	Lost     int     // frames that a track is kept for without a detection: 30
+	Lost     int     // frames without a detection after which a track is given up: 30
 }
 
 // The bounds of the other two matchings, as distances 1 − IoU.
@@ -41,6 +41,7 @@ type trace struct {
 	confirmed bool // by a second detection
 	first     int  // frame that it began in
 	last      int  // frame of its last detection
+	late      bool // it was given up: found in the frame after, it goes on until it is lost
 }
 
 // Tracker follows objects. The zero value is not one; see [New].
@@ -147,17 +148,19 @@ func (t *Tracker) begin(d candidate, numbers []int) *trace {
 func (t *Tracker) sort(begins []*trace) {
 	var all, missed, found []*trace
 	for _, x := range t.missed {
-		if x.state == tracked {
+		switch {
+		case x.state == tracked:
 			found = append(found, x)
-		} else if t.frame-x.last <= t.o.Lost {
+		case !x.late: // what is given up is looked for once more, as the authors' lists have it
+			x.late = t.frame-x.last > t.o.Lost
 			missed = append(missed, x)
 		}
 	}
 	for _, x := range t.all {
-		switch x.state {
-		case tracked:
+		switch {
+		case x.state == tracked:
 			all = append(all, x)
-		case lost:
+		case x.state == lost && !x.late:
 			missed = append(missed, x)
 		}
 	}
