@@ -163,10 +163,9 @@ type placing struct {
 	x       *Index
 	tx      *sql.Tx
 	file    *vectorsFile // nil before the first vector
-	made    bool
-	free    []int64 // rows that were free before it began
-	next    int64   // the first row behind all
-	bad     int64   // the number of the next picture without a vector
+	free    []int64      // rows that were free before it began
+	next    int64        // the first row behind all
+	bad     int64        // the number of the next picture without a vector
 	freed   bool
 	written bool
 }

@@ -115,7 +115,7 @@ func (c nearestCall) rowsOf() int {
 }
 
 func (c nearestCall) dispatches(r *gpu.Recorder, y *gpu.Tensor) ([]gpu.Dispatch, error) {
-	first, second, err := c.kernels(r.Device().Traits())
+	first, second, err := c.kernels()
 	if err != nil {
 		return nil, err
 	}
@@ -166,18 +166,14 @@ func (c nearestCall) params(n int, p gpu.Params) gpu.Params {
 	return p
 }
 
-func (c nearestCall) kernels(t gpu.Traits) (first, second *gpu.Kernel, err error) {
+func (c nearestCall) kernels() (first, second *gpu.Kernel, err error) {
 	name := []string{"product", "distance"}[c.by]
 	spec, variant := shaders.Spec{Forms: forms(c.x.Type)}.WithConst("DISTANCE", int(c.by)), fmt.Sprintf("%s %s %s", c.x.Type, c.bank.Type, name)
 	if c.bank.Type == gpu.F32 {
 		spec.Forms = append(spec.Forms, "floats")
 	}
 	if c.few() {
-		lanes := 8
-		if !t.CheapBarriers {
-			lanes = 1 // whose rows lie in a core's cache
-		}
-		first, err = kernel("nearest_few", fmt.Sprintf("%s %d", variant, lanes), spec.WithConst("LANES", lanes).WithConst("TURNS", lanes).WithConst("SIZE_S", 64*(lanes+1)))
+		first, err = kernel("nearest_few", variant, spec)
 	} else {
 		tm := c.rowsOf()
 		first, err = kernel("nearest_blocks", fmt.Sprintf("%s %d", variant, tm), spec.WithConst("TM", tm).WithConst("BM", 8*tm).WithConst("SIZE_X", 40*tm).WithConst("SIZE_D", 520*tm).WithConst("COLUMNS", 8))

@@ -13,7 +13,7 @@
 // workgroup_id: x counts rows of x, y blocks.
 
 const LANES = 8u;
-const TURNS = 8u;    // 64 / (64 / LANES): rows of the bank that a thread takes part in
+const TURNS = 8u;    // rows of the bank that a thread takes part in
 const SIZE_S = 576u; // 64·(LANES + 1): sums of parts, one of padding against bank conflicts
 const DISTANCE = 0u; // 1: squared distances, 0: products
 

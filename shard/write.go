@@ -94,7 +94,7 @@ type Writer struct {
 	half  bool
 
 	file *os.File
-	w    *parquet.Writer
+	w    *parquet.GenericWriter[any]
 }
 
 // Write begins the file at path, beside it. Vectors have width values, stored as halves or
@@ -107,7 +107,7 @@ func Write(path string, m Maker, width int, half bool) (*Writer, error) {
 	m.Rows, m.Errors = 0, 0
 	w := &Writer{maker: m, path: path, width: width, half: half, file: f}
 	schema, fields := w.schema()
-	w.w = parquet.NewWriter(f, schema, parquet.Compression(&zstd.Codec{}), parquet.DataPageStatistics(false))
+	w.w = parquet.NewGenericWriter[any](f, schema, parquet.Compression(&zstd.Codec{}), parquet.DataPageStatistics(false))
 	w.w.SetKeyValueMetadata(arrowKey, arrowSchema(fields))
 	return w, nil
 }

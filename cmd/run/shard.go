@@ -102,6 +102,9 @@ func (w *worker) identify() error {
 	if w.word == classifyWord && w.m.Classes() == 0 {
 		return fmt.Errorf("%s from %s: %w; run embed makes vectors", w.m.Name, w.m.Source, models.ErrNoClasses)
 	}
+	if w.fastDecode && (w.m.Processor == nil || w.m.Converses()) {
+		return fmt.Errorf("%s from %s cuts pictures into tiles of their own size: -fast-decode does not go with it", w.m.Name, w.m.Source)
+	}
 	if g := w.m.Writer(); g != nil {
 		w.configure(g)
 	}
@@ -203,7 +206,7 @@ func (w *worker) open(i int) (*picture.Image, error) {
 // decoding says how pictures are decoded.
 func (w *worker) decoding() picture.DecodeOptions {
 	o := picture.DecodeOptions{Background: w.background}
-	if w.fastDecode && w.m.Processor != nil {
+	if w.fastDecode {
 		o.Resized = w.m.Processor.Resized
 	}
 	return o
