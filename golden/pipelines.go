@@ -37,6 +37,10 @@ type PipelineCase struct {
 	ClipSkip        int            `json:"clip_skip"`        // last layers of the text towers that are left out
 	Scheduler       string         `json:"scheduler"`        // class in place of the folder's, whose config it takes; "" for the folder's
 	Controls        []ControlCase  `json:"controls"`         // ControlNets, with their hints hint.K
+	Motion          string         `json:"motion"`           // folder of a motion adapter beside the cases, "" for none
+	Frames          int            `json:"frames"`           // of the video, whose latents are [frames C h w]; 0: pictures
+	LoRA            string         `json:"lora"`             // file beside the cases that is merged, "" for none
+	LoRAScale       float64        `json:"lora_scale"`       // its scale
 	Base            string         `json:"base"`             // the pipeline that this one goes on from, as SDXL's refiner does; "" for none
 	RefinerStart    float64        `json:"refiner_start"`    // the part of the way that the base does
 	SchedulerConfig map[string]any `json:"scheduler_config"` // overrides of that config

@@ -121,7 +121,11 @@ func (in *paintingInput) fill(w *painter, q *diffusion.Request) error {
 			return err
 		}
 	}
-	if latents, ok := in.raw[rawLatents]; ok {
+	if w.motion != "" {
+		if err := in.fillVideo(w, q); err != nil {
+			return err
+		}
+	} else if latents, ok := in.raw[rawLatents]; ok {
 		if len(latents.Shape) != 4 {
 			return fmt.Errorf("input %s: %s has shape %v, expected [N C H W]", w.input, rawLatents, latents.Shape)
 		}

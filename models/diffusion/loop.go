@@ -29,6 +29,7 @@ const (
 // shape is what a loop is recorded for.
 type shape struct {
 	items         int // pictures made at once
+	frames        int // that are one video, 0: pictures
 	h, w          int // of the latents
 	channels      int // of the latents
 	guided        bool
@@ -54,7 +55,7 @@ func (s shape) evaluations() int {
 type loop struct {
 	shape
 	unet     *nn.Module
-	net      *nn.Network // of unet
+	net      *unet.Model // of unet
 	controls []controlled
 	timeCond int // width of what a distilled model is told of the guidance, 0: nothing
 	plan     *scheduler.Plan
@@ -102,9 +103,13 @@ const (
 // newLoop names the states and records the step, without taking memory of the
 // device.
 func newLoop(p *Pipeline, plan *scheduler.Plan, s shape) (*loop, error) {
-	net, err := p.unet.Network("")
+	layers, err := p.unet.Layers()
 	if err != nil {
 		return nil, err
+	}
+	net, ok := layers.Parameters.(*unet.Model)
+	if !ok {
+		return nil, fmt.Errorf("the layers are %T; expected a UNet's", layers.Parameters)
 	}
 	l := &loop{shape: s, unet: p.unet, net: net, timeCond: p.config.TimeCond, plan: plan, operands: plan.Operands(),
 		b: ops.NewBuilder(p.dev, p.Precision), given: map[string]*gpu.Tensor{}, recorder: p.dev.Record(p.Precision)}
@@ -217,7 +222,7 @@ func (l *loop) evaluate(r *gpu.Recorder, in map[string]*gpu.Tensor, factors *gpu
 		wants.Names = []string{unet.CrossAttentions}
 	}
 	r.Enter("unet")
-	out := r.Capture(wants, func() { l.net.Record(r, in) })
+	out := r.Capture(wants, func() { l.net.Record(r, in, l.frames) })
 	r.Leave()
 	estimate := out[unet.Sample]
 	delete(out, unet.Sample)

@@ -26,11 +26,12 @@ type Pipeline struct {
 	encoders  []*encoder // none, one, or SDXL's two
 	unet      *nn.Module
 	config    unet.Config
-	vae       *autoencoder // nil in pipelines of pixels
-	controls  []*control   // ControlNets
-	tokens    []string     // of textual inversions
-	schedule  []byte       // scheduler_config.json
-	colour    []float32    // see colours; nil until it is asked for
+	vae       *autoencoder  // nil in pipelines of pixels
+	motion    *motionConfig // of a pipeline of videos, or nil
+	controls  []*control    // ControlNets
+	tokens    []string      // of textual inversions
+	schedule  []byte        // scheduler_config.json
+	colour    []float32     // see colours; nil until it is asked for
 	lowMemory bool
 	tiled     bool
 }
@@ -62,6 +63,9 @@ func opener(prompted bool) func(context.Context, *gpu.Device, string, nn.Options
 		files, err := open(ctx, src, o)
 		if err != nil {
 			return nil, err
+		}
+		if err := openMotion(ctx, files, o); err != nil {
+			return nil, errors.Join(fmt.Errorf("loading the motion adapter %s: %w", o.Motion, err), files.Close())
 		}
 		p, err := New(dev, files, o)
 		if err != nil {
@@ -132,6 +136,9 @@ func (p *Pipeline) SetScheduler(keys string) (err error) {
 
 // describe reads the configurations of all parts.
 func (p *Pipeline) describe(o nn.Options) error {
+	if err := p.addMotion(); err != nil {
+		return err
+	}
 	for _, d := range o.LoRA {
 		if err := p.files.Merge(d.File, d.Scale); err != nil {
 			return err
@@ -165,6 +172,11 @@ func (p *Pipeline) describe(o nn.Options) error {
 		return err
 	}
 	p.schedule = in.Config
+	if p.motion != nil { // the noise that all adapters were trained with
+		if err := p.SetScheduler(`{"beta_schedule":"linear"}`); err != nil {
+			return err
+		}
+	}
 	return p.check()
 }
 
@@ -177,6 +189,7 @@ func (p *Pipeline) describeUNet() error {
 	if err != nil {
 		return fmt.Errorf("unet: %w", err)
 	}
+	config.Motion = p.motion
 	p.config = config
 	p.unet = nn.NewModule(p.dev, checkpoint.UNet, p.Precision, &nn.Description{Tensors: src, Make: config.Layers})
 	return nil

@@ -13,6 +13,7 @@ import (
 // Request is what a run makes. [Pipeline.Defaults] fills in what a caller leaves.
 type Request struct {
 	Items         int // pictures at once
+	Frames        int // of a video, of a pipeline with a motion adapter, which is one item; 0: pictures
 	Height, Width int // pixels
 
 	Prompts  []string // one for all items or one for each; unread with Embeds
@@ -72,7 +73,11 @@ func requestErrorf(format string, args ...any) error {
 // Defaults is a request of one picture with what diffusers takes by default.
 func (p *Pipeline) Defaults() Request {
 	h, w := p.Size()
-	return Request{Items: 1, Height: h, Width: w, Steps: p.Steps(), Guidance: p.Guidance(), Strength: 1, Seeds: []uint64{0}}
+	q := Request{Items: 1, Height: h, Width: w, Steps: p.Steps(), Guidance: p.Guidance(), Strength: 1, Seeds: []uint64{0}}
+	if most, ok := p.Moves(); ok {
+		q.Frames = min(DefaultFrames, most)
+	}
+	return q
 }
 
 // validate refuses what the pipeline can't do.
@@ -80,6 +85,9 @@ func (p *Pipeline) validate(q *Request) error {
 	reduction := p.Reduction()
 	if q.To == 0 {
 		q.To = 1
+	}
+	if err := p.checkFrames(q); err != nil {
+		return err
 	}
 	switch {
 	case !slices.Contains([]Syntax{"", Plain, A1111}, q.Syntax):

@@ -235,7 +235,7 @@ func (r *Run) encodePictures(ctx context.Context) error {
 // shape is what the loop is recorded for.
 func (r *Run) shape() shape {
 	q, p := &r.Request, r.p
-	s := shape{items: q.Items, h: q.Height / p.Reduction(), w: q.Width / p.Reduction(), channels: p.latentChannels(), guided: r.guided(),
+	s := shape{items: q.Items, frames: q.Frames, h: q.Height / p.Reduction(), w: q.Width / p.Reduction(), channels: p.latentChannels(), guided: r.guided(),
 		pooled: p.pooled(), blend: q.Mask != nil && !p.inpaints(), words: q.Watch && p.Prompted()}
 	s.rescaled = s.guided && q.Rescale > 0
 	if p.Prompted() {
@@ -290,6 +290,9 @@ func (r *Run) noise(step int) ([]float32, error) {
 			return nil, requestErrorf("noise of step %d has %d values; expected %d, as many as the latents", r.before+step, len(given), len(all))
 		}
 		copy(all, given)
+	case q.Frames > 0: // of the whole video, [C frames h w] as diffusers has it
+		Noise(all, q.Seeds[0], r.before+step+1)
+		all = FramesFirst(all, l.channels, q.Frames, l.h*l.w)
 	default:
 		for i := range q.Items {
 			seed := uint64(i)
