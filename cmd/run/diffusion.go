@@ -113,6 +113,9 @@ func (a *app) paint(ctx context.Context) error {
 	if err := w.openControls(ctx); err != nil {
 		return err
 	}
+	if err := w.openIPAdapters(ctx); err != nil {
+		return err
+	}
 	closeRefiner, err := w.openRefiner(ctx)
 	if err != nil {
 		return err

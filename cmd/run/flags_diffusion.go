@@ -49,11 +49,12 @@ type painting struct {
 	upscale                   cli.Optional
 	motion                    string // a motion adapter, which makes a video; "": none
 	controlling
+	showing
 }
 
 // paintingFlags are the names of those flags.
 var paintingFlags = []string{"prompt", "prompts", "record", "negative-prompt", "prompt-syntax", "refiner", "refiner-start", "steps", "width", "height", "guidance", "guidance-rescale", "strength", "seed", "scheduler", "clip-skip",
-	"init-image", "mask", "lora", "embedding", "tokenizer", "vae", "prediction", "frames", "to-seed", "forward", "partial", "low-memory", "preview", "preview-weights", "view-every", "tiled", "control", "control-image", "control-hint", "upscale", "motion"}
+	"init-image", "mask", "lora", "embedding", "tokenizer", "vae", "prediction", "frames", "to-seed", "forward", "partial", "low-memory", "preview", "preview-weights", "view-every", "tiled", "control", "control-image", "control-hint", "upscale", "motion", "ip-adapter", "ip-image", "image-encoder"}
 
 func (g *painting) flags(f *flag.FlagSet) {
 	g.guidance, g.strength = math.NaN(), math.NaN()
@@ -117,6 +118,7 @@ func (g *painting) flags(f *flag.FlagSet) {
 	f.BoolVar(&g.partial, "partial", false, "writes what there is if it is interrupted")
 	f.BoolVar(&g.lowMemory, "low-memory", false, "keeps one part of the pipeline at a time on the device")
 	g.controlling.flags(f)
+	g.showing.flags(f)
 	f.StringVar(&g.motion, "motion", "", "`SOURCE`: a motion adapter (AnimateDiff): draws a video of -frames N (default 16) to a .gif, a .mp4 or a folder")
 	f.Var(&g.upscale, "upscale", "`[SOURCE]`: enlarges what is drawn, by the embedded network or one that -model upscale takes")
 	f.BoolVar(&g.tiled, "tiled", false, "has the autoencoder work in tiles, which need less memory; that of a pipeline does so anyway where it must")
@@ -169,7 +171,7 @@ func (o *options) checkPainting() error {
 	if _, known := diffusion.KnownScheduler(g.scheduler); g.scheduler != "" && !known {
 		return cli.Usagef("scheduler %q is unknown; the nearest is %q (-h lists them)", g.scheduler, models.Nearest(g.scheduler, diffusion.Schedulers()))
 	}
-	if err := cmp.Or(o.checkRefiner(), o.checkControls(), o.checkVideo()); err != nil {
+	if err := cmp.Or(o.checkRefiner(), o.checkControls(), o.checkShowing(), o.checkVideo()); err != nil {
 		return err
 	}
 	switch {

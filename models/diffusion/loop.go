@@ -33,9 +33,10 @@ type shape struct {
 	h, w          int // of the latents
 	channels      int // of the latents
 	guided        bool
-	rescaled      bool // the spread that guidance adds is taken off
-	tokens        int  // of the prompts, 0 without
-	pooled, sizes int  // SDXL's: width of the pooled prompt, number of the sizes
+	rescaled      bool  // the spread that guidance adds is taken off
+	tokens        int   // of the prompts, 0 without
+	imageTokens   []int // of what each IP-Adapter sees
+	pooled, sizes int   // SDXL's: width of the pooled prompt, number of the sizes
 	blend         bool
 	words         bool // sum up the attention to the words
 	extra         int  // channels beside the latents in the model's input: an inpainting model's
@@ -161,6 +162,9 @@ func (l *loop) nameStates(precision gpu.DType, width, reduction int) (err error)
 	if l.tokens > 0 {
 		l.given[givenContext] = state(givenContext, precision, batch, l.tokens, width)
 	}
+	for i, n := range l.imageTokens {
+		l.given[unet.Images(i)] = state(unet.Images(i), precision, batch, n, width)
+	}
 	if l.pooled > 0 {
 		l.given[givenPooled] = state(givenPooled, precision, batch, l.pooled)
 	}
@@ -187,6 +191,9 @@ func (l *loop) record(r *gpu.Recorder) {
 		if x, ok := l.given[name]; ok {
 			in[name] = x
 		}
+	}
+	for i := range l.imageTokens {
+		in[unet.Images(i)] = l.given[unet.Images(i)]
 	}
 	if l.sizes > 0 {
 		in[givenSizes] = r.Input(givenSizes, gpu.F32, batch, l.sizes)

@@ -12,6 +12,7 @@ import (
 	"saccade/models/diffusion/scheduler"
 	"saccade/models/nn"
 	"saccade/models/unet"
+	"saccade/weights"
 )
 
 // Pipeline is the parts of a checkpoint: text towers, UNet, autoencoder and the
@@ -21,19 +22,22 @@ type Pipeline struct {
 	Class     string // as diffusers names it
 	Precision gpu.DType
 
-	dev       *gpu.Device
-	files     *checkpoint.Pipeline
-	encoders  []*encoder // none, one, or SDXL's two
-	unet      *nn.Module
-	config    unet.Config
-	vae       *autoencoder  // nil in pipelines of pixels
-	motion    *motionConfig // of a pipeline of videos, or nil
-	controls  []*control    // ControlNets
-	tokens    []string      // of textual inversions
-	schedule  []byte        // scheduler_config.json
-	colour    []float32     // see colours; nil until it is asked for
-	lowMemory bool
-	tiled     bool
+	dev        *gpu.Device
+	files      *checkpoint.Pipeline
+	encoders   []*encoder // none, one, or SDXL's two
+	unet       *nn.Module
+	config     unet.Config
+	vae        *autoencoder   // nil in pipelines of pixels
+	motion     *motionConfig  // of a pipeline of videos, or nil
+	images     []*imagePrompt // IP-Adapters
+	tower      *imageTower    // that sees their images, or nil
+	unetSource weights.Source
+	controls   []*control // ControlNets
+	tokens     []string   // of textual inversions
+	schedule   []byte     // scheduler_config.json
+	colour     []float32  // see colours; nil until it is asked for
+	lowMemory  bool
+	tiled      bool
 }
 
 // Family is the pipelines that draw a prompt.
@@ -121,6 +125,12 @@ func (p *Pipeline) Modules() []*nn.Module {
 	for _, c := range p.controls {
 		all = append(all, c.module)
 	}
+	for _, a := range p.images {
+		all = append(all, a.module)
+	}
+	if p.tower != nil {
+		all = append(all, p.tower.module)
+	}
 	all = append(all, p.unet)
 	if p.vae != nil {
 		all = append(all, p.vae.module)
@@ -190,9 +200,13 @@ func (p *Pipeline) describeUNet() error {
 		return fmt.Errorf("unet: %w", err)
 	}
 	config.Motion = p.motion
-	p.config = config
-	p.unet = nn.NewModule(p.dev, checkpoint.UNet, p.Precision, &nn.Description{Tensors: src, Make: config.Layers})
+	p.setUNet(config, src)
 	return nil
+}
+
+func (p *Pipeline) setUNet(config unet.Config, src weights.Source) {
+	p.config, p.unetSource = config, src
+	p.unet = nn.NewModule(p.dev, checkpoint.UNet, p.Precision, &nn.Description{Tensors: src, Make: config.Layers})
 }
 
 // check finds parts that do not fit each other.
@@ -301,6 +315,14 @@ func (p *Pipeline) Close() {
 		if c.close != nil {
 			c.close()
 		}
+	}
+	for _, a := range p.images {
+		if a.close != nil {
+			a.close()
+		}
+	}
+	if p.tower != nil && p.tower.close != nil {
+		p.tower.close()
 	}
 	p.files.Close()
 }

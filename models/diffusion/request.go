@@ -45,6 +45,8 @@ type Request struct {
 
 	Controls []Control // of each of the pipeline's ControlNets
 
+	ImagePrompts [][]float32 // what each of the pipeline's IP-Adapters sees: see [Pipeline.ToImagePrompt]
+
 	Watch bool // sum up the attention that the map pays to each word: see [Run.WordMaps]
 }
 
@@ -122,6 +124,9 @@ func (p *Pipeline) validate(q *Request) error {
 		return requestErrorf("%d seeds for %d pictures; expected one for each", len(q.Seeds), q.Items)
 	}
 	if err := p.checkControls(q); err != nil {
+		return err
+	}
+	if err := p.checkImages(q); err != nil {
 		return err
 	}
 	return p.checkPictures(q)

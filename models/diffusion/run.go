@@ -120,6 +120,9 @@ func (r *Run) encode(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := r.encodeImages(ctx); err != nil {
+		return err
+	}
 	for i, c := range r.Request.Controls {
 		r.given[givenHint(i)] = repeat(channelsLast(c.Hint, 3, len(c.Hint)/3), r.loop.evaluations(), len(c.Hint))
 	}
@@ -237,6 +240,9 @@ func (r *Run) shape() shape {
 	q, p := &r.Request, r.p
 	s := shape{items: q.Items, frames: q.Frames, h: q.Height / p.Reduction(), w: q.Width / p.Reduction(), channels: p.latentChannels(), guided: r.guided(),
 		pooled: p.pooled(), blend: q.Mask != nil && !p.inpaints(), words: q.Watch && p.Prompted()}
+	for _, a := range p.images {
+		s.imageTokens = append(s.imageTokens, a.config.Tokens)
+	}
 	s.rescaled = s.guided && q.Rescale > 0
 	if p.Prompted() {
 		s.tokens = r.chunks * p.encoders[0].length

@@ -107,6 +107,12 @@ func open(dev *gpu.Device, c golden.PipelineCase, o nn.Options) (*diffusion.Pipe
 			return nil, err
 		}
 	}
+	if len(c.IPAdapters) > 0 {
+		if err := addIPAdapters(p, c); err != nil {
+			p.Close()
+			return nil, err
+		}
+	}
 	if c.SchedulerConfig == nil {
 		return p, nil
 	}
@@ -115,6 +121,35 @@ func open(dev *gpu.Device, c golden.PipelineCase, o nn.Options) (*diffusion.Pipe
 		err = p.SetScheduler(string(keys))
 	}
 	return p, err
+}
+
+// addIPAdapters adds those of a golden's folder, with the image tower there.
+func addIPAdapters(p *diffusion.Pipeline, c golden.PipelineCase) error {
+	fsys, err := golden.PipelineFS(c.Folder)
+	if err != nil {
+		return err
+	}
+	config, err := fs.ReadFile(fsys, "image_encoder/config.json")
+	if err != nil {
+		return err
+	}
+	tower, err := weights.OpenFS(fsys, "image_encoder/model.safetensors")
+	if err != nil {
+		return err
+	}
+	if err := p.SetImageTower("image_encoder", tower, config); err != nil {
+		return err
+	}
+	for _, a := range c.IPAdapters {
+		src, err := weights.OpenFS(fsys, a.File)
+		if err != nil {
+			return err
+		}
+		if err := p.AddIPAdapter(a.File, src, a.Weight); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // addMotion adds the motion adapter of a golden's folder.
@@ -193,6 +228,9 @@ func request(p *diffusion.Pipeline, c golden.PipelineCase, in map[string]golden.
 	q.Latents, q.Image, q.Mask = in["latents"].Data, in["init_image"].Data, in["mask"].Data
 	for i, k := range c.Controls {
 		q.Controls = append(q.Controls, diffusion.Control{Hint: in[fmt.Sprintf("hint.%d", i)].Data, Weight: k.Weight, From: k.From, To: k.To})
+	}
+	for i := range c.IPAdapters {
+		q.ImagePrompts = append(q.ImagePrompts, in[fmt.Sprintf("ip_image.%d", i)].Data)
 	}
 	q.Noise = func(step int) ([]float32, error) { return in[fmt.Sprintf("noise.%d", step)].Data, nil }
 	return q
