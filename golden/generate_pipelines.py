@@ -335,6 +335,50 @@ def controlnet_tiny(folder, g):
         save(calibrated(redraw(model, g)), folder / name)
 
 
+def motion_tiny(folder, g):
+    """Motion adapters for sd1_tiny, with a module in the middle (AnimateDiff's second version) and without (its
+    third), and a LoRA of the first."""
+    common = {"block_out_channels": (8, 16, 16), "motion_layers_per_block": 1, "motion_num_attention_heads": 4, "motion_norm_num_groups": 4}
+    for name, options in {"v2": {"motion_max_seq_length": 7}, "v3": {"motion_max_seq_length": 9, "use_motion_mid_block": False}}.items():
+        model = diffusers.MotionAdapter(**common, **options)
+        save(calibrated(redraw(model, g)), folder / name)
+    state = {}
+    for name, t in diffusers.MotionAdapter(**common, motion_max_seq_length=7).state_dict().items():
+        if "attn" in name and "down_blocks" in name and name.endswith("weight"):
+            layer = f"unet.{name.removesuffix('.weight')}"
+            state[f"{layer}.lora_A.weight"] = torch.randn(2, t.shape[1], generator=g).half() / 4
+            state[f"{layer}.lora_B.weight"] = torch.randn(t.shape[0], 2, generator=g).half() / 4
+    save_file(state, folder / "zoom.safetensors", metadata={"format": "pt"})
+
+
+def ip_tiny(folder, g):
+    """IP-Adapters for sd1_tiny and sdxl_tiny by the names of their authors, and the image tower that they see by."""
+    config = transformers.CLIPVisionConfig(hidden_size=12, intermediate_size=17, num_hidden_layers=3, num_attention_heads=2, image_size=14, patch_size=5, projection_dim=10)
+    save(redraw(transformers.CLIPVisionModelWithProjection(config), g), folder / "image_encoder")
+    for name, base, plus in (("sd1_plain", "sd1_tiny", False), ("sd1_plus", "sd1_tiny", True), ("sdxl_plain", "sdxl_tiny", False)):
+        network = diffusers.UNet2DConditionModel.from_pretrained(HERE / "pipelines" / base / "unet", torch_dtype=torch.float32)
+        width = network.config.cross_attention_dim
+        draw = lambda *shape, scale=1.0: (torch.randn(*shape, generator=g) * scale * shape[-1] ** -0.5).half()
+        norm = lambda n: {"weight": (0.7 + 0.6 * torch.rand(n, generator=g)).half(), "bias": (0.3 * torch.randn(n, generator=g)).half()}
+        named = lambda prefix, tensors: {f"{prefix}.{k}": t for k, t in tensors.items()}
+        if plus:
+            hidden, heads = 9, 2
+            state = {"latents": draw(1, 3, hidden, scale=3), "proj_in.weight": draw(hidden, 12), "proj_in.bias": draw(hidden), "proj_out.weight": draw(width, hidden), "proj_out.bias": draw(width)}
+            state |= named("norm_out", norm(width))
+            for i in range(4):  # as many as diffusers takes
+                state |= named(f"layers.{i}.0.norm1", norm(hidden)) | named(f"layers.{i}.0.norm2", norm(hidden)) | named(f"layers.{i}.1.0", norm(hidden))
+                state |= {f"layers.{i}.0.to_q.weight": draw(64 * heads, hidden), f"layers.{i}.0.to_kv.weight": draw(128 * heads, hidden), f"layers.{i}.0.to_out.weight": draw(hidden, 64 * heads)}
+                state |= {f"layers.{i}.1.1.weight": draw(4 * hidden, hidden), f"layers.{i}.1.3.weight": draw(hidden, 4 * hidden)}
+        else:
+            state = {"proj.weight": draw(4 * width, 10), "proj.bias": draw(4 * width)} | named("norm", norm(width))
+        state = named("image_proj", state)
+        crosses = [k for k in network.attn_processors if k.endswith("attn2.processor")]
+        for i, k in enumerate(crosses):
+            out = network.get_submodule(k.removesuffix(".processor")).to_k.out_features
+            state |= {f"ip_adapter.{2 * i + 1}.to_{of}_ip.weight": draw(out, width) for of in "kv"}
+        save_file(state, folder / f"{name}.safetensors", metadata={"format": "pt"})
+
+
 def calibrated(model):
     calibrate(model)
     return model
@@ -360,6 +404,10 @@ def control(net, weight, start=0.0, end=1.0):
     return {"net": net, "weight": weight, "from": start, "to": end}
 
 
+def ip(file, weight):
+    return {"file": f"{file}.safetensors", "weight": weight}
+
+
 NEGATIVE = "blurry, bad quality"
 IMG2IMG = dict(pipeline="StableDiffusionImg2ImgPipeline", init_image=True)
 INPAINT = dict(pipeline="StableDiffusionInpaintPipeline", init_image=True, mask=True)
@@ -381,6 +429,9 @@ CONTROL = dict(pipeline="StableDiffusionControlNetPipeline", weights="golden/pip
 CONTROL_IMAGE = CONTROL | dict(pipeline="StableDiffusionControlNetImg2ImgPipeline", init_image=True)
 CONTROL_INPAINT = CONTROL | dict(pipeline="StableDiffusionControlNetInpaintPipeline", init_image=True, mask=True)
 CONTROL_XL = dict(pipeline="StableDiffusionXLControlNetPipeline", weights="golden/pipelines/sdxl_tiny", guidance=5.0)
+IP = dict(weights="golden/pipelines/sd1_tiny")
+MOTION = dict(pipeline="AnimateDiffPipeline", weights="golden/pipelines/sd1_tiny", scheduler="DDIMScheduler",
+              scheduler_config={"beta_schedule": "linear", "clip_sample": False, "timestep_spacing": "linspace", "steps_offset": 1})
 ANCESTRAL, MULTISTEP = "EulerAncestralDiscreteScheduler", "DPMSolverMultistepScheduler"
 PIPELINES = {
     sd1_tiny: [
@@ -430,6 +481,18 @@ PIPELINES = {
         sd("inpaint", controls=[control("sd1.0", 1.0)], strength=0.8, **CONTROL_INPAINT),
         sd("xl", controls=[control("sdxl.0", 0.9, 0.0, 0.8)], **CONTROL_XL),
     ],
+    ip_tiny: [
+        sd("plain", ip_adapters=[ip("sd1_plain", 0.7)], steps=2, width=40, **IP),
+        sd("plus", ip_adapters=[ip("sd1_plus", 0.9)], steps=2, batch=2, negative_prompt=NEGATIVE, **IP),
+        sd("both", ip_adapters=[ip("sd1_plain", 0.4), ip("sd1_plus", 0.6)], steps=2, guidance=1.0, **IP),
+        sd("xl", ip_adapters=[ip("sdxl_plain", 1.0)], steps=2, **XL | {"weights": "golden/pipelines/sdxl_tiny"}),
+    ],
+    motion_tiny: [
+        sd("five", motion="v2", frames=5, steps=3, negative_prompt=NEGATIVE, **MOTION),
+        sd("one", motion="v3", frames=1, steps=2, **MOTION),
+        sd("third", motion="v3", frames=3, steps=2, width=40, guidance=1.0, **MOTION | {"scheduler": ANCESTRAL}),
+        sd("lora", motion="v2", frames=3, steps=2, lora="zoom.safetensors", lora_scale=0.8, guidance=3.0, **MOTION),
+    ],
     ddpm_tiny: [case("sample", "DDPMPipeline", 4, width=10, height=6, batch=2)],
     ddim_tiny: [case("sample", "DDIMPipeline", 5, width=10, height=6, batch=2)],
     zoo_sd: [sd("text", prompt="red apple", guidance=4.0, width=64, height=64, weights="zoo/sd")],
@@ -453,13 +516,15 @@ def draw_inputs(folder, c, g):
     config, reduction = json.loads((folder / "unet" / "config.json").read_text()), 1
     if (folder / "vae").exists():
         reduction = 2 ** (len(json.loads((folder / "vae" / "config.json").read_text())["block_out_channels"]) - 1)
-    shape = c["batch"], config["out_channels"], c["height"] // reduction, c["width"] // reduction
+    shape = c.get("frames", c["batch"]), config["out_channels"], c["height"] // reduction, c["width"] // reduction
     inputs = {"latents": torch.randn(shape, generator=g)}
     inputs |= {f"noise.{i}": torch.randn(shape, generator=g) for i in range(c["steps"])}
     if c.get("init_image"):
         inputs["init_image"] = picture(g, c["batch"], c["height"], c["width"])
     for i in range(len(c.get("controls", []))):
         inputs[f"hint.{i}"] = picture(g, 1, c["height"], c["width"]) / 2 + 0.5
+    for i in range(len(c.get("ip_adapters", []))):
+        inputs[f"ip_image.{i}"] = torch.randn(1, 3, 14, 14, generator=g)
     if c.get("mask"):
         mask = torch.zeros(1, 1, c["height"], c["width"])
         mask[:, :, 11:29, 5 : c["width"] - 4] = 1
@@ -517,16 +582,31 @@ def base_latents(root, c, inputs):
     return latents, {k: t for k, t in out.items() if ".step." in k}, state
 
 
+def video(frames):
+    """Maps [frames, C, h, w] as diffusers has them, [1, C, frames, h, w]."""
+    return frames.permute(1, 0, 2, 3)[None].contiguous()
+
+
+def frames(video):
+    """The same back; maps of images as they are."""
+    return video[0].permute(1, 0, 2, 3).contiguous() if video.ndim == 5 else video
+
+
 @contextlib.contextmanager
 def given(inputs, state):
     """Inputs in place of draws. state["step"] is the scheduler's step, state["drew"] whether it asked for noise."""
 
     def pipeline_draw(shape, **_):
+        if len(shape) == 5:
+            assert video(inputs["latents"]).shape == torch.Size(shape), f"latents of {tuple(shape)} wanted"
+            return video(inputs["latents"])
         assert inputs["latents"].shape == torch.Size(shape), f"latents of {tuple(shape)} wanted"
         return inputs["latents"].clone()
 
     def scheduler_draw(shape, **_):
         noise = inputs[f"noise.{state['step']}"]
+        if len(shape) == 5:
+            noise = video(noise)
         assert noise.shape == torch.Size(shape), f"noise of {tuple(shape)} wanted"
         state["drew"] = True
         return noise.clone()
@@ -546,7 +626,18 @@ def open_pipeline(folder, c):
         nets = HERE / "pipelines" / "controlnet_tiny"
         nets = [diffusers.ControlNetModel.from_pretrained(nets / k["net"], torch_dtype=torch.float32) for k in c["controls"]]
         parts["controlnet"] = nets if len(nets) > 1 else nets[0]
+    if "motion" in c:
+        parts["motion_adapter"] = diffusers.MotionAdapter.from_pretrained(HERE / "pipelines" / "motion_tiny" / c["motion"], torch_dtype=torch.float32)
     pipe = getattr(diffusers, c["pipeline"]).from_pretrained(folder, dtype=torch.float32, **parts)
+    if "ip_adapters" in c:
+        ips = HERE / "pipelines" / "ip_tiny"
+        pipe.register_modules(image_encoder=transformers.CLIPVisionModelWithProjection.from_pretrained(ips / "image_encoder", dtype=torch.float32))
+        pipe.load_ip_adapter([str(ips)] * len(c["ip_adapters"]), subfolder=[""] * len(c["ip_adapters"]), weight_name=[a["file"] for a in c["ip_adapters"]], image_encoder_folder=None)
+        pipe.unet.float()
+        pipe.set_ip_adapter_scale([a["weight"] for a in c["ip_adapters"]])
+    if "lora" in c:
+        pipe.load_lora_weights(HERE / "pipelines" / "motion_tiny", weight_name=c["lora"], adapter_name="lora")
+        pipe.set_adapters(["lora"], [c["lora_scale"]])
     pipe.set_progress_bar_config(disable=True)
     if "scheduler" in c:
         pipe.scheduler = getattr(diffusers, c["scheduler"]).from_config(pipe.scheduler.config, **c.get("scheduler_config", {}))
@@ -569,8 +660,12 @@ def arguments(c, inputs):
     if c.get("init_image"):  # a batch of pictures wants one prompt each
         a |= {"prompt": [c["prompt"]] * c["batch"], "image": inputs["init_image"]}
         a |= {"negative_prompt": [c["negative_prompt"]] * c["batch"]} if "negative_prompt" in c else {}
+    elif "frames" in c:
+        a |= {"num_frames": c["frames"], "num_videos_per_prompt": 1}
     else:
         a["num_images_per_prompt"] = c["batch"]
+    if "ip_adapters" in c:
+        a["ip_adapter_image"] = [inputs[f"ip_image.{i}"] for i in range(len(c["ip_adapters"]))]
     if c.get("mask"):
         a["mask_image"] = inputs["mask"]
     if "controls" in c:
@@ -588,7 +683,7 @@ def watch(pipe, state, out):
 
     def stepped(*args, **kwargs):
         got = step(*args, **kwargs)
-        out[f"expected.step.{state['step']}"] = got[0].clone() if isinstance(got, tuple) else got.prev_sample.clone()
+        out[f"expected.step.{state['step']}"] = frames(got[0] if isinstance(got, tuple) else got.prev_sample).clone()
         state["step"] += 1
         return got
 
@@ -630,7 +725,7 @@ def run(folder, c, inputs):
     if hasattr(pipe, "vae"):
 
         def ended(_, i, t, kept):  # after what inpainting pastes into the step's latents
-            out[f"expected.step.{before + i}"] = kept["latents"].clone()
+            out[f"expected.step.{before + i}"] = frames(kept["latents"]).clone()
             return kept
 
         options |= {"callback_on_step_end": ended, "output_type": "pt"}
@@ -638,7 +733,8 @@ def run(folder, c, inputs):
         options["output_type"] = "np"
     with given(inputs, state), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        images = torch.as_tensor(pipe(**options).images)
+        got = pipe(**options)
+        images = got.frames[0] if "frames" in c else torch.as_tensor(got.images)
     out["expected.latents"] = out[f"expected.step.{state['step'] - 1}"]
     out.setdefault("expected.image", out["expected.latents"])
     shown = (out["expected.image"] / 2 + 0.5).clamp(0, 1)

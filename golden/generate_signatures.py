@@ -21,6 +21,7 @@ MODELS = Path(__file__).resolve().parent.parent / "models"
 CLASSES = {
     "unet": [diffusers.UNet2DModel, diffusers.UNet2DConditionModel],
     "controlnet": [diffusers.ControlNetModel],
+    "motion": [diffusers.MotionAdapter],
     "vae": [diffusers.AutoencoderKL, diffusers.AutoencoderTiny],
     "lora": [peft.LoraConfig],
 }

@@ -37,9 +37,20 @@ type PipelineCase struct {
 	ClipSkip        int            `json:"clip_skip"`        // last layers of the text towers that are left out
 	Scheduler       string         `json:"scheduler"`        // class in place of the folder's, whose config it takes; "" for the folder's
 	Controls        []ControlCase  `json:"controls"`         // ControlNets, with their hints hint.K
+	Motion          string         `json:"motion"`           // folder of a motion adapter beside the cases, "" for none
+	Frames          int            `json:"frames"`           // of the video, whose latents are [frames C h w]; 0: pictures
+	LoRA            string         `json:"lora"`             // file beside the cases that is merged, "" for none
+	LoRAScale       float64        `json:"lora_scale"`       // its scale
+	IPAdapters      []IPCase       `json:"ip_adapters"`      // IP-Adapters, with what the image tower beside them sees: ip_image.K
 	Base            string         `json:"base"`             // the pipeline that this one goes on from, as SDXL's refiner does; "" for none
 	RefinerStart    float64        `json:"refiner_start"`    // the part of the way that the base does
 	SchedulerConfig map[string]any `json:"scheduler_config"` // overrides of that config
+}
+
+// IPCase is an IP-Adapter of a case.
+type IPCase struct {
+	File   string  `json:"file"`   // beside the cases
+	Weight float64 `json:"weight"` // diffusers' set_ip_adapter_scale
 }
 
 // ControlCase is a ControlNet of a case.
@@ -104,6 +115,7 @@ func PipelineCases(name string) ([]PipelineCase, error) {
 //   - noise.K: what the scheduler draws in step K of those that are done; absent
 //     if it never draws
 //   - hint.K [1,3,H,W], from 0 to 1, of ControlNet K
+//   - ip_image.K [1,3,S,S], of IP-Adapter K, as the image tower takes it
 //   - init_image [N,3,H,W], from -1 to 1, and mask [1,1,H,W], 1 where to repaint
 //
 // Outputs:

@@ -41,7 +41,7 @@ import (
 var families = []nn.Family{
 	vit.Family, resnet.Family, vgg.Family, alexnet.Family, squeezenet.Family, efficientnet.Family, mobilenet.V2, mobilenet.V3, convnext.V1, convnext.V2, swin.V1, swin.V2, vit.DINO, vit.DINOv2, clip.Family, clip.SigLIP, clip.TextEncoder, bert.Family, ppocr.Family, ppocr.DetectorFamily, ppocr.RecogniserFamily, blip.Family, smolvlm.Family, trocr.Family, whisper.Family, sounds.Family,
 	sam.Family, detect.Family, owl.Family, depth.Family, segment.Family, cutout.Family, upscale.Family, anomaly.Family,
-	diffusion.Family, diffusion.Unconditional, gan.Family, unet.Family, controlnet.Family, vae.Family,
+	diffusion.Family, diffusion.Unconditional, diffusion.Video, gan.Family, unet.Family, controlnet.Family, vae.Family,
 }
 
 // Families lists what can be loaded.

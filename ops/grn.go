@@ -55,7 +55,7 @@ func (g *GRN) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 	n := x.Shape[0]
 	op := gpu.Op{Kind: "grn", Label: g.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y},
 		Twin: func(in [][]float32) [][]float64 { return [][]float64{g.twin(in[0], n)} }}
-	m, err := newMapNorm(r, g.name, x, y, g.Width)
+	m, err := newMapNorm(r, g.name, x, y, n, g.Width)
 	if err == nil {
 		var stats gpu.Dispatch
 		if stats, err = g.stats(r, m); err == nil {

@@ -41,19 +41,29 @@ func (g *GroupNorm) Params() []weights.Param {
 
 // Forward normalises x [N, …, Width] and applies an activation that is zero at zero.
 func (g *GroupNorm) Forward(r *gpu.Recorder, x *gpu.Tensor, a Activation) *gpu.Tensor {
-	return g.forward(r, x, nil, a)
+	return g.forward(r, x, nil, x.Shape[0], a)
+}
+
+// ForwardFrames is Forward of maps x [N·frames, …, Width], of which so many after each other are
+// one item: the frames of a video, as of a map [N, Width, frames, H, W] of torch.
+func (g *GroupNorm) ForwardFrames(r *gpu.Recorder, x *gpu.Tensor, frames int, a Activation) *gpu.Tensor {
+	if r.Err() == nil && (frames < 1 || x.Shape[0]%frames != 0 || r.Tape != nil) {
+		r.Fail(fmt.Errorf("%s: %d maps are no videos of %d frames, or are to be trained", g.name, x.Shape[0], frames))
+		return x
+	}
+	return g.forward(r, x, nil, x.Shape[0]/max(frames, 1), a)
 }
 
 // ForwardShifted is Forward of x + shift, [N, Width], which is added to all
 // pixels of an item, as residual blocks of diffusion models add the time. It
 // costs no more than Forward.
 func (g *GroupNorm) ForwardShifted(r *gpu.Recorder, x, shift *gpu.Tensor, a Activation) *gpu.Tensor {
-	return g.forward(r, x, shift, a)
+	return g.forward(r, x, shift, x.Shape[0], a)
 }
 
-func (g *GroupNorm) forward(r *gpu.Recorder, x, shift *gpu.Tensor, a Activation) *gpu.Tensor {
+func (g *GroupNorm) forward(r *gpu.Recorder, x, shift *gpu.Tensor, n int, a Activation) *gpu.Tensor {
 	if r.Tape != nil && a != Identity { // whose adjoint needs what it takes
-		return Apply(r, g.forward(r, x, shift, Identity), a)
+		return Apply(r, g.forward(r, x, shift, n, Identity), a)
 	}
 	y := r.New(g.name, 1, x.Shape...)
 	y.Name = g.name
@@ -64,8 +74,7 @@ func (g *GroupNorm) forward(r *gpu.Recorder, x, shift *gpu.Tensor, a Activation)
 		r.Fail(fmt.Errorf("%s: %w", g.name, err))
 		return y
 	}
-	n := x.Shape[0]
-	m, err := newMapNorm(r, g.name, x, y, g.Width/g.Groups)
+	m, err := newMapNorm(r, g.name, x, y, n, g.Width/g.Groups)
 	if err != nil {
 		r.Fail(fmt.Errorf("%s: %w", g.name, err))
 		return y

@@ -26,9 +26,8 @@ const (
 	mostSummed  = 16 << 10
 )
 
-// newMapNorm is a norm of x, whose own pass joins so many channels.
-func newMapNorm(r *gpu.Recorder, name string, x, y *gpu.Tensor, channels int) (mapNorm, error) {
-	n := x.Shape[0]
+// newMapNorm is a norm of x, of n items, whose own pass joins so many channels.
+func newMapNorm(r *gpu.Recorder, name string, x, y *gpu.Tensor, n, channels int) (mapNorm, error) {
 	m := mapNorm{x: x, y: y, n: n, pixels: x.Rows() / n}
 	m.strip = min(max(stripPixels, ceilDiv(m.pixels*channels, mostSummed)), m.pixels)
 	m.sums = r.NewTyped(name+".sums", gpu.F32, 1, n, m.strips(), 2*x.Stride())

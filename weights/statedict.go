@@ -26,6 +26,9 @@ func stateDict(root any) (*dict, error) {
 	if !ok {
 		return nil, fmt.Errorf("it holds %s, not a state_dict; save one: torch.save(model.state_dict(), file)", kind(root))
 	}
+	if both := top.joined("image_proj", "ip_adapter"); both != nil {
+		return both, nil
+	}
 	found, err := top.stateDicts("", 0, map[*dict]bool{})
 	switch {
 	case err != nil:
@@ -47,6 +50,25 @@ func stateDict(root any) (*dict, error) {
 	}
 	return nil, fmt.Errorf("it holds no tensors by themselves or under %s; its keys are [%s]",
 		someOf(stateDictKeys, 5), someOf(top.keys(), 8))
+}
+
+// joined is the tensors of dicts under keys, which all must be there, by names that begin with
+// those: of an IP-Adapter its two parts. Else it is nil.
+func (d *dict) joined(keys ...string) *dict {
+	all := &dict{}
+	for _, key := range keys {
+		v, err := d.find(key)
+		inner, ok := v.(*dict)
+		if err != nil || !ok || !inner.hasTensors() {
+			return nil
+		}
+		for i := 0; i+1 < len(inner.of); i += 2 {
+			if name, ok := inner.of[i].(text); ok {
+				all.of = append(all.of, text(key+"."+string(name)), inner.of[i+1])
+			}
+		}
+	}
+	return all
 }
 
 // foundDict is a dict and the keys that lead to it.

@@ -22,6 +22,7 @@ func TestStateDictIsFound(t *testing.T) {
 		"two deep":                 {dictOf(str("checkpoint"), dictOf(str("epoch"), "N", str("model"), one("a"))), "a"},
 		"ema":                      {dictOf(str("ema"), dictOf(str("decay"), "N", str("shadow"), one("a"))), "a"},
 		"g_ema beside others":      {dictOf(str("g"), one("b"), str("d"), one("c"), str("g_ema"), one("a")), "a"},
+		"an IP-Adapter":            {dictOf(str("image_proj"), one("a"), str("ip_adapter"), one("1.b")), "image_proj.a ip_adapter.1.b"},
 		"netG_state_dict":          {dictOf(str("netG_state_dict"), one("a"), str("netD_state_dict"), one("b")), "a"},
 		"a model that is a class":  {dictOf(str("model"), global("torch.nn", "Linear"), str("state_dict"), one("a")), "a"},
 		"model_state_dict":         {dictOf(str("model_state_dict"), one("a"), str("weight"), aTensor), "a"},

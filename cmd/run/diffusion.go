@@ -37,6 +37,8 @@ type paintingJSON struct {
 	Width             int                   `json:"width"`
 	Height            int                   `json:"height"`
 	Images            []paintedJSON         `json:"images"`
+	Motion            string                `json:"motion,omitempty"`    // the adapter of a video
+	Frames            int                   `json:"frames,omitempty"`    // of that
 	Truncated         string                `json:"truncated,omitempty"` // of the prompt
 	TruncatedNegative string                `json:"truncated_negative,omitempty"`
 	Words             []wordJSON            `json:"words,omitempty"` // with -explain
@@ -88,7 +90,7 @@ func (a *app) paint(ctx context.Context) error {
 		return err
 	}
 	m, err := a.loadModel(ctx, a.model, a.weights, models.Options{Precision: a.precision, Hub: w.hub, Embedded: zoo.All(), Tokenizer: a.tokenizer, VAE: a.vae, Embeddings: a.embeddings,
-		PredictionType: a.prediction, LoRA: a.loras, LowMemory: a.lowMemory, Tiled: a.tiled})
+		PredictionType: a.prediction, LoRA: a.loras, LowMemory: a.lowMemory, Tiled: a.tiled, Motion: a.motion})
 	if err != nil {
 		return err
 	}
@@ -109,6 +111,9 @@ func (a *app) paint(ctx context.Context) error {
 		a.note("a prompt may name %s", strings.Join(tokens, ", "))
 	}
 	if err := w.openControls(ctx); err != nil {
+		return err
+	}
+	if err := w.openIPAdapters(ctx); err != nil {
 		return err
 	}
 	closeRefiner, err := w.openRefiner(ctx)
@@ -145,6 +150,8 @@ func (w *painter) do(ctx context.Context, q diffusion.Request) error {
 		return w.profileStep(ctx, q)
 	case w.forward:
 		return w.drawForward(ctx, q)
+	case w.motion != "":
+		return w.drawVideo(ctx, q)
 	case w.frames > 0:
 		return w.drawFrames(ctx, q)
 	case w.view:
@@ -175,6 +182,9 @@ func (w *painter) request(in *paintingInput) (diffusion.Request, error) {
 			return q, cli.Usagef("-guidance %g: %s takes no prompt to weigh; leave it out", w.guidance, w.p.Class)
 		}
 		q.Guidance = w.guidance
+	}
+	if w.motion != "" && w.frames > 0 {
+		q.Frames = w.frames
 	}
 	q.Prompts, q.Scheduler, q.ClipSkip, q.Watch = w.drawn(w.prompts), w.scheduler, w.clipSkip, w.explain != ""
 	if len(q.Prompts) > 1 {

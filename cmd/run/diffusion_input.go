@@ -20,6 +20,7 @@ import (
 type paintingInput struct {
 	image, mask *picture.Image          // or nil
 	hints       []*picture.Image        // of ControlNets
+	shown       []*picture.Image        // of IP-Adapters
 	prompts     []string                // of -prompts
 	raw         map[string]models.Array // of -input, or nil
 }
@@ -53,6 +54,9 @@ func (a *app) readPainting() (*paintingInput, error) {
 		}
 	}
 	if in.hints, err = a.readHints(); err != nil {
+		return nil, err
+	}
+	if in.shown, err = a.readShown(); err != nil {
 		return nil, err
 	}
 	if a.input != "" {
@@ -121,7 +125,11 @@ func (in *paintingInput) fill(w *painter, q *diffusion.Request) error {
 			return err
 		}
 	}
-	if latents, ok := in.raw[rawLatents]; ok {
+	if w.motion != "" {
+		if err := in.fillVideo(w, q); err != nil {
+			return err
+		}
+	} else if latents, ok := in.raw[rawLatents]; ok {
 		if len(latents.Shape) != 4 {
 			return fmt.Errorf("input %s: %s has shape %v, expected [N C H W]", w.input, rawLatents, latents.Shape)
 		}
@@ -144,6 +152,9 @@ func (in *paintingInput) fill(w *painter, q *diffusion.Request) error {
 		if strings.HasPrefix(name, rawNoise) {
 			q.Noise = in.noise
 		}
+	}
+	if err := w.fillShown(in.shown, q); err != nil {
+		return err
 	}
 	return w.fillControls(in.hints, q)
 }

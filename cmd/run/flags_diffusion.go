@@ -47,12 +47,14 @@ type painting struct {
 	viewEvery                 int
 	partial, lowMemory, tiled bool
 	upscale                   cli.Optional
+	motion                    string // a motion adapter, which makes a video; "": none
 	controlling
+	showing
 }
 
 // paintingFlags are the names of those flags.
 var paintingFlags = []string{"prompt", "prompts", "record", "negative-prompt", "prompt-syntax", "refiner", "refiner-start", "steps", "width", "height", "guidance", "guidance-rescale", "strength", "seed", "scheduler", "clip-skip",
-	"init-image", "mask", "lora", "embedding", "tokenizer", "vae", "prediction", "frames", "to-seed", "forward", "partial", "low-memory", "preview", "preview-weights", "view-every", "tiled", "control", "control-image", "control-hint", "upscale"}
+	"init-image", "mask", "lora", "embedding", "tokenizer", "vae", "prediction", "frames", "to-seed", "forward", "partial", "low-memory", "preview", "preview-weights", "view-every", "tiled", "control", "control-image", "control-hint", "upscale", "motion", "ip-adapter", "ip-image", "image-encoder"}
 
 func (g *painting) flags(f *flag.FlagSet) {
 	g.guidance, g.strength = math.NaN(), math.NaN()
@@ -116,6 +118,8 @@ func (g *painting) flags(f *flag.FlagSet) {
 	f.BoolVar(&g.partial, "partial", false, "writes what there is if it is interrupted")
 	f.BoolVar(&g.lowMemory, "low-memory", false, "keeps one part of the pipeline at a time on the device")
 	g.controlling.flags(f)
+	g.showing.flags(f)
+	f.StringVar(&g.motion, "motion", "", "`SOURCE`: a motion adapter (AnimateDiff): draws a video of -frames N (default 16) to a .gif, a .mp4 or a folder")
 	f.Var(&g.upscale, "upscale", "`[SOURCE]`: enlarges what is drawn, by the embedded network or one that -model upscale takes")
 	f.BoolVar(&g.tiled, "tiled", false, "has the autoencoder work in tiles, which need less memory; that of a pipeline does so anyway where it must")
 }
@@ -156,7 +160,7 @@ func (o *options) checkPainting() error {
 			return cli.Usagef("-%s does not go with -model %s, a diffusion pipeline, which takes -prompt, -init-image or -input", name, o.model)
 		}
 	}
-	noPrompt := o.model == "sd" && len(g.prompts) == 0 && g.promptFile == "" && o.input == "" && !g.forward
+	noPrompt := o.model != diffusion.Unconditional.Name && len(g.prompts) == 0 && g.promptFile == "" && o.input == "" && !g.forward
 	switch {
 	case o.profile || o.verify:
 	case noPrompt:
@@ -167,7 +171,7 @@ func (o *options) checkPainting() error {
 	if _, known := diffusion.KnownScheduler(g.scheduler); g.scheduler != "" && !known {
 		return cli.Usagef("scheduler %q is unknown; the nearest is %q (-h lists them)", g.scheduler, models.Nearest(g.scheduler, diffusion.Schedulers()))
 	}
-	if err := cmp.Or(o.checkRefiner(), o.checkControls()); err != nil {
+	if err := cmp.Or(o.checkRefiner(), o.checkControls(), o.checkShowing(), o.checkVideo()); err != nil {
 		return err
 	}
 	switch {
@@ -181,15 +185,15 @@ func (o *options) checkPainting() error {
 		return cli.Usagef("-strength 0 leaves no step; expected more than 0, at most 1")
 	case len(g.prompts) > 2 || len(g.prompts) == 2 && g.frames == 0:
 		return cli.Usagef("%d prompts; expected one, or with -frames two", len(g.prompts))
-	case g.frames > 0 && len(g.prompts) < 2 && !o.given["to-seed"]:
+	case g.frames > 0 && len(g.prompts) < 2 && !o.given["to-seed"] && g.motion == "":
 		return cli.Usagef("-frames goes from one thing to another: give -to-seed N, or -prompt twice")
 	case g.frames == 0 && o.given["to-seed"]:
 		return cli.Usagef("-to-seed goes with -frames")
 	case g.frames > 0 && o.given["batch"]:
 		return cli.Usagef("-frames and -batch exclude each other")
-	case g.frames > 0 && o.input != "":
+	case g.frames > 0 && o.input != "" && g.motion == "":
 		return cli.Usagef("-frames and -input exclude each other")
-	case g.upscale.Given && (g.frames > 0 || g.forward || o.view):
+	case g.upscale.Given && (g.frames > 0 && g.motion == "" || g.forward || o.view):
 		return cli.Usagef("-upscale goes with none of -frames, -forward and -view")
 	case g.promptFile != "" && (len(g.prompts) > 0 || g.frames > 0 || g.forward || o.save != "" || o.input != "" || g.record != "" || o.explain != ""):
 		return cli.Usagef("-prompts goes with -o, and with none of -prompt, -frames, -forward, -save, -input, -record and -explain")
@@ -232,7 +236,7 @@ func (o *options) checkRefiner() error {
 
 // checkPaintingOut looks at the names of the files to write.
 func (o *options) checkPaintingOut() error {
-	moving := o.frames > 0 || o.forward
+	moving := o.frames > 0 || o.forward || o.motion != ""
 	if o.given["fps"] && !(moving && holdsFrames(o.out) || holdsFrames(o.record)) {
 		return cli.Usagef("-fps goes with a .gif or video that is written")
 	}

@@ -53,7 +53,7 @@ func describe(in nn.Checkpoint) (*nn.Description, error) {
 		return nil, err
 	}
 	if alone {
-		return &nn.Description{Tensors: named, Make: c.Vision.layers, Labels: c.Vision.Labels, Scores: c.Vision.Scores}, nil
+		return &nn.Description{Tensors: named, Make: c.Vision.Layers, Labels: c.Vision.Labels, Scores: c.Vision.Scores}, nil
 	}
 	return &nn.Description{Tensors: named, Make: c.layers}, nil
 }
@@ -72,8 +72,8 @@ func (c Config) layers(b *ops.Builder) (*nn.Layers, error) {
 		Pairing: &nn.Pairing{Match: m.match, Scores: scores}, Context: m.learnContext}, nil
 }
 
-// layers makes a picture tower alone.
-func (c VisionConfig) layers(b *ops.Builder) (*nn.Layers, error) {
+// Layers makes a picture tower alone.
+func (c VisionConfig) Layers(b *ops.Builder) (*nn.Layers, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}

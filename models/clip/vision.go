@@ -84,8 +84,13 @@ func (v *Vision) Forward(r *gpu.Recorder, pixels *gpu.Tensor) {
 		r.Output("pooler_output", pooled)
 		return
 	}
+	r.Tap(Projected, pooled)
 	embed(r, "image_embeds", pooled)
 }
+
+// Projected is an image's embedding [N, D] before it is brought to unit length, which can be
+// asked for: image_embeds of transformers' CLIPVisionModelWithProjection.
+const Projected = "projected"
 
 // Encode records the tower on images [N, C, H, W] up to its tokens before the last norm,
 // [N, T, D].

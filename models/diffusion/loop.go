@@ -29,12 +29,14 @@ const (
 // shape is what a loop is recorded for.
 type shape struct {
 	items         int // pictures made at once
+	frames        int // that are one video, 0: pictures
 	h, w          int // of the latents
 	channels      int // of the latents
 	guided        bool
-	rescaled      bool // the spread that guidance adds is taken off
-	tokens        int  // of the prompts, 0 without
-	pooled, sizes int  // SDXL's: width of the pooled prompt, number of the sizes
+	rescaled      bool  // the spread that guidance adds is taken off
+	tokens        int   // of the prompts, 0 without
+	imageTokens   []int // of what each IP-Adapter sees
+	pooled, sizes int   // SDXL's: width of the pooled prompt, number of the sizes
 	blend         bool
 	words         bool // sum up the attention to the words
 	extra         int  // channels beside the latents in the model's input: an inpainting model's
@@ -54,7 +56,7 @@ func (s shape) evaluations() int {
 type loop struct {
 	shape
 	unet     *nn.Module
-	net      *nn.Network // of unet
+	net      *unet.Model // of unet
 	controls []controlled
 	timeCond int // width of what a distilled model is told of the guidance, 0: nothing
 	plan     *scheduler.Plan
@@ -102,9 +104,13 @@ const (
 // newLoop names the states and records the step, without taking memory of the
 // device.
 func newLoop(p *Pipeline, plan *scheduler.Plan, s shape) (*loop, error) {
-	net, err := p.unet.Network("")
+	layers, err := p.unet.Layers()
 	if err != nil {
 		return nil, err
+	}
+	net, ok := layers.Parameters.(*unet.Model)
+	if !ok {
+		return nil, fmt.Errorf("the layers are %T; expected a UNet's", layers.Parameters)
 	}
 	l := &loop{shape: s, unet: p.unet, net: net, timeCond: p.config.TimeCond, plan: plan, operands: plan.Operands(),
 		b: ops.NewBuilder(p.dev, p.Precision), given: map[string]*gpu.Tensor{}, recorder: p.dev.Record(p.Precision)}
@@ -156,6 +162,9 @@ func (l *loop) nameStates(precision gpu.DType, width, reduction int) (err error)
 	if l.tokens > 0 {
 		l.given[givenContext] = state(givenContext, precision, batch, l.tokens, width)
 	}
+	for i, n := range l.imageTokens {
+		l.given[unet.Images(i)] = state(unet.Images(i), precision, batch, n, width)
+	}
 	if l.pooled > 0 {
 		l.given[givenPooled] = state(givenPooled, precision, batch, l.pooled)
 	}
@@ -182,6 +191,9 @@ func (l *loop) record(r *gpu.Recorder) {
 		if x, ok := l.given[name]; ok {
 			in[name] = x
 		}
+	}
+	for i := range l.imageTokens {
+		in[unet.Images(i)] = l.given[unet.Images(i)]
 	}
 	if l.sizes > 0 {
 		in[givenSizes] = r.Input(givenSizes, gpu.F32, batch, l.sizes)
@@ -217,7 +229,7 @@ func (l *loop) evaluate(r *gpu.Recorder, in map[string]*gpu.Tensor, factors *gpu
 		wants.Names = []string{unet.CrossAttentions}
 	}
 	r.Enter("unet")
-	out := r.Capture(wants, func() { l.net.Record(r, in) })
+	out := r.Capture(wants, func() { l.net.Record(r, in, l.frames) })
 	r.Leave()
 	estimate := out[unet.Sample]
 	delete(out, unet.Sample)

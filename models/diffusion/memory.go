@@ -115,6 +115,13 @@ func (r *Run) stages(tiled bool) ([]Stage, error) {
 			return nil, err
 		}
 	}
+	if p.tower != nil {
+		side := p.tower.config.Image
+		m, err := p.tower.module.Plan(nn.Images(nn.Array{Shape: []int{1, 3, side[0], side[1]}, Data: make([]float32, 3*side[0]*side[1])}), gpu.Wants{})
+		if err := add(besideAdapter, p.tower.module.Bytes(), m, err); err != nil {
+			return nil, err
+		}
+	}
 	code := func(name, input string, h, w int) error {
 		m, err := p.vae.Plan(p.vae.module, input, h, w, p.vae.tiles(tiled))
 		return add(name, p.vae.module.Bytes(), m, err)

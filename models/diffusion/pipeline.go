@@ -12,6 +12,7 @@ import (
 	"saccade/models/diffusion/scheduler"
 	"saccade/models/nn"
 	"saccade/models/unet"
+	"saccade/weights"
 )
 
 // Pipeline is the parts of a checkpoint: text towers, UNet, autoencoder and the
@@ -21,18 +22,22 @@ type Pipeline struct {
 	Class     string // as diffusers names it
 	Precision gpu.DType
 
-	dev       *gpu.Device
-	files     *checkpoint.Pipeline
-	encoders  []*encoder // none, one, or SDXL's two
-	unet      *nn.Module
-	config    unet.Config
-	vae       *autoencoder // nil in pipelines of pixels
-	controls  []*control   // ControlNets
-	tokens    []string     // of textual inversions
-	schedule  []byte       // scheduler_config.json
-	colour    []float32    // see colours; nil until it is asked for
-	lowMemory bool
-	tiled     bool
+	dev        *gpu.Device
+	files      *checkpoint.Pipeline
+	encoders   []*encoder // none, one, or SDXL's two
+	unet       *nn.Module
+	config     unet.Config
+	vae        *autoencoder   // nil in pipelines of pixels
+	motion     *motionConfig  // of a pipeline of videos, or nil
+	images     []*imagePrompt // IP-Adapters
+	tower      *imageTower    // that sees their images, or nil
+	unetSource weights.Source
+	controls   []*control // ControlNets
+	tokens     []string   // of textual inversions
+	schedule   []byte     // scheduler_config.json
+	colour     []float32  // see colours; nil until it is asked for
+	lowMemory  bool
+	tiled      bool
 }
 
 // Family is the pipelines that draw a prompt.
@@ -62,6 +67,9 @@ func opener(prompted bool) func(context.Context, *gpu.Device, string, nn.Options
 		files, err := open(ctx, src, o)
 		if err != nil {
 			return nil, err
+		}
+		if err := openMotion(ctx, files, o); err != nil {
+			return nil, errors.Join(fmt.Errorf("loading the motion adapter %s: %w", o.Motion, err), files.Close())
 		}
 		p, err := New(dev, files, o)
 		if err != nil {
@@ -117,6 +125,12 @@ func (p *Pipeline) Modules() []*nn.Module {
 	for _, c := range p.controls {
 		all = append(all, c.module)
 	}
+	for _, a := range p.images {
+		all = append(all, a.module)
+	}
+	if p.tower != nil {
+		all = append(all, p.tower.module)
+	}
 	all = append(all, p.unet)
 	if p.vae != nil {
 		all = append(all, p.vae.module)
@@ -132,6 +146,9 @@ func (p *Pipeline) SetScheduler(keys string) (err error) {
 
 // describe reads the configurations of all parts.
 func (p *Pipeline) describe(o nn.Options) error {
+	if err := p.addMotion(); err != nil {
+		return err
+	}
 	for _, d := range o.LoRA {
 		if err := p.files.Merge(d.File, d.Scale); err != nil {
 			return err
@@ -165,6 +182,11 @@ func (p *Pipeline) describe(o nn.Options) error {
 		return err
 	}
 	p.schedule = in.Config
+	if p.motion != nil { // the noise that all adapters were trained with
+		if err := p.SetScheduler(`{"beta_schedule":"linear"}`); err != nil {
+			return err
+		}
+	}
 	return p.check()
 }
 
@@ -177,9 +199,14 @@ func (p *Pipeline) describeUNet() error {
 	if err != nil {
 		return fmt.Errorf("unet: %w", err)
 	}
-	p.config = config
-	p.unet = nn.NewModule(p.dev, checkpoint.UNet, p.Precision, &nn.Description{Tensors: src, Make: config.Layers})
+	config.Motion = p.motion
+	p.setUNet(config, src)
 	return nil
+}
+
+func (p *Pipeline) setUNet(config unet.Config, src weights.Source) {
+	p.config, p.unetSource = config, src
+	p.unet = nn.NewModule(p.dev, checkpoint.UNet, p.Precision, &nn.Description{Tensors: src, Make: config.Layers})
 }
 
 // check finds parts that do not fit each other.
@@ -288,6 +315,14 @@ func (p *Pipeline) Close() {
 		if c.close != nil {
 			c.close()
 		}
+	}
+	for _, a := range p.images {
+		if a.close != nil {
+			a.close()
+		}
+	}
+	if p.tower != nil && p.tower.close != nil {
+		p.tower.close()
 	}
 	p.files.Close()
 }

@@ -40,6 +40,12 @@ func (p *Pipeline) Parameters(q Request, of Provenance) picture.Text {
 	for i, c := range q.Controls {
 		fmt.Fprintf(&s, ", ControlNet %d: %s:%g:%g:%g", i, filepath.Base(p.controls[i].name), c.Weight, c.From, c.To)
 	}
+	for i, a := range p.images {
+		fmt.Fprintf(&s, ", IP-Adapter %d: %s:%g", i, filepath.Base(a.name), p.config.Images[i])
+	}
+	if q.Frames > 0 {
+		fmt.Fprintf(&s, ", Motion: %s, Frames: %d", filepath.Base(p.files.Motion.Name), q.Frames)
+	}
 	for _, l := range p.LoRAs() {
 		fmt.Fprintf(&s, ", LoRA: %s:%g", filepath.Base(l.File), l.Scale)
 	}

@@ -13,6 +13,7 @@ import (
 // Request is what a run makes. [Pipeline.Defaults] fills in what a caller leaves.
 type Request struct {
 	Items         int // pictures at once
+	Frames        int // of a video, of a pipeline with a motion adapter, which is one item; 0: pictures
 	Height, Width int // pixels
 
 	Prompts  []string // one for all items or one for each; unread with Embeds
@@ -44,6 +45,8 @@ type Request struct {
 
 	Controls []Control // of each of the pipeline's ControlNets
 
+	ImagePrompts [][]float32 // what each of the pipeline's IP-Adapters sees: see [Pipeline.ToImagePrompt]
+
 	Watch bool // sum up the attention that the map pays to each word: see [Run.WordMaps]
 }
 
@@ -72,7 +75,11 @@ func requestErrorf(format string, args ...any) error {
 // Defaults is a request of one picture with what diffusers takes by default.
 func (p *Pipeline) Defaults() Request {
 	h, w := p.Size()
-	return Request{Items: 1, Height: h, Width: w, Steps: p.Steps(), Guidance: p.Guidance(), Strength: 1, Seeds: []uint64{0}}
+	q := Request{Items: 1, Height: h, Width: w, Steps: p.Steps(), Guidance: p.Guidance(), Strength: 1, Seeds: []uint64{0}}
+	if most, ok := p.Moves(); ok {
+		q.Frames = min(DefaultFrames, most)
+	}
+	return q
 }
 
 // validate refuses what the pipeline can't do.
@@ -80,6 +87,9 @@ func (p *Pipeline) validate(q *Request) error {
 	reduction := p.Reduction()
 	if q.To == 0 {
 		q.To = 1
+	}
+	if err := p.checkFrames(q); err != nil {
+		return err
 	}
 	switch {
 	case !slices.Contains([]Syntax{"", Plain, A1111}, q.Syntax):
@@ -114,6 +124,9 @@ func (p *Pipeline) validate(q *Request) error {
 		return requestErrorf("%d seeds for %d pictures; expected one for each", len(q.Seeds), q.Items)
 	}
 	if err := p.checkControls(q); err != nil {
+		return err
+	}
+	if err := p.checkImages(q); err != nil {
 		return err
 	}
 	return p.checkPictures(q)

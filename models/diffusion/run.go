@@ -120,6 +120,9 @@ func (r *Run) encode(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := r.encodeImages(ctx); err != nil {
+		return err
+	}
 	for i, c := range r.Request.Controls {
 		r.given[givenHint(i)] = repeat(channelsLast(c.Hint, 3, len(c.Hint)/3), r.loop.evaluations(), len(c.Hint))
 	}
@@ -235,8 +238,11 @@ func (r *Run) encodePictures(ctx context.Context) error {
 // shape is what the loop is recorded for.
 func (r *Run) shape() shape {
 	q, p := &r.Request, r.p
-	s := shape{items: q.Items, h: q.Height / p.Reduction(), w: q.Width / p.Reduction(), channels: p.latentChannels(), guided: r.guided(),
+	s := shape{items: q.Items, frames: q.Frames, h: q.Height / p.Reduction(), w: q.Width / p.Reduction(), channels: p.latentChannels(), guided: r.guided(),
 		pooled: p.pooled(), blend: q.Mask != nil && !p.inpaints(), words: q.Watch && p.Prompted()}
+	for _, a := range p.images {
+		s.imageTokens = append(s.imageTokens, a.config.Tokens)
+	}
 	s.rescaled = s.guided && q.Rescale > 0
 	if p.Prompted() {
 		s.tokens = r.chunks * p.encoders[0].length
@@ -290,6 +296,9 @@ func (r *Run) noise(step int) ([]float32, error) {
 			return nil, requestErrorf("noise of step %d has %d values; expected %d, as many as the latents", r.before+step, len(given), len(all))
 		}
 		copy(all, given)
+	case q.Frames > 0: // of the whole video, [C frames h w] as diffusers has it
+		Noise(all, q.Seeds[0], r.before+step+1)
+		all = FramesFirst(all, l.channels, q.Frames, l.h*l.w)
 	default:
 		for i := range q.Items {
 			seed := uint64(i)

@@ -160,6 +160,9 @@ type Options struct {
 	// Embeddings are textual inversions, files, folders or hub ids, whose tokens prompts
 	// may name.
 	Embeddings []string
+	// Motion is a motion adapter, which makes a pipeline one of videos: a folder, a file or a
+	// hub id; "": none.
+	Motion string
 	// LowMemory keeps one part at a time on the device.
 	LowMemory bool
 	// Tiled has the autoencoder work in tiles, which bounds its memory whatever the

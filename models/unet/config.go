@@ -26,6 +26,9 @@ type Config struct {
 	Up      []Level // from the smallest map to the largest
 	Context int     // width of the prompt's tokens, 0: no prompt
 
+	Images []float64               // the weights of the attention to the tokens of images (IP-Adapter), of each adapter
+	Motion *diffusion.MotionConfig // of the modules among the frames of a video, or nil
+
 	CosFirst  bool    // the cosines of a time precede its sines
 	FreqShift float64 // of the frequencies; see [ops.Builder.Sinusoid]
 

@@ -23,6 +23,13 @@ const (
 // middle's, such as ControlNets give it: an activation.
 func Residual(i int) string { return fmt.Sprintf("additional_residuals.%d", i) }
 
+// Feature is the name of what a recording adds behind the blocks of level i of the way down, or
+// behind those to the middle's map, such as T2I-Adapters give it: an activation.
+func Feature(i int) string { return fmt.Sprintf("adapter_states.%d", i) }
+
+// Images is the name of the tokens of the image that IP-Adapter i shows: an activation.
+func Images(i int) string { return fmt.Sprintf("image_prompts.%d", i) }
+
 // Family is the networks that estimate noise.
 var Family = nn.Family{
 	Name:          "unet",
@@ -50,7 +57,7 @@ func (c Config) Layers(b *ops.Builder) (*nn.Layers, error) {
 		return nil, err
 	}
 	projections, err := m.projections()
-	return &nn.Layers{Parameters: m, Networks: []*nn.Network{c.Network(m.record)},
+	return &nn.Layers{Parameters: m, Networks: []*nn.Network{c.Network(func(r *gpu.Recorder, in map[string]*gpu.Tensor) { m.Record(r, in, 0) })},
 		Projections: projections, Estimate: Sample}, err
 }
 
@@ -107,9 +114,22 @@ func (c Config) checkSizes(sizes map[string]int) error {
 	return nil
 }
 
-// record records the network on inputs by name, each dense or an activation.
-func (m *Model) record(r *gpu.Recorder, in map[string]*gpu.Tensor) {
+// Record records the network on inputs by name, each dense or an activation, of videos of so many
+// frames, 0: of images.
+func (m *Model) Record(r *gpu.Recorder, in map[string]*gpu.Tensor, frames int) {
 	x := m.Inputs(r, in)
+	x.Frames = frames
+	for i := range len(m.Down) + 1 {
+		if f, ok := in[Feature(i)]; ok {
+			for len(x.Features) < i {
+				x.Features = append(x.Features, nil)
+			}
+			x.Features = append(x.Features, f)
+		}
+	}
+	for i := range m.Config.Images {
+		x.Images = append(x.Images, in[Images(i)])
+	}
 	for i := 0; in[Residual(i)] != nil; i++ {
 		x.Residuals = append(x.Residuals, in[Residual(i)])
 	}

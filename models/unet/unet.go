@@ -53,9 +53,20 @@ type Inputs struct {
 	TextEmbeds *gpu.Tensor // SDXL's pooled prompt, an activation [N, P]
 	TimeIDs    *gpu.Tensor // SDXL's sizes of pictures, f32 [N, S] dense
 
+	Images []*gpu.Tensor // tokens of images, each an activation [N, T, Context], where the network takes some
+	Frames int           // of a video, of which N are all; 0: there is none
+
+	// Features are added to the maps of the way down, one behind the blocks of each level, and
+	// one more to the middle's, as a T2I-Adapter gives them. Nil: nothing.
+	Features []*gpu.Tensor
 	// Residuals are added to what the way up takes: to the maps of the way down, and the last
 	// to that of the middle. Nil: nothing.
 	Residuals []*gpu.Tensor
+}
+
+// prompt is what the blocks see beside the map.
+func (in *Inputs) prompt() *diffusion.Prompt {
+	return &diffusion.Prompt{Text: in.Context, Images: in.Images, Frames: in.Frames}
 }
 
 // New makes the layers that a configuration describes.
@@ -110,7 +121,7 @@ func (w *Way) addDown(b *ops.Builder) {
 	for i, level := range c.Down {
 		var s diffusion.Stage
 		for range level.Blocks {
-			c.add(b, &s, level, width)
+			c.add(b, &s, level, i, width)
 			width = level.Width
 			w.skips = append(w.skips, width)
 		}
@@ -126,6 +137,9 @@ func (w *Way) addDown(b *ops.Builder) {
 		w.Middle = &diffusion.Stage{Blocks: []diffusion.Block{diffusion.NewBlock(b, c.Block, width, width)}}
 	default:
 		w.Middle = diffusion.NewMiddle(b, c.Block, width, c.attention(b, c.Middle.Attention, width, 0))
+		if c.Motion != nil && c.Motion.Middle > 0 {
+			w.Middle.Motion = []*diffusion.Motion{diffusion.NewMotion(b, *c.Motion, width, c.Motion.Middle)}
+		}
 	}
 }
 
@@ -138,7 +152,7 @@ func (m *Model) addUp(b *ops.Builder) {
 		var s diffusion.Stage
 		for range level.Blocks {
 			last := len(skips) - 1
-			c.add(b, &s, level, width+skips[last])
+			c.add(b, &s, level, len(c.Up)-1-i, width+skips[last])
 			width, skips = level.Width, skips[:last]
 		}
 		if i < len(c.Up)-1 {
@@ -151,11 +165,15 @@ func (m *Model) addUp(b *ops.Builder) {
 // Skips are the channels of the maps on the way down that the way up takes.
 func (w *Way) Skips() []int { return w.skips }
 
-// add puts a block of in channels, with its attention, at the end of a stage.
-func (c Config) add(b *ops.Builder, s *diffusion.Stage, level Level, in int) {
+// add puts a block of in channels, with its attention, at the end of a stage of level i from the
+// largest map.
+func (c Config) add(b *ops.Builder, s *diffusion.Stage, level Level, i, in int) {
 	s.Blocks = append(s.Blocks, diffusion.NewBlock(b, c.Block, in, level.Width))
 	if a := c.attention(b, level.Attention, level.Width, len(s.Attentions)); a != nil {
 		s.Attentions = append(s.Attentions, a)
+	}
+	if c.Motion != nil {
+		s.Motion = append(s.Motion, diffusion.NewMotion(b, *c.Motion, level.Width, c.Motion.Depths[i]))
 	}
 }
 
@@ -193,7 +211,7 @@ func (m *Model) Forward(r *gpu.Recorder, in Inputs) *gpu.Tensor {
 		s, name := &m.Up[i], fmt.Sprintf("up_blocks.%d", i)
 		for j := range s.Blocks {
 			last := len(skips) - 1
-			x = s.Step(r, name, j, ops.Concat(r, x, skips[last]), time, in.Context)
+			x = s.Step(r, name, j, ops.Concat(r, x, skips[last]), time, in.prompt())
 			skips = skips[:last]
 		}
 		if s.Up != nil { // to the size of what comes next, which is odd where half of it was rounded up
@@ -221,18 +239,36 @@ func (w *Way) way(r *gpu.Recorder, in Inputs, time, hint *gpu.Tensor) []*gpu.Ten
 	for i := range w.Down {
 		s, name := &w.Down[i], fmt.Sprintf("down_blocks.%d", i)
 		for j := range s.Blocks {
-			x = s.Step(r, name, j, x, time, in.Context)
+			x = s.Step(r, name, j, x, time, in.prompt())
 			maps = append(maps, x)
+		}
+		if w.Config.Down[i].Attention.Kind == CrossAttention {
+			x = in.feature(r, i, maps)
 		}
 		if s.Down != nil {
 			x = s.Down.Forward(r, x)
 			maps = append(maps, x)
 		}
+		if w.Config.Down[i].Attention.Kind != CrossAttention {
+			x = in.feature(r, i, maps)
+		}
 	}
 	if w.Middle != nil {
-		x = w.Middle.Forward(r, "mid_block", x, time, in.Context)
+		x = w.Middle.Forward(r, "mid_block", x, time, in.prompt())
+	}
+	if len(in.Features) > len(w.Down) {
+		x = ops.Add(r, x, in.Features[len(w.Down)], 1)
 	}
 	return append(maps, x)
+}
+
+// feature adds that of level i to the last of the maps, which it gives.
+func (in *Inputs) feature(r *gpu.Recorder, i int, maps []*gpu.Tensor) *gpu.Tensor {
+	last := len(maps) - 1
+	if i < len(in.Features) && in.Features[i] != nil {
+		maps[last] = ops.Add(r, maps[last], in.Features[i], 1)
+	}
+	return maps[last]
 }
 
 // embed is the time with all else that is no map or prompt, [N, E], as the

@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"saccade/golden"
@@ -81,12 +84,31 @@ func open(dev *gpu.Device, c golden.PipelineCase, o nn.Options) (*diffusion.Pipe
 	if err != nil {
 		return nil, err
 	}
+	if c.Motion != "" {
+		if err := addMotion(files, c); err != nil {
+			return nil, errors.Join(err, files.Close())
+		}
+	}
+	if c.LoRA != "" {
+		path, remove, err := onDisk(c.Folder, c.LoRA)
+		if err != nil {
+			return nil, errors.Join(err, files.Close())
+		}
+		defer remove()
+		o.LoRA = []nn.LoRA{{File: path, Scale: c.LoRAScale}}
+	}
 	p, err := diffusion.New(dev, files, o)
 	if err != nil {
 		return nil, err
 	}
 	for _, k := range c.Controls {
 		if err := addControl(p, c.Folder, k.Net); err != nil {
+			p.Close()
+			return nil, err
+		}
+	}
+	if len(c.IPAdapters) > 0 {
+		if err := addIPAdapters(p, c); err != nil {
 			p.Close()
 			return nil, err
 		}
@@ -99,6 +121,76 @@ func open(dev *gpu.Device, c golden.PipelineCase, o nn.Options) (*diffusion.Pipe
 		err = p.SetScheduler(string(keys))
 	}
 	return p, err
+}
+
+// addIPAdapters adds those of a golden's folder, with the image tower there.
+func addIPAdapters(p *diffusion.Pipeline, c golden.PipelineCase) error {
+	fsys, err := golden.PipelineFS(c.Folder)
+	if err != nil {
+		return err
+	}
+	config, err := fs.ReadFile(fsys, "image_encoder/config.json")
+	if err != nil {
+		return err
+	}
+	tower, err := weights.OpenFS(fsys, "image_encoder/model.safetensors")
+	if err != nil {
+		return err
+	}
+	if err := p.SetImageTower("image_encoder", tower, config); err != nil {
+		return err
+	}
+	for _, a := range c.IPAdapters {
+		src, err := weights.OpenFS(fsys, a.File)
+		if err != nil {
+			return err
+		}
+		if err := p.AddIPAdapter(a.File, src, a.Weight); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addMotion adds the motion adapter of a golden's folder.
+func addMotion(files *checkpoint.Pipeline, c golden.PipelineCase) error {
+	fsys, err := golden.PipelineFS(c.Folder)
+	if err != nil {
+		return err
+	}
+	config, err := fs.ReadFile(fsys, c.Motion+"/config.json")
+	if err != nil {
+		return err
+	}
+	src, err := weights.OpenFS(fsys, c.Motion+"/diffusion_pytorch_model.safetensors")
+	if err != nil {
+		return err
+	}
+	files.Motion = &checkpoint.Motion{Name: c.Motion, Source: src, Config: config, Close: src.Close}
+	return nil
+}
+
+// onDisk writes a file of a golden's folder to the disk, and gives what removes it.
+func onDisk(pipeline, name string) (path string, remove func(), err error) {
+	fsys, err := golden.PipelineFS(pipeline)
+	if err != nil {
+		return "", nil, err
+	}
+	data, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return "", nil, err
+	}
+	f, err := os.CreateTemp("", "golden-*"+filepath.Ext(name))
+	if err != nil {
+		return "", nil, err
+	}
+	remove = func() { os.Remove(f.Name()) }
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err != nil {
+		remove()
+		return "", nil, err
+	}
+	return f.Name(), remove, nil
 }
 
 // addControl adds a ControlNet of a golden's folder.
@@ -122,6 +214,7 @@ func addControl(p *diffusion.Pipeline, pipeline, net string) error {
 func request(p *diffusion.Pipeline, c golden.PipelineCase, in map[string]golden.Tensor) diffusion.Request {
 	q := p.Defaults()
 	q.Items, q.Height, q.Width, q.Steps, q.Guidance, q.ClipSkip, q.Scheduler = c.Batch, c.Height, c.Width, c.Steps, c.Guidance, c.ClipSkip, c.Scheduler
+	q.Frames = c.Frames
 	if p.Prompted() {
 		q.Prompts = []string{c.Prompt}
 	}
@@ -135,6 +228,9 @@ func request(p *diffusion.Pipeline, c golden.PipelineCase, in map[string]golden.
 	q.Latents, q.Image, q.Mask = in["latents"].Data, in["init_image"].Data, in["mask"].Data
 	for i, k := range c.Controls {
 		q.Controls = append(q.Controls, diffusion.Control{Hint: in[fmt.Sprintf("hint.%d", i)].Data, Weight: k.Weight, From: k.From, To: k.To})
+	}
+	for i := range c.IPAdapters {
+		q.ImagePrompts = append(q.ImagePrompts, in[fmt.Sprintf("ip_image.%d", i)].Data)
 	}
 	q.Noise = func(step int) ([]float32, error) { return in[fmt.Sprintf("noise.%d", step)].Data, nil }
 	return q

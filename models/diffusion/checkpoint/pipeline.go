@@ -61,6 +61,8 @@ type Pipeline struct {
 	// size (requires_aesthetics_score).
 	Aesthetics bool
 
+	Motion *Motion // what makes it a pipeline of videos, or nil
+
 	layout    layout
 	tokenizer layout         // in place of the pipeline's own, or nil
 	vae       layout         // in place of the pipeline's own, or nil
@@ -70,6 +72,14 @@ type Pipeline struct {
 
 	mu    sync.Mutex
 	parts map[string]*Part
+}
+
+// Motion is a motion adapter beside a pipeline.
+type Motion struct {
+	Name   string
+	Source weights.Source
+	Config []byte       // config.json, or nil
+	Close  func() error // or nil
 }
 
 // Part is one part of a pipeline.
@@ -255,6 +265,10 @@ func (p *Pipeline) Close() error {
 	}
 	for _, c := range p.closers {
 		errs = append(errs, c())
+	}
+	if p.Motion != nil && p.Motion.Close != nil {
+		errs = append(errs, p.Motion.Close())
+		p.Motion.Close = nil
 	}
 	p.parts, p.closers = nil, nil
 	return errors.Join(errs...)

@@ -5,10 +5,16 @@ import (
 	"saccade/ops"
 )
 
-// Attention is what may follow a residual block. context is the prompt, an
-// activation [N, T, D], or nil where there is none.
+// Attention is what may follow a residual block. prompt is nil where there is none.
 type Attention interface {
-	Forward(r *gpu.Recorder, x, context *gpu.Tensor) *gpu.Tensor
+	Forward(r *gpu.Recorder, x *gpu.Tensor, prompt *Prompt) *gpu.Tensor
+}
+
+// Prompt is what blocks see beside the map.
+type Prompt struct {
+	Text   *gpu.Tensor   // an activation [N, T, D]
+	Images []*gpu.Tensor // tokens of images (IP-Adapter), each an activation [N, T, D]
+	Frames int           // of a video, whose maps stand one after the other; 0: there is none
 }
 
 // SelfAttention is attention among tokens, or pixels, whatever their arrangement.
@@ -47,6 +53,6 @@ func NewPixelAttention(b *ops.Builder, c Config, width, heads int) *PixelAttenti
 }
 
 // Forward is x + attention(norm(x)). x: [N, H, W, C].
-func (a *PixelAttention) Forward(r *gpu.Recorder, x, _ *gpu.Tensor) *gpu.Tensor {
+func (a *PixelAttention) Forward(r *gpu.Recorder, x *gpu.Tensor, _ *Prompt) *gpu.Tensor {
 	return a.SelfAttention.Forward(r, a.Norm.Forward(r, x, ops.Identity), x)
 }

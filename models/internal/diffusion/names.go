@@ -11,6 +11,9 @@ import (
 var Names = []weights.Rule{
 	{From: "**.downsamplers.0.conv.*", To: "**.down.*"},
 	{From: "**.upsamplers.0.conv.*", To: "**.up.*"},
+	{From: "**.motion_modules.*.transformer_blocks.*.attn2.to_q.*", To: "**.motion_modules.*.transformer_blocks.*.attn2.qkv.*#0"},
+	{From: "**.motion_modules.*.transformer_blocks.*.attn2.to_k.*", To: "**.motion_modules.*.transformer_blocks.*.attn2.qkv.*#1"},
+	{From: "**.motion_modules.*.transformer_blocks.*.attn2.to_v.*", To: "**.motion_modules.*.transformer_blocks.*.attn2.qkv.*#2"},
 	{From: "**.attn2.to_out.0.*", To: "**.attn2.to_out.*"},
 	{From: "**.attn2.*.*", To: "**.attn2.*.*"},
 	{From: "**.to_q.*", To: "**.qkv.*#0"},

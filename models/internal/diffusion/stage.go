@@ -11,9 +11,10 @@ import (
 // of the way up.
 type Stage struct {
 	Blocks     []Block     `w:"resnets"`
-	Attentions []Attention `w:"attentions"` // what follows the first blocks: all, one in the middle, none
-	Down       *ops.Conv2d `w:"down"`       // at the end, to half the size, or nil
-	Up         *ops.Conv2d `w:"up"`         // at the end, of the map upsampled, or nil
+	Attentions []Attention `w:"attentions"`     // what follows the first blocks: all, one in the middle, none
+	Motion     []*Motion   `w:"motion_modules"` // what follows those, of a video: all, one in the middle, none
+	Down       *ops.Conv2d `w:"down"`           // at the end, to half the size, or nil
+	Up         *ops.Conv2d `w:"up"`             // at the end, of the map upsampled, or nil
 }
 
 // NewMiddle makes the stage in the middle: two blocks of width with attention
@@ -47,24 +48,30 @@ func (s *Stage) AddUp(b *ops.Builder, width int, exact bool) {
 }
 
 // Step is block i with what follows it. x: [N, H, W, C]; name is the stage's, for taps.
-func (s *Stage) Step(r *gpu.Recorder, name string, i int, x, time, context *gpu.Tensor) *gpu.Tensor {
+func (s *Stage) Step(r *gpu.Recorder, name string, i int, x, time *gpu.Tensor, prompt *Prompt) *gpu.Tensor {
 	return r.Segment(x, func(x *gpu.Tensor) *gpu.Tensor {
 		x = s.Blocks[i].Forward(r, x, time)
 		r.TapNCHW(fmt.Sprintf("%s.resnets.%d", name, i), x)
 		if i < len(s.Attentions) {
 			r.Enter(fmt.Sprintf("%s.attentions.%d", name, i))
-			x = s.Attentions[i].Forward(r, x, context)
+			x = s.Attentions[i].Forward(r, x, prompt)
 			r.Leave()
 			r.TapNCHW(fmt.Sprintf("%s.attentions.%d", name, i), x)
+		}
+		if i < len(s.Motion) {
+			r.Enter(fmt.Sprintf("%s.motion_modules.%d", name, i))
+			x = s.Motion[i].Forward(r, x, prompt.Frames)
+			r.Leave()
+			r.TapNCHW(fmt.Sprintf("%s.motion_modules.%d", name, i), x)
 		}
 		return x
 	})
 }
 
 // Forward is all blocks of a stage without skips, and its end.
-func (s *Stage) Forward(r *gpu.Recorder, name string, x, time, context *gpu.Tensor) *gpu.Tensor {
+func (s *Stage) Forward(r *gpu.Recorder, name string, x, time *gpu.Tensor, prompt *Prompt) *gpu.Tensor {
 	for i := range s.Blocks {
-		x = s.Step(r, name, i, x, time, context)
+		x = s.Step(r, name, i, x, time, prompt)
 	}
 	switch {
 	case s.Down != nil:

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"saccade/cmd/internal/cli"
+	"saccade/models"
+	"saccade/models/diffusion"
+)
+
+// checkVideo finds what does not go with a motion adapter.
+func (o *options) checkVideo() error {
+	g := &o.painting
+	switch {
+	case g.motion == "" && o.model == diffusion.Video.Name:
+		return cli.Usagef("-model %s draws by a motion adapter: give -motion SOURCE", o.model)
+	case g.motion == "":
+		return nil
+	case o.model == diffusion.Unconditional.Name:
+		return cli.Usagef("-motion goes with -model %s or %s", diffusion.Video.Name, diffusion.Family.Name)
+	}
+	for name, given := range map[string]bool{"to-seed": o.given["to-seed"], "batch": o.given["batch"], "prompts": g.promptFile != "", "a second -prompt": len(g.prompts) > 1, "init-image": g.initImage != "", "forward": g.forward,
+		"control": len(g.controls) > 0, "refiner": g.refinerSource != "", "record": g.record != "", "view": o.view, "explain": o.explain != ""} {
+		if given {
+			return cli.Usagef("-motion draws one video of one prompt: it does not go with -%s", name)
+		}
+	}
+	return nil
+}
+
+// drawVideo draws the frames of a video.
+func (w *painter) drawVideo(ctx context.Context, q diffusion.Request) error {
+	run, result, err := w.finish(ctx, q)
+	if err != nil {
+		return err
+	}
+	defer run.Close()
+	w.doc.Motion, w.doc.Frames = w.motion, q.Frames
+	images, err := w.enlarge(ctx, result.Pictures())
+	if err != nil {
+		return err
+	}
+	if w.out != "" {
+		if err := w.writeFrames(ctx, w.out, images, q); err != nil {
+			return err
+		}
+	}
+	if w.save != "" {
+		if err := w.saveVideo(q, result); err != nil {
+			return err
+		}
+	}
+	return w.end(ctx, q)
+}
+
+// saveVideo writes the raw outputs: latents [1, C, F, h, w] and frames [1, F, 3, H, W].
+func (w *painter) saveVideo(q diffusion.Request, r *diffusion.Result) error {
+	h, width := q.Height/w.p.Reduction(), q.Width/w.p.Reduction()
+	channels := len(r.Latents) / (q.Frames * h * width)
+	s := newSaver()
+	s.set(w.input, map[string]models.Array{
+		"latents": {Shape: []int{1, channels, q.Frames, h, width}, Data: diffusion.FramesFirst(r.Latents, q.Frames, channels, h*width)},
+		"frames":  {Shape: []int{1, q.Frames, len(r.Image) / (q.Frames * q.Height * q.Width), q.Height, q.Width}, Data: r.Image},
+	})
+	return s.write(w.save)
+}
+
+// fillVideo puts raw latents [1, C, F, h, w] into a request.
+func (in *paintingInput) fillVideo(w *painter, q *diffusion.Request) error {
+	latents, ok := in.raw[rawLatents]
+	if !ok {
+		return nil
+	}
+	s := latents.Shape
+	if len(s) != 5 || s[0] != 1 || w.frames > 0 && s[2] != w.frames {
+		return fmt.Errorf("input %s: %s has shape %v, expected [1 C F H W], of -frames where that is given", w.input, rawLatents, s)
+	}
+	q.Frames, q.Height, q.Width = s[2], s[3]*w.p.Reduction(), s[4]*w.p.Reduction()
+	q.Latents = diffusion.FramesFirst(latents.Data, s[1], s[2], s[3]*s[4])
+	return nil
+}

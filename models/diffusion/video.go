@@ -1,0 +1,129 @@
+package diffusion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"saccade/models/diffusion/checkpoint"
+	blocks "saccade/models/internal/diffusion"
+	"saccade/models/motion"
+	"saccade/models/nn"
+	"saccade/models/unet"
+	"saccade/weights"
+)
+
+// Video is the pipelines that draw videos of a prompt: those of images with a motion adapter.
+var Video = nn.Family{
+	Name:    "video",
+	About:   "videos of a prompt: AnimateDiff, Stable Diffusion 1 with -motion SOURCE",
+	Weights: "what -model sd takes of Stable Diffusion 1, with -motion, the motion adapter",
+	Open:    opener(true),
+}
+
+// motionConfig is that of the UNet's motion modules.
+type motionConfig = blocks.MotionConfig
+
+// DefaultFrames is how many frames diffusers' pipeline draws.
+const DefaultFrames = 16
+
+// openMotion adds the motion adapter of the options to a pipeline's files.
+func openMotion(ctx context.Context, files *checkpoint.Pipeline, o nn.Options) error {
+	if o.Motion == "" {
+		return nil
+	}
+	path, err := weights.Resolve(ctx, o.Motion, o.Hub, "config.json")
+	if err != nil {
+		return err
+	}
+	file, err := weights.Open(path)
+	if err != nil {
+		return err
+	}
+	config, err := os.ReadFile(filepath.Join(filepath.Dir(file.Path()), "config.json"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, file.Close())
+	}
+	files.Motion = &checkpoint.Motion{Name: o.Motion, Source: file, Config: config, Close: file.Close}
+	return nil
+}
+
+// addMotion puts the tensors of the motion adapter, if there is one, among the UNet's, before
+// LoRAs of both are merged, and gives the configuration of its modules.
+func (p *Pipeline) addMotion() error {
+	m := p.files.Motion
+	if m == nil {
+		return nil
+	}
+	part, err := p.files.Part(checkpoint.UNet)
+	if err != nil {
+		return err
+	}
+	c, err := unet.Parse(part.Config)
+	if err != nil {
+		return fmt.Errorf("unet: %w", err)
+	}
+	if c.Added > 0 {
+		return fmt.Errorf("loading the motion adapter %s: the pipeline is an SDXL; expected Stable Diffusion 1", m.Name)
+	}
+	c, src, err := motion.Describe(m.Source, m.Config, c)
+	if err != nil {
+		return fmt.Errorf("loading the motion adapter %s: %w", m.Name, err)
+	}
+	var added []*weights.Tensor
+	for _, name := range src.Names() {
+		t, ok := src.Tensor(name)
+		if !ok {
+			return fmt.Errorf("loading the motion adapter %s: tensor %s can't be read", m.Name, name)
+		}
+		added = append(added, t)
+	}
+	part.Source = weights.With(part.Source, added...)
+	p.motion = c.Motion
+	return nil
+}
+
+// Moves says that the pipeline draws videos, of at most so many frames.
+func (p *Pipeline) Moves() (most int, ok bool) {
+	if p.motion == nil {
+		return 0, false
+	}
+	return p.motion.Most, true
+}
+
+// checkFrames refuses frames that the pipeline does not draw, and makes the frames of a video the
+// items of a request.
+func (p *Pipeline) checkFrames(q *Request) error {
+	switch {
+	case p.motion == nil && q.Frames == 0:
+		return nil
+	case p.motion == nil:
+		return requestErrorf("%d frames of a pipeline without a motion adapter", q.Frames)
+	case q.Frames < 1 || q.Frames > p.motion.Most:
+		return requestErrorf("%d frames; the motion adapter has positions for 1 to %d", q.Frames, p.motion.Most)
+	case q.Items != 1 && q.Items != q.Frames:
+		return requestErrorf("%d videos at once; expected one", q.Items)
+	case q.Image != nil || q.Mask != nil || q.Watch || len(p.controls) > 0 || q.From > 0 || q.To < 1:
+		return requestErrorf("a video takes no picture to begin with, no mask, no ControlNet and no refiner, and its attention to words is not watched")
+	}
+	q.Items = q.Frames
+	if len(q.Seeds) == 1 {
+		q.Seeds = slices.Repeat(q.Seeds, q.Frames)
+	}
+	return nil
+}
+
+// FramesFirst brings maps [C frames size] to [frames C size].
+func FramesFirst(x []float32, channels, frames, size int) []float32 {
+	out := make([]float32, 0, len(x))
+	for f := range frames {
+		for c := range channels {
+			out = append(out, x[(c*frames+f)*size:][:size]...)
+		}
+	}
+	return out
+}

@@ -1,0 +1,127 @@
+package diffusion
+
+import (
+	"fmt"
+
+	"saccade/gpu"
+	"saccade/ops"
+)
+
+// MotionConfig is that of the motion modules of a video (Guo et al. 2023, "AnimateDiff").
+type MotionConfig struct {
+	Heads  int
+	Groups int   // of the group norm
+	Most   int   // frames that there are positions for
+	Depths []int // transformer blocks of the modules of each level
+	Middle int   // of that in the middle, 0: there is none
+}
+
+// Motion is attention among the frames of a video, pixel by pixel (AnimateDiffTransformer3D).
+type Motion struct {
+	Norm    ops.GroupNorm `w:"norm"`
+	ProjIn  ops.Linear    `w:"proj_in"`
+	Blocks  []MotionBlock `w:"transformer_blocks"`
+	ProjOut ops.Linear    `w:"proj_out"`
+
+	b      *ops.Builder
+	most   int
+	orders map[string]*gpu.Tensor
+}
+
+// MotionBlock is attention twice, each of tokens with their positions, and a gated perceptron.
+type MotionBlock struct {
+	Norm1 ops.LayerNorm `w:"norm1"`
+	Attn1 SelfAttention `w:"attn1"`
+	Norm2 ops.LayerNorm `w:"norm2"`
+	Attn2 SelfAttention `w:"attn2"`
+	Norm3 ops.LayerNorm `w:"norm3"`
+	FC1   ops.Linear    `w:"ff.net.0.proj"`
+	FC2   ops.Linear    `w:"ff.net.2"`
+
+	Positions *ops.Parameter `w:"pos_embed.pe"` // [1, most, width]
+
+	b      *ops.Builder
+	tables map[int]*ops.Table // of positions, by the number of frames
+}
+
+// The epsilons of diffusers' module.
+const (
+	motionGroupEps = 1e-6
+	motionLayerEps = 1e-5
+)
+
+// NewMotion makes a module of depth blocks for maps of width channels.
+func NewMotion(b *ops.Builder, c MotionConfig, width, depth int) *Motion {
+	m := &Motion{Norm: b.GroupNorm(c.Groups, width, motionGroupEps), ProjIn: b.Linear(width, width, true), ProjOut: b.Linear(width, width, true),
+		b: b, most: c.Most, orders: map[string]*gpu.Tensor{}}
+	norm := func() ops.LayerNorm { return b.LayerNorm(width, motionLayerEps) }
+	for range depth {
+		m.Blocks = append(m.Blocks, MotionBlock{
+			Norm1: norm(), Attn1: NewSelfAttention(b, width, c.Heads, false),
+			Norm2: norm(), Attn2: NewSelfAttention(b, width, c.Heads, false),
+			Norm3: norm(), FC1: b.Linear(width, 8*width, true, ops.Grouped{Out: 2}), FC2: b.Linear(4*width, width, true),
+			Positions: &ops.Parameter{Shape: []int{1, c.Most, width}}, b: b, tables: map[int]*ops.Table{},
+		})
+	}
+	return m
+}
+
+// Forward is x + blocks(x) of the maps x [N·frames, H, W, C] of N videos.
+func (m *Motion) Forward(r *gpu.Recorder, x *gpu.Tensor, frames int) *gpu.Tensor {
+	if r.Err() == nil && (frames < 1 || frames > m.most || x.Shape[0]%frames != 0) {
+		r.Fail(fmt.Errorf("%d maps of %d frames; expected videos of 1 to %d", x.Shape[0], frames, m.most))
+	}
+	if r.Err() != nil {
+		return x
+	}
+	n, pixels := x.Shape[0]/frames, x.Shape[1]*x.Shape[2]
+	h := ops.Rows(r, m.Norm.ForwardFrames(r, x, frames, ops.Identity), m.order(n, frames, pixels, n*pixels, frames)) // [N·H·W frames C]
+	h = m.ProjIn.Forward(r, h)
+	for i := range m.Blocks {
+		r.Enter(fmt.Sprintf("transformer_blocks.%d", i))
+		h = m.Blocks[i].Forward(r, h)
+		r.Leave()
+	}
+	h = m.ProjOut.Forward(r, h)
+	return ops.Add(r, x, ops.Rows(r, h, m.order(n, pixels, frames, x.Shape[:3]...)), 1)
+}
+
+// Forward is the block on x [N·H·W, frames, C].
+func (b *MotionBlock) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
+	positions := b.positions(x.Shape[1])
+	x = b.Attn1.Forward(r, ops.AddTable(r, b.Norm1.Forward(r, x), positions), x)
+	x = b.Attn2.Forward(r, ops.AddTable(r, b.Norm2.Forward(r, x), positions), x)
+	h := ops.GLU(r, b.FC1.Forward(r, b.Norm3.Forward(r, x)), ops.GELU, ops.GateSecond)
+	return b.FC2.Forward(r, h, ops.Residual(x))
+}
+
+// order is the index that gives rows (n, b, a) of rows (n, a, b), in a shape.
+func (m *Motion) order(n, a, b int, shape ...int) *gpu.Tensor {
+	key := fmt.Sprint(n, a, b, shape)
+	if t, ok := m.orders[key]; ok {
+		return t
+	}
+	values := make([]uint32, 0, n*a*b)
+	for item := range n {
+		for j := range b {
+			for i := range a {
+				values = append(values, uint32((item*a+i)*b+j))
+			}
+		}
+	}
+	t := m.b.Index("frames", values, shape...)
+	m.orders[key] = t
+	return t
+}
+
+// positions are the embeddings of the first frames.
+func (b *MotionBlock) positions(frames int) *ops.Table {
+	if t, ok := b.tables[frames]; ok {
+		return t
+	}
+	width := b.FC2.Out
+	t := b.b.Table("positions", frames, width)
+	b.tables[frames] = t
+	b.b.Later(func() error { return t.Upload(b.Positions.Values[:frames*width]) })
+	return t
+}
