@@ -37,7 +37,7 @@ func (m *Model) Rollout(outputs map[string]Array, h, w int) (Map, error) {
 	for i := range at.Values {
 		at.Values[i] = float32(row[prefix+i])
 	}
-	return at.Map, nil
+	return m.heard(at.Map), nil
 }
 
 // rollBack is row · (A/2 + I/2) for the probabilities [1, H, T, T] of a layer,
@@ -107,6 +107,7 @@ func (m *Model) heads(outputs map[string]Array, h, w int, query func(tokens, pre
 		for i := range maps[k].Values {
 			maps[k].Values[i] = float32(row[at.prefix+i])
 		}
+		maps[k] = m.heard(maps[k])
 	}
 	return maps, nil
 }
@@ -128,13 +129,29 @@ func attended(row []float64, a Array) []float64 {
 
 // ClassQuery says whether the maps of attention are the class token's.
 func (m *Model) ClassQuery() bool {
-	i := m.images.Image
-	return i.Patch[0] > 0 && i.Prefix > 0 && !i.PoolsPatches
+	return m.images != nil && m.images.Image.Patch[0] > 0 && m.images.Image.Prefix > 0 && !m.images.Image.PoolsPatches
+}
+
+// Query names whose attention the maps are of.
+func (m *Model) Query() string {
+	switch {
+	case m.spectrogram() != nil:
+		return "class and distillation token"
+	case m.ClassQuery():
+		return "class token"
+	}
+	return "patches, on average"
 }
 
 // queries are the weights of T tokens in what the head takes.
 func (m *Model) queries(t, prefix int) []float64 {
 	row := make([]float64, t)
+	if m.spectrogram() != nil { // the head takes the mean of the tokens before the patches
+		for i := range prefix {
+			row[i] = 1 / float64(prefix)
+		}
+		return row
+	}
 	if m.ClassQuery() {
 		row[0] = 1
 		return row
@@ -151,8 +168,12 @@ type patches struct {
 	prefix int
 }
 
-// patchMap is the map over the patches of a picture of h×w pixels.
+// patchMap is the map over the patches of a picture of h×w pixels, or of a spectrogram.
 func (m *Model) patchMap(h, w int) (patches, error) {
+	if s := m.spectrogram(); s != nil {
+		rows, columns := s.Grid()
+		return patches{Map{Rows: rows, Columns: columns, Height: 1, Width: 1, Values: make([]float32, rows*columns)}, s.Prefix}, nil
+	}
 	rows, columns, prefix, ok := m.PatchGrid(h, w)
 	if !ok {
 		return patches{}, fmt.Errorf("patches of %s: %w", m.Name, ErrNoMap)

@@ -9,8 +9,8 @@ import (
 // 10×10 cells of a square take 121 forward passes.
 const occlusionCells = 10
 
-// occlusionMost bounds the cells of the longer side of a narrow picture.
-const occlusionMost = 4 * occlusionCells
+// occlusionMost is how many times as many cells the longer side of a narrow picture has at most.
+const occlusionMost = 4
 
 // Occlude is what hiding a part of one picture [1, C, H, W] takes from a class's
 // probability (Zeiler and Fergus, 2014): a window of two by two cells of the
@@ -18,6 +18,9 @@ const occlusionMost = 4 * occlusionCells
 // mean drop over the four windows that hide it; negative where hiding helps.
 // batch is as in [Model.Each]; report hears of forward passes done, or is nil.
 func (m *Model) Occlude(ctx context.Context, pixels Array, class, batch int, report func(done, total int)) (Map, error) {
+	if m.spectrogram() != nil {
+		return m.occludeSound(ctx, pixels, class, report)
+	}
 	s, err := m.imageShape(pixels)
 	switch {
 	case err != nil:
@@ -27,7 +30,7 @@ func (m *Model) Occlude(ctx context.Context, pixels Array, class, batch int, rep
 	case class < 0 || class >= m.classes:
 		return Map{}, fmt.Errorf("occlusion of %s: class %d of %d: %w", m.Name, class, m.classes, ErrNoClasses)
 	}
-	o := newOccluder(pixels)
+	o := newOccluder(pixels, occlusionCells)
 	total := 1 + o.windows()
 	scores := make([]float64, 0, total) // the picture's own first
 	err = m.each(ctx, total, batching{size: batch, outputs: []string{"logits"}}, func(i int) (input, error) {
@@ -66,11 +69,12 @@ type occluder struct {
 	mean          []float32 // colour
 }
 
-func newOccluder(pixels Array) *occluder {
+// newOccluder cuts a picture [1, C, H, W] into cells, so many along its shorter side.
+func newOccluder(pixels Array, least int) *occluder {
 	o := &occluder{pixels: pixels.Data, c: pixels.Shape[1], h: pixels.Shape[2], w: pixels.Shape[3]}
 	short := min(o.h, o.w)
 	cells := func(side int) int {
-		return min(side, max(1, min(occlusionMost, (side*occlusionCells+short/2)/short)))
+		return min(side, max(1, min(occlusionMost*least, (side*least+short/2)/short)))
 	}
 	o.rows, o.columns = cells(o.h), cells(o.w)
 	for c := range o.c {

@@ -61,24 +61,16 @@ func (d *drawing) drawHeads(ctx context.Context) error {
 	return d.finish(&doc, &doc.drawnJSON, d.out, f, func() {})
 }
 
-// query names whose attention is shown.
-func (d *drawing) query() string {
-	if d.m.ClassQuery() {
-		return "class token"
-	}
-	return "patches, on average"
-}
-
 func (d *drawing) headPanels(s *seen, maps []models.Map) []figure.Panel {
 	panels := make([]figure.Panel, len(maps))
 	for i, at := range maps {
-		panels[i] = figure.Panel{Title: fmt.Sprintf("head %d", i), Note: "last layer", Picture: s.View, Heat: heat(at, "attention of the "+d.query())}
+		panels[i] = figure.Panel{Title: fmt.Sprintf("head %d", i), Note: "last layer", Picture: s.View, Heat: heat(at, "attention of the "+d.m.Query())}
 	}
 	return panels
 }
 
 func (d *drawing) headsOf(s *seen, maps []models.Map) headsJSON {
-	j := headsJSON{Path: s.path, Query: d.query(), Rows: maps[0].Rows, Columns: maps[0].Columns}
+	j := headsJSON{Path: s.path, Query: d.m.Query(), Rows: maps[0].Rows, Columns: maps[0].Columns}
 	for _, at := range maps {
 		h := heat(at, "")
 		all := 0.0

@@ -45,7 +45,11 @@ type explained struct {
 // drawExplanation draws the methods side by side.
 func (d *drawing) drawExplanation(ctx context.Context) error {
 	if d.m.Classes() == 0 {
-		return fmt.Errorf("%s from %s: %w; -attention -o FILE.png draws what a transformer attends to", d.m.Name, d.m.Source, models.ErrNoClasses)
+		hint := "; -attention -o FILE.png draws what a transformer attends to"
+		if d.m.TakesSounds() {
+			hint = ""
+		}
+		return fmt.Errorf("%s from %s: %w to explain%s", d.m.Name, d.m.Source, models.ErrNoClasses, hint)
 	}
 	methods, err := d.chosen()
 	if err != nil {
@@ -82,6 +86,9 @@ func (d *drawing) drawExplanation(ctx context.Context) error {
 	var f *figure.Figure
 	if len(groups) > 0 {
 		f = arrange(groups)
+		if d.m.TakesSounds() {
+			f = wide(groups)
+		}
 	}
 	return d.finish(&doc, &doc.drawnJSON, d.explain, f, func() {
 		for _, image := range doc.Images {
@@ -147,7 +154,7 @@ func (d *drawing) maps(ctx context.Context, s *seen, method models.Method, class
 	switch method {
 	case models.Rollout:
 		at, err := d.m.Rollout(s.Outputs, s.H, s.W)
-		return one(at, err, "attention rollout", "part of the "+d.query())
+		return one(at, err, "attention rollout", "part of the "+d.m.Query())
 	case models.CAM:
 		at, err := d.m.CAM(s.Outputs, class.Index)
 		return one(at, err, "class activation map", fmt.Sprintf("logit; mean + bias is %.2f", class.Logit))

@@ -12,6 +12,7 @@ import (
 	"saccade/models"
 	"saccade/models/nn"
 	"saccade/picture"
+	"saccade/sound"
 	"saccade/viewer"
 )
 
@@ -43,7 +44,7 @@ type drawing struct{ pass }
 type seen struct {
 	*models.Seen
 	path string
-	img  *picture.Image // all of it
+	img  *picture.Image // all of it; nil of a sound
 }
 
 // showAttention shows the pictures in a window.
@@ -70,12 +71,13 @@ func (a *app) draw(ctx context.Context, m *models.Model) error {
 // each runs the network on one picture after the other. A bad one of several is
 // named and left out.
 func (d *drawing) each(ctx context.Context, report func(s *seen) error) error {
-	for i, path := range d.pictures {
+	files := d.files()
+	for i, path := range files {
 		s, err := d.look(ctx, path)
 		if u, ok := err.(unreadable); ok {
-			err = d.bad(path, u.error, len(d.pictures) == 1)
+			err = d.bad(path, u.error, len(files) == 1)
 		} else if err == nil {
-			d.bar.pictures(i+1, len(d.pictures))
+			d.bar.pictures(i+1, len(files))
 			err = report(s)
 			d.bar.clear()
 		}
@@ -94,20 +96,49 @@ func (d *drawing) look(ctx context.Context, path string) (*seen, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	img, err := d.decode(path)
+	s := &seen{path: path}
+	in, err := d.inputs(ctx, s)
 	if err != nil {
-		return nil, unreadable{err}
-	}
-	s := &seen{path: path, img: img}
-	if s.Seen, err = d.m.See(img, figure.DefaultSide); err != nil {
-		return nil, unreadable{err}
+		return nil, err
 	}
 	began := time.Now()
-	if s.Outputs, err = d.m.Forward(ctx, nn.Images(s.Pixels)); err != nil {
+	if s.Outputs, err = d.m.Forward(ctx, in); err != nil {
 		return nil, err
 	}
 	d.forward += time.Since(began)
 	return s, nil
+}
+
+// inputs are the network's of a picture or sound.
+func (d *drawing) inputs(ctx context.Context, s *seen) (in map[string]models.Array, err error) {
+	if d.m.TakesSounds() {
+		heard, err := sound.Open(ctx, s.path, sound.Options{Rate: d.m.SoundRate()})
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			return nil, unreadable{err}
+		}
+		if s.Seen, err = d.m.Hears(heard); err != nil {
+			return nil, unreadable{ofSound(s.path, err)}
+		}
+		return d.m.SpectrogramInputs(s.Pixels), nil
+	}
+	if s.img, err = d.decode(s.path); err != nil {
+		return nil, unreadable{err}
+	}
+	if s.Seen, err = d.m.See(s.img, figure.DefaultSide); err != nil {
+		return nil, unreadable{err}
+	}
+	return nn.Images(s.Pixels), nil
+}
+
+// files are the pictures or sounds that are drawn.
+func (d *drawing) files() []string {
+	if d.m.TakesSounds() {
+		return d.heard
+	}
+	return d.pictures
 }
 
 // heat lays a map over a picture.
@@ -145,7 +176,7 @@ func (d *drawing) finish(document any, end *drawnJSON, path string, f *figure.Fi
 		if end.Written != nil {
 			end.Written.print(d.stdout)
 		}
-	}, len(d.pictures))
+	}, len(d.files()))
 }
 
 // print tells what was written.
@@ -154,7 +185,12 @@ func (w *writtenJSON) print(o *output) {
 }
 
 // sees says in how many pixels the network sees what is drawn in more of them.
-func sees(s *seen) string { return fmt.Sprintf("seen in %d×%d pixels", s.W, s.H) }
+func sees(s *seen) string {
+	if s.img == nil {
+		return fmt.Sprintf("%d frames from the left, %d bins, the lowest at the bottom", s.W, s.H)
+	}
+	return fmt.Sprintf("seen in %d×%d pixels", s.W, s.H)
+}
 
 // base is a path's last part, for titles.
 func base(path string) string { return filepath.Base(path) }
@@ -175,6 +211,18 @@ func arrange(groups [][]figure.Panel) *figure.Figure {
 	n := per * even(len(groups), columns/per)
 	return &figure.Figure{Rows: figure.Wrap(slices.Concat(groups...), n), Side: side(min(n, per*len(groups)))}
 }
+
+// wide puts panels that are wider than high two in a row.
+func wide(groups [][]figure.Panel) *figure.Figure {
+	f := &figure.Figure{Side: wideSide}
+	for _, g := range groups {
+		f.Rows = append(f.Rows, figure.Wrap(g, 2)...)
+	}
+	return f
+}
+
+// wideSide is the width of a spectrogram, pixels.
+const wideSide = 480
 
 // even is how many of n things, at most so many, stand in a row so that rows are
 // about equally full.

@@ -1,13 +1,15 @@
 package main
 
 import (
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"saccade/cmd/internal/cli"
 )
 
 // soundFlags are those that go with models whose inputs are made of sounds.
-var soundFlags = []string{"model", "weights", "audio", "input", "save", "attention", "text", "template", "index", "labels", "top", "json", "precision", "verify", "profile", "adapter", "backend", "tuning", "tune", "tune-budget", "why"}
+var soundFlags = []string{"model", "weights", "audio", "input", "save", "attention", "explain", "explain-method", "explain-class", "text", "template", "index", "labels", "top", "json", "precision", "verify", "profile", "adapter", "backend", "tuning", "tune", "tune-budget", "why"}
 
 // checkSounds finds flags that do not go with such a model.
 func (o *options) checkSounds() error {
@@ -17,6 +19,12 @@ func (o *options) checkSounds() error {
 		}
 	}
 	switch {
+	case (len(o.methods) > 0 || o.class != "") && o.explain == "":
+		return cli.Usagef("-explain-method and -explain-class go with -explain")
+	case o.given["explain"] && !strings.EqualFold(filepath.Ext(o.explain), ".png"):
+		return cli.Usagef("-explain needs a name of a PNG file, such as -explain out.png, not %q", o.explain)
+	case o.explain != "" && (len(o.sounds) == 0 || len(o.texts) > 0 || o.index != "" || o.save != "" || o.attention || o.verify || o.profile):
+		return cli.Usagef("-explain goes with -audio, and with none of -input, -save, -attention, -text, -index, -verify and -profile")
 	case len(o.sounds) > 0 && o.input != "":
 		return cli.Usagef("-audio and -input exclude each other")
 	case len(o.templates) > 0 && len(o.texts) == 0:

@@ -126,8 +126,8 @@ func (a *app) checkFiles() (err error) {
 		return err
 	}
 	path, drawing := a.drawing()
-	if drawing && len(a.pictures) > maxDrawn {
-		return cli.Usagef("%d pictures are too many to draw at once; expected at most %d", len(a.pictures), maxDrawn)
+	if drawing && max(len(a.pictures), len(a.heard)) > maxDrawn {
+		return cli.Usagef("%d %ss are too many to draw at once; expected at most %d", max(len(a.pictures), len(a.heard)), a.subject(), maxDrawn)
 	}
 	paths := []string{path, a.save}
 	switch {

@@ -48,8 +48,9 @@ func New(b *ops.Builder, c Config) (*Model, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	width, grid := c.Block.Width, c.grid()
-	tokens := 2 + grid[0]*grid[1]
+	width := c.Block.Width
+	rows, columns := c.Spectrogram().Grid()
+	tokens := prefix + rows*columns
 	m := &Model{Config: c,
 		ClassToken:   &ops.Parameter{Shape: []int{1, 1, width}},
 		DistillToken: &ops.Parameter{Shape: []int{1, 1, width}},
@@ -86,7 +87,7 @@ func (m *Model) Forward(r *gpu.Recorder, x *gpu.Tensor) {
 	x = ops.Tokens(r, m.PatchEmbed.Forward(r, x), m.table) // [N T D]
 	r.Tap("embeddings", x)
 	x = m.Norm.Forward(r, transformer.Encode(r, "", m.Blocks, x, nil))
-	pooled := ops.Mean(r, x, 0, 2) // [N D]
+	pooled := ops.Mean(r, x, 0, prefix) // [N D]
 	if m.Head == nil {
 		r.Output("last_hidden_state", x)
 		r.Output("pooler_output", pooled)
@@ -97,10 +98,13 @@ func (m *Model) Forward(r *gpu.Recorder, x *gpu.Tensor) {
 	r.Output("logits", m.Head.Forward(r, m.HeadNorm.Forward(r, pooled)))
 }
 
-// grid is the patches along bins and along frames.
-func (c Config) grid() [2]int {
-	return [2]int{(c.Bins-c.Patch)/c.Stride[0] + 1, (c.Frames-c.Patch)/c.Stride[1] + 1}
+// Spectrogram is how the network cuts its spectrograms.
+func (c Config) Spectrogram() *nn.Spectrogram {
+	return &nn.Spectrogram{Input: InputValues, Frames: c.Frames, Bins: c.Bins, Patch: c.Patch, Stride: c.Stride, Prefix: prefix}
 }
+
+// prefix are the class and the distillation token.
+const prefix = 2
 
 // check refuses what no network can be made of.
 func (c Config) check() error {

@@ -111,6 +111,40 @@ type Sounds struct {
 	About string // all of it in words, by which embeddings are told from others
 	// Features are the inputs by name, a batch of one, of a sound's samples.
 	Features func(samples []float32) (map[string]Array, error)
+	// Spectrogram is what the network cuts into patches, or nil.
+	Spectrogram *Spectrogram
+}
+
+// Spectrogram is an input [N, frames, bins] that a network cuts into square patches.
+type Spectrogram struct {
+	Input        string
+	Frames, Bins int
+	Patch        int    // a side
+	Stride       [2]int // from patch to patch along bins and along frames
+	Prefix       int    // tokens before the patches, whose mean is classified
+}
+
+// Grid is the patches along bins and along frames; those of the lowest bins come first.
+func (s *Spectrogram) Grid() (rows, columns int) {
+	return (s.Bins-s.Patch)/s.Stride[0] + 1, (s.Frames-s.Patch)/s.Stride[1] + 1
+}
+
+// Upright turns values [frames, bins] into [bins, frames], the highest bin first.
+func (s *Spectrogram) Upright(values []float32) []float32 {
+	out := make([]float32, len(values))
+	for i, v := range values {
+		out[(s.Bins-1-i%s.Bins)*s.Frames+i/s.Bins] = v
+	}
+	return out
+}
+
+// Turned is the way back from [Spectrogram.Upright].
+func (s *Spectrogram) Turned(upright []float32) []float32 {
+	out := make([]float32, len(upright))
+	for i := range out {
+		out[i] = upright[(s.Bins-1-i%s.Bins)*s.Frames+i/s.Bins]
+	}
+	return out
 }
 
 // Scores is what logits of classes are shown as.

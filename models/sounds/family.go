@@ -82,7 +82,8 @@ func describeAST(in nn.Checkpoint) (*nn.Description, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &nn.Description{Tensors: named, Make: c.Layers, Labels: c.Labels, Scores: c.Scores, Sounds: &nn.Sounds{Rate: sound.FbankRate, About: fmt.Sprintf("%+v", f), Features: f.Of}}, nil
+	return &nn.Description{Tensors: named, Make: c.Layers, Labels: c.Labels, Scores: c.Scores, 
+		Sounds: &nn.Sounds{Rate: sound.FbankRate, About: fmt.Sprintf("%+v", f), Features: f.Of, Spectrogram: c.Spectrogram()}}, nil
 }
 
 func describeCLAP(in nn.Checkpoint) (*nn.Description, error) {

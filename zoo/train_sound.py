@@ -1,0 +1,154 @@
+"""Train the small AST: spoken digits and commands, English and Korean.
+
+espeak-ng says the words once (spoken.py), rooms and noises are made as they are needed. The same command goes on from the
+last checkpoint.
+"""
+
+import argparse
+import os
+import time
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification
+
+from muon import Muon
+from spoken import LABELS, Fbank, Maker, spoken
+from train_clip import follow, schedule
+
+BINS, FRAMES, PATCH, STRIDES = 64, 128, 16, (16, 8)  # along bins, along frames
+MEAN, STD = -8.0, 3.2  # of the logarithms of what is said, about
+
+
+def describe():
+    sizes = dict(hidden_size=128, num_hidden_layers=4, num_attention_heads=4, intermediate_size=512, layer_norm_eps=1e-6)
+    shape = dict(num_mel_bins=BINS, max_length=FRAMES, patch_size=PATCH, frequency_stride=STRIDES[0], time_stride=STRIDES[1])
+    names = dict(id2label=dict(enumerate(LABELS)), label2id={name: i for i, name in enumerate(LABELS)})
+    drop = dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    return ASTConfig(**sizes, **shape, **names, **drop, architectures=["ASTForAudioClassification"])
+
+
+def waves(across, along, width):
+    """Positions in a grid as sines and cosines, [across*along, width]."""
+    y, x = torch.meshgrid(torch.arange(across), torch.arange(along), indexing="ij")
+    f = 20.0 ** -(torch.arange(width // 4) / (width // 4))
+    parts = [p.flatten()[:, None] * f for p in (y * 2.0, x * 1.0)]
+    return torch.cat([g(p) for p in parts for g in (torch.sin, torch.cos)], 1)
+
+
+def begin():
+    model = ASTForAudioClassification(describe())
+    with torch.no_grad():
+        e = model.audio_spectrogram_transformer.embeddings
+        grid = [(n - PATCH) // s + 1 for n, s in zip((BINS, FRAMES), STRIDES)]
+        e.position_embeddings[0, 2:] = 0.3 * waves(*grid, 128)
+        e.cls_token.normal_(0, 0.02), e.distillation_token.normal_(0, 0.02)
+    return model
+
+
+def masked(x, rng):
+    """Some bins and some frames without a value, as SpecAugment does."""
+    for row in x:
+        if rng.random() < 0.4:
+            n, at = rng.integers(1, 8), rng.integers(0, BINS - 8)
+            row[:, at : at + n] = row.mean()
+        if rng.random() < 0.4:
+            n, at = rng.integers(1, 10), rng.integers(0, FRAMES - 10)
+            row[at : at + n] = row.mean()
+    return x
+
+
+@torch.no_grad()
+def tried(average, fbank, trial, quiet):
+    """The parts of the trial's words that are told right: with noise as in training, and as they are."""
+    model = ASTForAudioClassification(describe()).eval()
+    model.load_state_dict(average)
+    right = []
+    for sounds, labels in (trial, quiet):
+        said = [model(fbank(sounds[i : i + 100])).logits.argmax(1) for i in range(0, len(sounds), 100)]
+        right.append((torch.cat(said) == labels).float().mean().item())
+    return right
+
+
+def export(average, folder):
+    os.makedirs(folder, exist_ok=True)
+    model = ASTForAudioClassification(describe())
+    model.load_state_dict(average)
+    model.half().save_pretrained(folder)
+    os.chmod(os.path.join(folder, "model.safetensors"), 0o644)
+    ASTFeatureExtractor(num_mel_bins=BINS, max_length=FRAMES, mean=MEAN, std=STD).save_pretrained(folder)
+
+
+def arguments():
+    arg = argparse.ArgumentParser(description=__doc__)
+    arg.add_argument("--out", default="ast", help="folder of the exported model")
+    arg.add_argument("--work", default="work", help="folder for the checkpoint and what espeak-ng said")
+    arg.add_argument("--minutes", type=float, default=20, help="length of the training, of a core's time")
+    arg.add_argument("--decay", type=float, default=0.5, help="the part of the training in which the rates fall")
+    arg.add_argument("--each", type=int, default=240, help="how often each word is said")
+    arg.add_argument("--batch", type=int, default=128)
+    arg.add_argument("--lr", type=float, default=0.01, help="Muon, for the blocks' matrices")
+    arg.add_argument("--lr-rest", type=float, default=2e-3, help="AdamW, for everything else")
+    arg.add_argument("--threads", type=int, default=1)
+    arg.add_argument("--every", type=int, default=100, help="steps between lines of the log")
+    return arg.parse_args()
+
+
+def main():
+    a = arguments()
+    torch.set_num_threads(a.threads)
+    torch.manual_seed(0)
+    os.makedirs(a.work, exist_ok=True)
+    fbank = Fbank(BINS, FRAMES, MEAN, STD)
+    maker = Maker(spoken(a.work, False, a.each), 400 + 160 * (FRAMES - 1))
+    held = spoken(a.work, True, 24)
+    other = Maker(held, maker.length)
+    trial = other.batch(np.random.default_rng(9), 1000)
+    quiet = [s[0].astype(np.float32) / 32768 for s in held][::2], torch.tensor([s[1] for s in held][::2])
+    model = begin().train()
+    blocks = [p for n, p in model.named_parameters() if p.ndim == 2 and ".layers." in n]
+    rest = [p for n, p in model.named_parameters() if not (p.ndim == 2 and ".layers." in n)]
+    pairs = [(Muon(blocks, weight_decay=0.02), a.lr), (torch.optim.AdamW(rest, betas=(0.9, 0.98), weight_decay=0.01), a.lr_rest)]
+    average = {k: v.clone() for k, v in model.state_dict().items()}
+    print(f"{sum(p.numel() for p in model.parameters())} parameters, {len(maker.said)} words said, {len(held)} held out", flush=True)
+
+    step, spent, checkpoint = 0, 0.0, os.path.join(a.work, "ast.pt")
+    if os.path.exists(checkpoint):
+        c = torch.load(checkpoint)
+        step, spent, average = c["step"], c["spent"], c["average"]
+        model.load_state_dict(c["model"])
+        for (o, _), state in zip(pairs, c["optimisers"]):
+            o.load_state_dict(state)
+    last, kept, seen = time.process_time(), spent, []
+    while (progress := spent / 60 / a.minutes) < 1:
+        rng = np.random.default_rng(step)
+        sounds, labels = maker.batch(rng, a.batch)
+        x = masked(fbank(sounds), rng)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = model(x).logits.float()
+        loss = cross_entropy(logits, labels, label_smoothing=0.05)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        for o, lr in pairs:
+            o.param_groups[0]["lr"] = lr * schedule(progress, step, 50, a.decay)
+            o.step(), o.zero_grad()
+        follow(average, model, step, 0.99)
+        step, seen = step + 1, seen + [[loss.item(), (logits.argmax(1) == labels).float().mean().item()]]
+        now = time.process_time()
+        spent, last = spent + now - last, now
+        if step % a.every == 0:
+            loss, right = np.mean(seen, 0)
+            noisy, clean = tried(average, fbank, trial, quiet)
+            print(f"step {step} loss {loss:.3f} right {right:.3f} held out: in noise {noisy:.3f}, as said {clean:.3f} {spent:.0f} s", flush=True)
+            seen = []
+        if spent - kept > 60 or spent / 60 >= a.minutes:
+            c = {"step": step, "spent": spent, "average": average, "model": model.state_dict()}
+            torch.save(c | {"optimisers": [o.state_dict() for o, _ in pairs]}, checkpoint + ".new")
+            os.replace(checkpoint + ".new", checkpoint)
+            export(average, a.out)
+            kept = spent
+
+
+if __name__ == "__main__":
+    main()
