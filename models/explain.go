@@ -100,7 +100,7 @@ func HasAttention(name string) (bool, error) {
 // ExplainOutputs are the outputs that the methods need of a model of that name, for
 // [Options.Outputs], as far as the network has them.
 func ExplainOutputs(name string) []string {
-	if has, err := HasAttention(name); err == nil && has {
+	if f, err := FindFamily(name); err == nil && f.Attention && !f.Sounds { // of which not all have attention
 		return []string{Explanation, Attentions}
 	}
 	return []string{Explanation}

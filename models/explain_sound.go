@@ -30,12 +30,12 @@ func (m *Model) Hears(s *sound.Sound) (*Seen, error) {
 		return nil, fmt.Errorf("patches of %s: %w", m.Name, ErrNoMap)
 	}
 	upright := at.Upright(in[at.Input].Data)
-	return &Seen{View: grey(upright, at), Pixels: Array{Shape: []int{1, 1, at.Bins, at.Frames}, Data: upright}, H: at.Bins, W: at.Frames}, nil
+	return &Seen{View: drawnGrey(upright, at), Pixels: Array{Shape: []int{1, 1, at.Bins, at.Frames}, Data: upright}, H: at.Bins, W: at.Frames}, nil
 }
 
-// grey draws a spectrogram, its least value black and its largest white, bins high enough
+// drawnGrey draws a spectrogram, its least value black and its largest white, bins high enough
 // that it is at most four times as wide as high.
-func grey(upright []float32, at *nn.Spectrogram) *picture.Image {
+func drawnGrey(upright []float32, at *nn.Spectrogram) *picture.Image {
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, v := range upright {
 		low, high = min(low, float64(v)), max(high, float64(v))

@@ -269,7 +269,7 @@ func TestOcclusion(t *testing.T) {
 
 func TestOccluderSizes(t *testing.T) {
 	for _, c := range [][4]int{{32, 32, 10, 10}, {224, 448, 10, 20}, {300, 10, 40, 10}, {3, 5, 3, 5}, {1, 1, 1, 1}, {1000, 1, 40, 1}} {
-		o := newOccluder(Array{Shape: []int{1, 1, c[0], c[1]}, Data: make([]float32, c[0]*c[1])})
+		o := newOccluder(Array{Shape: []int{1, 1, c[0], c[1]}, Data: make([]float32, c[0]*c[1])}, occlusionCells)
 		assert.Equal(t, c[2:], []int{o.rows, o.columns}, "%v", c)
 		for i := range o.windows() {
 			assert.Len(t, o.hidden(i), c[0]*c[1])

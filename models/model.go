@@ -87,6 +87,12 @@ func (m *Model) ask(names []string) error {
 	for _, name := range names {
 		switch name {
 		case Features, Embedding, Explanation:
+			if name == Explanation && m.spectrogram() != nil {
+				if err := m.ask([]string{Attentions}); err != nil {
+					return err
+				}
+				continue
+			}
 			has := m.images != nil && m.images.Image.Features != ""
 			if name == Embedding && m.pairing != nil || name == Explanation && !has {
 				continue

@@ -49,7 +49,7 @@ func (d *drawing) drawExplanation(ctx context.Context) error {
 		if d.m.TakesSounds() {
 			hint = ""
 		}
-		return fmt.Errorf("%s from %s: %w to explain%s", d.m.Name, d.m.Source, models.ErrNoClasses, hint)
+		return fmt.Errorf("-explain with %s from %s: %w%s", d.m.Name, d.m.Source, models.ErrNoClasses, hint)
 	}
 	methods, err := d.chosen()
 	if err != nil {

@@ -58,6 +58,33 @@ func TestSoundClasses(t *testing.T) {
 	assert.Contains(t, r.stdout, " %  ")
 }
 
+// Where an AST listens: the spectrogram beside each map, of two sounds in one figure.
+func TestSoundExplained(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "where.png")
+	args := []string{"-model", "sound", "-weights", checkpoint(t, "ast"), "-audio", sounds + "second.wav", "-precision", "f32", "-explain", out, "-json"}
+	r := call(t, append(args, "-audio", sounds+"u8.wav", "-explain-method", "rollout,occlusion", "-explain-class", "rain")...)
+	requireFine(t, r)
+	var doc explainJSON
+	requireJSON(t, r, &doc)
+	require.Len(t, doc.Images, 2)
+	assert.Equal(t, "rain", doc.Images[0].Class.Label)
+	for _, m := range doc.Images[0].Maps {
+		assert.Less(t, m.Least, m.Largest)
+	}
+	drawn := requireDrawn(t, doc.Written, out)
+	assert.Equal(t, 2*wideSide+2*16+14, drawn.W, "two panels in a row")
+
+	for want, more := range map[string][]string{
+		"-explain needs a name of a PNG file": {"-explain", "x.jpg"},
+		"-explain goes with -audio":           {"-explain", out, "-text", "a dog"},
+		"go with -explain":                    {"-explain-class", "rain"},
+	} {
+		requireError(t, call(t, append([]string{"-model", "sound", "-weights", checkpoint(t, "ast"), "-audio", sounds + "u8.wav"}, more...)...), cli.ExitUsage, want)
+	}
+	requireError(t, call(t, append(args, "-explain-class", "oak")...), cli.ExitUsage, `class "oak" is unknown`)
+	requireError(t, call(t, "-model", "sound", "-weights", clapFolder(t, "clap"), "-audio", sounds+"u8.wav", "-explain", out), cli.ExitFailure, "has no classes")
+}
+
 func TestSoundRefuses(t *testing.T) {
 	dir, folder := t.TempDir(), checkpoint(t, "ast")
 	short, none := filepath.Join(dir, "short.wav"), filepath.Join(dir, "none.wav")
@@ -81,14 +108,21 @@ func TestSoundRefuses(t *testing.T) {
 	requireError(t, call(t, "-model", "vit", "-audio", short), cli.ExitUsage, "-audio goes with a model that hears")
 }
 
+// clapFolder is a golden of a CLAP with a tokenizer and its feature extractor.
+func clapFolder(t *testing.T, name string) string {
+	t.Helper()
+	folder := withWords(t, checkpoint(t, name))
+	extractor, err := os.ReadFile("../../golden/models/" + name + "/preprocessor_config.json")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "preprocessor_config.json"), extractor, 0o600))
+	return folder
+}
+
 // Sounds and texts in one space: probabilities, embeddings, a folder ranked, and an index of
 // it.
 func TestSoundTexts(t *testing.T) {
 	for _, name := range []string{"clap", "clap_fused"} {
-		dir, folder := t.TempDir(), withWords(t, checkpoint(t, name))
-		extractor, err := os.ReadFile("../../golden/models/" + name + "/preprocessor_config.json")
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(folder, "preprocessor_config.json"), extractor, 0o600))
+		dir, folder := t.TempDir(), clapFolder(t, name)
 		in := filepath.Join(dir, "sounds")
 		require.NoError(t, os.Mkdir(in, 0o755))
 		for i, n := range []int{4000, 700, 9500} { // a window, less, more

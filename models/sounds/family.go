@@ -82,7 +82,7 @@ func describeAST(in nn.Checkpoint) (*nn.Description, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &nn.Description{Tensors: named, Make: c.Layers, Labels: c.Labels, Scores: c.Scores, 
+	return &nn.Description{Tensors: named, Make: c.Layers, Labels: c.Labels, Scores: c.Scores,
 		Sounds: &nn.Sounds{Rate: sound.FbankRate, About: fmt.Sprintf("%+v", f), Features: f.Of, Spectrogram: c.Spectrogram()}}, nil
 }
 
