@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"saccade/gpu"
@@ -164,6 +165,23 @@ func (m *Model) MatchCosine(cosine float64) float64 { return m.pairing.Match(cos
 // (CLIP), or each on its own (SigLIP).
 func (m *Model) Scores(logits []float64) []float64 {
 	return scoresOf(logits, m.pairing.Scores)
+}
+
+// Evidence is how much likelier a text is for a picture or sound than others are, in nats: its
+// logit less the logarithm of the mean of the exponentials of theirs. What a model adds to all
+// logits of an item cancels, so that of models trained to tell pairs the values can be
+// compared. All are embeddings of unit length.
+func (m *Model) Evidence(item, text []float32, others [][]float32) float64 {
+	logits, most := make([]float64, len(others)), math.Inf(-1)
+	for i, o := range others {
+		logits[i] = m.Match(item, o)
+		most = max(most, logits[i])
+	}
+	sum := 0.0
+	for _, l := range logits {
+		sum += math.Exp(l - most)
+	}
+	return m.Match(item, text) - most - math.Log(sum/float64(len(others)))
 }
 
 // LogitsPerImage is [Model.Match] of all pairs, [images, texts], of embeddings

@@ -115,43 +115,44 @@ class Maker:
         rate = np.exp(rng.uniform(-0.16, 0.16))  # a shorter or longer throat
         return np.interp(np.arange(0, len(x) - 1, rate), np.arange(len(x)), x).astype(np.float32)
 
-    def put(self, rng, x):
-        """A sound with samples x somewhere in it: in a room, through a microphone, with noise."""
+    def put(self, rng, x, hard):
+        """A sound with samples x somewhere in it: in a room, through a microphone, with noise, of which each is as likely
+        as hard says, 0 to 1."""
         n = int(rng.uniform(0.6, 1.5) * RATE)
         room = max(n - len(x), 1600)
-        at = int(rng.uniform(0, min(room, max(self.length - len(x), 800))))
+        at = int(rng.uniform(0, hard * min(room, max(self.length - len(x), 800))))
         out = np.zeros((max(n, at + len(x)) // 400 + 1) * 400, np.float32)  # FFTs of such lengths are fast
         out[at : at + len(x)] = x
-        if rng.random() < 0.5:
+        if rng.random() < 0.5 * hard:
             tail = int(rng.uniform(0.03, 0.35) * RATE)
             echo = rng.standard_normal(tail) * np.exp(-np.arange(tail) * 6.9 / tail) * rng.uniform(0.02, 0.12)
             echo[0] = 1
             out = fftconvolve(out, echo.astype(np.float32))[: len(out)]
-        if rng.random() < 0.6:
+        if rng.random() < 0.6 * hard:
             spectrum, f = rfft(out), np.fft.rfftfreq(len(out), 1 / RATE)
             gain = np.interp(f, np.linspace(0, RATE / 2, 9), rng.normal(0, 6, 9))  # dB
             if rng.random() < 0.2:
                 gain -= 40 * ((f < rng.uniform(100, 350)) | (f > rng.uniform(3200, 5000)))
             out = irfft(spectrum * (10 ** (gain / 20)).astype(np.float32), len(out))
-        if rng.random() < 0.85 or not out.any():
+        if rng.random() < 0.85 * hard or not out.any():
             level = np.abs(out).max() / 4 if out.any() else 0.02
             out = out + coloured(rng, len(out)) * level * 10 ** (-rng.uniform(2, 45) / 20)
-        if rng.random() < 0.1:
+        if rng.random() < 0.1 * hard:
             other = self.word(rng, rng.integers(NOTHING))[: len(out)]
             out[: len(other)] += other * np.abs(out).max() * 10 ** (-rng.uniform(18, 35) / 20)
         return (out / max(np.abs(out).max(), 1e-6) * np.exp(rng.uniform(np.log(0.02), 0))).astype(np.float32)
 
-    def example(self, rng, label):
+    def example(self, rng, label, hard):
         if label != NOTHING:
-            return self.put(rng, self.word(rng, label))
+            return self.put(rng, self.word(rng, label), hard)
         if rng.random() < 0.1:
             return np.zeros(int(rng.uniform(0.3, 2) * RATE), np.float32)
-        return self.put(rng, np.zeros(800, np.float32))
+        return self.put(rng, np.zeros(800, np.float32), hard)
 
-    def batch(self, rng, n):
+    def batch(self, rng, n, hard=1.0):
         labels = rng.integers(len(LABELS) + 3, size=n)
         labels = np.where(labels < len(LABELS), labels, OTHER)
-        return [self.example(rng, label) for label in labels], torch.from_numpy(labels)
+        return [self.example(rng, label, hard) for label in labels], torch.from_numpy(labels)
 
 
 class Fbank:

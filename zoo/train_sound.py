@@ -43,6 +43,7 @@ def begin():
         e = model.audio_spectrogram_transformer.embeddings
         grid = [(n - PATCH) // s + 1 for n, s in zip((BINS, FRAMES), STRIDES)]
         e.position_embeddings[0, 2:] = 0.3 * waves(*grid, 128)
+        e.patch_embeddings.projection.weight.normal_(0, 0.06)
         e.cls_token.normal_(0, 0.02), e.distillation_token.normal_(0, 0.02)
     return model
 
@@ -87,7 +88,8 @@ def arguments():
     arg.add_argument("--minutes", type=float, default=20, help="length of the training, of a core's time")
     arg.add_argument("--decay", type=float, default=0.5, help="the part of the training in which the rates fall")
     arg.add_argument("--each", type=int, default=240, help="how often each word is said")
-    arg.add_argument("--batch", type=int, default=128)
+    arg.add_argument("--easy", type=float, default=0.3, help="the part of the training until rooms and noises are as in the trial")
+    arg.add_argument("--batch", type=int, default=48)
     arg.add_argument("--lr", type=float, default=0.01, help="Muon, for the blocks' matrices")
     arg.add_argument("--lr-rest", type=float, default=2e-3, help="AdamW, for everything else")
     arg.add_argument("--threads", type=int, default=1)
@@ -109,6 +111,8 @@ def main():
     model = begin().train()
     blocks = [p for n, p in model.named_parameters() if p.ndim == 2 and ".layers." in n]
     rest = [p for n, p in model.named_parameters() if not (p.ndim == 2 and ".layers." in n)]
+    by_patches = torch.nn.Linear(128, len(LABELS))
+    rest += by_patches.parameters()
     pairs = [(Muon(blocks, weight_decay=0.02), a.lr), (torch.optim.AdamW(rest, betas=(0.9, 0.98), weight_decay=0.01), a.lr_rest)]
     average = {k: v.clone() for k, v in model.state_dict().items()}
     print(f"{sum(p.numel() for p in model.parameters())} parameters, {len(maker.said)} words said, {len(held)} held out", flush=True)
@@ -118,16 +122,22 @@ def main():
         c = torch.load(checkpoint)
         step, spent, average = c["step"], c["spent"], c["average"]
         model.load_state_dict(c["model"])
+        by_patches.load_state_dict(c["by_patches"])
         for (o, _), state in zip(pairs, c["optimisers"]):
             o.load_state_dict(state)
     last, kept, seen = time.process_time(), spent, []
     while (progress := spent / 60 / a.minutes) < 1:
         rng = np.random.default_rng(step)
-        sounds, labels = maker.batch(rng, a.batch)
-        x = masked(fbank(sounds), rng)
+        hard = min(1.0, progress / a.easy)
+        sounds, labels = maker.batch(rng, a.batch, hard)
+        x = fbank(sounds)
+        if hard == 1:
+            x = masked(x, rng)
         with torch.autocast("cpu", torch.bfloat16):
-            logits = model(x).logits.float()
-        loss = cross_entropy(logits, labels, label_smoothing=0.05)
+            states = model.audio_spectrogram_transformer(x).last_hidden_state
+            logits = model.classifier(states[:, :2].mean(1)).float()
+            of_patches = by_patches(states[:, 2:].mean(1)).float()  # thrown away afterwards
+        loss = cross_entropy(logits, labels, label_smoothing=0.05) + 0.5 * cross_entropy(of_patches, labels)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         for o, lr in pairs:
@@ -143,7 +153,7 @@ def main():
             print(f"step {step} loss {loss:.3f} right {right:.3f} held out: in noise {noisy:.3f}, as said {clean:.3f} {spent:.0f} s", flush=True)
             seen = []
         if spent - kept > 60 or spent / 60 >= a.minutes:
-            c = {"step": step, "spent": spent, "average": average, "model": model.state_dict()}
+            c = {"step": step, "spent": spent, "average": average, "model": model.state_dict(), "by_patches": by_patches.state_dict()}
             torch.save(c | {"optimisers": [o.state_dict() for o, _ in pairs]}, checkpoint + ".new")
             os.replace(checkpoint + ".new", checkpoint)
             export(average, a.out)

@@ -190,7 +190,9 @@ func (o *options) check() error {
 		return cmp.Or(o.notComparing(), o.checkFusing(), o.checkGenerating())
 	case o.model == ocrFamily:
 		return cmp.Or(o.notComparing(), o.checkFusing(), o.notPainting(), o.checkWriting(), o.checkReading())
-	case inputs > 1:
+	case len(o.images) > 0 && len(o.sounds) > 0 && o.soundWeights == "" && pairs(o.model):
+		return cli.Usagef("-audio beside the pictures of %s needs -sound-weights, a CLAP that embeds the sounds", o.model)
+	case inputs > 1 && !(o.soundWeights != "" && inputs == 2 && len(o.images) > 0 && len(o.sounds) > 0):
 		return cli.Usagef("-image, -audio, -input and -eval exclude each other")
 	case embedsSentences(o.model) && (len(o.texts) > 0 || o.textsFile != ""):
 	case embedsSentences(o.model) && inputs == 0 && !o.verify && !o.profile:

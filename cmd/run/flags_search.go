@@ -22,7 +22,9 @@ type queries struct {
 	textsFile string
 	// textWeights is the encoder of the texts where it is not the model's own.
 	textWeights string
-	documents   string
+	// soundWeights is the model of sounds beside that of pictures.
+	soundWeights string
+	documents    string
 }
 
 // placeholder is where a template takes the text.
@@ -48,6 +50,7 @@ func (q *queries) flags(f *flag.FlagSet) {
 	f.StringVar(&q.textsFile, "texts", "", "`FILE`: texts, one a line; with -text those that are likest each -text")
 	f.StringVar(&q.documents, "documents", "", "`FOLDER`: its pages (pictures; PDF where pdftoppm is installed) are read into -index, so that -text finds lines in them; -weights are a detector and a recogniser, without it the embedded ones; -text-weights an encoder of texts")
 	f.StringVar(&q.textWeights, "text-weights", "", "`SOURCE`: an encoder of texts whose vectors are in the space of the model's pictures, as clip-ViT-B-32-multilingual-v1's for CLIP B/32")
+	f.StringVar(&q.soundWeights, "sound-weights", "", "`SOURCE`: a CLAP, by which sounds of -audio stand beside the pictures of a clip or siglip in one -index, found by one -text (default the index's)")
 	f.StringVar(&q.examples, "examples", "", "`FOLDER|FILE`: with one sub-folder of pictures a class: classifies by the nearest of them; or what train -tip wrote")
 }
 
@@ -95,12 +98,14 @@ func (q *queries) checkTexts(o *options) error {
 		switch {
 		case q.textsFile != "":
 			return cli.Usagef("-texts goes with a model of texts alone: -model %s", textFamily)
+		case q.soundWeights != "" && (!pairs(o.model) || q.index == "" && len(q.texts) == 0 || len(q.texts) > 1 || q.similar != "" || o.save != ""):
+			return cli.Usagef("-sound-weights goes with -index or one -text of a model of pictures and texts, such as clip, and without -similar and -save")
 		case q.textWeights != "" && (!pairs(o.model) || len(q.texts) == 0 && o.eval == ""):
 			return cli.Usagef("-text-weights goes with -text of a model of pictures and texts, such as clip")
 		}
 		return nil
 	}
-	for _, name := range []string{"image", "audio", "eval", "similar", "examples", "template", "text-weights", "labels", "o"} {
+	for _, name := range []string{"image", "audio", "eval", "similar", "examples", "template", "text-weights", "sound-weights", "labels", "o"} {
 		if o.given[name] {
 			return cli.Usagef("%s reads texts: -%s does not go with it", o.model, name)
 		}

@@ -98,7 +98,7 @@ func hears(name string) bool {
 func (o *options) checkHearing() error {
 	if !hears(o.model) {
 		for _, name := range hearingFlags {
-			if o.given[name] {
+			if o.given[name] && (name != "audio" || o.soundWeights == "") {
 				return cli.Usagef("-%s goes with a model that hears, such as whisper", name)
 			}
 		}

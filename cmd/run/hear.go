@@ -11,6 +11,9 @@ import (
 	"saccade/sound"
 )
 
+// soundFamily is the networks of sounds.
+const soundFamily = "sound"
+
 // takesSounds says that a model's inputs are made of sounds, as others' of pictures.
 func takesSounds(name string) bool {
 	f, err := models.FindFamily(name)

@@ -39,7 +39,7 @@ var tasks = []task{
 	{"the model", []string{"model", "weights"}, []string{"lora", "precision", "list-models"}, nil},
 	{"images in", []string{"image", "top"}, []string{"camera", "batch", "labels", "eval", "size", "crop", "mean", "std", "background"}, images},
 	{"raw tensors in and out", []string{"save"}, []string{"input"}, nil},
-	{"images and texts", []string{"text"}, []string{"template", "text-weights"}, dual},
+	{"images and texts", []string{"text"}, []string{"template", "text-weights", "sound-weights"}, dual},
 	{"texts alone", nil, []string{"texts"}, sentencesOnly},
 	{"text in images", nil, []string{"documents"}, func(f nn.Family) bool { return f.Reads || f.Sentences }},
 	{"texts of images", []string{"question"}, []string{"max-tokens", "beams", "temperature", "top-k", "top-p", "generate", "match"}, writesTexts},

@@ -30,6 +30,10 @@ type matchJSON struct {
 	Path   string      `json:"path"`
 	Scores []scoreJSON `json:"scores,omitempty"`
 	Cosine *float64    `json:"cosine,omitempty"`
+	// Of pictures and sounds together: which it is, and how many nats the text is likelier
+	// for it than other sentences are.
+	Kind     string   `json:"kind,omitempty"`
+	Evidence *float64 `json:"evidence,omitempty"`
 }
 
 // searchJSON is the document of -text and -similar.
@@ -45,6 +49,7 @@ type searchJSON struct {
 type indexJSON struct {
 	Path    string `json:"path"`
 	Images  int    `json:"images"`
+	Sounds  int    `json:"sounds,omitempty"`
 	Added   int    `json:"added"`
 	Removed int    `json:"removed"`
 }
@@ -55,8 +60,10 @@ type search struct {
 	doc searchJSON
 
 	texts [][]float32 // embeddings of -text
-	files []string    // pictures to look at
+	files []string    // pictures or sounds to look at
+	given []string    // the files and folders of flags that those are of
 
+	file    string         // of the index, or ""
 	store   *index.Index   // of -index, or nil
 	vectors *index.Vectors // of the pictures, or nil while they stay in the index
 	count   int            // pictures
@@ -64,15 +71,25 @@ type search struct {
 
 // searchPictures compares pictures with texts or with a picture.
 func (a *app) searchPictures(ctx context.Context, m *models.Model) error {
-	s := &search{pass: pass{app: a, m: m, bar: a.progress()}, doc: searchJSON{head: a.head(m), Images: []matchJSON{}}}
+	s := &search{pass: pass{app: a, m: m, bar: a.progress()}, doc: searchJSON{head: a.head(m), Images: []matchJSON{}}, file: a.index}
 	if err := s.embedTexts(ctx); err != nil {
 		return err
 	}
-	s.files = slices.Concat(a.pictures, a.heard)
-	if a.similar != "" {
-		s.files = a.gallery
+	s.files, s.given = a.pictures, a.images
+	switch {
+	case m.TakesSounds():
+		s.files, s.given = a.heard, a.sounds
+	case a.similar != "":
+		s.files, s.given = a.gallery, append(slices.Clone(a.images), a.similar)
 	}
-	err := s.collect(ctx)
+	source, err := s.soundSource(ctx)
+	if err != nil {
+		return err
+	}
+	if source != "" {
+		return s.withSounds(ctx, source)
+	}
+	err = s.collect(ctx)
 	s.bar.clear()
 	if s.store != nil {
 		defer s.store.Close() //nolint:errcheck // all that was added is committed
@@ -179,7 +196,7 @@ func (a *app) promptEmbeds(ctx context.Context, m *models.Model, texts []string,
 // embedPrompts embeds texts in the space of a dual encoder's pictures, by the encoder of
 // -text-weights where one was given.
 func (a *app) embedPrompts(ctx context.Context, m *models.Model, texts []string) (embeds [][]float32, truncated []bool, err error) {
-	if a.textWeights == "" {
+	if a.textWeights == "" || m.TakesSounds() {
 		return m.EmbedTexts(ctx, texts, nil)
 	}
 	t, err := a.loadModel(ctx, textFamily, a.textWeights, models.Options{Precision: a.precision, Hub: weights.HubFromEnv()})
@@ -221,7 +238,7 @@ func shortText(s string) string {
 
 // collect computes the embeddings of the pictures, or brings the index up to date.
 func (s *search) collect(ctx context.Context) (err error) {
-	if s.index == "" {
+	if s.file == "" {
 		if s.vectors, err = s.compute(ctx); err == nil {
 			s.count = len(s.vectors.Paths)
 		}
@@ -241,11 +258,14 @@ func (s *search) collect(ctx context.Context) (err error) {
 
 // wanted are the pictures to look at of those in the index, nil for all.
 func (s *search) wanted() []string {
-	if len(s.given()) == 0 {
+	if s.everything() {
 		return nil
 	}
 	return s.files
 }
+
+// everything says that no flag names what is to be looked at, so that it is all of the index.
+func (s *search) everything() bool { return len(s.images)+len(s.sounds) == 0 && s.similar == "" }
 
 // all are the embeddings of all pictures to look at.
 func (s *search) all() (*index.Vectors, error) {
@@ -268,7 +288,7 @@ func (s *search) rank(ctx context.Context, query []float32) ([]index.Match, erro
 	return s.store.Search(s.wanted(), func(t *index.Stored) ([]index.Found, error) {
 		rows, err := nearest.Search(ctx, s.dev, t, [][]float32{query}, s.top, nearest.Options{})
 		if err != nil {
-			return nil, fmt.Errorf("index %s: %w", s.index, err)
+			return nil, fmt.Errorf("index %s: %w", s.file, err)
 		}
 		found := make([]index.Found, len(rows[0]))
 		for i, r := range rows[0] {
@@ -285,7 +305,7 @@ func (s *search) openIndex(ctx context.Context) (*index.Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.doc.Indexed = &indexJSON{Path: s.index}
+	s.doc.Indexed = &indexJSON{Path: s.file}
 	id := index.Identity{
 		Model: s.m.Name, Source: s.m.Source, Fingerprint: fingerprint, Precision: s.m.Precision.String(),
 		Preprocessing: s.m.SoundPreprocessing(),
@@ -293,24 +313,15 @@ func (s *search) openIndex(ctx context.Context) (*index.Index, error) {
 	if s.m.Processor != nil {
 		id.Preprocessing = fmt.Sprintf("%+v over %v", *s.m.Processor, s.background)
 	}
-	return index.OpenWith(ctx, s.index, id, index.Options{Search: len(s.given()) == 0, Waiting: func() {
-		s.note("index %s: waiting for another process that writes to it", s.index)
+	return index.OpenWith(ctx, s.file, id, index.Options{Search: s.everything(), Waiting: func() {
+		s.note("index %s: waiting for another process that writes to it", s.file)
 	}})
-}
-
-// given are the files and folders that flags name to be looked at.
-func (s *search) given() []string {
-	all := slices.Concat(s.images, s.sounds)
-	if s.similar != "" {
-		all = append(all, s.similar)
-	}
-	return all
 }
 
 // update embeds the pictures that are new or changed, and drops those that are gone.
 func (s *search) update(ctx context.Context) (err error) {
 	began := time.Now()
-	s.doc.Indexed.Added, s.doc.Indexed.Removed, err = s.store.Update(ctx, s.files, s.given(), func(ctx context.Context, paths []string, report func(int, []float32, error) error) error {
+	s.doc.Indexed.Added, s.doc.Indexed.Removed, err = s.store.Update(ctx, s.files, s.given, func(ctx context.Context, paths []string, report func(int, []float32, error) error) error {
 		return s.embed(ctx, paths, began, report)
 	})
 	return err
@@ -405,9 +416,13 @@ func (s *search) rankByPicture(ctx context.Context) error {
 // print writes tables: of texts for each picture, or of pictures.
 func (s *search) print() {
 	if x := s.doc.Indexed; x != nil {
-		s.stdout.printf("%s: %s, %d added, %d removed\n", x.Path, cli.Count(x.Images, s.subject()), x.Added, x.Removed)
+		s.stdout.printf("%s: %s, %d added, %d removed\n", x.Path, x.held(s.subject()), x.Added, x.Removed)
 	}
 	for _, m := range s.doc.Images {
+		if m.Evidence != nil {
+			s.stdout.printf("%7.2f  %-7s  %s\n", *m.Evidence, m.Kind, m.Path)
+			continue
+		}
 		if m.Cosine != nil {
 			s.stdout.printf("%7.4f  %s\n", *m.Cosine, m.Path)
 			continue
