@@ -11,6 +11,7 @@ import (
 	"saccade/gpu"
 	"saccade/models"
 	"saccade/models/anomaly"
+	"saccade/picture"
 )
 
 // bankJSON says what became of a bank.
@@ -77,10 +78,22 @@ func (a *app) compareNormal(ctx context.Context) error {
 		return err
 	}
 	defer c.detector.Close()
-	if a.eval != "" {
+	switch {
+	case a.moving():
+		return a.watchFrames(ctx, c.sight)
+	case a.view:
+		return c.show(ctx)
+	case a.eval != "":
 		return c.evaluate(ctx)
 	}
 	return c.compare(ctx)
+}
+
+// head begins the documents: the model is what was asked for, its backbone the network.
+func (c *likeness) head() head {
+	h := c.app.head(c.m)
+	h.Model, h.Backbone = anomalyFamily, c.m.Name
+	return h
 }
 
 // likenessTo loads the network that a bank was made with.
@@ -222,6 +235,11 @@ func (c *likeness) patches(ctx context.Context, path string) (anomaly.Patches, *
 	if err != nil {
 		return anomaly.Patches{}, nil, unreadable{err}
 	}
+	return c.patchesOf(ctx, img)
+}
+
+// patchesOf are those of a picture that was read.
+func (c *likeness) patchesOf(ctx context.Context, img *picture.Image) (anomaly.Patches, *models.Seen, error) {
 	s, err := c.m.See(img, figure.DefaultSide)
 	if err != nil {
 		return anomaly.Patches{}, nil, unreadable{err}
@@ -238,7 +256,7 @@ func (c *likeness) patches(ctx context.Context, path string) (anomaly.Patches, *
 }
 
 func (c *likeness) tellBank(b *anomaly.Bank) error {
-	doc := normalJSON{head: c.app.head(c.m), Errors: c.errors, MS: times(c.m, c.forward),
+	doc := normalJSON{head: c.head(), Errors: c.errors, MS: times(c.m, c.forward),
 		Bank: bankJSON{c.out, string(b.Method), c.layers, b.Images, b.Patches(), b.Width(), b.Quantile, b.Threshold, b.HeldOut}}
 	return c.conclude(&doc, func() {
 		c.stdout.printf("%s: %s of %s, %d patches of %d values of %s; anomalous above %.6g\n", c.out, string(b.Method), cli.Count(b.Images, "picture"), b.Patches(), b.Width(), strings.Join(c.layers, ", "), b.Threshold)
@@ -247,7 +265,7 @@ func (c *likeness) tellBank(b *anomaly.Bank) error {
 
 // compare scores the pictures of -image.
 func (c *likeness) compare(ctx context.Context) error {
-	doc := unlikesJSON{head: c.app.head(c.m), Images: []unlikeJSON{}}
+	doc := unlikesJSON{head: c.head(), Images: []unlikeJSON{}}
 	files, err := c.measuredFiles()
 	if err != nil {
 		return err
@@ -274,21 +292,33 @@ func (c *likeness) compare(ctx context.Context) error {
 
 // score compares a picture, and draws its heat map into a file unless that is "".
 func (c *likeness) score(ctx context.Context, path, file string) (unlikeJSON, error) {
-	p, s, err := c.patches(ctx, path)
-	if err != nil {
+	if err := ctx.Err(); err != nil {
 		return unlikeJSON{}, err
 	}
-	began := time.Now()
-	found, err := c.detector.Score(ctx, p)
-	c.forward += time.Since(began)
+	img, err := c.decode(path)
 	if err != nil {
-		return unlikeJSON{}, err
+		return unlikeJSON{}, unreadable{err}
 	}
-	u := unlikeJSON{Path: path, Score: found.Score, Threshold: c.detector.Threshold, Anomalous: found.Score > c.detector.Threshold}
+	u, s, found, err := c.scoreOf(ctx, img)
+	if u.Path = path; err != nil {
+		return u, err
+	}
 	if file != "" {
 		u.Written, err = c.app.write(file, c.picture(u, s, found))
 	}
 	return u, err
+}
+
+// scoreOf compares a picture that was read.
+func (c *likeness) scoreOf(ctx context.Context, img *picture.Image) (u unlikeJSON, s *models.Seen, found anomaly.Found, err error) {
+	p, s, err := c.patchesOf(ctx, img)
+	if err != nil {
+		return u, s, found, err
+	}
+	began := time.Now()
+	found, err = c.detector.Score(ctx, p)
+	c.forward += time.Since(began)
+	return unlikeJSON{Score: found.Score, Threshold: c.detector.Threshold, Anomalous: found.Score > c.detector.Threshold}, s, found, err
 }
 
 // picture is a heat map beside its picture; its colours begin at 0 and end at the threshold

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/cmd/internal/cli"
+	"saccade/models/anomaly"
 	"saccade/picture"
 )
 
@@ -73,6 +75,8 @@ func TestAnomaly(t *testing.T) {
 		var made normalJSON
 		requireJSON(t, r, &made)
 		assert.Equal(t, "f32", made.Precision)
+		assert.Equal(t, "anomaly", made.Model)
+		assert.Equal(t, map[bool]string{true: "dinov2", false: "resnet"}[method == "anomalydino"], made.Backbone)
 		assert.Equal(t, 6, made.Bank.Images)
 		assert.Len(t, made.Bank.HeldOut, 6)
 
@@ -98,6 +102,52 @@ func TestAnomaly(t *testing.T) {
 			assert.Equal(t, 1.0, areas.AUROC, method)
 			assert.Greater(t, *areas.PixelAUROC, 0.9, method)
 		}
+	}
+}
+
+// Each frame of a video has a score, and one that is anomalous is marked where it is unlike.
+func TestAnomalyFrames(t *testing.T) {
+	normal, eval := surfaces(t)
+	dir := t.TempDir()
+	bank := filepath.Join(dir, "bank.index")
+	requireFine(t, call(t, "-model", "anomaly", "-normal", normal, "-o", bank, "-size", "32", "-coreset", "0.05"))
+	path, out := clip(t, 3), filepath.Join(dir, "out.mp4")
+	r := call(t, "-model", "anomaly", "-index", bank, "-image", path, "-o", out, "-json")
+	require.Equal(t, cli.ExitFine, r.code, r.stderr)
+	all := frames[seenJSON](t, r.stdout)
+	require.Len(t, all, 3)
+	for _, f := range all {
+		assert.True(t, f.Anomalous && f.Score > f.Threshold, "a clip of something else")
+	}
+	assert.FileExists(t, out)
+	requireError(t, call(t, "-model", "anomaly", "-index", bank, "-image", path, "-track"), cli.ExitUsage, "-track follows objects")
+	requireError(t, call(t, "-model", "anomaly", "-normal", normal, "-camera", "0"), cli.ExitUsage, "-normal does not go with a video or camera")
+
+	a := &app{stdout: newOutput(io.Discard), stderr: io.Discard, getenv: os.Getenv}
+	scratched := filepath.Join(eval, "scratch", "0.png")
+	require.NoError(t, a.options.parse([]string{"-model", "anomaly", "-index", bank, "-image", scratched, "-view"}))
+	b, err := anomaly.Open(bank)
+	require.NoError(t, err)
+	c, err := a.likenessTo(t.Context(), b)
+	require.NoError(t, err)
+	t.Cleanup(a.dev.Close)
+	defer c.m.Close()
+	c.detector, err = b.Detector(a.dev)
+	require.NoError(t, err)
+	defer c.detector.Close()
+	for _, path := range []string{scratched, filepath.Join(eval, "good", "0.png")} {
+		img, err := c.decode(path)
+		require.NoError(t, err)
+		u, s, found, err := c.scoreOf(t.Context(), img)
+		require.NoError(t, err)
+		assert.Equal(t, path == scratched, u.Anomalous)
+		m, k := marked(u, s, found), s.View.W/s.W
+		same := func(x, y int) bool { // of the picture's own pixels, 38×34 of which the network sees as 32×32
+			at := 3 * ((y*s.H/34*k+k/2)*m.W + x*s.W/38*k + k/2)
+			return m.Pix[at] == s.View.Pix[at] && m.Pix[at+1] == s.View.Pix[at+1]
+		}
+		assert.Equal(t, path != scratched, same(18, 16), "in the scratch")
+		assert.True(t, same(34, 30), "far from it")
 	}
 }
 

@@ -214,7 +214,7 @@ func (w *painter) drawForward(ctx context.Context, q diffusion.Request) error {
 
 // heading is what all documents about a pipeline begin with.
 func (w *painter) heading() head {
-	return head{w.model, w.p.Name, w.precision.String(), w.adapterJSON()}
+	return head{Model: w.model, Weights: w.p.Name, Precision: w.precision.String(), Adapter: w.adapterJSON()}
 }
 
 // profileStep prints the time of every dispatch of a warm step.

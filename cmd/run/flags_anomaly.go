@@ -45,7 +45,7 @@ func (c *comparing) flags(f *flag.FlagSet) {
 var anomalyFamily = anomaly.Family.Name
 
 // anomalyFlags are those that go with it.
-var anomalyFlags = append([]string{"model", "weights", "image", "eval", "index", "o", "json", "precision", "background", "size", "crop", "mean", "std", "adapter", "backend", "tuning", "why"}, comparingFlags...)
+var anomalyFlags = append([]string{"model", "weights", "image", "camera", "view", "eval", "index", "o", "json", "precision", "background", "size", "crop", "mean", "std", "adapter", "backend", "tuning", "why"}, comparingFlags...)
 
 // notComparing refuses the flags of anomalies with other models.
 func (o *options) notComparing() error {
@@ -68,8 +68,8 @@ func (o *options) checkComparing() error {
 		switch {
 		case o.out == "":
 			return cli.Usagef("-normal needs -o FILE, the bank that is made of its pictures")
-		case o.index != "" || len(o.images) > 0 || o.eval != "":
-			return cli.Usagef("-normal makes a bank: give -index, -image and -eval to a later call")
+		case o.index != "" || len(o.images) > 0 || o.eval != "" || o.view:
+			return cli.Usagef("-normal makes a bank: give -index, -image, -eval and -view to a later call")
 		case o.method == string(anomaly.DINO) && len(o.layers) > 0 || o.method != "" && o.method != string(anomaly.PatchCore) && o.given["coreset"]:
 			return cli.Usagef("-layers and -coreset do not go with -method %s", o.method)
 		case o.backbone != "" && !slices.Contains(models.Names(), o.backbone):
@@ -88,6 +88,8 @@ func (o *options) checkComparing() error {
 	switch {
 	case (len(o.images) > 0) == (o.eval != ""):
 		return cli.Usagef("-index with %s needs -image or -eval, one of them", anomalyFamily)
+	case o.view && (o.eval != "" || o.out != "" || o.json):
+		return cli.Usagef("-view shows the pictures of -image in a window: -eval, -o and -json do not go with it")
 	case o.eval != "" && o.out != "":
 		return cli.Usagef("-o goes with -image: it draws heat maps")
 	}

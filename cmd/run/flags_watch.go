@@ -40,8 +40,6 @@ func (o *options) checkWatching() error {
 	switch {
 	case isPipeline(o.model):
 		return cli.Usagef("%s makes pictures: a video, -camera and -track do not go with it", o.model)
-	case o.model == anomalyFamily:
-		return cli.Usagef("%s compares pictures with a bank of them: a video, -camera and -track do not go with it", o.model)
 	case !o.moving():
 		return cli.Usagef("-track follows objects over frames: give a video or -camera")
 	case o.track && o.purpose() != nn.FindObjects:
@@ -52,7 +50,7 @@ func (o *options) checkWatching() error {
 		return cli.Usagef("-view shows frames in a window: -json does not go with it")
 	}
 	for _, name := range unmoved {
-		if o.given[name] {
+		if o.given[name] && !(name == "index" && o.model == anomalyFamily) {
 			return cli.Usagef("-%s does not go with a video or camera, whose frames are looked at one by one", name)
 		}
 	}

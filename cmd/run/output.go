@@ -67,13 +67,14 @@ func (a *app) adapterJSON() adapterJSON {
 // head is what all documents about a model begin with.
 type head struct {
 	Model     string      `json:"model"`
+	Backbone  string      `json:"backbone,omitempty"` // whose features an anomaly is told by
 	Weights   string      `json:"weights"`
 	Precision string      `json:"precision"`
 	Adapter   adapterJSON `json:"adapter"`
 }
 
 func (a *app) head(m *models.Model) head {
-	return head{m.Name, m.Source, m.Precision.String(), a.adapterJSON()}
+	return head{Model: m.Name, Weights: m.Source, Precision: m.Precision.String(), Adapter: a.adapterJSON()}
 }
 
 // pathError is a picture that could not be read.

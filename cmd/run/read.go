@@ -56,7 +56,7 @@ func (a *app) readPages(ctx context.Context) error {
 	}
 	defer reader.Close()
 	r := &reading{pass: pass{app: a, bar: a.progress()}, reader: reader}
-	r.doc.head = head{ocrFamily, reader.Source, a.precision.String(), a.adapterJSON()}
+	r.doc.head = head{Model: ocrFamily, Weights: reader.Source, Precision: a.precision.String(), Adapter: a.adapterJSON()}
 	r.doc.Images = []pageJSON{}
 	for i, path := range a.pictures {
 		r.bar.pictures(i, len(a.pictures))
