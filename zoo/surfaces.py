@@ -2,8 +2,8 @@
 
     python surfaces.py folder        writes folder/{brick,grass,gravel}/{normal,eval/good,eval/scratch,eval/stain,eval/masks}
 
-Each surface is a photograph of 512×512 pixels. Normal pictures are parts of 128×128 of its upper half, the others, good and
-wrong, of its lower half, which no normal picture shows.
+Each surface is a photograph of 512×512 pixels. Normal pictures are parts of 128×128 of two of its quarters, the upper left
+and the lower right one; the others, good and wrong, are of the two that no normal picture shows.
 """
 
 import argparse
@@ -17,9 +17,10 @@ SIDE = 128
 SURFACES = {"brick": data.brick, "grass": data.grass, "gravel": data.gravel}
 
 
-def part(rng, surface, lower):
-    """A part of the half of a surface, as a camera has it: a little brighter or darker, with noise."""
-    y, x = rng.integers(256 * lower, 256 * lower + 256 - SIDE + 1), rng.integers(0, 512 - SIDE + 1)
+def part(rng, surface, other):
+    """A part of two quarters of a surface, as a camera has it: a little brighter or darker, with noise."""
+    below = rng.integers(2)
+    y, x = (256 * quarter + rng.integers(256 - SIDE + 1) for quarter in (below, below ^ other))
     out = surface[y : y + SIDE, x : x + SIDE].astype(float)
     return out * rng.uniform(0.92, 1.08) + rng.normal(0, 3, out.shape)
 

@@ -39,7 +39,7 @@ func (u unlikeJSON) verdict() string {
 
 // least is the part of the largest distance from which on pixels are marked, where that is
 // less than the threshold of pictures.
-const least = 0.75
+const least = 0.95
 
 // marked is what the network saw of a picture with its verdict, and where that is that
 // something is not normal a mask of it.

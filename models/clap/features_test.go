@@ -1,28 +1,18 @@
 package clap
 
 import (
-	"math"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"saccade/models/internal/modeltest"
 	"saccade/sound"
-	"saccade/weights"
 )
 
 // The features are ClapFeatureExtractor's, whose spectra are rounded to f32 on the way.
 func TestFeaturesGolden(t *testing.T) {
-	c, err := weights.Open("../../golden/sound/decibels.safetensors")
-	require.NoError(t, err)
-	defer c.Close()
-	read := func(name string) ([]float32, []int) {
-		x, ok := c.Tensor(name)
-		require.True(t, ok, name)
-		v := make([]float32, x.Len())
-		require.NoError(t, x.Float32s(v))
-		return v, x.Shape
-	}
+	read := modeltest.Golden(t, "../../golden/sound/decibels.safetensors")
 	for name, how := range map[string]struct {
 		padding Padding
 		low     float64
@@ -39,14 +29,7 @@ func TestFeaturesGolden(t *testing.T) {
 		require.NoError(t, err)
 		got := in[InputFeatures]
 		require.Equal(t, shape, got.Shape, name)
-		worst, sum := 0.0, 0.0
-		for i, v := range want {
-			d := math.Abs(float64(v) - float64(got.Data[i]))
-			worst, sum = max(worst, d), sum+d
-		}
-		t.Logf("%s: off by %.2g, in the mean %.2g", name, worst, sum/float64(len(want)))
-		assert.Less(t, worst, 2e-4, name)
-		assert.Less(t, sum/float64(len(want)), 1e-5, name)
+		modeltest.Near(t, name, want, got.Data, 2e-4, 1e-5)
 	}
 }
 

@@ -1,6 +1,11 @@
 package vit
 
-import "saccade/weights"
+import (
+	"slices"
+
+	"saccade/models/internal/transformer"
+	"saccade/weights"
+)
 
 // The names of parameters in this package are timm's. These tables bring the
 // other libraries' names to them.
@@ -10,19 +15,9 @@ var transformersPrefixes = []string{"vit", "deit", "dinov2", "dinov2_with_regist
 
 // transformersNames are those of ViTModel, DeiTModel, Dinov2Model and
 // Dinov2WithRegistersModel.
-var transformersNames = []weights.Rule{
-	{From: "embeddings.cls_token", To: "cls_token"},
-	{From: "embeddings.distillation_token", To: "dist_token"},
-	{From: "embeddings.position_embeddings", To: "pos_embed"},
+var transformersNames = slices.Concat(transformer.ViTNames, []weights.Rule{
 	{From: "embeddings.prompt_embeddings", To: "prompts"},
-	{From: "embeddings.patch_embeddings.projection.*", To: "patch_embed.proj.*"},
 	{From: "embeddings.mask_token", To: ""}, // of masked-image pretraining
-	{From: "encoder.layer.*.layernorm_before.*", To: "blocks.*.norm1.*"},
-	{From: "encoder.layer.*.attention.attention.query.*", To: "blocks.*.attn.qkv.*#0"},
-	{From: "encoder.layer.*.attention.attention.key.*", To: "blocks.*.attn.qkv.*#1"},
-	{From: "encoder.layer.*.attention.attention.value.*", To: "blocks.*.attn.qkv.*#2"},
-	{From: "encoder.layer.*.attention.output.dense.*", To: "blocks.*.attn.proj.*"},
-	{From: "encoder.layer.*.layernorm_after.*", To: "blocks.*.norm2.*"},
 	{From: "embeddings.register_tokens", To: "reg_token"},
 	{From: "encoder.layer.*.norm1.*", To: "blocks.*.norm1.*"}, // this and the next five are DINOv2's
 	{From: "encoder.layer.*.norm2.*", To: "blocks.*.norm2.*"},
@@ -30,14 +25,11 @@ var transformersNames = []weights.Rule{
 	{From: "encoder.layer.*.mlp.fc2.*", To: "blocks.*.mlp.fc2.*"},
 	{From: "encoder.layer.*.mlp.weights_in.*", To: "blocks.*.mlp.fc1.*"},
 	{From: "encoder.layer.*.mlp.weights_out.*", To: "blocks.*.mlp.fc2.*"},
-	{From: "encoder.layer.*.intermediate.dense.*", To: "blocks.*.mlp.fc1.*"},
-	{From: "encoder.layer.*.output.dense.*", To: "blocks.*.mlp.fc2.*"},
-	{From: "layernorm.*", To: "norm.*"},
 	{From: "pooler.dense.*", To: "pooler.*"},
 	{From: "classifier.*", To: "head.*"},
 	{From: "cls_classifier.*", To: "head.*"},
 	{From: "distillation_classifier.*", To: "head_dist.*"},
-}
+})
 
 // transformersScales are DINOv2's layer scales and the layers that they scale.
 var transformersScales = []weights.Rule{

@@ -3,6 +3,7 @@ package yolos
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 
 	"saccade/models/internal/checkpoint"
 	"saccade/models/internal/transformer"
@@ -21,18 +22,11 @@ var signatures = checkpoint.NewSignatures(signaturesJSON)
 // yolosConfig is config.json of YolosConfig.
 type yolosConfig struct {
 	checkpoint.Common
-	HiddenSize int             `json:"hidden_size"`
-	Layers     int             `json:"num_hidden_layers"`
-	Heads      int             `json:"num_attention_heads"`
-	MLP        int             `json:"intermediate_size"`
-	Act        string          `json:"hidden_act"`
-	Eps        float64         `json:"layer_norm_eps"`
-	Image      checkpoint.Pair `json:"image_size"`
-	Patch      checkpoint.Pair `json:"patch_size"`
-	Channels   int             `json:"num_channels"`
-	QKVBias    bool            `json:"qkv_bias"`
-	Queries    int             `json:"num_detection_tokens"`
-	Mid        bool            `json:"use_mid_position_embeddings"`
+	transformer.ViT
+	Image    checkpoint.Pair `json:"image_size"`
+	Channels int             `json:"num_channels"`
+	Queries  int             `json:"num_detection_tokens"`
+	Mid      bool            `json:"use_mid_position_embeddings"`
 }
 
 // inert change nothing of an inference: dropout, how weights begin, and the loss.
@@ -42,25 +36,13 @@ var inert = append([]string{
 }, checkpoint.CommonInert...)
 
 // names are those of YolosForObjectDetection.
-var names = []weights.Rule{
-	{From: "vit.embeddings.cls_token", To: "cls_token"},
+var names = slices.Concat([]weights.Rule{
 	{From: "vit.embeddings.detection_tokens", To: "detection_tokens"},
-	{From: "vit.embeddings.position_embeddings", To: "pos_embed"},
 	{From: "vit.encoder.mid_position_embeddings", To: "mid_pos_embed"},
 	{From: "vit.encoder.interpolation.mid_position_embeddings", To: "mid_pos_embed"}, // in memory
-	{From: "vit.embeddings.patch_embeddings.projection.*", To: "patch_embed.proj.*"},
-	{From: "vit.encoder.layer.*.layernorm_before.*", To: "blocks.*.norm1.*"},
-	{From: "vit.encoder.layer.*.attention.attention.query.*", To: "blocks.*.attn.qkv.*#0"},
-	{From: "vit.encoder.layer.*.attention.attention.key.*", To: "blocks.*.attn.qkv.*#1"},
-	{From: "vit.encoder.layer.*.attention.attention.value.*", To: "blocks.*.attn.qkv.*#2"},
-	{From: "vit.encoder.layer.*.attention.output.dense.*", To: "blocks.*.attn.proj.*"},
-	{From: "vit.encoder.layer.*.layernorm_after.*", To: "blocks.*.norm2.*"},
-	{From: "vit.encoder.layer.*.intermediate.dense.*", To: "blocks.*.mlp.fc1.*"},
-	{From: "vit.encoder.layer.*.output.dense.*", To: "blocks.*.mlp.fc2.*"},
-	{From: "vit.layernorm.*", To: "norm.*"},
 	{From: "class_labels_classifier.layers.*.*", To: "class_head.layers.*.*"},
 	{From: "bbox_predictor.layers.*.*", To: "box_head.layers.*.*"},
-}
+}, transformer.Behind("vit.", transformer.ViTNames))
 
 // Describe reads a checkpoint of transformers' YolosForObjectDetection.
 func Describe(src weights.Source, config []byte) (Config, weights.Source, error) {
@@ -68,16 +50,13 @@ func Describe(src weights.Source, config []byte) (Config, weights.Source, error)
 	if err := signatures.Decode("config.json", "YolosConfig", config, &h, inert...); err != nil {
 		return Config{}, nil, err
 	}
-	act, err := ops.ActivationByName(h.Act)
+	patch, block, err := h.Blocks()
 	if err != nil {
-		return Config{}, nil, fmt.Errorf("config.json: hidden_act: %w", err)
-	}
-	if h.Patch[0] != h.Patch[1] {
-		return Config{}, nil, fmt.Errorf("config.json: patch_size is %v; the class takes square patches", h.Patch)
+		return Config{}, nil, err
 	}
 	src = weights.Rename(src, names)
-	c := Config{Image: h.Image, Patch: h.Patch[0], Channels: h.Channels, Depth: h.Layers, Queries: h.Queries, Mid: h.Mid,
-		Block:   transformer.Config{Width: h.HiddenSize, Heads: h.Heads, MLP: h.MLP, Act: act, Eps: h.Eps, QKVBias: h.QKVBias},
+	c := Config{Image: h.Image, Patch: patch, Channels: h.Channels, Depth: h.Layers, Queries: h.Queries, Mid: h.Mid,
+		Block:   block,
 		Classes: checkpoint.Rows(src, "class_head.layers.2.weight") - 1}
 	if c.Labels, err = checkpoint.Labels(h.Labels, max(c.Classes, 0)); err != nil {
 		return Config{}, nil, fmt.Errorf("config.json: %w", err)

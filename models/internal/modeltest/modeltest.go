@@ -3,6 +3,7 @@
 package modeltest
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -65,4 +66,34 @@ func EveryKey(t *testing.T, s checkpoint.Signatures, class string, alternatives 
 			assert.NotEqual(t, plain, got, "%s: %s has an effect or is refused", class, key)
 		}
 	}
+}
+
+// Golden opens a file of tensors and reads them by name.
+func Golden(t *testing.T, file string) (read func(name string) (values []float32, shape []int)) {
+	t.Helper()
+	c, err := weights.Open(file)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close() }) // it was read
+	return func(name string) ([]float32, []int) {
+		t.Helper()
+		x, ok := c.Tensor(name)
+		require.True(t, ok, name)
+		v := make([]float32, x.Len())
+		require.NoError(t, x.Float32s(v))
+		return v, x.Shape
+	}
+}
+
+// Near compares values with a golden's: the largest difference and the mean of them.
+func Near(t *testing.T, name string, want, got []float32, worst, mean float64) {
+	t.Helper()
+	require.Len(t, got, len(want), name)
+	most, sum := 0.0, 0.0
+	for i, v := range want {
+		d := math.Abs(float64(v) - float64(got[i]))
+		most, sum = max(most, d), sum+d
+	}
+	t.Logf("%s: off by %.2g, in the mean %.2g", name, most, sum/float64(len(want)))
+	assert.Less(t, most, worst, name)
+	assert.Less(t, sum/float64(len(want)), mean, name)
 }
