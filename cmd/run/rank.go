@@ -11,6 +11,7 @@ import (
 	"saccade/cmd/internal/cli"
 	"saccade/models"
 	"saccade/models/probe"
+	"saccade/models/sensors"
 	"saccade/picture"
 )
 
@@ -46,7 +47,14 @@ func classNames(classes []class) []string {
 // findExamples lists the classes of -examples.
 func (a *app) findExamples() (err error) {
 	if info, statErr := os.Stat(a.examples); statErr != nil || info.IsDir() {
+		if a.sensors != "" {
+			return cli.Usagef("-examples %s: with -sensors it is a file, what train -sensors wrote", a.examples)
+		}
 		a.shown, err = a.findClasses(a.examples)
+		return err
+	}
+	if a.sensors != "" {
+		a.fused, err = sensors.ReadFusion(a.examples)
 		return err
 	}
 	if a.tip, err = probe.ReadTip(a.examples); err != nil {

@@ -11,6 +11,7 @@ import (
 	"saccade/models"
 	"saccade/models/coco"
 	"saccade/models/probe"
+	"saccade/models/sensors"
 	"saccade/viewer"
 )
 
@@ -31,6 +32,7 @@ type app struct {
 	truth    *coco.Annotations       // by -eval, of a model that finds objects
 	shown    []class                 // by -examples
 	tip      *probe.TipFile          // or by a file of it
+	fused    *sensors.Fusion         // with -sensors
 	gallery  []string                // by -similar
 	raw      map[string]models.Array // by -input
 }
@@ -144,6 +146,8 @@ func (a *app) do(ctx context.Context) error {
 		return a.embedSentences(ctx, m)
 	case m.Matches():
 		return a.matchTexts(ctx, m)
+	case a.fused != nil:
+		return a.classifyFused(ctx, m)
 	case a.sensors != "":
 		return a.fuse(ctx, m)
 	case a.eval != "":

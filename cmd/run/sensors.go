@@ -1,11 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
+	"slices"
 	"time"
 
 	"saccade/cmd/internal/cli"
@@ -22,7 +23,7 @@ type fusing struct {
 
 func (f *fusing) flags(set *flag.FlagSet) {
 	f.folds = 5
-	set.StringVar(&f.sensors, "sensors", "", "`FILE.csv`: with -eval: readings beside the pictures, a name and numbers or short series a row; how well pictures, readings and both tell the sub-folders, by cross-validation")
+	set.StringVar(&f.sensors, "sensors", "", "`FILE.csv`: readings beside the pictures, a name and numbers or short series a row; with -eval: how well pictures, readings and both tell the sub-folders, by cross-validation; with -examples FILE: classes by both")
 	set.Func("folds", "`N`: of the cross-validation of -sensors (default 5)", cli.Whole(&f.folds, 2, 1000))
 }
 
@@ -35,9 +36,9 @@ func (o *options) checkFusing() error {
 		return nil
 	case o.purpose() != "" || writes(o.model) || segments(o.model):
 		return cli.Usagef("-sensors goes with a model that has an embedding of pictures, such as resnet, dinov2 or clip, not with %s", o.model)
-	case o.eval == "":
-		return cli.Usagef("-sensors needs -eval FOLDER, whose sub-folders are the classes")
-	case o.examples != "" || o.labels != "":
+	case o.eval == "" && (o.examples == "" || len(o.images) == 0):
+		return cli.Usagef("-sensors needs -eval FOLDER, whose sub-folders are the classes, or -image and -examples FILE, what train -sensors wrote")
+	case o.eval != "" && o.examples != "" || o.labels != "":
 		return cli.Usagef("-examples and -labels do not go with -sensors")
 	}
 	return nil
@@ -122,41 +123,27 @@ func readReadings(path string) (*sensors.Table, error) {
 	return t, nil
 }
 
-// match finds the picture of each row: by its path within -eval, or by its name alone where
-// one picture has it.
+// match finds the readings of each picture.
 func (f *fusion) match() error {
-	at := map[string]int{}
-	for i, name := range f.table.Names {
-		at[filepath.ToSlash(name)] = i
-	}
-	named := map[string]int{}
-	for _, c := range f.app.classes {
-		for _, path := range c.Paths {
-			named[filepath.Base(path)]++
-		}
-	}
-	used := map[int]bool{}
-	without := ""
-	missing := 0
+	var paths []string
+	var classes []int
 	for k, c := range f.app.classes {
 		for _, path := range c.Paths {
-			within, err := filepath.Rel(f.eval, path)
-			if err != nil {
-				within = path
-			}
-			row, ok := at[filepath.ToSlash(within)]
-			if !ok {
-				if row, ok = at[filepath.Base(path)]; ok && named[filepath.Base(path)] > 1 {
-					return fmt.Errorf("sensors %s: %q is the name of %d pictures; give their paths within %s", f.sensors, filepath.Base(path), named[filepath.Base(path)], f.eval)
-				}
-			}
-			if !ok {
-				missing, without = missing+1, path
-				continue
-			}
-			used[row] = true
-			f.paths, f.rows, f.classes = append(f.paths, path), append(f.rows, row), append(f.classes, k)
+			paths, classes = append(paths, path), append(classes, k)
 		}
+	}
+	rows, err := f.table.Match(f.eval, paths)
+	if err != nil {
+		return fmt.Errorf("sensors %s: %w", f.sensors, err)
+	}
+	used, missing, without := map[int]bool{}, 0, ""
+	for i, row := range rows {
+		if row < 0 {
+			missing, without = missing+1, paths[i]
+			continue
+		}
+		used[row] = true
+		f.paths, f.rows, f.classes = append(f.paths, paths[i]), append(f.rows, row), append(f.classes, classes[i])
 	}
 	for k, c := range f.app.classes {
 		n := 0
@@ -207,4 +194,55 @@ func (f *fusion) embed(ctx context.Context) error {
 	f.bar.clear()
 	f.forward = time.Since(began)
 	return err
+}
+
+// classifyFused tells the classes of pictures by a head of them and of readings.
+func (a *app) classifyFused(ctx context.Context, m *models.Model) error {
+	table, err := readReadings(a.sensors)
+	if err != nil {
+		return err
+	}
+	if err := a.fused.Check(table); err != nil {
+		return fmt.Errorf("sensors %s: %w", a.sensors, err)
+	}
+	print, err := m.Fingerprint()
+	if err != nil {
+		return err
+	}
+	if print != a.fused.Fingerprint {
+		return fmt.Errorf("examples %s: they are of other weights than those of %s; make them anew with train -sensors", a.examples, m.Source)
+	}
+	rows, err := table.Match(a.images[0], a.pictures)
+	if err != nil {
+		return fmt.Errorf("sensors %s: %w", a.sensors, err)
+	}
+	c := &computation{pass: pass{app: a, m: m, bar: a.progress()}, names: a.pictures}
+	c.doc.head, c.doc.Images = a.head(m), []imageJSON{}
+	began := time.Now()
+	err = m.EmbedPictures(ctx, len(a.pictures), a.batch, false, a.openPicture, func(i int, v []float32, err error) error {
+		if err == nil && rows[i] < 0 {
+			err = fmt.Errorf("picture %s: %s has no readings of it", a.pictures[i], a.sensors)
+		}
+		if err != nil {
+			return c.bad(a.pictures[i], err, len(a.pictures) == 1)
+		}
+		logits, err := a.fused.Logits(v, table.Values[rows[i]])
+		if err != nil {
+			return err
+		}
+		p := make([]models.Prediction, len(logits))
+		for k, logit := range logits {
+			p[k] = models.Prediction{Index: k, Label: a.fused.Labels[k], Logit: logit}
+		}
+		for k, score := range sensors.Softmax(logits) {
+			p[k].Score = score
+		}
+		slices.SortStableFunc(p, func(x, y models.Prediction) int { return cmp.Compare(y.Logit, x.Logit) })
+		return c.tell(imageJSON{Path: a.pictures[i], Top: best(p, a.top)})
+	})
+	c.forward = time.Since(began)
+	if err != nil {
+		return err
+	}
+	return c.finish()
 }

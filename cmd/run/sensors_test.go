@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +12,30 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/cmd/internal/cli"
+	"saccade/models/sensors"
 )
+
+// fusedHead writes a head of the pictures of a folder and of readings.
+func fusedHead(t *testing.T, path, eval, readings string) {
+	t.Helper()
+	a := &app{stdout: newOutput(io.Discard), stderr: io.Discard, getenv: os.Getenv}
+	require.NoError(t, a.options.parse([]string{"-model", "resnet", "-eval", eval, "-sensors", readings}))
+	m, err := a.load(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(a.dev.Close)
+	defer m.Close()
+	f := &fusion{pass: pass{app: a, m: m, bar: &progress{}}}
+	f.table, err = readReadings(readings)
+	require.NoError(t, err)
+	require.NoError(t, f.match())
+	require.NoError(t, f.embed(t.Context()))
+	head, err := sensors.Fuse(f.pictures, f.readings, 10)
+	require.NoError(t, err)
+	head.Labels, head.Columns = []string{"fine", "worn"}, f.table.Columns
+	head.Fingerprint, err = m.Fingerprint()
+	require.NoError(t, err)
+	require.NoError(t, head.Write(path))
+}
 
 // Pictures that say nothing, readings that tell the classes, and both.
 func TestSensors(t *testing.T) {
@@ -49,6 +73,26 @@ func TestSensors(t *testing.T) {
 	r = call(t, "-model", "resnet", "-eval", eval, "-sensors", file)
 	requireFine(t, r)
 	assert.Contains(t, r.stdout, "both")
+
+	fused := filepath.Join(dir, "fused.safetensors")
+	fusedHead(t, fused, eval, file)
+	r = call(t, "-model", "resnet", "-image", eval, "-sensors", file, "-examples", fused, "-json")
+	assert.Equal(t, cli.ExitFailure, r.code)
+	assert.Contains(t, r.stderr, "alone.png: "+file+" has no readings of it")
+	var classes classification
+	requireJSON(t, r, &classes)
+	require.Len(t, classes.Images, 12)
+	require.Len(t, classes.Errors, 1)
+	for _, i := range classes.Images {
+		assert.Equal(t, filepath.Base(filepath.Dir(i.Path)), i.Top[0].Label)
+		assert.InDelta(t, 1, i.Top[0].Score+i.Top[1].Score, 1e-9)
+	}
+	other := filepath.Join(dir, "other.csv")
+	require.NoError(t, os.WriteFile(other, []byte("name,load\n0.png,1\n"), 0o600))
+	one := filepath.Join(eval, "fine", "0.png")
+	requireError(t, call(t, "-model", "resnet", "-image", one, "-sensors", other, "-examples", fused), cli.ExitFailure, "its readings are load, those of the fused head")
+	requireError(t, call(t, "-model", "resnet", "-weights", checkpoint(t, "resnet_basic"), "-image", one, "-sensors", file, "-examples", fused), cli.ExitFailure, "they are of other weights")
+	requireError(t, call(t, "-model", "resnet", "-image", one, "-sensors", file, "-examples", eval), cli.ExitUsage, "it is a file, what train -sensors wrote")
 
 	bad := func(code int, want string, args ...string) {
 		t.Helper()

@@ -131,7 +131,7 @@ func (a *app) settleClasses() (err error) {
 	if a.compares() && a.data.batches != nil {
 		return cli.Usagef("-prompt-tokens of a model that compares texts takes the names of classes: give -data a folder with one sub-folder a class")
 	}
-	if a.tip || a.compares() {
+	if a.tip || a.sensors != "" || a.compares() {
 		a.labels = a.data.names()
 		return a.match()
 	}

@@ -35,6 +35,7 @@ type options struct {
 	validation       string
 	share            float64 // of -data, by -validation
 	head, tip        bool
+	sensors          string
 	full             bool
 	promptTokens     int
 	token            string
@@ -88,6 +89,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	f.StringVar(&o.validation, "validation", "", "`FOLDER|SHARE`: pictures to tell how good it is, such a folder, or a share of -data between 0 and 1")
 	f.BoolVar(&o.head, "head", false, "train the last layer, a new one where the classes are others than the checkpoint's")
 	f.BoolVar(&o.tip, "tip", false, "Tip-Adapter of a CLIP: examples vote beside the names of the classes; nothing is trained")
+	f.StringVar(&o.sensors, "sensors", "", "`FILE.csv`: readings beside the pictures, a name and numbers or short series a row: solves a head of embeddings and readings together, a file that run -examples reads")
 	f.Func("lora", "`RANK`: train low-rank adapters of that rank", cli.Whole(&o.lora, 1, math.MaxInt32))
 	f.Func("prompt-tokens", "`N`: train so many tokens: of a ViT among those of an image (VPT, shallow), of a CLIP before the names of the classes (CoOp)", cli.Whole(&o.promptTokens, 1, 4096))
 	f.StringVar(&o.token, "token", "", "`NAME`: of a pipeline: train the embedding of a new token, such as \"<mug>\", which begins as the word in it (textual inversion)")
@@ -109,7 +111,7 @@ func (o *options) flagSet() *flag.FlagSet {
 	o.optimizer = adamw
 	f.Func("optimizer", "`adamw|sgd|lbfgs`: lbfgs, of -head alone, goes to the optimum at once (default adamw)", cli.OneOf(&o.optimizer, adamw, sgd, lbfgs))
 	o.c = 1
-	f.Func("C", "`X`: with -optimizer lbfgs: the inverse strength of the penalty, as scikit-learn's (default 1)", positive(&o.c))
+	f.Func("C", "`X`: with -optimizer lbfgs or -sensors: the inverse strength of the penalty, as scikit-learn's (default 1)", positive(&o.c))
 	o.lr = 1e-3
 	f.Func("lr", "`X`: learning rate (default 0.001)", positive(&o.lr))
 	f.Func("weight-decay", "`X`: (default 0.01 of adamw, 0 of sgd)", optional(&o.weightDecay))
@@ -211,8 +213,10 @@ func (o *options) check() error {
 		return &models.UnknownModelError{Name: o.model, Nearest: models.Nearest(o.model, models.Names())}
 	case o.dataPath == "":
 		return cli.Usagef("no data: give -data FOLDER, one sub-folder of pictures a class, or -data FILE.safetensors")
+	case o.sensors != "":
+		return o.checkSensors()
 	case !o.head && !o.tip && !o.through():
-		return cli.Usagef("nothing to train: give -head, -lora RANK, -prompt-tokens N, -full or -tip")
+		return cli.Usagef("nothing to train: give -head, -lora RANK, -prompt-tokens N, -full, -tip or -sensors")
 	case o.tip && (o.head || o.through()):
 		return cli.Usagef("-tip trains nothing: leave -head, -lora, -prompt-tokens and -full out")
 	case o.full && (o.head || o.lora > 0 || o.promptTokens > 0):
@@ -250,7 +254,7 @@ func (o *options) check() error {
 		{"checkpoint", o.through(), "-lora, -prompt-tokens or -full"},
 		{"alpha", o.lora > 0 || o.tip, "-lora or -tip"},
 		{"beta", o.tip, "-tip"},
-		{"C", o.optimizer == lbfgs, "-optimizer lbfgs"},
+		{"C", o.optimizer == lbfgs, "-optimizer lbfgs or -sensors"},
 		{"momentum", o.optimizer == sgd && !o.tip, "-optimizer sgd"},
 		{"betas eps", o.optimizer == adamw && !o.tip, "-optimizer adamw"},
 		{"lr weight-decay schedule warmup clip accumulate steps epochs patience resume grads init state-every", o.optimizer != lbfgs && !o.tip, "steps of -optimizer adamw or sgd"},
@@ -321,7 +325,7 @@ func (a *app) checkOutputs() (err error) {
 	if info, err := os.Stat(a.out); err == nil && !info.IsDir() && !a.writesFile() {
 		return fmt.Errorf("save %s: it is a file; name a folder", a.out)
 	}
-	if a.tip || a.writesFile() && strings.EqualFold(filepath.Ext(a.out), ".safetensors") {
+	if a.tip || a.sensors != "" || a.writesFile() && strings.EqualFold(filepath.Ext(a.out), ".safetensors") {
 		return cli.CheckWritable(a.out)
 	}
 	if err := os.MkdirAll(a.out, 0o777); err != nil {
@@ -331,7 +335,9 @@ func (a *app) checkOutputs() (err error) {
 }
 
 // writesFile says that the result may be a file.
-func (o *options) writesFile() bool { return o.tip || o.paints() || o.compares() }
+func (o *options) writesFile() bool {
+	return o.tip || o.sensors != "" || o.paints() || o.compares()
+}
 
 // scheduleNames are the names of the schedules.
 func scheduleNames() []string {

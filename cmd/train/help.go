@@ -13,6 +13,7 @@ const usage = `Train adapts a network to one's own pictures.
   train -model vit -data folder/ -lora 8 -epochs 3 -o mine/
   train -model resnet -data folder/ -full -o mine/
   train -model clip -data folder/ -tip -o tip.safetensors
+  train -model resnet -data folder/ -sensors readings.csv -o fused.safetensors
 
 A folder of data has one sub-folder of pictures a class.
 

@@ -87,6 +87,8 @@ func (a *app) do(ctx context.Context) error {
 	switch {
 	case a.tip:
 		return a.adaptTip(ctx)
+	case a.sensors != "":
+		return a.fuse(ctx)
 	case a.compares():
 		return a.trainContext(ctx)
 	case a.through():

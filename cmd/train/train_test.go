@@ -21,6 +21,7 @@ import (
 	"saccade/models"
 	"saccade/models/lora"
 	"saccade/models/probe"
+	"saccade/models/sensors"
 	"saccade/weights"
 )
 
@@ -204,6 +205,34 @@ func TestOptimumAndTip(t *testing.T) {
 	_, done = lines(t, fine(t, "-model", "clip", "-data", folder, "-tip", "-o", filepath.Join(out, "tip.safetensors"), "-json"))
 	assert.Equal(t, 10, done.Images)
 	refused(t, cli.ExitFailure, []string{"-tip compares pictures with the names of classes"}, "-model", "vit", "-data", folder, "-tip", "-o", filepath.Join(out, "x.safetensors"))
+}
+
+// A head of pictures and readings beside them, which run reads.
+func TestSensors(t *testing.T) {
+	folder, dir := picturesFolder(t), t.TempDir()
+	rows := []string{"name,load"}
+	_ = filepath.WalkDir(folder, func(path string, d os.DirEntry, _ error) error {
+		if !d.IsDir() {
+			name, err := filepath.Rel(folder, path)
+			require.NoError(t, err)
+			rows = append(rows, fmt.Sprintf("%s,%d", name, len(rows)))
+		}
+		return nil
+	})
+	file, out := filepath.Join(dir, "readings.csv"), filepath.Join(dir, "fused.safetensors")
+	require.NoError(t, os.WriteFile(file, []byte(strings.Join(rows[:len(rows)-1], "\n")), 0o600))
+	r := fine(t, "-model", "resnet", "-data", folder, "-sensors", file, "-C", "10", "-o", out, "-json")
+	_, done := lines(t, r)
+	assert.Equal(t, 1.0, *done.Top1)
+	assert.Equal(t, len(rows)-2, done.Images, "one has no readings")
+	f, err := sensors.ReadFusion(out)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"load"}, f.Columns)
+	assert.Len(t, f.Labels, 2)
+	refused(t, cli.ExitUsage, []string{"-lr does not go with -sensors"}, "-model", "resnet", "-data", folder, "-sensors", file, "-lr", "1", "-o", out)
+	refused(t, cli.ExitUsage, []string{"the result goes nowhere"}, "-model", "resnet", "-data", folder, "-sensors", file)
+	require.NoError(t, os.WriteFile(file, []byte("name,load\nother.png,1\n"), 0o600))
+	refused(t, cli.ExitFailure, []string{"none of its rows is of a picture in " + folder}, "-model", "resnet", "-data", folder, "-sensors", file, "-o", out)
 }
 
 // A rate that is too high is said, and leaves no result.

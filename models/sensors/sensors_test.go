@@ -2,6 +2,7 @@ package sensors
 
 import (
 	"math"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,9 +15,85 @@ import (
 // The probabilities are those of scikit-learn's SimpleImputer, StandardScaler and
 // LogisticRegression in the same folds.
 func TestCrossValidationIsScikitLearns(t *testing.T) {
+	pictures, readings, fold, want := golden(t)
+	for i, f := range Folds(pictures.Class, 5) {
+		require.Equal(t, int(fold[i]), f)
+	}
+	accuracy := map[string]float64{}
+	for name, d := range map[string]Data{"pictures": pictures, "readings": readings, "both": pictures.Beside(readings)} {
+		v, err := CrossValidate(d, 5, 0.7)
+		require.NoError(t, err)
+		for i, p := range v.Probabilities {
+			for k := range p {
+				assert.InDelta(t, want(name)[3*i+k], p[k], 2e-6, name)
+			}
+		}
+		assert.Less(t, v.Low, v.Accuracy)
+		assert.Less(t, v.Accuracy, v.High)
+		accuracy[name] = v.Accuracy
+	}
+	assert.GreaterOrEqual(t, accuracy["both"], max(accuracy["pictures"], accuracy["readings"]))
+	_, err := CrossValidate(Data{Rows: [][]float64{{1}, {2}, {3}}, Class: []int{0, 1, 1}, Classes: 2}, 2, 1)
+	require.EqualError(t, err, "class 0 has 1 examples; expected at least one for each of 2 folds")
+}
+
+// A fused head of all folds but one tells that one as scikit-learn's pipeline does, after it was
+// written and read too.
+func TestFusionIsScikitLearns(t *testing.T) {
+	pictures, readings, fold, want := golden(t)
+	without := func(d Data) Data {
+		out := Data{Classes: d.Classes}
+		for i, row := range d.Rows {
+			if fold[i] != 2 {
+				out.Rows, out.Class = append(out.Rows, row), append(out.Class, d.Class[i])
+			}
+		}
+		return out
+	}
+	f, err := Fuse(without(pictures), without(readings), 0.7)
+	require.NoError(t, err)
+	f.Labels, f.Columns, f.Fingerprint = []string{"a", "b", "c"}, []string{"w", "x", "y", "z"}, "f"
+	path := filepath.Join(t.TempDir(), "fused.safetensors")
+	require.NoError(t, f.Write(path))
+	again, err := ReadFusion(path)
+	require.NoError(t, err)
+	assert.Equal(t, []any{f.Labels, f.Columns, f.Fingerprint, f.Width}, []any{again.Labels, again.Columns, again.Fingerprint, again.Width})
+	for i, row := range pictures.Rows {
+		if fold[i] != 2 {
+			continue
+		}
+		embedding := make([]float32, len(row))
+		for k, v := range row {
+			embedding[k] = float32(v)
+		}
+		z, err := again.Logits(embedding, readings.Rows[i])
+		require.NoError(t, err)
+		for k, p := range Softmax(z) {
+			assert.InDelta(t, want("both")[3*i+k], p, 1e-5)
+		}
+	}
+	_, err = again.Logits(make([]float32, 3), readings.Rows[0])
+	require.EqualError(t, err, "found 3 values and 4 readings, the fused head takes 9 and 4")
+	require.ErrorContains(t, again.Check(&Table{Columns: []string{"w", "x"}}), "its readings are w, x, those of the fused head w, x, y, z")
+	require.NoError(t, again.Check(&Table{Columns: f.Columns}))
+
+	_, err = ReadFusion("../../golden/probe/sensors.safetensors")
+	require.ErrorContains(t, err, "it is no fused head")
+	f.scale.deviation[3] = 0
+	require.NoError(t, f.Write(path))
+	_, err = ReadFusion(path)
+	require.ErrorContains(t, err, "its tensor deviation has 0; expected values above 0")
+	f.scale.deviation[3], f.Columns = 1, make([]string, 13)
+	require.NoError(t, f.Write(path))
+	_, err = ReadFusion(path)
+	require.ErrorContains(t, err, "do not go with 3 classes and 13 readings")
+}
+
+// golden is pictures and readings with the fold of each, and what scikit-learn said of them.
+func golden(t *testing.T) (pictures, readings Data, fold []float32, want func(name string) []float32) {
 	c, err := weights.Open("../../golden/probe/sensors.safetensors")
 	require.NoError(t, err)
-	defer c.Close()
+	t.Cleanup(func() { _ = c.Close() }) // it was read
 	read := func(name string) ([]float32, int) {
 		x, ok := c.Tensor(name)
 		require.True(t, ok, name)
@@ -40,28 +117,21 @@ func TestCrossValidationIsScikitLearns(t *testing.T) {
 		}
 		return d
 	}
-	fold, _ := read("fold")
-	pictures, readings := data("pictures"), data("readings")
-	for i, f := range Folds(pictures.Class, 5) {
-		require.Equal(t, int(fold[i]), f)
+	fold, _ = read("fold")
+	return data("pictures"), data("readings"), fold, func(name string) []float32 {
+		v, _ := read(name + ".probabilities")
+		return v
 	}
-	accuracy := map[string]float64{}
-	for name, d := range map[string]Data{"pictures": pictures, "readings": readings, "both": pictures.Beside(readings)} {
-		want, _ := read(name + ".probabilities")
-		v, err := CrossValidate(d, 5, 0.7)
-		require.NoError(t, err)
-		for i, p := range v.Probabilities {
-			for k := range p {
-				assert.InDelta(t, want[3*i+k], p[k], 2e-6, name)
-			}
-		}
-		assert.Less(t, v.Low, v.Accuracy)
-		assert.Less(t, v.Accuracy, v.High)
-		accuracy[name] = v.Accuracy
-	}
-	assert.GreaterOrEqual(t, accuracy["both"], max(accuracy["pictures"], accuracy["readings"]))
-	_, err = CrossValidate(Data{Rows: [][]float64{{1}, {2}, {3}}, Class: []int{0, 1, 1}, Classes: 2}, 2, 1)
-	require.EqualError(t, err, "class 0 has 1 examples; expected at least one for each of 2 folds")
+}
+
+// Table.Match finds rows by paths and by names.
+func TestMatch(t *testing.T) {
+	table := &Table{Names: []string{"a/1.png", "2.png", "b/3.png"}}
+	rows, err := table.Match("x", []string{"x/a/1.png", "x/b/2.png", "x/3.png", "x/b/3.png"})
+	require.NoError(t, err)
+	assert.Equal(t, []int{0, 1, -1, 2}, rows)
+	_, err = table.Match("x", []string{"x/a/2.png", "x/b/2.png"})
+	require.EqualError(t, err, `"2.png" is the name of 2 pictures; give their paths within x`)
 }
 
 // Wilson's interval, of Brown, Cai and DasGupta's formula: 8 of 10 and all of 5.

@@ -3,6 +3,7 @@ package sensors
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"saccade/models/probe"
 )
@@ -89,7 +90,7 @@ func (v *Validation) holdOut(d Data, fold []int, held int, c float64, right *int
 		if fold[i] != held {
 			continue
 		}
-		p := probabilities(head, s.apply(row))
+		p := Softmax(logits(head, s.apply(row)))
 		best := 0
 		for k, x := range p {
 			if x > p[best] {
@@ -142,17 +143,21 @@ func (s scaler) apply(row []float64) []float32 {
 	return out
 }
 
-// probabilities are softmax of a head's logits.
-func probabilities(l *probe.Linear, x []float32) []float64 {
-	p, most := make([]float64, len(l.Bias)), math.Inf(-1)
-	for k := range p {
-		p[k] = float64(l.Bias[k])
+// logits are a head's.
+func logits(l *probe.Linear, x []float32) []float64 {
+	z := make([]float64, len(l.Bias))
+	for k := range z {
+		z[k] = float64(l.Bias[k])
 		for i, v := range x {
-			p[k] += float64(l.Weight[k*len(x)+i]) * float64(v)
+			z[k] += float64(l.Weight[k*len(x)+i]) * float64(v)
 		}
-		most = max(most, p[k])
 	}
-	sum := 0.0
+	return z
+}
+
+// Softmax makes probabilities of logits, in place.
+func Softmax(p []float64) []float64 {
+	most, sum := slices.Max(p), 0.0
 	for k := range p {
 		p[k] = math.Exp(p[k] - most)
 		sum += p[k]
