@@ -179,6 +179,24 @@ def clap_fused(root):
     extractor(32, "fusion").save_pretrained(root / "clap_fused")
 
 
+def zoo_ast(root, zoo):
+    """The trained AST of zoo/ast on a sound of zoo/sounds. Its weights stay in the zoo."""
+    import wave
+
+    folder = zoo / "ast"
+    model = transformers.ASTForAudioClassification.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    with wave.open(str(zoo / "sounds" / "seven.wav")) as w:
+        samples = np.frombuffer(w.readframes(1 << 20), np.int16).astype(np.float32) / 32768
+    extract = transformers.ASTFeatureExtractor.from_pretrained(folder)
+    x = extract(samples, sampling_rate=16000, return_tensors="pt")["input_values"].float()
+    out, layers = taps(model, ast_modules(model.audio_spectrogram_transformer), {"input_values": x})
+    got = {"logits": out["logits"]}
+    exact = halves(model, lambda model, cast: [model(cast(x)).logits], got)
+    metadata = {"model": "sound", "source": f"transformers {transformers.__version__} ASTForAudioClassification; torch {torch.__version__.split('+')[0]}", "architecture": "sound"}
+    metadata |= {"layers": ["layer.3"], "outputs": ["logits"], "halves": exact, "weights": "zoo/ast"}
+    write(root / "zoo_ast" / "golden.safetensors", {"input_values": x, "layer.3": layers["layer.3"]} | got, metadata)
+
+
 MODELS = {f.__name__: f for f in (ast, ast_defaults, clap, clap_fused)}
 
 

@@ -52,6 +52,9 @@ var yolos embed.FS
 //go:embed u2net/preprocessor_config.json u2net/model.safetensors
 var u2net embed.FS
 
+//go:embed ast/config.json ast/preprocessor_config.json ast/model.safetensors
+var ast embed.FS
+
 // ViT is a vision transformer for the ten classes of CIFAR-10, in
 // transformers' layout, in the folder vit.
 func ViT() fs.FS { return vit }
@@ -98,9 +101,13 @@ func YOLOS() fs.FS { return yolos }
 // folder u2net.
 func U2Net() fs.FS { return u2net }
 
+// AST tells spoken digits and commands, English and Korean, in transformers' layout
+// (ASTForAudioClassification), in the folder ast.
+func AST() fs.FS { return ast }
+
 // All is all of them, a folder each.
 func All() fs.FS {
-	return folders{vit, resnet, clip, sd, blip, BLIPVQA(), sam, upscale, yolos, u2net, ocr}
+	return folders{vit, resnet, clip, sd, blip, BLIPVQA(), sam, upscale, yolos, u2net, ocr, ast}
 }
 
 // shared is the file of blip_vqa that is a link on disk, which a program cannot

@@ -11,6 +11,7 @@ import (
 	"saccade/gpu"
 	"saccade/models"
 	"saccade/models/anomaly"
+	"saccade/models/sensors"
 	"saccade/picture"
 )
 
@@ -41,7 +42,15 @@ type unlikeJSON struct {
 	Score     float64      `json:"score"`
 	Threshold float64      `json:"threshold"`
 	Anomalous bool         `json:"anomalous"`
+	Picture   *scoredJSON  `json:"picture,omitempty"`  // of the picture alone, where readings are beside it,
+	Readings  *scoredJSON  `json:"readings,omitempty"` // and of those alone
 	Written   *writtenJSON `json:"written,omitempty"`
+}
+
+// scoredJSON is a score of its own.
+type scoredJSON struct {
+	Score     float64 `json:"score"`
+	Threshold float64 `json:"threshold"`
 }
 
 // unlikesJSON is the document of pictures that were compared.
@@ -58,6 +67,8 @@ type likeness struct {
 	method   anomaly.Method
 	layers   []string
 	detector *anomaly.Detector
+	table    *sensors.Table // of -sensors, or nil
+	rows     map[string]int // of the table, by the pictures' paths
 }
 
 // compareNormal makes a bank of what is normal, or compares pictures with one.
@@ -78,6 +89,9 @@ func (a *app) compareNormal(ctx context.Context) error {
 		return err
 	}
 	defer c.detector.Close()
+	if err := c.findReadings(); err != nil {
+		return err
+	}
 	switch {
 	case a.moving():
 		return a.watchFrames(ctx, c.sight)
@@ -182,7 +196,10 @@ func (a *app) makeBank(ctx context.Context) error {
 	}
 	defer m.Close()
 	c := &likeness{pass: pass{app: a, m: m, bar: a.progress()}, method: method, layers: a.layers}
-	all, err := c.normals(ctx)
+	if err := c.findReadings(); err != nil {
+		return err
+	}
+	all, readings, err := c.normals(ctx)
 	c.bar.clear()
 	if err != nil {
 		return err
@@ -193,6 +210,11 @@ func (a *app) makeBank(ctx context.Context) error {
 	}
 	if bank.Origin, err = c.origin(); err != nil {
 		return err
+	}
+	if c.table != nil {
+		if err := bank.AddReadings(c.table.Columns, readings); err != nil {
+			return fmt.Errorf("sensors %s: %w", a.sensors, err)
+		}
 	}
 	if err := bank.Save(a.out); err != nil {
 		return err
@@ -208,22 +230,25 @@ func (o *options) quantileGiven() *float64 {
 	return nil
 }
 
-// normals are the patches of the normal pictures.
-func (c *likeness) normals(ctx context.Context) ([]anomaly.Patches, error) {
-	var all []anomaly.Patches
+// normals are the patches of the normal pictures, and the readings beside them.
+func (c *likeness) normals(ctx context.Context) (all []anomaly.Patches, readings [][]float64, err error) {
 	for i, path := range c.pictures {
 		c.bar.pictures(i, len(c.pictures))
-		p, _, err := c.patches(ctx, path)
+		row, err := c.readingsOf(path)
+		var p anomaly.Patches
+		if err == nil {
+			p, _, err = c.patches(ctx, path)
+		}
 		if bad, ok := err.(unreadable); ok {
 			err = c.bad(path, bad.error, len(c.pictures) == 1)
 		} else if err == nil {
-			all = append(all, p)
+			all, readings = append(all, p), append(readings, row)
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return all, nil
+	return all, readings, nil
 }
 
 // patches are those of a picture, with what the network saw.
@@ -303,6 +328,9 @@ func (c *likeness) score(ctx context.Context, path, file string) (unlikeJSON, er
 	if u.Path = path; err != nil {
 		return u, err
 	}
+	if err := c.fuseScore(&u); err != nil {
+		return u, err
+	}
 	if file != "" {
 		u.Written, err = c.app.write(file, c.picture(u, s, found))
 	}
@@ -325,7 +353,7 @@ func (c *likeness) scoreOf(ctx context.Context, img *picture.Image) (u unlikeJSO
 // or beyond.
 func (c *likeness) picture(u unlikeJSON, s *models.Seen, found anomaly.Found) figure.Figure {
 	h := heat(models.Map{Rows: s.H, Columns: s.W, Height: 1, Width: 1, Values: found.Heat}, "distance from what is normal")
-	h.Low, h.High = 0, max(h.High, u.Threshold)
+	h.Low, h.High = 0, max(h.High, c.detector.Threshold)
 	verdict := "normal"
 	if u.Anomalous {
 		verdict = "anomalous"

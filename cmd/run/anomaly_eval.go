@@ -22,19 +22,22 @@ const (
 
 // areasJSON is the document of -eval.
 type areasJSON struct {
-	AUROC      float64     `json:"auroc"`
-	PixelAUROC *float64    `json:"pixel_auroc,omitempty"`
-	Images     int         `json:"images"`
-	Errors     []pathError `json:"errors,omitempty"`
+	AUROC      float64  `json:"auroc"`
+	PixelAUROC *float64 `json:"pixel_auroc,omitempty"`
+	// Of pictures alone and of readings alone, where AUROC is of both.
+	Pictures *float64    `json:"pictures_auroc,omitempty"`
+	Sensors  *float64    `json:"sensors_auroc,omitempty"`
+	Images   int         `json:"images"`
+	Errors   []pathError `json:"errors,omitempty"`
 }
 
 // areas gathers the scores of pictures and of their pixels.
 type areas struct {
 	scores, pixels  []float32
+	alone, readings []float32 // scores of pictures and of readings alone
 	bad, badPixels  []bool
 	folder          string // of masks, "" where there are none
-	threshold       float64
-	missed, alarmed int // pictures on the wrong side of the threshold
+	missed, alarmed int    // pictures on the wrong side of the threshold
 }
 
 // evaluate scores a folder with a sub-folder of good pictures, others of bad ones, and
@@ -44,7 +47,7 @@ func (c *likeness) evaluate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("folder %s: %w", c.eval, err)
 	}
-	e := &areas{folder: folder, threshold: c.detector.Threshold}
+	e := &areas{folder: folder}
 	total := 0
 	for _, k := range classes {
 		total += len(k.Paths)
@@ -93,17 +96,24 @@ func (c *likeness) measureOne(ctx context.Context, e *areas, kind, path string) 
 	if err != nil {
 		return err
 	}
-	e.add(found, kind != goodFolder, wrong)
+	u := unlikeJSON{Path: path, Score: found.Score, Threshold: c.detector.Threshold}
+	if err := c.fuseScore(&u); err != nil {
+		return err
+	}
+	if u.Readings != nil {
+		e.alone, e.readings = append(e.alone, float32(u.Picture.Score)), append(e.readings, float32(u.Readings.Score))
+	}
+	e.add(u, found, kind != goodFolder, wrong)
 	return nil
 }
 
 // add counts a picture.
-func (e *areas) add(found anomaly.Found, bad bool, wrong []bool) {
-	e.scores, e.bad = append(e.scores, float32(found.Score)), append(e.bad, bad)
+func (e *areas) add(u unlikeJSON, found anomaly.Found, bad bool, wrong []bool) {
+	e.scores, e.bad = append(e.scores, float32(u.Score)), append(e.bad, bad)
 	if e.folder != "" {
 		e.pixels, e.badPixels = append(e.pixels, found.Heat...), append(e.badPixels, wrong...)
 	}
-	switch anomalous := found.Score > e.threshold; {
+	switch anomalous := u.Score > u.Threshold; {
 	case bad && !anomalous:
 		e.missed++
 	case !bad && anomalous:
@@ -164,8 +174,24 @@ func (c *likeness) tellAreas(e *areas) error {
 		}
 		doc.PixelAUROC = &area
 	}
+	for _, x := range []struct {
+		into   **float64
+		scores []float32
+	}{{&doc.Pictures, e.alone}, {&doc.Sensors, e.readings}} {
+		if len(x.scores) == 0 {
+			continue
+		}
+		area, err := anomaly.AUROC(x.scores, e.bad)
+		if err != nil {
+			return fmt.Errorf("folder %s: %w", c.eval, err)
+		}
+		*x.into = &area
+	}
 	return c.conclude(&doc, func() {
 		c.stdout.printf("area under the curve %.2f %%\n", 100*doc.AUROC)
+		if doc.Sensors != nil {
+			c.stdout.printf("of pictures alone    %.2f %%\nof readings alone    %.2f %%\n", 100**doc.Pictures, 100**doc.Sensors)
+		}
 		if doc.PixelAUROC != nil {
 			c.stdout.printf("of pixels            %.2f %%\n", 100**doc.PixelAUROC)
 		}

@@ -45,7 +45,7 @@ func (c *comparing) flags(f *flag.FlagSet) {
 var anomalyFamily = anomaly.Family.Name
 
 // anomalyFlags are those that go with it.
-var anomalyFlags = append([]string{"model", "weights", "image", "camera", "view", "eval", "index", "o", "json", "precision", "background", "size", "crop", "mean", "std", "adapter", "backend", "tuning", "why"}, comparingFlags...)
+var anomalyFlags = append([]string{"model", "weights", "image", "camera", "view", "eval", "sensors", "index", "o", "json", "precision", "background", "size", "crop", "mean", "std", "adapter", "backend", "tuning", "why"}, comparingFlags...)
 
 // notComparing refuses the flags of anomalies with other models.
 func (o *options) notComparing() error {
@@ -88,6 +88,8 @@ func (o *options) checkComparing() error {
 	switch {
 	case (len(o.images) > 0) == (o.eval != ""):
 		return cli.Usagef("-index with %s needs -image or -eval, one of them", anomalyFamily)
+	case o.sensors != "" && (o.view || o.moving()):
+		return cli.Usagef("-sensors goes with pictures that lie in files: -view, a video and -camera do not go with it")
 	case o.view && (o.eval != "" || o.out != "" || o.json):
 		return cli.Usagef("-view shows the pictures of -image in a window: -eval, -o and -json do not go with it")
 	case o.eval != "" && o.out != "":

@@ -85,6 +85,25 @@ func TestSoundExplained(t *testing.T) {
 	requireError(t, call(t, "-model", "sound", "-weights", clapFolder(t, "clap"), "-audio", sounds+"u8.wav", "-explain", out), cli.ExitFailure, "has no classes")
 }
 
+// The embedded AST tells words of voices that it has not learnt from, at once.
+func TestEmbeddedSounds(t *testing.T) {
+	r := call(t, "-model", "sound", "-audio", "../../zoo/sounds", "-json")
+	requireFine(t, r)
+	var doc classification
+	requireJSON(t, r, &doc)
+	want := map[string]string{"seven.wav": "seven", "chil.wav": "칠", "oenjjok.wav": "왼쪽"}
+	require.Len(t, doc.Images, len(want))
+	for _, i := range doc.Images {
+		assert.Equal(t, want[filepath.Base(i.Path)], i.Top[0].Label)
+		assert.Greater(t, i.Top[0].Score, 0.6, i.Path)
+	}
+	silence := filepath.Join(t.TempDir(), "silence.wav")
+	wav(t, silence, 16000, 1, make([]int16, 16000))
+	r = call(t, "-model", "sound", "-audio", silence)
+	requireFine(t, r)
+	assert.Regexp(t, `^.*silence\.wav\n +\d+\.\d\d %  nothing said\n`, r.stdout)
+}
+
 func TestSoundRefuses(t *testing.T) {
 	dir, folder := t.TempDir(), checkpoint(t, "ast")
 	short, none := filepath.Join(dir, "short.wav"), filepath.Join(dir, "none.wav")

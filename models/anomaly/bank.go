@@ -75,6 +75,8 @@ type Bank struct {
 	Rows     int   `json:"rows,omitempty"`
 	Columns  int   `json:"columns,omitempty"`
 	Channels []int `json:"channels,omitempty"`
+	// Readings are those beside the pictures, or nil.
+	Readings *Readings `json:"readings,omitempty"`
 
 	width  int
 	memory []float32 // [R, width], of the methods that compare patches
@@ -204,18 +206,24 @@ func (b *Bank) Width() int { return b.width }
 const format = "saccade anomaly bank 1"
 
 // Save writes the bank as a safetensors file: memory [R, W], or mean [P, W] and factor, the
-// lower triangles of P covariances' Cholesky factors, row by row.
+// lower triangles of P covariances' Cholesky factors, row by row; and readings [N, C], if there
+// are some.
 func (b *Bank) Save(path string) error {
 	head, err := json.Marshal(b)
 	if err != nil {
 		return fmt.Errorf("save %s: %w", path, err)
 	}
 	var tensors []*weights.Tensor
-	for _, x := range []struct {
+	type part struct {
 		name string
 		data []float32
 		cols int
-	}{{"memory", b.memory, b.width}, {"mean", b.mean, b.width}, {"factor", b.factor, b.width * (b.width + 1) / 2}} {
+	}
+	parts := []part{{"memory", b.memory, b.width}, {"mean", b.mean, b.width}, {"factor", b.factor, b.width * (b.width + 1) / 2}}
+	if b.Readings != nil {
+		parts = append(parts, part{"readings", b.Readings.rows, len(b.Readings.Columns)})
+	}
+	for _, x := range parts {
 		if x.data == nil {
 			continue
 		}
@@ -254,10 +262,11 @@ func read(c *weights.Checkpoint) (*Bank, error) {
 	if err := json.Unmarshal([]byte(meta["bank"]), b); err != nil {
 		return nil, fmt.Errorf("its description: %w", err)
 	}
+	var readings []float32
 	for _, x := range []struct {
 		name string
 		into *[]float32
-	}{{"memory", &b.memory}, {"mean", &b.mean}, {"factor", &b.factor}} {
+	}{{"memory", &b.memory}, {"mean", &b.mean}, {"factor", &b.factor}, {"readings", &readings}} {
 		t, ok := c.Tensor(x.name)
 		if !ok {
 			continue
@@ -272,8 +281,14 @@ func read(c *weights.Checkpoint) (*Bank, error) {
 		if !gpu.Finite(*x.into) {
 			return nil, fmt.Errorf("%s holds NaN or Inf", x.name)
 		}
-		if x.name != "factor" {
+		if x.name == "memory" || x.name == "mean" {
 			b.width = t.Shape[1]
+		}
+	}
+	if b.Readings != nil {
+		b.Readings.rows = readings
+		if err := b.Readings.check(); err != nil {
+			return nil, err
 		}
 	}
 	return b, b.check()

@@ -19,6 +19,7 @@ import (
 var Family = nn.Family{
 	Name:          "sound",
 	About:         "what sounds are: AST by classes, CLAP by texts",
+	Embedded:      "ast",
 	Weights:       "a folder or hub id of transformers (ASTForAudioClassification, ASTModel, ClapModel)",
 	Architectures: []string{"ast_base", "clap_htsat", "clap_htsat_fused"},
 	Attention:     true,
