@@ -19,6 +19,7 @@ var Family = nn.Family{
 	About:         "images of 2 or 4 times the size: Real-ESRGAN and ESRGAN",
 	Weights:       "their authors' file (RRDBNet, or SRVGGNetCompact as realesr-general-x4v3)",
 	Architectures: []string{"realesrgan_x4plus", "realesrgan_x2plus", "realesrgan_x4plus_anime_6b", "realesr_general_x4v3", "realesr_animevideov3"},
+	Timed:         []string{"realesrgan_128"}, // realesrgan_x4plus of an image of 128×128 pixels
 	Embedded:      "upscale",
 	Task:          nn.Enlarge,
 	Describe: func(in nn.Checkpoint) (*nn.Description, error) {
@@ -134,7 +135,7 @@ func describeCompact(src weights.Source) (Config, weights.Source, error) {
 func Standard(name string) (Config, bool) {
 	c := Config{Channels: 3, Width: 64, Blocks: 23, Growth: 32, Shrink: 1, Ups: 2}
 	switch name {
-	case "realesrgan_x4plus":
+	case "realesrgan_x4plus", "realesrgan_128":
 	case "realesrgan_x2plus":
 		c.Shrink = 2
 	case "realesrgan_x4plus_anime_6b":
