@@ -379,6 +379,16 @@ def ip_tiny(folder, g):
         save_file(state, folder / f"{name}.safetensors", metadata={"format": "pt"})
 
 
+def t2i_tiny(folder, g):
+    """T2I-Adapters for sd1_tiny and sdxl_tiny, of each kind."""
+    for name, options in {
+        "full": {"channels": [8, 16, 16], "num_res_blocks": 1, "adapter_type": "full_adapter"},
+        "light": {"in_channels": 1, "channels": [8, 16], "num_res_blocks": 2, "adapter_type": "light_adapter"},
+        "xl": {"channels": [8, 20], "num_res_blocks": 1, "downscale_factor": 16, "adapter_type": "full_adapter_xl"},
+    }.items():
+        save(redraw(diffusers.T2IAdapter(**options), g), folder / name)
+
+
 def calibrated(model):
     calibrate(model)
     return model
@@ -429,6 +439,8 @@ CONTROL = dict(pipeline="StableDiffusionControlNetPipeline", weights="golden/pip
 CONTROL_IMAGE = CONTROL | dict(pipeline="StableDiffusionControlNetImg2ImgPipeline", init_image=True)
 CONTROL_INPAINT = CONTROL | dict(pipeline="StableDiffusionControlNetInpaintPipeline", init_image=True, mask=True)
 CONTROL_XL = dict(pipeline="StableDiffusionXLControlNetPipeline", weights="golden/pipelines/sdxl_tiny", guidance=5.0)
+T2I = dict(pipeline="StableDiffusionAdapterPipeline", weights="golden/pipelines/sd1_tiny", nets="t2i_tiny")
+T2I_XL = dict(pipeline="StableDiffusionXLAdapterPipeline", weights="golden/pipelines/sdxl_tiny", nets="t2i_tiny", guidance=5.0)
 IP = dict(weights="golden/pipelines/sd1_tiny")
 MOTION = dict(pipeline="AnimateDiffPipeline", weights="golden/pipelines/sd1_tiny", scheduler="DDIMScheduler",
               scheduler_config={"beta_schedule": "linear", "clip_sample": False, "timestep_spacing": "linspace", "steps_offset": 1})
@@ -481,6 +493,11 @@ PIPELINES = {
         sd("inpaint", controls=[control("sd1.0", 1.0)], strength=0.8, **CONTROL_INPAINT),
         sd("xl", controls=[control("sdxl.0", 0.9, 0.0, 0.8)], **CONTROL_XL),
     ],
+    t2i_tiny: [
+        sd("full", controls=[control("full", 0.8)], steps=2, width=40, **T2I),
+        sd("two", controls=[control("full", 0.3), control("light", 0.6)], steps=2, batch=2, negative_prompt=NEGATIVE, **T2I),
+        sd("xl", controls=[control("xl", 0.7, 0.0, 0.5)], steps=2, width=32, height=48, **T2I_XL),
+    ],
     ip_tiny: [
         sd("plain", ip_adapters=[ip("sd1_plain", 0.7)], steps=2, width=40, **IP),
         sd("plus", ip_adapters=[ip("sd1_plus", 0.9)], steps=2, batch=2, negative_prompt=NEGATIVE, **IP),
@@ -523,6 +540,8 @@ def draw_inputs(folder, c, g):
         inputs["init_image"] = picture(g, c["batch"], c["height"], c["width"])
     for i in range(len(c.get("controls", []))):
         inputs[f"hint.{i}"] = picture(g, 1, c["height"], c["width"]) / 2 + 0.5
+        if "nets" in c:  # some take grey
+            inputs[f"hint.{i}"] = inputs[f"hint.{i}"][:, :1].repeat(1, 3, 1, 1)
     for i in range(len(c.get("ip_adapters", []))):
         inputs[f"ip_image.{i}"] = torch.randn(1, 3, 14, 14, generator=g)
     if c.get("mask"):
@@ -622,7 +641,10 @@ def given(inputs, state):
 
 def open_pipeline(folder, c):
     parts = {}
-    if "controls" in c:
+    if "nets" in c:
+        nets = [diffusers.T2IAdapter.from_pretrained(HERE / "pipelines" / c["nets"] / k["net"], torch_dtype=torch.float32) for k in c["controls"]]
+        parts["adapter"] = diffusers.MultiAdapter(nets) if len(nets) > 1 else nets[0]
+    elif "controls" in c:
         nets = HERE / "pipelines" / "controlnet_tiny"
         nets = [diffusers.ControlNetModel.from_pretrained(nets / k["net"], torch_dtype=torch.float32) for k in c["controls"]]
         parts["controlnet"] = nets if len(nets) > 1 else nets[0]
@@ -668,7 +690,14 @@ def arguments(c, inputs):
         a["ip_adapter_image"] = [inputs[f"ip_image.{i}"] for i in range(len(c["ip_adapters"]))]
     if c.get("mask"):
         a["mask_image"] = inputs["mask"]
-    if "controls" in c:
+    if "nets" in c:
+        hints = [inputs[f"hint.{i}"] for i in range(len(c["controls"]))]
+        hints = [h[:, : json.loads((HERE / "pipelines" / c["nets"] / k["net"] / "config.json").read_text())["in_channels"]] for h, k in zip(hints, c["controls"])]
+        scales = [k["weight"] for k in c["controls"]]
+        a |= {"image": hints if len(hints) > 1 else hints[0], "adapter_conditioning_scale": scales if len(hints) > 1 else scales[0]}
+        if "XL" in c["pipeline"]:
+            a["adapter_conditioning_factor"] = c["controls"][0]["to"]
+    elif "controls" in c:
         one_or_all = lambda all: all if len(all) > 1 else all[0]
         hints = one_or_all([inputs[f"hint.{i}"] for i in range(len(c["controls"]))])
         a["control_image" if c.get("init_image") else "image"] = hints
@@ -728,7 +757,7 @@ def run(folder, c, inputs):
             out[f"expected.step.{before + i}"] = frames(kept["latents"]).clone()
             return kept
 
-        options |= {"callback_on_step_end": ended, "output_type": "pt"}
+        options |= {"output_type": "pt"} | ({} if "nets" in c else {"callback_on_step_end": ended})
     else:
         options["output_type"] = "np"
     with given(inputs, state), torch.no_grad(), warnings.catch_warnings():
@@ -738,7 +767,7 @@ def run(folder, c, inputs):
     out["expected.latents"] = out[f"expected.step.{state['step'] - 1}"]
     out.setdefault("expected.image", out["expected.latents"])
     shown = (out["expected.image"] / 2 + 0.5).clamp(0, 1)
-    assert torch.equal(shown, images if hasattr(pipe, "vae") else images.permute(0, 3, 1, 2)), "the image is not the pipeline's"
+    assert torch.equal(shown, images if images.shape == shown.shape else images.permute(0, 3, 1, 2)), "the image is not the pipeline's"
     return out, state["drew"]
 
 

@@ -22,6 +22,7 @@ CLASSES = {
     "unet": [diffusers.UNet2DModel, diffusers.UNet2DConditionModel],
     "controlnet": [diffusers.ControlNetModel],
     "motion": [diffusers.MotionAdapter],
+    "t2iadapter": [diffusers.T2IAdapter],
     "vae": [diffusers.AutoencoderKL, diffusers.AutoencoderTiny],
     "lora": [peft.LoraConfig],
 }

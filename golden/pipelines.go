@@ -42,6 +42,7 @@ type PipelineCase struct {
 	LoRA            string         `json:"lora"`             // file beside the cases that is merged, "" for none
 	LoRAScale       float64        `json:"lora_scale"`       // its scale
 	IPAdapters      []IPCase       `json:"ip_adapters"`      // IP-Adapters, with what the image tower beside them sees: ip_image.K
+	Nets            string         `json:"nets"`             // the folder of the Controls where those are T2I-Adapters, else ""
 	Base            string         `json:"base"`             // the pipeline that this one goes on from, as SDXL's refiner does; "" for none
 	RefinerStart    float64        `json:"refiner_start"`    // the part of the way that the base does
 	SchedulerConfig map[string]any `json:"scheduler_config"` // overrides of that config

@@ -66,6 +66,9 @@ func (s *randomSource) Tensor(name string) (*weights.Tensor, bool) {
 
 func drawFor(name string, shape []int, n int, rng *rand.Rand) func() float32 {
 	switch {
+	case strings.HasSuffix(name, "sums.weight"), strings.HasSuffix(name, "sums.bias"): // squares, of whose sums roots are taken
+		sigma := 1 / math.Sqrt(float64(n/shape[0]))
+		return func() float32 { return float32(math.Abs(rng.NormFloat64()) * sigma) }
 	case len(shape) >= 2:
 		sigma := 1 / math.Sqrt(float64(n/shape[0]))
 		return func() float32 { return float32(rng.NormFloat64() * sigma) }

@@ -48,6 +48,11 @@ func TestControl(t *testing.T) {
 	assert.Contains(t, string(edges), "ControlNet 0: sd1.0:0.9:0:0.5")
 	draw("two", "-control", net, "-control-image", photo, "-control", filepath.Join(nets, "sd1.1"), "-control-image", photo)
 
+	t2i := pipelineFolder(t, "t2i_tiny")
+	features := draw("features", "-control", filepath.Join(t2i, "full")+":0.7", "-control-image", photo, "-control-hint", "canny")
+	assert.NotEqual(t, features, draw("more features", "-control", filepath.Join(t2i, "full"), "-control-image", photo, "-control-hint", "canny"))
+	draw("both kinds", "-control", net, "-control-image", photo, "-control", filepath.Join(t2i, "light"), "-control-image", photo)
+
 	bad := func(code int, want string, more ...string) {
 		t.Helper()
 		requireError(t, call(t, append(append([]string{}, args...), append(more, "-o", filepath.Join(dir, "bad.png"))...)...), code, want)
@@ -57,5 +62,6 @@ func TestControl(t *testing.T) {
 	bad(cli.ExitUsage, "the nearest is canny", "-control", net, "-control-image", photo, "-control-hint", "cany")
 	bad(cli.ExitFailure, "it is for another base: its prompts are of width 30 and the pipeline's of 20", "-control", filepath.Join(nets, "sdxl.0"), "-control-image", photo)
 	bad(cli.ExitFailure, "no controlnet_cond_embedding.conv_in.weight", "-control", filepath.Join(sd, "unet"), "-control-image", photo)
+	bad(cli.ExitFailure, "it is for another base: its features have the widths [8 20]", "-control", filepath.Join(t2i, "xl"), "-control-image", photo)
 	bad(cli.ExitFailure, "none.png", "-control", net, "-control-image", "none.png")
 }

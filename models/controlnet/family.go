@@ -19,11 +19,19 @@ func Residual(i, n int) string {
 	return fmt.Sprintf("down_block_res_samples.%d", i)
 }
 
+// standard is the network of Stable Diffusion 1.5, with maps of 64×64.
+const standard = "sd15_controlnet"
+
 // Family is the networks that steer a diffusion model by a picture.
 var Family = nn.Family{
 	Name:    "controlnet",
 	About:   "what steers Stable Diffusion by a picture of hints, a part of -control",
 	Weights: "a folder or hub id of diffusers (ControlNetModel)",
+	Timed:   []string{standard},
+	Standard: func(string) (nn.Make, error) {
+		c, err := Parse([]byte(`{"_class_name": "ControlNetModel", "cross_attention_dim": 768}`))
+		return c.Layers, err
+	},
 	Describe: func(in nn.Checkpoint) (*nn.Description, error) {
 		c, named, err := Describe(in.Tensors, in.Config)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"saccade/models/controlnet"
 	"saccade/models/diffusion/checkpoint"
 	"saccade/models/nn"
+	"saccade/models/t2iadapter"
 	"saccade/models/unet"
 	"saccade/ops"
 	"saccade/weights"
@@ -26,13 +27,14 @@ type Control struct {
 
 // control is a ControlNet of a pipeline.
 type control struct {
-	name   string
-	module *nn.Module
-	close  func() error
+	name    string
+	module  *nn.Module
+	adapter *t2iadapter.Config // of a T2I-Adapter, else nil
+	close   func() error
 }
 
-// OpenControl adds a ControlNet to the pipeline: a folder or hub id of diffusers, or a file of its
-// authors'. Requests have a [Control] for each, in the order in which they were added.
+// OpenControl adds a ControlNet or T2I-Adapter to the pipeline: a folder or hub id of diffusers, or
+// of a ControlNet a file of its authors'. Requests have a [Control] for each, in the order in which they were added.
 func (p *Pipeline) OpenControl(ctx context.Context, src string, hub *weights.Hub) error {
 	path, err := weights.Resolve(ctx, src, hub, "config.json")
 	if err != nil {
@@ -66,15 +68,18 @@ func (p *Pipeline) openControl(src string, file *weights.Checkpoint) error {
 
 // AddControl is OpenControl of tensors, which must stay open, and a config.json.
 func (p *Pipeline) AddControl(name string, src weights.Source, config []byte) error {
+	if len(p.controls) == ops.MostCombined {
+		return fmt.Errorf("loading the ControlNet %s: there are %d already, and more do not go together", name, ops.MostCombined)
+	}
+	if t2iadapter.Is(src) {
+		return p.addAdapter(name, src, config)
+	}
 	c, named, err := controlnet.Describe(src, config)
 	if err == nil {
 		err = p.fits(c)
 	}
 	if err != nil {
 		return fmt.Errorf("loading the ControlNet %s: %w", name, err)
-	}
-	if len(p.controls) == ops.MostCombined {
-		return fmt.Errorf("loading the ControlNet %s: there are %d already, and more do not go together", name, ops.MostCombined)
 	}
 	p.controls = append(p.controls, &control{name: name, module: nn.NewModule(p.dev, "controlnet", p.Precision, &nn.Description{Tensors: named, Make: c.Layers})})
 	return nil
@@ -109,8 +114,11 @@ func (p *Pipeline) checkControls(q *Request) error {
 	if len(q.Controls) != len(p.controls) {
 		return requestErrorf("%d pictures of hints for %d ControlNets; expected one for each", len(q.Controls), len(p.controls))
 	}
-	for _, c := range q.Controls {
+	for i, c := range q.Controls {
+		a := p.controls[i].adapter
 		switch {
+		case a != nil && (q.Height%a.Shrink != 0 || q.Width%a.Shrink != 0):
+			return requestErrorf("a picture of %dx%d (width x height) for a T2I-Adapter; expected multiples of %d", q.Width, q.Height, a.Shrink)
 		case !(c.From >= 0 && c.From < c.To && c.To <= 1):
 			return requestErrorf("a ControlNet from %v to %v of the steps; expected parts from 0 to 1, the first less than the second", c.From, c.To)
 		case len(c.Hint) != 3*q.Height*q.Width:

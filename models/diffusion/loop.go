@@ -23,6 +23,7 @@ const (
 	rowCond            // the output with the prompt alone
 	rowRescale         // of what guidance added to the spread, the part to take off
 	rowControls        // the residuals of each ControlNet
+	rowAdapters        // the features of each T2I-Adapter
 	rowUpdates
 )
 
@@ -58,7 +59,9 @@ type loop struct {
 	unet     *nn.Module
 	net      *unet.Model // of unet
 	controls []controlled
-	timeCond int // width of what a distilled model is told of the guidance, 0: nothing
+	features [][][3]int // sizes of those of each T2I-Adapter
+	adapters []int      // their places in requests
+	timeCond int        // width of what a distilled model is told of the guidance, 0: nothing
 	plan     *scheduler.Plan
 	operands [][]scheduler.Tensor
 	b        *ops.Builder // owns the states
@@ -75,6 +78,7 @@ type loop struct {
 type controlled struct {
 	module *nn.Module
 	net    *nn.Network
+	at     int // its place in requests
 }
 
 // watched is the attention of a layer to the words, summed over the steps: f32
@@ -114,12 +118,16 @@ func newLoop(p *Pipeline, plan *scheduler.Plan, s shape) (*loop, error) {
 	}
 	l := &loop{shape: s, unet: p.unet, net: net, timeCond: p.config.TimeCond, plan: plan, operands: plan.Operands(),
 		b: ops.NewBuilder(p.dev, p.Precision), given: map[string]*gpu.Tensor{}, recorder: p.dev.Record(p.Precision)}
-	for _, c := range p.controls {
-		net, err := c.module.Network("")
+	adapters, nets := p.adapters()
+	for _, i := range nets {
+		net, err := p.controls[i].module.Network("")
 		if err != nil {
 			return nil, err
 		}
-		l.controls = append(l.controls, controlled{c.module, net})
+		l.controls = append(l.controls, controlled{p.controls[i].module, net, i})
+	}
+	for _, i := range adapters {
+		l.features, l.adapters = append(l.features, featureSizes(p.controls[i].adapter, s.h, s.w)), append(l.adapters, i)
 	}
 	if err := l.nameStates(p.Precision, p.config.Context, p.Reduction()); err != nil {
 		return nil, err
@@ -174,6 +182,11 @@ func (l *loop) nameStates(precision gpu.DType, width, reduction int) (err error)
 	for i := range l.controls {
 		l.given[givenHint(i)] = state(givenHint(i), precision, batch, reduction*l.h, reduction*l.w, 3)
 	}
+	for k, sizes := range l.features {
+		for i, n := range sizes {
+			l.given[givenFeature(k, i)] = state(givenFeature(k, i), precision, batch, n[0], n[1], n[2])
+		}
+	}
 	if l.blend {
 		for _, name := range []string{givenImage, givenStart, givenMask} {
 			l.given[name] = like(name)
@@ -203,6 +216,7 @@ func (l *loop) record(r *gpu.Recorder) {
 	}
 	in[unet.Sample] = ops.Combine(r, r.Precision, batch, factors, rowInput, ops.Operand{X: l.latents})
 	l.control(r, in, factors)
+	l.adapt(r, in, factors)
 	if l.extra > 0 {
 		in[unet.Sample] = ops.Concat(r, in[unet.Sample], l.given[givenExtra])
 	}
@@ -355,7 +369,8 @@ func (l *loop) inputs(i int, guidance, rescale float64, controls []Control, size
 	if i == 0 {
 		words = factorRow(0, 1)
 	}
-	factors := slices.Concat(factorRow(s.InputScale), output, factorRow(next.Image, next.Noise), words, factorRow(1), factorRow(rescale), factorRow(controlWeights(controls, i, len(l.plan.Steps))...))
+	weights := controlWeights(controls, i, len(l.plan.Steps))
+	factors := slices.Concat(factorRow(s.InputScale), output, factorRow(next.Image, next.Noise), words, factorRow(1), factorRow(rescale), factorRow(pick(weights, l.netPlaces())...), factorRow(pick(weights, l.adapters)...))
 	for k, u := range s.Updates {
 		row := factorRow(u.Factors(l.operands[k])...)
 		row[ops.MostCombined] = float32(u.Clip)
@@ -376,6 +391,14 @@ func (l *loop) inputs(i int, guidance, rescale float64, controls []Control, size
 		in[inNoise] = noise
 	}
 	return in
+}
+
+// netPlaces are the places of the ControlNets in requests.
+func (l *loop) netPlaces() (at []int) {
+	for _, c := range l.controls {
+		at = append(at, c.at)
+	}
+	return at
 }
 
 // guidanceEmbedding is how models distilled with guidance are told its weight

@@ -123,8 +123,12 @@ func (r *Run) encode(ctx context.Context) error {
 	if err := r.encodeImages(ctx); err != nil {
 		return err
 	}
-	for i, c := range r.Request.Controls {
-		r.given[givenHint(i)] = repeat(channelsLast(c.Hint, 3, len(c.Hint)/3), r.loop.evaluations(), len(c.Hint))
+	for i, c := range r.loop.controls {
+		hint := r.Request.Controls[c.at].Hint
+		r.given[givenHint(i)] = repeat(channelsLast(hint, 3, len(hint)/3), r.loop.evaluations(), len(hint))
+	}
+	if err := r.encodeFeatures(ctx); err != nil {
+		return err
 	}
 	if r.Request.Image != nil {
 		if err := r.encodePictures(ctx); err != nil {

@@ -36,8 +36,12 @@ var Family = nn.Family{
 	About:         "the denoising network of DDPM and Stable Diffusion, a part of diffusion models",
 	Weights:       "a folder or hub id of diffusers (UNet2DModel, UNet2DConditionModel), or that of a whole pipeline, or its single file",
 	Architectures: StandardNames(),
+	Timed:         []string{timedVideo},
 	Part:          true,
 	Standard: func(name string) (nn.Make, error) {
+		if name == timedVideo {
+			return standardVideo()
+		}
 		c, err := Standard(name)
 		return c.Layers, err
 	},

@@ -19,6 +19,7 @@ var Family = nn.Family{
 	About:         "images of 2 or 4 times the size: Real-ESRGAN and ESRGAN",
 	Weights:       "their authors' file (RRDBNet, or SRVGGNetCompact as realesr-general-x4v3)",
 	Architectures: []string{"realesrgan_x4plus", "realesrgan_x2plus", "realesrgan_x4plus_anime_6b", "realesr_general_x4v3", "realesr_animevideov3"},
+	Timed:         []string{"realesrgan_128"}, // realesrgan_x4plus of an image of 128×128 pixels
 	Embedded:      "upscale",
 	Task:          nn.Enlarge,
 	Describe: func(in nn.Checkpoint) (*nn.Description, error) {
@@ -103,34 +104,11 @@ func describeRRDB(src weights.Source) (Config, weights.Source, error) {
 	if c.Shrink == 1 {
 		return c, named, nil
 	}
-	first, err := c.unshuffled(named)
+	first, err := checkpoint.Unshuffled(named, "conv_first.weight", c.Channels, c.Shrink)
 	if err != nil {
 		return c, nil, err
 	}
 	return c, weights.With(named, first), nil
-}
-
-// unshuffled is the first convolution, which takes the pixels of a block as channels (torch's
-// pixel_unshuffle), as one of the pixels themselves: a channel's weights for the pixels of a block
-// lie side by side.
-func (c Config) unshuffled(src weights.Source) (*weights.Tensor, error) {
-	const name = "conv_first.weight"
-	t, _ := src.Tensor(name)
-	if len(t.Shape) != 4 || t.Shape[2] != 3 || t.Shape[3] != 3 {
-		return nil, fmt.Errorf("tensor %s has shape %v; expected [C %d 3 3]", name, t.Shape, c.Shrink*c.Shrink*c.Channels)
-	}
-	from := make([]float32, t.Len())
-	if err := t.Float32s(from); err != nil {
-		return nil, err
-	}
-	side := 3 * c.Shrink
-	to := make([]float32, len(from))
-	for i := range to {
-		x, y, channel, out := i%side, i/side%side, i/(side*side)%c.Channels, i/(side*side*c.Channels)
-		in := (channel*c.Shrink+y%c.Shrink)*c.Shrink + x%c.Shrink
-		to[i] = from[((out*t.Shape[1]+in)*3+y/c.Shrink)*3+x/c.Shrink]
-	}
-	return weights.FromFloat32s(name, to, t.Shape[0], c.Channels, side, side)
 }
 
 func describeCompact(src weights.Source) (Config, weights.Source, error) {
@@ -157,7 +135,7 @@ func describeCompact(src weights.Source) (Config, weights.Source, error) {
 func Standard(name string) (Config, bool) {
 	c := Config{Channels: 3, Width: 64, Blocks: 23, Growth: 32, Shrink: 1, Ups: 2}
 	switch name {
-	case "realesrgan_x4plus":
+	case "realesrgan_x4plus", "realesrgan_128":
 	case "realesrgan_x2plus":
 		c.Shrink = 2
 	case "realesrgan_x4plus_anime_6b":
