@@ -56,7 +56,8 @@ def network():
     return weights, onnx
 
 def peer(onnx, paths):
-    session = onnxruntime.InferenceSession(onnx, providers=onnxruntime.get_available_providers())
+    wanted = [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in onnxruntime.get_available_providers()]
+    session = onnxruntime.InferenceSession(onnx, providers=wanted)
     loader = torch.utils.data.DataLoader(Files(paths), batch_size=64, num_workers=cores)
     began = time.time()
     for x in loader:

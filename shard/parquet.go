@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -24,9 +25,12 @@ var (
 // structs of bytes and a path, or a column of bytes.
 func openParquet(f *os.File, size int64) (s *Shard, err error) {
 	defer guard(&err)
-	file, err := parquet.OpenFile(f, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	file, err := openWhole(f, size)
 	if err != nil {
 		return nil, fmt.Errorf("a damaged Parquet file: %w", err)
+	}
+	if n := file.NumRows(); n < 0 || n > min(mostRows, size) { // a picture has a byte at least
+		return nil, fmt.Errorf("it says that it has %d rows; expected at most %d in so many bytes: a damaged file, or one to be split", n, min(mostRows, size))
 	}
 	leaves := leavesOf(file.Root(), nil, map[string]*parquet.Column{})
 	pictures, ok := find(leaves, pictureColumns)
@@ -47,23 +51,29 @@ func openParquet(f *os.File, size int64) (s *Shard, err error) {
 			return nil, err
 		}
 	}
-	for _, g := range file.RowGroups() {
-		for range g.NumRows() {
-			i := len(s.Items)
-			if i == mostRows {
-				return nil, fmt.Errorf("it has more than %d rows; split it", mostRows)
-			}
-			x := Item{Key: strconv.Itoa(i), size: -1}
-			if i < len(keys) && keys[i] != "" {
-				x.Key = keys[i]
-			}
-			if i < len(paths) {
-				x.Path = paths[i]
-			}
-			s.Items = append(s.Items, x)
+	s.Items = make([]Item, file.NumRows())
+	for i := range s.Items {
+		x := &s.Items[i]
+		x.Key, x.size = strconv.Itoa(i), -1
+		if i < len(keys) && keys[i] != "" {
+			x.Key = keys[i]
+		}
+		if i < len(paths) {
+			x.Path = paths[i]
 		}
 	}
 	return s, nil
+}
+
+// openWhole opens a file whose end is there: the library takes memory for what it says of its
+// own length.
+func openWhole(f *os.File, size int64) (*parquet.File, error) {
+	const ends = 8 // the length of what describes the file, and PAR1
+	last := make([]byte, ends)
+	if _, err := f.ReadAt(last, size-ends); err != nil || string(last[4:]) != "PAR1" || int64(binary.LittleEndian.Uint32(last)) > size-ends {
+		return nil, io.ErrUnexpectedEOF
+	}
+	return parquet.OpenFile(f, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 }
 
 // mostRows is the most of a shard in one file.
@@ -187,8 +197,8 @@ func (p *parquetShard) texts(c *parquet.Column) ([]string, error) {
 		default:
 			all = append(all, strconv.FormatInt(v.Int64(), 10))
 		}
-		if len(all) > mostRows {
-			return nil, fmt.Errorf("it has more than %d rows; split it", mostRows)
+		if int64(len(all)) > p.file.NumRows() {
+			return nil, fmt.Errorf("a damaged Parquet file: column %s has more values than there are rows", strings.Join(c.Path(), "."))
 		}
 	}
 }

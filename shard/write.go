@@ -71,7 +71,7 @@ func Made(path string) (m *Maker, err error) {
 		return nil, fmt.Errorf("%s: %w", path, reason(err))
 	}
 	other := fmt.Errorf("%s is there and no output of this program; name another file, or remove it", path)
-	file, err := parquet.OpenFile(f, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	file, err := openWhole(f, info.Size())
 	if err != nil {
 		return nil, other
 	}
