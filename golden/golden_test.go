@@ -20,13 +20,13 @@ func TestCasesAreComplete(t *testing.T) {
 			assert.NotEmpty(t, c.Source)
 			assert.Subset(t, []string{"pixel_values", "input_ids", "attention_mask", "timestep", "encoder_hidden_states", "class_labels", "text_embeds", "time_ids",
 				InputPrefix + "sample", InputPrefix + "latents", "decoder_input_ids", "decoder_attention_mask", "input_features", "pixel_attention_mask", "pixel_mask", "token_type_ids",
-				"sample", "controlnet_cond", "input_values", "is_longer", "input_points", "input_labels", "input_boxes", "multimask_output"}, c.Inputs)
+				"sample", "controlnet_cond", "input_values", "is_longer", "z", "w", "input_points", "input_labels", "input_boxes", "multimask_output"}, c.Inputs)
 			if len(c.Layers) == 0 { // the authors' code has no names of them, or there are none
 				assert.Contains(t, []string{"sam", "Compact"}, c.Architecture)
 			} else {
-				assert.Contains(t, []string{"embeddings", "stem", "layer.0", "text.embeddings", "time_embedding", "encoder.conv_in", "encoder.layers.0", "encoder.aifi.0.layers.0", "input_proj.0", "feature_maps.0", "bottleneck", "question.embeddings", "encoder_layer.0", "controlnet_cond_embedding", "body.0", "stages.0"}, c.Layers[0])
+				assert.Contains(t, []string{"embeddings", "stem", "layer.0", "text.embeddings", "time_embedding", "encoder.conv_in", "encoder.layers.0", "encoder.aifi.0.layers.0", "input_proj.0", "feature_maps.0", "bottleneck", "question.embeddings", "encoder_layer.0", "main.0", "convs.0", "controlnet_cond_embedding", "body.0", "stages.0"}, c.Layers[0])
 				assert.True(t, slices.ContainsFunc(c.Layers, func(name string) bool {
-					return slices.Contains([]string{"layer.0", "text.layer.0", "conv_in", "decoder.conv_in", "decoder.layers.1", "decoder.layers.2", "bottleneck", "down_blocks.0.resnets.0", "body.0", "stages.0"}, name)
+					return slices.Contains([]string{"layer.0", "text.layer.0", "conv_in", "decoder.conv_in", "decoder.layers.1", "decoder.layers.2", "bottleneck", "main.1", "convs.1", "down_blocks.0.resnets.0", "body.0", "stages.0"}, name)
 				}))
 			}
 

@@ -15,6 +15,26 @@ type Depth struct {
 	W, H     int
 	Values   []float32 // row by row
 	Min, Max float64
+	Metric   bool // the values are metres
+}
+
+// Near is the depth as ControlNets and T2I-Adapters were trained to see it: white for what is
+// nearest, black for what is farthest, by the inverse of the distance.
+func (d Depth) Near() *picture.Image {
+	if d.Metric {
+		const least = 1e-3 // metres
+		inverse := Depth{W: d.W, H: d.H, Values: make([]float32, len(d.Values)), Min: 1 / max(d.Max, least), Max: 1 / max(d.Min, least)}
+		for i, v := range d.Values {
+			inverse.Values[i] = float32(1 / max(float64(v), least))
+		}
+		d = inverse
+	}
+	m := picture.New(d.W, d.H)
+	for i, part := range d.Parts() {
+		v := uint8(255*part + 0.5)
+		m.Pix[3*i], m.Pix[3*i+1], m.Pix[3*i+2] = v, v, v
+	}
+	return m
 }
 
 // Parts are the values as parts of the range, 0 to 1.
@@ -38,7 +58,7 @@ func (m *Model) Depth(outputs map[string]Array, w, h int) (Depth, error) {
 	if len(a.Shape) != 3 || a.Shape[0] != 1 {
 		return Depth{}, fmt.Errorf("%s from %s: %w", m.Name, m.Source, ErrNoDepth)
 	}
-	d := Depth{W: w, H: h, Values: ops.InterpolatePositions(a.Data, 1, [2]int{a.Shape[1], a.Shape[2]}, [2]int{h, w}, false)}
+	d := Depth{W: w, H: h, Metric: m.images.Image.Metric, Values: ops.InterpolatePositions(a.Data, 1, [2]int{a.Shape[1], a.Shape[2]}, [2]int{h, w}, false)}
 	d.Min, d.Max = float64(d.Values[0]), float64(d.Values[0])
 	for _, v := range d.Values {
 		d.Min, d.Max = min(d.Min, float64(v)), max(d.Max, float64(v))

@@ -53,6 +53,10 @@ func TestControl(t *testing.T) {
 	assert.NotEqual(t, features, draw("more features", "-control", filepath.Join(t2i, "full"), "-control-image", photo, "-control-hint", "canny"))
 	draw("both kinds", "-control", net, "-control-image", photo, "-control", filepath.Join(t2i, "light"), "-control-image", photo)
 
+	depth := filepath.Join("..", "..", "golden", "models", "depth_anything")
+	near := draw("near", "-control", net, "-control-image", photo, "-control-hint", "depth", "-depth-weights", depth)
+	assert.NotEqual(t, near, draw("far", "-control", net, "-control-image", photo, "-control-hint", "depth", "-depth-weights", depth+"_metric"))
+
 	bad := func(code int, want string, more ...string) {
 		t.Helper()
 		requireError(t, call(t, append(append([]string{}, args...), append(more, "-o", filepath.Join(dir, "bad.png"))...)...), code, want)
@@ -63,5 +67,7 @@ func TestControl(t *testing.T) {
 	bad(cli.ExitFailure, "it is for another base: its prompts are of width 30 and the pipeline's of 20", "-control", filepath.Join(nets, "sdxl.0"), "-control-image", photo)
 	bad(cli.ExitFailure, "no controlnet_cond_embedding.conv_in.weight", "-control", filepath.Join(sd, "unet"), "-control-image", photo)
 	bad(cli.ExitFailure, "it is for another base: its features have the widths [8 20]", "-control", filepath.Join(t2i, "xl"), "-control-image", photo)
+	bad(cli.ExitUsage, "go together", "-control", net, "-control-image", photo, "-control-hint", "depth")
+	bad(cli.ExitUsage, "go together", "-control", net, "-control-image", photo, "-depth-weights", depth)
 	bad(cli.ExitFailure, "none.png", "-control", net, "-control-image", "none.png")
 }

@@ -110,6 +110,9 @@ func (a *app) paint(ctx context.Context) error {
 	if tokens := w.p.Tokens(); len(tokens) > 0 {
 		a.note("a prompt may name %s", strings.Join(tokens, ", "))
 	}
+	if err := w.makeDepths(ctx, in.hints); err != nil {
+		return err
+	}
 	if err := w.openControls(ctx); err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"saccade/cmd/internal/cli"
+	"saccade/models"
+	"saccade/models/depth"
 	"saccade/models/diffusion"
 	"saccade/picture"
 )
@@ -19,6 +21,7 @@ type controlling struct {
 	controls []controlFlag
 	hints    []string // files
 	makers   []string // of what is drawn of each
+	depth    string   // the network of the maker of depths
 }
 
 // controlFlag is a ControlNet as -control names it.
@@ -28,7 +31,10 @@ type controlFlag struct {
 }
 
 // hintMakers are what -control-hint may draw of a picture; "none" takes it as it is.
-var hintMakers = []string{"none", "canny", "invert"}
+var hintMakers = []string{"none", "canny", "invert", hintDepth}
+
+// hintDepth is the maker that takes a network of its own.
+const hintDepth = "depth"
 
 func (c *controlling) flags(f *flag.FlagSet) {
 	f.Func("control", "`SOURCE[:WEIGHT[:FROM:TO]]`: a ControlNet, a folder or hub id, its weight (default 1) and the part of the steps in which it counts (default 0:1); may be repeated", func(s string) error {
@@ -40,14 +46,18 @@ func (c *controlling) flags(f *flag.FlagSet) {
 		c.hints = append(c.hints, s)
 		return nil
 	})
-	f.Func("control-hint", "`none|canny|invert`: what is drawn of a -control-image: nothing, its edges, or its negative, which makes white lines of black ones; one for each, in order (default none)", func(s string) error {
+	f.Func("control-hint", "`none|canny|invert|depth`: what is drawn of a -control-image: nothing, its edges, its negative, which makes white lines of black ones, or how near things are, by -depth-weights; one for each, in order (default none)", func(s string) error {
 		if !slices.Contains(hintMakers, s) {
 			return cli.NoneOf(s, hintMakers)
 		}
 		c.makers = append(c.makers, s)
 		return nil
 	})
+	f.StringVar(&c.depth, "depth-weights", "", "`SOURCE`: the network of -control-hint depth, one that -model depth takes")
 }
+
+// depths says that a maker is that of depths.
+func (c *controlling) depths() bool { return slices.Contains(c.makers, hintDepth) }
 
 // parseControl reads SOURCE[:WEIGHT[:FROM:TO]]. Colons whose rest are no numbers are the source's own.
 func parseControl(s string) (controlFlag, error) {
@@ -93,6 +103,8 @@ func (o *options) checkControls() error {
 		return cli.Usagef("%d -control-image for %d -control; expected one for each", len(c.hints), n)
 	case len(c.makers) > n:
 		return cli.Usagef("%d -control-hint for %d -control-image; expected at most one for each", len(c.makers), n)
+	case c.depths() != (c.depth != ""):
+		return cli.Usagef("-control-hint depth and -depth-weights SOURCE, the network that tells it, go together")
 	case n > 0 && o.model != diffusion.Family.Name:
 		return cli.Usagef("-control goes with -model %s", diffusion.Family.Name)
 	case n > 0 && o.forward:
@@ -109,7 +121,7 @@ func (a *app) readHints() ([]*picture.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		if i < len(a.makers) {
+		if i < len(a.makers) && a.makers[i] != hintDepth { // which a network makes later
 			m = hintOf(m, a.makers[i])
 		}
 		all = append(all, m)
@@ -133,6 +145,29 @@ func hintOf(m *picture.Image, maker string) *picture.Image {
 		return out
 	}
 	return m
+}
+
+// makeDepths draws how near things are in the pictures that are to be that.
+func (w *painter) makeDepths(ctx context.Context, hints []*picture.Image) error {
+	if !w.depths() {
+		return nil
+	}
+	m, err := w.loadModel(ctx, depth.Family.Name, w.depth, models.Options{Precision: w.precision, Hub: w.hub})
+	if err != nil {
+		return fmt.Errorf("-depth-weights: %w", err)
+	}
+	defer m.Close()
+	for i, maker := range w.makers {
+		if maker != hintDepth {
+			continue
+		}
+		d, err := m.Depths(ctx, hints[i:i+1])
+		if err != nil {
+			return err
+		}
+		hints[i] = d[0].Near()
+	}
+	return nil
 }
 
 // openControls adds the ControlNets to the pipeline.

@@ -54,7 +54,7 @@ type painting struct {
 
 // paintingFlags are the names of those flags.
 var paintingFlags = []string{"prompt", "prompts", "record", "negative-prompt", "prompt-syntax", "refiner", "refiner-start", "steps", "width", "height", "guidance", "guidance-rescale", "strength", "seed", "scheduler", "clip-skip",
-	"init-image", "mask", "lora", "embedding", "tokenizer", "vae", "prediction", "frames", "to-seed", "forward", "partial", "low-memory", "preview", "preview-weights", "view-every", "tiled", "control", "control-image", "control-hint", "upscale", "motion", "ip-adapter", "ip-image", "image-encoder"}
+	"init-image", "mask", "lora", "embedding", "tokenizer", "vae", "prediction", "frames", "to-seed", "forward", "partial", "low-memory", "preview", "preview-weights", "view-every", "tiled", "control", "control-image", "control-hint", "depth-weights", "upscale", "motion", "ip-adapter", "ip-image", "image-encoder"}
 
 func (g *painting) flags(f *flag.FlagSet) {
 	g.guidance, g.strength = math.NaN(), math.NaN()

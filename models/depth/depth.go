@@ -259,7 +259,7 @@ func (c Config) Layers(b *ops.Builder) (*nn.Layers, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := nn.OfImages(m, c.Backbone.Channels, c.Backbone.Image, c.Backbone.Patch, nn.Image{}, m.Forward)
+	l := nn.OfImages(m, c.Backbone.Channels, c.Backbone.Image, c.Backbone.Patch, nn.Image{Metric: c.Metric}, m.Forward)
 	if c.Square {
 		l.Networks[0].Check = func(sizes map[string]int) error {
 			if h, w := sizes["H"]/c.Backbone.Patch[0], sizes["W"]/c.Backbone.Patch[1]; h != w {

@@ -49,6 +49,9 @@ type Image struct {
 	// HeadInputs are the intermediates [N, D] that a classifier's last linear layer takes
 	// one after the other; nil: there is none, or it is over something else.
 	HeadInputs []string
+	// Metric says that a network tells depths in metres, else by numbers that are larger for
+	// what is nearer.
+	Metric bool
 	// Objects is set in a network that finds objects.
 	Objects *Objects
 }
