@@ -93,7 +93,7 @@ func TestParametersAreNotDefaults(t *testing.T) {
 
 func TestTrainedModelsNameTheirPictures(t *testing.T) {
 	for _, c := range Cases() {
-		if finds := c.Model == "detect" || c.Model == "cutout"; c.Weights == "" || finds {
+		if unnamed := slices.Contains([]string{"detect", "cutout", "sound"}, c.Model); c.Weights == "" || unnamed {
 			assert.Empty(t, c.Images, c.Name)
 			continue
 		}
