@@ -507,8 +507,8 @@ PIPELINES = {
     motion_tiny: [
         sd("five", motion="v2", frames=5, steps=3, negative_prompt=NEGATIVE, **MOTION),
         sd("one", motion="v3", frames=1, steps=2, **MOTION),
-        sd("third", motion="v3", frames=3, steps=2, width=40, guidance=1.0, **MOTION | {"scheduler": ANCESTRAL}),
-        sd("lora", motion="v2", frames=3, steps=2, lora="zoom.safetensors", lora_scale=0.8, guidance=3.0, **MOTION),
+        sd("third", motion="v3", frames=3, steps=2, guidance=1.0, **MOTION | {"scheduler": ANCESTRAL}),
+        sd("lora", motion="v2", frames=2, steps=2, height=24, lora="zoom.safetensors", lora_scale=0.8, guidance=3.0, **MOTION),
     ],
     ddpm_tiny: [case("sample", "DDPMPipeline", 4, width=10, height=6, batch=2)],
     ddim_tiny: [case("sample", "DDIMPipeline", 5, width=10, height=6, batch=2)],

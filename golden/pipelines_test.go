@@ -12,7 +12,7 @@ import (
 )
 
 func TestPipelineCasesAreComplete(t *testing.T) {
-	require.Len(t, Pipelines(), 10)
+	require.Len(t, Pipelines(), 13)
 	for _, name := range Pipelines() {
 		cases, err := PipelineCases(name)
 		require.NoError(t, err)
@@ -30,7 +30,7 @@ func TestPipelineCasesAreComplete(t *testing.T) {
 
 func checkInputs(t *testing.T, c PipelineCase, tensors map[string]Tensor) {
 	require.Contains(t, tensors, "latents")
-	assert.Equal(t, c.Batch, tensors["latents"].Shape[0])
+	assert.Equal(t, max(c.Batch, c.Frames), tensors["latents"].Shape[0])
 	assert.Equal(t, c.InitImage, c.Strength > 0)
 	require.Equal(t, c.InitImage, tensors["init_image"].Data != nil)
 	if c.InitImage {
@@ -55,7 +55,7 @@ func checkOutputs(t *testing.T, c PipelineCase, tensors map[string]Tensor) {
 	}
 	assert.Equal(t, tensors["latents"].Shape, tensors["expected.latents"].Shape)
 	assert.Equal(t, tensors[fmt.Sprintf("expected.step.%d", last)], tensors["expected.latents"])
-	assert.Equal(t, []int{c.Batch, 3, c.Height, c.Width}, tensors["expected.image"].Shape)
+	assert.Equal(t, []int{max(c.Batch, c.Frames), 3, c.Height, c.Width}, tensors["expected.image"].Shape)
 	assert.Equal(t, c.Prompt != "", tensors["expected.prompt_embeds"].Data != nil)
 	assert.Equal(t, strings.Contains(c.Pipeline, "XL"), tensors["expected.pooled_prompt_embeds"].Data != nil)
 	guided := c.Guidance > 1 && c.Pipeline != "LatentConsistencyModelPipeline"
