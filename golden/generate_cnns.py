@@ -30,7 +30,7 @@ TORCHVISION = f"torchvision {torchvision.__version__.split('+')[0]}"
 TIMM = f"timm {timm.__version__}"
 
 
-def calibrate(model, g, size, blocks=()):
+def calibrate(model, g, size, blocks=(), channels=3):
     """Draw the running statistics anew, norm after norm: those of 16 random
     pictures, so that no layer's numbers die or explode, but with means a third
     of the deviation off and variances times 0.5 to 2. With the blocks of a
@@ -57,7 +57,7 @@ def calibrate(model, g, size, blocks=()):
         norms_of(block)[-1].bias.data *= 0.3
     hooks = [m.register_forward_pre_hook(draw) for m in norms]
     with torch.no_grad():
-        model(torch.randn(16, 3, *size, generator=g))
+        model(torch.randn(16, channels, *size, generator=g))
     for hook in hooks:
         hook.remove()
 

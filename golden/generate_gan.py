@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from generate_clip import hooked
+from generate_cnns import calibrate
 from generate_io import generator, halves, write
 from generate_models import redraw
 
@@ -185,7 +186,9 @@ def case(root, name, model, key, inputs, layers):
 
 def gan_dcgan(root):
     g = generator("gan_dcgan")
-    model = redraw(DCGAN(13, (11, 9, 5, 3)), g).eval().half().float()
+    model = redraw(DCGAN(13, (11, 9, 5, 3)), g).eval()
+    calibrate(model, g, (1, 1), channels=13)
+    model = model.half().float()
     case(root, "gan_dcgan", model, "netG_state_dict", {"z": torch.randn(3, 13, 1, 1, generator=g)}, lambda m: {f"main.{i}": m.main[3 * i + 2] for i in range(3)})
 
 

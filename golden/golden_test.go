@@ -24,9 +24,9 @@ func TestCasesAreComplete(t *testing.T) {
 			if len(c.Layers) == 0 { // the authors' code has no names of them, or there are none
 				assert.Contains(t, []string{"sam", "Compact"}, c.Architecture)
 			} else {
-				assert.Contains(t, []string{"embeddings", "stem", "layer.0", "text.embeddings", "time_embedding", "encoder.conv_in", "encoder.layers.0", "encoder.aifi.0.layers.0", "input_proj.0", "feature_maps.0", "bottleneck", "question.embeddings", "encoder_layer.0", "main.0", "convs.0", "controlnet_cond_embedding", "body.0", "stages.0"}, c.Layers[0])
+				assert.Contains(t, []string{"embeddings", "stem", "layer.0", "text.embeddings", "time_embedding", "encoder.conv_in", "encoder.layers.0", "encoder.aifi.0.layers.0", "input_proj.0", "feature_maps.0", "bottleneck", "question.embeddings", "encoder_layer.0", "main.0", "convs.0", "controlnet_cond_embedding", "body.0", "stages.0", "layer.3"}, c.Layers[0])
 				assert.True(t, slices.ContainsFunc(c.Layers, func(name string) bool {
-					return slices.Contains([]string{"layer.0", "text.layer.0", "conv_in", "decoder.conv_in", "decoder.layers.1", "decoder.layers.2", "bottleneck", "main.1", "convs.1", "down_blocks.0.resnets.0", "body.0", "stages.0"}, name)
+					return slices.Contains([]string{"layer.0", "text.layer.0", "conv_in", "decoder.conv_in", "decoder.layers.1", "decoder.layers.2", "bottleneck", "main.1", "convs.1", "down_blocks.0.resnets.0", "body.0", "stages.0", "layer.3"}, name)
 				}))
 			}
 

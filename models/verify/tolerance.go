@@ -13,7 +13,7 @@ var deepF32 = golden.Tolerance{NMSE: 1e-10, MaxAbs: 5e-5, Why: "many layers with
 
 // f32 is what goldens of these families may differ by in f32; of others, golden.F32.
 var f32 = map[string]golden.Tolerance{
-	"resnet": deepF32, "vgg": deepF32, "alexnet": deepF32, "efficientnet": deepF32, "sd": deepF32, "ddpm": deepF32,
+	"resnet": deepF32, "vgg": deepF32, "alexnet": deepF32, "efficientnet": deepF32, "sd": deepF32, "video": deepF32, "ddpm": deepF32,
 	"detect": deepF32, "cutout": deepF32, // of some detectors the first half is a ResNet
 }
 
@@ -42,7 +42,7 @@ var f16 = map[string]golden.Tolerance{
 	"resnet": cnnF16, "vgg": cnnF16, "alexnet": cnnF16, "squeezenet": cnnF16, "ocr": golden.F16, "ocr_det": cnnF16, "ocr_rec": cnnF16, "efficientnet": efficientnetF16,
 	"mobilenetv2": cnnF16, "mobilenetv3": cnnF16, "convnext": golden.F16, "convnextv2": golden.F16, "swin": golden.F16, "swinv2": golden.F16,
 	"sam": masksF16, "detect": cnnF16, "find": golden.F16, "depth": golden.F16, "segment": golden.F16, "cutout": cnnF16, "upscale": cnnF16, "gan": golden.F16, "anomaly": cnnF16,
-	"unet": golden.F16, "controlnet": golden.F16, "vae": golden.F16, "sd": pipelineF16, "ddpm": pipelineF16,
+	"unet": golden.F16, "controlnet": golden.F16, "vae": golden.F16, "sd": pipelineF16, "video": pipelineF16, "ddpm": pipelineF16,
 }
 
 // Tolerance is what goldens of a family may differ by. A family without one is an error.
