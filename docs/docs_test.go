@@ -134,7 +134,7 @@ func folder(t *testing.T, bin string) string {
 	require.NoError(t, os.Symlink(filepath.Join(project, "zoo", "vit"), filepath.Join(dir, "checkpoint")))
 	for to, from := range map[string]string{
 		"x.png": "bird.png", "images/a.jpg": "cat.jpg", "images/b.png": "bird.png", "images/c.png": "ship.png",
-		"drawings/a.png": "bird.png", "folder/bird/a.png": "bird.png", "folder/cat/a.jpg": "cat.jpg",
+		"drawings/a.png": "bird.png", "folder/bird/a.png": "bird.png", "folder/cat/a.jpg": "cat.jpg", "media/a.png": "bird.png", "parts/good/a.jpg": "cat.jpg", "parts/scratched/b.png": "bird.png",
 	} {
 		data, err := os.ReadFile(filepath.Join(root, "zoo", "pictures", from))
 		require.NoError(t, err)
@@ -147,6 +147,9 @@ func folder(t *testing.T, bin string) string {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "x.wav"), wav, 0o600))
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "sounds"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "sounds", "a.wav"), wav, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "media", "a.wav"), wav, 0o600))
+	readings := "name,speed,load\na.jpg,1,2\nb.png,2,1.5\nc.png,1.5,3\nx.png,9,9\nbird/a.png,1,2\ngood/a.jpg,1,2\nscratched/b.png,7,7\ncat/a.jpg,5,4\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "readings.csv"), []byte(readings), 0o600))
 	mask := image.NewGray(image.Rect(0, 0, 64, 64))
 	for x := range 32 {
 		mask.SetGray(x, x, color.Gray{Y: 255})
@@ -181,9 +184,10 @@ var stops = []struct {
 	says    string // in the error
 }{
 	{regexp.MustCompile(`\s-view\b`), 1, "headless"},
-	{regexp.MustCompile(`\s-weights [\w-]+/`), 1, "hub model"},                                           // HF_HUB_OFFLINE
-	{regexp.MustCompile(`\s-weights (\./)?[\w-]+\.(safetensors|pth|th)\b`), 1, "no such file or folder"}, // a checkpoint of others
-	{regexp.MustCompile(`^bin/run -index (pages|lines)\.index `), 1, "there is none yet"},                // which the command before makes
+	{regexp.MustCompile(`\s-(sound-)?weights [\w-]+/`), 1, "hub model"},                                              // HF_HUB_OFFLINE
+	{regexp.MustCompile(`\s-weights (\./)?[\w-]+\.(safetensors|pth|th|pt)\b`), 1, "no such file or folder"}, // a checkpoint of others
+	{regexp.MustCompile(`\s-image x\.mp4\b`), 1, "no such file"},
+	{regexp.MustCompile(`^bin/run (-model clip )?-index (pages|lines|media)\.index `), 1, "there is none yet"}, // which the command before makes
 	// These take minutes, or do not end.
 	{regexp.MustCompile(`^bin/bench .*-(models|pipelines)\b|\s-(tune|prompts)\b|^bin/run -(verify|report x.json)$|^bin/train .*-verify\b|^bin/serve `), 3, absent},
 }

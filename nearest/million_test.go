@@ -14,6 +14,7 @@ import (
 	"github.com/x448/float16"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 )
 
 // BenchmarkMillion looks for the ten nearest of a million rows of 512 halves, which are on the
@@ -23,9 +24,7 @@ import (
 //	go test ./nearest -run '^$' -bench Million
 func BenchmarkMillion(b *testing.B) {
 	const rows, width, k = 1_000_000, 512, 10
-	dev, err := gpu.Open(gpu.Options{})
-	require.NoError(b, err)
-	defer dev.Close()
+	dev := gputest.Open(b, gpu.Options{})
 	m := many(rows, width)
 	q := m.row(77)
 	for i := range q {

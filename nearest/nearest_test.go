@@ -15,6 +15,7 @@ import (
 	"github.com/x448/float16"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 )
 
 // memory is a table of random rows, of which some are alike.
@@ -72,17 +73,9 @@ func (m *memory) nearest(q []float32, k int) []Row {
 	return all[:min(k, m.count)]
 }
 
-func device(t *testing.T) *gpu.Device {
-	t.Helper()
-	d, err := gpu.Open(gpu.Options{})
-	require.NoError(t, err)
-	t.Cleanup(d.Close)
-	return d
-}
-
 // Whatever the size of the parts, the rows are those that the CPU finds.
 func TestSearch(t *testing.T) {
-	dev := device(t)
+	dev := gputest.Open(t, gpu.Options{})
 	for _, c := range []struct{ rows, width, queries, k, part int }{
 		{1, 1, 1, 1, 1}, {100, 13, 3, 5, 0}, {1000, 20, 1, 10, 300}, {1000, 20, 9, 10, 64}, {257, 8, 2, 256, 1}, {700, 512, 1, 10, 350}, {5, 33, 2, 10, 2},
 	} {
@@ -123,7 +116,7 @@ func indices(rows []Row) (all []int) {
 }
 
 func TestErrors(t *testing.T) {
-	dev, m := device(t), newMemory(500, 16)
+	dev, m := gputest.Open(t, gpu.Options{}), newMemory(500, 16)
 	q := [][]float32{m.row(0)}
 	found, err := Search(t.Context(), dev, &memory{width: 16}, q, 3, Options{})
 	require.NoError(t, err)

@@ -43,8 +43,9 @@ type drawing struct{ pass }
 // seen is a picture as a network saw it.
 type seen struct {
 	*models.Seen
-	path string
-	img  *picture.Image // all of it; nil of a sound
+	path  string
+	img   *picture.Image // all of it; nil of a sound
+	sound bool           // it is a sound's spectrogram
 }
 
 // showAttention shows the pictures in a window.
@@ -111,7 +112,7 @@ func (d *drawing) look(ctx context.Context, path string) (*seen, error) {
 
 // inputs are the network's of a picture or sound.
 func (d *drawing) inputs(ctx context.Context, s *seen) (in map[string]models.Array, err error) {
-	if d.m.TakesSounds() {
+	if s.sound = d.m.TakesSounds(); s.sound {
 		heard, err := sound.Open(ctx, s.path, sound.Options{Rate: d.m.SoundRate()})
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -186,7 +187,7 @@ func (w *writtenJSON) print(o *output) {
 
 // sees says in how many pixels the network sees what is drawn in more of them.
 func sees(s *seen) string {
-	if s.img == nil {
+	if s.sound {
 		return fmt.Sprintf("%d frames from the left, %d bins, the lowest at the bottom", s.W, s.H)
 	}
 	return fmt.Sprintf("seen in %d×%d pixels", s.W, s.H)

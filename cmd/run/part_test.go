@@ -107,7 +107,7 @@ func TestTiledPart(t *testing.T) {
 	odd := save(t, tensor(t, "pixel_values", make([]float32, 3*17*16), 1, 3, 17, 16))
 	requireError(t, call(t, "-model", "vae", "-weights", dir, "-input", odd, "-save", out, "-tiled"), cli.ExitFailure, "vae", "17x16", "multiples of 4 pixels")
 	for says, args := range map[string][]string{
-		"-tiled goes with a diffusion pipeline or its autoencoder: -model sd, ddpm or vae": {"-model", "unet", "-weights", dir, "-input", in, "-save", out},
+		"-tiled goes with a diffusion pipeline or its autoencoder: -model sd, ddpm, video or vae": {"-model", "unet", "-weights", dir, "-input", in, "-save", out},
 		"-tiled does not go with -verify or -profile":                                      {"-model", "vae", "-weights", dir, "-verify"},
 	} {
 		requireError(t, call(t, append(args, "-tiled")...), cli.ExitUsage, says)

@@ -188,7 +188,7 @@ func TestBadWatch(t *testing.T) {
 		"-model find -image A":                 "-text",
 		"-model vit -camera x":                 "camera",
 		"-model nobody -image A":               "nobody",
-		"-model anomaly -image A":              "a bank of them",
+		"-model anomaly -image A":              "give -normal FOLDER",
 		"-model clip -image A -similar B.png":  "-similar",
 		"-model detect -image A -masks folder": "-masks",
 	} {

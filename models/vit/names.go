@@ -14,17 +14,18 @@ import (
 var transformersPrefixes = []string{"vit", "deit", "dinov2", "dinov2_with_registers"}
 
 // transformersNames are those of ViTModel, DeiTModel, Dinov2Model and
-// Dinov2WithRegistersModel.
-var transformersNames = slices.Concat(transformer.ViTNames, []weights.Rule{
-	{From: "embeddings.prompt_embeddings", To: "prompts"},
-	{From: "embeddings.mask_token", To: ""}, // of masked-image pretraining
-	{From: "embeddings.register_tokens", To: "reg_token"},
-	{From: "encoder.layer.*.norm1.*", To: "blocks.*.norm1.*"}, // this and the next five are DINOv2's
-	{From: "encoder.layer.*.norm2.*", To: "blocks.*.norm2.*"},
+// Dinov2WithRegistersModel. DINOv2's perceptron stands first: what is missing is told by the first name.
+var transformersNames = slices.Concat([]weights.Rule{
 	{From: "encoder.layer.*.mlp.fc1.*", To: "blocks.*.mlp.fc1.*"},
 	{From: "encoder.layer.*.mlp.fc2.*", To: "blocks.*.mlp.fc2.*"},
 	{From: "encoder.layer.*.mlp.weights_in.*", To: "blocks.*.mlp.fc1.*"},
 	{From: "encoder.layer.*.mlp.weights_out.*", To: "blocks.*.mlp.fc2.*"},
+}, transformer.ViTNames, []weights.Rule{
+	{From: "encoder.layer.*.norm1.*", To: "blocks.*.norm1.*"}, // DINOv2's
+	{From: "encoder.layer.*.norm2.*", To: "blocks.*.norm2.*"},
+	{From: "embeddings.register_tokens", To: "reg_token"},
+	{From: "embeddings.prompt_embeddings", To: "prompts"},
+	{From: "embeddings.mask_token", To: ""}, // of masked-image pretraining
 	{From: "pooler.dense.*", To: "pooler.*"},
 	{From: "classifier.*", To: "head.*"},
 	{From: "cls_classifier.*", To: "head.*"},
