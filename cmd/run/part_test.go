@@ -108,7 +108,7 @@ func TestTiledPart(t *testing.T) {
 	requireError(t, call(t, "-model", "vae", "-weights", dir, "-input", odd, "-save", out, "-tiled"), cli.ExitFailure, "vae", "17x16", "multiples of 4 pixels")
 	for says, args := range map[string][]string{
 		"-tiled goes with a diffusion pipeline or its autoencoder: -model sd, ddpm, video or vae": {"-model", "unet", "-weights", dir, "-input", in, "-save", out},
-		"-tiled does not go with -verify or -profile":                                      {"-model", "vae", "-weights", dir, "-verify"},
+		"-tiled does not go with -verify or -profile":                                             {"-model", "vae", "-weights", dir, "-verify"},
 	} {
 		requireError(t, call(t, append(args, "-tiled")...), cli.ExitUsage, says)
 	}
