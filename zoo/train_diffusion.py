@@ -19,6 +19,7 @@ from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 from transformers import CLIPTextModel, CLIPTokenizer
 from transformers.utils import logging
 
+import composites
 import emoji
 from muon import Muon
 from train_autoencoder import on_ground, premultiplied
@@ -29,12 +30,15 @@ LEFT_OUT = ("Symbols", "Flags")  # groups of emoji
 PERSON = re.compile(r"(man|woman|men|women|person|people|family|couple|kiss)\b")  # begins names of people doing this and that, left out too
 DROPPED = 0.1  # of the captions, for guidance
 SHORT = 0.25  # of the captions have a short name
-TINTED = 0.2  # of the pictures are recoloured
+TINTED = 0.15  # of the pictures are recoloured
+COMPOSED = 0.4  # of the pictures are of two things
 PLAIN = 0.5  # of the captions are the name alone
 DRAWN = ["a {}", "a {}", "a {}", "{} emoji", "a drawing of a {}"]
 LOOKED = 0.01  # weight of the loss of the attention to words
-IDLE = {"a", "an", "of", "drawing", "emoji"}  # words that draw nothing
+IDLE = {"a", "an", "of", "with", "on", "drawing", "emoji"}  # words that draw nothing
 NOISY = 0.8  # of the steps are among the noisiest 650, where the text decides what there will be; the others anywhere
+# The drawings of faces and hands that composites have too, and how they are called there.
+PARTS = {n: n for n in ("eyes", "robot", "ghost", "alien", "skull", "brain", "ear", "foot")} | {"red heart": "heart", "automobile": "car"}
 COLOURS = {
     "red": (221, 46, 68),
     "orange": (244, 144, 12),
@@ -46,6 +50,8 @@ COLOURS = {
     "brown": (140, 84, 50),
     "black": (49, 55, 61),
 }
+# A rainbow's bows, by row of a picture [64,1,3].
+BOWS = np.repeat([[COLOURS[c]] for c in ("red", "orange", "yellow", "green", "blue", "purple")], 11, 0)[1:65]
 
 
 def prompts(name):
@@ -55,6 +61,14 @@ def prompts(name):
 
 
 SHEET, COMBINATIONS = prompts("prompts.txt"), prompts("combinations.txt")
+HELD = [set(p.split()) - IDLE for p in COMBINATIONS]
+
+
+def held(text):
+    """Whether a caption has the parts of a combination: those are left out, so that the combinations show what the
+    model makes of parts."""
+    words = set(text.split())
+    return any(parts <= words for parts in HELD)
 
 
 def describe(width):
@@ -103,7 +117,7 @@ def tinted(picture):
     usual = np.median(light[chosen])
     darker, lighter = np.minimum(light / usual, 1)[..., None], (np.maximum(light - usual, 0) / (256 - usual))[..., None]
     made = {}
-    for colour, target in COLOURS.items():
+    for colour, target in (COLOURS | {"rainbow": BOWS}).items():
         new = np.array(target) * darker
         new += (255 - new) * lighter
         made[colour] = np.concatenate([np.where(chosen[..., None], new, rgb).round().astype(np.uint8), picture[..., 3:]], 2)
@@ -111,37 +125,46 @@ def tinted(picture):
 
 
 class Drawings:
-    """The pictures that are learnt: those of STYLE as they are, and recoloured. Things in a colour that a
-    combination asks for are left out, so that the combinations show what the model makes of parts."""
+    """The pictures that are learnt: those of STYLE as they are, recoloured, and two in one."""
 
     def __init__(self, data):
-        held = [tuple(p.split()[1:]) for p in COMBINATIONS if p.split()[1] in COLOURS]
         style = emoji.STYLES.index(STYLE)
         self.pictures, self.names, self.tints = [], [], []
+        single, animals = {}, set()
         for i in np.flatnonzero(data.style == style):
             e = data.emoji[i]
             names, group = [data.names[e]] + data.shorts[e], data.groups[e]
             if group in LEFT_OUT or group == "People & Body" and PERSON.match(names[0]):
                 continue
             self.add(data.pictures[i], names, "")
+            name = PARTS.get(names[0], names[0])
+            if group not in ("Smileys & Emotion", "People & Body") or name in PARTS.values():
+                single[name] = data.pictures[i]
+            if group == "Animals & Nature":
+                animals.add(name)
             if group in ("Smileys & Emotion", "People & Body"):
                 continue
-            words = " ".join(names).split()
             bare = [" ".join(w for w in n.split() if w not in COLOURS) for n in names]
             for colour, new in tinted(data.pictures[i]).items():
-                if not any(c == colour and thing in words for c, thing in held):
+                if not held(f"{colour} {' '.join(names)}"):
                     self.add(new, [n for n in bare if n], colour)
+        alone = len(self.pictures)
+        for picture, text in composites.make(single, animals):
+            if not held(text):
+                self.add(picture, [text], "")
         self.pictures = torch.from_numpy(np.stack(self.pictures))
         self.solid = avg_pool2d(self.pictures[..., 3].float() / 255, 4)  # the part that is drawn of each place of the latents
-        self.plain = [i for i, c in enumerate(self.tints) if not c]
-        self.coloured = [i for i, c in enumerate(self.tints) if c]
+        self.plain = [i for i in range(alone) if not self.tints[i]]
+        self.coloured = [i for i in range(alone) if self.tints[i]]
+        self.composed = range(alone, len(self.names))
 
     def add(self, picture, names, tint):
         self.pictures.append(picture), self.names.append(names), self.tints.append(tint)
 
     def some(self, n):
         """The numbers of n pictures."""
-        return [random.choice(self.coloured if random.random() < TINTED else self.plain) for _ in range(n)]
+        kinds = random.choices([self.coloured, self.composed, self.plain], [TINTED, COMPOSED, 1 - TINTED - COMPOSED], k=n)
+        return [random.choice(kind) for kind in kinds]
 
     def caption(self, i):
         """Words for a picture, other ones each time; sometimes none."""
