@@ -141,7 +141,7 @@ func (c nearestCall) dispatches(r *gpu.Recorder, y *gpu.Tensor) ([]gpu.Dispatch,
 			hi := min(c.bank.Rows(), lo+step)
 			all = append(all, gpu.Dispatch{
 				Kernel: first,
-				Params: c.params(n, gpu.Params{"count": hi - lo, "depth": c.x.Stride() / 4, "span": span, "first": lo, "block": lo / span, "stride": stride, "wanted": c.k}),
+				Params: c.params(n, gpu.Params{"count": hi - lo, "span": span, "first": lo, "block": lo / span, "stride": stride, "wanted": c.k}),
 				Bind:   []gpu.View{rowView(c.x, x[0], x[1]), {Tensor: c.bank, Offset: int64(lo) * row, Size: int64(hi-lo) * row}, rowView(best, x[0], x[1])},
 				Groups: [3]int{ceilDiv(n, tile), ceilDiv(hi-lo, span), 1},
 				FLOPs:  float64(2+int(c.by)) * float64(n) * float64(hi-lo) * float64(c.x.Width()),
@@ -160,8 +160,9 @@ func (c nearestCall) dispatches(r *gpu.Recorder, y *gpu.Tensor) ([]gpu.Dispatch,
 
 // params are those of the first pass, for n rows of x.
 func (c nearestCall) params(n int, p gpu.Params) gpu.Params {
+	p["depth"] = c.x.Stride() / 8
 	if !c.few() {
-		p["rows"] = n
+		p["rows"], p["depth"] = n, c.x.Stride()/4
 	}
 	return p
 }

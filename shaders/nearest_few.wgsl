@@ -2,7 +2,7 @@
 // their numbers: the first pass of nearest for few rows of x, where the bank is read as fast
 // as memory goes.
 //
-// x: rows of `depth` vectors of four; bank: f32 or half rows of as many; best: f32 pairs of
+// x: rows of `depth` vectors of eight; bank: f32 or half rows of as many; best: f32 pairs of
 // a cost and a number, `stride` of them a row of x, `wanted` a block: the squared distance
 // Σ (x − b)², or −Σ x·b. Of equal ones the lower number comes first; a block of fewer rows
 // has −1 for a number behind them.
@@ -17,12 +17,12 @@ const TURNS = 8u;    // rows of the bank that a thread takes part in
 const SIZE_S = 576u; // 64·(LANES + 1): sums of parts, one of padding against bank conflicts
 const DISTANCE = 0u; // 1: squared distances, 0: products
 
-alias Packed = vec2<u32>;
-alias Row = vec2<u32>;
+alias Packed = vec4<u32>;
+alias Row = vec4<u32>;
 
 struct Params {
     count: u32,  // rows of the bank
-    depth: u32,  // vectors of a row
+    depth: u32,  // vectors of eight of a row
     span: u32,   // rows of a block
     first: u32,  // number of the bank's first row
     block: u32,  // number of the first block
@@ -38,16 +38,25 @@ struct Params {
 var<workgroup> sums: array<f32, SIZE_S>;
 var<workgroup> costs: array<f32, 64>;
 
-fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
-fn values(v: Row) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
+struct Eight {
+    low: vec4<f32>,
+    high: vec4<f32>,
+}
+
+fn halves(v: vec4<u32>) -> Eight {
+    return Eight(vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)), vec4<f32>(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn values_x(at: u32) -> Eight { return halves(x[at]); }
+fn values_bank(at: u32) -> Eight { return halves(bank[at]); }
 // form f32
 alias Packed_f32 = vec4<f32>;
-fn unpack_f32(v: Packed_f32) -> vec4<f32> { return v; }
+fn values_x_f32(at: u32) -> Eight { return Eight(x[2u * at], x[2u * at + 1u]); }
 // end
 
 // form floats
 alias Row_floats = vec4<f32>;
-fn values_floats(v: Row_floats) -> vec4<f32> { return v; }
+fn values_bank_floats(at: u32) -> Eight { return Eight(bank[2u * at], bank[2u * at + 1u]); }
 // end
 
 const MOST = 3.4028234e38;
@@ -78,9 +87,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let at_r = min(tile + slot + (64u / LANES) * 0u /*r*/, p.count - 1u) * p.depth;
         // end
         for (var k = lane; k < p.depth; k += LANES) {
-            let a = unpack(x[query + k]);
+            let a = values_x(query + k);
             // unroll r TURNS
-            sum_r += cost(a, values(bank[at_r + k]));
+            let b_r = values_bank(at_r + k);
+            sum_r += cost(a.low, b_r.low) + cost(a.high, b_r.high);
             // end
         }
         // unroll r TURNS
