@@ -80,7 +80,7 @@ eval-tokenizer: ## CLIP's own vocabulary against transformers' ids, and tokens a
 	CLIP_VOCABULARY="$$(cd "$(CLIP)" && pwd)" $(GO) test ./tokenizer -count=1 -v -run TestGoldenOfCLIP -bench Encode/clip
 
 golden-zoo: ## regenerate the goldens of the embedded models (Python, golden/requirements.txt)
-	python golden/generate.py zoo_vit zoo_resnet zoo_clip zoo_yolos zoo_u2net zoo_ast
+	python golden/generate.py zoo_vit zoo_resnet zoo_clip zoo_yolos zoo_u2net zoo_ast zoo_sam
 
 clean: ## remove what was built
 	rm -rf bin

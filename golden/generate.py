@@ -47,7 +47,7 @@ MODELS = (
     | generate_defaults.MODELS
 )  # fmt: skip
 ZOO = {"zoo_vit": generate_models.zoo_vit, "zoo_resnet": generate_cnns.zoo_resnet, "zoo_clip": generate_clip.zoo_clip}
-ZOO |= {"zoo_yolos": generate_detect.zoo_yolos, "zoo_u2net": generate_detect.zoo_u2net, "zoo_ast": generate_sounds.zoo_ast}
+ZOO |= {"zoo_yolos": generate_detect.zoo_yolos, "zoo_u2net": generate_detect.zoo_u2net, "zoo_ast": generate_sounds.zoo_ast, "zoo_sam": generate_sam.zoo_sam}
 
 
 def main():

@@ -146,20 +146,39 @@ def runs(mask):
     return out
 
 
+WIDE_AND_TALL = [
+    ("wide.png", [[20, 9]], [1], None),
+    ("tall.png", [[11, 70], [30, 20]], [1, 0], None),
+    ("wide.png", None, None, [5, 3, 61, 40]),
+    ("tall.png", [[22, 33]], [1], [3, 9, 41, 80]),
+    ("tiny.png", [[0, 0]], [1], None),
+]
+THINGS = [
+    ("things.png", [[60, 60]], [1], None),
+    ("things.png", [[190, 70], [60, 60]], [1, 0], None),
+    ("things.png", None, None, [130, 20, 240, 130]),
+    ("horse.png", [[200, 160]], [1], None),
+]
+
+
 def pictures(root):
     """sam_points from pictures to masks of their size, by SamProcessor: golden/sam/pictures.json."""
-    model = transformers.SamModel.from_pretrained(root / "sam_points", dtype=torch.float32)
+    masked(root / "sam_points", root.parent / "picture" / "src", WIDE_AND_TALL, root.parent / "sam" / "pictures.json", 1e-4)
+
+
+def zoo_sam(root, zoo):
+    """The trained model of zoo/sam on pictures of zoo/pictures, likewise: golden/sam/zoo.json. Its logits go to some 20."""
+    masked(zoo / "sam", zoo / "pictures", THINGS, root.parent / "sam" / "zoo.json", 1e-3)
+
+
+def masked(folder, pictures, prompts, path, tipped):
+    """What a folder's model makes of prompts on pictures; rounding may tip pixels with logits below tipped."""
+    model = transformers.SamModel.from_pretrained(folder, dtype=torch.float32)
     side = model.config.vision_config.image_size
     processor = transformers.SamProcessor(transformers.SamImageProcessorPil(size={"longest_edge": side}, pad_size={"height": side, "width": side}))
     cases = []
-    for name, points, labels, box in (
-        ("wide.png", [[20, 9]], [1], None),
-        ("tall.png", [[11, 70], [30, 20]], [1, 0], None),
-        ("wide.png", None, None, [5, 3, 61, 40]),
-        ("tall.png", [[22, 33]], [1], [3, 9, 41, 80]),
-        ("tiny.png", [[0, 0]], [1], None),
-    ):
-        image = Image.open(root.parent / "picture" / "src" / name).convert("RGB")
+    for name, points, labels, box in prompts:
+        image = Image.open(pictures / name).convert("RGB")
         given = {"input_points": [[points]], "input_labels": [[labels]]} if points else {}
         given |= {"input_boxes": [[box]]} if box else {}
         inputs = processor(image, return_tensors="pt", **given)
@@ -168,10 +187,10 @@ def pictures(root):
         with torch.no_grad():
             out = model(**inputs)
         masks = processor.post_process_masks(out.pred_masks, *sizes, binarize=False)[0][0]
-        close = [int((m.abs() < 1e-4).sum()) for m in masks]  # pixels that rounding may tip
+        close = [int((m.abs() < tipped).sum()) for m in masks]
         cases.append({"picture": name, "points": points, "labels": labels, "box": box, "scores": out.iou_scores[0, 0].tolist(), "close": close, "runs": [runs(m > 0) for m in masks]})
-    (root.parent / "sam").mkdir(exist_ok=True)
-    (root.parent / "sam" / "pictures.json").write_text(json.dumps(cases) + "\n")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(cases) + "\n")
 
 
 MODELS = {

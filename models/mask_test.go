@@ -10,8 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/gpu"
+	"saccade/gpu/gputest"
 	"saccade/models/masks"
 	"saccade/picture"
+	"saccade/zoo"
 )
 
 // maskCase is what SamProcessor and SamModel make of a picture.
@@ -30,14 +32,22 @@ type maskCase struct {
 func TestMasksOfPictures(t *testing.T) {
 	m := goldenModel(t, "sam_points", Options{Precision: gpu.F32})
 	m.Processor = picture.Padded(28)
-	checkPictures(t, m, "pictures.json")
+	checkPictures(t, m, "../golden/picture/src", "pictures.json")
 	assert.InDelta(t, 0.88, m.MaskRules().IoU, 1e-6)
 	m = goldenModel(t, "sam2", Options{Precision: gpu.F32})
-	checkPictures(t, m, "pictures2.json") // as Sam2Processor has it
+	checkPictures(t, m, "../golden/picture/src", "pictures2.json") // as Sam2Processor has it
 	assert.InDelta(t, 0.8, m.MaskRules().IoU, 1e-6)
 }
 
-func checkPictures(t *testing.T, m *Model, file string) {
+// The embedded model's masks are transformers'.
+func TestEmbeddedMasksOfPictures(t *testing.T) {
+	m, err := Load(t.Context(), gputest.Open(t, gpu.Options{}), "sam", "", Options{Precision: gpu.F32, Embedded: zoo.SAM()})
+	require.NoError(t, err)
+	t.Cleanup(m.Close)
+	checkPictures(t, m, "../zoo/pictures", "zoo.json")
+}
+
+func checkPictures(t *testing.T, m *Model, folder, file string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("../golden/sam", file))
 	require.NoError(t, err)
@@ -45,7 +55,7 @@ func checkPictures(t *testing.T, m *Model, file string) {
 	require.NoError(t, json.Unmarshal(text, &cases))
 	require.NotEmpty(t, cases)
 	for _, c := range cases {
-		img, err := picture.Open(filepath.Join("../golden/picture/src", c.Picture), picture.DecodeOptions{})
+		img, err := picture.Open(filepath.Join(folder, c.Picture), picture.DecodeOptions{})
 		require.NoError(t, err)
 		e, err := m.EncodePicture(t.Context(), img)
 		require.NoError(t, err)
