@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/binary"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -55,6 +57,52 @@ func BenchmarkMillion(b *testing.B) {
 	rate := bytes * float64(b.N) / time.Since(began).Seconds()
 	b.ReportMetric(rate/1e9, "GB/s")
 	b.ReportMetric(rate/copied, "of-copy")
+}
+
+// BenchmarkTenMillion looks for the ten nearest of ten million rows of 128 halves in a file of
+// 2.6 GB, of which the device holds [DefaultMemory] at a time. They are those that the CPU
+// finds.
+//
+//	go test ./nearest -run '^$' -bench TenMillion -benchtime 1x
+func BenchmarkTenMillion(b *testing.B) {
+	const rows, width, k = 10_000_000, 128, 10
+	dev := gputest.Open(b, gpu.Options{})
+	m := many(rows, width)
+	q := m.row(9_999_998)
+	for i := range q {
+		q[i] += float32(i%5) / 30
+	}
+	want := m.best(q, k)
+	path := filepath.Join(b.TempDir(), "rows")
+	require.NoError(b, os.WriteFile(path, m.rows, 0o600))
+	m.rows = nil
+	runtime.GC()
+	f, err := os.Open(path)
+	require.NoError(b, err)
+	defer f.Close() //nolint:errcheck // it was read alone
+	for b.Loop() {
+		found, err := Search(b.Context(), dev, onDisk{f, rows, width}, [][]float32{q}, k, Options{})
+		require.NoError(b, err)
+		for i, r := range found[0] {
+			require.Equal(b, want[i].Index, r.Index)
+			require.InDelta(b, want[i].Product, r.Product, 1e-3)
+		}
+	}
+	b.ReportMetric(2*rows*width*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
+}
+
+// onDisk is a table in a file.
+type onDisk struct {
+	f           *os.File
+	rows, width int
+}
+
+func (d onDisk) Len() int   { return d.rows }
+func (d onDisk) Width() int { return d.width }
+func (d onDisk) Read(dst []byte, lo, hi int) error {
+	stride := 2 * gpu.Pad8(d.width)
+	_, err := d.f.ReadAt(dst[:(hi-lo)*stride], int64(lo*stride))
+	return err
 }
 
 // copies is the bandwidth of copying on the device: bytes read and written a second.
