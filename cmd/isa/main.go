@@ -34,10 +34,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	path := f.String("table", "cmd/isa/accepted.tsv", "`FILE` of the accepted table")
 	icd := f.String("icd", "", "`FILE`: the manifest of another Mesa's driver, radeon_icd*.json (default: the installed one)")
 	accept := f.Bool("accept", false, "write the table to that file, if nothing spills, in place of comparing with it")
+	only := f.String("only", "", "`NAME` of a kernel, to look at its variants alone (default: all kernels)")
 	if err := f.Parse(args); err != nil {
 		return flag.ErrHelp
 	}
-	t, err := compiled(ctx, tools(*folder), *icd)
+	if *accept && *only != "" {
+		return errors.New("-accept takes the table of all kernels: leave -only away")
+	}
+	t, err := compiled(ctx, tools(*folder), *icd, *only)
 	if err != nil {
 		return err
 	}
@@ -80,9 +84,9 @@ func loadAccepted(path string) (accepted, error) {
 	return a, nil
 }
 
-// compiled is the table of all kernels in use, by the driver of a manifest; "" is
-// the installed one.
-func compiled(ctx context.Context, t tools, icd string) (table, error) {
+// compiled is the table of all kernels in use, or of those of a name, by the driver of a
+// manifest; "" is the installed one.
+func compiled(ctx context.Context, t tools, icd, only string) (table, error) {
 	if icd == "" {
 		var err error
 		if icd, err = radvICD(); err != nil {
@@ -103,6 +107,11 @@ func compiled(ctx context.Context, t tools, icd string) (table, error) {
 	all, err := inUse(dev)
 	if err != nil {
 		return table{}, err
+	}
+	if only != "" {
+		if all = slices.DeleteFunc(all, func(u use) bool { return u.kernel.Name != only }); len(all) == 0 {
+			return table{}, fmt.Errorf("no kernel in use is called %s", only)
+		}
 	}
 	args, err := spirv(dev, kept, dir, all)
 	if err != nil {
