@@ -70,7 +70,7 @@ func (v attentionVariant) flash() shaders.Spec {
 	return shaders.Spec{
 		Const: map[string]int{
 			"TD": v.TD, "PARTS": v.Chunks, "QUERIES": v.queries(), "THREADS": threads,
-			"TB": tile, "AT": min(tile, flashKeys), "TILE": tile * v.Chunks * v.TD, "SCORES": tile * threads,
+			"TB": tile, "AT": min(tile, flashKeys), "TURNS": tile / min(tile, flashKeys), "TILE": tile * v.Chunks * v.TD,
 		},
 		Workgroup: [3]int{threads, 1, 1},
 	}

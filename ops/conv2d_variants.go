@@ -66,7 +66,7 @@ func (v convVariant) spec(precision gpu.DType) shaders.Spec {
 	s := shaders.Spec{Const: map[string]int{"TM": v.TM}, Forms: forms(precision)}
 	if v.Family == "conv2d_shared" {
 		s.Const["NX"], s.Const["NY"], s.Const["BM"], s.Const["BK"] = v.NX, v.NY, v.NY*v.TM, sharedDepth
-		s.Const["SIZE_A"], s.Const["SIZE_B"] = v.NY*v.TM*(sharedDepth/4+1), sharedDepth*2*v.NX
+		s.Const["QUADS"], s.Const["SLOTS"] = sharedDepth/4, v.TM+1
 		s.Workgroup = [3]int{v.NX * v.NY, 1, 1}
 		if precision == gpu.F32 {
 			s.Forms = append(s.Forms, "floats")

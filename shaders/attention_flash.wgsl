@@ -16,9 +16,12 @@
 // same address. workgroup_id: x counts blocks of QUERIES queries, y heads, z batch
 // items.
 //
+// The tiles are arrays of arrays, so that what a thread reads of them lies at constant
+// distances from one place: one bounds check and one address for many reads.
+//
 // Constants: TD; PARTS, with PARTS·TD vec4 of at least p.width elements; QUERIES;
-// the workgroup size is THREADS = PARTS·QUERIES; TB keys, a multiple of the AT, 4 at
-// most, that a turn of the loops over them takes; TILE = TB·PARTS·TD; SCORES = TB·THREADS.
+// the workgroup size is THREADS = PARTS·QUERIES; TB = TURNS·AT keys, of which a turn of
+// the loops over them takes AT, 4 at most; TILE = TB·PARTS·TD.
 
 const TD = 1u;
 const PARTS = 16u;
@@ -26,8 +29,8 @@ const QUERIES = 4u;
 const THREADS = 64u;
 const TB = 4u;
 const AT = 1u;
+const TURNS = 4u;
 const TILE = 64u;
-const SCORES = 256u;
 
 const LOG2E = 1.4426950408889634;
 alias Packed = vec2<u32>;
@@ -70,18 +73,27 @@ struct Params {
 fn unpack(x: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(x.x), unpack2x16float(x.y)); }
 fn pack(x: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(x.xy), pack2x16float(x.zw)); }
 
-var<workgroup> tile: array<vec4<f32>, TILE>;   // [TB][PARTS][TD] of keys or values
-var<workgroup> scores: array<f32, SCORES>;     // [TB][PARTS][QUERIES], each a part's share
+var<workgroup> tile: array<array<array<array<vec4<f32>, TD>, PARTS>, AT>, TURNS>; // of keys or values
+var<workgroup> scores: array<array<array<array<f32, QUERIES>, PARTS>, AT>, TURNS>; // each a part's share
 
-// score is that of key j of the tile for a query of the workgroup. All parts add in
-// one order, so that they agree to the bit.
-fn score(j: u32, query: u32) -> f32 {
+// place puts vector i of the tile's rows, one after the other, into it.
+fn place(i: u32, value: vec4<f32>) {
+    let row = i / (PARTS * TD);
+    let at = i % (PARTS * TD);
+    tile[row / AT][row % AT][at / TD][at % TD] = value;
+}
+
+// unroll u AT
+// score_u is that of key u of a turn for a query of the workgroup. All parts add in one
+// order, so that they agree to the bit.
+fn score_u(turn: u32, query: u32) -> f32 {
     var sum = 0.0;
     // unroll t PARTS
-    sum += scores[j * THREADS + 0u /*t*/ * QUERIES + query];
+    sum += scores[turn][0u /*u*/][0u /*t*/][query];
     // end
     return sum;
 }
+// end
 
 // limit is how many keys of an item are seen: all, or lengths of it.
 fn limit(item: u32) -> u32 { return p.Tk; }
@@ -133,7 +145,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let keys = min(most, select(p.Tk, max((group.x + 1u) * QUERIES + last, p.Tq) - p.Tq, causal));
 
     // Known at run time only, or drivers would unroll the loops over a tile.
-    let turns = min(TB, p.Tk + TB);
+    let turns = min(TURNS, p.Tk + TURNS);
 
     var best = -1e30;
     var total = 0.0;
@@ -150,17 +162,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 break;
             }
             let row = min(start + i / (PARTS * TD), p.Tk - 1u);
-            tile[i] = unpack(k[k_head + row * (p.k_stride / 4u) + min(i % (PARTS * TD), end)]);
+            place(i, unpack(k[k_head + row * (p.k_stride / 4u) + min(i % (PARTS * TD), end)]));
         }
         workgroupBarrier();
-        for (var j = 0u; j < turns; j += AT) {
-            let shift = shifts(part, group.z, group.y, min(query, max(p.Tq, 1u) - 1u), min(start + j, p.Tk - 1u));
+        for (var turn = 0u; turn < turns; turn += 1u) {
+            let j = start + turn * AT;
+            let shift = shifts(part, group.z, group.y, min(query, max(p.Tq, 1u) - 1u), min(j, p.Tk - 1u));
             // unroll u AT
             var sum_u = vec4<f32>(0.0);
             // unroll d TD
-            sum_u = fma(q_d, tile[(j + 0u /*u*/) * PARTS * TD + first + 0u /*d*/], sum_u);
+            sum_u = fma(q_d, tile[turn][0u /*u*/][part][0u /*d*/], sum_u);
             // end
-            scores[(j + 0u /*u*/) * THREADS + thread] = biased((sum_u.x + sum_u.y) + (sum_u.z + sum_u.w), shift, ((start + j) & (4u - AT)) + 0u /*u*/);
+            scores[turn][0u /*u*/][part][lane] = biased((sum_u.x + sum_u.y) + (sum_u.z + sum_u.w), shift, (j & (4u - AT)) + 0u /*u*/);
             // end
         }
         workgroupBarrier();
@@ -170,14 +183,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 break;
             }
             let row = min(start + i / (PARTS * TD), p.Tk - 1u);
-            tile[i] = unpack(v[v_head + row * (p.v_stride / 4u) + min(i % (PARTS * TD), end)]);
+            place(i, unpack(v[v_head + row * (p.v_stride / 4u) + min(i % (PARTS * TD), end)]));
         }
 
         var highest = best;
         let left = seen - min(seen, start); // keys of the tile that are seen
-        for (var j = 0u; j < turns; j += AT) {
+        for (var turn = 0u; turn < turns; turn += 1u) {
             // unroll u AT
-            highest = max(highest, select(-1e30, score(j + 0u /*u*/, lane), j + 0u /*u*/ < left));
+            highest = max(highest, select(-1e30, score_u(turn, lane), turn * AT + 0u /*u*/ < left));
             // end
         }
         let fade = exp2(best - highest);
@@ -188,12 +201,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         // end
 
         workgroupBarrier();
-        for (var j = 0u; j < turns; j += AT) {
+        for (var turn = 0u; turn < turns; turn += 1u) {
             // unroll u AT
-            let weight_u = select(0.0, exp2(score(j + 0u /*u*/, lane) - best), j + 0u /*u*/ < left);
+            let weight_u = select(0.0, exp2(score_u(turn, lane) - best), turn * AT + 0u /*u*/ < left);
             total += weight_u;
             // unroll d TD
-            o_d = fma(vec4<f32>(weight_u), tile[(j + 0u /*u*/) * PARTS * TD + first + 0u /*d*/], o_d);
+            o_d = fma(vec4<f32>(weight_u), tile[turn][0u /*u*/][part][0u /*d*/], o_d);
             // end
             // end
         }

@@ -18,9 +18,8 @@
 // y column blocks.
 //
 // Constants: TM rows a thread (4 or 8); NX (a multiple of 8) and NY threads;
-// the workgroup size is NX·NY; BM = NY·TM; SIZE_A = BM·(BK/4 + 1), one vec4 of
-// padding a row against bank conflicts; SIZE_B = BK·2·NX; TH vec4 in a 16-byte
-// vector (f16 2, f32 1); BEFORE = 1 has the activation precede the residual;
+// the workgroup size is NX·NY; BM = NY·TM; the tiles' QUADS and SLOTS, and TH, as
+// in matmul_shared; BEFORE = 1 has the activation precede the residual;
 // MASK = 1 stores zero in columns from p.real on, for an activation that is not
 // zero at zero; PLAIN = 1 stores sums, those of slice s to [s][p.rows][p.ldc].
 
@@ -29,8 +28,8 @@ const NX = 8u;
 const NY = 8u;
 const BM = 8u;
 const BK = 16u;
-const SIZE_A = 40u;
-const SIZE_B = 256u;
+const QUADS = 4u;
+const SLOTS = 2u;
 const TH = 2u;
 const BEFORE = 0u;
 const MASK = 0u;
@@ -80,8 +79,8 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> c: array<Stored>;
 
 var<workgroup> origin: array<vec4<i32>, BM>;      // first pixel of the picture, row and column of tap 0
-var<workgroup> tile_a: array<vec4<f32>, SIZE_A>; // [BM][BK / 4 + 1] vec4 along k
-var<workgroup> tile_b: array<vec4<f32>, SIZE_B>; // [BK][2·NX] vec4 along n
+var<workgroup> tile_a: array<array<array<vec4<f32>, SLOTS>, NY>, QUADS>;      // vec4 along k, of row slot·NY + ny
+var<workgroup> tile_b: array<array<array<array<vec4<f32>, NX>, 2>, 4>, QUADS>; // vec4 along n, of a step's halves
 
 // columns is the h-th vec4 of a 16-byte vector, of W or of A.
 fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2u * h]), unpack2x16float(v[2u * h + 1u])); }
@@ -164,7 +163,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let at = (u32(origin[m].x) + (y >> p.up) * stored_width + (x >> p.up)) * p.lda + matrix * p.step_a + at_k % pixel;
             let value = select(Panel(), a[select(0u, at, inside)], inside);
             // unroll h TH
-            tile_a[m * (BK / 4u + 1u) + v * TH + 0u /*h*/] = columns(value, 0u /*h*/);
+            tile_a[v * TH + 0u /*h*/][m % NY][m / NY] = columns(value, 0u /*h*/);
             // end
         }
         for (var s = 0u; s < BK * NX * 2u / TH; s += NX * NY) {
@@ -177,35 +176,36 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let block = i / 8u / BK;
             let value = b[(min(panel + block, panels - 1u) * p.K + min(k + step, last - 1u)) * 8u + lane + matrix * p.step_b];
             // unroll h TH
-            tile_b[step * NX * 2u + (block * 8u + lane) * TH + 0u /*h*/] = columns(value, 0u /*h*/);
+            let n_h = (block * 8u + lane) * TH + 0u /*h*/;
+            tile_b[step / 4u][step % 4u][n_h / NX][n_h % NX] = columns(value, 0u /*h*/);
             // end
         }
         workgroupBarrier();
 
         for (var q = 0u; q < BK / 4u; q += 1u) {
             // unroll r TM
-            let a_r = tile_a[(ny + 0u /*r*/ * NY) * (BK / 4u + 1u) + q];
+            let a_r = tile_a[q][ny][0u /*r*/];
             // end
-            var b_0 = tile_b[q * 8u * NX + nx];
-            var b_1 = tile_b[q * 8u * NX + NX + nx];
+            var b_0 = tile_b[q][0][0][nx];
+            var b_1 = tile_b[q][0][1][nx];
             // unroll r TM
             acc_r_0 = fma(vec4<f32>(a_r.x), b_0, acc_r_0);
             acc_r_1 = fma(vec4<f32>(a_r.x), b_1, acc_r_1);
             // end
-            b_0 = tile_b[q * 8u * NX + 2u * NX + nx];
-            b_1 = tile_b[q * 8u * NX + 3u * NX + nx];
+            b_0 = tile_b[q][1][0][nx];
+            b_1 = tile_b[q][1][1][nx];
             // unroll r TM
             acc_r_0 = fma(vec4<f32>(a_r.y), b_0, acc_r_0);
             acc_r_1 = fma(vec4<f32>(a_r.y), b_1, acc_r_1);
             // end
-            b_0 = tile_b[q * 8u * NX + 4u * NX + nx];
-            b_1 = tile_b[q * 8u * NX + 5u * NX + nx];
+            b_0 = tile_b[q][2][0][nx];
+            b_1 = tile_b[q][2][1][nx];
             // unroll r TM
             acc_r_0 = fma(vec4<f32>(a_r.z), b_0, acc_r_0);
             acc_r_1 = fma(vec4<f32>(a_r.z), b_1, acc_r_1);
             // end
-            b_0 = tile_b[q * 8u * NX + 6u * NX + nx];
-            b_1 = tile_b[q * 8u * NX + 7u * NX + nx];
+            b_0 = tile_b[q][3][0][nx];
+            b_1 = tile_b[q][3][1][nx];
             // unroll r TM
             acc_r_0 = fma(vec4<f32>(a_r.w), b_0, acc_r_0);
             acc_r_1 = fma(vec4<f32>(a_r.w), b_1, acc_r_1);
