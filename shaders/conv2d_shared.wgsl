@@ -19,7 +19,7 @@
 //
 // Constants: TM rows a thread (4 or 8); NX (a multiple of 8) and NY threads;
 // the workgroup size is NX·NY; BM = NY·TM; the tiles' QUADS and SLOTS, and TH, as
-// in matmul_shared; BEFORE = 1 has the activation precede the residual;
+// in matmul_shared; LOADS, the vectors of A's tile that a thread loads; BEFORE = 1 has the activation precede the residual;
 // MASK = 1 stores zero in columns from p.real on, for an activation that is not
 // zero at zero; PLAIN = 1 stores sums, those of slice s to [s][p.rows][p.ldc].
 
@@ -30,6 +30,7 @@ const BM = 8u;
 const BK = 16u;
 const QUADS = 4u;
 const SLOTS = 2u;
+const LOADS = 1u;
 const TH = 2u;
 const BEFORE = 0u;
 const MASK = 0u;
@@ -78,7 +79,6 @@ struct Params {
 @group(0) @binding(4) var<storage, read> residual: array<Packed>;
 @group(0) @binding(5) var<storage, read_write> c: array<Stored>;
 
-var<workgroup> origin: array<vec4<i32>, BM>;      // first pixel of the picture, row and column of tap 0
 var<workgroup> tile_a: array<array<array<vec4<f32>, SLOTS>, NY>, QUADS>;      // vec4 along k, of row slot·NY + ny
 var<workgroup> tile_b: array<array<array<array<vec4<f32>, NX>, 2>, 4>, QUADS>; // vec4 along n, of a step's halves
 
@@ -129,16 +129,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let pixel = max(p.vectors, 1u);
     let kernel_width = max(p.kernel_width, 1u);
 
-    // Rows and panels beyond the end repeat the last one: they are never stored.
+    // A thread loads vector v of pixels of A, each of a row of the tile, at a tap. Rows and
+    // panels beyond the end repeat the last one: they are never stored.
     let out_width = max(p.out_width, 1u);
     let stored_width = (p.width + p.up) >> p.up;
     let out_area = out_width * max(p.out_height, 1u);
-    for (var i = thread; i < BM; i += NX * NY) {
-        let m = p.first + min(group.x * BM + i, max(p.M, 1u) - 1u);
-        let y = m % out_area / out_width * p.stride_y;
-        let x = m % out_width * p.stride_x;
-        origin[i] = vec4<i32>(i32(m / out_area * ((p.height + p.up) >> p.up) * stored_width), i32(y) - i32(p.pad_y), i32(x) - i32(p.pad_x), 0);
-    }
+    let quads = BK / wide;
+    let v = thread % quads;
+    // unroll s LOADS
+    let row_s = (0u /*s*/ * NX * NY + thread) / quads;
+    let m_s = p.first + min(group.x * BM + row_s, max(p.M, 1u) - 1u);
+    let picture_s = m_s / out_area * ((p.height + p.up) >> p.up) * stored_width; // its first pixel
+    let top_s = i32(m_s % out_area / out_width * p.stride_y) - i32(p.pad_y);     // row and column of tap 0
+    let left_s = i32(m_s % out_width * p.stride_x) - i32(p.pad_x);
+    // end
 
     // unroll r TM
     var acc_r_0 = vec4<f32>(0.0);
@@ -147,25 +151,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
     for (var k = first; k < last; k += BK) {
         workgroupBarrier();
-        // Steps beyond the end are zero.
-        for (var s = 0u; s < BM * BK / wide; s += NX * NY) {
-            let i = s + thread;
-            if BM * BK / wide % (NX * NY) != 0u && i >= BM * BK / wide {
-                break;
-            }
-            let m = i / (BK / wide);
-            let v = i % (BK / wide);
-            let at_k = k / wide + v;
-            let tap = at_k / pixel;
-            let y = u32(origin[m].y + i32(tap / kernel_width * p.dilation_y)); // what is negative has wrapped
-            let x = u32(origin[m].z + i32(tap % kernel_width * p.dilation_x));
-            let inside = at_k * wide < last && y < p.height && x < p.width;
-            let at = (u32(origin[m].x) + (y >> p.up) * stored_width + (x >> p.up)) * p.lda + matrix * p.step_a + at_k % pixel;
+        // Steps beyond the end, and pixels outside, are zero.
+        let within = k + v * wide < last;
+        let tap = (k / wide + v) / pixel;
+        let channel = (k / wide + v) % pixel + matrix * p.step_a;
+        let down = i32(tap / kernel_width * p.dilation_y);
+        let right = i32(tap % kernel_width * p.dilation_x);
+        // unroll s LOADS
+        if BM * quads % (NX * NY) == 0u || row_s < BM {
+            let y = u32(top_s + down); // what is negative has wrapped
+            let x = u32(left_s + right);
+            let inside = within && y < p.height && x < p.width;
+            let at = (picture_s + (y >> p.up) * stored_width + (x >> p.up)) * p.lda + channel;
             let value = select(Panel(), a[select(0u, at, inside)], inside);
             // unroll h TH
-            tile_a[v * TH + 0u /*h*/][m % NY][m / NY] = columns(value, 0u /*h*/);
+            tile_a[v * TH + 0u /*h*/][row_s % NY][row_s / NY] = columns(value, 0u /*h*/);
             // end
         }
+        // end
         for (var s = 0u; s < BK * NX * 2u / TH; s += NX * NY) {
             let i = s + thread;
             if BK * NX * 2u / TH % (NX * NY) != 0u && i >= BK * NX * 2u / TH {
