@@ -177,7 +177,7 @@ func (c nearestCall) kernels() (first, second *gpu.Kernel, err error) {
 		first, err = kernel("nearest_few", variant, spec)
 	} else {
 		tm := c.rowsOf()
-		first, err = kernel("nearest_blocks", fmt.Sprintf("%s %d", variant, tm), spec.WithConst("TM", tm).WithConst("BM", 8*tm).WithConst("SIZE_X", 40*tm).WithConst("SIZE_D", 520*tm).WithConst("COLUMNS", 8))
+		first, err = kernel("nearest_blocks", fmt.Sprintf("%s %d", variant, tm), spec.WithConst("TM", tm).WithConst("BM", 8*tm).WithConst("SIZE_D", 520*tm).WithConst("COLUMNS", 8))
 	}
 	if err != nil {
 		return nil, nil, err

@@ -13,7 +13,6 @@
 
 const TM = 1u;
 const BM = 8u;
-const SIZE_X = 40u;  // BM·5: vectors of 4 steps of a row, one of padding against bank conflicts
 const SIZE_D = 520u; // BM·65
 const DISTANCE = 0u; // 1: squared distances, 0: products
 const COLUMNS = 1u;  // 8, what a thread does of the bank at a time
@@ -37,8 +36,9 @@ struct Params {
 @group(0) @binding(2) var<storage, read> bank: array<Row>;
 @group(0) @binding(3) var<storage, read_write> best: array<vec2<f32>>;
 
-var<workgroup> tile_x: array<vec4<f32>, SIZE_X>;
-var<workgroup> tile_b: array<vec4<f32>, 320>;
+// Vectors of 4 steps of row 8·i + j at [i][j], one of padding against bank conflicts.
+var<workgroup> tile_x: array<array<array<vec4<f32>, 5>, 8>, TM>;
+var<workgroup> tile_b: array<array<array<vec4<f32>, 5>, 8>, 8>;
 var<workgroup> costs: array<f32, SIZE_D>;
 
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
@@ -87,20 +87,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             for (var i = thread; i < BM * 4u; i += 64u) {
                 let at = k + i % 4u;
                 let v = unpack(x[min(row + i / 4u, p.rows - 1u) * p.depth + min(at, p.depth - 1u)]);
-                tile_x[i / 4u * 5u + i % 4u] = select(v, vec4<f32>(0.0), at >= p.depth);
+                tile_x[i / 32u][i / 4u % 8u][i % 4u] = select(v, vec4<f32>(0.0), at >= p.depth);
             }
             for (var i = thread; i < 256u; i += 64u) {
                 let at = k + i % 4u;
                 let v = values(bank[min(tile + i / 4u, p.count - 1u) * p.depth + min(at, p.depth - 1u)]);
-                tile_b[i / 4u * 5u + i % 4u] = select(v, vec4<f32>(0.0), at >= p.depth);
+                tile_b[i / 32u][i / 4u % 8u][i % 4u] = select(v, vec4<f32>(0.0), at >= p.depth);
             }
             workgroupBarrier();
             for (var q = 0u; q < 4u; q += 1u) {
                 // unroll r TM
-                let a_r = tile_x[(ny + 8u * 0u /*r*/) * 5u + q];
+                let a_r = tile_x[0u /*r*/][ny][q];
                 // end
                 // unroll c COLUMNS
-                let b_c = tile_b[(nx + 8u * 0u /*c*/) * 5u + q];
+                let b_c = tile_b[0u /*c*/][nx][q];
                 // unroll r TM
                 sum_r_c += cost(a_r, b_c);
                 // end
