@@ -1,6 +1,11 @@
 # saccade's commands. `make` alone lists them.
 
 GO        ?= go
+# The WebGPU binding: 17 (default) or 29 (wgpu-native 29), see docs/library.md.
+export BINDING
+ifneq ($(filter-out 17 29,$(BINDING)),)
+$(error BINDING=$(BINDING) is unknown: 17 and 29 are known)
+endif
 PACKAGES  := mesa-vulkan-drivers libvulkan1
 WINDOWS   := xorg-dev libgl1-mesa-dev
 TESTDRIVERS := chromium-common xvfb xdotool x11-utils poppler-utils
@@ -17,11 +22,9 @@ help: ## list the targets
 run: setup build ## install what is missing, build, and say what is in a picture
 	bin/run -model vit -image zoo/pictures/cat.jpg
 
-build: ## build bin/run, bin/train, bin/serve and bin/bench
-	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) build -o bin/run ./cmd/run
-	$(GO) build -o bin/train ./cmd/train
-	$(GO) build -o bin/serve ./cmd/serve
-	$(GO) build -o bin/bench ./cmd/bench
+build: ## build bin/run, bin/train, bin/serve and bin/bench; BINDING=29 takes the newer WebGPU binding
+	@mkdir -p bin
+	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) build -o bin/ ./cmd/run ./cmd/train ./cmd/serve ./cmd/bench
 
 container-root: build ## write the root of a container (Debian with Mesa's drivers, by debootstrap) for packaging/Containerfile
 	packaging/root bin/container-root.tar
@@ -45,9 +48,9 @@ soak: setup ## ten thousand frames of the window, for what they leave behind
 check: ## gofmt, go vet and staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) vet ./...
-	$(GO) vet -tags headless ./viewer
+	GOFLAGS="$$GOFLAGS $$(CC=false scripts/tags)" $(GO) vet ./viewer
 	@# a build without windows does not use what serves them
-	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0 $$(scripts/tags | sed s/.*/-checks=inherit,-U1000/) ./...
+	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0 $$(scripts/tags | sed -n s/.*headless.*/-checks=inherit,-U1000/p) ./...
 
 isa: isa-tools ## registers, spills and occupancy of every kernel on AMD's GPUs, without one; fails where they got worse
 	$(GO) run ./cmd/isa

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"saccade/gpu/internal/wgpu"
 )
 
 // Program is a recorded forward pass, ready to be replayed.
@@ -75,7 +75,7 @@ func (p *Program) allocate() error {
 	if err := d.Fits(p.arena.bytes()); err != nil {
 		return fmt.Errorf("activations: %w", err)
 	}
-	storage := wgpu.BufferUsage_Storage | wgpu.BufferUsage_Uniform | wgpu.BufferUsage_CopySrc | wgpu.BufferUsage_CopyDst
+	storage := wgpu.BufferUsageStorage | wgpu.BufferUsageUniform | wgpu.BufferUsageCopySrc | wgpu.BufferUsageCopyDst
 	for i, size := range p.arena.slabs {
 		b, err := d.newBuffer(fmt.Sprintf("activations %d", i), size+UniformWindow, storage)
 		if err != nil {
@@ -97,7 +97,7 @@ func (p *Program) allocate() error {
 	var total int64
 	p.stageAt, total = stagingPlan(p.outputs)
 	var err error
-	p.staging, err = d.newBuffer("outputs", total, wgpu.BufferUsage_MapRead|wgpu.BufferUsage_CopyDst)
+	p.staging, err = d.newBuffer("outputs", total, wgpu.BufferUsageMapRead|wgpu.BufferUsageCopyDst)
 	return err
 }
 
@@ -144,7 +144,7 @@ func (p *Program) addSteps(op int, dispatches []Dispatch) error {
 const paramStride = 256
 
 func (p *Program) uploadParams() error {
-	b, err := p.dev.createBuffer("params", paramBytes(len(p.steps)), wgpu.BufferUsage_Uniform, true)
+	b, err := p.dev.createBuffer("params", paramBytes(len(p.steps)), wgpu.BufferUsageUniform, true)
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func (p *Program) uploadParams() error {
 	for i, s := range p.steps {
 		copy(dst[i*paramStride:], s.params)
 	}
-	return b.b.Unmap()
+	return wgpu.Unmap(b.b)
 }
 
 func (p *Program) bindStep(i int) error {
@@ -338,7 +338,7 @@ func (p *Program) readOutputs() (map[string][]float32, error) {
 func (d *Device) read(t *Tensor) ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s, err := d.newBuffer("read-back", t.bytes, wgpu.BufferUsage_MapRead|wgpu.BufferUsage_CopyDst)
+	s, err := d.newBuffer("read-back", t.bytes, wgpu.BufferUsageMapRead|wgpu.BufferUsageCopyDst)
 	if err != nil {
 		return nil, err
 	}

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
 	"github.com/x448/float16"
+
+	"saccade/gpu/internal/wgpu"
 )
 
 // DType is how a tensor's elements are stored. Arithmetic is always f32.
@@ -148,7 +149,7 @@ func (t *Tensor) Upload(fill func(dst []byte) error) error {
 		d.mu.Unlock()
 		return fmt.Errorf("uploading %s: %w", t, err)
 	}
-	b, err := d.createBuffer(t.Name, t.bytes, wgpu.BufferUsage_Storage|wgpu.BufferUsage_Uniform|wgpu.BufferUsage_CopySrc|wgpu.BufferUsage_CopyDst, true)
+	b, err := d.createBuffer(t.Name, t.bytes, wgpu.BufferUsageStorage|wgpu.BufferUsageUniform|wgpu.BufferUsageCopySrc|wgpu.BufferUsageCopyDst, true)
 	if err != nil {
 		d.mu.Unlock()
 		return err
@@ -160,7 +161,7 @@ func (t *Tensor) Upload(fill func(dst []byte) error) error {
 
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := b.b.Unmap(); err != nil && fillErr == nil {
+	if err := wgpu.Unmap(b.b); err != nil && fillErr == nil {
 		fillErr = fmt.Errorf("uploading %s: %s", t, oneLine(err))
 	}
 	if fillErr != nil {
