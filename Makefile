@@ -13,8 +13,13 @@ ISAPACKAGES := mesa-vulkan-drivers libvulkan1 libvulkan-dev
 BENCHMODELS := resnet18,resnet50,efficientnet_b0,vit_ti_16,vit_b_16,clip_vit_b_32,unet_ddpm_cifar10
 
 ISACC     := cc -O1 -Wall -Wextra
+# Windows programs, and wine to run them.
+WINDOWSCC := x86_64-w64-mingw32-gcc
+WINEPACKAGES := gcc-mingw-w64-x86-64 wine64 wine xvfb xdotool
+# Chromium's compiler of shaders and Microsoft's.
+NPMWEBGPU := webgpu@0.6.2
 
-.PHONY: help run build test test-all soak check isa isa-accept isa-tools bench result leaderboard eval eval-tokenizer golden-zoo setup container-root clean
+.PHONY: help run build dist test test-all test-windows soak check isa isa-accept isa-tools races portable hlsl proof-tools bench result leaderboard eval eval-tokenizer golden-zoo setup container-root clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,6 +34,9 @@ build: ## build bin/run, bin/train, bin/serve and bin/bench; BINDING=29 takes th
 container-root: build ## write the root of a container (Debian with Mesa's drivers, by debootstrap) for packaging/Containerfile
 	packaging/root bin/container-root.tar
 
+dist: ## archives of the programs for Linux and Windows, on a Mac for macOS: bin/dist (Linux takes zig: pip install ziglang)
+	scripts/dist
+
 setup: ## install the system packages that are missing (Debian, Ubuntu)
 	@scripts/setup $(PACKAGES)
 	@scripts/setup $(WINDOWS) || echo "setup: going on without windows: everything else is built, with -tags headless"
@@ -40,6 +48,12 @@ test: setup ## run all tests: operations and models on every driver that is ther
 test-all: setup ## the same in full, with the race detector and long fuzzing: hours
 	@scripts/setup $(TESTDRIVERS) || echo "test: going on without them"
 	@scripts/test all
+
+test-windows: build ## the Windows programs under wine, which must compute what Linux's do
+	@scripts/setup $(WINEPACKAGES)
+	@mkdir -p bin/windows-amd64
+	GOOS=windows GOARCH=amd64 CGO_ENABLED=1 CC=$(WINDOWSCC) GOFLAGS="$$GOFLAGS $$(GOOS=windows scripts/tags)" $(GO) build -trimpath -o bin/windows-amd64/ ./cmd/run ./cmd/bench
+	WINDOWSCC=$(WINDOWSCC) scripts/test-windows
 
 soak: setup ## ten thousand frames of the window, for what they leave behind
 	@scripts/setup $(TESTDRIVERS)
@@ -64,6 +78,20 @@ isa-tools:
 	@$(ISACC) -o bin/isa/radv scripts/isa/radv.c -lvulkan
 	@$(ISACC) -shared -fPIC -o bin/isa/liblayer.so scripts/isa/layer.c
 	@cp scripts/isa/layer.json bin/isa
+
+races: ## data races of every kernel with barriers, in Oclgrind (needs naga and oclgrind)
+	$(GO) run ./cmd/proof races
+
+portable: proof-tools ## what Tint, naga and spirv-val say of every kernel (needs naga, node and spirv-tools)
+	$(GO) run ./cmd/proof portable
+
+hlsl: proof-tools ## what DirectX 12's two compilers say of every kernel, and how long they take (needs naga, wine and mingw-w64)
+	$(GO) run ./cmd/proof hlsl
+
+proof-tools:
+	@command -v npm >/dev/null || { echo 'proof: npm is missing (on Debian: apt-get install npm)' >&2; exit 1; }
+	@mkdir -p bin/proof
+	@npm install --silent --no-save --prefix bin/proof $(NPMWEBGPU)
 
 bench: build ## time models, a diffusion pipeline and matmuls, verified in the same run
 	bin/bench -models $(BENCHMODELS) -pipelines zoo_sd -op matmul
