@@ -187,7 +187,7 @@ func (p *painter) upload(to target, quads []Quad) error {
 	all := make([]byte, len(quads)*paramStride)
 	used := map[any]bool{}
 	for i, q := range quads {
-		raw, err := p.k.encode(q.params(to.w, to.h))
+		raw, err := p.k.Encode(q.params(to.w, to.h))
 		if err != nil {
 			return err
 		}

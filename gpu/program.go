@@ -126,7 +126,7 @@ func (p *Program) addSteps(op int, dispatches []Dispatch) error {
 	steps := p.steps
 	for j := range dispatches {
 		x := &dispatches[j]
-		params, err := x.Kernel.encode(x.Params)
+		params, err := x.Kernel.Encode(x.Params)
 		if err != nil {
 			return err
 		}
@@ -164,7 +164,7 @@ func (p *Program) bindStep(i int) error {
 			return fmt.Errorf("kernel %s: %s has no memory: it was not uploaded, or released", s.x.Kernel, v.Tensor)
 		}
 		entries = append(entries, wgpu.BindGroupEntry{Binding: s.x.Kernel.Bindings[k].Index, Buffer: v.Tensor.buf.b,
-			Offset: uint64(v.Tensor.off + v.Offset), Size: uint64((v.size() + 3) &^ 3)})
+			Offset: uint64(v.Tensor.off + v.Offset), Size: uint64((v.Bytes() + 3) &^ 3)})
 	}
 	var err error
 	s.group, err = p.dev.dev.CreateBindGroup(&wgpu.BindGroupDescriptor{Label: s.x.Kernel.Name, Layout: s.pipe.layout, Entries: entries})

@@ -127,7 +127,8 @@ func (t *Tensor) Window(lo int) View {
 // Constant says whether t is uploaded once, like a weight, not computed or fed.
 func (t *Tensor) Constant() bool { return t.place == inConstant }
 
-func (v View) size() int64 {
+// Bytes is the size of the window.
+func (v View) Bytes() int64 {
 	if v.Size > 0 {
 		return v.Size
 	}
