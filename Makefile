@@ -1,6 +1,11 @@
 # saccade's commands. `make` alone lists them.
 
 GO        ?= go
+# The WebGPU binding: 17 (default) or 29 (wgpu-native 29), see docs/library.md.
+export BINDING
+ifneq ($(filter-out 17 29,$(BINDING)),)
+$(error BINDING=$(BINDING) is unknown: 17 and 29 are known)
+endif
 PACKAGES  := mesa-vulkan-drivers libvulkan1
 WINDOWS   := xorg-dev libgl1-mesa-dev
 TESTDRIVERS := chromium-common xvfb xdotool x11-utils poppler-utils
@@ -8,8 +13,13 @@ ISAPACKAGES := mesa-vulkan-drivers libvulkan1 libvulkan-dev
 BENCHMODELS := resnet18,resnet50,efficientnet_b0,vit_ti_16,vit_b_16,clip_vit_b_32,unet_ddpm_cifar10
 
 ISACC     := cc -O1 -Wall -Wextra
+# Windows programs, and wine to run them.
+WINDOWSCC := x86_64-w64-mingw32-gcc
+WINEPACKAGES := gcc-mingw-w64-x86-64 wine64 wine xvfb xdotool
+# Chromium's compiler of shaders and Microsoft's.
+NPMWEBGPU := webgpu@0.6.2
 
-.PHONY: help run build test test-all soak check isa isa-accept isa-tools bench result leaderboard eval eval-tokenizer golden-zoo setup container-root clean
+.PHONY: help run build dist test test-all test-windows soak check isa isa-accept isa-tools races portable hlsl proof-tools bench result leaderboard eval eval-tokenizer golden-zoo setup container-root clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -17,14 +27,15 @@ help: ## list the targets
 run: setup build ## install what is missing, build, and say what is in a picture
 	bin/run -model vit -image zoo/pictures/cat.jpg
 
-build: ## build bin/run, bin/train, bin/serve and bin/bench
-	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) build -o bin/run ./cmd/run
-	$(GO) build -o bin/train ./cmd/train
-	$(GO) build -o bin/serve ./cmd/serve
-	$(GO) build -o bin/bench ./cmd/bench
+build: ## build bin/run, bin/train, bin/serve and bin/bench; BINDING=29 takes the newer WebGPU binding
+	@mkdir -p bin
+	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) build -o bin/ ./cmd/run ./cmd/train ./cmd/serve ./cmd/bench
 
 container-root: build ## write the root of a container (Debian with Mesa's drivers, by debootstrap) for packaging/Containerfile
 	packaging/root bin/container-root.tar
+
+dist: ## archives of the programs for Linux and Windows, on a Mac for macOS: bin/dist (Linux takes zig: pip install ziglang)
+	scripts/dist
 
 setup: ## install the system packages that are missing (Debian, Ubuntu)
 	@scripts/setup $(PACKAGES)
@@ -38,6 +49,12 @@ test-all: setup ## the same in full, with the race detector and long fuzzing: ho
 	@scripts/setup $(TESTDRIVERS) || echo "test: going on without them"
 	@scripts/test all
 
+test-windows: build ## the Windows programs under wine, which must compute what Linux's do
+	@scripts/setup $(WINEPACKAGES)
+	@mkdir -p bin/windows-amd64
+	GOOS=windows GOARCH=amd64 CGO_ENABLED=1 CC=$(WINDOWSCC) GOFLAGS="$$GOFLAGS $$(GOOS=windows scripts/tags)" $(GO) build -trimpath -o bin/windows-amd64/ ./cmd/run ./cmd/bench
+	WINDOWSCC=$(WINDOWSCC) scripts/test-windows
+
 soak: setup ## ten thousand frames of the window, for what they leave behind
 	@scripts/setup $(TESTDRIVERS)
 	$(GO) test -count=1 -timeout 60m -v -run TestTenThousandFramesLeaveNothing ./viewer
@@ -45,9 +62,9 @@ soak: setup ## ten thousand frames of the window, for what they leave behind
 check: ## gofmt, go vet and staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) vet ./...
-	$(GO) vet -tags headless ./viewer
+	GOFLAGS="$$GOFLAGS $$(CC=false scripts/tags)" $(GO) vet ./viewer
 	@# a build without windows does not use what serves them
-	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0 $$(scripts/tags | sed s/.*/-checks=inherit,-U1000/) ./...
+	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0 $$(scripts/tags | sed -n s/.*headless.*/-checks=inherit,-U1000/p) ./...
 
 isa: isa-tools ## registers, spills and occupancy of every kernel on AMD's GPUs, without one; fails where they got worse
 	$(GO) run ./cmd/isa
@@ -61,6 +78,20 @@ isa-tools:
 	@$(ISACC) -o bin/isa/radv scripts/isa/radv.c -lvulkan
 	@$(ISACC) -shared -fPIC -o bin/isa/liblayer.so scripts/isa/layer.c
 	@cp scripts/isa/layer.json bin/isa
+
+races: ## data races of every kernel with barriers, in Oclgrind (needs naga and oclgrind)
+	$(GO) run ./cmd/proof races
+
+portable: proof-tools ## what Tint, naga and spirv-val say of every kernel (needs naga, node and spirv-tools)
+	$(GO) run ./cmd/proof portable
+
+hlsl: proof-tools ## what DirectX 12's two compilers say of every kernel, and how long they take (needs naga, wine and mingw-w64)
+	$(GO) run ./cmd/proof hlsl
+
+proof-tools:
+	@command -v npm >/dev/null || { echo 'proof: npm is missing (on Debian: apt-get install npm)' >&2; exit 1; }
+	@mkdir -p bin/proof
+	@npm install --silent --no-save --prefix bin/proof $(NPMWEBGPU)
 
 bench: build ## time models, a diffusion pipeline and matmuls, verified in the same run
 	bin/bench -models $(BENCHMODELS) -pipelines zoo_sd -op matmul

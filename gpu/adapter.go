@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"saccade/gpu/internal/wgpu"
 )
 
 // ErrNoAdapter is wrapped by Open when no adapter, or none that was asked for, can be used.
@@ -55,6 +55,13 @@ type Info struct {
 	Timestamps bool   `json:"timestamps"`
 	Limits     Limits `json:"limits"`
 
+	// Binding is the Go module, and its version, that speaks to the drivers and translates kernels.
+	Binding string `json:"binding"`
+
+	// Features are those that the adapter and the binding have and that matter to compute, by
+	// WebGPU's names. Kernels use none of them yet but timestamps.
+	Features []string `json:"features"`
+
 	// ShaderCompiler is DirectX 12's, dxc or fxc.
 	ShaderCompiler string `json:"shader_compiler,omitempty"`
 }
@@ -98,15 +105,15 @@ func (i Info) String() string {
 func instanceBackends(name string) (wgpu.InstanceBackend, error) {
 	switch strings.ToLower(name) {
 	case "", "primary":
-		return wgpu.InstanceBackend_Vulkan | wgpu.InstanceBackend_Metal | wgpu.InstanceBackend_DX12, nil
+		return wgpu.InstanceBackendVulkan | wgpu.InstanceBackendMetal | wgpu.InstanceBackendDX12, nil
 	case "vulkan":
-		return wgpu.InstanceBackend_Vulkan, nil
+		return wgpu.InstanceBackendVulkan, nil
 	case "metal":
-		return wgpu.InstanceBackend_Metal, nil
+		return wgpu.InstanceBackendMetal, nil
 	case "dx12":
-		return wgpu.InstanceBackend_DX12, nil
+		return wgpu.InstanceBackendDX12, nil
 	case "gl":
-		return wgpu.InstanceBackend_GL, nil
+		return wgpu.InstanceBackendGL, nil
 	}
 	return 0, fmt.Errorf("backend %q is unknown: vulkan, metal, dx12 and gl are known", name)
 }
@@ -117,24 +124,20 @@ func newInstance(backend string) (*wgpu.Instance, wgpu.InstanceBackend, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	wgpu.SetLogLevel(wgpu.LogLevel_Off)
 	if runtime.GOOS == "linux" && os.Getenv("XDG_RUNTIME_DIR") == "" {
 		// Mesa and libwayland print a line on stderr when it is unset.
 		if err := os.Setenv("XDG_RUNTIME_DIR", os.TempDir()); err != nil {
 			return nil, 0, fmt.Errorf("setting XDG_RUNTIME_DIR: %w", err)
 		}
 	}
-	desc := &wgpu.InstanceDescriptor{Backends: flags}
-	if compiler, validator := dxc(); runtime.GOOS == "windows" && compiler != "" {
-		desc.Dx12ShaderCompiler, desc.DxcPath, desc.DxilPath = wgpu.Dx12Compiler_Dxc, compiler, validator
-	}
-	return wgpu.CreateInstance(desc), flags, nil
+	compiler, validator := dxc()
+	return wgpu.NewInstance(flags, compiler, validator), flags, nil
 }
 
 // releaseInstance lets an instance go, unless it is of OpenGL: that would end
 // the display that all instances of the process share, under their devices.
 func releaseInstance(inst *wgpu.Instance, flags wgpu.InstanceBackend) {
-	if flags != wgpu.InstanceBackend_GL {
+	if flags != wgpu.InstanceBackendGL {
 		inst.Release()
 	}
 }
@@ -147,27 +150,25 @@ func Adapters(backend string) ([]Info, error) {
 	}
 	defer releaseInstance(inst, flags)
 	var infos []Info
-	for _, a := range enumerate(inst, flags) {
+	for _, a := range wgpu.EnumerateAdapters(inst, flags) {
 		infos = append(infos, describe(a))
 		a.Release()
 	}
 	return infos, nil
 }
 
-func enumerate(inst *wgpu.Instance, flags wgpu.InstanceBackend) []*wgpu.Adapter {
-	return inst.EnumerateAdapters(&wgpu.InstanceEnumerateAdapterOptons{Backends: flags})
-}
-
 func describe(a *wgpu.Adapter) Info {
-	p := a.GetProperties()
-	l := a.GetLimits().Limits
+	p := wgpu.PropertiesOf(a)
+	l := wgpu.LimitsOf(a)
 	i := Info{
 		Name:       p.Name,
-		VendorID:   p.VendorId,
-		Driver:     strings.TrimSpace(p.VendorName + " " + p.DriverDescription),
+		VendorID:   p.VendorID,
+		Driver:     p.Driver,
 		Backend:    backendName(p.BackendType),
 		Type:       typeName(p.AdapterType),
-		Timestamps: a.HasFeature(wgpu.FeatureName_TimestampQuery),
+		Timestamps: p.Timestamps,
+		Features:   p.Features,
+		Binding:    Binding(),
 		Limits: Limits{
 			MaxBinding:          clampLimit(l.MaxStorageBufferBindingSize),
 			MaxUniform:          clampLimit(l.MaxUniformBufferBindingSize),
@@ -192,7 +193,7 @@ func describe(a *wgpu.Adapter) Info {
 			i.ShaderCompiler = "dxc"
 		}
 	}
-	i.Vendor, i.Class = vendor(p.VendorId, i)
+	i.Vendor, i.Class = vendor(p.VendorID, i)
 	return i
 }
 
@@ -222,13 +223,13 @@ func vendor(id uint32, i Info) (string, Class) {
 
 func backendName(b wgpu.BackendType) string {
 	switch b {
-	case wgpu.BackendType_Vulkan:
+	case wgpu.BackendTypeVulkan:
 		return "vulkan"
-	case wgpu.BackendType_Metal:
+	case wgpu.BackendTypeMetal:
 		return "metal"
-	case wgpu.BackendType_D3D12:
+	case wgpu.BackendTypeD3D12:
 		return "dx12"
-	case wgpu.BackendType_OpenGL, wgpu.BackendType_OpenGLES:
+	case wgpu.BackendTypeOpenGL, wgpu.BackendTypeOpenGLES:
 		return "gl"
 	}
 	return "unknown"
@@ -236,11 +237,11 @@ func backendName(b wgpu.BackendType) string {
 
 func typeName(t wgpu.AdapterType) string {
 	switch t {
-	case wgpu.AdapterType_DiscreteGPU:
+	case wgpu.AdapterTypeDiscreteGPU:
 		return "discrete"
-	case wgpu.AdapterType_IntegratedGPU:
+	case wgpu.AdapterTypeIntegratedGPU:
 		return "integrated"
-	case wgpu.AdapterType_CPU:
+	case wgpu.AdapterTypeCPU:
 		return "cpu"
 	}
 	return "unknown"

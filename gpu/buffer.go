@@ -1,29 +1,9 @@
 package gpu
 
-/*
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-// Of wgpu-native's C interface, which the binding links: its own MapAsync leaves
-// a pointer into Go's heap in C, where a garbage collection between the call
-// and the poll invalidates it. Here the user data is C's own.
-extern void wgpuBufferMapAsync(void *buffer, uint32_t mode, size_t offset, size_t size, void (*callback)(int status, void *user), void *user);
-
-static void saccade_mapped(int status, void *user) { *(int *)user = status; }
-
-static void saccade_map_read(void *buffer, size_t size, int *status) {
-	*status = -1;
-	wgpuBufferMapAsync(buffer, 1, 0, size, saccade_mapped, status);
-}
-*/
-import "C"
-
 import (
 	"fmt"
-	"unsafe"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"saccade/gpu/internal/wgpu"
 )
 
 // buffer is device memory that knows its size and its device.
@@ -72,16 +52,14 @@ func (b *buffer) alive() bool { return b != nil && b.b != nil }
 // mapRead maps a staging buffer, calls f with its bytes and unmaps it. The
 // caller holds d.mu and has submitted the copy into it.
 func (b *buffer) mapRead(size int64, f func([]byte)) error {
-	status := (*C.int)(C.calloc(1, C.sizeof_int))
-	defer C.free(unsafe.Pointer(status))
-	raw := (*struct{ device, ref unsafe.Pointer })(unsafe.Pointer(b.b)).ref
-	C.saccade_map_read(raw, C.size_t(size), status)
-	b.d.pollUntil(func(bool) bool { return *status != -1 })
-	if *status != 0 {
-		return fmt.Errorf("reading %d bytes back from the GPU: mapping failed with status %d (device lost?)", size, int(*status))
+	m := wgpu.MapRead(b.b, size)
+	defer m.Release()
+	b.d.pollUntil(func(bool) bool { return m.Done() })
+	if status, failed := m.Failed(); failed {
+		return fmt.Errorf("reading %d bytes back from the GPU: mapping failed with status %d (device lost?)", size, status)
 	}
 	b.d.stats.Readbacks++
 	b.d.stats.ReadBytes += size
 	f(b.b.GetMappedRange(0, uint(size)))
-	return b.b.Unmap()
+	return wgpu.Unmap(b.b)
 }

@@ -6,7 +6,7 @@ import (
 	"image/color"
 	"math"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"saccade/gpu/internal/wgpu"
 )
 
 // Canvas draws as a [Surface] does, but to pictures of the host: for machines
@@ -20,7 +20,7 @@ type Canvas struct {
 	w, h    int
 }
 
-const canvasFormat = wgpu.TextureFormat_RGBA8Unorm
+const canvasFormat = wgpu.TextureFormatRGBA8Unorm
 
 // NewCanvas makes a canvas.
 func (d *Device) NewCanvas(source ViewSource) (*Canvas, error) {
@@ -45,8 +45,8 @@ func (c *Canvas) Draw(w, h int, ground color.RGBA, quads []Quad) (*image.RGBA, e
 	}
 	row := canvasRow(w)
 	err := c.p.draw(target{c.view, canvasFormat, w, h}, ground, quads, func(e *wgpu.CommandEncoder) error {
-		return e.CopyTextureToBuffer(&wgpu.ImageCopyTexture{Texture: c.texture, Aspect: wgpu.TextureAspect_All},
-			&wgpu.ImageCopyBuffer{Buffer: c.staging.b, Layout: wgpu.TextureDataLayout{BytesPerRow: uint32(row), RowsPerImage: uint32(h)}},
+		return e.CopyTextureToBuffer(&wgpu.TexelCopyTextureInfo{Texture: c.texture, Aspect: wgpu.TextureAspectAll},
+			&wgpu.TexelCopyBufferInfo{Buffer: c.staging.b, Layout: wgpu.TexelCopyBufferLayout{BytesPerRow: uint32(row), RowsPerImage: uint32(h)}},
 			&wgpu.Extent3D{Width: uint32(w), Height: uint32(h), DepthOrArrayLayers: 1})
 	})
 	if err != nil {
@@ -64,7 +64,7 @@ func (c *Canvas) Draw(w, h int, ground color.RGBA, quads []Quad) (*image.RGBA, e
 // canvasRow is the bytes of a row in a buffer that a texture is copied to.
 func canvasRow(w int) int { return (4*w + 255) &^ 255 }
 
-func (d *Device) maxTexture() uint32 { return d.dev.GetLimits().Limits.MaxTextureDimension2D }
+func (d *Device) maxTexture() uint32 { return wgpu.LimitsOf(d.adapter).MaxTextureDimension2D }
 
 // resize makes the texture and its staging buffer anew where their size changes.
 func (c *Canvas) resize(w, h int) (err error) {
@@ -74,15 +74,15 @@ func (c *Canvas) resize(w, h int) (err error) {
 	c.releaseTexture()
 	c.w, c.h = w, h
 	if c.texture, err = c.d.dev.CreateTexture(&wgpu.TextureDescriptor{
-		Label: "canvas", Usage: wgpu.TextureUsage_RenderAttachment | wgpu.TextureUsage_CopySrc, Dimension: wgpu.TextureDimension_2D,
+		Label: "canvas", Usage: wgpu.TextureUsageRenderAttachment | wgpu.TextureUsageCopySrc, Dimension: wgpu.TextureDimension2D,
 		Size: wgpu.Extent3D{Width: uint32(w), Height: uint32(h), DepthOrArrayLayers: 1}, Format: canvasFormat, MipLevelCount: 1, SampleCount: 1,
 	}); err != nil {
 		return err
 	}
-	if c.view, err = c.texture.CreateView(nil); err != nil {
+	if c.view, err = wgpu.CreateView(c.texture); err != nil {
 		return err
 	}
-	c.staging, err = c.d.newBuffer("canvas", int64(canvasRow(w)*h), wgpu.BufferUsage_MapRead|wgpu.BufferUsage_CopyDst)
+	c.staging, err = c.d.newBuffer("canvas", int64(canvasRow(w)*h), wgpu.BufferUsageMapRead|wgpu.BufferUsageCopyDst)
 	return err
 }
 

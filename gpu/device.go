@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"saccade/gpu/internal/wgpu"
 )
 
 // Options choose and configure a device. The zero value takes the best adapter.
@@ -88,7 +88,7 @@ func Open(o Options) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	adapters := enumerate(inst, flags)
+	adapters := wgpu.EnumerateAdapters(inst, flags)
 	k, err := choose(adapters, o)
 	for i, a := range adapters {
 		if err != nil || i != k {
@@ -111,12 +111,7 @@ func (d *Device) open() error {
 	if d.opts.SubmitBudget <= 0 {
 		d.opts.SubmitBudget = 50 * time.Millisecond
 	}
-	limits := d.adapter.GetLimits()
-	desc := &wgpu.DeviceDescriptor{RequiredLimits: &wgpu.RequiredLimits{Limits: limits.Limits}}
-	if d.info.Timestamps {
-		desc.RequiredFeatures = []wgpu.FeatureName{wgpu.FeatureName_TimestampQuery}
-	}
-	dev, err := d.adapter.RequestDevice(desc)
+	dev, err := wgpu.RequestDevice(d.adapter)
 	if err != nil {
 		return err
 	}
@@ -129,7 +124,7 @@ func (d *Device) open() error {
 	}
 	d.traits = d.info.Traits()
 	d.pace = newPace(d.info.Software())
-	d.dummy, err = d.newBuffer("dummy", UniformWindow, wgpu.BufferUsage_Storage|wgpu.BufferUsage_Uniform|wgpu.BufferUsage_CopyDst)
+	d.dummy, err = d.newBuffer("dummy", UniformWindow, wgpu.BufferUsageStorage|wgpu.BufferUsageUniform|wgpu.BufferUsageCopyDst)
 	return err
 }
 

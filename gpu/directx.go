@@ -3,14 +3,18 @@ package gpu
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 )
 
 // dxc is the paths of DirectX 12's newer shader compiler, dxcompiler.dll and dxil.dll, or "" where
-// they are not both found. FXC, which every Windows has, takes minutes for kernels with workgroup
+// they are not both found or the system is not Windows. FXC, which every Windows has, takes minutes for kernels with workgroup
 // memory, since it unrolls how naga clears that.
 var dxc = sync.OnceValues(func() (compiler, validator string) {
+	if runtime.GOOS != "windows" {
+		return "", ""
+	}
 	var folders []string
 	if program, err := os.Executable(); err == nil {
 		folders = append(folders, filepath.Dir(program))

@@ -20,6 +20,6 @@
 // them; [Choices] name the one to take.
 //
 // The package knows no model and no operation: packages ops and models say
-// what to compute. It is the only importer of the wgpu binding, and no type of
-// that binding leaves it.
+// what to compute. It is the only importer of a wgpu binding, through its package
+// internal/wgpu, which has one of two behind it; no type of a binding leaves it.
 package gpu

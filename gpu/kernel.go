@@ -122,9 +122,9 @@ func (k *Kernel) paramBytes() int64 { return max(16, int64(len(k.Params)*4+15)&^
 // uint32 or bool for integer fields, float32 or float64 for f32.
 type Params map[string]any
 
-// encode lays the values out as the shader declares them. Every field must be
+// Encode lays the values out as the shader declares them. Every field must be
 // given and every value must be a field.
-func (k *Kernel) encode(p Params) ([]byte, error) {
+func (k *Kernel) Encode(p Params) ([]byte, error) {
 	out := make([]byte, k.paramBytes())
 	for i, f := range k.Params {
 		v, ok := p[f.Name]

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"image/color"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"saccade/gpu/internal/wgpu"
 )
 
 // ViewSource is the text of shaders' view.wgsl with constants set.
@@ -46,11 +46,11 @@ func (d *Device) newPainter(source ViewSource) (*painter, error) {
 }
 
 func (p *painter) makeLayout() (err error) {
-	entries := []wgpu.BindGroupLayoutEntry{{Binding: 0, Visibility: wgpu.ShaderStage_Vertex | wgpu.ShaderStage_Fragment,
-		Buffer: wgpu.BufferBindingLayout{Type: wgpu.BufferBindingType_Uniform}}}
+	entries := []wgpu.BindGroupLayoutEntry{{Binding: 0, Visibility: wgpu.ShaderStageVertex | wgpu.ShaderStageFragment,
+		Buffer: wgpu.BufferBindingLayout{Type: wgpu.BufferBindingTypeUniform}}}
 	for _, b := range p.k.Bindings {
-		entries = append(entries, wgpu.BindGroupLayoutEntry{Binding: b.Index, Visibility: wgpu.ShaderStage_Fragment,
-			Buffer: wgpu.BufferBindingLayout{Type: wgpu.BufferBindingType_ReadOnlyStorage}})
+		entries = append(entries, wgpu.BindGroupLayoutEntry{Binding: b.Index, Visibility: wgpu.ShaderStageFragment,
+			Buffer: wgpu.BufferBindingLayout{Type: wgpu.BufferBindingTypeReadOnlyStorage}})
 	}
 	if p.layout, err = p.d.dev.CreateBindGroupLayout(&wgpu.BindGroupLayoutDescriptor{Label: p.k.Name, Entries: entries}); err != nil {
 		return err
@@ -68,21 +68,20 @@ func (p *painter) pipeline(of painting) (*wgpu.RenderPipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	module, err := p.d.dev.CreateShaderModule(&wgpu.ShaderModuleDescriptor{
-		Label: p.k.Name, WGSLDescriptor: &wgpu.ShaderModuleWGSLDescriptor{Code: text}})
+	module, err := wgpu.CreateShaderModule(p.d.dev, p.k.Name, text)
 	if err != nil {
 		return nil, fmt.Errorf("compiling shader view: %s", oneLine(err))
 	}
 	defer module.Release()
-	over := wgpu.BlendComponent{Operation: wgpu.BlendOperation_Add, SrcFactor: wgpu.BlendFactor_One, DstFactor: wgpu.BlendFactor_OneMinusSrcAlpha}
+	over := wgpu.BlendComponent{Operation: wgpu.BlendOperationAdd, SrcFactor: wgpu.BlendFactorOne, DstFactor: wgpu.BlendFactorOneMinusSrcAlpha}
 	pipe, err := p.d.dev.CreateRenderPipeline(&wgpu.RenderPipelineDescriptor{
 		Label:       p.k.Name,
 		Layout:      p.pl,
 		Vertex:      wgpu.VertexState{Module: module, EntryPoint: "corner"},
-		Primitive:   wgpu.PrimitiveState{Topology: wgpu.PrimitiveTopology_TriangleStrip},
+		Primitive:   wgpu.PrimitiveState{Topology: wgpu.PrimitiveTopologyTriangleStrip},
 		Multisample: wgpu.MultisampleState{Count: 1, Mask: 0xffffffff},
 		Fragment: &wgpu.FragmentState{Module: module, EntryPoint: "paint", Targets: []wgpu.ColorTargetState{
-			{Format: of.format, Blend: &wgpu.BlendState{Color: over, Alpha: over}, WriteMask: wgpu.ColorWriteMask_All}}},
+			{Format: of.format, Blend: &wgpu.BlendState{Color: over, Alpha: over}, WriteMask: wgpu.ColorWriteMaskAll}}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("compiling shader view: %s", oneLine(err))
@@ -125,7 +124,7 @@ type target struct {
 
 // linear says that the texture stores linear light.
 func (t target) linear() bool {
-	return t.format == wgpu.TextureFormat_BGRA8UnormSrgb || t.format == wgpu.TextureFormat_RGBA8UnormSrgb
+	return t.format == wgpu.TextureFormatBGRA8UnormSrgb || t.format == wgpu.TextureFormatRGBA8UnormSrgb
 }
 
 // draw submits a drawing of quads, the later over the earlier, and then what after encodes.
@@ -160,8 +159,11 @@ func (p *painter) draw(to target, ground color.RGBA, quads []Quad, after func(*w
 		return err
 	}
 	err = p.d.submit(func(e *wgpu.CommandEncoder) error {
-		pass := e.BeginRenderPass(&wgpu.RenderPassDescriptor{ColorAttachments: []wgpu.RenderPassColorAttachment{
-			{View: to.view, LoadOp: wgpu.LoadOp_Clear, StoreOp: wgpu.StoreOp_Store, ClearValue: clearing(ground, to.linear())}}})
+		pass, err := wgpu.BeginRenderPass(e, &wgpu.RenderPassDescriptor{ColorAttachments: []wgpu.RenderPassColorAttachment{
+			{View: to.view, LoadOp: wgpu.LoadOpClear, StoreOp: wgpu.StoreOpStore, ClearValue: clearing(ground, to.linear())}}})
+		if err != nil {
+			return err
+		}
 		defer pass.Release()
 		for i, g := range groups {
 			pass.SetPipeline(pipes[i])
@@ -185,7 +187,7 @@ func (p *painter) upload(to target, quads []Quad) error {
 	all := make([]byte, len(quads)*paramStride)
 	used := map[any]bool{}
 	for i, q := range quads {
-		raw, err := p.k.encode(q.params(to.w, to.h))
+		raw, err := p.k.Encode(q.params(to.w, to.h))
 		if err != nil {
 			return err
 		}
@@ -194,13 +196,13 @@ func (p *painter) upload(to target, quads []Quad) error {
 			if used[owner] = true; p.hosted[owner] != nil {
 				continue
 			}
-			b, err := p.d.createBuffer("drawing", int64(len(pixels)), wgpu.BufferUsage_Storage, true)
+			b, err := p.d.createBuffer("drawing", int64(len(pixels)), wgpu.BufferUsageStorage, true)
 			if err != nil {
 				return err
 			}
 			p.hosted[owner] = b
 			copy(b.b.GetMappedRange(0, uint(b.size)), pixels)
-			if err := b.b.Unmap(); err != nil {
+			if err := wgpu.Unmap(b.b); err != nil {
 				return fmt.Errorf("drawing: %s", oneLine(err))
 			}
 		}
@@ -212,7 +214,7 @@ func (p *painter) upload(to target, quads []Quad) error {
 	if p.params == nil || p.params.size < int64(len(all)) {
 		p.params.releaseLocked()
 		var err error
-		if p.params, err = p.d.newBuffer("drawing", 2*int64(len(all)), wgpu.BufferUsage_Uniform|wgpu.BufferUsage_CopyDst); err != nil {
+		if p.params, err = p.d.newBuffer("drawing", 2*int64(len(all)), wgpu.BufferUsageUniform|wgpu.BufferUsageCopyDst); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,7 @@ package gpu
 import (
 	"fmt"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"saccade/gpu/internal/wgpu"
 )
 
 // pipeline is a compiled kernel with its bind group layout.
@@ -52,22 +52,20 @@ func (d *Device) compile(p *pipeline, k *Kernel) (err error) {
 	if k.invocations() > d.info.Limits.MaxInvocations {
 		return fmt.Errorf("%d invocations a workgroup exceed the adapter's %d", k.invocations(), d.info.Limits.MaxInvocations)
 	}
-	p.module, err = d.dev.CreateShaderModule(&wgpu.ShaderModuleDescriptor{
-		Label: k.String(), WGSLDescriptor: &wgpu.ShaderModuleWGSLDescriptor{Code: k.WGSL},
-	})
+	p.module, err = wgpu.CreateShaderModule(d.dev, k.String(), k.WGSL)
 	if err != nil {
 		return err
 	}
-	entries := []wgpu.BindGroupLayoutEntry{{Binding: 0, Visibility: wgpu.ShaderStage_Compute,
-		Buffer: wgpu.BufferBindingLayout{Type: wgpu.BufferBindingType_Uniform}}}
+	entries := []wgpu.BindGroupLayoutEntry{{Binding: 0, Visibility: wgpu.ShaderStageCompute,
+		Buffer: wgpu.BufferBindingLayout{Type: wgpu.BufferBindingTypeUniform}}}
 	for _, b := range k.Bindings {
-		t := wgpu.BufferBindingType_ReadOnlyStorage
+		t := wgpu.BufferBindingTypeReadOnlyStorage
 		if b.Write {
-			t = wgpu.BufferBindingType_Storage
+			t = wgpu.BufferBindingTypeStorage
 		} else if b.Length > 0 {
-			t = wgpu.BufferBindingType_Uniform
+			t = wgpu.BufferBindingTypeUniform
 		}
-		entries = append(entries, wgpu.BindGroupLayoutEntry{Binding: b.Index, Visibility: wgpu.ShaderStage_Compute,
+		entries = append(entries, wgpu.BindGroupLayoutEntry{Binding: b.Index, Visibility: wgpu.ShaderStageCompute,
 			Buffer: wgpu.BufferBindingLayout{Type: t}})
 	}
 	if p.layout, err = d.dev.CreateBindGroupLayout(&wgpu.BindGroupLayoutDescriptor{Label: k.Name, Entries: entries}); err != nil {

@@ -40,7 +40,7 @@ func (r *Recorder) plan() (*arena, Memory, error) {
 		for _, x := range op.all() {
 			steps++
 			for _, v := range x.Bind {
-				m.Binding = max(m.Binding, v.size())
+				m.Binding = max(m.Binding, v.Bytes())
 			}
 		}
 	}

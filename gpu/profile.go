@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"saccade/gpu/internal/wgpu"
 )
 
 // Timing is what one dispatch took.
@@ -99,18 +99,18 @@ func (p *Program) profileSteps(timings []Timing, lo, hi int) error {
 
 // timestamps submits what f encodes and returns the n timestamps it wrote. The caller holds d.mu.
 func (d *Device) timestamps(n int, f func(*wgpu.CommandEncoder, *wgpu.QuerySet) error) ([]uint64, error) {
-	q, err := d.dev.CreateQuerySet(&wgpu.QuerySetDescriptor{Type: wgpu.QueryType_Timestamp, Count: uint32(n)})
+	q, err := d.dev.CreateQuerySet(&wgpu.QuerySetDescriptor{Type: wgpu.QueryTypeTimestamp, Count: uint32(n)})
 	if err != nil {
 		return nil, err
 	}
 	defer q.Release()
 	size := int64(n * wgpu.QuerySize)
-	resolved, err := d.newBuffer("timestamps", size, wgpu.BufferUsage_QueryResolve|wgpu.BufferUsage_CopySrc)
+	resolved, err := d.newBuffer("timestamps", size, wgpu.BufferUsageQueryResolve|wgpu.BufferUsageCopySrc)
 	if err != nil {
 		return nil, err
 	}
 	defer resolved.releaseLocked()
-	staging, err := d.newBuffer("timestamps", size, wgpu.BufferUsage_MapRead|wgpu.BufferUsage_CopyDst)
+	staging, err := d.newBuffer("timestamps", size, wgpu.BufferUsageMapRead|wgpu.BufferUsageCopyDst)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"saccade/gpu/internal/wgpu"
 )
 
 // Program is a recorded forward pass, ready to be replayed.
@@ -75,7 +75,7 @@ func (p *Program) allocate() error {
 	if err := d.Fits(p.arena.bytes()); err != nil {
 		return fmt.Errorf("activations: %w", err)
 	}
-	storage := wgpu.BufferUsage_Storage | wgpu.BufferUsage_Uniform | wgpu.BufferUsage_CopySrc | wgpu.BufferUsage_CopyDst
+	storage := wgpu.BufferUsageStorage | wgpu.BufferUsageUniform | wgpu.BufferUsageCopySrc | wgpu.BufferUsageCopyDst
 	for i, size := range p.arena.slabs {
 		b, err := d.newBuffer(fmt.Sprintf("activations %d", i), size+UniformWindow, storage)
 		if err != nil {
@@ -97,7 +97,7 @@ func (p *Program) allocate() error {
 	var total int64
 	p.stageAt, total = stagingPlan(p.outputs)
 	var err error
-	p.staging, err = d.newBuffer("outputs", total, wgpu.BufferUsage_MapRead|wgpu.BufferUsage_CopyDst)
+	p.staging, err = d.newBuffer("outputs", total, wgpu.BufferUsageMapRead|wgpu.BufferUsageCopyDst)
 	return err
 }
 
@@ -126,7 +126,7 @@ func (p *Program) addSteps(op int, dispatches []Dispatch) error {
 	steps := p.steps
 	for j := range dispatches {
 		x := &dispatches[j]
-		params, err := x.Kernel.encode(x.Params)
+		params, err := x.Kernel.Encode(x.Params)
 		if err != nil {
 			return err
 		}
@@ -144,7 +144,7 @@ func (p *Program) addSteps(op int, dispatches []Dispatch) error {
 const paramStride = 256
 
 func (p *Program) uploadParams() error {
-	b, err := p.dev.createBuffer("params", paramBytes(len(p.steps)), wgpu.BufferUsage_Uniform, true)
+	b, err := p.dev.createBuffer("params", paramBytes(len(p.steps)), wgpu.BufferUsageUniform, true)
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func (p *Program) uploadParams() error {
 	for i, s := range p.steps {
 		copy(dst[i*paramStride:], s.params)
 	}
-	return b.b.Unmap()
+	return wgpu.Unmap(b.b)
 }
 
 func (p *Program) bindStep(i int) error {
@@ -164,7 +164,7 @@ func (p *Program) bindStep(i int) error {
 			return fmt.Errorf("kernel %s: %s has no memory: it was not uploaded, or released", s.x.Kernel, v.Tensor)
 		}
 		entries = append(entries, wgpu.BindGroupEntry{Binding: s.x.Kernel.Bindings[k].Index, Buffer: v.Tensor.buf.b,
-			Offset: uint64(v.Tensor.off + v.Offset), Size: uint64((v.size() + 3) &^ 3)})
+			Offset: uint64(v.Tensor.off + v.Offset), Size: uint64((v.Bytes() + 3) &^ 3)})
 	}
 	var err error
 	s.group, err = p.dev.dev.CreateBindGroup(&wgpu.BindGroupDescriptor{Label: s.x.Kernel.Name, Layout: s.pipe.layout, Entries: entries})
@@ -338,7 +338,7 @@ func (p *Program) readOutputs() (map[string][]float32, error) {
 func (d *Device) read(t *Tensor) ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s, err := d.newBuffer("read-back", t.bytes, wgpu.BufferUsage_MapRead|wgpu.BufferUsage_CopyDst)
+	s, err := d.newBuffer("read-back", t.bytes, wgpu.BufferUsageMapRead|wgpu.BufferUsageCopyDst)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,7 @@ import (
 	"image"
 	"image/color"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"saccade/gpu/internal/wgpu"
 )
 
 // Quad is a rectangle of a drawing: a picture on the device, a picture of the

@@ -170,7 +170,7 @@ func (r *Recorder) check(x *Dispatch) error {
 			return fmt.Errorf("kernel %s: %d workgroups in one dimension exceed the adapter's %d", x.Kernel, x.Groups[i], l.MaxWorkgroups)
 		}
 	}
-	if _, err := x.Kernel.encode(x.Params); err != nil {
+	if _, err := x.Kernel.Encode(x.Params); err != nil {
 		return err
 	}
 	written := map[*Tensor]bool{}
@@ -180,12 +180,12 @@ func (r *Recorder) check(x *Dispatch) error {
 		switch {
 		case v.Tensor == nil:
 			return fmt.Errorf("kernel %s: buffer %s is not given", x.Kernel, name)
-		case b.Length > 0 && (v.size() != UniformWindow || b.least() != UniformWindow || !l.UniformWindows() || v.Tensor.place == inConstant && v.Offset+v.size() > v.Tensor.bytes):
-			return fmt.Errorf("kernel %s: buffer %s: a window of %d bytes of %s for an array of %d; uniform windows are %d bytes of an activation, or within a constant (the adapter's largest is %d)", x.Kernel, name, v.size(), v.Tensor, b.least(), UniformWindow, l.MaxUniform)
-		case v.Offset%max(1, l.OffsetAlignment) != 0 || b.Length > 0 && v.Offset%max(1, l.UniformAlignment) != 0 || v.Offset < 0 || v.size() <= 0 || v.Offset >= v.Tensor.bytes || b.Length == 0 && v.Offset+v.size() > v.Tensor.bytes:
-			return fmt.Errorf("kernel %s: buffer %s: the window of %d bytes at %d does not fit %s of %d bytes", x.Kernel, name, v.size(), v.Offset, v.Tensor, v.Tensor.bytes)
-		case v.size() > l.MaxBinding:
-			return fmt.Errorf("kernel %s: buffer %s: %d bytes exceed the adapter's largest binding, %d; the operation must split", x.Kernel, name, v.size(), l.MaxBinding)
+		case b.Length > 0 && (v.Bytes() != UniformWindow || b.least() != UniformWindow || !l.UniformWindows() || v.Tensor.place == inConstant && v.Offset+v.Bytes() > v.Tensor.bytes):
+			return fmt.Errorf("kernel %s: buffer %s: a window of %d bytes of %s for an array of %d; uniform windows are %d bytes of an activation, or within a constant (the adapter's largest is %d)", x.Kernel, name, v.Bytes(), v.Tensor, b.least(), UniformWindow, l.MaxUniform)
+		case v.Offset%max(1, l.OffsetAlignment) != 0 || b.Length > 0 && v.Offset%max(1, l.UniformAlignment) != 0 || v.Offset < 0 || v.Bytes() <= 0 || v.Offset >= v.Tensor.bytes || b.Length == 0 && v.Offset+v.Bytes() > v.Tensor.bytes:
+			return fmt.Errorf("kernel %s: buffer %s: the window of %d bytes at %d does not fit %s of %d bytes", x.Kernel, name, v.Bytes(), v.Offset, v.Tensor, v.Tensor.bytes)
+		case v.Bytes() > l.MaxBinding:
+			return fmt.Errorf("kernel %s: buffer %s: %d bytes exceed the adapter's largest binding, %d; the operation must split", x.Kernel, name, v.Bytes(), l.MaxBinding)
 		}
 		if w := b.Write; w || written[v.Tensor] {
 			for j, u := range x.Bind {

@@ -3,7 +3,7 @@ package gpu
 import (
 	"fmt"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"saccade/gpu/internal/wgpu"
 )
 
 // State makes a tensor in the layout of activations that keeps its values
@@ -36,7 +36,7 @@ func (t *Tensor) Allocate() error {
 		return fmt.Errorf("state %s: %w", t, err)
 	}
 	var err error
-	t.buf, err = d.newBuffer(t.Name, t.bytes+UniformWindow, wgpu.BufferUsage_Storage|wgpu.BufferUsage_Uniform|wgpu.BufferUsage_CopySrc|wgpu.BufferUsage_CopyDst)
+	t.buf, err = d.newBuffer(t.Name, t.bytes+UniformWindow, wgpu.BufferUsageStorage|wgpu.BufferUsageUniform|wgpu.BufferUsageCopySrc|wgpu.BufferUsageCopyDst)
 	return err
 }
 

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"saccade/gpu/internal/wgpu"
 )
 
 // pace estimates how long dispatches take, from those measured so far.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"unsafe"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"saccade/gpu/internal/wgpu"
 )
 
 // Native are the handles of a window as its window system gives them: those of one.
@@ -23,11 +23,11 @@ type Native struct {
 func (n Native) descriptor() (*wgpu.SurfaceDescriptor, error) {
 	switch {
 	case n.XlibDisplay != nil:
-		return &wgpu.SurfaceDescriptor{XlibWindow: &wgpu.SurfaceDescriptorFromXlibWindow{Display: n.XlibDisplay, Window: n.XlibWindow}}, nil
+		return &wgpu.SurfaceDescriptor{XlibWindow: &wgpu.SurfaceSourceXlibWindow{Display: n.XlibDisplay, Window: n.XlibWindow}}, nil
 	case n.MetalLayer != nil:
-		return &wgpu.SurfaceDescriptor{MetalLayer: &wgpu.SurfaceDescriptorFromMetalLayer{Layer: n.MetalLayer}}, nil
+		return &wgpu.SurfaceDescriptor{MetalLayer: &wgpu.SurfaceSourceMetalLayer{Layer: n.MetalLayer}}, nil
 	case n.HWND != nil:
-		return &wgpu.SurfaceDescriptor{WindowsHWND: &wgpu.SurfaceDescriptorFromWindowsHWND{Hinstance: n.HInstance, Hwnd: n.HWND}}, nil
+		return &wgpu.SurfaceDescriptor{WindowsHWND: &wgpu.SurfaceSourceWindowsHWND{Hinstance: n.HInstance, Hwnd: n.HWND}}, nil
 	}
 	return nil, errors.New("making a surface: the window has no handle")
 }
@@ -42,7 +42,7 @@ type Surface struct {
 	d      *Device
 	p      *painter
 	s      *wgpu.Surface
-	config wgpu.SwapChainDescriptor
+	config wgpu.SurfaceConfiguration
 	chain  *wgpu.SwapChain
 }
 
@@ -64,8 +64,8 @@ func (d *Device) NewSurface(n Native, source ViewSource) (*Surface, error) {
 		s.release()
 		return nil, fmt.Errorf("showing a window on %s: this adapter can't draw to windows of this display; choose another with -adapter (run -list-devices)", d.info)
 	}
-	s.config = wgpu.SwapChainDescriptor{
-		Usage:       wgpu.TextureUsage_RenderAttachment,
+	s.config = wgpu.SurfaceConfiguration{
+		Usage:       wgpu.TextureUsageRenderAttachment,
 		Format:      formatOf(caps.Formats),
 		PresentMode: presentModeOf(caps.PresentModes),
 	}
@@ -74,8 +74,8 @@ func (d *Device) NewSurface(n Native, source ViewSource) (*Surface, error) {
 
 // formatOf prefers formats that store what the shader computes.
 func formatOf(formats []wgpu.TextureFormat) wgpu.TextureFormat {
-	for _, f := range []wgpu.TextureFormat{wgpu.TextureFormat_BGRA8Unorm, wgpu.TextureFormat_RGBA8Unorm,
-		wgpu.TextureFormat_BGRA8UnormSrgb, wgpu.TextureFormat_RGBA8UnormSrgb} {
+	for _, f := range []wgpu.TextureFormat{wgpu.TextureFormatBGRA8Unorm, wgpu.TextureFormatRGBA8Unorm,
+		wgpu.TextureFormatBGRA8UnormSrgb, wgpu.TextureFormatRGBA8UnormSrgb} {
 		if slices.Contains(formats, f) {
 			return f
 		}
@@ -85,10 +85,10 @@ func formatOf(formats []wgpu.TextureFormat) wgpu.TextureFormat {
 
 // presentModeOf prefers not to wait for the display: the device is locked meanwhile.
 func presentModeOf(modes []wgpu.PresentMode) wgpu.PresentMode {
-	if slices.Contains(modes, wgpu.PresentMode_Mailbox) {
-		return wgpu.PresentMode_Mailbox
+	if slices.Contains(modes, wgpu.PresentModeMailbox) {
+		return wgpu.PresentModeMailbox
 	}
-	return wgpu.PresentMode_Fifo
+	return wgpu.PresentModeFifo
 }
 
 // Draw shows quads over a ground in a window whose pixels are w×h now; of a
@@ -146,7 +146,7 @@ func (s *Surface) configure(w, h uint32) error {
 	s.d.settle()
 	s.config.Width, s.config.Height = w, h
 	var err error
-	s.chain, err = s.d.dev.CreateSwapChain(s.s, &s.config)
+	s.chain, err = wgpu.CreateSwapChain(s.d.dev, s.s, &s.config)
 	if err != nil {
 		return fmt.Errorf("making a swap chain of %d×%d pixels: %s", w, h, oneLine(err))
 	}

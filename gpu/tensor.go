@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
 	"github.com/x448/float16"
+
+	"saccade/gpu/internal/wgpu"
 )
 
 // DType is how a tensor's elements are stored. Arithmetic is always f32.
@@ -126,7 +127,8 @@ func (t *Tensor) Window(lo int) View {
 // Constant says whether t is uploaded once, like a weight, not computed or fed.
 func (t *Tensor) Constant() bool { return t.place == inConstant }
 
-func (v View) size() int64 {
+// Bytes is the size of the window.
+func (v View) Bytes() int64 {
 	if v.Size > 0 {
 		return v.Size
 	}
@@ -148,7 +150,7 @@ func (t *Tensor) Upload(fill func(dst []byte) error) error {
 		d.mu.Unlock()
 		return fmt.Errorf("uploading %s: %w", t, err)
 	}
-	b, err := d.createBuffer(t.Name, t.bytes, wgpu.BufferUsage_Storage|wgpu.BufferUsage_Uniform|wgpu.BufferUsage_CopySrc|wgpu.BufferUsage_CopyDst, true)
+	b, err := d.createBuffer(t.Name, t.bytes, wgpu.BufferUsageStorage|wgpu.BufferUsageUniform|wgpu.BufferUsageCopySrc|wgpu.BufferUsageCopyDst, true)
 	if err != nil {
 		d.mu.Unlock()
 		return err
@@ -160,7 +162,7 @@ func (t *Tensor) Upload(fill func(dst []byte) error) error {
 
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := b.b.Unmap(); err != nil && fillErr == nil {
+	if err := wgpu.Unmap(b.b); err != nil && fillErr == nil {
 		fillErr = fmt.Errorf("uploading %s: %s", t, oneLine(err))
 	}
 	if fillErr != nil {

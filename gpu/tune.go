@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"saccade/gpu/internal/wgpu"
 )
 
 // Tuner has the programs of a device try all ways of their operations, on the

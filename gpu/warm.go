@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"saccade/gpu/internal/wgpu"
 )
 
 // Has says whether another operation that runs the kernel of a name, as
@@ -139,7 +139,7 @@ func (w *warming) add(p *pipeline, k *Kernel) error {
 		buf := d.dummy
 		if b.Write {
 			if written == len(w.scratch) {
-				made, err := d.newBuffer("warm", 256, wgpu.BufferUsage_Storage)
+				made, err := d.newBuffer("warm", 256, wgpu.BufferUsageStorage)
 				if err != nil {
 					return err
 				}

@@ -31,7 +31,7 @@ type file struct {
 
 // Entry is what was found for one operation on one adapter.
 type Entry struct {
-	Adapter string  `json:"adapter"` // with driver and backend
+	Adapter string  `json:"adapter"` // with driver, backend and binding
 	Kernels string  `json:"kernels"` // the hash of the kernels that were tried
 	Key     string  `json:"key"`     // operation, shape and precision
 	Way     string  `json:"way"`     // the fastest of those that are right
@@ -107,7 +107,9 @@ func read(path string) ([]Entry, error) {
 const maxFile = 16 << 20
 
 // adapter identifies an adapter with its driver.
-func adapter(i gpu.Info) string { return strings.Join([]string{i.Name, i.Driver, i.Backend}, " | ") }
+func adapter(i gpu.Info) string {
+	return strings.Join([]string{i.Name, i.Driver, i.Backend, i.Binding}, " | ")
+}
 
 // Entry is what is known of an operation.
 func (t *Table) Entry(i gpu.Info, key string) (e Entry, ok bool) {

@@ -38,8 +38,7 @@ func (r *Report) finish(peak Peak) {
 
 // versions tells what ran: the program, Go, the binding, and a hash of the shaders.
 func versions() map[string]string {
-	_, binding := cli.Binding()
-	v := map[string]string{"saccade": cli.Version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "shaders": shaders.Hash(), "wgpu": binding}
+	v := map[string]string{"saccade": cli.Version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "shaders": shaders.Hash(), "wgpu": gpu.Binding()}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"saccade/cmd/internal/kernels"
 	"saccade/gpu"
 )
 
@@ -54,17 +55,17 @@ func (t tools) open(spirv string) (*gpu.Device, error) {
 
 // spirv has wgpu translate the kernels and keeps the result of each in dir, as
 // arguments of the tool.
-func spirv(dev *gpu.Device, kept, dir string, all []use) ([]string, error) {
+func spirv(dev *gpu.Device, kept, dir string, all []kernels.Use) ([]string, error) {
 	var args []string
 	for i, u := range all {
-		if err := dev.Check(u.kernel); err != nil {
+		if err := dev.Check(u.Kernel); err != nil {
 			return nil, err
 		}
 		path := filepath.Join(dir, fmt.Sprintf("%04d.spv", i))
 		if err := os.Rename(kept, path); err != nil {
-			return nil, fmt.Errorf("the SPIR-V of %s was not kept by the layer %s: %w", u.kernel, layerName, err)
+			return nil, fmt.Errorf("the SPIR-V of %s was not kept by the layer %s: %w", u.Kernel, layerName, err)
 		}
-		args = append(args, path, letters(u.kernel))
+		args = append(args, path, letters(u.Kernel))
 	}
 	return args, nil
 }
@@ -84,7 +85,7 @@ func letters(k *gpu.Kernel) string {
 
 // compile has RADV compile files for a chip. The error of a compiler that
 // crashed names the kernel.
-func (t tools) compile(ctx context.Context, c chip, icd string, args []string, all []use) (report, error) {
+func (t tools) compile(ctx context.Context, c chip, icd string, args []string, all []kernels.Use) (report, error) {
 	var err error
 	for _, family := range c.families {
 		var r report
@@ -95,7 +96,7 @@ func (t tools) compile(ctx context.Context, c chip, icd string, args []string, a
 			return r, nil
 		}
 		if r.device != "" { // the family is known
-			return r, fmt.Errorf("%s (%s): compiling %s: %w", c.name, family, all[min(len(r.kernels), len(all)-1)].kernel, err)
+			return r, fmt.Errorf("%s (%s): compiling %s: %w", c.name, family, all[min(len(r.kernels), len(all)-1)].Kernel, err)
 		}
 	}
 	return report{}, fmt.Errorf("%s: this Mesa knows none of %s: %w", c.name, strings.Join(c.families, ", "), err)

@@ -168,29 +168,6 @@ func TestAcceptedTableOfTheRepository(t *testing.T) {
 	assert.True(t, slices.IsSortedFunc(keys, compareKeys))
 }
 
-// Kernels of one text are one, with the example that came first; of one name and
-// different texts they are told apart.
-func TestCollection(t *testing.T) {
-	one := &gpu.Kernel{Name: "softmax", Variant: "64x1", WGSL: "a"}
-	other := &gpu.Kernel{Name: "softmax", Variant: "64x1", WGSL: "b"}
-	op := func(k *gpu.Kernel) gpu.Op {
-		x := &gpu.Tensor{Shape: []int{1, 2}}
-		return gpu.Op{In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{x}, Dispatches: []gpu.Dispatch{{Kernel: k}, {Kernel: k}}}
-	}
-	c := collection{found: map[string]*use{}}
-	c.add("vit", gpu.F16, []gpu.Op{op(one)})
-	c.add("resnet", gpu.F16, []gpu.Op{op(other)})
-	c.add("unet", gpu.F32, []gpu.Op{op(other)})
-	c.add("case", gpu.F16, []gpu.Op{op(one)})
-	all := c.numbered()
-	require.Len(t, all, 2)
-	assert.Equal(t, use{kernel: one, precision: "f16", uses: 4, number: 1, example: "vit [1 2]→[1 2]"}, all[0])
-	assert.Equal(t, use{kernel: other, precision: "both", uses: 4, number: 1, example: "resnet [1 2]→[1 2]"}, all[1])
-
-	c.add("case", gpu.F16, []gpu.Op{op(&gpu.Kernel{Name: "softmax", Variant: "64x1", WGSL: "c"})})
-	assert.Equal(t, "64x1 (2)", c.numbered()[2].variant())
-}
-
 func TestLetters(t *testing.T) {
 	k := &gpu.Kernel{Bindings: []gpu.KernelBinding{{Length: 4096}, {}, {Write: true}}}
 	assert.Equal(t, "uuss", letters(k))

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"saccade/cmd/internal/cli"
+	"saccade/cmd/internal/kernels"
 )
 
 func main() {
@@ -104,7 +105,7 @@ func compiled(ctx context.Context, t tools, icd, only string) (table, error) {
 		return table{}, err
 	}
 	defer dev.Close()
-	all, err := inUse(dev)
+	all, err := kernels.InUse(dev)
 	if err != nil {
 		return table{}, err
 	}
@@ -127,7 +128,7 @@ func compiled(ctx context.Context, t tools, icd, only string) (table, error) {
 		names = append(names, fmt.Sprintf("%s as %s", c.name, strings.Trim(strings.TrimPrefix(r.device, "Null hardware"), " ()")))
 		out.compiler = fmt.Sprintf("%s: %s", r.driver, strings.Join(names, ", "))
 		for i, u := range all {
-			out.rows = append(out.rows, row{key: key{u.kernel.Name, u.variant(), u.precision, c.name}, figures: r.kernels[i], uses: u.uses, example: u.example})
+			out.rows = append(out.rows, row{key: key{u.Kernel.Name, u.Variant(), u.Precision, c.name}, figures: r.kernels[i], uses: u.Uses, example: u.Example})
 		}
 	}
 	slices.SortFunc(out.rows, func(a, b row) int { return compareKeys(a.key, b.key) })

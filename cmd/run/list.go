@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"strings"
 
 	"saccade/gpu"
@@ -71,8 +72,8 @@ func (a *app) printDevices() error {
 		if i.ShaderCompiler != "" {
 			backend += ", shaders by " + i.ShaderCompiler
 		}
-		a.stdout.printf("%s%s\n  vendor   %s\n  driver   %s\n  backend  %s\n  type     %s\n  limits   %s\n",
-			i.Name, software, i.Vendor, i.Driver, backend, i.Type, limits(i.Limits))
+		a.stdout.printf("%s%s\n  vendor   %s\n  driver   %s\n  backend  %s\n  type     %s\n  limits   %s\n  features %s\n  binding  %s\n",
+			i.Name, software, i.Vendor, i.Driver, backend, i.Type, limits(i.Limits), cmp.Or(strings.Join(i.Features, ", "), "none"), i.Binding)
 	}
 	return nil
 }

@@ -57,11 +57,12 @@ type adapterJSON struct {
 	Backend string `json:"backend"`
 	Type    string `json:"type"`
 	Driver  string `json:"driver"`
+	Binding string `json:"binding"`
 }
 
 func (a *app) adapterJSON() adapterJSON {
 	i := a.dev.Info()
-	return adapterJSON{i.Name, i.Backend, i.Type, i.Driver}
+	return adapterJSON{i.Name, i.Backend, i.Type, i.Driver, i.Binding}
 }
 
 // head is what all documents about a model begin with.

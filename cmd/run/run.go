@@ -74,7 +74,7 @@ func (a *app) complain(err error) { cli.Complain(a.stderr, command, err) }
 func (a *app) do(ctx context.Context) error {
 	if a.view {
 		if err := viewer.Available(); err != nil {
-			return err
+			return errors.Join(windowed(), err)
 		}
 	}
 	switch {

@@ -190,7 +190,7 @@ func TestListModels(t *testing.T) {
 func TestListDevices(t *testing.T) {
 	r := call(t, "-list-devices")
 	requireFine(t, r)
-	for _, part := range []string{"vendor", "driver", "backend", "type", "limits", "invocations"} {
+	for _, part := range []string{"vendor", "driver", "backend", "type", "limits", "invocations", "features", "binding  github.com/"} {
 		assert.Contains(t, r.stdout, part)
 	}
 }

@@ -1,4 +1,6 @@
-package main
+// Package kernels gathers the compute kernels in use, for commands that have other compilers
+// and checkers look at them.
+package kernels
 
 import (
 	"fmt"
@@ -14,33 +16,34 @@ var architectures = []string{
 	"dinov2_s_14", "unet_ddpm_cifar10", "sd15_unet", "sd15_vae_decode",
 }
 
-// use is a kernel in use, with an example of where.
-type use struct {
-	kernel    *gpu.Kernel
-	precision string // of the recordings, "f16", "f32" or both
-	uses      int    // dispatches of all recordings
-	number    int    // among kernels of the same name, variant and precision
-	example   string // the first of them: model or case, shapes of the operation's first input and output
+// Use is a kernel in use, with an example of where.
+type Use struct {
+	Kernel     *gpu.Kernel
+	Precision  string         // of the recordings, "f16", "f32" or both
+	Uses       int            // dispatches of all recordings
+	Number     int            // among kernels of the same name, variant and precision
+	Example    string         // the first of them: model or case, shapes of the operation's first input and output
+	Dispatches []gpu.Dispatch // all of them
 }
 
-// variant is the kernel's, with a number where others are called the same.
-func (u use) variant() string {
-	if u.number > 1 {
-		return fmt.Sprintf("%s (%d)", u.kernel.Variant, u.number)
+// Variant is the kernel's, with a number where others are called the same.
+func (u Use) Variant() string {
+	if u.Number > 1 {
+		return fmt.Sprintf("%s (%d)", u.Kernel.Variant, u.Number)
 	}
-	return u.kernel.Variant
+	return u.Kernel.Variant
 }
 
 // collection gathers kernels by their text.
 type collection struct {
-	found map[string]*use
+	found map[string]*Use
 	order []string
 }
 
-// inUse records all that is looked at, as for AMD's GPUs, and gives its kernels
-// in the order in which they were found.
-func inUse(dev *gpu.Device) ([]use, error) {
-	c := collection{found: map[string]*use{}}
+// InUse records all that is looked at, standard architectures and the cases of operations, as
+// the device chooses, and gives its kernels in the order in which they were found.
+func InUse(dev *gpu.Device) ([]Use, error) {
+	c := collection{found: map[string]*Use{}}
 	for _, precision := range []gpu.DType{gpu.F16, gpu.F32} {
 		for _, name := range architectures {
 			for _, batch := range []int{1, 8} {
@@ -85,14 +88,15 @@ func (c *collection) add(subject string, precision gpu.DType, recorded []gpu.Op)
 		for _, x := range dispatches {
 			u, ok := c.found[x.Kernel.WGSL]
 			if !ok {
-				u = &use{kernel: x.Kernel, precision: precision.String(), example: fmt.Sprintf("%s %s", subject, shapes(op))}
+				u = &Use{Kernel: x.Kernel, Precision: precision.String(), Example: fmt.Sprintf("%s %s", subject, shapes(op))}
 				c.found[x.Kernel.WGSL] = u
 				c.order = append(c.order, x.Kernel.WGSL)
 			}
-			if p := precision.String(); u.precision != p {
-				u.precision = "both"
+			if p := precision.String(); u.Precision != p {
+				u.Precision = "both"
 			}
-			u.uses++
+			u.Uses++
+			u.Dispatches = append(u.Dispatches, x)
 		}
 	}
 }
@@ -111,14 +115,14 @@ func shapes(op gpu.Op) string {
 
 // numbered is what was gathered. Kernels of one label are told apart by a number,
 // in the order in which they were found.
-func (c *collection) numbered() []use {
-	var all []use
+func (c *collection) numbered() []Use {
+	var all []Use
 	seen := map[string]int{}
 	for _, text := range c.order {
 		u := *c.found[text]
-		label := fmt.Sprint(u.kernel, " ", u.precision)
+		label := fmt.Sprint(u.Kernel, " ", u.Precision)
 		seen[label]++
-		u.number = seen[label]
+		u.Number = seen[label]
 		all = append(all, u)
 	}
 	return all

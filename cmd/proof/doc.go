@@ -1,0 +1,17 @@
+// Command proof has other compilers and checkers than this machine's drivers look at every
+// kernel in use, for the GPUs that are not here. Its first argument says what is done:
+//
+//   - races: kernels with barriers, turned into OpenCL C (package opencl), run in Oclgrind with
+//     the parameters of recorded operations; it tells of data races in workgroup memory. With
+//     -without each barrier is left out in turn: one that is needed makes races.
+//   - portable: Tint (Chromium's compiler, in the npm package webgpu) judges the WGSL, naga
+//     translates it to SPIR-V, HLSL, Metal's language and GLSL, spirv-val judges the SPIR-V.
+//   - hlsl: Microsoft's two compilers for DirectX 12, DXC and FXC, translate naga's HLSL under
+//     wine, and how long they take.
+//
+// `make races`, `make portable` and `make hlsl` run it. It needs programs that the project
+// does not: it names those that are missing. It fails where a check finds something.
+//
+// Kernels in use are those that recordings choose, and that a tuner would try beside, for a class
+// of adapters (-class): of the standard architectures and of the cases of operations.
+package main

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"saccade/cmd/internal/cli"
+	"saccade/cmd/internal/kernels"
+	"saccade/gpu"
+)
+
+func main() {
+	err := run(cli.Context(), os.Args[1:], os.Stdout, os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "proof:", err)
+		os.Exit(1)
+	}
+}
+
+// proof is one call of the command.
+type proof struct {
+	stdout  io.Writer
+	folder  string // of what it writes
+	only    string
+	without bool
+	uses    []kernels.Use // that are looked at, of one text each
+}
+
+// run is the command but for the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	checks := map[string]func(*proof, context.Context) error{"races": (*proof).races, "portable": (*proof).portable, "hlsl": (*proof).hlsl}
+	word := ""
+	if len(args) > 0 {
+		word, args = args[0], args[1:]
+	}
+	check, ok := checks[word]
+	if !ok {
+		return errors.New("the first argument says what is done: races, portable or hlsl")
+	}
+	p := &proof{stdout: stdout}
+	f := flag.NewFlagSet("proof", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&p.folder, "work", "bin/proof", "`FOLDER` of tools and of what is written for them")
+	f.StringVar(&p.only, "only", "", "kernels whose name begins with `TEXT`")
+	f.BoolVar(&p.without, "without", false, "with races: leave out each barrier in turn")
+	classes := f.String("class", "amd,apple,cpu", "`CLASSES` of adapters whose kernels are looked at")
+	if err := f.Parse(args); err != nil {
+		return flag.ErrHelp
+	}
+	if err := os.MkdirAll(p.folder, 0o777); err != nil {
+		return err
+	}
+	for class := range strings.SplitSeq(*classes, ",") {
+		if err := p.collect(gpu.Class(class)); err != nil {
+			return err
+		}
+	}
+	return check(p, ctx)
+}
+
+// collect adds the kernels in use for a class of adapters, recorded on whatever adapter there is.
+func (p *proof) collect(class gpu.Class) error {
+	dev, err := gpu.Open(gpu.Options{Class: class, Tuner: &gpu.Tuner{}})
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	all, err := kernels.InUse(dev)
+	if err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, u := range p.uses {
+		seen[u.Kernel.WGSL] = true
+	}
+	for _, u := range all {
+		if !seen[u.Kernel.WGSL] && strings.HasPrefix(u.Kernel.String(), p.only) {
+			p.uses = append(p.uses, u)
+		}
+	}
+	return nil
+}
+
+// write writes the kernels' texts to a folder, as 0000.wgsl and so on.
+func (p *proof) write(name string) (folder string, err error) {
+	folder = filepath.Join(p.folder, name)
+	if err := os.RemoveAll(folder); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		return "", err
+	}
+	for i, u := range p.uses {
+		if err := os.WriteFile(file(folder, i, "wgsl"), []byte(u.Kernel.WGSL), 0o666); err != nil {
+			return "", err
+		}
+	}
+	return folder, nil
+}
+
+func file(folder string, i int, extension string) string {
+	return filepath.Join(folder, fmt.Sprintf("%04d.%s", i, extension))
+}
+
+// need names the first program that is missing, and where it comes from.
+func need(programs ...[2]string) error {
+	for _, p := range programs {
+		if _, err := exec.LookPath(p[0]); err != nil {
+			return fmt.Errorf("%s is missing: %s", p[0], p[1])
+		}
+	}
+	return nil
+}
+
+var (
+	naga     = [2]string{"naga", "cargo install naga-cli"}
+	oclgrind = [2]string{"oclgrind-kernel", "on Debian, apt-get install oclgrind"}
+	node     = [2]string{"node", "on Debian, apt-get install nodejs"}
+	spirvVal = [2]string{"spirv-val", "on Debian, apt-get install spirv-tools"}
+	wine     = [2]string{"wine", "on Debian, apt-get install wine64 wine"}
+	mingw    = [2]string{"x86_64-w64-mingw32-gcc", "on Debian, apt-get install gcc-mingw-w64-x86-64"}
+)
+
+// said is what a program printed, in one line.
+func said(out []byte, err error) string {
+	text := strings.Join(strings.Fields(string(out)), " ")
+	if text == "" {
+		text = err.Error()
+	}
+	return text[:min(len(text), 300)]
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"saccade/cmd/internal/kernels"
+)
+
+// verdict is a row of the table: what one tool says of all kernels.
+type verdict struct {
+	tool   string
+	judged int
+	wrong  []string // a line for each kernel
+}
+
+// portable has the compilers of other systems judge the kernels.
+func (p *proof) portable(ctx context.Context) error {
+	if err := need(naga, node, spirvVal); err != nil {
+		return err
+	}
+	folder, err := p.write("portable")
+	if err != nil {
+		return err
+	}
+	var all []verdict
+	tint, err := p.tint(ctx, folder)
+	if err != nil {
+		return err
+	}
+	all = append(all, tint)
+	for _, target := range []struct {
+		name, extension string
+		flags           []string
+	}{
+		{"naga: SPIR-V", "spv", nil},
+		{"naga: HLSL 6.0", "hlsl", []string{"--shader-model", "60"}},
+		{"naga: Metal 2.1", "metal", []string{"--metal-version", "2.1"}},
+		{"naga: GLSL 430", "comp", []string{"--profile", "core430"}},
+	} {
+		v, err := p.each(ctx, target.name, func(i int) []string {
+			return append([]string{"naga", file(folder, i, "wgsl"), file(folder, i, target.extension)}, target.flags...)
+		})
+		if err != nil {
+			return err
+		}
+		all = append(all, v)
+	}
+	v, err := p.each(ctx, "spirv-val: Vulkan 1.1", func(i int) []string {
+		return []string{"spirv-val", "--target-env", "vulkan1.1", file(folder, i, "spv")}
+	})
+	if err != nil {
+		return err
+	}
+	return p.judge(append(all, v))
+}
+
+// judge prints the table, and fails where something is wrong.
+func (p *proof) judge(all []verdict) error {
+	tab := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tab, "tool\tkernels\twrong\t")
+	wrong := 0
+	for _, v := range all {
+		fmt.Fprintf(tab, "%s\t%d\t%d\t\n", v.tool, v.judged, len(v.wrong))
+		wrong += len(v.wrong)
+	}
+	if err := tab.Flush(); err != nil {
+		return err
+	}
+	for _, v := range all {
+		for _, line := range v.wrong {
+			fmt.Fprintf(p.stdout, "%s: %s\n", v.tool, line)
+		}
+	}
+	if wrong > 0 {
+		return fmt.Errorf("%d verdicts are against a kernel", wrong)
+	}
+	return nil
+}
+
+// each runs a program once for each kernel.
+func (p *proof) each(ctx context.Context, name string, command func(i int) []string) (verdict, error) {
+	v := verdict{tool: name}
+	for i, u := range p.uses {
+		words := command(i)
+		out, err := exec.CommandContext(ctx, words[0], words[1:]...).CombinedOutput()
+		if ctx.Err() != nil {
+			return v, ctx.Err()
+		}
+		v.judged++
+		if err != nil {
+			v.wrong = append(v.wrong, wrongly(u, i, said(out, err)))
+		}
+	}
+	return v, nil
+}
+
+func wrongly(u kernels.Use, i int, text string) string {
+	return fmt.Sprintf("%04d %s %s: %s", i, u.Kernel, u.Precision, text)
+}
+
+// tint has Chromium's compiler judge the WGSL, by the npm package in the folder of tools.
+func (p *proof) tint(ctx context.Context, folder string) (verdict, error) {
+	v := verdict{tool: "Tint: WGSL, uniformity"}
+	modules := filepath.Join(p.folder, "node_modules")
+	args := []string{"scripts/proof/tint.js", modules}
+	index := map[string]int{}
+	for i := range p.uses {
+		path := file(folder, i, "wgsl")
+		args, index[filepath.Base(path)] = append(args, path), i
+	}
+	cmd := exec.CommandContext(ctx, "node", args...)
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	out, err := cmd.Output()
+	if err != nil {
+		return v, fmt.Errorf("tint, by the npm package webgpu in %s: %s", modules, said(log.Bytes(), err))
+	}
+	for line := range strings.Lines(string(out)) {
+		var answer struct {
+			File     string
+			Messages []string
+			Checked  int
+		}
+		if err := json.Unmarshal([]byte(line), &answer); err != nil {
+			return v, fmt.Errorf("tint: %w", err)
+		}
+		v.judged += answer.Checked
+		if answer.File != "" {
+			i := index[answer.File]
+			v.wrong = append(v.wrong, wrongly(p.uses[i], i, strings.Join(answer.Messages, "; ")))
+		}
+	}
+	if v.judged != len(p.uses) {
+		return v, errors.New("tint: it ended too early")
+	}
+	return v, nil
+}
