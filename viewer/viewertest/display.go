@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -92,10 +93,19 @@ func (x *Display) Do(words ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// Focus finds the window and gives it the keyboard, for there is no window manager.
+// Window finds the window; "" before there is one.
+func (x *Display) Window() (id string) {
+	out, err := exec.Command(program(x.T, "xdotool", "xdotool"), "search", "--class", "saccade").Output()
+	if err != nil { // none found
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// Focus waits for the window and gives it the keyboard, for there is no window manager.
 func (x *Display) Focus() (id string) {
 	x.T.Helper()
-	id = x.Do("search", "--sync", "--class", "saccade")
+	require.Eventually(x.T, func() bool { id = x.Window(); return id != "" }, time.Minute, 10*time.Millisecond, "no window")
 	x.Do("windowfocus", "--sync", id)
 	return id
 }
