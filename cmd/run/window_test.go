@@ -7,6 +7,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,8 +32,13 @@ func opened(t *testing.T, args ...string) *window {
 	w := &window{Display: viewertest.Open(t, 800, 600, 96), ended: make(chan int, 1)}
 	t.Chdir(t.TempDir())
 	ctx, cancel := context.WithCancel(context.Background())
-	t.Cleanup(cancel)
+	closed := make(chan struct{})
+	t.Cleanup(func() { // before the display is gone, at which X ends the process
+		cancel()
+		<-closed
+	})
 	go func() {
+		defer close(closed)
 		var stdout bytes.Buffer
 		w.ended <- run(ctx, args, &stdout, &w.stderr, os.Getenv)
 	}()
@@ -140,4 +146,47 @@ func TestWalkingWindow(t *testing.T) {
 	requireError(t, call(t, "-model", "gan", "-weights", plain, "-view", "-truncation", "0.5"), cli.ExitUsage, "no styles")
 	requireError(t, call(t, "-model", "gan", "-weights", plain, "-view", "-batch", "13"), cli.ExitUsage, "at most 12 seeds")
 	requireError(t, call(t, "-model", "gan", "-weights", plain, "-view", "-o", "x.png"), cli.ExitUsage, "leave out -o")
+}
+
+// says waits for the window's title to say something.
+func (w *window) says(what string) {
+	w.T.Helper()
+	require.Eventually(w.T, func() bool { return strings.Contains(w.Do("getwindowname", w.Window()), what) }, 2*time.Minute, 50*time.Millisecond, what)
+}
+
+// The weight of a ControlNet by keys: from the first step again the picture is that of the new weight.
+func TestControlWindow(t *testing.T) {
+	net, photo := fullPath(t, filepath.Join(pipelineFolder(t, "controlnet_tiny"), "sd1.0")), fullPath(t, filepath.Join("..", "..", "zoo", "pictures", "cat.jpg"))
+	args := []string{"-model", "sd", "-weights", fullPath(t, pipelineFolder(t, "sd1_tiny")), "-prompt", "a red apple", "-width", "24", "-height", "40", "-steps", "2", "-scheduler", "ddim", "-seed", "3", "-control-image", photo, "-control-hint", "canny"}
+	w := opened(t, append(args, "-control", net+":0.5", "-view")...)
+	const file = "saccade-3-step-2.png"
+	w.says("step 2/2")
+	w.press("s")
+	assert.Contains(t, string(w.saved(file)), "ControlNet 0: sd1.0:0.5")
+	require.NoError(t, os.Remove(file))
+	w.press("bracketright", "bracketright", "bracketright", "Left", "Left", "period")
+	w.says("step 1/2")
+	w.press("period")
+	w.says("step 2/2")
+	w.says("hints 0.8")
+	w.press("s")
+	assert.Contains(t, string(w.saved(file)), "ControlNet 0: sd1.0:0.8")
+	requireFine(t, call(t, append(args, "-control", net+":0.8", "-o", "plain.png")...))
+	samePicture(t, "plain.png", file)
+	w.quit()
+}
+
+// A video in the window is saved as its frames, and written at its end.
+func TestVideoWindow(t *testing.T) {
+	w := opened(t, "-model", "video", "-weights", fullPath(t, pipelineFolder(t, "sd1_tiny")), "-motion", fullPath(t, filepath.Join(pipelineFolder(t, "motion_tiny"), "v2")),
+		"-prompt", "a red apple", "-width", "24", "-height", "40", "-steps", "2", "-scheduler", "ddim", "-seed", "3", "-frames", "3", "-fps", "20", "-view", "-o", "x.gif")
+	w.saved("x.gif")
+	w.press("p", "s", "question")
+	w.saved("saccade-3-step-2.gif")
+	w.quit()
+	shown, err := os.ReadFile("saccade-3-step-2.gif")
+	require.NoError(t, err)
+	written, err := os.ReadFile("x.gif")
+	require.NoError(t, err)
+	assert.Equal(t, written, shown)
 }
