@@ -36,7 +36,7 @@ type Previewer struct {
 
 	p        *Pipeline
 	b        *ops.Builder // owns the states and the linear function
-	latents   *gpu.Tensor
+	latents  *gpu.Tensor
 	pictures []*gpu.Tensor
 	program  *gpu.Program
 }
