@@ -444,6 +444,7 @@ T2I_XL = dict(pipeline="StableDiffusionXLAdapterPipeline", weights="golden/pipel
 IP = dict(weights="golden/pipelines/sd1_tiny")
 MOTION = dict(pipeline="AnimateDiffPipeline", weights="golden/pipelines/sd1_tiny", scheduler="DDIMScheduler",
               scheduler_config={"beta_schedule": "linear", "clip_sample": False, "timestep_spacing": "linspace", "steps_offset": 1})
+MOTION_CONTROL = MOTION | {"pipeline": "AnimateDiffControlNetPipeline"}
 ANCESTRAL, MULTISTEP = "EulerAncestralDiscreteScheduler", "DPMSolverMultistepScheduler"
 PIPELINES = {
     sd1_tiny: [
@@ -508,6 +509,10 @@ PIPELINES = {
         sd("five", motion="v2", frames=5, steps=3, negative_prompt=NEGATIVE, **MOTION),
         sd("one", motion="v3", frames=1, steps=2, **MOTION),
         sd("third", motion="v3", frames=3, steps=2, guidance=1.0, **MOTION | {"scheduler": ANCESTRAL}),
+        sd("windows", motion="v2", frames=5, context_length=3, context_stride=1, steps=2, height=24, **MOTION),
+        sd("windows_left", motion="v3", frames=7, context_length=4, context_stride=2, steps=1, height=16, negative_prompt=NEGATIVE, **MOTION),
+        sd("control", motion="v3", frames=3, steps=2, height=24, nets="controlnet_tiny", controls=[control("sd1.0", 0.8)], **MOTION_CONTROL),
+        sd("controls", motion="v2", frames=2, steps=2, height=16, nets="controlnet_tiny", controls=[control("sd1.0", 0.5, 0.0, 0.5), control("sd1.1", 1.2)], negative_prompt=NEGATIVE, **MOTION_CONTROL),
         sd("lora", motion="v2", frames=2, steps=2, height=24, lora="zoom.safetensors", lora_scale=0.8, guidance=3.0, **MOTION),
     ],
     ddpm_tiny: [case("sample", "DDPMPipeline", 4, width=10, height=6, batch=2)],
@@ -539,8 +544,8 @@ def draw_inputs(folder, c, g):
     if c.get("init_image"):
         inputs["init_image"] = picture(g, c["batch"], c["height"], c["width"])
     for i in range(len(c.get("controls", []))):
-        inputs[f"hint.{i}"] = picture(g, 1, c["height"], c["width"]) / 2 + 0.5
-        if "nets" in c:  # some take grey
+        inputs[f"hint.{i}"] = picture(g, c.get("frames", 1), c["height"], c["width"]) / 2 + 0.5
+        if c.get("nets") == "t2i_tiny":  # some take grey
             inputs[f"hint.{i}"] = inputs[f"hint.{i}"][:, :1].repeat(1, 3, 1, 1)
     for i in range(len(c.get("ip_adapters", []))):
         inputs[f"ip_image.{i}"] = torch.randn(1, 3, 14, 14, generator=g)
@@ -641,7 +646,7 @@ def given(inputs, state):
 
 def open_pipeline(folder, c):
     parts = {}
-    if "nets" in c:
+    if c.get("nets") == "t2i_tiny":
         nets = [diffusers.T2IAdapter.from_pretrained(HERE / "pipelines" / c["nets"] / k["net"], torch_dtype=torch.float32) for k in c["controls"]]
         parts["adapter"] = diffusers.MultiAdapter(nets) if len(nets) > 1 else nets[0]
     elif "controls" in c:
@@ -660,6 +665,8 @@ def open_pipeline(folder, c):
     if "lora" in c:
         pipe.load_lora_weights(HERE / "pipelines" / "motion_tiny", weight_name=c["lora"], adapter_name="lora")
         pipe.set_adapters(["lora"], [c["lora_scale"]])
+    if "context_length" in c:
+        pipe.enable_free_noise(c["context_length"], c["context_stride"])
     pipe.set_progress_bar_config(disable=True)
     if "scheduler" in c:
         pipe.scheduler = getattr(diffusers, c["scheduler"]).from_config(pipe.scheduler.config, **c.get("scheduler_config", {}))
@@ -690,7 +697,7 @@ def arguments(c, inputs):
         a["ip_adapter_image"] = [inputs[f"ip_image.{i}"] for i in range(len(c["ip_adapters"]))]
     if c.get("mask"):
         a["mask_image"] = inputs["mask"]
-    if "nets" in c:
+    if c.get("nets") == "t2i_tiny":
         hints = [inputs[f"hint.{i}"] for i in range(len(c["controls"]))]
         hints = [h[:, : json.loads((HERE / "pipelines" / c["nets"] / k["net"] / "config.json").read_text())["in_channels"]] for h, k in zip(hints, c["controls"])]
         scales = [k["weight"] for k in c["controls"]]
@@ -699,8 +706,11 @@ def arguments(c, inputs):
             a["adapter_conditioning_factor"] = c["controls"][0]["to"]
     elif "controls" in c:
         one_or_all = lambda all: all if len(all) > 1 else all[0]
-        hints = one_or_all([inputs[f"hint.{i}"] for i in range(len(c["controls"]))])
-        a["control_image" if c.get("init_image") else "image"] = hints
+        hints = [inputs[f"hint.{i}"] for i in range(len(c["controls"]))]
+        if "frames" in c:
+            a["conditioning_frames"] = one_or_all([list(h) for h in hints])
+        else:
+            a["control_image" if c.get("init_image") else "image"] = one_or_all(hints)
         names = {"controlnet_conditioning_scale": "weight", "control_guidance_start": "from", "control_guidance_end": "to"}
         a |= {name: one_or_all([k[key] for k in c["controls"]]) for name, key in names.items()}
     return a
@@ -757,7 +767,7 @@ def run(folder, c, inputs):
             out[f"expected.step.{before + i}"] = frames(kept["latents"]).clone()
             return kept
 
-        options |= {"output_type": "pt"} | ({} if "nets" in c else {"callback_on_step_end": ended})
+        options |= {"output_type": "pt"} | ({} if c.get("nets") == "t2i_tiny" else {"callback_on_step_end": ended})
     else:
         options["output_type"] = "np"
     with given(inputs, state), torch.no_grad(), warnings.catch_warnings():

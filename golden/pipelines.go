@@ -39,6 +39,8 @@ type PipelineCase struct {
 	Controls        []ControlCase  `json:"controls"`         // ControlNets, with their hints hint.K
 	Motion          string         `json:"motion"`           // folder of a motion adapter beside the cases, "" for none
 	Frames          int            `json:"frames"`           // of the video, whose latents are [frames C h w]; 0: pictures
+	ContextLength   int            `json:"context_length"`   // of the windows of frames, 0: all frames at once
+	ContextStride   int            `json:"context_stride"`   // from one of them to the next
 	LoRA            string         `json:"lora"`             // file beside the cases that is merged, "" for none
 	LoRAScale       float64        `json:"lora_scale"`       // its scale
 	IPAdapters      []IPCase       `json:"ip_adapters"`      // IP-Adapters, with what the image tower beside them sees: ip_image.K
@@ -115,7 +117,7 @@ func PipelineCases(name string) ([]PipelineCase, error) {
 //     added to it as noise
 //   - noise.K: what the scheduler draws in step K of those that are done; absent
 //     if it never draws
-//   - hint.K [1,3,H,W], from 0 to 1, of ControlNet K
+//   - hint.K [1,3,H,W], from 0 to 1, of ControlNet K, or one for each frame of a video
 //   - ip_image.K [1,3,S,S], of IP-Adapter K, as the image tower takes it
 //   - init_image [N,3,H,W], from -1 to 1, and mask [1,1,H,W], 1 where to repaint
 //

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
 	"slices"
 	"sync"
 	"time"
@@ -32,9 +31,11 @@ type DiffusionOptions struct {
 	// steps; nil: nothing.
 	Done func(ctx context.Context, run *diffusion.Run, steps []*diffusion.Snapshot) error
 
-	// Save writes image i of a request after a step and says where; nil: nothing can
-	// be saved. Its error is shown and ends nothing.
-	Save func(q diffusion.Request, i, step int, img *picture.Image) (path string, err error)
+	// Save writes the images of a request after a step, or a video's frames, and says where;
+	// nil: nothing can be saved. Its error is shown and ends nothing.
+	Save func(q diffusion.Request, step int, images []*picture.Image) (path string, err error)
+
+	FPS float64 // frames a second of a video that is played
 }
 
 // Diffusion is a diffusion run that a window shows and steers. One goroutine does
@@ -48,9 +49,15 @@ type Diffusion struct {
 	cancel   context.CancelFunc // of the goroutine
 	ended    chan error         // of the goroutine
 
-	mu   sync.Mutex // guards what follows
-	view viewer.View
-	stop context.CancelFunc // of the step under way, or nil
+	// Of the request, whatever the person does.
+	frames int                // of a video that is played from began on, else 0
+	began  time.Time          //
+	hints  [][]viewer.Picture // what each ControlNet sees: a picture, or one for each frame
+
+	mu    sync.Mutex // guards what follows
+	view  viewer.View
+	stop  context.CancelFunc // of the step under way, or nil
+	still bool               // the frames of a video stand side by side
 
 	// Of the goroutine alone.
 	run     *diffusion.Run
@@ -59,6 +66,7 @@ type Diffusion struct {
 	made    []made
 	at      int // of made, what is shown
 	heat    int // the word whose heat map is shown, counted from 1; 0: none
+	control int // the hints whose weight the keys change
 	paused  bool
 	done    bool // once
 }
@@ -69,6 +77,9 @@ type made struct {
 	thumb *gpu.Tensor
 }
 
+// usualFPS is how fast videos are played where nothing is said.
+const usualFPS = 10
+
 // NewDiffusion begins a run of the pipeline, which stays open, and its steps. They
 // go on until Close, or until ctx ends.
 func NewDiffusion(ctx context.Context, p *diffusion.Pipeline, q diffusion.Request, o DiffusionOptions) (*Diffusion, error) {
@@ -77,12 +88,22 @@ func NewDiffusion(ctx context.Context, p *diffusion.Pipeline, q diffusion.Reques
 		d.o.Start = p.Start
 	}
 	d.o.Every = max(1, d.o.Every)
+	if d.o.FPS <= 0 {
+		d.o.FPS = usualFPS
+	}
 	if err := d.start(ctx, q); err != nil {
 		d.drop()
 		return nil, err
 	}
+	d.frames, d.began = d.run.Request.Frames, time.Now()
+	for _, c := range d.run.Request.Controls {
+		d.hints = append(d.hints, hint(c, &d.run.Request))
+	}
 	var work context.Context
 	work, d.cancel = context.WithCancel(ctx)
+	if d.frames > 1 {
+		go d.play(work)
+	}
 	go func() {
 		err := d.work(work)
 		if errors.Is(err, context.Canceled) {
@@ -239,7 +260,8 @@ func (d *Diffusion) keep(ctx context.Context) error {
 	if err := d.preview.Show(ctx, d.run, s); err != nil {
 		return err
 	}
-	p := d.preview.Picture()
+	shown := d.preview.Pictures()
+	p := shown[0]
 	if m.thumb, err = d.p.Device().State("thumbnail", p.Type, p.Groups, p.Shape...); err == nil {
 		d.made[d.at] = m
 		err = d.p.Device().Copy(m.thumb, p)
@@ -247,19 +269,19 @@ func (d *Diffusion) keep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.shown(p)
-	return d.still(ctx)
+	d.shown(shown)
+	return d.rest(ctx)
 }
 
-// still shows what is shown by the best previewer, when nothing is being computed.
-func (d *Diffusion) still(ctx context.Context) error {
+// rest shows what is shown by the best previewer, when nothing is being computed.
+func (d *Diffusion) rest(ctx context.Context) error {
 	if d.best == d.preview || !d.paused && d.run.Next() {
 		return d.warm()
 	}
 	if err := d.best.Show(ctx, d.run, d.made[d.at].Snapshot); err != nil {
 		return err
 	}
-	d.shown(d.best.Picture())
+	d.shown(d.best.Pictures())
 	return d.warm()
 }
 
@@ -295,11 +317,13 @@ func (d *Diffusion) warm() error {
 	return nil
 }
 
-// shown has the window show a tensor's pictures.
-func (d *Diffusion) shown(p *gpu.Tensor) {
+// shown has the window show the pictures of tensors.
+func (d *Diffusion) shown(tensors []*gpu.Tensor) {
 	var all []viewer.Picture
-	for i := range p.Shape[0] {
-		all = append(all, viewer.Picture{Tensor: p, Index: i})
+	for _, p := range tensors {
+		for i := range p.Shape[0] {
+			all = append(all, viewer.Picture{Tensor: p, Index: i})
+		}
 	}
 	d.mu.Lock()
 	d.view.Shown = all
@@ -344,6 +368,7 @@ func (d *Diffusion) tell() {
 		if d.p.Prompted() {
 			v.Facts = append(v.Facts, fmt.Sprintf("guidance %.3g", q.Guidance))
 		}
+		v.Facts = append(v.Facts, d.weights()...)
 		v.Facts = append(v.Facts, "preview "+string(d.preview.Kind))
 	}
 	d.mu.Unlock()
@@ -379,11 +404,11 @@ func (d *Diffusion) carryOut(ctx context.Context, c viewer.Command) error {
 	switch c.Action {
 	case viewer.Pause:
 		d.paused = !d.paused
-		return d.still(ctx)
+		return d.rest(ctx)
 	case viewer.SingleStep:
 		d.paused = true
 		if d.at == len(d.made)-1 && !d.run.Next() {
-			return d.still(ctx)
+			return d.rest(ctx)
 		}
 		return d.step(ctx)
 	case viewer.Back:
@@ -400,6 +425,13 @@ func (d *Diffusion) carryOut(ctx context.Context, c viewer.Command) error {
 		return d.guide(c.Action == viewer.MoreGuidance)
 	case viewer.NextScheduler:
 		return d.reschedule(ctx)
+	case viewer.MoreControl, viewer.LessControl, viewer.NextControl:
+		return d.weigh(c.Action)
+	case viewer.PlayFrames:
+		d.mu.Lock()
+		d.still = !d.still
+		d.mu.Unlock()
+		d.tell()
 	case viewer.Save:
 		return d.savePicture(ctx)
 	case viewer.ToggleHeat, viewer.NextHeat:
@@ -430,8 +462,8 @@ func (d *Diffusion) goTo(ctx context.Context, at int) error {
 	if err := d.preview.Show(ctx, d.run, m.Snapshot); err != nil {
 		return err
 	}
-	d.shown(d.preview.Picture())
-	return d.still(ctx)
+	d.shown(d.preview.Pictures())
+	return d.rest(ctx)
 }
 
 // again begins again with seeds.
@@ -499,7 +531,7 @@ func (d *Diffusion) toggleHeat(ctx context.Context, next bool) error {
 		d.heat = 1
 	}
 	if d.run.Request.Watch || d.heat == 0 {
-		return d.still(ctx)
+		return d.rest(ctx)
 	}
 	q := d.run.Request
 	q.Watch = true
@@ -516,54 +548,14 @@ func (d *Diffusion) savePicture(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i, img := range images {
-		path, err := d.o.Save(d.run.Request, i, d.made[d.at].Done, img)
-		if err != nil {
-			d.notice("%s", weights.Line(err))
-			return nil
-		}
-		d.notice("saved %s", path)
+	path, err := d.o.Save(d.run.Request, d.made[d.at].Done, images)
+	if err != nil {
+		d.notice("%s", weights.Line(err))
+		return nil
 	}
+	d.notice("saved %s", path)
 	return nil
 }
-
-// View implements [viewer.Session].
-func (d *Diffusion) View() viewer.View {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.view
-}
-
-// Actions implements [viewer.Session].
-func (d *Diffusion) Actions() []viewer.Action {
-	all := []viewer.Action{viewer.Pause, viewer.SingleStep, viewer.Back, viewer.Forward, viewer.ShowStep, viewer.Restart, viewer.NewSeed, viewer.NextScheduler}
-	if d.o.Save != nil {
-		all = append(all, viewer.Save)
-	}
-	if d.p.Prompted() {
-		all = append(all, viewer.MoreGuidance, viewer.LessGuidance, viewer.ToggleHeat, viewer.NextHeat)
-	}
-	return all
-}
-
-// Do implements [viewer.Session].
-func (d *Diffusion) Do(c viewer.Command) {
-	switch c.Action {
-	case viewer.Restart, viewer.NewSeed, viewer.NextScheduler, viewer.Back, viewer.ShowStep:
-		d.mu.Lock()
-		if d.stop != nil {
-			d.stop()
-		}
-		d.mu.Unlock()
-	}
-	d.commands <- c
-}
-
-// Point implements [viewer.Session]; a run has no cells.
-func (d *Diffusion) Point(image.Point, bool) {}
-
-// Changed implements [viewer.Session].
-func (d *Diffusion) Changed() <-chan struct{} { return d.changed }
 
 // changes tells the window that there is something else to see; its buffer is of one.
 type changes chan struct{}

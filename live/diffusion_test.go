@@ -19,6 +19,7 @@ import (
 	"saccade/models/diffusion"
 	"saccade/models/diffusion/checkpoint"
 	"saccade/models/nn"
+	"saccade/models/verify"
 	"saccade/picture"
 	"saccade/viewer"
 )
@@ -88,8 +89,8 @@ func TestDiffusion(t *testing.T) {
 			ended <- done
 			return nil
 		},
-		Save: func(q diffusion.Request, i, step int, img *picture.Image) (string, error) {
-			saved = append(saved, fmt.Sprintf("%d of seed %d, %dx%d", step, q.Seeds[i], img.W, img.H))
+		Save: func(q diffusion.Request, step int, images []*picture.Image) (string, error) {
+			saved = append(saved, fmt.Sprintf("%d of seed %d, %dx%d", step, q.Seeds[0], images[0].W, images[0].H))
 			if len(saved) > 1 {
 				return "", errors.New("the disk\nis full")
 			}
@@ -188,4 +189,90 @@ func TestFailures(t *testing.T) {
 	require.NoError(t, err)
 	cancel()
 	assert.ErrorIs(t, s.Close(), context.Canceled)
+}
+
+// showGolden is a session of a golden's run, with its ControlNets or motion adapter.
+func showGolden(t *testing.T, pipeline, name string, o DiffusionOptions) *shown {
+	t.Helper()
+	dev := gputest.Open(t, gpu.Options{})
+	cases, err := golden.PipelineCases(pipeline)
+	require.NoError(t, err)
+	i := slices.IndexFunc(cases, func(c golden.PipelineCase) bool { return c.Name == name })
+	require.GreaterOrEqual(t, i, 0)
+	p, q, err := verify.OpenPipeline(dev, cases[i], nn.Options{Precision: gpu.F16})
+	require.NoError(t, err)
+	buffers := dev.Stats().Buffers
+	s, err := NewDiffusion(context.Background(), p, q, o)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		assert.NoError(t, s.Close())
+		p.Close()
+		assert.LessOrEqual(t, dev.Stats().Buffers, buffers, "buffers that nobody freed")
+	})
+	return &shown{s, t}
+}
+
+// What ControlNets see stands beside the pictures; their weights change what the next steps make,
+// and only theirs.
+func TestHints(t *testing.T) {
+	var images []*picture.Image
+	s := showGolden(t, "controlnet_tiny", "two", DiffusionOptions{Preview: diffusion.PreviewVAE, Save: func(_ diffusion.Request, _ int, all []*picture.Image) (string, error) {
+		images = all
+		return fmt.Sprint(all[0].Pix[:9]), nil
+	}})
+	v := s.until("the end", func(v viewer.View) bool { return v.Step == v.Steps && v.Steps > 0 && len(v.Strip) == v.Steps+1 })
+	require.Len(t, v.Shown, 4, "two pictures, two of hints")
+	assert.NotNil(t, v.Shown[2].Image)
+	assert.Equal(t, 24, v.Shown[3].Image.Rect.Dx())
+	assert.True(t, has(v.Facts, "[hints 0.5]") && has(v.Facts, "hints 1.2"), "%v", v.Facts)
+	save := func() []*picture.Image {
+		images = nil
+		s.do(viewer.Save)
+		s.until("saved", func(v viewer.View) bool { return strings.HasPrefix(v.Notice, "saved") })
+		return images
+	}
+	before := save()
+	s.do(viewer.NextControl)
+	s.do(viewer.LessControl)
+	s.do(viewer.LessControl)
+	v = s.until("less weight", func(v viewer.View) bool { return has(v.Facts, "[hints 1]") && has(v.Facts, "hints 0.5") })
+	assert.Equal(t, before, save(), "nothing changes before the next step")
+	s.do(viewer.Restart)
+	s.until("the end again", func(v viewer.View) bool { return v.Step == v.Steps && len(v.Strip) == v.Steps+1 && v.Notice == "" })
+	assert.NotEqual(t, before, save())
+	s.do(viewer.MoreControl)
+	s.do(viewer.MoreControl)
+	s.do(viewer.Restart)
+	s.until("the end at last", func(v viewer.View) bool {
+		return has(v.Facts, "[hints 1.2]") && v.Step == v.Steps && len(v.Strip) == v.Steps+1 && v.Notice == ""
+	})
+	assert.Equal(t, before, save(), "with the weights of before the pictures are those of before")
+}
+
+// The frames of a video are played one after the other, or stand side by side.
+func TestPlays(t *testing.T) {
+	s := showGolden(t, "motion_tiny", "five", DiffusionOptions{FPS: 100, Save: func(_ diffusion.Request, step int, all []*picture.Image) (string, error) {
+		return fmt.Sprintf("%d frames of step %d", len(all), step), nil
+	}})
+	s.until("the end", func(v viewer.View) bool { return v.Step == 3 && len(v.Strip) == 4 })
+	seen := map[viewer.Picture]bool{}
+	s.until("every frame", func(v viewer.View) bool {
+		require.Len(t, v.Shown, 1)
+		seen[v.Shown[0]] = true
+		return len(seen) == 5
+	})
+	select {
+	case <-s.Changed():
+	case <-time.After(10 * time.Second):
+		require.Fail(t, "the window is not told of the next frame")
+	}
+	s.do(viewer.PlayFrames)
+	s.until("all frames", func(v viewer.View) bool { return len(v.Shown) == 5 })
+	s.do(viewer.Save)
+	s.until("saved", func(v viewer.View) bool { return v.Notice == "saved 5 frames of step 3" })
+	assert.NotContains(t, s.Actions(), viewer.ToggleHeat)
+	s.do(viewer.NewSeed)
+	s.until("another seed", func(v viewer.View) bool { return v.Step == 3 && len(v.Strip) == 4 && v.Notice == "" })
+	s.do(viewer.PlayFrames)
+	s.until("one frame", func(v viewer.View) bool { return len(v.Shown) == 1 })
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"saccade/models/diffusion"
 	"saccade/models/gan"
@@ -112,39 +113,37 @@ func (g *Generator) Draw(ctx context.Context, z [][]float32, truncation float64)
 	if g.Layers == 0 && truncation != 1 {
 		return Array{}, fmt.Errorf("%s: %w", g.m.Name, ErrNoStyles)
 	}
-	return g.each(ctx, len(z), func(from, to int) (map[string]Array, error) {
-		if truncation == 1 {
-			return g.input(z[from:to]), nil
-		}
-		w, err := g.Styles(ctx, z[from:to], truncation)
-		if err != nil {
-			return nil, err
-		}
-		return g.layered(w, w, 0), nil
-	})
+	if truncation == 1 {
+		return g.each(ctx, len(z), func(from, to int) (map[string]Array, error) { return g.input(z[from:to]), nil })
+	}
+	w, err := g.Styles(ctx, z, truncation)
+	if err != nil {
+		return Array{}, err
+	}
+	whole := make([][]int, len(w))
+	for i := range whole {
+		whole[i] = slices.Repeat([]int{i}, g.Layers)
+	}
+	return g.Mix(ctx, w, whole...)
 }
 
-// Mix makes images of pairs of styles: the first of the layers below one, which say what is
-// there and how it stands, and the second of the others, which say how it looks.
-func (g *Generator) Mix(ctx context.Context, coarse, fine [][]float32, layer int) (Array, error) {
-	return g.each(ctx, len(coarse), func(from, to int) (map[string]Array, error) {
-		return g.layered(coarse[from:to], fine[from:to], layer), nil
-	})
-}
-
-// layered gives each layer its style.
-func (g *Generator) layered(coarse, fine [][]float32, layer int) map[string]Array {
-	a := Array{Shape: []int{len(fine), g.Layers, g.Size}}
-	for i := range fine {
-		for l := range g.Layers {
-			w := fine[i]
-			if l < layer {
-				w = coarse[i]
-			}
-			a.Data = append(a.Data, w...)
+// Mix makes an image for each of layers, which say for each layer of the network which of the
+// styles it takes: the first layers say what is there and how it stands, the last how it looks.
+func (g *Generator) Mix(ctx context.Context, styles [][]float32, layers ...[]int) (Array, error) {
+	for _, of := range layers {
+		if len(of) != g.Layers || len(of) == 0 {
+			return Array{}, fmt.Errorf("styles of %d layers; %s has %d", len(of), g.m.Name, g.Layers)
 		}
 	}
-	return map[string]Array{gan.W: a}
+	return g.each(ctx, len(layers), func(from, to int) (map[string]Array, error) {
+		a := Array{Shape: []int{to - from, g.Layers, g.Size}}
+		for _, of := range layers[from:to] {
+			for _, k := range of {
+				a.Data = append(a.Data, styles[k]...)
+			}
+		}
+		return map[string]Array{gan.W: a}, nil
+	})
 }
 
 // each makes n images, a few at once.

@@ -20,6 +20,7 @@ type fake struct {
 	points   []point
 	told     []time.Time // when each command came
 	changed  chan struct{}
+	known    []Action // nil: those of a run and of masks
 }
 
 func newFake() *fake { return &fake{changed: make(chan struct{}, 1)} }
@@ -31,7 +32,19 @@ func (f *fake) View() View {
 }
 
 func (f *fake) Actions() []Action {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.known != nil {
+		return f.known
+	}
 	return []Action{Pause, SingleStep, Back, Forward, ShowStep, Restart, NewSeed, MoreGuidance, LessGuidance, NextScheduler, Save, ToggleHeat, NextHeat, NextMask}
+}
+
+// knows changes what the session knows; nil is the usual.
+func (f *fake) knows(actions ...Action) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.known = actions
 }
 
 func (f *fake) Do(c Command) {

@@ -10,7 +10,7 @@ import (
 
 // press takes a key: the letter that it types, or a Key constant.
 func (v *Viewer) press(key rune) {
-	k, ok := actionOf(key)
+	action, ok := actionOf(key, v.session.Actions())
 	if !ok {
 		return
 	}
@@ -18,11 +18,7 @@ func (v *Viewer) press(key rune) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	middle := v.ui.center
-	if k.Instead != 0 && v.knows(k.Instead) {
-		v.command(Command{Action: k.Instead})
-		return
-	}
-	switch k.Action {
+	switch action {
 	case zoomIn:
 		v.ui.zoomBy(zoomStep, middle)
 	case zoomOut:
@@ -40,7 +36,7 @@ func (v *Viewer) press(key rune) {
 	case quit:
 		v.quit = true
 	default:
-		v.command(Command{Action: k.Action})
+		v.command(Command{Action: action})
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"saccade/gpu"
 	"saccade/gpu/gputest"
+	"saccade/viewer/viewertest"
 )
 
 // spin keeps the device busy: p.turns additions an invocation.
@@ -54,7 +55,7 @@ func step(t *testing.T, d *gpu.Device) *gpu.Program {
 
 // The window answers, and draws, while steps of a second occupy the device.
 func TestWindowWhileStepsRun(t *testing.T) {
-	display(t, 1024, 768, 96)
+	viewertest.Open(t, 1024, 768, 96)
 	d := gputest.Open(t, gpu.Options{SubmitBudget: 50 * time.Millisecond})
 	p := step(t, d)
 	f := newFake()
@@ -129,7 +130,7 @@ func TestTenThousandFramesLeaveNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute: make soak")
 	}
-	display(t, 400, 300, 96)
+	viewertest.Open(t, 400, 300, 96)
 	d := gputest.Open(t, gpu.Options{})
 	f := newFake()
 	f.view = middleOfRun(t, d)

@@ -228,7 +228,7 @@ func (s *scene) listOf(keys []Key, times float64) list {
 func (s *scene) help() {
 	var keys []Key
 	for _, k := range Keys() {
-		if k.Instead != 0 && slices.Contains(s.known, k.Instead) {
+		if k.Action == zoomIn && slices.Contains(s.known, TakeBack) { // which has the letter
 			k.Name, k.Does = "wheel", "zoom in; drag with another button to move"
 		}
 		if k.offers(s.known) {

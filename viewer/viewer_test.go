@@ -112,22 +112,22 @@ func TestCellUnderThePointer(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
-	seen := map[rune]bool{}
 	for _, k := range Keys() {
 		assert.NotEmpty(t, k.Name)
 		assert.NotEmpty(t, k.Does)
 		for _, r := range k.Keys {
-			assert.False(t, seen[r], "%q is two keys", r)
-			seen[r] = true
-			got, ok := actionOf(r)
-			assert.True(t, ok && got.Action == k.Action, "%q", r)
+			got, ok := actionOf(r, []Action{k.Action})
+			assert.True(t, ok && got == k.Action, "%q", r)
 		}
 	}
-	_, ok := actionOf('y')
+	_, ok := actionOf('y', []Action{Save, Pause})
 	assert.False(t, ok)
-	pause, _ := actionOf(' ')
-	assert.True(t, pause.offers([]Action{Save, Pause}))
-	assert.False(t, pause.offers([]Action{Save}))
+	_, ok = actionOf(' ', []Action{Save})
+	assert.False(t, ok)
+	got, _ := actionOf('z', nil)
+	assert.Equal(t, zoomIn, got)
+	got, _ = actionOf('z', []Action{TakeBack})
+	assert.Equal(t, TakeBack, got)
 }
 
 // few is a session that knows one action only.

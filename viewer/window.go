@@ -226,7 +226,7 @@ func (w *window) listen() {
 	w.SetRefreshCallback(func(*glfw.Window) { v.touch() })
 	w.SetIconifyCallback(func(_ *glfw.Window, hidden bool) { v.hide(hidden) })
 	w.SetCharCallback(func(_ *glfw.Window, r rune) { v.press(r) })
-	special := map[glfw.Key]rune{glfw.KeyLeft: KeyLeft, glfw.KeyRight: KeyRight, glfw.KeyEscape: KeyEscape, glfw.KeyF11: KeyF11, glfw.KeyTab: KeyTab}
+	special := map[glfw.Key]rune{glfw.KeyLeft: KeyLeft, glfw.KeyRight: KeyRight, glfw.KeyEscape: KeyEscape, glfw.KeyF11: KeyF11, glfw.KeyTab: KeyTab, glfw.KeyUp: KeyUp, glfw.KeyDown: KeyDown}
 	w.SetKeyCallback(func(_ *glfw.Window, k glfw.Key, _ int, a glfw.Action, _ glfw.ModifierKey) {
 		if r, ok := special[k]; ok && a != glfw.Release {
 			v.press(r)

@@ -3,15 +3,9 @@
 package viewer
 
 import (
-	"bufio"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"image"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -20,91 +14,8 @@ import (
 
 	"saccade/gpu"
 	"saccade/gpu/gputest"
+	"saccade/viewer/viewertest"
 )
-
-// xvfb is an X server without a screen; what it shows is a file.
-type xvfb struct {
-	t    *testing.T
-	file string
-}
-
-// display starts one of w×h pixels at so many dots an inch, and makes it this
-// process's display.
-func display(t *testing.T, w, h, dpi int) *xvfb {
-	t.Helper()
-	path := program(t, "Xvfb", "xvfb")
-	r, out, err := os.Pipe()
-	require.NoError(t, err)
-	dir := t.TempDir()
-	x := exec.Command(path, "-displayfd", "3", "-screen", "0", fmt.Sprintf("%dx%dx24", w, h), "-nolisten", "tcp", "-noreset", "-fbdir", dir)
-	x.ExtraFiles = []*os.File{out}
-	require.NoError(t, x.Start())
-	require.NoError(t, out.Close())
-	t.Cleanup(func() {
-		require.NoError(t, x.Process.Kill())
-		_ = x.Wait() // says that it was killed
-		require.NoError(t, r.Close())
-	})
-	number, err := bufio.NewReader(r).ReadString('\n')
-	require.NoError(t, err, "Xvfb did not start")
-	t.Setenv("DISPLAY", ":"+strings.TrimSpace(number))
-	t.Setenv("WAYLAND_DISPLAY", "")
-	if dpi != 96 {
-		set, err := exec.Command(program(t, "xprop", "x11-utils"), "-root", "-f", "RESOURCE_MANAGER", "8s",
-			"-set", "RESOURCE_MANAGER", fmt.Sprintf("Xft.dpi:\t%d\n", dpi)).CombinedOutput()
-		require.NoError(t, err, string(set))
-	}
-	return &xvfb{t, filepath.Join(dir, "Xvfb_screen0")}
-}
-
-// program finds a program of a package, without which the test is skipped, but
-// never in CI.
-func program(t *testing.T, name, pack string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil && os.Getenv("CI") == "true" {
-		t.Fatalf("CI needs %s: install %s", name, pack)
-	} else if err != nil {
-		t.Skipf("no %s here: install %s to test windows", name, pack)
-	}
-	return path
-}
-
-// screen reads the pixels of the display from its file, which is in the format
-// of xwd: a header of big-endian words, colours of 12 bytes, rows of BGRX.
-func (x *xvfb) screen() *image.RGBA {
-	x.t.Helper()
-	raw, err := os.ReadFile(x.file)
-	require.NoError(x.t, err)
-	word := func(i int) int { return int(binary.BigEndian.Uint32(raw[4*i:])) }
-	w, h, stride := word(4), word(5), word(12)
-	require.Equal(x.t, 32, word(11), "bits a pixel")
-	pixels := raw[word(0)+12*word(19):]
-	m := image.NewRGBA(image.Rect(0, 0, w, h))
-	for y := range h {
-		for at := range w {
-			p := pixels[y*stride+4*at:]
-			copy(m.Pix[y*m.Stride+4*at:], []byte{p[2], p[1], p[0], 255})
-		}
-	}
-	return m
-}
-
-// do sends real events: xdotool's words.
-func (x *xvfb) do(words ...string) string {
-	x.t.Helper()
-	out, err := exec.Command(program(x.t, "xdotool", "xdotool"), words...).CombinedOutput()
-	require.NoError(x.t, err, "xdotool %v: %s", words, out)
-	return strings.TrimSpace(string(out))
-}
-
-// focus finds the window and gives it the keyboard, for there is no window manager.
-func (x *xvfb) focus() (id string) {
-	x.t.Helper()
-	id = x.do("search", "--sync", "--class", "saccade")
-	x.do("windowfocus", "--sync", id)
-	return id
-}
 
 // opened runs a viewer in a window until the test ends or closes it.
 func opened(t *testing.T, d *gpu.Device, s Session, o Options) (v *Viewer, closed func() error) {
@@ -148,21 +59,21 @@ func (v *Viewer) state() ui {
 // shows waits until the display's corner shows what a canvas draws of the
 // viewer at the window's size and content scale: drivers and X show a frame
 // some time after it was drawn.
-func (x *xvfb) shows(v *Viewer, c *gpu.Canvas) {
-	x.t.Helper()
+func shows(x *viewertest.Display, v *Viewer, c *gpu.Canvas) {
+	x.T.Helper()
 	var want, got *image.RGBA
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		u := v.state()
 		var err error
 		want, err = v.Picture(c, u.size.X, u.size.Y, u.scale)
-		require.NoError(x.t, err)
-		got = x.screen().SubImage(image.Rectangle{Max: u.size}).(*image.RGBA)
+		require.NoError(x.T, err)
+		got = x.Screen().SubImage(image.Rectangle{Max: u.size}).(*image.RGBA)
 		if differing(want, got) == 0 || time.Now().After(deadline) {
 			break
 		}
 	}
-	keep(x.t, got)
-	requireSame(x.t, want, got)
+	keep(x.T, got)
+	requireSame(x.T, want, got)
 }
 
 // soon waits for something to come true.
@@ -175,7 +86,7 @@ func soon(t *testing.T, what string, f func() bool) {
 // content scale.
 func TestWindowShowsWhatACanvasDraws(t *testing.T) {
 	for _, dpi := range []int{96, 192} {
-		display := display(t, 2048, 1536, dpi)
+		display := viewertest.Open(t, 2048, 1536, dpi)
 		scale := float64(dpi) / 96
 		for _, size := range []image.Point{{960, 720}, {400, 300}, {320, 640}} {
 			t.Run(fmt.Sprintf("%dx%d at %g", size.X, size.Y, scale), func(t *testing.T) {
@@ -187,8 +98,8 @@ func TestWindowShowsWhatACanvasDraws(t *testing.T) {
 				require.Equal(t, size.Mul(int(scale)), u.size)
 				require.InDelta(t, scale, u.scale, 0.01, "GLFW rounds the display's millimetres")
 				v.press('?')
-				display.t = t
-				display.shows(v, canvas(t, d))
+				display.T = t
+				shows(display, v, canvas(t, d))
 			})
 		}
 	}
@@ -196,22 +107,26 @@ func TestWindowShowsWhatACanvasDraws(t *testing.T) {
 
 // Every key of the list, pressed on a real keyboard as far as X knows.
 func TestEveryKeyInAWindow(t *testing.T) {
-	display := display(t, 1024, 768, 96)
+	display := viewertest.Open(t, 1024, 768, 96)
 	d := gputest.Open(t, gpu.Options{})
 	f := newFake()
 	f.view = middleOfRun(t, d)
 	v, closed := opened(t, d, f, Options{Width: 640, Height: 480})
-	display.focus()
-	names := map[rune]string{' ': "space", '.': "period", KeyLeft: "Left", KeyRight: "Right", KeyEscape: "Escape", KeyF11: "F11", KeyTab: "Tab",
-		'+': "plus", '=': "equal", '-': "minus", '_': "underscore", '?': "question"}
+	display.Focus()
+	names := map[rune]string{' ': "space", '.': "period", KeyLeft: "Left", KeyRight: "Right", KeyEscape: "Escape", KeyF11: "F11", KeyTab: "Tab", KeyUp: "Up", KeyDown: "Down",
+		'+': "plus", '=': "equal", '-': "minus", '_': "underscore", '[': "bracketleft", ']': "bracketright", '?': "question"}
 	pressed := func(r rune) {
 		name := names[r]
 		if name == "" {
 			name = string(r)
 		}
-		display.do("key", name)
+		display.Do("key", name)
 	}
 	for _, k := range Keys() {
+		f.knows()
+		if k.Action < zoomIn {
+			f.knows(k.Action)
+		}
 		for _, r := range k.Keys {
 			if k.Action == quit || k.Action == escape {
 				continue
@@ -232,8 +147,10 @@ func TestEveryKeyInAWindow(t *testing.T) {
 			soon(t, "drawn", func() bool { return v.Stats().Frames > frames })
 		}
 	}
+	f.knows()
+	f.change(func(*View) {})
 	require.True(t, v.state().help && v.state().full, "the list was opened once, full screen entered thrice and left once")
-	display.shows(v, canvas(t, d))
+	shows(display, v, canvas(t, d))
 	pressed(KeyEscape)
 	soon(t, "no list", func() bool { return !v.state().help && v.state().full })
 	pressed(KeyEscape)
@@ -264,14 +181,14 @@ func changedBy(a Action, before, after ui) bool {
 
 // The pointer: cells are told, the wheel zooms, thumbnails are clicked.
 func TestPointerInAWindow(t *testing.T) {
-	display := display(t, 1024, 768, 96)
+	display := viewertest.Open(t, 1024, 768, 96)
 	d := gputest.Open(t, gpu.Options{})
 	f := newFake()
 	f.view = middleOfRun(t, d)
 	f.view.Grid = image.Pt(8, 8)
 	v, _ := opened(t, d, f, Options{Width: 800, Height: 600})
-	id := display.focus()
-	move := func(at image.Point) { display.do("mousemove", "--window", id, fmt.Sprint(at.X), fmt.Sprint(at.Y)) }
+	id := display.Focus()
+	move := func(at image.Point) { display.Do("mousemove", "--window", id, fmt.Sprint(at.X), fmt.Sprint(at.Y)) }
 	v.mu.Lock()
 	at, thumb := v.shown[0].at, v.thumbs[3]
 	v.mu.Unlock()
@@ -284,13 +201,13 @@ func TestPointerInAWindow(t *testing.T) {
 		})
 	}
 	time.Sleep(200 * time.Millisecond) // for people to look at: the heat map of the cell
-	keep(t, display.screen())
-	display.do("click", "4")
+	keep(t, display.Screen())
+	display.Do("click", "4")
 	soon(t, "zoomed by the wheel", func() bool { return v.state().zoom > 1 })
 	center := v.state().center
-	display.do("mousedown", "1")
+	display.Do("mousedown", "1")
 	move(at.Min.Add(at.Size().Div(2)))
-	display.do("mouseup", "1")
+	display.Do("mouseup", "1")
 	soon(t, "dragged", func() bool { return v.state().center != center })
 	move(thumb.at.Min.Add(image.Pt(5, 5)))
 	soon(t, "over none", func() bool {
@@ -298,7 +215,7 @@ func TestPointerInAWindow(t *testing.T) {
 		defer f.mu.Unlock()
 		return !f.points[len(f.points)-1].ok
 	})
-	display.do("click", "1")
+	display.Do("click", "1")
 	soon(t, "thumbnail", func() bool {
 		c := f.got()
 		return len(c) > 0 && c[len(c)-1] == Command{Action: ShowStep, Step: thumb.step}
@@ -313,19 +230,19 @@ func (marker) Actions() []Action { return []Action{Mark, MarkOutside, Frame, Tak
 // Clicks, clicks with Shift and drags are told in cells of the picture; Z takes back
 // there, and the wheel zooms.
 func TestMarksInAWindow(t *testing.T) {
-	display := display(t, 1024, 768, 96)
+	display := viewertest.Open(t, 1024, 768, 96)
 	d := gputest.Open(t, gpu.Options{})
 	f := newFake()
 	f.view = middleOfRun(t, d)
 	f.view.Strip, f.view.Grid = nil, image.Pt(64, 48)
 	v, _ := opened(t, d, marker{f}, Options{Width: 800, Height: 600})
-	id := display.focus()
+	id := display.Focus()
 	v.mu.Lock()
 	at := v.shown[0].at
 	v.mu.Unlock()
 	move := func(x, y int) {
 		p := at.Min.Add(image.Pt(at.Dx()*(2*x+1)/128, at.Dy()*(2*y+1)/96))
-		display.do("mousemove", "--window", id, fmt.Sprint(p.X), fmt.Sprint(p.Y))
+		display.Do("mousemove", "--window", id, fmt.Sprint(p.X), fmt.Sprint(p.Y))
 		soon(t, "moved", func() bool { return v.state().pointer == p })
 	}
 	told := func(want Command) {
@@ -334,58 +251,58 @@ func TestMarksInAWindow(t *testing.T) {
 	}
 	cell := func(x, y int) image.Rectangle { return image.Rect(x, y, x+1, y+1) }
 	move(5, 40)
-	display.do("click", "1")
+	display.Do("click", "1")
 	told(Command{Action: Mark, Area: cell(5, 40)})
 	move(60, 3)
-	display.do("keydown", "shift", "click", "1", "keyup", "shift")
+	display.Do("keydown", "shift", "click", "1", "keyup", "shift")
 	told(Command{Action: MarkOutside, Area: cell(60, 3)})
 	move(50, 30)
-	display.do("mousedown", "1")
+	display.Do("mousedown", "1")
 	soon(t, "pressed", func() bool { return v.state().framing })
 	move(20, 10)
 	time.Sleep(200 * time.Millisecond)
-	keep(t, display.screen()) // with the frame in the making
-	display.do("mouseup", "1")
+	keep(t, display.Screen()) // with the frame in the making
+	display.Do("mouseup", "1")
 	told(Command{Action: Frame, Area: image.Rect(20, 10, 51, 31)})
 	assert.Equal(t, [2]float64{0.5, 0.5}, v.state().center, "the picture does not move")
-	display.do("key", "z")
+	display.Do("key", "z")
 	told(Command{Action: TakeBack})
-	display.do("key", "Tab")
+	display.Do("key", "Tab")
 	told(Command{Action: NextMask})
 	assert.Equal(t, 1.0, v.state().zoom)
-	display.do("click", "4")
+	display.Do("click", "4")
 	soon(t, "zoomed by the wheel", func() bool { return v.state().zoom > 1 })
 	center := v.state().center
-	display.do("mousedown", "3")
+	display.Do("mousedown", "3")
 	move(40, 20)
-	display.do("mouseup", "3")
+	display.Do("mouseup", "3")
 	soon(t, "dragged by another button", func() bool { return v.state().center != center })
-	display.do("key", "question")
+	display.Do("key", "question")
 	soon(t, "the list", func() bool { return v.state().help })
 	time.Sleep(200 * time.Millisecond)
-	keep(t, display.screen())
+	keep(t, display.Screen())
 }
 
 // Sizes down to a pixel and back, unmapped and mapped again, by real events.
 func TestResizedAndHidden(t *testing.T) {
-	display := display(t, 1024, 768, 96)
+	display := viewertest.Open(t, 1024, 768, 96)
 	d := gputest.Open(t, gpu.Options{})
 	f := newFake()
 	f.view = middleOfRun(t, d)
 	v, _ := opened(t, d, f, Options{Width: 640, Height: 480})
-	id := display.focus()
+	id := display.Focus()
 	for _, size := range []image.Point{{1, 1}, {640, 480}, {1, 400}, {700, 2}, {37, 41}, {1024, 768}, {640, 480}} {
-		display.do("windowsize", id, fmt.Sprint(size.X), fmt.Sprint(size.Y))
+		display.Do("windowsize", id, fmt.Sprint(size.X), fmt.Sprint(size.Y))
 		soon(t, size.String(), func() bool { return v.state().size == size })
 		frames := v.Stats().Frames
 		f.change(func(v *View) { v.Step++ })
 		soon(t, "drawn at "+size.String(), func() bool { return v.Stats().Frames > frames })
 	}
 	for range 3 {
-		display.do("windowunmap", "--sync", id)
+		display.Do("windowunmap", "--sync", id)
 		f.change(func(v *View) { v.Step-- })
 		time.Sleep(100 * time.Millisecond)
-		display.do("windowmap", "--sync", id)
+		display.Do("windowmap", "--sync", id)
 	}
 	frames := v.Stats().Frames
 	f.change(func(v *View) { v.Step-- })
@@ -397,13 +314,13 @@ func TestResizedAndHidden(t *testing.T) {
 	time.Sleep(200 * time.Millisecond)
 	assert.Equal(t, frames, v.Stats().Frames, "a minimised window is not drawn")
 	v.hide(false)
-	display.shows(v, canvas(t, d))
+	shows(display, v, canvas(t, d))
 }
 
 // What does not change is not drawn, and what changes all the time 30 times a
 // second.
 func TestDrawnWhenSomethingChanged(t *testing.T) {
-	display(t, 640, 480, 96)
+	viewertest.Open(t, 640, 480, 96)
 	d := gputest.Open(t, gpu.Options{})
 	f := newFake()
 	f.view = middleOfRun(t, d)
@@ -422,13 +339,13 @@ func TestDrawnWhenSomethingChanged(t *testing.T) {
 }
 
 func TestFullScreenAtOnce(t *testing.T) {
-	display := display(t, 640, 480, 96)
+	display := viewertest.Open(t, 640, 480, 96)
 	d := gputest.Open(t, gpu.Options{})
 	f := newFake()
 	f.view = middleOfRun(t, d)
 	v, _ := opened(t, d, f, Options{Width: 200, Height: 150, FullScreen: true})
 	soon(t, "full screen", func() bool { return v.state().size == image.Pt(640, 480) })
-	display.shows(v, canvas(t, d))
+	shows(display, v, canvas(t, d))
 }
 
 func TestNoDisplay(t *testing.T) {

@@ -153,12 +153,12 @@ func (w *painter) do(ctx context.Context, q diffusion.Request) error {
 		return w.profileStep(ctx, q)
 	case w.forward:
 		return w.drawForward(ctx, q)
-	case w.motion != "":
+	case w.view:
+		return w.showRun(ctx, q)
+	case q.Frames > 0:
 		return w.drawVideo(ctx, q)
 	case w.frames > 0:
 		return w.drawFrames(ctx, q)
-	case w.view:
-		return w.showRun(ctx, q)
 	}
 	return w.drawPictures(ctx, q)
 }
@@ -356,7 +356,7 @@ func (w *painter) drawEach(ctx context.Context, q diffusion.Request, prompts []s
 // showRun shows a request in a window. What -o, -record and -save name is written
 // when the run ends for the first time.
 func (w *painter) showRun(ctx context.Context, q diffusion.Request) error {
-	o := live.DiffusionOptions{Name: w.prompt(), Preview: w.preview, Every: w.viewEvery, Start: w.start, Done: w.ended, Save: w.saveStep}
+	o := live.DiffusionOptions{Name: w.prompt(), Preview: w.preview, Every: w.viewEvery, Start: w.start, Done: w.ended, Save: w.saveStep, FPS: w.fps}
 	if w.tinyWeights != "" {
 		var err error
 		if o.Tiny, err = w.p.OpenTiny(ctx, w.tinyWeights, w.hub); err != nil {
@@ -387,14 +387,28 @@ func (w *painter) ended(ctx context.Context, run *diffusion.Run, steps []*diffus
 		return nil
 	}
 	result, err := run.Result(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case run.Request.Frames > 0:
+		return w.keepVideo(ctx, run, result)
 	}
 	return w.keep(ctx, run, result)
 }
 
-// saveStep writes image i of a request after a step to a new file.
-func (w *painter) saveStep(q diffusion.Request, i, step int, img *picture.Image) (string, error) {
-	path := filepath.Join(filepath.Dir(w.out), fmt.Sprintf("saccade-%d-step-%d.png", q.Seeds[i], step))
-	return path, picture.WritePNG(path, img, w.parameters(q, w.prompt(), q.Seeds[i]))
+// saveStep writes the images of a request after a step to new files, a video's frames to one.
+func (w *painter) saveStep(q diffusion.Request, step int, images []*picture.Image) (string, error) {
+	name := func(i int) string { return fmt.Sprintf("saccade-%d-step-%d", q.Seeds[i], step) }
+	if q.Frames > 0 {
+		path := filepath.Join(filepath.Dir(w.out), name(0)+".gif")
+		return path, picture.WriteGIF(path, images, w.fps)
+	}
+	var paths []string
+	for i, img := range images {
+		paths = append(paths, filepath.Join(filepath.Dir(w.out), name(i)+".png"))
+		if err := picture.WritePNG(paths[i], img, w.parameters(q, w.prompt(), q.Seeds[i])); err != nil {
+			return "", err
+		}
+	}
+	return strings.Join(paths, ", "), nil
 }

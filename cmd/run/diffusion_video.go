@@ -21,7 +21,7 @@ func (o *options) checkVideo() error {
 		return cli.Usagef("-motion goes with -model %s or %s", diffusion.Video.Name, diffusion.Family.Name)
 	}
 	for name, given := range map[string]bool{"to-seed": o.given["to-seed"], "batch": o.given["batch"], "prompts": g.promptFile != "", "a second -prompt": len(g.prompts) > 1, "init-image": g.initImage != "", "forward": g.forward,
-		"control": len(g.controls) > 0, "refiner": g.refinerSource != "", "record": g.record != "", "view": o.view, "explain": o.explain != ""} {
+		"control": len(g.controls) > 0, "refiner": g.refinerSource != "", "record": g.record != "", "explain": o.explain != ""} {
 		if given {
 			return cli.Usagef("-motion draws one video of one prompt: it does not go with -%s", name)
 		}
@@ -36,6 +36,15 @@ func (w *painter) drawVideo(ctx context.Context, q diffusion.Request) error {
 		return err
 	}
 	defer run.Close()
+	if err := w.keepVideo(ctx, run, result); err != nil {
+		return err
+	}
+	return w.end(ctx, q)
+}
+
+// keepVideo writes what the flags name of a video at its end.
+func (w *painter) keepVideo(ctx context.Context, run *diffusion.Run, result *diffusion.Result) error {
+	q := run.Request
 	w.doc.Motion, w.doc.Frames = w.motion, q.Frames
 	images, err := w.enlarge(ctx, result.Pictures())
 	if err != nil {
@@ -47,11 +56,9 @@ func (w *painter) drawVideo(ctx context.Context, q diffusion.Request) error {
 		}
 	}
 	if w.save != "" {
-		if err := w.saveVideo(q, result); err != nil {
-			return err
-		}
+		return w.saveVideo(q, result)
 	}
-	return w.end(ctx, q)
+	return nil
 }
 
 // saveVideo writes the raw outputs: latents [1, C, F, h, w] and frames [1, F, 3, H, W].

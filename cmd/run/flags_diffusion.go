@@ -199,7 +199,7 @@ func (o *options) checkPainting() error {
 		return cli.Usagef("-prompts goes with -o, and with none of -prompt, -frames, -forward, -save, -input, -record and -explain")
 	case g.record != "" && (g.frames > 0 || g.forward || o.batch > 1):
 		return cli.Usagef("-record shows the steps of one picture: leave out -frames, -forward and -batch")
-	case o.view && (g.frames > 0 || g.forward || g.promptFile != "" || o.explain != "" || o.verify || o.profile || o.json):
+	case o.view && (g.frames > 0 && g.motion == "" || g.forward || g.promptFile != "" || o.explain != "" || o.verify || o.profile || o.json):
 		return cli.Usagef("-view shows one run: it goes with none of -frames, -forward, -prompts, -explain, -verify, -profile and -json")
 	case !o.view && (g.preview != "" || g.tinyWeights != "" || o.given["view-every"]):
 		return cli.Usagef("-preview, -preview-weights and -view-every go with -view")
@@ -237,8 +237,8 @@ func (o *options) checkRefiner() error {
 // checkPaintingOut looks at the names of the files to write.
 func (o *options) checkPaintingOut() error {
 	moving := o.frames > 0 || o.forward || o.motion != ""
-	if o.given["fps"] && !(moving && holdsFrames(o.out) || holdsFrames(o.record)) {
-		return cli.Usagef("-fps goes with a .gif or video that is written")
+	if o.given["fps"] && !(moving && holdsFrames(o.out) || holdsFrames(o.record) || o.view && o.motion != "") {
+		return cli.Usagef("-fps goes with a .gif or video that is written, or with -motion and -view")
 	}
 	if err := cmp.Or(checkFrames(o.out, moving), checkFrames(o.record, true)); err != nil {
 		return err

@@ -33,6 +33,12 @@ func (g *generating) flags(f *flag.FlagSet) {
 	})
 }
 
+// A window mixes the styles of so many seeds, and at most of so many.
+const (
+	mixedSeeds = 3
+	mostMixed  = 12
+)
+
 // generates says that a model makes images of noise.
 func (o *options) generates() bool {
 	f, err := models.FindFamily(o.model)
@@ -44,7 +50,7 @@ func (o *options) checkGenerating() error {
 	for name := range o.given {
 		switch name {
 		case "model", "weights", "input", "save", "o", "json", "precision", "batch", "seed", "to-seed", "frames", "fps", "truncation", "verify", "profile",
-			"adapter", "backend", "tune", "tune-budget", "tuning", "why":
+			"adapter", "backend", "tune", "tune-budget", "tuning", "why", "view":
 		default:
 			return cli.Usagef("-%s does not go with -model %s, which takes -seed, -frames, -truncation or -input", name, o.model)
 		}
@@ -52,10 +58,14 @@ func (o *options) checkGenerating() error {
 	switch {
 	case o.verify && o.profile:
 		return cli.Usagef("-verify and -profile exclude each other")
-	case o.verify || o.profile:
+	case o.view && (o.verify || o.profile || o.json || o.input != "" || o.out != "" || o.save != "" || o.frames > 0 || o.given["to-seed"] || o.given["fps"]):
+		return cli.Usagef("-view of images of noise takes -seed, -batch and -truncation, and saves by a key: leave out -o, -save, -input, -frames, -to-seed, -fps, -json, -verify and -profile")
+	case o.view && o.batch > mostMixed:
+		return cli.Usagef("-batch %d: a window mixes at most %d seeds", o.batch, mostMixed)
+	case o.view || o.verify || o.profile:
 		return nil
 	case o.out == "" && o.save == "":
-		return cli.Usagef("no output: give -o FILE.png, the picture, or -save FILE.safetensors")
+		return cli.Usagef("no output: give -o FILE.png, the picture, -view, a window, or -save FILE.safetensors")
 	case o.input != "" && (o.given["seed"] || o.given["to-seed"] || o.frames > 0 || o.given["batch"] || o.given["truncation"]):
 		return cli.Usagef("-input gives the noise or the styles: leave out -seed, -to-seed, -frames, -batch and -truncation")
 	case o.given["to-seed"] && o.frames == 0:

@@ -11,10 +11,12 @@ import (
 
 	"saccade/cmd/internal/cli"
 	"saccade/gpu"
+	"saccade/live"
 	"saccade/models"
 	"saccade/models/diffusion"
 	"saccade/models/gan"
 	"saccade/picture"
+	"saccade/viewer"
 )
 
 // generatedJSON is the document of images of noise.
@@ -42,6 +44,9 @@ func (a *app) drawNoise(ctx context.Context, m *models.Model) error {
 	}
 	if err != nil {
 		return err
+	}
+	if a.view {
+		return a.mixNoise(ctx, g, seeds)
 	}
 	began := time.Now()
 	var drawn models.Array
@@ -87,9 +92,31 @@ func (a *app) drawNoise(ctx context.Context, m *models.Model) error {
 	return nil
 }
 
+// mixNoise shows images of seeds in a window, and mixes their styles.
+func (a *app) mixNoise(ctx context.Context, g *models.Generator, seeds []uint64) error {
+	if g.Layers == 0 && a.truncation != 1 {
+		return cli.Usagef("-truncation %g: %w", a.truncation, models.ErrNoStyles)
+	}
+	s, err := live.NewMixing(ctx, g, live.MixingOptions{Name: filepath.Base(a.weights), Seeds: seeds, Truncation: a.truncation, Save: a.saveMixture})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return viewer.New(s, viewer.Options{Smooth: true}).Run(ctx, a.dev)
+}
+
+// saveMixture writes an image of mixed styles to a new file.
+func (a *app) saveMixture(img *picture.Image, made live.Mixture) (string, error) {
+	file := freeName("saccade_mix")
+	return file, picture.WritePNG(file, img, picture.Text{Key: "parameters", Value: fmt.Sprintf("%s, Size: %dx%d, Model: %s", made, img.W, img.H, filepath.Base(a.weights))})
+}
+
 // noises are rows of noise: those of the seeds, or those between two of them, with the seeds.
 func (a *app) noises(g *models.Generator) (z [][]float32, seeds []uint64, err error) {
 	n := max(a.batch, 1)
+	if a.view && a.batch == 0 {
+		n = mixedSeeds
+	}
 	if err := gpu.HostFits([]int{n, g.Size}, 4); err != nil {
 		return nil, nil, cli.Usagef("-batch %d: %w", n, err)
 	}

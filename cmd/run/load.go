@@ -32,7 +32,7 @@ func (a *app) load(ctx context.Context) (*models.Model, error) {
 func (a *app) outputs() []string {
 	var names []string
 	switch {
-	case writes(a.model), segments(a.model):
+	case writes(a.model), segments(a.model), a.generates():
 	case a.attention && a.out != "" || a.view && !a.moving():
 		names = append(names, models.LastAttention)
 	case a.attention:

@@ -266,11 +266,16 @@ func saveCutout(path string, img *picture.Image, m models.Mask) (string, error) 
 		}
 	}
 	name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	file := freeName(name + "_cutout")
+	return file, picture.WriteCutout(file, img, alpha)
+}
+
+// freeName is the name of a PNG that is not there yet: what it begins with, and a number.
+func freeName(begin string) string {
 	for i := 1; ; i++ {
-		file := fmt.Sprintf("%s_cutout_%d.png", name, i)
-		if _, err := os.Lstat(file); err == nil {
-			continue
+		file := fmt.Sprintf("%s_%d.png", begin, i)
+		if _, err := os.Lstat(file); err != nil {
+			return file
 		}
-		return file, picture.WriteCutout(file, img, alpha)
 	}
 }

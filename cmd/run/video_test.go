@@ -46,7 +46,7 @@ func TestVideo(t *testing.T) {
 	bad(cli.ExitUsage, "the motion adapter has positions for 1 to 7", with("-frames", "8", "-o", out)...)
 	bad(cli.ExitUsage, "expected a whole number from 2 to 1000", with("-frames", "0", "-o", out)...)
 	bad(cli.ExitUsage, "expected a whole number from 2 to 1000", with("-frames", "10000", "-o", out)...)
-	bad(cli.ExitUsage, "does not go with -view", with("-view")...)
+	bad(cli.ExitUsage, "does not go with -record", with("-view", "-record", "x.gif")...)
 	bad(cli.ExitUsage, "give -motion SOURCE", "-model", "video", "-weights", sd, "-prompt", "a", "-o", out)
 	xl := pipelineFolder(t, "sdxl_tiny")
 	bad(cli.ExitFailure, "the pipeline is an SDXL", "-model", "sd", "-weights", xl, "-motion", filepath.Join(nets, "v2"), "-prompt", "a", "-o", out)

@@ -46,7 +46,7 @@ func TestWindowFiles(t *testing.T) {
 	assert.Equal(t, [2]int{3*(24+gap) - gap, 40}, size(t, record))
 	images, err := run.Preview(ctx, steps[1])
 	require.NoError(t, err)
-	path, err := w.saveStep(run.Request, 0, 2, images[0])
+	path, err := w.saveStep(run.Request, 2, images)
 	require.NoError(t, err)
 	assert.Equal(t, filepath.Join(dir, "saccade-3-step-2.png"), path)
 	assert.Equal(t, [2]int{24, 40}, size(t, path))

@@ -20,7 +20,7 @@ import (
 
 // Control is what a request asks of one of the pipeline's ControlNets.
 type Control struct {
-	Hint     []float32 // [3 Height Width] in [0, 1]: what the network was trained to see, such as white edges on black
+	Hint     []float32 // [3 Height Width] in [0, 1], or one for each frame of a video: what the network was trained to see, such as white edges on black
 	Weight   float64   // of its residuals (controlnet_conditioning_scale)
 	From, To float64   // the part of the steps in which it counts (control_guidance_start and control_guidance_end)
 }
@@ -121,8 +121,9 @@ func (p *Pipeline) checkControls(q *Request) error {
 			return requestErrorf("a picture of %dx%d (width x height) for a T2I-Adapter; expected multiples of %d", q.Width, q.Height, a.Shrink)
 		case !(c.From >= 0 && c.From < c.To && c.To <= 1):
 			return requestErrorf("a ControlNet from %v to %v of the steps; expected parts from 0 to 1, the first less than the second", c.From, c.To)
+		case q.Frames > 0 && len(c.Hint) == q.Frames*3*q.Height*q.Width:
 		case len(c.Hint) != 3*q.Height*q.Width:
-			return requestErrorf("a picture of hints of %d values; expected %d, of the size that is drawn", len(c.Hint), 3*q.Height*q.Width)
+			return requestErrorf("pictures of hints of %d values; expected %d, of the size that is drawn, or of a video as many for each frame", len(c.Hint), 3*q.Height*q.Width)
 		}
 	}
 	return nil

@@ -3,6 +3,8 @@ package diffusion
 import (
 	"context"
 	"errors"
+	"math"
+	"slices"
 
 	"saccade/gpu"
 )
@@ -75,5 +77,15 @@ func (r *Run) SetGuidance(guidance float64) error {
 		return requestErrorf("the run began without guidance")
 	}
 	r.Request.Guidance = max(1, guidance)
+	return nil
+}
+
+// SetControl sets the weight of what ControlNet or T2I-Adapter i gives, from the next step on.
+func (r *Run) SetControl(i int, weight float64) error {
+	if i < 0 || i >= len(r.Request.Controls) || !(weight >= 0) || math.IsInf(weight, 0) {
+		return requestErrorf("weight %v of ControlNet %d, of %d", weight, i, len(r.Request.Controls))
+	}
+	r.Request.Controls = slices.Clone(r.Request.Controls) // which are the caller's too
+	r.Request.Controls[i].Weight = weight
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"saccade/gpu"
 	"saccade/models/diffusion/scheduler"
+	blocks "saccade/models/internal/diffusion"
 	"saccade/models/nn"
 	"saccade/models/unet"
 	"saccade/ops"
@@ -29,10 +30,10 @@ const (
 
 // shape is what a loop is recorded for.
 type shape struct {
-	items         int // pictures made at once
-	frames        int // that are one video, 0: pictures
-	h, w          int // of the latents
-	channels      int // of the latents
+	items         int          // pictures made at once
+	video         blocks.Video // that the items are, or none
+	h, w          int          // of the latents
+	channels      int          // of the latents
 	guided        bool
 	rescaled      bool  // the spread that guidance adds is taken off
 	tokens        int   // of the prompts, 0 without
@@ -243,7 +244,7 @@ func (l *loop) evaluate(r *gpu.Recorder, in map[string]*gpu.Tensor, factors *gpu
 		wants.Names = []string{unet.CrossAttentions}
 	}
 	r.Enter("unet")
-	out := r.Capture(wants, func() { l.net.Record(r, in, l.frames) })
+	out := r.Capture(wants, func() { l.net.Record(r, in, l.video) })
 	r.Leave()
 	estimate := out[unet.Sample]
 	delete(out, unet.Sample)

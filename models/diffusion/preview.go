@@ -34,11 +34,11 @@ func Previews() []Preview { return []Preview{PreviewVAE, PreviewTiny, PreviewLin
 type Previewer struct {
 	Kind Preview
 
-	p       *Pipeline
-	b       *ops.Builder // owns the states and the linear function
-	latents *gpu.Tensor
-	picture *gpu.Tensor
-	program *gpu.Program
+	p        *Pipeline
+	b        *ops.Builder // owns the states and the linear function
+	latents  *gpu.Tensor
+	pictures []*gpu.Tensor
+	program  *gpu.Program
 }
 
 // NewPreviewer makes a previewer of a run's latents. tiny is the small autoencoder
@@ -62,10 +62,10 @@ func (v *Previewer) make(ctx context.Context, r *Run, tiny *Tiny) (err error) {
 	}
 	rec, decoder := v.p.dev.Record(v.p.Precision), (*nn.Module)(nil)
 	factors := rec.Input(inFactors, gpu.F32, 1, ops.CombineFactors)
-	x := ops.Combine(rec, rec.Precision, l.Shape[0], factors, 0, ops.Operand{X: v.latents})
 	if decodes := v.Kind == PreviewVAE || v.Kind == PreviewTiny; decodes && v.p.xl() && v.p.vae.Scaling.Mean != nil {
 		return requestErrorf("latents with a latents_mean are shown by linear or latent")
 	}
+	var matrix []float32
 	switch v.Kind {
 	case PreviewVAE:
 		if r.Memory.LowMemory {
@@ -78,25 +78,32 @@ func (v *Previewer) make(ctx context.Context, r *Run, tiny *Tiny) (err error) {
 		}
 		decoder = tiny.Module
 	case PreviewLinear:
-		var matrix []float32
-		if matrix, err = v.p.colours(ctx); err == nil {
-			x, err = v.linear(rec, x, matrix)
+		if matrix, err = v.p.colours(ctx); err != nil {
+			return err
 		}
 	case PreviewLatent:
-		x, err = v.linear(rec, x, firstChannels(l.Width()))
+		matrix = firstChannels(l.Width())
 	default:
 		return requestErrorf("it is unknown; expected one of %s", names(Previews()))
 	}
-	if err == nil && decoder != nil {
-		x, err = decoded(decoder, rec, x)
+	size := l.Shape[0] // of what is made at once
+	if decoder != nil && r.Request.Frames > 0 {
+		size = 1
 	}
-	if err != nil {
-		return err
+	for first := 0; first < l.Shape[0]; first += size {
+		x := ops.Combine(rec, rec.Precision, size, factors, 0, ops.Operand{X: v.latents, First: first})
+		if decoder != nil {
+			x, err = decoded(decoder, rec, x)
+		} else {
+			x, err = v.linear(rec, x, matrix)
+		}
+		if err == nil {
+			err = v.keep(rec, x)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if v.picture, err = v.b.State("preview", x.Type, x.Groups, x.Shape...); err != nil {
-		return err
-	}
-	ops.Keep(rec, v.picture, x)
 	if err := v.b.Upload(); err != nil {
 		return err
 	}
@@ -106,6 +113,17 @@ func (v *Previewer) make(ctx context.Context, r *Run, tiny *Tiny) (err error) {
 		v.program, err = rec.Finish()
 	}
 	return err
+}
+
+// keep records that x is shown.
+func (v *Previewer) keep(r *gpu.Recorder, x *gpu.Tensor) error {
+	t, err := v.b.State("preview", x.Type, x.Groups, x.Shape...)
+	if err != nil {
+		return err
+	}
+	ops.Keep(r, t, x)
+	v.pictures = append(v.pictures, t)
+	return nil
 }
 
 // decoded records an autoencoder's images [N H W C] of latents x [N h w C].
@@ -194,8 +212,9 @@ func (v *Previewer) Show(ctx context.Context, r *Run, s *Snapshot) error {
 	return err
 }
 
-// Picture is what Show writes: [N H W C], in −1…1.
-func (v *Previewer) Picture() *gpu.Tensor { return v.picture }
+// Pictures are what Show writes, in −1…1: all in one tensor [N H W C], or the frames of a video
+// that an autoencoder decodes after each other in one each.
+func (v *Previewer) Pictures() []*gpu.Tensor { return v.pictures }
 
 // Cost is the arithmetic of a preview as a share of a step's.
 func (v *Previewer) Cost(r *Run) float64 {

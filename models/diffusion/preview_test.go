@@ -31,18 +31,18 @@ func TestPreview(t *testing.T) {
 		before := dev.Stats().Readbacks
 		require.NoError(t, v.Show(ctx, r, nil))
 		require.Equal(t, before, dev.Stats().Readbacks)
-		got, err := v.Picture().Read()
+		got, err := v.Pictures()[0].Read()
 		require.NoError(t, err)
 		require.Positive(t, v.Cost(r))
 		if kind == diffusion.PreviewVAE {
-			require.Equal(t, []int{1, q.Height, q.Width, 3}, v.Picture().Shape)
+			require.Equal(t, []int{1, q.Height, q.Width, 3}, v.Pictures()[0].Shape)
 			latents, err := r.Latents()
 			require.NoError(t, err)
 			want, _, err := p.DecodeLatents(ctx, r.Scaled(latents), q.Height/8, q.Width/8)
 			require.NoError(t, err)
 			require.True(t, golden.Compare("preview", diffusion.ChannelsFirst(got, 3, q.Height*q.Width), want, golden.F32).OK())
 		} else {
-			require.Equal(t, []int{1, q.Height / 8, q.Width / 8, 3}, v.Picture().Shape)
+			require.Equal(t, []int{1, q.Height / 8, q.Width / 8, 3}, v.Pictures()[0].Shape)
 			require.True(t, gpu.Finite(got))
 		}
 		v.Close()
@@ -55,7 +55,7 @@ func TestPreview(t *testing.T) {
 	require.NoError(t, err)
 	defer v.Close()
 	require.NoError(t, v.Show(ctx, pixels, nil))
-	got, err := v.Picture().Read()
+	got, err := v.Pictures()[0].Read()
 	require.NoError(t, err)
 	require.True(t, golden.Compare("pixels", got, diffusion.ChannelsLast(q.Latents, 3, q.Height*q.Width), golden.F32).OK())
 }

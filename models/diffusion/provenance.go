@@ -46,6 +46,9 @@ func (p *Pipeline) Parameters(q Request, of Provenance) picture.Text {
 	if q.Frames > 0 {
 		fmt.Fprintf(&s, ", Motion: %s, Frames: %d", filepath.Base(p.files.Motion.Name), q.Frames)
 	}
+	if q.Context > 0 {
+		fmt.Fprintf(&s, ", Context: %d, Stride: %d", q.Context, q.stride())
+	}
 	for _, l := range p.LoRAs() {
 		fmt.Fprintf(&s, ", LoRA: %s:%g", filepath.Base(l.File), l.Scale)
 	}

@@ -16,6 +16,11 @@ type Request struct {
 	Frames        int // of a video, of a pipeline with a motion adapter, which is one item; 0: pictures
 	Height, Width int // pixels
 
+	// Context is how many frames of a video the motion adapter sees at once, and Stride how far
+	// each such window is from the one before (context_length and context_stride of diffusers'
+	// enable_free_noise). 0: all frames, and [DefaultStride].
+	Context, Stride int
+
 	Prompts  []string // one for all items or one for each; unread with Embeds
 	Embeds   *Embeds  // prompts encoded before, or nil
 	Negative *string  // what not to draw; nil is the pipeline's own, an empty text for most

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"saccade/gpu"
 	"saccade/models/diffusion/scheduler"
@@ -125,7 +126,9 @@ func (r *Run) encode(ctx context.Context) error {
 	}
 	for i, c := range r.loop.controls {
 		hint := r.Request.Controls[c.at].Hint
-		r.given[givenHint(i)] = repeat(channelsLast(hint, 3, len(hint)/3), r.loop.evaluations(), len(hint))
+		size := 3 * r.Request.Height * r.Request.Width
+		times := r.loop.evaluations() / (len(hint) / size) // of one hint, or of one for each frame
+		r.given[givenHint(i)] = slices.Repeat(channelsLast(hint, 3, size/3), times)
 	}
 	if err := r.encodeFeatures(ctx); err != nil {
 		return err
@@ -242,7 +245,7 @@ func (r *Run) encodePictures(ctx context.Context) error {
 // shape is what the loop is recorded for.
 func (r *Run) shape() shape {
 	q, p := &r.Request, r.p
-	s := shape{items: q.Items, frames: q.Frames, h: q.Height / p.Reduction(), w: q.Width / p.Reduction(), channels: p.latentChannels(), guided: r.guided(),
+	s := shape{items: q.Items, video: q.video(), h: q.Height / p.Reduction(), w: q.Width / p.Reduction(), channels: p.latentChannels(), guided: r.guided(),
 		pooled: p.pooled(), blend: q.Mask != nil && !p.inpaints(), words: q.Watch && p.Prompted()}
 	for _, a := range p.images {
 		s.imageTokens = append(s.imageTokens, a.config.Tokens)
@@ -303,6 +306,9 @@ func (r *Run) noise(step int) ([]float32, error) {
 	case q.Frames > 0: // of the whole video, [C frames h w] as diffusers has it
 		Noise(all, q.Seeds[0], r.before+step+1)
 		all = FramesFirst(all, l.channels, q.Frames, l.h*l.w)
+		if step < 0 {
+			shuffleFrames(all, q, size)
+		}
 	default:
 		for i := range q.Items {
 			seed := uint64(i)

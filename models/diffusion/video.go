@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -99,22 +100,65 @@ func (p *Pipeline) Moves() (most int, ok bool) {
 // items of a request.
 func (p *Pipeline) checkFrames(q *Request) error {
 	switch {
-	case p.motion == nil && q.Frames == 0:
+	case p.motion == nil && q.Frames == 0 && q.Context == 0 && q.Stride == 0:
 		return nil
 	case p.motion == nil:
 		return requestErrorf("%d frames of a pipeline without a motion adapter", q.Frames)
-	case q.Frames < 1 || q.Frames > p.motion.Most:
-		return requestErrorf("%d frames; the motion adapter has positions for 1 to %d", q.Frames, p.motion.Most)
+	case q.Frames < 1:
+		return requestErrorf("%d frames; expected at least 1", q.Frames)
+	case q.Context == 0 && q.Frames > p.motion.Most:
+		return requestErrorf("%d frames; the motion adapter has positions for 1 to %d, more go in windows of so many (-context-length)", q.Frames, p.motion.Most)
+	case q.Context < 0 || q.Context > p.motion.Most:
+		return requestErrorf("windows of %d frames; the motion adapter has positions for 1 to %d", q.Context, p.motion.Most)
+	case q.Context > q.Frames:
+		return requestErrorf("windows of %d frames for a video of %d; expected no more", q.Context, q.Frames)
+	case q.Context == 0 && q.Stride != 0:
+		return requestErrorf("a stride of %d without windows", q.Stride)
+	case q.Context > 0 && (q.stride() < 1 || q.stride() > q.Context):
+		return requestErrorf("a stride of %d frames between windows of %d; expected 1 to %d", q.stride(), q.Context, q.Context)
 	case q.Items != 1 && q.Items != q.Frames:
 		return requestErrorf("%d videos at once; expected one", q.Items)
-	case q.Image != nil || q.Mask != nil || q.Watch || len(p.controls) > 0 || q.From > 0 || q.To < 1:
-		return requestErrorf("a video takes no picture to begin with, no mask, no ControlNet and no refiner, and its attention to words is not watched")
+	case q.Image != nil || q.Mask != nil || q.Watch || q.From > 0 || q.To < 1:
+		return requestErrorf("a video takes no picture to begin with, no mask and no refiner, and its attention to words is not watched")
 	}
 	q.Items = q.Frames
 	if len(q.Seeds) == 1 {
 		q.Seeds = slices.Repeat(q.Seeds, q.Frames)
 	}
 	return nil
+}
+
+// DefaultStride is diffusers' context_stride.
+const DefaultStride = 4
+
+// stride is how far windows of frames are from each other.
+func (q *Request) stride() int {
+	if q.Stride == 0 {
+		return min(DefaultStride, q.Context)
+	}
+	return q.Stride
+}
+
+// video is what the UNet is told of the frames.
+func (q *Request) video() blocks.Video {
+	return blocks.Video{Frames: q.Frames, Context: q.Context, Stride: q.stride()}
+}
+
+// shuffleFrames gives frames [frames, size] behind the first window of noise that of earlier ones
+// in another order, as far as a stride reaches (noise_type shuffle_context of diffusers). The order
+// is of the seed.
+func shuffleFrames(noise []float32, q *Request, size int) {
+	if q.Context == 0 {
+		return
+	}
+	order, stride := rand.New(rand.NewPCG(q.Seeds[0], uint64(q.Context))), q.stride()
+	for at := q.Context; at < q.Frames; at += stride {
+		for i, k := range order.Perm(stride) {
+			if to := at + i; to < q.Frames {
+				copy(noise[to*size:][:size], noise[(at-q.Context+k)*size:][:size])
+			}
+		}
+	}
 }
 
 // FramesFirst brings maps [C frames size] to [frames C size].

@@ -111,14 +111,19 @@ func TestStyles(t *testing.T) {
 
 	w, err := g.Styles(t.Context(), z, 1)
 	require.NoError(t, err)
-	for layer, want := range map[int][]float32{0: plain.Data[size : 2*size], 6: plain.Data[:size]} {
-		mixed, err := g.Mix(t.Context(), w[:1], w[1:2], layer)
+	for k, want := range [][]float32{plain.Data[:size], plain.Data[size : 2*size]} {
+		mixed, err := g.Mix(t.Context(), w, []int{k, k, k, k, k, k})
 		require.NoError(t, err)
 		assert.Less(t, distance(mixed.Data, want), 1e-4)
 	}
-	mixed, err := g.Mix(t.Context(), w[:1], w[1:2], 3)
+	mixed, err := g.Mix(t.Context(), w, []int{0, 0, 0, 1, 1, 1}, []int{1, 1, 1, 0, 0, 0})
 	require.NoError(t, err)
-	assert.Greater(t, min(distance(mixed.Data, plain.Data[:size]), distance(mixed.Data, plain.Data[size:2*size])), 0.01)
+	require.Equal(t, []int{2, 3, 16, 16}, mixed.Shape)
+	for _, one := range [][]float32{mixed.Data[:size], mixed.Data[size:]} {
+		assert.Greater(t, min(distance(one, plain.Data[:size]), distance(one, plain.Data[size:2*size])), 0.01)
+	}
+	_, err = g.Mix(t.Context(), w, []int{0, 1})
+	assert.ErrorContains(t, err, "styles of 2 layers")
 }
 
 // distance is the root of the mean square of differences.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"saccade/gpu"
+	"saccade/models/internal/diffusion"
 	"saccade/models/nn"
 	"saccade/ops"
 )
@@ -61,7 +62,7 @@ func (c Config) Layers(b *ops.Builder) (*nn.Layers, error) {
 		return nil, err
 	}
 	projections, err := m.projections()
-	return &nn.Layers{Parameters: m, Networks: []*nn.Network{c.Network(func(r *gpu.Recorder, in map[string]*gpu.Tensor) { m.Record(r, in, 0) })},
+	return &nn.Layers{Parameters: m, Networks: []*nn.Network{c.Network(func(r *gpu.Recorder, in map[string]*gpu.Tensor) { m.Record(r, in, diffusion.Video{}) })},
 		Projections: projections, Estimate: Sample}, err
 }
 
@@ -118,11 +119,10 @@ func (c Config) checkSizes(sizes map[string]int) error {
 	return nil
 }
 
-// Record records the network on inputs by name, each dense or an activation, of videos of so many
-// frames, 0: of images.
-func (m *Model) Record(r *gpu.Recorder, in map[string]*gpu.Tensor, frames int) {
+// Record records the network on inputs by name, each dense or an activation, of a video or images.
+func (m *Model) Record(r *gpu.Recorder, in map[string]*gpu.Tensor, v diffusion.Video) {
 	x := m.Inputs(r, in)
-	x.Frames = frames
+	x.Video = v
 	for i := range len(m.Down) + 1 {
 		if f, ok := in[Feature(i)]; ok {
 			for len(x.Features) < i {

@@ -54,7 +54,7 @@ type Inputs struct {
 	TimeIDs    *gpu.Tensor // SDXL's sizes of pictures, f32 [N, S] dense
 
 	Images []*gpu.Tensor // tokens of images, each an activation [N, T, Context], where the network takes some
-	Frames int           // of a video, of which N are all; 0: there is none
+	Video  diffusion.Video
 
 	// Features are added to the maps of the way down, one behind the blocks of each level, and
 	// one more to the middle's, as a T2I-Adapter gives them. Nil: nothing.
@@ -66,7 +66,7 @@ type Inputs struct {
 
 // prompt is what the blocks see beside the map.
 func (in *Inputs) prompt() *diffusion.Prompt {
-	return &diffusion.Prompt{Text: in.Context, Images: in.Images, Frames: in.Frames}
+	return &diffusion.Prompt{Text: in.Context, Images: in.Images, Video: in.Video}
 }
 
 // New makes the layers that a configuration describes.

@@ -24,7 +24,9 @@ func standardVideo() (nn.Make, error) {
 		if err != nil {
 			return nil, err
 		}
-		n := c.Network(func(r *gpu.Recorder, in map[string]*gpu.Tensor) { m.Record(r, in, in[Sample].Shape[0]) })
+		n := c.Network(func(r *gpu.Recorder, in map[string]*gpu.Tensor) {
+			m.Record(r, in, diffusion.Video{Frames: in[Sample].Shape[0]})
+		})
 		for i := range n.Inputs { // whose items are frames of one video
 			n.Inputs[i].Dims[0].Name = "F"
 		}

@@ -102,7 +102,7 @@ func open(dev *gpu.Device, c golden.PipelineCase, o nn.Options) (*diffusion.Pipe
 		return nil, err
 	}
 	for _, k := range c.Controls {
-		if err := addControl(p, c.Folder, k.Net); err != nil {
+		if err := addControl(p, cmp.Or(c.Nets, c.Folder), k.Net); err != nil {
 			p.Close()
 			return nil, err
 		}
@@ -214,7 +214,7 @@ func addControl(p *diffusion.Pipeline, pipeline, net string) error {
 func request(p *diffusion.Pipeline, c golden.PipelineCase, in map[string]golden.Tensor) diffusion.Request {
 	q := p.Defaults()
 	q.Items, q.Height, q.Width, q.Steps, q.Guidance, q.ClipSkip, q.Scheduler = c.Batch, c.Height, c.Width, c.Steps, c.Guidance, c.ClipSkip, c.Scheduler
-	q.Frames = c.Frames
+	q.Frames, q.Context, q.Stride = c.Frames, c.ContextLength, c.ContextStride
 	if p.Prompted() {
 		q.Prompts = []string{c.Prompt}
 	}

@@ -14,7 +14,7 @@ type Attention interface {
 type Prompt struct {
 	Text   *gpu.Tensor   // an activation [N, T, D]
 	Images []*gpu.Tensor // tokens of images (IP-Adapter), each an activation [N, T, D]
-	Frames int           // of a video, whose maps stand one after the other; 0: there is none
+	Video  Video         // whose frames' maps stand one after the other
 }
 
 // SelfAttention is attention among tokens, or pixels, whatever their arrangement.

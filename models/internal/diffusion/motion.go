@@ -40,8 +40,9 @@ type MotionBlock struct {
 
 	Positions *ops.Parameter `w:"pos_embed.pe"` // [1, most, width]
 
-	b      *ops.Builder
-	tables map[int]*ops.Table // of positions, by the number of frames
+	b       *ops.Builder
+	tables  map[int]*ops.Table // of positions, by the number of frames
+	windows map[string]*windows
 }
 
 // The epsilons of diffusers' module.
@@ -60,16 +61,20 @@ func NewMotion(b *ops.Builder, c MotionConfig, width, depth int) *Motion {
 			Norm1: norm(), Attn1: NewSelfAttention(b, width, c.Heads, false),
 			Norm2: norm(), Attn2: NewSelfAttention(b, width, c.Heads, false),
 			Norm3: norm(), FC1: b.Linear(width, 8*width, true, ops.Grouped{Out: 2}), FC2: b.Linear(4*width, width, true),
-			Positions: &ops.Parameter{Shape: []int{1, c.Most, width}}, b: b, tables: map[int]*ops.Table{},
+			Positions: &ops.Parameter{Shape: []int{1, c.Most, width}}, b: b, tables: map[int]*ops.Table{}, windows: map[string]*windows{},
 		})
 	}
 	return m
 }
 
 // Forward is x + blocks(x) of the maps x [N·frames, H, W, C] of N videos.
-func (m *Motion) Forward(r *gpu.Recorder, x *gpu.Tensor, frames int) *gpu.Tensor {
-	if r.Err() == nil && (frames < 1 || frames > m.most || x.Shape[0]%frames != 0) {
-		r.Fail(fmt.Errorf("%d maps of %d frames; expected videos of 1 to %d", x.Shape[0], frames, m.most))
+func (m *Motion) Forward(r *gpu.Recorder, x *gpu.Tensor, v Video) *gpu.Tensor {
+	frames, seen := v.Frames, v.Frames
+	if v.windowed() {
+		seen = v.Context
+	}
+	if r.Err() == nil && (frames < 1 || seen > m.most || x.Shape[0]%frames != 0) {
+		r.Fail(fmt.Errorf("%d maps of %d frames, of which %d are seen at once; expected 1 to %d", x.Shape[0], frames, seen, m.most))
 	}
 	if r.Err() != nil {
 		return x
@@ -79,7 +84,7 @@ func (m *Motion) Forward(r *gpu.Recorder, x *gpu.Tensor, frames int) *gpu.Tensor
 	h = m.ProjIn.Forward(r, h)
 	for i := range m.Blocks {
 		r.Enter(fmt.Sprintf("transformer_blocks.%d", i))
-		h = m.Blocks[i].Forward(r, h)
+		h = m.Blocks[i].Forward(r, h, v)
 		r.Leave()
 	}
 	h = m.ProjOut.Forward(r, h)
@@ -87,12 +92,32 @@ func (m *Motion) Forward(r *gpu.Recorder, x *gpu.Tensor, frames int) *gpu.Tensor
 }
 
 // Forward is the block on x [N·H·W, frames, C].
-func (b *MotionBlock) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
-	positions := b.positions(x.Shape[1])
-	x = b.Attn1.Forward(r, ops.AddTable(r, b.Norm1.Forward(r, x), positions), x)
-	x = b.Attn2.Forward(r, ops.AddTable(r, b.Norm2.Forward(r, x), positions), x)
+func (b *MotionBlock) Forward(r *gpu.Recorder, x *gpu.Tensor, v Video) *gpu.Tensor {
+	if v.windowed() {
+		w := b.windowsOf(v, x.Shape[0])
+		x = w.join(r, b.attend(r, w.split(r, x)))
+	} else {
+		x = b.attend(r, x)
+	}
 	h := ops.GLU(r, b.FC1.Forward(r, b.Norm3.Forward(r, x)), ops.GELU, ops.GateSecond)
 	return b.FC2.Forward(r, h, ops.Residual(x))
+}
+
+// attend is both attentions among the frames of x [rows, frames, C].
+func (b *MotionBlock) attend(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
+	positions := b.positions(x.Shape[1])
+	x = b.Attn1.Forward(r, ops.AddTable(r, b.Norm1.Forward(r, x), positions), x)
+	return b.Attn2.Forward(r, ops.AddTable(r, b.Norm2.Forward(r, x), positions), x)
+}
+
+// windowsOf are the windows of so many rows of frames.
+func (b *MotionBlock) windowsOf(v Video, rows int) *windows {
+	w, ok := b.windows[v.key(rows)]
+	if !ok {
+		w = newWindows(b.b, v, rows, b.FC2.Out)
+		b.windows[v.key(rows)] = w
+	}
+	return w
 }
 
 // order is the index that gives rows (n, b, a) of rows (n, a, b), in a shape.

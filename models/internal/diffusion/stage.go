@@ -60,7 +60,7 @@ func (s *Stage) Step(r *gpu.Recorder, name string, i int, x, time *gpu.Tensor, p
 		}
 		if i < len(s.Motion) {
 			r.Enter(fmt.Sprintf("%s.motion_modules.%d", name, i))
-			x = s.Motion[i].Forward(r, x, prompt.Frames)
+			x = s.Motion[i].Forward(r, x, prompt.Video)
 			r.Leave()
 			r.TapNCHW(fmt.Sprintf("%s.motion_modules.%d", name, i), x)
 		}
