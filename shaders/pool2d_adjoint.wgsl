@@ -55,7 +55,7 @@ fn largest(line: u32, iy: u32, ix: u32, top: u32, left: u32, c: u32) -> vec4<f32
             let z = left + u - p.pad_x;
             if y < p.height && z < p.width {
                 let other = unpack(x[((line + y) * p.width + z) * p.vectors + c]);
-                let before = y < iy || y == iy && z < ix;
+                let before = y < iy || (y == iy && z < ix);
                 first = first & select(other <= own, other < own, vec4<bool>(before));
             }
         }

@@ -110,7 +110,7 @@ func compiled(ctx context.Context, t tools, icd, only string) (table, error) {
 		return table{}, err
 	}
 	if only != "" {
-		if all = slices.DeleteFunc(all, func(u use) bool { return u.kernel.Name != only }); len(all) == 0 {
+		if all = slices.DeleteFunc(all, func(u kernels.Use) bool { return u.Kernel.Name != only }); len(all) == 0 {
 			return table{}, fmt.Errorf("no kernel in use is called %s", only)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // slow is how long a compiler of DirectX 12 may take for a kernel, in seconds.
-const slow = 2
+const slow = 2.0
 
 // tooLong is when a compiler is not waited for any more.
 const tooLong = 30 * time.Second

@@ -30,36 +30,24 @@ func (p *proof) portable(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var all []verdict
 	tint, err := p.tint(ctx, folder)
 	if err != nil {
 		return err
 	}
-	all = append(all, tint)
-	for _, target := range []struct {
-		name, extension string
-		flags           []string
-	}{
-		{"naga: SPIR-V", "spv", nil},
-		{"naga: HLSL 6.0", "hlsl", []string{"--shader-model", "60"}},
-		{"naga: Metal 2.1", "metal", []string{"--metal-version", "2.1"}},
-		{"naga: GLSL 430", "comp", []string{"--profile", "core430"}},
-	} {
-		v, err := p.each(ctx, target.name, func(i int) []string {
-			return append([]string{"naga", file(folder, i, "wgsl"), file(folder, i, target.extension)}, target.flags...)
-		})
-		if err != nil {
-			return err
-		}
-		all = append(all, v)
+	translated, err := p.each(ctx, "naga: SPIR-V, HLSL 6.0, Metal 2.1, GLSL 430", func(i int) []string {
+		return []string{"naga", file(folder, i, "wgsl"), file(folder, i, "spv"), file(folder, i, "hlsl"), file(folder, i, "metal"), file(folder, i, "comp"),
+			"--shader-model", "60", "--metal-version", "2.1", "--profile", "core430"}
+	})
+	if err != nil {
+		return err
 	}
-	v, err := p.each(ctx, "spirv-val: Vulkan 1.1", func(i int) []string {
+	valid, err := p.each(ctx, "spirv-val: Vulkan 1.1", func(i int) []string {
 		return []string{"spirv-val", "--target-env", "vulkan1.1", file(folder, i, "spv")}
 	})
 	if err != nil {
 		return err
 	}
-	return p.judge(append(all, v))
+	return p.judge([]verdict{tint, translated, valid})
 }
 
 // judge prints the table, and fails where something is wrong.
