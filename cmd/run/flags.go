@@ -178,6 +178,8 @@ func (o *options) check() error {
 		return o.checkLines()
 	case o.model == "" && len(o.compare) == 0:
 		return cli.Usagef("no model: give -model NAME (-list-models prints the names, -h all flags)")
+	case o.comparesDrawn():
+		return o.checkDrawn()
 	case len(o.compare) == 0 && !slices.Contains(models.Names(), o.model):
 		return &models.UnknownModelError{Name: o.model, Nearest: models.Nearest(o.model, models.Names())}
 	case o.model == anomalyFamily:
