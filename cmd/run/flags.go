@@ -74,7 +74,7 @@ func (o *options) flagSet() *flag.FlagSet {
 		}
 		return nil
 	})
-	f.BoolVar(&o.view, "view", false, "shows it in a window: a diffusion run as it denoises, or what a network attends to under the mouse pointer; ? lists the keys")
+	f.BoolVar(&o.view, "view", false, "shows it in a window: a diffusion run as it denoises, styles of images of noise that are mixed, or what a network attends to under the mouse pointer; ? lists the keys")
 	f.BoolVar(&o.json, "json", false, "print one JSON document on stdout and nothing else there")
 	f.BoolVar(&o.profile, "profile", false, "print the time of every dispatch of a forward pass")
 	f.StringVar(&o.report, "report", "", "`FILE.json`: alone: all operations and goldens on this adapter, in a file for its maintainers")
