@@ -509,8 +509,8 @@ PIPELINES = {
         sd("five", motion="v2", frames=5, steps=3, negative_prompt=NEGATIVE, **MOTION),
         sd("one", motion="v3", frames=1, steps=2, **MOTION),
         sd("third", motion="v3", frames=3, steps=2, guidance=1.0, **MOTION | {"scheduler": ANCESTRAL}),
-        sd("windows", motion="v2", frames=5, context_length=3, context_stride=1, steps=2, height=24, **MOTION),
-        sd("windows_left", motion="v3", frames=7, context_length=4, context_stride=2, steps=1, height=16, negative_prompt=NEGATIVE, **MOTION),
+        sd("windows", motion="v2", frames=5, context_length=3, context_stride=1, steps=2, height=8, **MOTION),
+        sd("windows_left", motion="v3", frames=7, context_length=4, context_stride=2, steps=2, height=8, negative_prompt=NEGATIVE, **MOTION),
         sd("control", motion="v3", frames=3, steps=2, height=24, nets="controlnet_tiny", controls=[control("sd1.0", 0.8)], **MOTION_CONTROL),
         sd("controls", motion="v2", frames=2, steps=2, height=16, nets="controlnet_tiny", controls=[control("sd1.0", 0.5, 0.0, 0.5), control("sd1.1", 1.2)], negative_prompt=NEGATIVE, **MOTION_CONTROL),
         sd("lora", motion="v2", frames=2, steps=2, height=24, lora="zoom.safetensors", lora_scale=0.8, guidance=3.0, **MOTION),
@@ -666,7 +666,7 @@ def open_pipeline(folder, c):
         pipe.load_lora_weights(HERE / "pipelines" / "motion_tiny", weight_name=c["lora"], adapter_name="lora")
         pipe.set_adapters(["lora"], [c["lora_scale"]])
     if "context_length" in c:
-        pipe.enable_free_noise(c["context_length"], c["context_stride"])
+        pipe.enable_free_noise(c["context_length"], c["context_stride"], noise_type="random")  # the latents as they are
     pipe.set_progress_bar_config(disable=True)
     if "scheduler" in c:
         pipe.scheduler = getattr(diffusers, c["scheduler"]).from_config(pipe.scheduler.config, **c.get("scheduler_config", {}))

@@ -82,7 +82,7 @@ type painter struct {
 // paint is what the flags ask for of a pipeline.
 func (a *app) paint(ctx context.Context) error {
 	w := &painter{app: a, began: time.Now(), hub: weights.HubFromEnv()}
-	in, err := a.readPainting()
+	in, err := a.readPainting(ctx)
 	if err != nil {
 		return err
 	}
@@ -137,6 +137,11 @@ func (a *app) paint(ctx context.Context) error {
 	default:
 		err = w.do(ctx, q)
 	}
+	return usageOf(err)
+}
+
+// usageOf makes of what a pipeline can't do a mistake in the flags.
+func usageOf(err error) error {
 	var bad *diffusion.RequestError
 	if errors.As(err, &bad) {
 		return cli.Usage(err)
@@ -189,6 +194,7 @@ func (w *painter) request(in *paintingInput) (diffusion.Request, error) {
 	if w.motion != "" && w.frames > 0 {
 		q.Frames = w.frames
 	}
+	q.Context, q.Stride = w.painting.context, w.stride
 	q.Prompts, q.Scheduler, q.ClipSkip, q.Watch = w.drawn(w.prompts), w.scheduler, w.clipSkip, w.explain != ""
 	if len(q.Prompts) > 1 {
 		q.Prompts = q.Prompts[:1]

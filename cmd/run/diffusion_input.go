@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,7 +20,7 @@ import (
 // paintingInput is what files give to a pipeline.
 type paintingInput struct {
 	image, mask *picture.Image          // or nil
-	hints       []*picture.Image        // of ControlNets
+	hints       [][]*picture.Image      // of ControlNets
 	shown       []*picture.Image        // of IP-Adapters
 	prompts     []string                // of -prompts
 	raw         map[string]models.Array // of -input, or nil
@@ -37,7 +38,7 @@ const (
 var rawInputs = []string{rawLatents, rawContext, rawPooled, rawSizes}
 
 // readPainting reads the files that flags name, before anything is loaded.
-func (a *app) readPainting() (*paintingInput, error) {
+func (a *app) readPainting(ctx context.Context) (*paintingInput, error) {
 	in := &paintingInput{}
 	var err error
 	if a.initImage != "" {
@@ -53,7 +54,7 @@ func (a *app) readPainting() (*paintingInput, error) {
 			return nil, fmt.Errorf("mask %s: it is %dx%d and the picture %s %dx%d (width x height); give one of the picture's size", a.mask, in.mask.W, in.mask.H, a.initImage, in.image.W, in.image.H)
 		}
 	}
-	if in.hints, err = a.readHints(); err != nil {
+	if in.hints, err = a.readHints(ctx); err != nil {
 		return nil, err
 	}
 	if in.shown, err = a.readShown(); err != nil {

@@ -15,13 +15,17 @@ func (o *options) checkVideo() error {
 	switch {
 	case g.motion == "" && o.model == diffusion.Video.Name:
 		return cli.Usagef("-model %s draws by a motion adapter: give -motion SOURCE", o.model)
+	case g.motion == "" && (g.context > 0 || g.stride > 0):
+		return cli.Usagef("-context-length and -context-stride go with -motion, of whose frames they are")
 	case g.motion == "":
 		return nil
+	case g.stride > 0 && g.context == 0:
+		return cli.Usagef("-context-stride goes with -context-length, the frames that are seen at once")
 	case o.model == diffusion.Unconditional.Name:
 		return cli.Usagef("-motion goes with -model %s or %s", diffusion.Video.Name, diffusion.Family.Name)
 	}
 	for name, given := range map[string]bool{"to-seed": o.given["to-seed"], "batch": o.given["batch"], "prompts": g.promptFile != "", "a second -prompt": len(g.prompts) > 1, "init-image": g.initImage != "", "forward": g.forward,
-		"control": len(g.controls) > 0, "refiner": g.refinerSource != "", "record": g.record != "", "explain": o.explain != ""} {
+		"refiner": g.refinerSource != "", "record": g.record != "", "explain": o.explain != ""} {
 		if given {
 			return cli.Usagef("-motion draws one video of one prompt: it does not go with -%s", name)
 		}

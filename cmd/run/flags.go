@@ -74,7 +74,7 @@ func (o *options) flagSet() *flag.FlagSet {
 		}
 		return nil
 	})
-	f.BoolVar(&o.view, "view", false, "shows it in a window: a diffusion run as it denoises, or what a network attends to under the mouse pointer; ? lists the keys")
+	f.BoolVar(&o.view, "view", false, "shows it in a window: a diffusion run as it denoises, styles of images of noise that are mixed, or what a network attends to under the mouse pointer; ? lists the keys")
 	f.BoolVar(&o.json, "json", false, "print one JSON document on stdout and nothing else there")
 	f.BoolVar(&o.profile, "profile", false, "print the time of every dispatch of a forward pass")
 	f.StringVar(&o.report, "report", "", "`FILE.json`: alone: all operations and goldens on this adapter, in a file for its maintainers")
@@ -178,6 +178,8 @@ func (o *options) check() error {
 		return o.checkLines()
 	case o.model == "" && len(o.compare) == 0:
 		return cli.Usagef("no model: give -model NAME (-list-models prints the names, -h all flags)")
+	case o.comparesDrawn():
+		return o.checkDrawn()
 	case len(o.compare) == 0 && !slices.Contains(models.Names(), o.model):
 		return &models.UnknownModelError{Name: o.model, Nearest: models.Nearest(o.model, models.Names())}
 	case o.model == anomalyFamily:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"saccade/models/depth"
 	"saccade/models/diffusion"
 	"saccade/picture"
+	"saccade/video"
 )
 
 // controlling are the flags of ControlNets, in the order in which they were given.
@@ -42,7 +44,7 @@ func (c *controlling) flags(f *flag.FlagSet) {
 		c.controls = append(c.controls, k)
 		return err
 	})
-	f.Func("control-image", "`FILE`: the picture that a ControlNet sees, one for each -control, in order", func(s string) error {
+	f.Func("control-image", "`FILE`: the picture that a ControlNet sees, one for each -control, in order; of a video also a folder or a video (by ffmpeg), of which each frame sees a picture", func(s string) error {
 		c.hints = append(c.hints, s)
 		return nil
 	})
@@ -105,24 +107,58 @@ func (o *options) checkControls() error {
 		return cli.Usagef("%d -control-hint for %d -control-image; expected at most one for each", len(c.makers), n)
 	case c.depths() != (c.depth != ""):
 		return cli.Usagef("-control-hint depth and -depth-weights SOURCE, the network that tells it, go together")
-	case n > 0 && o.model != diffusion.Family.Name:
-		return cli.Usagef("-control goes with -model %s", diffusion.Family.Name)
+	case n > 0 && o.model == diffusion.Unconditional.Name:
+		return cli.Usagef("-control goes with -model %s or %s", diffusion.Family.Name, diffusion.Video.Name)
 	case n > 0 && o.forward:
 		return cli.Usagef("-control and -forward exclude each other: noise takes the picture without a network")
 	}
 	return nil
 }
 
-// readHints reads the pictures that ControlNets see.
-func (a *app) readHints() ([]*picture.Image, error) {
-	var all []*picture.Image
+// readHints reads the pictures that ControlNets see: of each one, or of a video one for each frame.
+func (a *app) readHints(ctx context.Context) ([][]*picture.Image, error) {
+	var all [][]*picture.Image
 	for i, path := range a.hints {
-		m, err := a.decode(path)
+		some, err := a.readHint(ctx, path)
 		if err != nil {
 			return nil, err
 		}
-		if i < len(a.makers) && a.makers[i] != hintDepth { // which a network makes later
-			m = hintOf(m, a.makers[i])
+		for k, m := range some {
+			if i < len(a.makers) && a.makers[i] != hintDepth { // which a network makes later
+				some[k] = hintOf(m, a.makers[i])
+			}
+		}
+		all = append(all, some)
+	}
+	return all, nil
+}
+
+// readHint reads a picture, or the pictures of a folder or a video.
+func (a *app) readHint(ctx context.Context, path string) ([]*picture.Image, error) {
+	info, err := os.Stat(path)
+	folder := err == nil && info.IsDir()
+	switch {
+	case (folder || video.Is(path)) && a.motion == "":
+		return nil, cli.Usagef("-control-image %s holds several pictures, of which a video's frames see one each: it goes with -motion", path)
+	case folder:
+		return a.readFolder(path)
+	case video.Is(path):
+		return readFrames(ctx, path, a.frames)
+	}
+	m, err := a.decode(path)
+	return []*picture.Image{m}, err
+}
+
+// readFolder reads the pictures of a folder.
+func (a *app) readFolder(path string) (all []*picture.Image, _ error) {
+	files, err := a.findPictures([]string{path})
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		m, err := a.decode(file)
+		if err != nil {
+			return nil, err
 		}
 		all = append(all, m)
 	}
@@ -148,7 +184,7 @@ func hintOf(m *picture.Image, maker string) *picture.Image {
 }
 
 // makeDepths draws how near things are in the pictures that are to be that.
-func (w *painter) makeDepths(ctx context.Context, hints []*picture.Image) error {
+func (w *painter) makeDepths(ctx context.Context, hints [][]*picture.Image) error {
 	if !w.depths() {
 		return nil
 	}
@@ -161,11 +197,13 @@ func (w *painter) makeDepths(ctx context.Context, hints []*picture.Image) error 
 		if maker != hintDepth {
 			continue
 		}
-		d, err := m.Depths(ctx, hints[i:i+1])
-		if err != nil {
-			return err
+		for k := range hints[i] {
+			d, err := m.Depths(ctx, hints[i][k:k+1])
+			if err != nil {
+				return err
+			}
+			hints[i][k] = d[0].Near()
 		}
-		hints[i] = d[0].Near()
 	}
 	return nil
 }
@@ -181,16 +219,23 @@ func (w *painter) openControls(ctx context.Context) error {
 }
 
 // fillControls puts what the ControlNets see into a request, at its size.
-func (w *painter) fillControls(hints []*picture.Image, q *diffusion.Request) error {
+func (w *painter) fillControls(hints [][]*picture.Image, q *diffusion.Request) error {
 	for i, c := range w.controls {
-		m, err := hints[i].Resize(q.Width, q.Height, picture.Lanczos)
-		if err != nil {
-			return err
+		if n := len(hints[i]); n != 1 && n != q.Frames {
+			return cli.Usagef("-control-image %s holds %d pictures for %d frames; expected one for each, or one for all", w.hints[i], n, q.Frames)
 		}
-		if hints[i].W*q.Height != hints[i].H*q.Width {
-			w.note("the picture %s of %dx%d is stretched to %dx%d (width x height)", w.hints[i], hints[i].W, hints[i].H, q.Width, q.Height)
+		control := diffusion.Control{Weight: c.weight, From: c.from, To: c.to}
+		for k, hint := range hints[i] {
+			m, err := hint.Resize(q.Width, q.Height, picture.Lanczos)
+			if err != nil {
+				return err
+			}
+			if k == 0 && hint.W*q.Height != hint.H*q.Width {
+				w.note("the picture %s of %dx%d is stretched to %dx%d (width x height)", w.hints[i], hint.W, hint.H, q.Width, q.Height)
+			}
+			control.Hint = append(control.Hint, diffusion.FromHint(m)...)
 		}
-		q.Controls = append(q.Controls, diffusion.Control{Hint: diffusion.FromHint(m), Weight: c.weight, From: c.from, To: c.to})
+		q.Controls = append(q.Controls, control)
 	}
 	return nil
 }

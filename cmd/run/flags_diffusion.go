@@ -48,13 +48,14 @@ type painting struct {
 	partial, lowMemory, tiled bool
 	upscale                   cli.Optional
 	motion                    string // a motion adapter, which makes a video; "": none
+	context, stride           int    // of windows of frames, 0: all at once, and the usual
 	controlling
 	showing
 }
 
 // paintingFlags are the names of those flags.
 var paintingFlags = []string{"prompt", "prompts", "record", "negative-prompt", "prompt-syntax", "refiner", "refiner-start", "steps", "width", "height", "guidance", "guidance-rescale", "strength", "seed", "scheduler", "clip-skip",
-	"init-image", "mask", "lora", "embedding", "tokenizer", "vae", "prediction", "frames", "to-seed", "forward", "partial", "low-memory", "preview", "preview-weights", "view-every", "tiled", "control", "control-image", "control-hint", "depth-weights", "upscale", "motion", "ip-adapter", "ip-image", "image-encoder"}
+	"init-image", "mask", "lora", "embedding", "tokenizer", "vae", "prediction", "frames", "to-seed", "forward", "partial", "low-memory", "preview", "preview-weights", "view-every", "tiled", "control", "control-image", "control-hint", "depth-weights", "upscale", "motion", "context-length", "context-stride", "ip-adapter", "ip-image", "image-encoder"}
 
 func (g *painting) flags(f *flag.FlagSet) {
 	g.guidance, g.strength = math.NaN(), math.NaN()
@@ -120,6 +121,8 @@ func (g *painting) flags(f *flag.FlagSet) {
 	g.controlling.flags(f)
 	g.showing.flags(f)
 	f.StringVar(&g.motion, "motion", "", "`SOURCE`: a motion adapter (AnimateDiff): draws a video of -frames N (default 16) to a .gif, a .mp4 or a folder")
+	f.Func("context-length", "`N`: with -motion, frames that the adapter sees at once, in windows, for more of them than it was trained for (default all)", cli.Whole(&g.context, 1, 1000))
+	f.Func("context-stride", "`N`: with -context-length, how far each window of frames is from the one before (default 4)", cli.Whole(&g.stride, 1, 1000))
 	f.Var(&g.upscale, "upscale", "`[SOURCE]`: enlarges what is drawn, by the embedded network or one that -model upscale takes")
 	f.BoolVar(&g.tiled, "tiled", false, "has the autoencoder work in tiles, which need less memory; that of a pipeline does so anyway where it must")
 }

@@ -42,7 +42,7 @@ func (g *figures) flags(f *flag.FlagSet) {
 		return nil
 	})
 	f.StringVar(&g.class, "explain-class", "", "`LABEL|INDEX`: the class to explain (default the best)")
-	f.Func("compare", "`MODEL[=WEIGHTS],…`: two or more models beside each other on a picture: classes, heat maps, times, sizes; in place of -model, with -o a picture", func(s string) error {
+	f.Func("compare", "`MODEL[=WEIGHTS],…`: two or more models beside each other on a picture: classes, heat maps, times, sizes; in place of -model, with -o a picture; of models that make pictures, such as gan=FILE,sd, what they make of the same seeds", func(s string) error {
 		g.compare = nil
 		for _, part := range strings.Split(s, ",") {
 			name, weights, _ := strings.Cut(strings.TrimSpace(part), "=")

@@ -52,7 +52,7 @@ var tasks = []task{
 	{"a shard's images (run embed, run classify, run caption)", nil, []string{"in", "out", "fast-decode"}, images},
 	{"readings beside images", nil, []string{"sensors", "folds"}, func(f nn.Family) bool { return images(f) && !f.Reads && f.Task == "" && !f.Writes && !f.Segments }},
 	{"images unlike what is normal", []string{"normal"}, []string{"method", "backbone", "layers", "coreset", "quantile"}, unlike},
-	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "prompt-syntax", "guidance", "guidance-rescale", "scheduler", "width", "height", "init-image", "strength", "mask", "control", "control-image", "control-hint", "depth-weights", "ip-adapter", "ip-image", "image-encoder", "upscale", "motion",
+	{"images of a prompt", []string{"prompt", "steps", "seed"}, []string{"negative-prompt", "prompts", "prompt-syntax", "guidance", "guidance-rescale", "scheduler", "width", "height", "init-image", "strength", "mask", "control", "control-image", "control-hint", "depth-weights", "ip-adapter", "ip-image", "image-encoder", "upscale", "motion", "context-length", "context-stride",
 		"frames", "to-seed", "forward", "record", "partial", "embedding", "clip-skip", "tokenizer", "vae", "prediction", "refiner", "refiner-start", "low-memory", "preview", "preview-weights", "view-every"}, pipeline},
 	{"moving images", nil, []string{"fps"}, func(f nn.Family) bool { return f.Open != nil || f.Task == nn.Generate }},
 	{"images of noise", []string{"truncation"}, nil, func(f nn.Family) bool { return f.Task == nn.Generate }},

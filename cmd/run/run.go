@@ -94,6 +94,8 @@ func (a *app) do(ctx context.Context) error {
 		return a.reportAdapter(ctx)
 	case a.verify && a.model == "":
 		return a.verifyGoldens(ctx)
+	case a.comparesDrawn():
+		return a.compareDrawn(ctx)
 	case len(a.compare) > 0:
 		return a.compareModels(ctx)
 	case a.lines():

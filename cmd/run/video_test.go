@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -38,6 +40,26 @@ func TestVideo(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(data), "Motion: v2, Frames: 2")
 
+	windows := filepath.Join(dir, "windows")
+	requireFine(t, call(t, with("-frames", "9", "-context-length", "5", "-context-stride", "2", "-o", windows)...))
+	data, err = os.ReadFile(filepath.Join(windows, "frame-008.png"))
+	require.NoError(t, err)
+	assert.Contains(t, string(data), "Frames: 9, Context: 5, Stride: 2")
+
+	net, hints := filepath.Join(pipelineFolder(t, "controlnet_tiny"), "sd1.0"), filepath.Join(dir, "hints")
+	require.NoError(t, os.Mkdir(hints, 0o777))
+	for i := range 2 {
+		picturePath(t, hints, fmt.Sprintf("%d.png", i), 24, 40, i+1)
+	}
+	control := with("-frames", "2", "-control", net, "-control-hint", "canny", "-control-image")
+	drawn := func(name, hint string) string {
+		requireFine(t, call(t, append(slices.Clone(control), hint, "-o", filepath.Join(dir, name))...))
+		data, err := os.ReadFile(filepath.Join(dir, name, "frame-001.png"))
+		require.NoError(t, err)
+		return string(data)
+	}
+	assert.NotEqual(t, drawn("each", hints), drawn("one", filepath.Join(hints, "0.png")), "each frame sees a picture of its own")
+
 	bad := func(code int, want string, args ...string) {
 		t.Helper()
 		requireError(t, call(t, args...), code, want)
@@ -46,6 +68,13 @@ func TestVideo(t *testing.T) {
 	bad(cli.ExitUsage, "the motion adapter has positions for 1 to 7", with("-frames", "8", "-o", out)...)
 	bad(cli.ExitUsage, "expected a whole number from 2 to 1000", with("-frames", "0", "-o", out)...)
 	bad(cli.ExitUsage, "expected a whole number from 2 to 1000", with("-frames", "10000", "-o", out)...)
+	bad(cli.ExitUsage, "windows of 8 frames; the motion adapter has positions for 1 to 7", with("-frames", "9", "-context-length", "8", "-o", out)...)
+	bad(cli.ExitUsage, "windows of 5 frames for a video of 3", with("-frames", "3", "-context-length", "5", "-o", out)...)
+	bad(cli.ExitUsage, "a stride of 6 frames between windows of 5", with("-frames", "9", "-context-length", "5", "-context-stride", "6", "-o", out)...)
+	bad(cli.ExitUsage, "-context-stride goes with -context-length", with("-frames", "5", "-context-stride", "2", "-o", out)...)
+	bad(cli.ExitUsage, "go with -motion", "-model", "sd", "-weights", sd, "-prompt", "a", "-context-length", "5", "-o", filepath.Join(dir, "y.png"))
+	bad(cli.ExitUsage, "holds 2 pictures for 3 frames", with("-frames", "3", "-control", net, "-control-image", hints, "-o", out)...)
+	bad(cli.ExitUsage, "it goes with -motion", "-model", "sd", "-weights", sd, "-prompt", "a", "-control", net, "-control-image", hints, "-o", filepath.Join(dir, "y.png"))
 	bad(cli.ExitUsage, "does not go with -record", with("-view", "-record", "x.gif")...)
 	bad(cli.ExitUsage, "give -motion SOURCE", "-model", "video", "-weights", sd, "-prompt", "a", "-o", out)
 	xl := pipelineFolder(t, "sdxl_tiny")

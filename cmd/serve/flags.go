@@ -16,6 +16,7 @@ import (
 	"saccade/cmd/internal/cli"
 	"saccade/gpu"
 	"saccade/models"
+	"saccade/models/diffusion"
 	"saccade/serve"
 	"saccade/serve/queue"
 )
@@ -143,6 +144,9 @@ func (o *options) check() error {
 		}
 		if f, err := models.FindFamily(e.Family); err == nil && f.Reads {
 			return cli.Usagef("-models %s: it is two networks, which are not served; run -model %s reads images", e.Family, e.Family)
+		}
+		if e.Family == diffusion.Video.Name {
+			return cli.Usagef("-models %s: videos are not served, for no request asks for one; run -model %s -motion SOURCE draws them", e.Family, e.Family)
 		}
 	}
 	for name, model := range o.aliases {

@@ -45,6 +45,7 @@ func TestUsage(t *testing.T) {
 		"clip is there twice":                                     {"-models", "clip,clip"},
 		"expected NAME or NAME=SOURCE":                            {"-models", "clip="},
 		"it is two networks":                                      {"-models", "ocr"},
+		"videos are not served":                                   {"-models", "video=x"},
 		"whose callers must show a key":                           {"-models", "clip", "-listen", "0.0.0.0:0"},
 		"-listen :0 is more than the loopback":                    {"-models", "clip", "-listen", ":0"},
 		"expected ADDRESS:PORT":                                   {"-models", "clip", "-listen", "8080"},
