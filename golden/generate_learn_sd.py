@@ -53,6 +53,40 @@ def case(name, optimizer, options):
     write(HERE / "learn_sd" / f"{name}.safetensors", tensors, {"source": f"diffusers {diffusers.__version__}, peft {peft.__version__}, torch {torch.__version__.split('+')[0]}", "prediction": schedule.config.prediction_type})
 
 
+def text_tower(name):
+    """LoRA of the UNet and of the text tower together, as diffusers' --train_text_encoder does it."""
+    g = generator(f"learn text {name}")
+    pipe = diffusers.StableDiffusionPipeline.from_pretrained(HERE / "pipelines" / name, safety_checker=None, torch_dtype=torch.float32)
+    unet, text = pipe.unet, pipe.text_encoder
+    unet.requires_grad_(False)
+    text.requires_grad_(False)
+    unet.add_adapter(peft.LoraConfig(r=2, lora_alpha=3, target_modules=["to_v"]))
+    text.add_adapter(peft.LoraConfig(r=2, lora_alpha=3, target_modules=["q_proj", "v_proj", "out_proj", "fc1"]))
+    unet.train()
+    text.train()
+    trained = {"base_model.model.unet." + n.replace(".default.", "."): p for n, p in unet.named_parameters() if p.requires_grad}
+    trained |= {"base_model.model.text_encoder." + n.replace(".default.", "."): p for n, p in text.named_parameters() if p.requires_grad}
+    with torch.no_grad():
+        for p in trained.values():
+            p.copy_(torch.randn(p.shape, generator=g) * p.shape[1] ** -0.5)
+    tensors = {f"init.{n}": p.detach().clone() for n, p in trained.items()}
+    schedule = diffusers.DDPMScheduler.from_config(pipe.scheduler.config)
+    step, losses = torch.optim.AdamW(trained.values(), lr=0.01), []
+    for i in range(STEPS):
+        latents, noise = torch.randn(2, 4, 6, 4, generator=g), torch.randn(2, 4, 6, 4, generator=g)
+        t, ids = torch.randint(1000, (2,), generator=g), torch.randint(text.config.vocab_size - 2, (2, text.config.max_position_embeddings), generator=g)
+        ids[:, -1] = text.config.eos_token_id
+        tensors |= {f"latents.{i}": latents, f"noise.{i}": noise, f"timestep.{i}": t.int(), f"input_ids.{i}": ids.int()}
+        loss = torch.nn.functional.mse_loss(unet(schedule.add_noise(latents, noise, t), t, text(ids)[0]).sample, noise)
+        step.zero_grad()
+        loss.backward()
+        step.step()
+        losses.append(loss.item())
+    tensors |= {f"grad.{n}": p.grad for n, p in trained.items()} | {"loss": torch.tensor(losses)}
+    tensors |= {f"param.{n}": p.detach() for n, p in trained.items()}
+    write(HERE / "learn_sd" / f"{name}_text.safetensors", tensors, {"source": f"diffusers {diffusers.__version__}, peft {peft.__version__}, torch {torch.__version__.split('+')[0]}"})
+
+
 def token(name, word="<bird>"):
     """Textual inversion as diffusers' examples do it: of the table of tokens one row moves."""
     g = generator(f"learn token {name}")
@@ -91,5 +125,6 @@ def token(name, word="<bird>"):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     token("sd1_tiny")
+    text_tower("sd1_tiny")
     for name, (optimizer, options) in CASES.items():
         case(name, optimizer, options)

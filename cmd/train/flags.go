@@ -43,6 +43,8 @@ type options struct {
 	lora             int // rank; 0: none
 	alpha, beta, c   float64
 	rslora           bool
+	textEncoder      bool   // -lora of a pipeline's text tower too
+	format           string // of a pipeline's adapters
 	targets          []string
 	initFile         string
 	init             map[string]nn.Array
@@ -98,6 +100,9 @@ func (o *options) flagSet() *flag.FlagSet {
 	o.alpha = math.NaN()
 	f.Func("alpha", "`X`: of -lora, whose products count alpha/rank times (default 8); of -tip, how much examples count (default 1, or chosen by -validation)", positive(&o.alpha))
 	f.BoolVar(&o.rslora, "rslora", false, "with -lora: alpha is divided by the rank's root")
+	f.BoolVar(&o.textEncoder, "train-text-encoder", false, "with -lora of a pipeline: put adapters into its text tower too")
+	o.format = formatDiffusers
+	f.Func("format", "`diffusers|kohya`: of the file of -lora of a pipeline (default diffusers)", cli.OneOf(&o.format, formatDiffusers, formatKohya))
 	f.Func("targets", "`NAMES`: with -lora: the layers that get adapters, with commas (default the projections of queries and values)", func(s string) error {
 		o.targets = strings.Split(s, ",")
 		if slices.Contains(o.targets, "") {
@@ -250,6 +255,7 @@ func (o *options) check() error {
 		with  string
 	}{
 		{"rslora targets", o.lora > 0, "-lora"},
+		{"train-text-encoder format", o.lora > 0 && o.paints(), "-lora of a pipeline, -model sd"},
 		{"batch-statistics", o.full, "-full"},
 		{"checkpoint", o.through(), "-lora, -prompt-tokens or -full"},
 		{"alpha", o.lora > 0 || o.tip, "-lora or -tip"},

@@ -4,12 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +16,7 @@ import (
 	"saccade/models/diffusion"
 	"saccade/models/fit"
 	"saccade/models/learn"
+	"saccade/models/lora"
 	"saccade/models/nn"
 	"saccade/models/unet"
 	"saccade/picture"
@@ -33,6 +32,8 @@ func (o *options) checkPainting() error {
 	switch {
 	case (o.lora == 0) == (o.token == "") || o.head || o.tip || o.full || o.promptTokens > 0:
 		return cli.Usagef("-model %s: give -lora RANK or -token NAME, one of which is trained of a pipeline", o.model)
+	case o.format == formatKohya && o.out != "" && !strings.EqualFold(filepath.Ext(o.out), ".safetensors"):
+		return cli.Usagef("-format kohya: the result is a file; name it, as -o FILE.safetensors")
 	case o.validation != "" || o.merge || o.given["augment"]:
 		return cli.Usagef("-validation, -merge and -augment are of networks that classify; leave them out with -model %s", o.model)
 	}
@@ -67,6 +68,9 @@ func (a *app) trainPipeline(ctx context.Context) (err error) {
 	a.source = p.Source()
 	if a.token != "" {
 		return a.trainToken(ctx, p, found, raw)
+	}
+	if a.textEncoder {
+		return a.trainReader(ctx, p, found, raw)
 	}
 	var d painted
 	if raw != nil {
@@ -158,7 +162,7 @@ func (a *app) encode(ctx context.Context, p *diffusion.Pipeline, found []caption
 		if err != nil {
 			return nil, fmt.Errorf("picture %s: %w", c.path, err)
 		}
-		if a.token == "" {
+		if !a.readsIDs() {
 			if err := a.readCaption(ctx, p, d, c); err != nil {
 				return nil, err
 			}
@@ -229,25 +233,22 @@ func (d *drawn) noised(micro int) ([]int, *rand.Rand, learn.Batch) {
 // painterFile is diffusers' name of adapters in a folder.
 const painterFile = "pytorch_lora_weights.safetensors"
 
-// writePainter writes adapters of a UNet as diffusers does, into a file or a folder.
+// The formats of a pipeline's adapters.
+const (
+	formatDiffusers = "diffusers"
+	formatKohya     = "kohya"
+)
+
+// writePainter writes adapters of a pipeline, into a file or, as diffusers does, a folder.
 func (a *app) writePainter(out string, values map[string]nn.Array) error {
-	const peft = "base_model.model."
 	renamed := map[string]nn.Array{}
-	var modules []string
 	for name, v := range values {
-		name = strings.TrimPrefix(name, peft)
-		renamed["unet."+name] = v
-		if module, ok := strings.CutSuffix(name, ".lora_A.weight"); ok {
-			modules = append(modules, module)
+		if name = strings.TrimPrefix(name, "base_model.model."); !a.textEncoder {
+			name = "unet." + name
 		}
+		renamed[name] = v
 	}
-	slices.Sort(modules)
 	tensors, err := tensorsOf("", renamed)
-	if err != nil {
-		return err
-	}
-	keys := map[string]any{"unet.peft_type": "LORA", "unet.r": a.lora, "unet.lora_alpha": a.alpha, "unet.use_rslora": a.rslora, "unet.target_modules": modules}
-	text, err := json.Marshal(keys)
 	if err != nil {
 		return err
 	}
@@ -257,5 +258,9 @@ func (a *app) writePainter(out string, values map[string]nn.Array) error {
 		}
 		out = filepath.Join(out, painterFile)
 	}
-	return weights.Write(out, tensors, map[string]string{"format": "pt", "lora_adapter_metadata": string(text)})
+	c := lora.Config{Rank: a.lora, Alpha: a.alpha, RSLoRA: a.rslora}
+	if a.format == formatKohya {
+		return lora.WriteKohya(out, c, tensors)
+	}
+	return lora.WriteDiffusers(out, c, tensors)
 }

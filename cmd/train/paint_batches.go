@@ -56,14 +56,18 @@ func (a *app) storedBatches(ctx context.Context, p *diffusion.Pipeline, all map[
 			return nil, fmt.Errorf("data %s: latents.%d is %v, noise.%d %v and timestep.%d %v; expected [B, C, h, w], the same and [B]", a.dataPath, read, latents.Shape, read, noise.Shape, read, times.Shape)
 		}
 		prompts, ok := of(unet.Context)
-		if ids, has := of(nn.InputIDs); a.token != "" && has && !ok {
+		if ids, has := of(nn.InputIDs); a.readsIDs() && has && !ok {
 			prompts = ids
 		} else if has && !ok {
 			if prompts, err = p.EncodeIDs(ctx, ids); err != nil {
 				return nil, fmt.Errorf("data %s: input_ids.%d: %w", a.dataPath, read, err)
 			}
-		} else if has == ok || a.token != "" {
-			return nil, fmt.Errorf("data %s: expected input_ids.%d or encoder_hidden_states.%d, one of the two", a.dataPath, read, read)
+		} else if has == ok || a.readsIDs() {
+			what := fmt.Sprintf("input_ids.%d or encoder_hidden_states.%d, one of the two", read, read)
+			if a.readsIDs() {
+				what = fmt.Sprintf("input_ids.%d, which the text tower that is trained reads, and no encoder_hidden_states.%d", read, read)
+			}
+			return nil, fmt.Errorf("data %s: expected %s", a.dataPath, what)
 		}
 		sample, target := models.Array{Shape: latents.Shape, Data: make([]float32, len(latents.Data))}, models.Array{Shape: latents.Shape, Data: make([]float32, len(latents.Data))}
 		size := len(latents.Data) / latents.Shape[0]
@@ -75,7 +79,7 @@ func (a *app) storedBatches(ctx context.Context, p *diffusion.Pipeline, all map[
 		}
 		times.Shape = []int{len(times.Data)}
 		told := unet.Context
-		if a.token != "" {
+		if a.readsIDs() {
 			told = nn.InputIDs
 		}
 		s.batches = append(s.batches, learn.Batch{Inputs: map[string]nn.Array{unet.Sample: sample, unet.Timestep: times, told: prompts}, Target: target})

@@ -201,6 +201,9 @@ func (t *training) identity() string {
 	add("rslora", t.rslora)
 	add("targets", t.targets)
 	add("head", t.head)
+	if t.textEncoder {
+		add("train-text-encoder", true)
+	}
 	if t.token != "" {
 		add("token", t.token)
 	}

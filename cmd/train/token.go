@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"saccade/models"
@@ -38,7 +39,7 @@ func (a *app) trainToken(ctx context.Context, p *diffusion.Pipeline, found []cap
 		return err
 	}
 	if from != nil {
-		if d, err = a.tell(from, v); err != nil {
+		if d, err = a.tell(from, v.IDs); err != nil {
 			return err
 		}
 	}
@@ -52,18 +53,63 @@ func (a *app) trainToken(ctx context.Context, p *diffusion.Pipeline, found []cap
 	return a.paint(ctx, l, d, p.Source(), a.writeToken)
 }
 
-// told are pictures with prompts that name the token.
+// readsIDs says that the text tower is trained, so that prompts stay tokens.
+func (o *options) readsIDs() bool { return o.token != "" || o.textEncoder }
+
+// trainReader trains adapters of a pipeline's text tower and of its UNet together.
+func (a *app) trainReader(ctx context.Context, p *diffusion.Pipeline, found []captioned, raw map[string]models.Array) error {
+	var from *drawn
+	var d painted
+	var err error
+	if raw != nil {
+		d, err = a.storedBatches(ctx, p, raw)
+	} else if from, err = a.encode(ctx, p, found); err == nil {
+		d = from
+	}
+	if err != nil {
+		return err
+	}
+	reader, err := p.Reader()
+	if err != nil {
+		return err
+	}
+	if from != nil {
+		d, err = a.tell(from, func(text string) ([]float32, error) {
+			ids, truncated, err := reader.IDs(text)
+			if truncated != "" {
+				a.note("the caption %q is longer than the model reads; its end is left out", text)
+			}
+			return ids, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	l, err := learn.Of(a.dev, a.model, reader.Description, a.learning())
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	for _, part := range []string{"unet", "text_encoder"} {
+		if !slices.ContainsFunc(l.Adapted(), func(module string) bool { return strings.HasPrefix(module, part+".") }) {
+			return fmt.Errorf("the targets %s match no layer of the %s; with -train-text-encoder they are of both, such as to_q,to_v,q_proj,v_proj", strings.Join(a.targets, ","), part)
+		}
+	}
+	return a.paint(ctx, l, d, p.Source(), a.writePainter)
+}
+
+// told are pictures with prompts as the text tower reads them.
 type told struct {
 	*drawn
 	ids [][][]float32 // of each picture what may be said of it
 }
 
-// tell finds what is said of each picture: its caption, or the templates.
-func (a *app) tell(d *drawn, v *diffusion.Inverter) (*told, error) {
+// tell finds what is said of each picture: its caption, or of a token that is trained the templates.
+func (a *app) tell(d *drawn, read func(text string) ([]float32, error)) (*told, error) {
 	t := &told{drawn: d}
 	for _, text := range d.texts {
 		texts := []string{text}
-		if text == "" {
+		if text == "" && a.token != "" {
 			texts = nil
 			for _, template := range templates {
 				texts = append(texts, fmt.Sprintf(template, a.token))
@@ -71,7 +117,7 @@ func (a *app) tell(d *drawn, v *diffusion.Inverter) (*told, error) {
 		}
 		var all [][]float32
 		for _, text := range texts {
-			ids, err := v.IDs(text)
+			ids, err := read(text)
 			if err != nil {
 				return nil, fmt.Errorf("data %s: %w", a.dataPath, err)
 			}

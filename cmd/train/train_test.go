@@ -19,6 +19,7 @@ import (
 
 	"saccade/cmd/internal/cli"
 	"saccade/models"
+	"saccade/models/diffusion/checkpoint"
 	"saccade/models/lora"
 	"saccade/models/probe"
 	"saccade/models/sensors"
@@ -117,6 +118,8 @@ func TestUsage(t *testing.T) {
 		"-optimizer lbfgs is of -head alone":                   {"-model", "vit", "-data", folder, "-lora", "2", "-optimizer", "lbfgs", "-o", "x"},
 		"-warmup goes with steps of -optimizer adamw or sgd":   {"-model", "vit", "-data", folder, "-head", "-optimizer", "lbfgs", "-warmup", "2", "-o", "x"},
 		"-patience goes with -validation":                      {"-model", "vit", "-data", folder, "-head", "-patience", "2", "-o", "x"},
+		"-train-text-encoder goes with -lora of a pipeline":    {"-model", "vit", "-data", folder, "-lora", "2", "-train-text-encoder", "-o", "x"},
+		"-format goes with -lora of a pipeline":                {"-model", "sd", "-data", folder, "-token", "<mug>", "-format", "kohya", "-o", "x"},
 		"-targets goes with -lora":                             {"-model", "vit", "-data", folder, "-head", "-targets", "q_proj", "-o", "x"},
 		"-augment goes with -lora":                             {"-model", "vit", "-data", folder, "-head", "-augment", "flip", "-o", "x"},
 		"-momentum goes with -optimizer sgd":                   {"-model", "vit", "-data", folder, "-head", "-momentum", "0.9", "-o", "x"},
@@ -491,33 +494,71 @@ func parted(t *testing.T, c *weights.Checkpoint, kinds func(name string) (file s
 	return files
 }
 
-// Five steps of a UNet's adapters from saved batches are diffusers' and PEFT's, where the
-// UNet estimates the noise and where it estimates v.
-func TestUNetIsDiffusers(t *testing.T) {
-	for name, args := range map[string][]string{"sd1_tiny": {"-lr", "0.001"}, "sd2_tiny": {"-lr", "0.05", "-optimizer", "sgd"}} {
-		c, err := weights.Open("../../golden/learn_sd/" + name + ".safetensors")
+// batchesAndInit are the tensors of a golden of pipelines' trainings for [parted]: its batches and
+// what it begins with.
+func batchesAndInit(name string) string {
+	switch kind, _, _ := strings.Cut(name, "."); kind {
+	case "latents", "noise", "timestep", "input_ids":
+		return "data"
+	case "init":
+		return kind
+	}
+	return ""
+}
+
+// merged are the weights of a pipeline with an adapter, and how many of its layers that changes.
+func merged(t *testing.T, source, adapter string) (all map[string][]float32, layers int) {
+	t.Helper()
+	p, err := checkpoint.Open(t.Context(), source, nil, checkpoint.Options{})
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, p.Close()) }()
+	require.NoError(t, p.Merge(adapter, 1))
+	assert.Empty(t, p.LoRAs()[0].Unmatched)
+	all = map[string][]float32{}
+	for _, name := range []string{checkpoint.UNet, checkpoint.TextEncoder} {
+		part, err := p.Part(name)
 		require.NoError(t, err)
-		files := parted(t, c, func(n string) string {
-			switch kind, _, _ := strings.Cut(n, "."); kind {
-			case "latents", "noise", "timestep", "input_ids":
-				return "data"
-			case "init":
-				return kind
-			}
-			return ""
-		})
-		out := filepath.Join(t.TempDir(), "out.safetensors")
-		fine(t, append(args, "-model", "sd", "-weights", "../../golden/pipelines/"+name, "-data", files["data"], "-init", files["init"], "-lora", "2", "-alpha", "3", "-steps", "5", "-precision", "f32", "-save", out, "-grads", "-json")...)
+		for _, n := range part.Source.Names() {
+			tensor, _ := part.Source.Tensor(n)
+			v := make([]float32, tensor.Len())
+			require.NoError(t, tensor.Float32s(v))
+			all[name+"."+n] = v
+		}
+	}
+	return all, p.LoRAs()[0].Layers
+}
+
+// Five steps of a UNet's adapters from saved batches are diffusers' and PEFT's, where the
+// UNet estimates the noise and where it estimates v, and so are those of a text tower beside it.
+// What is written in diffusers' format and in kohya's is merged to the same weights.
+func TestUNetIsDiffusers(t *testing.T) {
+	for name, c := range map[string]struct {
+		pipeline string
+		args     []string
+		least    int // tensors
+	}{
+		"sd1_tiny":      {"sd1_tiny", []string{"-lr", "0.001"}, 60},
+		"sd2_tiny":      {"sd2_tiny", []string{"-lr", "0.05", "-optimizer", "sgd", "-rslora", "-alpha", "2.1213203"}, 60}, // 3/2 = 2.12…/√2
+		"sd1_tiny_text": {"sd1_tiny", []string{"-lr", "0.01", "-train-text-encoder", "-targets", "to_v,q_proj,v_proj,out_proj,fc1"}, 80},
+	} {
+		golden, err := weights.Open("../../golden/learn_sd/" + name + ".safetensors")
+		require.NoError(t, err)
+		files := parted(t, golden, batchesAndInit)
+		source, folder := "../../golden/pipelines/"+c.pipeline, t.TempDir()
+		out, kohya := filepath.Join(folder, "out.safetensors"), filepath.Join(folder, "kohya.safetensors")
+		args := append([]string{"-model", "sd", "-weights", source, "-data", files["data"], "-init", files["init"], "-lora", "2", "-alpha", "3", "-steps", "5", "-precision", "f32", "-json"}, c.args...)
+		fine(t, append(args, "-o", filepath.Join(folder, "of"), "-save", out, "-grads")...)
+		fine(t, append(args, "-o", kohya, "-format", "kohya")...)
 		saved, err := weights.Open(out)
 		require.NoError(t, err)
-		assert.Greater(t, len(saved.Names()), 60)
+		assert.Greater(t, len(saved.Names()), c.least)
 		far, length := map[string]float64{}, map[string]float64{} // squares, of each kind
 		for _, n := range saved.Names() {
-			golden := n
+			of := strings.Replace(n, "text_encoder.text_model.", "text_encoder.", 1) // of transformers 5
 			if strings.HasPrefix(n, "base_model.") {
-				golden = "param." + n
+				of = "param." + of
 			}
-			got, want := floats(t, saved, n), floats(t, c, golden)
+			got, want := floats(t, saved, n), floats(t, golden, of)
 			require.Len(t, got, len(want), n)
 			kind, _, _ := strings.Cut(n, ".")
 			for i, w := range want {
@@ -530,8 +571,13 @@ func TestUNetIsDiffusers(t *testing.T) {
 			t.Logf("%s %s: %.2g apart", name, kind, apart)
 			assert.LessOrEqual(t, apart, bound, "%s %s", name, kind)
 		}
-		require.NoError(t, saved.Close())
-		require.NoError(t, c.Close())
+		count := (len(saved.Names()) - 1) / 4 // two factors and their gradients each
+		require.NoError(t, errors.Join(saved.Close(), golden.Close()))
+
+		want, layers := merged(t, source, filepath.Join(folder, "of"))
+		assert.Equal(t, count, layers)
+		got, _ := merged(t, source, kohya)
+		assert.Equal(t, want, got)
 	}
 }
 
@@ -540,15 +586,7 @@ func TestUNetIsDiffusers(t *testing.T) {
 func TestTokenIsDiffusers(t *testing.T) {
 	c, err := weights.Open("../../golden/learn_sd/sd1_tiny_token.safetensors")
 	require.NoError(t, err)
-	files := parted(t, c, func(n string) string {
-		switch kind, _, _ := strings.Cut(n, "."); kind {
-		case "latents", "noise", "timestep", "input_ids":
-			return "data"
-		case "init":
-			return kind
-		}
-		return ""
-	})
+	files := parted(t, c, batchesAndInit)
 	out := filepath.Join(t.TempDir(), "out")
 	args := []string{"-model", "sd", "-weights", "../../golden/pipelines/sd1_tiny", "-data", files["data"], "-token", "<bird>", "-steps", "5", "-precision", "f32"}
 	fine(t, append(args, "-init", files["init"], "-lr", "0.01", "-o", out, "-save", out+".safetensors", "-grads")...)
@@ -596,7 +634,8 @@ func TestPipeline(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(folder, "metadata.jsonl")))
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "a.txt"), []byte("a bird\n"), 0o666))
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "b.txt"), []byte("a red bird"), 0o666))
-	for want, more := range map[string][]string{"give -lora RANK or -token NAME": {"-head"}, "-validation, -merge and -augment are of networks": {"-augment", "flip"}} {
+	refused(t, cli.ExitFailure, []string{"the targets to_q,to_v match no layer of the text_encoder"}, append(args, "1", "-train-text-encoder", "-targets", "to_q,to_v")...)
+	for want, more := range map[string][]string{"-format kohya: the result is a file": {"-format", "kohya", "-o", folder}, "give -lora RANK or -token NAME": {"-head"}, "-validation, -merge and -augment are of networks": {"-augment", "flip"}} {
 		refused(t, cli.ExitUsage, []string{want}, append(append(args, "1"), more...)...)
 	}
 
@@ -606,6 +645,7 @@ func TestPipeline(t *testing.T) {
 	steps, _ = lines(t, fine(t, append(args, "3", "-resume")...))
 	require.Len(t, steps, 1)
 	assert.Equal(t, 3, steps[0].Step)
+	fine(t, append(args, "1", "-train-text-encoder", "-o", out+".both.safetensors")...)
 
 	file, err := lora.Open(out, nil)
 	require.NoError(t, err)

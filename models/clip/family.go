@@ -87,7 +87,7 @@ func (c TextConfig) Layers(b *ops.Builder) (*nn.Layers, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &nn.Layers{Parameters: t, Networks: []*nn.Network{t.network()}, Tokens: t.learnTokens}, nil
+	return t.learnable(&nn.Layers{Parameters: t, Networks: []*nn.Network{t.network()}}), nil
 }
 
 func (v *Vision) network() *nn.Network {

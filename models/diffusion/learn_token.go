@@ -8,12 +8,8 @@ import (
 	"strings"
 	"unicode"
 
-	"saccade/gpu"
-	"saccade/models/clip"
 	"saccade/models/diffusion/checkpoint"
 	"saccade/models/nn"
-	"saccade/models/unet"
-	"saccade/ops"
 	"saccade/weights"
 )
 
@@ -48,13 +44,9 @@ func (p *Pipeline) invert(token string) (*Inverter, error) {
 	if err != nil {
 		return nil, err
 	}
-	in, err := p.files.Part(checkpoint.TextEncoder)
+	config, src, err := p.readText()
 	if err != nil {
 		return nil, err
-	}
-	config, src, err := clip.DescribeText(in.Source, in.Config)
-	if err != nil {
-		return nil, fmt.Errorf("text_encoder: %w", err)
 	}
 	e := *p.encoders[0]
 	v := &Inverter{Token: token, ID: e.tokens.Size(), e: &e}
@@ -66,22 +58,8 @@ func (p *Pipeline) invert(token string) (*Inverter, error) {
 	if src, err = e.invert(src, &config, inversion{checkpoint.Embedding{Token: token, Vectors: []checkpoint.Vectors{vector}}, map[string]checkpoint.Vectors{checkpoint.TextEncoder: vector}}, checkpoint.TextEncoder); err != nil {
 		return nil, err
 	}
-	h, err := p.hidden(&e, 0, 0)
-	if err != nil {
-		return nil, err
-	}
-	v.Description = &nn.Description{Tensors: both{estimator.Tensors, src}, Make: func(b *ops.Builder) (*nn.Layers, error) {
-		u, err := estimator.Make(b)
-		if err != nil {
-			return nil, err
-		}
-		t, err := config.Layers(b)
-		if err != nil {
-			return nil, err
-		}
-		return together(u, t, h.state), nil
-	}}
-	return v, nil
+	v.Description, err = p.together(estimator, &e, config, src)
+	return v, err
 }
 
 // meaning is the mean of the vectors of a token's name, without what is no letter and no digit.
@@ -119,59 +97,4 @@ func (v *Inverter) IDs(prompt string) ([]float32, error) {
 		return nil, fmt.Errorf("the prompt %q does not name %s, or only beyond what is read", prompt, v.Token)
 	}
 	return v.e.ids(rows[:1]).Data, nil
-}
-
-// The names of the parts in a module of both.
-const unetPart, textPart = "unet", "text_encoder"
-
-// both are the tensors of a UNet and of a text tower.
-type both struct{ unet, text weights.Source }
-
-func (b both) Names() (all []string) {
-	for _, n := range b.unet.Names() {
-		all = append(all, unetPart+"."+n)
-	}
-	for _, n := range b.text.Names() {
-		all = append(all, textPart+"."+n)
-	}
-	return all
-}
-
-func (b both) Tensor(name string) (*weights.Tensor, bool) {
-	part, rest, _ := strings.Cut(name, ".")
-	of := b.unet
-	if part == textPart {
-		of = b.text
-	}
-	t, ok := of.Tensor(rest)
-	if ok {
-		t.Name = name
-	}
-	return t, ok
-}
-
-// together are the layers of a UNet that is told the state of a text tower of that name.
-func together(u, t *nn.Layers, state string) *nn.Layers {
-	estimate, read := u.Networks[0], t.Networks[0]
-	network := &nn.Network{Usual: maps.Clone(estimate.Usual), Check: estimate.Check, Inputs: slices.Clone(read.Inputs),
-		Record: func(r *gpu.Recorder, in map[string]*gpu.Tensor) {
-			told := maps.Clone(in)
-			told[unet.Context] = read.Within(r, in, state)[state]
-			if r.Err() == nil {
-				estimate.Record(r, told)
-			}
-		}}
-	maps.Copy(network.Usual, read.Usual)
-	for i := len(estimate.Inputs) - 1; i >= 0; i-- { // a batch's first input tells its items
-		if x := estimate.Inputs[i]; x.Name != unet.Context {
-			network.Inputs = slices.Insert(network.Inputs, 0, x)
-		}
-	}
-	return &nn.Layers{
-		Parameters: &struct {
-			UNet any `w:"unet"`
-			Text any `w:"text_encoder"`
-		}{u.Parameters, t.Parameters},
-		Networks: []*nn.Network{network}, Estimate: u.Estimate, Tokens: t.Tokens,
-	}
 }

@@ -244,19 +244,28 @@ func modules(all []nn.Projection) (parts []string) {
 	return parts
 }
 
+// Adapted are the names of the modules that have an adapter ("vit.layers.0.attention.q_proj").
+func (l *Learner) Adapted() (modules []string) {
+	for _, p := range l.all {
+		if module, ok := strings.CutSuffix(p.name, ".lora_A.weight"); ok {
+			modules = append(modules, strings.TrimPrefix(module, peft))
+		}
+	}
+	return modules
+}
+
 // Targets are the modules that have an adapter, by PEFT's target_modules: the last part of their
 // names, each once ("q_proj", "v_proj"). Head is the module that was trained as a whole, by PEFT's
 // modules_to_save ("classifier"), or "".
 func (l *Learner) Targets() (targets []string, head string) {
+	for _, module := range l.Adapted() {
+		if part := module[strings.LastIndex(module, ".")+1:]; !slices.Contains(targets, part) {
+			targets = append(targets, part)
+		}
+	}
 	for _, p := range l.all {
-		module, adapter := strings.CutSuffix(p.name, ".lora_A.weight")
-		switch {
-		case adapter:
-			if part := module[strings.LastIndex(module, ".")+1:]; !slices.Contains(targets, part) {
-				targets = append(targets, part)
-			}
-		case !strings.HasSuffix(p.name, ".lora_B.weight"):
-			module = strings.TrimPrefix(p.name, peft)
+		if !strings.HasSuffix(p.name, ".lora_A.weight") && !strings.HasSuffix(p.name, ".lora_B.weight") {
+			module := strings.TrimPrefix(p.name, peft)
 			head = module[:strings.LastIndex(module, ".")]
 		}
 	}
