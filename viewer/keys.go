@@ -38,6 +38,8 @@ const (
 	OtherSeed                    // another one in place of the range's
 	MoreTruncation               // draw styles nearer to their mean
 	LessTruncation               //
+	Keep                         // write what was learned so far
+	Stop                         // end what goes on, such as a training, as if it were all
 )
 
 // What windows do themselves.
@@ -103,6 +105,8 @@ func Keys() []Key {
 		{Keys: []rune{'['}, Name: "[", Action: LessControl, Does: "less weight of the hints"},
 		{Keys: []rune{KeyTab}, Name: "Tab", Action: NextControl, Does: "the next picture of hints"},
 		{Keys: []rune{'p', 'P'}, Name: "P", Action: PlayFrames, Does: "play the frames, show all"},
+		{Keys: []rune{'k', 'K'}, Name: "K", Action: Keep, Does: "keep what was learned so far"},
+		{Keys: []rune{'e', 'E'}, Name: "E", Action: Stop, Does: "end it here"},
 		{Keys: []rune{'h', 'H'}, Name: "H", Action: ToggleHeat, Does: "heat maps on, off"},
 		{Keys: []rune{'w', 'W'}, Name: "W", Action: NextHeat, Does: "next heat map: word, head"},
 		{Keys: []rune{'z', 'Z'}, Name: "Z, wheel", Action: zoomIn, Does: "zoom in; drag to move"},

@@ -78,9 +78,16 @@ func (a *app) trainContext(ctx context.Context) error {
 	if a.verify {
 		return a.verifyGradients(ctx, l, f)
 	}
-	t := &training{app: a, l: l, from: f, perEpoch: f.perEpoch(), print: print, data: a.data.print(),
+	t := &training{app: a, m: m, l: l, from: f, perEpoch: f.perEpoch(), print: print, data: a.data.print(),
 		score: func(context.Context) (fit.Score, error) { return v.score(l) },
 		train: func(context.Context) (fit.Score, error) { return f.score(l) },
+	}
+	t.readProbe = func(ctx context.Context, e *examples) (map[string]nn.Array, error) {
+		x, err := a.pairs(ctx, m, e)
+		if err != nil {
+			return nil, err
+		}
+		return x.rows([]int{0}).Inputs, nil
 	}
 	t.write = func(path string, values map[string]nn.Array) error {
 		return a.writeContext(ctx, path, l, f, values[contextName], scale, print)

@@ -70,16 +70,13 @@ type options struct {
 	json, resume     bool
 	stateEvery       time.Duration
 	verify           bool
+	view             bool
+	probe            string
+	probeEvery       int // steps; 0: a part of all
 	choice           cli.Choice
 	help, version    bool
 
 	given map[string]bool // the flags that were typed
-}
-
-// later are flags of the command's contract whose part is not there.
-var later = map[string]string{
-	"view":  "the window of a training",
-	"probe": "the window of a training",
 }
 
 // flagSet ties the flags to o.
@@ -168,9 +165,9 @@ func (o *options) flagSet() *flag.FlagSet {
 	o.stateEvery = 5 * time.Second
 	f.DurationVar(&o.stateEvery, "state-every", o.stateEvery, "`TIME`: between two saves of the state (default 5s; 0s after each step)")
 	f.BoolVar(&o.verify, "verify", false, "with -lora, -prompt-tokens or -full: recompute a step on the CPU, and compare gradients with differences of the loss on this adapter; nothing is trained")
-	for name, what := range later {
-		f.BoolFunc(name, "not there yet: "+what, func(string) error { return nil })
-	}
+	f.BoolVar(&o.view, "view", false, "show the loss in a window, with what the network makes of -probe: Space pauses, K keeps what was learned so far, E ends it, ? lists the keys")
+	f.StringVar(&o.probe, "probe", "", "`PICTURE|PROMPT`: with -view: what the network says of this picture or, of a pipeline, draws of this prompt")
+	f.Func("probe-every", "`N`: steps between two looks at -probe (default a twentieth of all)", cli.Whole(&o.probeEvery, 1, math.MaxInt32))
 	o.choice.Flags(f)
 	f.BoolVar(&o.version, "version", false, "print the version")
 	f.BoolVar(&o.help, "h", false, "print this")
@@ -181,9 +178,6 @@ func (o *options) flagSet() *flag.FlagSet {
 // parse reads the command line.
 func (o *options) parse(args []string) error {
 	f := o.flagSet()
-	if err := refuseLater(args); err != nil {
-		return err
-	}
 	if err := cli.Parse(f, args); err != nil {
 		return err
 	}
@@ -196,17 +190,6 @@ func (o *options) parse(args []string) error {
 		return nil
 	}
 	return o.check()
-}
-
-// refuseLater names a flag whose part is not there, whatever its value is like.
-func refuseLater(args []string) error {
-	for _, arg := range args {
-		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-		if what, ok := later[name]; ok && strings.HasPrefix(arg, "-") {
-			return cli.Usagef("-%s: %s is not there yet; -head, -lora, -prompt-tokens, -token, -full and -tip are", name, what)
-		}
-	}
-	return nil
 }
 
 // check finds flags that do not go together.
@@ -278,6 +261,9 @@ func (o *options) check() error {
 		if err := o.checkPainting(); err != nil {
 			return err
 		}
+	}
+	if err := o.checkView(); err != nil {
+		return err
 	}
 	return o.complete()
 }

@@ -53,10 +53,17 @@ func (a *app) trainHead(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t := &training{app: a, l: h, from: f, perEpoch: f.perEpoch(), print: print, data: a.data.print(),
+	t := &training{app: a, m: m, l: h, from: f, perEpoch: f.perEpoch(), print: print, data: a.data.print(),
 		score: func(context.Context) (fit.Score, error) { return v.score(h) },
 		train: func(context.Context) (fit.Score, error) { return f.score(h) },
 		write: func(folder string, values map[string]nn.Array) error { return a.checkpoint.Write(folder, values) },
+		readProbe: func(ctx context.Context, e *examples) (map[string]nn.Array, error) {
+			x, err := a.features(ctx, m, e)
+			if err != nil {
+				return nil, err
+			}
+			return x.rows([]int{0}).Inputs, nil
+		},
 	}
 	return t.run(ctx)
 }

@@ -23,12 +23,12 @@ const usageEnd = `
 Environment and exit codes are run's: run -h all.
 `
 
-// printHelp prints all flags but those whose part is not there.
+// printHelp prints all flags.
 func (a *app) printHelp() error {
 	fmt.Fprint(a.stdout, usage)
 	o := options{}
 	o.flagSet().VisitAll(func(f *flag.Flag) {
-		if later[f.Name] != "" || f.Name == "help" {
+		if f.Name == "help" {
 			return
 		}
 		value, text := flag.UnquoteUsage(f)

@@ -47,12 +47,20 @@ func (a *app) trainNetwork(ctx context.Context) error {
 	if a.verify {
 		return a.verifyGradients(ctx, l, from)
 	}
-	t := &training{app: a, l: l, from: from, perEpoch: from.perEpoch(), print: print, data: a.data.print(), write: func(folder string, values map[string]nn.Array) error {
+	t := &training{app: a, m: m, l: l, from: from, perEpoch: from.perEpoch(), print: print, data: a.data.print(), write: func(folder string, values map[string]nn.Array) error {
 		if a.lora == 0 {
 			return a.checkpoint.Write(folder, values)
 		}
 		return a.writeAdapter(folder, l, values)
 	}}
+	t.readProbe = func(ctx context.Context, e *examples) (map[string]nn.Array, error) {
+		img, err := picture.Open(e.paths[0], picture.DecodeOptions{})
+		if err != nil {
+			return nil, err
+		}
+		pixels, h, w, err := m.Preprocess(img)
+		return map[string]nn.Array{nn.PixelValues: {Shape: []int{1, len(pixels) / max(1, h*w), h, w}, Data: pixels}}, err
+	}
 	t.train = func(ctx context.Context) (fit.Score, error) {
 		return a.batches(m, a.data, picture.Augment{}).score(ctx, l)
 	}

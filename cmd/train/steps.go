@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"saccade/cmd/internal/cli"
+	"saccade/models"
 	"saccade/models/fit"
 	"saccade/models/learn"
 	"saccade/models/nn"
@@ -27,6 +28,10 @@ type training struct {
 	train    func(context.Context) (fit.Score, error) // on what is learned from, or nil
 	data     string                                   // what tells the examples from others
 	write    func(folder string, values map[string]nn.Array) error
+	m        *models.Model // that classifies; nil of a pipeline
+	// readProbe makes the learner's inputs of an example.
+	readProbe func(context.Context, *examples) (map[string]nn.Array, error)
+	probed    map[string]nn.Array // of -probe, once it was read
 
 	began  time.Time
 	first  int     // step of this call
@@ -93,15 +98,21 @@ func (t *training) run(ctx context.Context) error {
 		validate = nil
 	}
 	t.began = time.Now()
-	result, err := fit.Train(ctx, t.l, t.from, o, validate, t.report)
-	t.bar.Clear()
-	if err != nil {
-		if errors.Is(err, learn.ErrDiverged) {
-			err = fmt.Errorf("%w (-lr %g)", err, t.lr)
+	train := func(ctx context.Context, report func(fit.Step) error) error {
+		result, err := fit.Train(ctx, t.l, t.from, o, validate, report)
+		t.bar.Clear()
+		if err != nil {
+			if errors.Is(err, learn.ErrDiverged) {
+				err = fmt.Errorf("%w (-lr %g)", err, t.lr)
+			}
+			return err
 		}
-		return err
+		return t.conclude(ctx, result)
 	}
-	return t.conclude(ctx, result)
+	if t.view {
+		return t.watch(ctx, o, train)
+	}
+	return train(ctx, t.report)
 }
 
 // stateFolder is where the state is: in the folder of the result, or beside its file.

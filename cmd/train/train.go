@@ -11,6 +11,7 @@ import (
 	"saccade/gpu"
 	"saccade/models"
 	"saccade/models/learn"
+	"saccade/viewer"
 	"saccade/weights"
 	"saccade/zoo"
 )
@@ -71,6 +72,11 @@ func (a *app) do(ctx context.Context) error {
 	case a.version:
 		_, err := fmt.Fprintln(a.stdout, cli.VersionText())
 		return err
+	}
+	if a.view {
+		if err := viewer.Available(); err != nil {
+			return err
+		}
 	}
 	if err := a.checkOutputs(); err != nil {
 		return err

@@ -111,7 +111,10 @@ func TestUsage(t *testing.T) {
 		"-token is of a pipeline: give -model sd":              {"-model", "vit", "-data", folder, "-token", "<mug>", "-o", "x"},
 		"give -lora RANK or -token NAME, one of which":         {"-model", "sd", "-data", folder, "-token", "<mug>", "-lora", "3", "-o", "x"},
 		"-lora and -prompt-tokens exclude each other":          {"-model", "vit", "-data", folder, "-prompt-tokens=4", "-lora", "3", "-o", "x"},
-		"-view: the window of a training is not there yet":     {"-model", "vit", "-data", folder, "-head", "-view"},
+		"-view shows the steps of -optimizer adamw or sgd":     {"-model", "vit", "-data", folder, "-head", "-view", "-json", "-o", "x"},
+		"give -view -probe PICTURE":                            {"-model", "vit", "-data", folder, "-head", "-probe", "x.png", "-o", "x"},
+		`give -view -probe "PROMPT"`:                           {"-model", "sd", "-data", folder, "-lora", "2", "-view", "-probe-every", "2", "-o", "x"},
+		`-probe "a mug" does not name <mug>`:                   {"-model", "sd", "-data", folder, "-token", "<mug>", "-view", "-probe", "a mug", "-o", "x"},
 		`-lr "fast": expected a number above 0`:                {"-lr", "fast"},
 		`-lr "0": expected a number above 0`:                   {"-lr", "0"},
 		`-betas "1,0.9": expected two numbers of 0 to below 1`: {"-betas", "1,0.9"},
@@ -136,10 +139,9 @@ func TestUsage(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	r := fine(t, "-h")
-	for _, word := range []string{"-head", "-lora RANK", "-prompt-tokens N", "-token NAME", "-full", "-validation FOLDER|SHARE", "-resume"} {
+	for _, word := range []string{"-head", "-lora RANK", "-prompt-tokens N", "-token NAME", "-full", "-validation FOLDER|SHARE", "-resume", "-view", "-probe PICTURE|PROMPT"} {
 		assert.Contains(t, r.stdout, word)
 	}
-	assert.NotContains(t, r.stdout, "-probe")
 	assert.Contains(t, fine(t, "-version").stdout, cli.Version)
 }
 
@@ -383,6 +385,13 @@ func TestPromptTokens(t *testing.T) {
 	refused(t, cli.ExitFailure, []string{"it is no ViT with position embeddings"}, "-model", "resnet", "-data", folder, "-head", "-prompt-tokens", "2", "-o", out)
 	refused(t, cli.ExitUsage, []string{"name it FILE.safetensors"}, "-model", "clip", "-data", folder, "-prompt-tokens", "2", "-o", out)
 	refused(t, cli.ExitFailure, []string{"a context of 70 tokens makes texts of", "the network reads"}, "-model", "clip", "-data", folder, "-prompt-tokens", "70", "-o", file)
+}
+
+// Without a display a window is refused before anything is loaded.
+func TestNoWindow(t *testing.T) {
+	t.Setenv("DISPLAY", "")
+	t.Setenv("WAYLAND_DISPLAY", "")
+	refused(t, cli.ExitFailure, []string{"no window can be opened"}, "-model", "vit", "-data", picturesFolder(t), "-head", "-view", "-o", t.TempDir())
 }
 
 // What can't be trained as a whole is refused by its name, as is what begins with no tensor.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -184,6 +185,33 @@ func TestStateCantBeSaved(t *testing.T) {
 	after, err := os.ReadFile(filepath.Join(folder, "state.safetensors"))
 	require.NoError(t, err)
 	assert.Equal(t, before, after)
+}
+
+// A training that is told to end is validated then, its state saved, and goes on from it to the
+// same numbers.
+func TestStop(t *testing.T) {
+	read := open(t)
+	from := stored{read("x"), read("y")}
+	o := Options{Steps: 9, Accumulate: 2, Rate: 0.02, Epoch: 5, State: filepath.Join(t.TempDir(), "state.safetensors"), Every: time.Hour}
+	score := func(context.Context) (Score, error) { return Score{Top1: 0.5, Loss: 1}, nil }
+	want, err := Train(t.Context(), head(t, "adamw", read), from, o, score, func(Step) error { return nil })
+	require.NoError(t, err)
+	assert.False(t, want.Stopped)
+	stopped, err := Train(t.Context(), head(t, "adamw", read), from, o, score, func(s Step) error {
+		if s.Number == 4 {
+			return ErrStop
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	assert.True(t, stopped.Stopped)
+	assert.Len(t, stopped.Losses, 4)
+	assert.NotNil(t, stopped.Last)
+	o.Resume = true
+	got, err := Train(t.Context(), head(t, "adamw", read), from, o, score, func(Step) error { return nil })
+	require.NoError(t, err)
+	assert.Equal(t, 4, got.Resumed)
+	assert.Equal(t, want.Losses, got.Losses)
 }
 
 func TestOrder(t *testing.T) {

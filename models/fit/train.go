@@ -70,6 +70,7 @@ type Result struct {
 	BestValues map[string]nn.Array
 	Resumed    int           // the step that it went on after, 0: from the beginning
 	Early      bool          // it ended for want of patience
+	Stopped    bool          // it ended because report said so
 	Took       time.Duration // of the steps
 	Waited     time.Duration // of that, for examples
 }
@@ -88,9 +89,13 @@ type trainer struct {
 	saved time.Time
 }
 
+// ErrStop is what a report gives for a training to end as if the step had been its last.
+var ErrStop = errors.New("the training is to end")
+
 // Train makes the steps, or those that are left of a state that was saved. After each epoch
 // and the last step validate, if it is not nil, tells how good the learner is. An error of
-// report ends the training, as the end of ctx does; what was done till then is saved.
+// report, but for [ErrStop], ends the training, as the end of ctx does; what was done till then is
+// saved.
 func Train(ctx context.Context, l Learner, from Batches, o Options, validate func(context.Context) (Score, error), report func(Step) error) (*Result, error) {
 	o.Accumulate = max(1, o.Accumulate)
 	t := &trainer{Options: o, l: l, from: from, validate: validate, report: report, saved: time.Now()}
@@ -109,15 +114,21 @@ func Train(ctx context.Context, l Learner, from Batches, o Options, validate fun
 func (t *trainer) run(ctx context.Context) error {
 	next := readAhead(ctx, t.from, t.micro, math.MaxInt)
 	defer next.close()
-	for n := len(t.Losses); n < t.Steps && !t.Early; n++ {
+	for n := len(t.Losses); n < t.Steps && !t.Early && !t.Stopped; n++ {
 		s, err := t.step(ctx, next, n)
 		if err != nil {
 			return err
 		}
-		if err := t.report(s); err != nil {
+		if err := t.report(s); errors.Is(err, ErrStop) {
+			if t.Stopped = true; t.validate != nil && s.Validated == nil {
+				if err := t.score(ctx, n+1); err != nil {
+					return err
+				}
+			}
+		} else if err != nil {
 			return err
 		}
-		if t.State != "" && (n+1 == t.Steps || t.Early || time.Since(t.saved) >= t.Every) {
+		if t.State != "" && (n+1 == t.Steps || t.Early || t.Stopped || time.Since(t.saved) >= t.Every) {
 			if err := t.save(); err != nil {
 				return err
 			}
