@@ -5,6 +5,7 @@ import (
 	"image/color"
 	stddraw "image/draw"
 	"math"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -65,13 +66,26 @@ func (c *curve) draw(size image.Point, steps int) (*image.RGBA, error) {
 	if p.Y.Min = math.Min(0, p.Y.Min); !(p.Y.Max > p.Y.Min) || math.IsInf(p.Y.Max, 0) || len(c.steps) == 0 {
 		p.Y.Min, p.Y.Max = 0, 1
 	}
-	p.Y.Max += 0.05 * (p.Y.Max - p.Y.Min) // room over a line at the top
+	p.Y.Max += 0.15 * (p.Y.Max - p.Y.Min) // room for the legend over a line at the top
+	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(ticks), plot.TickerFunc(ticks)
+	p.Legend.XOffs, p.Legend.YOffs = -8, -4
 	const dpi = 96
 	on := vgimg.NewWith(vgimg.UseWH(vg.Length(size.X)*vg.Inch/dpi, vg.Length(size.Y)*vg.Inch/dpi), vgimg.UseDPI(dpi))
 	p.Draw(draw.New(on))
 	m := image.NewRGBA(image.Rectangle{Max: size})
 	stddraw.Draw(m, m.Rect, on.Image(), image.Point{}, stddraw.Src)
 	return m, nil
+}
+
+// ticks are plot's with the shortest labels.
+func ticks(low, high float64) []plot.Tick {
+	all := plot.DefaultTicks{}.Ticks(low, high)
+	for i, t := range all {
+		if !t.IsMinor() {
+			all[i].Label = strconv.FormatFloat(t.Value, 'g', 4, 64)
+		}
+	}
+	return all
 }
 
 // thinned are the points of a line, or of more than can be told apart some at even distances.

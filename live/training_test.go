@@ -110,7 +110,7 @@ func TestCurve(t *testing.T) {
 	} {
 		c := curve{}
 		for i, l := range losses {
-			c.add(TrainingStep{Number: i + 1, Loss: l, Held: l})
+			c.add(TrainingStep{Number: i + 1, Loss: l, Held: math.NaN()})
 		}
 		m, err := c.draw(NewTraining(TrainingOptions{}).size(), len(losses))
 		require.NoError(t, err, name)
