@@ -10,6 +10,9 @@ type Tape struct {
 	// Checkpoint has a backward pass record the segments a second time, so that what is
 	// made within them need not be kept until then.
 	Checkpoint bool
+	// Compact has weights stand on the device once, as they are read: an operation that wants them
+	// in another layout, as adjoints do, makes that when it needs it, among the activations.
+	Compact bool
 	// Again says that a segment is being recorded the second time: what its operations leave
 	// behind for later runs, the first time did.
 	Again bool

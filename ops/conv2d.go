@@ -59,6 +59,7 @@ type Conv2d struct {
 	biases func() []float32        // and the bias
 
 	back    *Conv2d      // the adjoint's, once it was asked for
+	made    *gpu.Tensor  // the weight where it is an activation, or nil
 	trained *trainedConv // in place of weight, bias and norm, or nil
 }
 
@@ -272,6 +273,9 @@ func (call *convCall) op(r *gpu.Recorder, x *gpu.Tensor, twin func(in [][]float3
 	if call.e.residual != nil {
 		op.In = append(op.In, call.e.residual)
 	}
+	if call.c.made != nil {
+		op.In = append(op.In, call.c.made)
+	}
 	if x == call.x && call.e.activation == Identity {
 		op.Adjoint = func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor { return call.adjoint(r, dy, needed) }
 	}
@@ -302,14 +306,14 @@ func (call *convCall) ways(r *gpu.Recorder) (standard way, others func() []way) 
 		}
 	}
 	t := r.Device().Traits()
-	if w, ok := call.winograd(t); ok {
+	if w, ok := call.winograd(t); ok && !compact(r) {
 		standard = call.winogradWay(r, w)
 	} else {
 		standard = call.directWay(r, nil)
 	}
 	return standard, func() (all []way) {
 		for _, w := range []winograd{winograd2, winograd4} {
-			if call.winogradFits(t, w) && call.exactEnough(w) {
+			if call.winogradFits(t, w) && call.exactEnough(w) && !compact(r) {
 				all = append(all, call.winogradWay(r, w))
 			}
 		}
@@ -326,7 +330,7 @@ func (call *convCall) ways(r *gpu.Recorder) (standard way, others func() []way) 
 // matmul is the convolution as a matmul of rows, one an output pixel.
 func (call *convCall) matmul(r *gpu.Recorder, f convForm, rows *gpu.Tensor) {
 	c := call.c
-	l := &Linear{In: rows.Width(), Out: c.Out, InGroups: 1, OutGroups: 1, b: c.b, name: c.name, weight: c.form(f), bias: c.biasForm()}
+	l := &Linear{In: rows.Width(), Out: c.Out, InGroups: 1, OutGroups: 1, b: c.b, name: c.name, weight: c.form(f), bias: c.biasForm()} // of an operation that has c.made among its inputs
 	l.folded = func() (w, bias []float32) {
 		if w, bias = c.stored(); f == formStem {
 			w = c.unfoldedRows(w)

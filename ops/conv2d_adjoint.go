@@ -19,7 +19,7 @@ func (call *convCall) adjoint(r *gpu.Recorder, dy *gpu.Tensor, needed []bool) []
 		return grads
 	}
 	c := call.c
-	v, err := call.turned()
+	v, err := call.turned(r)
 	if err != nil {
 		r.Fail(fmt.Errorf("%s: %w", c.name, err))
 		return grads
@@ -36,7 +36,7 @@ func (call *convCall) adjoint(r *gpu.Recorder, dy *gpu.Tensor, needed []bool) []
 }
 
 // turned is the convolution with which the adjoint's is done.
-func (call *convCall) turned() (*Conv2d, error) {
+func (call *convCall) turned(r *gpu.Recorder) (*Conv2d, error) {
 	c := call.c
 	if c.Groups != 1 || c.Dilation != Square(1) {
 		return nil, fmt.Errorf("a convolution in %d groups with dilation %v has no adjoint: nothing before it can be trained", c.Groups, c.Dilation)
@@ -60,6 +60,17 @@ func (call *convCall) turned() (*Conv2d, error) {
 	}
 	v := *c.back // with the same weights
 	v.Pad = p
+	if compact(r) {
+		v.made = turn(r, c.name+".turned", c.form(formTaps), c.Kernel[0]*c.Kernel[1], gpu.Pad8(c.In), gpu.Pad8(c.Out), func() ([]byte, error) {
+			w, err := c.turnedFilters()
+			if err != nil {
+				return nil, err
+			}
+			bytes, fill := c.back.layout(formTaps)
+			return packed(bytes, func(dst []byte) error { return fill(dst, w) })
+		})
+		v.forms = map[convForm]*gpu.Tensor{formTaps: v.made}
+	}
 	return &v, nil
 }
 

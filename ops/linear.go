@@ -27,6 +27,8 @@ type Linear struct {
 	adapters []*Adapter
 	trained  *trainedLinear // in place of weight and bias, or nil
 	back     *Linear        // y·W, once it was asked for
+	made     *gpu.Tensor    // the weight where it is an activation, or nil
+	zeros    *gpu.Tensor    // the bias of such a layer, once one was asked for
 }
 
 // Grouped sets the groups of a Linear's input and output; zero means one.
@@ -134,6 +136,9 @@ func (l *Linear) plain(r *gpu.Recorder, x *gpu.Tensor, e epilogue) *gpu.Tensor {
 	}
 	if e.residual != nil {
 		op.In = append(op.In, e.residual)
+	}
+	if l.made != nil {
+		op.In = append(op.In, l.made)
 	}
 	standard, others := l.ways(r, x, y, e)
 	do(r, op, l.shape(x, e), standard, others)

@@ -12,7 +12,11 @@ import (
 func (l *Linear) adjoint(r *gpu.Recorder, dy *gpu.Tensor, e epilogue, needed []bool) []*gpu.Tensor {
 	grads := make([]*gpu.Tensor, len(needed))
 	if needed[0] {
-		grads[0] = l.transposed().Forward(r, dy, Scaled(e.scale))
+		back := l.transposed
+		if compact(r) {
+			back = func() *Linear { return l.turned(r) }
+		}
+		grads[0] = back().Forward(r, dy, Scaled(e.scale))
 	}
 	if e.residual != nil {
 		grads[1] = dy
@@ -43,6 +47,29 @@ func (l *Linear) transposed() *Linear {
 			t.bias.Upload(func([]byte) error { return nil }))
 	})
 	l.back = t
+	return t
+}
+
+// turned is that layer with a weight that is made when it is needed.
+func (l *Linear) turned(r *gpu.Recorder) *Linear {
+	k, n := l.physical()
+	t := &Linear{In: l.Out, Out: l.In, InGroups: l.OutGroups, OutGroups: l.InGroups, b: l.b, name: l.name + ".transposed"}
+	t.folded = func() (w, bias []float32) {
+		w, _ = l.Values()
+		return Transpose(w, l.Out, l.In), nil
+	}
+	t.made = turn(r, l.name+".turned", l.weight, 1, k, n, func() ([]byte, error) {
+		w, _ := t.folded()
+		if w == nil {
+			return nil, fmt.Errorf("%s: its weight is not there", l.name)
+		}
+		return packed(panelBytes(l.weight.Type, n, k), func(dst []byte) error { return panelsOf(l.weight.Type, t).pack(dst, filtersOf(w, t.In)) })
+	})
+	if l.zeros == nil {
+		l.zeros = l.b.reserve(l.name+".turned.bias", []int{l.In}, gpu.F32, int64(panelColumns(k))*4)
+		l.b.Later(func() error { return l.zeros.Upload(func([]byte) error { return nil }) })
+	}
+	t.weight, t.bias = t.made, l.zeros
 	return t
 }
 

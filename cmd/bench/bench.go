@@ -187,6 +187,10 @@ func (b *bench) row(ctx context.Context, m *meter, s spec) (row Row, mismatch, e
 	if err != nil {
 		return row, nil, err
 	}
+	if s.Kind == kindTrain { // whose steps may take longer than anyone waits
+		b.say("")
+		fmt.Fprintf(b.stderr, "%s: a step takes %s on the device, %s of it weights and what is trained\n", s.Name, gpu.MiB(x.weights+x.activations), gpu.MiB(x.weights))
+	}
 	row, mismatch, err = b.timed(ctx, m, x, false)
 	if err != nil || !b.cold || s.build != nil {
 		return row, mismatch, err

@@ -10,11 +10,52 @@ import (
 	"saccade/models"
 	"saccade/models/learn"
 	"saccade/models/nn"
+	"saccade/models/unet"
 )
 
-// trainings are the steps of trainings that are timed, by the architecture: low-rank adapters
-// of rank 8 beside queries and values, and the head, by AdamW.
-var trainings = map[string]string{"train_vit_ti_lora": "vit_ti_16", "train_vit_b_lora": "vit_b_16"}
+// training is a step of a training that is timed, by AdamW.
+type training struct {
+	architecture string
+	options      learn.Options // but for the precision and the seed
+	batch        func(n int) learn.Batch
+	input        string // of the batch, whose shape is told
+}
+
+// trainings are they: low-rank adapters beside queries and values with the head, and those of
+// Stable Diffusion 1.5's UNet at 512×512 as diffusers' script has them, in as little memory as there is a way to.
+var trainings = map[string]training{
+	"train_vit_ti_lora": {"vit_ti_16", learn.Options{LoRA: &learn.LoRA{}, Head: true}, labelled, nn.PixelValues},
+	"train_vit_b_lora":  {"vit_b_16", learn.Options{LoRA: &learn.LoRA{}, Head: true}, labelled, nn.PixelValues},
+	"train_sd15_lora":   {"sd15_unet", learn.Options{LoRA: &learn.LoRA{Rank: 4, Alpha: 4}, Checkpoint: true, LowMemory: true}, noised, unet.Sample},
+}
+
+// labelled are images of ImageNet's size, each of a class of its own.
+func labelled(n int) learn.Batch {
+	b := learn.Batch{Inputs: nn.Images(normals(n, 3, 224, 224))}
+	for i := range n {
+		b.Labels = append(b.Labels, i)
+	}
+	return b
+}
+
+// noised are latents of 512×512 with a prompt of 77 tokens.
+func noised(n int) learn.Batch {
+	times := nn.Array{Shape: []int{n}}
+	for i := range n {
+		times.Data = append(times.Data, float32(500+i%500))
+	}
+	return learn.Batch{Target: normals(n, 4, 64, 64), Inputs: map[string]nn.Array{
+		unet.Sample: normals(n, 4, 64, 64), unet.Timestep: times, unet.Context: normals(n, 77, 768),
+	}}
+}
+
+func normals(shape ...int) nn.Array {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return nn.Array{Shape: shape, Data: nn.Normals(n, seed)}
+}
 
 // trainingNames are they, in alphabetical order.
 func trainingNames() []string {
@@ -29,26 +70,25 @@ func trainingNames() []string {
 // openTrain makes the subject of a step of a training.
 func (s spec) openTrain(dev *gpu.Device, precision gpu.DType) (*subject, error) {
 	began := time.Now()
-	d, err := models.StandardDescription(dev, trainings[s.Name], precision, seed)
+	t := trainings[s.Name]
+	d, err := models.StandardDescription(dev, t.architecture, precision, seed)
 	if err != nil {
 		return nil, err
 	}
-	l, err := learn.Of(dev, s.Name, d, learn.Options{LoRA: &learn.LoRA{}, Head: true, Precision: precision, Seed: seed})
+	o := t.options
+	o.Precision, o.Seed = precision, seed
+	l, err := learn.Of(dev, s.Name, d, o)
 	if err != nil {
 		return nil, s.typed(err)
 	}
 	drawn := time.Since(began)
-	pixels := nn.Array{Shape: []int{s.Batch, 3, 224, 224}, Data: nn.Normals(s.Batch*3*224*224, seed)}
-	batch := learn.Batch{Inputs: nn.Images(pixels), Labels: make([]int, s.Batch)}
-	for i := range batch.Labels {
-		batch.Labels[i] = i
-	}
+	batch := t.batch(s.Batch)
 	m, weights, err := l.Plan(batch)
 	if err != nil {
 		l.Close()
 		return nil, s.typed(err)
 	}
-	s.Shape = cli.Dims(pixels.Shape)
+	s.Shape = cli.Dims(batch.Inputs[t.input].Shape)
 	x := &subject{spec: s, dev: dev, weights: weights, activations: m.Arena + m.IO, drawn: drawn, close: l.Close}
 	x.run = func(ctx context.Context) error {
 		_, err := l.Step(ctx, 1e-3, batch)

@@ -65,6 +65,7 @@ type options struct {
 	precision        gpu.DType
 	override         picture.Override
 	recompute        bool
+	lowMemory        bool
 	out, save        string
 	merge, grads     bool
 	json, resume     bool
@@ -156,6 +157,7 @@ func (o *options) flagSet() *flag.FlagSet {
 		return nil
 	})
 	f.BoolVar(&o.recompute, "checkpoint", false, "compute activations again in the backward pass in place of keeping them: less memory, more time")
+	f.BoolVar(&o.lowMemory, "low-memory", false, "keep each weight on the device once, and turn it when the backward pass needs it: less memory, more time; with -checkpoint the least")
 	f.StringVar(&o.out, "o", "", "`FOLDER|FILE`: where the result goes: PEFT's folder with -lora, of a pipeline diffusers' file, a checkpoint with -full, -prompt-tokens or -head alone, a file with -prompt-tokens of a CLIP, a file of -tip; and the state for -resume")
 	f.BoolVar(&o.merge, "merge", false, "with -lora: write a checkpoint with the adapters merged, in -o's sub-folder merged")
 	f.StringVar(&o.save, "save", "", "`FILE.safetensors`: every trained tensor after the last step, and loss [steps]")
@@ -240,7 +242,7 @@ func (o *options) check() error {
 		{"rslora targets", o.lora > 0, "-lora"},
 		{"train-text-encoder format", o.lora > 0 && o.paints(), "-lora of a pipeline, -model sd"},
 		{"batch-statistics", o.full, "-full"},
-		{"checkpoint", o.through(), "-lora, -prompt-tokens or -full"},
+		{"checkpoint low-memory", o.through(), "-lora, -prompt-tokens or -full"},
 		{"alpha", o.lora > 0 || o.tip, "-lora or -tip"},
 		{"beta", o.tip, "-tip"},
 		{"C", o.optimizer == lbfgs, "-optimizer lbfgs or -sensors"},

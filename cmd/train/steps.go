@@ -245,6 +245,9 @@ func (t *training) identity() string {
 	add("seed", t.seed)
 	add("augment", t.augment)
 	add("precision", t.precision)
+	if t.lowMemory {
+		add("low-memory", true)
+	}
 	if t.schedule != string(fit.Constant) {
 		add("steps", t.steps)
 		add("epochs", t.epochs)

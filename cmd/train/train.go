@@ -170,7 +170,7 @@ func (a *app) line(v any) error {
 
 // learning are the options of a learner.
 func (a *app) learning() learn.Options {
-	o := learn.Options{Seed: a.seed, Clip: a.clip, Accumulate: a.accumulate, Precision: a.precision, Checkpoint: a.recompute, Head: a.head, Full: a.full, Prompts: a.promptTokens > 0, BatchStatistics: a.batchStatistics, Init: a.init,
+	o := learn.Options{Seed: a.seed, Clip: a.clip, Accumulate: a.accumulate, Precision: a.precision, Checkpoint: a.recompute, LowMemory: a.lowMemory, Head: a.head, Full: a.full, Prompts: a.promptTokens > 0, BatchStatistics: a.batchStatistics, Init: a.init,
 		Optimizer: learn.Optimizer{WeightDecay: a.weightDecay, Betas: a.betas, Eps: a.eps, Momentum: a.momentum}}
 	if a.optimizer == sgd {
 		o.Optimizer.Kind = learn.SGD

@@ -220,6 +220,45 @@ func TestGoldens(t *testing.T) {
 	}
 }
 
+// In low memory the numbers are the same but for roundings, every operation's among them.
+func TestLowMemory(t *testing.T) {
+	for _, g := range []training{trainingOf(t, "vit", "adamw_all"), trainingOf(t, "unet", "adamw")} {
+		for _, precision := range []gpu.DType{gpu.F32, gpu.F16} {
+			o := g.options(precision)
+			o.LowMemory, o.Checkpoint = true, true
+			l := g.learner(t, o)
+			checks, err := l.Verify(t.Context(), g.batch(0), false)
+			require.NoError(t, err)
+			turned := 0
+			for _, c := range checks {
+				assert.NoError(t, c.Err)
+				if c.Op == "turn" {
+					turned++
+				}
+			}
+			assert.Greater(t, turned, 5)
+			for i := range g.Rates {
+				out := g.step(t, l, i)
+				assert.InDelta(t, g.tensors["loss"].Data[i], out.Loss, map[gpu.DType]float64{gpu.F32: 1e-5, gpu.F16: 1e-3}[precision])
+			}
+			parameters, err := l.Parameters()
+			require.NoError(t, err)
+			for name, a := range parameters {
+				if precision == gpu.F32 {
+					assert.LessOrEqual(t, apart(a.Data, g.tensors["param."+name].Data), 1e-6, name)
+				}
+			}
+			plain := g.options(precision)
+			plain.Checkpoint = true
+			_, more, err := g.learner(t, plain).Plan(g.batch(0))
+			require.NoError(t, err)
+			_, resident, err := l.Plan(g.batch(0))
+			require.NoError(t, err)
+			assert.Less(t, resident, more)
+		}
+	}
+}
+
 // values are all that a training goes on from after some steps.
 func (g training) values(t *testing.T, l *Learner, from, to int) map[string]nn.Array {
 	for i := from; i < to; i++ {

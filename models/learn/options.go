@@ -46,6 +46,10 @@ type Options struct {
 	// Checkpoint computes the blocks' activations a second time in the backward pass in place
 	// of keeping them. The gradients are the same to the bit.
 	Checkpoint bool
+	// LowMemory keeps each weight on the device once: convolutions are not transformed, and the
+	// backward pass turns a weight when it needs it. It takes more time, and the numbers differ
+	// in their last places.
+	LowMemory bool
 }
 
 // Context is what is learned of texts: Tokens tokens behind the first of each, the same of all,

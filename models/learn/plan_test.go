@@ -25,5 +25,12 @@ func TestPlanOfStableDiffusion(t *testing.T) {
 		require.NoError(t, err)
 		t.Logf("checkpoint %v: activations %s, weights and moments %s", checkpoint, gpu.MiB(memory.Arena), gpu.MiB(resident))
 		assert.Less(t, memory.Arena, most)
+		l, err = Of(device.Open(t), "sd15_unet", &nn.Description{Make: c.Layers}, Options{LoRA: &LoRA{Rank: 4}, Precision: gpu.F16, Checkpoint: checkpoint, LowMemory: true})
+		require.NoError(t, err)
+		defer l.Close()
+		memory, resident, err = l.Plan(b)
+		require.NoError(t, err)
+		t.Logf("low memory: activations %s, weights and moments %s", gpu.MiB(memory.Arena), gpu.MiB(resident))
+		assert.Less(t, memory.Arena+memory.IO+resident, int64(3<<30))
 	}
 }

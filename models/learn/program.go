@@ -85,7 +85,7 @@ func (l *Learner) check(b Batch) (nn.Feed, map[string]any, error) {
 // record records a step for batches of the shapes of b.
 func (l *Learner) record(f nn.Feed, b Batch) *gpu.Recorder {
 	r := l.dev.Record(l.options.Precision)
-	r.Tape = &gpu.Tape{Checkpoint: l.options.Checkpoint}
+	r.Tape = &gpu.Tape{Checkpoint: l.options.Checkpoint, Compact: l.options.LowMemory}
 	in := f.Declare(r)
 	seed, settings := r.Input("loss_scale", gpu.F32, 1), r.Input("settings", gpu.F32, ops.SettingsSize)
 	loss := l.loss.record(r, b, l.network, in)
