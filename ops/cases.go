@@ -48,7 +48,7 @@ var families = []family{
 	projectFamily, expandFamily, outerFamily, sumFamily, layerNormAdjointFamily, activationAdjointFamily, spreadFamily, crossEntropyFamily, attentionAdjointFamily,
 	patchesFamily, foldFamily, depthwiseFamily, depthwiseOuterFamily, momentsFamily, runningFamily, batchNormFamily, batchNormSumsFamily, batchNormAdjointFamily,
 	layerNormProductsFamily, rowsAdjointFamily, placeFamily, normalizeAdjointFamily, stackFamily, scaleAdjointFamily, poolAdjointFamily,
-	gluAdjointFamily, partFamily, shrinkFamily, groupNormAdjointFamily, squaredErrorFamily,
+	gluAdjointFamily, partFamily, shrinkFamily, turnFamily, groupNormAdjointFamily, squaredErrorFamily,
 	accumulateFamily, squaresFamily, adamWFamily, sgdFamily,
 	rowsFamily, queryLogitsFamily, deformableFamily, rowMaxFamily, topFamily, refineBoxesFamily, boxDistancesFamily, topProbabilitiesFamily, gatePairFamily, rmsNormFamily, rotateFamily, appendFamily,
 	depthToSpaceFamily, fourierFamily, productsFamily, nearestFamily,

@@ -362,6 +362,45 @@ func partCase(m, c, first, width int) Case {
 	return newCase("part", shapeName(m, c, first, width), func(o *operands) *gpu.Tensor { return Part(o.r, o.activation("x", 1, m, c), first, width) })
 }
 
+var turnFamily = family{
+	op: "turn", dims: "TAPSxINxOUT",
+	at:    func(d []int) Case { return turnCase(d[0], d[1], d[2], 1, 1) },
+	bench: [][]int{{1, 768, 3072}, {9, 640, 640}},
+	test: func() []Case {
+		return []Case{turnCase(1, 1, 1, 1, 1), turnCase(1, 13, 150, 1, 1), turnCase(1, 130, 7, 1, 1), turnCase(1, 15, 26, 3, 2), turnCase(9, 5, 3, 1, 1), turnCase(9, 17, 70, 1, 1)}
+	},
+}
+
+// turnCase is of a linear map's weight, or of a convolution's of 3×3 taps.
+func turnCase(taps, in, out, inGroups, outGroups int) Case {
+	name := shapeName(taps, in, out)
+	if inGroups*outGroups > 1 {
+		name += fmt.Sprintf(" groups %d %d", inGroups, outGroups)
+	}
+	return newCase("turn", name, func(o *operands) *gpu.Tensor {
+		if taps == 1 {
+			var model struct {
+				Linear Linear `w:"linear"`
+			}
+			model.Linear = o.b.Linear(in, out, false, Grouped{In: inGroups, Out: outGroups})
+			o.layers(&model)
+			return model.Linear.turned(o.r).made
+		}
+		var model struct {
+			Conv Conv2d `w:"conv"`
+		}
+		model.Conv = o.b.Conv2d(Conv{In: in, Out: out, Kernel: Square(3), Pad: Pad(1)})
+		o.layers(&model)
+		o.r.Tape = &gpu.Tape{Compact: true}
+		v, err := (&convCall{c: &model.Conv, convGeometry: convGeometry{h: 3, w: 3, oh: 3, ow: 3, top: 1, left: 1}}).turned(o.r)
+		if err != nil {
+			o.r.Fail(err)
+			return o.r.New("turned", 1, 1, 1)
+		}
+		return v.made
+	})
+}
+
 var shrinkFamily = family{
 	op: "shrink", dims: "NxHEIGHTxWIDTHxC",
 	at:    func(d []int) Case { return shrinkCase(d) },

@@ -34,7 +34,8 @@
 // else. Activations are not fused to other operations then, since their adjoints need
 // what they take. The gradient by the input of a linear layer or a convolution is another
 // of those by a second copy of the weight, transposed: all ways of a matmul serve it, at the
-// rate of the forward pass, for as much memory again. What is trained is a state in f32
+// rate of the forward pass, for as much memory again; with [gpu.Tape]'s Compact the copy is made
+// when it is needed, among the activations. What is trained is a state in f32
 // ([Adapter], [Trained]); sums have a fixed order and there are no atomics, so that a
 // gradient is the same to the bit from run to run.
 //
