@@ -100,9 +100,12 @@ func (r *Recorder) Enter(part string) { r.scope = append(r.scope, part) }
 // Leave ends the latest Enter.
 func (r *Recorder) Leave() { r.scope = r.scope[:len(r.scope)-1] }
 
-// Label is the path entered with name at its end.
+// Label is the path entered with name at its end, or a name that begins with that path already.
 func (r *Recorder) Label(name string) string {
 	parts := r.scope
+	if strings.HasPrefix(name, strings.Join(parts, ".")+".") {
+		return name
+	}
 	if name != "" {
 		parts = append(append([]string{}, parts...), name)
 	}

@@ -11,7 +11,6 @@ import (
 	"saccade/gpu"
 	"saccade/models"
 	"saccade/models/learn"
-	"saccade/viewer"
 	"saccade/weights"
 	"saccade/zoo"
 )
@@ -74,7 +73,7 @@ func (a *app) do(ctx context.Context) error {
 		return err
 	}
 	if a.view {
-		if err := viewer.Available(); err != nil {
+		if err := a.openView(); err != nil {
 			return err
 		}
 	}

@@ -391,7 +391,7 @@ func TestPromptTokens(t *testing.T) {
 func TestNoWindow(t *testing.T) {
 	t.Setenv("DISPLAY", "")
 	t.Setenv("WAYLAND_DISPLAY", "")
-	refused(t, cli.ExitFailure, []string{"no window can be opened"}, "-model", "vit", "-data", picturesFolder(t), "-head", "-view", "-o", t.TempDir())
+	refused(t, cli.ExitFailure, []string{"no window can be opened", "leave -view out"}, "-model", "vit", "-data", picturesFolder(t), "-head", "-view", "-o", t.TempDir())
 }
 
 // What can't be trained as a whole is refused by its name, as is what begins with no tensor.

@@ -39,6 +39,22 @@ func (o *options) checkView() error {
 	return nil
 }
 
+// openView finds out before any work whether there are a window and a probe.
+func (a *app) openView() error {
+	if err := viewer.Available(); err != nil {
+		reason, _, _ := strings.Cut(err.Error(), ";") // what follows are run's ways without one
+		return fmt.Errorf("%s; leave -view out", reason)
+	}
+	if a.probe == "" || a.paints() {
+		return nil
+	}
+	_, err := picture.Open(a.probe, picture.DecodeOptions{})
+	if err != nil && !strings.Contains(err.Error(), a.probe) {
+		err = fmt.Errorf("picture %s: %w", a.probe, err)
+	}
+	return err
+}
+
 // probeWord is what -probe is of the model.
 func (o *options) probeWord() string {
 	if o.paints() {

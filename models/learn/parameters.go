@@ -234,14 +234,21 @@ func every(all []nn.Projection) (parts []string) {
 	return parts
 }
 
-// modules are the last parts of the names of projections, each once.
-func modules(all []nn.Projection) (parts []string) {
+// modules are the ends of the names of projections, each once: the last part, or of one that is a
+// number or below a number what comes before, too ("to_out.0", "net.0.proj").
+func modules(all []nn.Projection) (ends []string) {
+	number := func(part string) bool { return strings.Trim(part, "0123456789") == "" }
 	for _, p := range all {
-		if part := p.Names[0][strings.LastIndex(p.Names[0], ".")+1:]; !slices.Contains(parts, part) {
-			parts = append(parts, part)
+		parts := strings.Split(p.Names[0], ".")
+		first := len(parts) - 1
+		for first > 0 && (number(parts[first]) || parts[first] == "proj" && number(parts[first-1])) {
+			first--
+		}
+		if end := strings.Join(parts[first:], "."); !slices.Contains(ends, end) {
+			ends = append(ends, end)
 		}
 	}
-	return parts
+	return ends
 }
 
 // Adapted are the names of the modules that have an adapter ("vit.layers.0.attention.q_proj").
