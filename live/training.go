@@ -73,13 +73,12 @@ func NewTraining(o TrainingOptions) *Training {
 		view: viewer.View{Name: o.Name, Facts: o.Facts, Steps: o.Steps}}
 }
 
-// Begin draws the probe as it is after the steps that were made before.
-func (s *Training) Begin(ctx context.Context, step int) error {
+// Begin draws the probe as it is before the first step.
+func (s *Training) Begin(ctx context.Context) error {
 	s.mu.Lock()
-	s.view.Step = step
 	s.draw()
 	s.mu.Unlock()
-	return s.look(ctx, step)
+	return s.look(ctx, 0)
 }
 
 // TrainingStep is what is told of one.

@@ -38,7 +38,7 @@ func TestTraining(t *testing.T) {
 		},
 	})
 	ctx := t.Context()
-	require.NoError(t, s.Begin(ctx, 0))
+	require.NoError(t, s.Begin(ctx))
 	assert.Len(t, s.View().Shown, 2)
 	assert.Equal(t, 1, looked)
 	require.NoError(t, s.Made(ctx, step(1)))
@@ -100,7 +100,7 @@ func TestTrainingLeft(t *testing.T) {
 	require.ErrorIs(t, <-made, context.Canceled)
 
 	failing := NewTraining(TrainingOptions{Steps: 9, Look: func(context.Context) (*picture.Image, error) { return nil, errors.New("it is no picture") }})
-	require.EqualError(t, failing.Begin(t.Context(), 0), "probe: it is no picture")
+	require.EqualError(t, failing.Begin(t.Context()), "probe: it is no picture")
 }
 
 // The curve of more than one loss has more of its colour than the legend, whatever they are.

@@ -79,21 +79,22 @@ func (t *training) watch(ctx context.Context, o fit.Options, train func(context.
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() {
-		err := train(ctx, func(s fit.Step) error {
-			if t.first == 0 {
-				if err := session.Begin(ctx, s.Number-1); err != nil {
+		var err error
+		if !t.resume { // else what was learned is not there yet
+			err = session.Begin(ctx)
+		}
+		if err == nil {
+			err = train(ctx, func(s fit.Step) error {
+				if err := t.report(s); err != nil {
 					return err
 				}
-			}
-			if err := t.report(s); err != nil {
+				err := session.Made(ctx, shownStep(s))
+				if errors.Is(err, live.ErrStopped) {
+					return fit.ErrStop
+				}
 				return err
-			}
-			err := session.Made(ctx, shownStep(s))
-			if errors.Is(err, live.ErrStopped) {
-				return fit.ErrStop
-			}
-			return err
-		})
+			})
+		}
 		if err != nil {
 			session.End(cli.OneLine(err))
 		} else {
