@@ -3,13 +3,10 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -17,49 +14,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"saccade/cmd/internal/cli"
+	"saccade/viewer/viewertest"
 )
-
-// display makes an X server without a screen this process's display, and gives a function that
-// sends it real events in xdotool's words.
-func display(t *testing.T) func(words ...string) string {
-	t.Helper()
-	var programs [2]string
-	for i, name := range []string{"Xvfb", "xdotool"} {
-		path, err := exec.LookPath(name)
-		if err != nil && os.Getenv("CI") == "true" {
-			t.Fatalf("CI needs %s", name)
-		} else if err != nil {
-			t.Skipf("no %s here: install it to test windows", name)
-		}
-		programs[i] = path
-	}
-	r, out, err := os.Pipe()
-	require.NoError(t, err)
-	x := exec.Command(programs[0], "-displayfd", "3", "-screen", "0", "1024x768x24", "-nolisten", "tcp", "-noreset", "-fbdir", t.TempDir())
-	x.ExtraFiles = []*os.File{out}
-	require.NoError(t, x.Start())
-	require.NoError(t, out.Close())
-	t.Cleanup(func() {
-		require.NoError(t, x.Process.Kill())
-		_ = x.Wait() // says that it was killed
-		require.NoError(t, r.Close())
-	})
-	number, err := bufio.NewReader(r).ReadString('\n')
-	require.NoError(t, err, "Xvfb did not start")
-	t.Setenv("DISPLAY", ":"+strings.TrimSpace(number))
-	t.Setenv("WAYLAND_DISPLAY", "")
-	return func(words ...string) string {
-		t.Helper()
-		out, err := exec.Command(programs[1], words...).CombinedOutput()
-		require.NoError(t, err, "xdotool %v: %s", words, out)
-		return strings.TrimSpace(string(out))
-	}
-}
 
 // A training in a window, by real events: what was learned is kept on the way, a pause lasts until
 // it is left, and a training that is ended writes its result. Closing the window ends it.
 func TestWindow(t *testing.T) {
-	do := display(t)
+	display := viewertest.Open(t, 1024, 768, 96)
 	folder, out := picturesFolder(t), filepath.Join(t.TempDir(), "mine")
 	var stdout, stderr bytes.Buffer
 	ended := make(chan int, 1)
@@ -67,8 +28,7 @@ func TestWindow(t *testing.T) {
 		ended <- run(context.Background(), []string{"-model", "vit", "-data", folder, "-lora", "2", "-head", "-batch", "1", "-augment", "none", "-steps", "100000", "-o", out,
 			"-view", "-probe", "../../zoo/pictures/cat.jpg", "-probe-every", "3"}, &stdout, &stderr, os.Getenv)
 	}()
-	id := do("search", "--sync", "--class", "saccade")
-	do("windowfocus", "--sync", id)
+	display.Focus()
 	kept := func() []string {
 		all, err := filepath.Glob(filepath.Join(out, "step-*", "adapter_model.safetensors"))
 		require.NoError(t, err)
@@ -78,30 +38,30 @@ func TestWindow(t *testing.T) {
 		t.Helper()
 		require.Eventually(t, f, time.Minute, 20*time.Millisecond, what)
 	}
-	do("key", "k")
+	display.Do("key", "k")
 	soon("kept", func() bool { return len(kept()) == 1 })
-	do("key", "space")
+	display.Do("key", "space")
 	time.Sleep(time.Second) // for a step under way
-	do("key", "k")
+	display.Do("key", "k")
 	soon("kept in the pause", func() bool { return len(kept()) == 2 })
 	for range 2 {
 		time.Sleep(500 * time.Millisecond)
-		do("key", "k")
+		display.Do("key", "k")
 	}
 	time.Sleep(time.Second)
 	require.Len(t, kept(), 2, "no step is made in a pause")
-	do("key", "period")
+	display.Do("key", "period")
 	time.Sleep(time.Second)
-	do("key", "k")
+	display.Do("key", "k")
 	soon("one step more", func() bool { return len(kept()) == 3 })
-	do("key", "e")
+	display.Do("key", "e")
 	soon("ended", func() bool { _, err := os.Stat(filepath.Join(out, "adapter_model.safetensors")); return err == nil })
 	select {
 	case <-ended:
 		t.Fatal("the window closed by itself")
 	case <-time.After(300 * time.Millisecond):
 	}
-	do("key", "q")
+	display.Do("key", "q")
 	select {
 	case code := <-ended:
 		require.Equal(t, cli.ExitFine, code, stderr.String())
@@ -114,18 +74,17 @@ func TestWindow(t *testing.T) {
 
 // A training goes on without the window that was closed, to its end.
 func TestWindowClosed(t *testing.T) {
-	do := display(t)
+	display := viewertest.Open(t, 1024, 768, 96)
 	folder, out := picturesFolder(t), filepath.Join(t.TempDir(), "mine")
 	var stdout, stderr bytes.Buffer
 	ended := make(chan int, 1)
 	go func() {
 		ended <- run(context.Background(), []string{"-model", "vit", "-data", folder, "-head", "-steps", "3000", "-o", out, "-view", "-probe", "../../zoo/pictures/cat.jpg"}, &stdout, &stderr, os.Getenv)
 	}()
-	do("search", "--sync", "--class", "saccade")
-	do("windowfocus", "--sync", do("search", "--class", "saccade"))
-	do("key", "space")
+	display.Focus()
+	display.Do("key", "space")
 	time.Sleep(300 * time.Millisecond)
-	do("key", "q")
+	display.Do("key", "q")
 	select {
 	case code := <-ended:
 		require.Equal(t, cli.ExitFine, code, stderr.String())
@@ -138,7 +97,7 @@ func TestWindowClosed(t *testing.T) {
 
 // A pipeline draws its probe's prompt with what was learned so far.
 func TestProbePrompt(t *testing.T) {
-	do := display(t)
+	display := viewertest.Open(t, 1024, 768, 96)
 	folder, out := t.TempDir(), filepath.Join(t.TempDir(), "bird.safetensors")
 	data, err := os.ReadFile("../../zoo/pictures/bird.png")
 	require.NoError(t, err)
@@ -147,12 +106,11 @@ func TestProbePrompt(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(context.Background(), []string{"-model", "sd", "-data", folder, "-lora", "2", "-train-text-encoder", "-format", "kohya", "-steps", "2", "-o", out, "-view", "-probe", "a bird", "-probe-every", "1"}, &stdout, &stderr, os.Getenv)
+		ended <- run(context.Background(), []string{"-model", "sd", "-data", folder, "-lora", "2", "-train-text-encoder", "-format", "kohya", "-steps", "1", "-o", out, "-view", "-probe", "a bird"}, &stdout, &stderr, os.Getenv)
 	}()
-	id := do("search", "--sync", "--class", "saccade")
-	do("windowfocus", "--sync", id)
-	require.Eventually(t, func() bool { _, err := os.Stat(out); return err == nil }, 3*time.Minute, 50*time.Millisecond)
-	do("key", "q")
+	display.Focus()
+	require.Eventually(t, func() bool { _, err := os.Stat(out); return err == nil }, 8*time.Minute, 50*time.Millisecond)
+	display.Do("key", "q")
 	require.Equal(t, cli.ExitFine, <-ended, stderr.String())
 	require.NotContains(t, stderr.String(), "probe:")
 }
