@@ -184,8 +184,8 @@ var stops = []struct {
 	says    string // in the error
 }{
 	{regexp.MustCompile(`\s-view\b`), 1, "headless"},
-	{regexp.MustCompile(`\s-(sound-)?weights [\w-]+/`), 1, "hub model"},                                     // HF_HUB_OFFLINE
-	{regexp.MustCompile(`\s-weights (\./)?[\w-]+\.(safetensors|pth|th|pt)\b`), 1, "no such file or folder"}, // a checkpoint of others
+	{regexp.MustCompile(`\s-(sound-)?weights [\w-]+/`), 1, "hub model"},                                                    // HF_HUB_OFFLINE
+	{regexp.MustCompile(`\s-(weights |compare gan=)(\./)?[\w-]+\.(safetensors|pth|th|pt)\b`), 1, "no such file or folder"}, // a checkpoint of others
 	{regexp.MustCompile(`\s-image x\.mp4\b`), 1, "no such file"},
 	{regexp.MustCompile(`^bin/run (-model clip )?-index (pages|lines|media)\.index `), 1, "there is none yet"}, // which the command before makes
 	// These take minutes, or do not end.

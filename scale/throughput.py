@@ -1,17 +1,21 @@
 """Images a second of `run embed` and of PyTorch's DataLoader with onnxruntime, in turn in one run.
 
-    python scale/throughput.py bin/run WORK [CIFAR]
+    python scale/throughput.py bin/run WORK [--cifar FOLDER] [--model resnet18]
 
-Both put the same ResNet-50 of random weights over the same files: 1,000 JPEGs of 3 megapixels,
-made in WORK from scikit-image's photographs by random crop, scale and noise, and 10,000 files of the
-folder CIFAR if it is given. Needs torch, torchvision, onnx, onnxscript, onnxruntime and scikit-image.
+Both put the same network of random weights, ResNet-50 unless another is named, over the same files:
+1,000 JPEGs of 3 megapixels, made in WORK from scikit-image's photographs by random crop, scale and noise,
+and those of FOLDER if it is given. Needs torch, torchvision, onnx, onnxscript, onnxruntime and scikit-image.
 """
-import json, os, subprocess, sys, time
+import argparse, json, os, subprocess, sys, time
 import numpy as np, onnxruntime, torch, torchvision
 from PIL import Image
 from skimage import data
 
-run, work, *cifar = sys.argv[1:]
+arg = argparse.ArgumentParser(description=__doc__)
+arg.add_argument("run"), arg.add_argument("work"), arg.add_argument("--cifar"), arg.add_argument("--model", default="resnet50")
+arg.add_argument("--photographs", type=int, default=1000), arg.add_argument("--turns", type=int, default=3)
+a = arg.parse_args()
+run, work = a.run, a.work
 cores = len(os.sched_getaffinity(0))
 os.makedirs(work, exist_ok=True)
 
@@ -46,10 +50,10 @@ class Files(torch.utils.data.Dataset):
 
 def network():
     """The weights as torchvision saves them, and as ONNX up to the pooled features."""
-    weights, onnx = os.path.join(work, "resnet50.pth"), os.path.join(work, "resnet50.onnx")
+    weights, onnx = (os.path.join(work, a.model + end) for end in (".pth", ".onnx"))
     if not os.path.exists(onnx):
         torch.manual_seed(1)
-        model = torchvision.models.resnet50().eval()
+        model = torchvision.models.get_model(a.model).eval()
         torch.save(model.state_dict(), weights)
         model.fc = torch.nn.Identity()
         torch.onnx.export(model, torch.zeros(2, 3, 224, 224), onnx, input_names=["x"], dynamic_axes={"x": {0: "n"}}, dynamo=False)
@@ -69,19 +73,19 @@ def ours(weights, folder, *flags):
     out = os.path.join(work, "out.parquet")
     if os.path.exists(out):
         os.remove(out)
-    done = subprocess.run([run, "embed", "-model", "resnet50", "-weights", weights, "-in", folder, "-out", out, "-json", *flags], capture_output=True, text=True)
+    done = subprocess.run([run, "embed", "-model", a.model, "-weights", weights, "-in", folder, "-out", out, "-json", *flags], capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
     return json.loads(done.stdout)
 
 def main():
     weights, onnx = network()
-    folders = {"3 megapixels": photographs(os.path.join(work, "photographs"), 1000)}
-    if cifar:
-        folders["CIFAR"] = cifar[0]
+    folders = {"3 megapixels": photographs(os.path.join(work, "photographs"), a.photographs)}
+    if a.cifar:
+        folders["CIFAR"] = a.cifar
     for name, folder in folders.items():
         paths = sorted(os.path.join(d, f) for d, _, files in os.walk(folder) for f in files if f.lower().endswith((".jpg", ".jpeg", ".png")))
-        for turn in range(3):
+        for turn in range(a.turns):
             rate, provider = peer(onnx, paths)
             print(f"{name}, {len(paths)} files, {cores} cores: DataLoader, onnxruntime ({provider}) {rate:.1f} a second", flush=True)
             for flags in ([], ["-fast-decode"]):
