@@ -47,16 +47,16 @@ fn halves(v: vec4<u32>) -> Eight {
     return Eight(vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)), vec4<f32>(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
 
-fn values_x(at: u32) -> Eight { return halves(x[at]); }
-fn values_bank(at: u32) -> Eight { return halves(bank[at]); }
+fn unpack(v: Packed) -> Eight { return halves(v); }
+fn values(v: Row) -> Eight { return halves(v); }
 // form f32
-alias Packed_f32 = vec4<f32>;
-fn values_x_f32(at: u32) -> Eight { return Eight(x[2u * at], x[2u * at + 1u]); }
+alias Packed_f32 = Eight;
+fn unpack_f32(v: Packed_f32) -> Eight { return v; }
 // end
 
 // form floats
-alias Row_floats = vec4<f32>;
-fn values_bank_floats(at: u32) -> Eight { return Eight(bank[2u * at], bank[2u * at + 1u]); }
+alias Row_floats = Eight;
+fn values_floats(v: Row_floats) -> Eight { return v; }
 // end
 
 const MOST = 3.4028234e38;
@@ -87,9 +87,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let at_r = min(tile + slot + (64u / LANES) * 0u /*r*/, p.count - 1u) * p.depth;
         // end
         for (var k = lane; k < p.depth; k += LANES) {
-            let a = values_x(query + k);
+            let a = unpack(x[query + k]);
             // unroll r TURNS
-            let b_r = values_bank(at_r + k);
+            let b_r = values(bank[at_r + k]);
             sum_r += cost(a.low, b_r.low) + cost(a.high, b_r.high);
             // end
         }
