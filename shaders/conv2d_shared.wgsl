@@ -19,7 +19,8 @@
 //
 // Constants: TM rows a thread (4 or 8); NX (a multiple of 8) and NY threads;
 // the workgroup size is NX·NY; BM = NY·TM; the tiles' QUADS and SLOTS, and TH, as
-// in matmul_shared; LOADS, the vectors of A's tile that a thread loads; BEFORE = 1 has the activation precede the residual;
+// in matmul_shared; LOADS, the vectors of A's tile that a thread loads;
+// BEFORE = 1 has the activation precede the residual;
 // MASK = 1 stores zero in columns from p.real on, for an activation that is not
 // zero at zero; PLAIN = 1 stores sums, those of slice s to [s][p.rows][p.ldc].
 

@@ -66,12 +66,6 @@ func (a *app) trainPipeline(ctx context.Context) (err error) {
 		return fmt.Errorf("%s is no pipeline of a UNet", a.model)
 	}
 	a.source = p.Source()
-	if a.token != "" {
-		return a.trainToken(ctx, p, found, raw)
-	}
-	if a.textEncoder {
-		return a.trainReader(ctx, p, found, raw)
-	}
 	var d painted
 	if raw != nil {
 		d, err = a.storedBatches(ctx, p, raw)
@@ -80,6 +74,12 @@ func (a *app) trainPipeline(ctx context.Context) (err error) {
 	}
 	if err != nil {
 		return err
+	}
+	switch {
+	case a.token != "":
+		return a.trainToken(ctx, p, d)
+	case a.textEncoder:
+		return a.trainReader(ctx, p, d)
 	}
 	estimator, err := p.Estimator()
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"saccade/models"
 	"saccade/models/diffusion"
 	"saccade/models/learn"
 	"saccade/models/nn"
@@ -22,26 +21,13 @@ var templates = []string{"a photo of a %s", "a picture of a %s", "a drawing of a
 const tokenFile = "learned_embeds.safetensors"
 
 // trainToken trains the embedding of a token of a pipeline's text tower (textual inversion).
-func (a *app) trainToken(ctx context.Context, p *diffusion.Pipeline, found []captioned, raw map[string]models.Array) error {
-	var from *drawn
-	var d painted
-	var err error
-	if raw != nil {
-		d, err = a.storedBatches(ctx, p, raw)
-	} else if from, err = a.encode(ctx, p, found); err == nil {
-		d = from
-	}
-	if err != nil {
-		return err
-	}
+func (a *app) trainToken(ctx context.Context, p *diffusion.Pipeline, d painted) error {
 	v, err := p.Invert(a.token)
 	if err != nil {
 		return err
 	}
-	if from != nil {
-		if d, err = a.tell(from, v.IDs); err != nil {
-			return err
-		}
+	if d, err = a.tell(d, v.IDs); err != nil {
+		return err
 	}
 	o := a.learning()
 	o.Token = &learn.Token{Name: a.token, ID: v.ID, Begin: v.Begin}
@@ -57,33 +43,20 @@ func (a *app) trainToken(ctx context.Context, p *diffusion.Pipeline, found []cap
 func (o *options) readsIDs() bool { return o.token != "" || o.textEncoder }
 
 // trainReader trains adapters of a pipeline's text tower and of its UNet together.
-func (a *app) trainReader(ctx context.Context, p *diffusion.Pipeline, found []captioned, raw map[string]models.Array) error {
-	var from *drawn
-	var d painted
-	var err error
-	if raw != nil {
-		d, err = a.storedBatches(ctx, p, raw)
-	} else if from, err = a.encode(ctx, p, found); err == nil {
-		d = from
-	}
-	if err != nil {
-		return err
-	}
+func (a *app) trainReader(ctx context.Context, p *diffusion.Pipeline, d painted) error {
 	reader, err := p.Reader()
 	if err != nil {
 		return err
 	}
-	if from != nil {
-		d, err = a.tell(from, func(text string) ([]float32, error) {
-			ids, truncated, err := reader.IDs(text)
-			if truncated != "" {
-				a.note("the caption %q is longer than the model reads; its end is left out", text)
-			}
-			return ids, err
-		})
-		if err != nil {
-			return err
+	d, err = a.tell(d, func(text string) ([]float32, error) {
+		ids, truncated, err := reader.IDs(text)
+		if truncated != "" {
+			a.note("the caption %q is longer than the model reads; its end is left out", text)
 		}
+		return ids, err
+	})
+	if err != nil {
+		return err
 	}
 	l, err := learn.Of(a.dev, a.model, reader.Description, a.learning())
 	if err != nil {
@@ -105,9 +78,14 @@ type told struct {
 }
 
 // tell finds what is said of each picture: its caption, or of a token that is trained the templates.
-func (a *app) tell(d *drawn, read func(text string) ([]float32, error)) (*told, error) {
-	t := &told{drawn: d}
-	for _, text := range d.texts {
+// Batches that a file holds have their tokens.
+func (a *app) tell(d painted, read func(text string) ([]float32, error)) (painted, error) {
+	from, ok := d.(*drawn)
+	if !ok {
+		return d, nil
+	}
+	t := &told{drawn: from}
+	for _, text := range from.texts {
 		texts := []string{text}
 		if text == "" && a.token != "" {
 			texts = nil
