@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"time"
 
 	"saccade/gpu/internal/wgpu"
@@ -46,10 +45,7 @@ type Device struct {
 	traits Traits
 	opts   Options
 
-	turn sync.Mutex // who holds it is the next to lock mu: see lockInTurn
-
-	// mu guards every call of the binding: its error scopes are one stack per device.
-	mu        sync.Mutex
+	mu        mutex
 	inst      *wgpu.Instance
 	flags     wgpu.InstanceBackend // inst's
 	adapter   *wgpu.Adapter

@@ -29,3 +29,27 @@ func (d *Device) Rename(name string) {
 
 // Spend takes time from a tuner's budget.
 func (t *Tuner) Spend(spent time.Duration) { t.spent += spent }
+
+// Hold keeps a program from running, as another run of it would, until what it returns is called.
+func (p *Program) Hold() (release func()) {
+	p.mu.Lock()
+	return p.mu.Unlock
+}
+
+// Busy locks the device as who waits for the GPU: the binding is lent until what it returns is
+// called.
+func (d *Device) Busy() (release func()) {
+	d.mu.Lock()
+	d.mu.binding.Unlock()
+	return func() {
+		d.mu.binding.Lock()
+		d.mu.Unlock()
+	}
+}
+
+// Uploads is Stats().Uploads of a device that is busy.
+func (d *Device) Uploads() int {
+	d.mu.binding.Lock()
+	defer d.mu.binding.Unlock()
+	return d.stats.Uploads
+}

@@ -323,6 +323,36 @@ func TestConcurrentRuns(t *testing.T) {
 	wg.Wait()
 }
 
+// The inputs of the next run are on the device before the one under way is done, and neither run
+// takes the other's.
+func TestUploadsBesideARun(t *testing.T) {
+	d := gputest.Open(t, Options{})
+	p := chain(t, d, 300, 50)
+	defer p.Close()
+	ones := make([]float32, 2400)
+	for i := range ones {
+		ones[i] = 1
+	}
+	before := d.Stats().Uploads
+	runs, device := p.Hold(), d.Busy()
+	done := make(chan error, 1)
+	var out map[string][]float32
+	go func() {
+		var err error
+		out, err = p.Run(t.Context(), map[string]any{"x": ones})
+		done <- err
+	}()
+	require.Eventually(t, func() bool { return d.Uploads() == before+1 }, 10*time.Second, time.Millisecond)
+	require.Empty(t, done)
+	device()
+	runs()
+	require.NoError(t, <-done)
+	require.Equal(t, float32(51), out["y"][5])
+	again, err := p.Run(t.Context(), map[string]any{"x": ramp(2400)})
+	require.NoError(t, err)
+	require.Equal(t, float32(55), again["y"][5])
+}
+
 func TestEverythingIsReleased(t *testing.T) {
 	d := gputest.Open(t, Options{})
 	base := d.Stats()

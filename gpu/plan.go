@@ -33,7 +33,7 @@ func (r *Recorder) plan() (*arena, Memory, error) {
 	}
 	for _, t := range r.inputs {
 		m.Largest = max(m.Largest, t.bytes)
-		m.IO += bufferSize(t.bytes + UniformWindow)
+		m.IO += bufferSize(t.bytes+UniformWindow) + bufferSize(t.bytes)
 	}
 	steps := 0
 	for _, op := range r.ops {

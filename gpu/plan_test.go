@@ -20,7 +20,7 @@ func TestPlan(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, before, d.Stats(), "a plan takes something")
 	rows := int64(112) // of 100, padded
-	require.Equal(t, Memory{Arena: 2 * rows * 32, Live: 2 * rows * 32, Sum: 20 * rows * 32, IO: 100*32 + UniformWindow + 20*ParamStride + rows*32,
+	require.Equal(t, Memory{Arena: 2 * rows * 32, Live: 2 * rows * 32, Sum: 20 * rows * 32, IO: 2*100*32 + UniformWindow + 20*ParamStride + rows*32,
 		Largest: rows * 32, Binding: rows * 32}, m)
 
 	p, err := r.Finish()

@@ -25,11 +25,10 @@ const profileBatch = 256
 // Profile runs the program with a timestamp before and after each dispatch,
 // or one submit a dispatch on adapters without timestamps.
 func (p *Program) Profile(ctx context.Context, in map[string]any) ([]Timing, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.start(in); err != nil {
+	if err := p.begin(ctx, in); err != nil {
 		return nil, err
 	}
+	defer p.mu.Unlock()
 	d := p.dev
 	d.mu.Lock()
 	defer d.mu.Unlock()

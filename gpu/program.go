@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 
 	"saccade/gpu/internal/wgpu"
@@ -21,10 +22,14 @@ type Program struct {
 	arena   *arena
 	memory  Memory
 
-	mu      sync.Mutex // one run at a time: the arena is shared
-	slabs   []*buffer
-	params  *buffer
-	inBufs  []*buffer
+	mu     sync.Mutex // one run at a time: the arena is shared
+	slabs  []*buffer
+	params *buffer
+	inBufs []*buffer
+
+	uploading sync.Mutex // whose inputs are in uploads until they are copied from there
+	uploads   []*buffer
+
 	staging *buffer
 	stageAt []int64 // where each output starts in staging
 	warm    bool
@@ -93,6 +98,10 @@ func (p *Program) allocate() error {
 		}
 		t.buf = b
 		p.inBufs = append(p.inBufs, b)
+		if b, err = d.newBuffer("next "+t.Name, t.bytes, wgpu.BufferUsageCopySrc|wgpu.BufferUsageCopyDst); err != nil {
+			return err
+		}
+		p.uploads = append(p.uploads, b)
 	}
 	var total int64
 	p.stageAt, total = stagingPlan(p.outputs)
@@ -190,7 +199,7 @@ func (p *Program) closeLocked() {
 			p.steps[i].group = nil
 		}
 	}
-	for _, b := range append(append(p.slabs, p.inBufs...), p.params, p.staging) {
+	for _, b := range slices.Concat(p.slabs, p.inBufs, p.uploads, []*buffer{p.params, p.staging}) {
 		b.releaseLocked()
 	}
 }
@@ -222,13 +231,13 @@ func (p *Program) OutputShape(name string) []int {
 func (p *Program) Dispatches() int { return p.count }
 
 // Run uploads the inputs, []float32 or []uint32 by name, runs everything and
-// reads the outputs back. It stops between submits when ctx ends.
+// reads the outputs back. It stops between submits when ctx ends. Of several runs
+// at a time the next one's inputs are uploaded while one computes.
 func (p *Program) Run(ctx context.Context, in map[string]any) (map[string][]float32, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.start(in); err != nil {
+	if err := p.begin(ctx, in); err != nil {
 		return nil, err
 	}
+	defer p.mu.Unlock()
 	if err := p.compute(ctx); err != nil {
 		return nil, err
 	}
@@ -248,23 +257,62 @@ func (p *Program) compute(ctx context.Context) error {
 	return p.execute(ctx, 0, p.count)
 }
 
-// start uploads the inputs and poisons the arena if that was asked for.
-func (p *Program) start(in map[string]any) error {
-	p.dev.mu.Lock()
-	defer p.dev.mu.Unlock()
+// begin uploads the inputs, beside a run that is under way, and locks p.mu for one with them;
+// after an error it is not locked.
+func (p *Program) begin(ctx context.Context, in map[string]any) error {
+	p.uploading.Lock()
+	defer p.uploading.Unlock()
+	if err := p.upload(in); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	err := ctx.Err()
+	if err == nil {
+		err = p.start()
+	}
+	if err != nil {
+		p.mu.Unlock()
+	}
+	return err
+}
+
+// upload writes the inputs to where the next run takes them from. The caller holds p.uploading.
+func (p *Program) upload(in map[string]any) error {
 	if len(in) != len(p.inputs) {
 		return fmt.Errorf("the program takes %d inputs, got %d", len(p.inputs), len(in))
 	}
-	for _, t := range p.inputs {
+	for i, t := range p.inputs {
 		raw, err := inputBytes(t, in[t.Name])
 		if err != nil {
 			return err
 		}
-		if err := p.dev.queue.WriteBuffer(t.buf.b, 0, raw); err != nil {
+		err = p.dev.mu.beside(func() error {
+			p.dev.stats.Uploads++
+			p.dev.stats.UploadBytes += int64(len(raw))
+			return p.dev.queue.WriteBuffer(p.uploads[i].b, 0, raw)
+		})
+		if err != nil {
 			return fmt.Errorf("uploading %s: %s", t, oneLine(err))
 		}
-		p.dev.stats.Uploads++
-		p.dev.stats.UploadBytes += int64(len(raw))
+	}
+	return nil
+}
+
+// start takes the inputs over and poisons the arena if that was asked for. The caller holds p.mu
+// and p.uploading.
+func (p *Program) start() error {
+	p.dev.mu.Lock()
+	defer p.dev.mu.Unlock()
+	err := p.dev.submit(func(e *wgpu.CommandEncoder) error {
+		for i, t := range p.inputs {
+			if err := e.CopyBufferToBuffer(p.uploads[i].b, 0, t.buf.b, 0, uint64(t.bytes)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("taking over the inputs: %s", oneLine(err))
 	}
 	if !p.dev.opts.Debug.Poison {
 		return nil

@@ -79,11 +79,12 @@ func (d *Device) settle() { d.pollUntil(func(idle bool) bool { return idle }) }
 
 // pollUntil polls without waiting, at first in a row, then after pauses that
 // grow with the time passed, until done; idle says that no work is under way.
+// The caller holds d.mu, and the pauses are lent.
 func (d *Device) pollUntil(done func(idle bool) bool) {
 	began := time.Now()
 	for !done(d.dev.Poll(false, nil)) {
 		if passed := time.Since(began); passed > 50*time.Microsecond {
-			time.Sleep(min(passed/40, time.Millisecond))
+			d.mu.lend(func() { time.Sleep(min(passed/40, time.Millisecond)) })
 		}
 	}
 }
@@ -117,20 +118,11 @@ func (p *Program) chunk(lo, hi int) (next int, work float64) {
 	return next, work
 }
 
-// lockInTurn locks d.mu for those who take it time after time: a program's
-// chunks, a window's drawings. Who just had it stands behind who waits, which
-// with the mutex alone would miss another turn, and so another submit.
-func (d *Device) lockInTurn() {
-	d.turn.Lock()
-	d.mu.Lock()
-	d.turn.Unlock()
-}
-
 // executeChunk submits a chunk of steps from lo, waits for it and learns from
 // the time it took.
 func (p *Program) executeChunk(lo, hi int) (next int, err error) {
 	d := p.dev
-	d.lockInTurn()
+	d.mu.lockInTurn()
 	defer d.mu.Unlock()
 	next, work := p.chunk(lo, hi)
 	for _, s := range p.steps[lo:next] {

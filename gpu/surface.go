@@ -98,7 +98,7 @@ func (s *Surface) Draw(w, h int, ground color.RGBA, quads []Quad) error {
 	if w < 1 || h < 1 {
 		return nil
 	}
-	s.d.lockInTurn()
+	s.d.mu.lockInTurn()
 	defer s.d.mu.Unlock()
 	view, err := s.acquire(w, h)
 	if err != nil {
@@ -168,7 +168,7 @@ func (s *Surface) release() {
 
 // Close frees the surface; its window is closed after it.
 func (s *Surface) Close() {
-	s.d.lockInTurn()
+	s.d.mu.lockInTurn()
 	defer s.d.mu.Unlock()
 	s.d.settle()
 	s.release()

@@ -293,7 +293,7 @@ func (p *Program) timeSteps(ctx context.Context, lo, hi, runs int) (time.Duratio
 		}
 		return time.Since(began) / time.Duration(runs), ctx.Err()
 	}
-	d.lockInTurn()
+	d.mu.lockInTurn()
 	defer d.mu.Unlock()
 	if err := d.calibrate(); err != nil {
 		return 0, err

@@ -41,11 +41,10 @@ func (p *Program) VerifySample(ctx context.Context, in map[string]any) ([]OpChec
 
 // verify compares a sample of operations of more arithmetic than most.
 func (p *Program) verify(ctx context.Context, in map[string]any, stopAtFirst bool, most float64) ([]OpCheck, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.start(in); err != nil {
+	if err := p.begin(ctx, in); err != nil {
 		return nil, err
 	}
+	defer p.mu.Unlock()
 	var checks []OpCheck
 	for i, lo := 0, 0; i < len(p.ops); i++ {
 		hi := lo + len(p.ops[i].Dispatches)
@@ -247,11 +246,10 @@ func difference(got []float32, want []float64) (nmse, maxAbs float64) {
 // FindNonFinite runs the program again, operation by operation, and names the
 // first whose output holds NaN or Inf; "" if none does.
 func (p *Program) FindNonFinite(ctx context.Context, in map[string]any) (label string, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.start(in); err != nil {
+	if err := p.begin(ctx, in); err != nil {
 		return "", err
 	}
+	defer p.mu.Unlock()
 	for i, lo := 0, 0; i < len(p.ops); i++ {
 		hi := lo + len(p.ops[i].Dispatches)
 		if err := p.execute(ctx, lo, hi); err != nil {

@@ -36,7 +36,7 @@ func (m *Model) Each(ctx context.Context, n, batch int, open func(i int) (*pictu
 type Spent struct {
 	Waiting  time.Duration // for pictures that were not yet read, with nothing to compute
 	Programs time.Duration // recording and compiling
-	Forward  time.Duration // uploading, computing and reading back
+	Forward  time.Duration // computing and reading back, and uploading where nothing is computed beside
 	Prepared time.Duration // resizing and normalising: the sum of several goroutines, beside all else
 }
 
@@ -81,17 +81,19 @@ type batching struct {
 }
 
 // each is the pipeline behind Each: readers prepare inputs in order, up to a
-// bounded number ahead; a batcher gathers those of one size and runs them.
+// bounded number ahead; a batcher gathers those of one size and runs them, so that
+// a batch is gathered and uploaded while the one before is computed.
 func (m *Model) each(ctx context.Context, n int, how batching, load func(i int) (input, error), report func(Result) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var readers sync.WaitGroup
 	defer readers.Wait()
-	defer cancel()
 	if how.spent == nil {
 		how.spent = &Spent{}
 	}
 	b := &batcher{m: m, ctx: ctx, batching: how, report: report, waiting: map[[3]int][]int{}, inputs: map[int]input{}, done: map[int]Result{}}
-	err := inOrder(ctx, readAhead(ctx, &readers, n, maxBatch, load), &how.spent.Waiting, b.add)
+	defer b.abandon()
+	defer cancel()
+	err := inOrder(ctx, readAhead(ctx, &readers, n, maxBatch, load), &how.spent.Waiting, b, b.add)
 	if err != nil {
 		return err
 	}
@@ -104,15 +106,36 @@ type loaded[T any] struct {
 	err error
 }
 
-// inOrder takes what readAhead reads, and adds up how long it waits for it.
-func inOrder[T any](ctx context.Context, places <-chan chan loaded[T], waiting *time.Duration, take func(loaded[T]) error) error {
+// work is what goes on while something else is waited for.
+type work interface {
+	under() <-chan struct{} // closed when it is done; nil: there is none
+	collect() error         // takes its results
+}
+
+// nothing is no work.
+type nothing struct{}
+
+func (nothing) under() <-chan struct{} { return nil }
+func (nothing) collect() error         { return nil }
+
+// inOrder takes what readAhead reads, and adds up how long it waits for it with no work under way.
+func inOrder[T any](ctx context.Context, places <-chan chan loaded[T], waiting *time.Duration, w work, take func(loaded[T]) error) error {
 	for place := range places {
-		began := time.Now()
-		select {
-		case <-ctx.Done():
-		case x := <-place:
-			*waiting += time.Since(began)
-			if err := take(x); err != nil {
+		for taken := false; !taken; {
+			idle, began := w.under() == nil, time.Now()
+			var err error
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-w.under():
+				err = w.collect()
+			case x := <-place:
+				if idle {
+					*waiting += time.Since(began)
+				}
+				taken, err = true, take(x)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -163,6 +186,18 @@ type batcher struct {
 	waiting  map[[3]int][]int // inputs to be run, by size
 	inputs   map[int]input    // those waiting
 	done     map[int]Result   // not yet reported
+
+	now   *pass     // under way
+	ended time.Time // of the pass before
+}
+
+// pass is a forward pass of a batch.
+type pass struct {
+	indices      []int
+	began, ended time.Time
+	out          map[string]Array
+	err          error
+	done         chan struct{}
 }
 
 func (b *batcher) add(x loaded[input]) error {
@@ -199,6 +234,9 @@ func (b *batcher) flush() error {
 			return err
 		}
 	}
+	if err := b.collect(); err != nil {
+		return err
+	}
 	return b.emit()
 }
 
@@ -213,12 +251,31 @@ func (b *batcher) runOldest() error {
 	return b.run(size)
 }
 
-// run computes the waiting pictures of a size. A batch that is not full is
-// filled with copies of its last picture where that saves recording a program;
-// their results are dropped.
+// run begins to compute the waiting pictures of a size, and then takes the results of
+// the pass before. A batch that is not full is filled with copies of its last picture
+// where that saves recording a program; their results are dropped.
 func (b *batcher) run(size [3]int) error {
 	indices := b.waiting[size]
 	delete(b.waiting, size)
+	in := b.gather(indices, size)
+	began := time.Now()
+	if err := b.m.module.Ready(in, b.m.wants(b.outputs)); err != nil { // before the clock starts
+		return err
+	}
+	b.spent.Programs += time.Since(began)
+	p := &pass{indices: indices, began: time.Now(), done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		p.out, p.err = b.m.Forward(b.ctx, in, b.outputs...)
+		p.ended = time.Now()
+	}()
+	err := b.collect()
+	b.now = p
+	return err
+}
+
+// gather makes a batch of the waiting pictures of a size.
+func (b *batcher) gather(indices []int, size [3]int) map[string]Array {
 	n := b.limit(size)
 	if !b.whole {
 		n = b.m.padded(len(indices), size, b.outputs)
@@ -228,28 +285,51 @@ func (b *batcher) run(size [3]int) error {
 	for k := range n {
 		pixels = append(pixels, b.inputs[indices[min(k, len(indices)-1)]].pixels...)
 	}
+	for _, i := range indices {
+		delete(b.inputs, i)
+	}
 	in := nn.Images(Array{Shape: []int{n, size[0], size[1], size[2]}, Data: pixels})
 	if b.about != nil {
 		maps.Copy(in, b.about(n))
 	}
-	began := time.Now()
-	if err := b.m.module.Ready(in, b.m.wants(b.outputs)); err != nil { // before the clock starts
-		return err
+	return in
+}
+
+func (b *batcher) under() <-chan struct{} {
+	if b.now == nil {
+		return nil
 	}
-	b.spent.Programs += time.Since(began)
-	began = time.Now()
-	out, err := b.m.Forward(b.ctx, in, b.outputs...)
-	if err != nil {
-		return err
+	return b.now.done
+}
+
+// collect waits for the pass under way, if there is one, and reports what has become complete.
+func (b *batcher) collect() error {
+	p := b.now
+	if p == nil {
+		return nil
 	}
-	took := time.Since(began)
+	<-p.done
+	b.now = nil
+	if p.err != nil {
+		return p.err
+	}
+	if p.began.Before(b.ended) { // it was uploaded beside the pass before
+		p.began = b.ended
+	}
+	b.ended = p.ended
+	took := p.ended.Sub(p.began)
 	b.spent.Forward += took
-	share := took / time.Duration(len(indices))
-	for k, i := range indices {
-		delete(b.inputs, i)
-		b.done[i] = Result{Index: i, Outputs: row(out, k), Took: share}
+	for k, i := range p.indices {
+		b.done[i] = Result{Index: i, Outputs: row(p.out, k), Took: took / time.Duration(len(p.indices))}
 	}
 	return b.emit()
+}
+
+// abandon waits for a pass whose results nobody takes.
+func (b *batcher) abandon() {
+	if b.now != nil {
+		<-b.now.done
+	}
 }
 
 // row takes the outputs of one picture out of a batch's.

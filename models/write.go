@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
-	"time"
 
 	"saccade/models/generate"
 	"saccade/models/nn"
@@ -102,48 +100,6 @@ func (m *Model) Write(ctx context.Context, a Ask) (Written, error) {
 	return Written{Text: texts[0], Words: m.words(t, texts[0].IDs)}, nil
 }
 
-// readForWrite is how many pictures are read ahead of the one that is written about.
-const readForWrite = 8
-
-// WriteEach writes a text about each of n pictures, asked as ask says. They are read by
-// open(i), in the background and from several goroutines, and reported in order; an error of
-// a picture is reported and the others go on.
-func (m *Model) WriteEach(ctx context.Context, n int, ask Ask, open func(i int) (*picture.Image, error), report func(i int, w Written, err error) error) (Spent, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	var readers sync.WaitGroup
-	defer readers.Wait()
-	defer cancel()
-	var spent Spent
-	i := 0
-	err := inOrder(ctx, readAhead(ctx, &readers, n, readForWrite, open), &spent.Waiting, func(x loaded[*picture.Image]) error {
-		var w Written
-		if ask.Image = x.x; x.err == nil {
-			began := time.Now()
-			var err error
-			if w, err = m.Write(ctx, ask); err != nil {
-				if x.err = m.unfit(ask.Image); x.err == nil {
-					return err
-				}
-			}
-			spent.Forward += time.Since(began)
-		}
-		i++
-		return report(i-1, w, x.err)
-	})
-	compiled := m.WriteCompile()
-	spent.Programs, spent.Forward = compiled, spent.Forward-compiled
-	return spent, err
-}
-
-// unfit is why a picture can't be made an input, nil if it can.
-func (m *Model) unfit(img *picture.Image) error {
-	if m.Converses() {
-		return nil
-	}
-	_, _, _, err := m.Preprocess(img)
-	return err
-}
-
 // words is the text of ids, without those that begin, end and pad it.
 func (m *Model) words(t *tokenizer.Tokenizer, ids []uint32) string {
 	c, start := m.writer.Config, m.writer.Start()
@@ -164,24 +120,40 @@ func (m *Model) PlanWrite(a Ask) (generate.Plan, error) {
 	return m.writer.Plan(q)
 }
 
-// request is what the decoder is asked.
+// request is what the decoder is asked about a picture, or about none.
 func (m *Model) request(a Ask) (generate.Request, error) {
+	in := map[string]Array{}
+	if a.Image != nil {
+		one, err := m.pixels(a.Image)
+		if err != nil {
+			return generate.Request{}, err
+		}
+		in = nn.Images(one)
+	}
+	return m.askOf(a, in, 1)
+}
+
+// pixels is a picture as an input [1, C, H, W].
+func (m *Model) pixels(img *picture.Image) (Array, error) {
+	pixels, h, w, err := m.Preprocess(img)
+	if err != nil {
+		return Array{}, err
+	}
+	return Array{Shape: []int{1, len(pixels) / (h * w), h, w}, Data: pixels}, nil
+}
+
+// askOf is what the decoder is asked in the same words about each of n items. Tokens are drawn
+// for each as if it were alone.
+func (m *Model) askOf(a Ask, in map[string]Array, n int) (generate.Request, error) {
 	if m.writer == nil {
 		return generate.Request{}, fmt.Errorf("%s: %w", m.Name, ErrWritesNone)
 	}
-	d, in := m.writer.Decoder, map[string]Array{}
+	d := m.writer.Decoder
 	switch {
 	case a.Question && d.Words == "":
 		return generate.Request{}, fmt.Errorf("%s from %s answers no questions; leave the question out, or give weights that were trained for answers", m.Name, m.Source)
 	case d.Words != "" && !a.Question:
 		return generate.Request{}, fmt.Errorf("%s from %s answers questions; give one with -question", m.Name, m.Source)
-	}
-	if a.Image != nil {
-		pixels, h, w, err := m.Preprocess(a.Image)
-		if err != nil {
-			return generate.Request{}, err
-		}
-		in[nn.PixelValues] = Array{Shape: []int{1, len(pixels) / (h * w), h, w}, Data: pixels}
 	}
 	var ids []uint32
 	if a.Words != "" {
@@ -195,22 +167,27 @@ func (m *Model) request(a Ask) (generate.Request, error) {
 		}
 	}
 	if d.Words != "" {
-		in[d.Words] = idsOf(ids)
+		in[d.Words] = idsOf(ids, n)
 		ids = nil
 	}
 	if d.Begin == nil && len(ids) > 0 && slices.Contains(m.writer.Config.End, ids[len(ids)-1]) {
 		ids = ids[:len(ids)-1] // by which tokenizers end what they read: the text goes on
 	}
-	return generate.Request{In: in, Begin: [][]uint32{m.writer.Begin(ids)}, Seed: a.Seed}, nil
+	q := generate.Request{In: in, Begin: slices.Repeat([][]uint32{m.writer.Begin(ids)}, n), Seed: a.Seed}
+	if n > 1 {
+		alone := generate.Request{Seed: a.Seed}
+		q.Draw = func(t, n int) []float32 { return slices.Repeat(alone.Draws(t, 1), n) }
+	}
+	return q, nil
 }
 
-// idsOf is ids as an input of one item.
-func idsOf(ids []uint32) Array {
-	a := Array{Shape: []int{1, len(ids)}}
+// idsOf is ids as an input of n items.
+func idsOf(ids []uint32, n int) Array {
+	var one []float32
 	for _, id := range ids {
-		a.Data = append(a.Data, float32(id))
+		one = append(one, float32(id))
 	}
-	return a
+	return Array{Shape: []int{n, len(ids)}, Data: slices.Repeat(one, n)}
 }
 
 // Draws say how tokens are drawn, where they are: by a seed, or by the numbers of

@@ -31,7 +31,7 @@ func (m *Model) WordMaps(ctx context.Context, a Ask, w Written) ([]WordMap, erro
 		return nil, fmt.Errorf("words of %s: %w", m.Name, ErrNoMap)
 	}
 	in := maps.Clone(q.In)
-	in[d.IDs] = idsOf(w.IDs[:len(w.IDs)-1])
+	in[d.IDs] = idsOf(w.IDs[:len(w.IDs)-1], 1)
 	ids, from := w.IDs, 1 // a token is chosen by what the one before it looks at
 	if d.LooksOf != "" {
 		ids, from = nil, 0

@@ -160,7 +160,7 @@ func (w *worker) make(ctx context.Context) (models.Spent, error) {
 		if len(w.prompts) > 0 {
 			ask.Words = w.prompts[0]
 		}
-		return w.m.WriteEach(ctx, n, ask, w.open, func(i int, t models.Written, err error) error {
+		return w.m.WriteEach(ctx, n, w.batch, ask, w.open, func(i int, t models.Written, err error) error {
 			w.bar.rated(i+1, n, time.Since(began))
 			return w.add(shard.Row{Item: w.in.Items[i], Text: t.Words}, err)
 		})

@@ -233,9 +233,9 @@ func (p Plan) String() string {
 	return fmt.Sprintf("up to %d tokens: %s of keys and values, %s of what they are about, %s of activations", p.Tokens, gpu.MiB(p.Caches), gpu.MiB(p.Memory), gpu.MiB(p.Programs))
 }
 
-// draws are the numbers by which step t draws the tokens of n items. By a seed, those of
+// Draws are the numbers by which step t draws the tokens of n items. By a seed, those of
 // an item are the same whatever stands beside it and wherever they are made.
-func (q Request) draws(t, n int) []float32 {
+func (q Request) Draws(t, n int) []float32 {
 	if q.Draw != nil {
 		return q.Draw(t, n)
 	}

@@ -83,7 +83,7 @@ func (s *session) next(ctx context.Context, q Request, texts [][]uint32, at int)
 	next, logProbs := make([]uint32, s.items), make([]float64, s.items)
 	more := map[string]any{}
 	if s.Config.Sample {
-		more[inDraws] = q.draws(len(texts[0])-len(q.Begin[0]), s.items)
+		more[inDraws] = q.Draws(len(texts[0])-len(q.Begin[0]), s.items)
 	}
 	got, err := s.run(ctx, texts, at, more)
 	if err != nil {
