@@ -28,6 +28,9 @@ var clip embed.FS
 //go:embed sd/vae/config.json sd/vae/diffusion_pytorch_model.safetensors
 var sd embed.FS
 
+//go:embed control/config.json control/diffusion_pytorch_model.safetensors
+var control embed.FS
+
 //go:embed blip/config.json blip/generation_config.json blip/preprocessor_config.json blip/tokenizer.json blip/tokenizer_config.json blip/vocab.txt
 //go:embed blip/model.safetensors
 var blip embed.FS
@@ -71,6 +74,10 @@ func CLIP() fs.FS { return clip }
 // model in diffusers' layout, in the folder sd.
 func SD() fs.FS { return sd }
 
+// Control steers SD by edges, white lines over black, in diffusers' layout
+// (ControlNetModel), in the folder control.
+func Control() fs.FS { return control }
+
 // BLIP says what a 64×64 image of named things, or of one of CIFAR-10's classes,
 // shows, in transformers' layout (BlipForConditionalGeneration), in the folder blip.
 func BLIP() fs.FS { return blip }
@@ -107,7 +114,7 @@ func AST() fs.FS { return ast }
 
 // All is all of them, a folder each.
 func All() fs.FS {
-	return folders{vit, resnet, clip, sd, blip, BLIPVQA(), sam, upscale, yolos, u2net, ocr, ast}
+	return folders{vit, resnet, clip, sd, control, blip, BLIPVQA(), sam, upscale, yolos, u2net, ocr, ast}
 }
 
 // shared is the file of blip_vqa that is a link on disk, which a program cannot

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"saccade/cmd/internal/cli"
+	"saccade/picture"
 )
 
 func TestParseControl(t *testing.T) {
@@ -28,6 +31,42 @@ func TestParseControl(t *testing.T) {
 		_, err := parseControl(text)
 		assert.Error(t, err, text)
 	}
+}
+
+// The embedded ControlNet draws along the lines that it sees.
+func TestEmbeddedControl(t *testing.T) {
+	dir := t.TempDir()
+	const side = 64
+	ring := picture.New(side, side)
+	var on []int // pixels of the line
+	for y := range side {
+		for x := range side {
+			if far := math.Hypot(float64(x)-37, float64(y)-35); far > 19.5 && far < 20.5 {
+				on = append(on, y*side+x)
+				copy(ring.Pix[3*(y*side+x):], []uint8{255, 255, 255})
+			}
+		}
+	}
+	hint := filepath.Join(dir, "ring.png")
+	require.NoError(t, picture.WritePNG(hint, ring))
+	// met is the part of the line with an edge of the drawing a pixel from it at most.
+	met := func(name string, more ...string) float64 {
+		path := filepath.Join(dir, name+".png")
+		requireFine(t, call(t, append([]string{"-model", "sd", "-prompt", "an orange", "-seed", "1", "-o", path}, more...)...))
+		drawn, err := picture.Open(path, picture.DecodeOptions{})
+		require.NoError(t, err)
+		edges, n := picture.Canny(drawn, cannyLow, cannyHigh), 0
+		for _, i := range on {
+			if slices.ContainsFunc([]int{0, 1, -1, side, -side, side + 1, side - 1, 1 - side, -1 - side}, func(d int) bool { return edges.Pix[3*(i+d)] != 0 }) {
+				n++
+			}
+		}
+		return float64(n) / float64(len(on))
+	}
+	assert.Greater(t, met("along", "-control", "edges", "-control-image", hint), 0.8)
+	assert.Less(t, met("alone"), 0.5)
+	sd := pipelineFolder(t, "sd1_tiny")
+	requireError(t, call(t, "-model", "sd", "-weights", sd, "-prompt", "an orange", "-control", "edges", "-control-image", hint, "-o", filepath.Join(dir, "x.png")), cli.ExitFailure, "ControlNet edges", "for another base")
 }
 
 // A ControlNet changes the picture as far as it has weight; what does not fit is refused.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 	"saccade/models/diffusion"
 	"saccade/picture"
 	"saccade/video"
+	"saccade/zoo"
 )
 
 // controlling are the flags of ControlNets, in the order in which they were given.
@@ -33,13 +35,16 @@ type controlFlag struct {
 }
 
 // hintMakers are what -control-hint may draw of a picture; "none" takes it as it is.
-var hintMakers = []string{"none", "canny", "invert", hintDepth}
+var hintMakers = []string{"none", hintCanny, hintInvert, hintDepth}
 
-// hintDepth is the maker that takes a network of its own.
-const hintDepth = "depth"
+const (
+	hintCanny  = "canny" // of the picture at the size that is drawn, as ControlNet's authors find them
+	hintInvert = "invert"
+	hintDepth  = "depth" // by a network of its own
+)
 
 func (c *controlling) flags(f *flag.FlagSet) {
-	f.Func("control", "`SOURCE[:WEIGHT[:FROM:TO]]`: a ControlNet, a folder or hub id, its weight (default 1) and the part of the steps in which it counts (default 0:1); may be repeated", func(s string) error {
+	f.Func("control", "`SOURCE[:WEIGHT[:FROM:TO]]`: a ControlNet, a folder or hub id, or edges for the embedded one, its weight (default 1) and the part of the steps in which it counts (default 0:1); may be repeated", func(s string) error {
 		k, err := parseControl(s)
 		c.controls = append(c.controls, k)
 		return err
@@ -124,8 +129,8 @@ func (a *app) readHints(ctx context.Context) ([][]*picture.Image, error) {
 			return nil, err
 		}
 		for k, m := range some {
-			if i < len(a.makers) && a.makers[i] != hintDepth { // which a network makes later
-				some[k] = hintOf(m, a.makers[i])
+			if i < len(a.makers) && a.makers[i] == hintInvert {
+				some[k] = negative(m)
 			}
 		}
 		all = append(all, some)
@@ -168,19 +173,13 @@ func (a *app) readFolder(path string) (all []*picture.Image, _ error) {
 // The thresholds of edges, which ControlNet's authors take.
 const cannyLow, cannyHigh = 100, 200
 
-// hintOf is what a maker draws of a picture.
-func hintOf(m *picture.Image, maker string) *picture.Image {
-	switch maker {
-	case "canny":
-		return picture.Canny(m, cannyLow, cannyHigh)
-	case "invert":
-		out := picture.New(m.W, m.H)
-		for i, v := range m.Pix {
-			out.Pix[i] = 255 - v
-		}
-		return out
+// negative is a picture whose white is black.
+func negative(m *picture.Image) *picture.Image {
+	out := picture.New(m.W, m.H)
+	for i, v := range m.Pix {
+		out.Pix[i] = 255 - v
 	}
-	return m
+	return out
 }
 
 // makeDepths draws how near things are in the pictures that are to be that.
@@ -211,11 +210,25 @@ func (w *painter) makeDepths(ctx context.Context, hints [][]*picture.Image) erro
 // openControls adds the ControlNets to the pipeline.
 func (w *painter) openControls(ctx context.Context) error {
 	for _, c := range w.controls {
-		if err := w.p.OpenControl(ctx, c.source, w.hub); err != nil {
+		if err := w.openControl(ctx, c.source); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// embeddedControl names the ControlNet that comes with the program, where no file has the name.
+const embeddedControl = "edges"
+
+func (w *painter) openControl(ctx context.Context, source string) error {
+	if _, err := os.Stat(source); source != embeddedControl || err == nil {
+		return w.p.OpenControl(ctx, source, w.hub)
+	}
+	fsys, err := fs.Sub(zoo.Control(), "control")
+	if err != nil {
+		return err
+	}
+	return w.p.OpenControlFS(source, fsys)
 }
 
 // fillControls puts what the ControlNets see into a request, at its size.
@@ -232,6 +245,9 @@ func (w *painter) fillControls(hints [][]*picture.Image, q *diffusion.Request) e
 			}
 			if k == 0 && hint.W*q.Height != hint.H*q.Width {
 				w.note("the picture %s of %dx%d is stretched to %dx%d (width x height)", w.hints[i], hint.W, hint.H, q.Width, q.Height)
+			}
+			if i < len(w.makers) && w.makers[i] == hintCanny {
+				m = picture.Canny(m, cannyLow, cannyHigh)
 			}
 			control.Hint = append(control.Hint, diffusion.FromHint(m)...)
 		}

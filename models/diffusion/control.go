@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,6 +50,23 @@ func (p *Pipeline) OpenControl(ctx context.Context, src string, hub *weights.Hub
 	}
 	p.controls[len(p.controls)-1].close = file.Close
 	return nil
+}
+
+// OpenControlFS is OpenControl of a folder of a file system, such as an embedded one.
+func (p *Pipeline) OpenControlFS(name string, fsys fs.FS) error {
+	file, err := weights.FindFS(fsys)
+	if err != nil {
+		return err
+	}
+	c, err := weights.OpenFS(fsys, file)
+	if err != nil {
+		return err
+	}
+	config, err := fs.ReadFile(fsys, "config.json")
+	if err != nil {
+		return err
+	}
+	return p.AddControl(name, c, config)
 }
 
 func (p *Pipeline) openControl(src string, file *weights.Checkpoint) error {
