@@ -25,19 +25,6 @@ func TestDescribe(t *testing.T) {
 	assert.Equal(t, "k.cl\nentry\n24 1 1\n8 1 1\n<size=16 uint>\n5 0 0 0 \n<size=32 uint fill=1006648320>\n<size=32 uint fill=0>\n", string(text))
 }
 
-// Of a kernel's dispatches those of the least work are run, none twice, none of large buffers.
-func TestSmallest(t *testing.T) {
-	dispatch := func(count int, work float64, bytes int64) gpu.Dispatch {
-		return gpu.Dispatch{Params: gpu.Params{"count": count}, FLOPs: work, Bind: []gpu.View{{Tensor: &gpu.Tensor{}, Size: bytes}}}
-	}
-	some := smallest([]gpu.Dispatch{dispatch(4, 4, 8), dispatch(1, 1, most+1), dispatch(3, 3, 8), dispatch(2, 2, 8), dispatch(2, 2, 8), dispatch(5, 5, 8)})
-	var counts []any
-	for _, x := range some {
-		counts = append(counts, x.Params["count"])
-	}
-	assert.Equal(t, []any{2, 3, 4}, counts)
-}
-
 func TestUsage(t *testing.T) {
 	assert.ErrorContains(t, run(context.Background(), nil, io.Discard, io.Discard), "races, portable or hlsl")
 	assert.ErrorContains(t, need([2]string{"no-such-program", "on Debian, apt-get install it"}), "no-such-program is missing: on Debian")

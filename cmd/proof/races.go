@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -21,8 +20,6 @@ import (
 )
 
 const (
-	// shapes is how many dispatches of a kernel are run, those of the least work.
-	shapes = 3
 	// patience is how long one may take.
 	patience = 5 * time.Minute
 	// most is the largest buffer that is given to the interpreter, in bytes.
@@ -82,7 +79,10 @@ func (p *proof) race(ctx context.Context, folder string, i int) (r raced) {
 		r.err = err.Error()
 		return r
 	}
-	for _, x := range smallest(p.uses[i].Dispatches) {
+	for _, x := range p.uses[i].Dispatches {
+		if slices.ContainsFunc(x.Bind, func(v gpu.View) bool { return v.Bytes() > most }) {
+			continue
+		}
 		k, err := opencl.Translate(string(text), 0)
 		if err != nil {
 			r.err = err.Error()
@@ -114,23 +114,6 @@ func (p *proof) race(ctx context.Context, folder string, i int) (r raced) {
 		r.err = "no recorded operation is small enough"
 	}
 	return r
-}
-
-// smallest are some dispatches of the least work, of different parameters.
-func smallest(all []gpu.Dispatch) []gpu.Dispatch {
-	work := func(x gpu.Dispatch) float64 { return x.FLOPs + x.Bytes }
-	all = slices.Clone(all)
-	slices.SortStableFunc(all, func(a, b gpu.Dispatch) int { return cmp.Compare(work(a), work(b)) })
-	var some []gpu.Dispatch
-	seen := map[string]bool{}
-	for _, x := range all {
-		large := slices.ContainsFunc(x.Bind, func(v gpu.View) bool { return v.Bytes() > most })
-		if name := fmt.Sprint(x.Params, x.Groups); !large && !seen[name] && len(some) < shapes {
-			seen[name] = true
-			some = append(some, x)
-		}
-	}
-	return some
 }
 
 // simulate has Oclgrind run the first and the last workgroup of a dispatch, and counts reports.

@@ -3,7 +3,9 @@
 package kernels
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"saccade/gpu"
 	"saccade/models"
@@ -23,7 +25,34 @@ type Use struct {
 	Uses       int            // dispatches of all recordings
 	Number     int            // among kernels of the same name, variant and precision
 	Example    string         // the first of them: model or case, shapes of the operation's first input and output
-	Dispatches []gpu.Dispatch // all of them
+	Dispatches []gpu.Dispatch // a few of the least work, of different parameters
+}
+
+// few is how many dispatches of a kernel are kept: of some there are a million.
+const few = 3
+
+// work is what a dispatch takes a slow machine: arithmetic, traffic, and buffers to be there.
+func work(x gpu.Dispatch) float64 {
+	sum := x.FLOPs + x.Bytes
+	for _, v := range x.Bind {
+		sum += float64(v.Bytes())
+	}
+	return sum
+}
+
+// keep takes a dispatch among those of the least work.
+func (u *Use) keep(x gpu.Dispatch) {
+	at, _ := slices.BinarySearchFunc(u.Dispatches, x, func(a, b gpu.Dispatch) int { return cmp.Compare(work(a), work(b)) })
+	if at == few {
+		return
+	}
+	same := func(y gpu.Dispatch) bool { return y.Groups == x.Groups && fmt.Sprint(y.Params) == fmt.Sprint(x.Params) }
+	if slices.ContainsFunc(u.Dispatches[:at], same) {
+		return
+	}
+	u.Dispatches = slices.DeleteFunc(u.Dispatches, same)
+	u.Dispatches = slices.Insert(u.Dispatches, at, x)
+	u.Dispatches = u.Dispatches[:min(few, len(u.Dispatches))]
 }
 
 // Variant is the kernel's, with a number where others are called the same.
@@ -96,7 +125,7 @@ func (c *collection) add(subject string, precision gpu.DType, recorded []gpu.Op)
 				u.Precision = "both"
 			}
 			u.Uses++
-			u.Dispatches = append(u.Dispatches, x)
+			u.keep(x)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package kernels
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -26,10 +25,22 @@ func TestCollection(t *testing.T) {
 	c.add("case", gpu.F16, []gpu.Op{op(one)})
 	all := c.numbered()
 	require.Len(t, all, 2)
-	four := func(k *gpu.Kernel) []gpu.Dispatch { return slices.Repeat([]gpu.Dispatch{{Kernel: k}}, 4) }
-	assert.Equal(t, Use{one, "f16", 4, 1, "vit [1 2]→[1 2]", four(one)}, all[0])
-	assert.Equal(t, Use{other, "both", 4, 1, "resnet [1 2]→[1 2]", four(other)}, all[1])
+	assert.Equal(t, Use{one, "f16", 4, 1, "vit [1 2]→[1 2]", []gpu.Dispatch{{Kernel: one}}}, all[0])
+	assert.Equal(t, Use{other, "both", 4, 1, "resnet [1 2]→[1 2]", []gpu.Dispatch{{Kernel: other}}}, all[1])
 
 	c.add("case", gpu.F16, []gpu.Op{op(&gpu.Kernel{Name: "softmax", Variant: "64x1", WGSL: "c"})})
 	assert.Equal(t, "64x1 (2)", c.numbered()[2].Variant())
+}
+
+// Of a kernel's dispatches those of the least work are kept, none twice.
+func TestKeep(t *testing.T) {
+	var u Use
+	for _, x := range [][3]int{{4, 4, 8}, {1, 1, 1000}, {3, 3, 8}, {2, 2, 8}, {2, 2, 8}, {3, 3, 8}, {5, 5, 8}, {4, 1, 8}} {
+		u.keep(gpu.Dispatch{Params: gpu.Params{"count": x[0]}, FLOPs: float64(x[1]), Bind: []gpu.View{{Tensor: &gpu.Tensor{}, Size: int64(x[2])}}})
+	}
+	var counts []any
+	for _, x := range u.Dispatches {
+		counts = append(counts, x.Params["count"])
+	}
+	assert.Equal(t, []any{4, 2, 3}, counts)
 }
