@@ -31,6 +31,9 @@ var sd embed.FS
 //go:embed control/config.json control/diffusion_pytorch_model.safetensors
 var control embed.FS
 
+//go:embed gan/model.safetensors
+var gan embed.FS
+
 //go:embed blip/config.json blip/generation_config.json blip/preprocessor_config.json blip/tokenizer.json blip/tokenizer_config.json blip/vocab.txt
 //go:embed blip/model.safetensors
 var blip embed.FS
@@ -78,6 +81,10 @@ func SD() fs.FS { return sd }
 // (ControlNetModel), in the folder control.
 func Control() fs.FS { return control }
 
+// GAN draws 64×64 images of faces from noise, as emoji have them: StyleGAN2, with the names
+// of the files g_ema, in the folder gan.
+func GAN() fs.FS { return gan }
+
 // BLIP says what a 64×64 image of named things, or of one of CIFAR-10's classes,
 // shows, in transformers' layout (BlipForConditionalGeneration), in the folder blip.
 func BLIP() fs.FS { return blip }
@@ -114,7 +121,7 @@ func AST() fs.FS { return ast }
 
 // All is all of them, a folder each.
 func All() fs.FS {
-	return folders{vit, resnet, clip, sd, control, blip, BLIPVQA(), sam, upscale, yolos, u2net, ocr, ast}
+	return folders{vit, resnet, clip, sd, control, gan, blip, BLIPVQA(), sam, upscale, yolos, u2net, ocr, ast}
 }
 
 // shared is the file of blip_vqa that is a link on disk, which a program cannot

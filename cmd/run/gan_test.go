@@ -59,3 +59,27 @@ func TestGAN(t *testing.T) {
 	bad(cli.ExitUsage, "leave out -batch", "-frames", "3", "-batch", "2", "-o", out("x.gif"))
 	requireError(t, call(t, "-model", "vit", "-image", "x.png", "-truncation", "0.5"), cli.ExitUsage, "makes no images of noise")
 }
+
+// The embedded generator draws faces: the mean of all is yellow in the middle, over white.
+func TestEmbeddedFaces(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "face.png")
+	requireFine(t, call(t, "-model", "gan", "-seed", "1", "-truncation", "0", "-o", path))
+	img, err := picture.Open(path, picture.DecodeOptions{})
+	require.NoError(t, err)
+	require.Equal(t, [2]int{64, 64}, [2]int{img.W, img.H})
+	// mean is that of a square of 8 pixels.
+	mean := func(x, y int) (sum [3]int) {
+		for dy := range 8 {
+			for dx := range 8 {
+				for c := range sum {
+					sum[c] += int(img.Pix[3*((y+dy)*img.W+x+dx)+c])
+				}
+			}
+		}
+		return [3]int{sum[0] / 64, sum[1] / 64, sum[2] / 64}
+	}
+	face, corner := mean(28, 8), mean(0, 56)
+	assert.Greater(t, face[0], 200, "red of %v", face)
+	assert.Less(t, face[2], 130, "blue of %v", face)
+	assert.Greater(t, corner[2], 200, "blue of %v", corner)
+}

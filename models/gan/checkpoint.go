@@ -21,6 +21,7 @@ const (
 var Family = nn.Family{
 	Name:          "gan",
 	About:         "images of noise, without a prompt: DCGAN and StyleGAN2",
+	Embedded:      "gan",
 	Weights:       "a file of a DCGAN as PyTorch's tutorial has it, or of a StyleGAN2 (g_ema of its usual PyTorch version)",
 	Architectures: []string{"stylegan2_256"},
 	Task:          nn.Generate,
