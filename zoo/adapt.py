@@ -106,7 +106,7 @@ if __name__ == "__main__":
         folder = Path(folder)
         with zipfile.ZipFile(o.data) as archive:
             classes = unpack(archive, folder, o.learn, o.test, o.seed)
-        model = ViTForImageClassification.from_pretrained(HERE / "vit").eval()  # there is no dropout
+        model = ViTForImageClassification.from_pretrained(HERE / "vit", dtype=torch.float32).eval()  # there is no dropout
         order = [model.config.id2label[i] for i in range(len(classes))]
         x, y = tensors(processor, folder / "classes/train", order)
         held, wanted = tensors(processor, folder / "classes/test", order)
@@ -117,7 +117,7 @@ if __name__ == "__main__":
         fit(adapted, lambda x: adapted(x).logits, x, y, o.epochs, o)
         told("-lora 8, PEFT", accuracy(lambda x: adapted(x).logits, held, wanted), began)
         kinds = ["animal", "machine"]
-        model = ViTForImageClassification.from_pretrained(HERE / "vit", num_labels=2, ignore_mismatched_sizes=True).eval()
+        model = ViTForImageClassification.from_pretrained(HERE / "vit", dtype=torch.float32, num_labels=2, ignore_mismatched_sizes=True).eval()
         x, y = tensors(processor, folder / "kinds/train", kinds)
         held, wanted = tensors(processor, folder / "kinds/test", kinds)
         began = time.time()
