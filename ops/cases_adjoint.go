@@ -33,6 +33,7 @@ type trainedCase struct {
 	groups           int // of the columns of w; those of [m, wide] are as wide
 	first            int
 	biased, residual bool
+	whole            bool // w is a layer's whole weight
 	scale            float64
 }
 
@@ -50,6 +51,9 @@ func (t trainedCase) name() string {
 	if t.residual {
 		s += " residual"
 	}
+	if t.whole {
+		s += " whole"
+	}
 	return s
 }
 
@@ -64,7 +68,7 @@ func (t trainedCase) newCase(op string) Case {
 		w := o.trained(t.groups, t.r, t.c)
 		first := padded(t.first, t.wide, wide)
 		if op == "project" {
-			c := projection{x: o.activation("x", wide, t.m, t.wide), w: w, first: first, scale: t.scale}
+			c := projection{x: o.activation("x", wide, t.m, t.wide), w: w, first: first, scale: t.scale, whole: t.whole}
 			if t.biased {
 				c.bias = o.trained(1, 1, t.r)
 			}
@@ -73,7 +77,7 @@ func (t trainedCase) newCase(op string) Case {
 			}
 			return project(o.r, "project", c)
 		}
-		c := expansion{u: o.activation("u", 1, t.m, t.r), w: w, first: first, scale: t.scale}
+		c := expansion{u: o.activation("u", 1, t.m, t.r), w: w, first: first, scale: t.scale, whole: t.whole}
 		c.shape = &gpu.Tensor{Shape: []int{t.m, t.wide}, Groups: wide}
 		if t.residual {
 			c.residual = o.activation("residual", wide, t.m, t.wide)
@@ -87,9 +91,9 @@ func trainedFamily(op string) family {
 	return family{
 		op: op, dims: "MxRxC",
 		at: func(d []int) Case {
-			return trainedCase{m: d[0], r: d[1], c: d[2], wide: d[2], groups: 1, scale: 1}.newCase(op)
+			return trainedCase{m: d[0], r: d[1], c: d[2], wide: d[2], groups: 1, scale: 1, whole: d[1] > 64}.newCase(op)
 		},
-		bench: [][]int{{1576, 8, 768}, {1576, 1000, 768}}, // the adapters of ViT-B/16's batch of eight
+		bench: [][]int{{1576, 8, 768}, {1576, 768, 768}}, // of ViT-B/16's batch of eight, adapters and a whole layer
 		test: func() []Case {
 			var cases []Case
 			for _, t := range []trainedCase{
@@ -99,6 +103,9 @@ func trainedFamily(op string) family {
 				{m: 33, r: 9, c: 26, wide: 26, groups: 2, scale: 1, residual: true},
 				{m: 19, r: 5, c: 15, wide: 45, groups: 3, first: 15, scale: 0.25},
 				{m: 19, r: 5, c: 15, wide: 45, groups: 3, first: 30, scale: 0.25, residual: true},
+				{m: 67, r: 70, c: 40, wide: 40, groups: 1, scale: 2, whole: true, biased: true},
+				{m: 17, r: 67, c: 39, wide: 39, groups: 3, scale: 1, whole: true, residual: true},
+				{m: 37, r: 33, c: 75, wide: 225, groups: 5, first: 75, scale: 0.5},
 			} {
 				if t.biased && op != "project" || t.residual && op == "outer" {
 					t.biased, t.residual = false, false

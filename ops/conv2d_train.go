@@ -115,5 +115,5 @@ func (call *convCall) product(r *gpu.Recorder, residual *gpu.Tensor) *gpu.Tensor
 	if r.Err() != nil {
 		return r.New(c.name, 1, call.n, call.oh, call.ow, c.Out)
 	}
-	return project(r, c.name, projection{x: rows, w: t.weight, bias: t.bias, residual: residual, scale: 1})
+	return project(r, c.name, projection{x: rows, w: t.weight, bias: t.bias, residual: residual, scale: 1, whole: true})
 }

@@ -157,7 +157,7 @@ func (l *Linear) adapted(r *gpu.Recorder, x *gpu.Tensor, e epilogue) *gpu.Tensor
 	}
 	var y *gpu.Tensor
 	if t := l.trained; t != nil {
-		y = project(r, l.name, projection{x: x, w: t.weight, bias: t.bias, residual: e.residual, scale: e.scale, out: l.Out, groups: l.OutGroups})
+		y = project(r, l.name, projection{x: x, w: t.weight, bias: t.bias, residual: e.residual, scale: e.scale, out: l.Out, groups: l.OutGroups, whole: true})
 	} else {
 		y = l.plain(r, x, e)
 	}

@@ -41,6 +41,9 @@ type projection struct {
 	// out and groups are the columns of the result: of several groups w has a row for each
 	// physical column, with zeros in those of the padding. 0: the rows of w in one.
 	out, groups int
+	// whole says that w is a layer's whole weight, whose products may round it to the precision
+	// of activations, as an inference does. An adapter's small values would vanish.
+	whole bool
 }
 
 // project is scale·x·wᵀ + bias + residual: of x [..., C] and w [R, C], a trained matrix, with
@@ -58,27 +61,44 @@ func project(r *gpu.Recorder, name string, c projection) *gpu.Tensor {
 		r.Fail(fmt.Errorf("%s: %w", name, err))
 		return y
 	}
+	op := gpu.Op{Kind: "project", Label: r.Label(name), In: []*gpu.Tensor{c.x, c.w}, Out: []*gpu.Tensor{y}, Twin: c.twin}
+	if c.bias != nil {
+		op.In = append(op.In, c.bias)
+	}
+	if c.residual != nil {
+		op.In = append(op.In, c.residual)
+	}
+	op.Adjoint = func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor { return c.adjoint(r, dy, needed) }
+	rows := way{name: "rows", record: func() ([]gpu.Dispatch, error) { return c.record(r, y) }}
+	l := madeOf(r, name, c.x, y, c.bias)
+	panels := func() (way, func() []way) {
+		return l.panelled(r, c.x, y, epilogue{scale: c.scale, residual: c.residual}, func() ([]gpu.Dispatch, error) { return l.panelsTurned(r, c.w) })
+	}
+	trainedWays{rows: c.x.Rows(), w: c.w, asIs: rows, panels: panels}.do(r, op, c.whole && c.w.Stride() == c.x.Stride() && !c.x.Dense(), paysWhole(c.w, c.x))
+	return y
+}
+
+// record gives the dispatches of the kernel that reads w as it stands.
+func (c projection) record(r *gpu.Recorder, y *gpu.Tensor) (all []gpu.Dispatch, err error) {
 	k, err := kernel("project", c.x.Type.String(), shaders.Spec{Forms: forms(c.x.Type)})
 	if err != nil {
-		r.Fail(err)
-		return y
+		return nil, err
 	}
-	op := gpu.Op{Kind: "project", Label: r.Label(name), In: []*gpu.Tensor{c.x, c.w}, Out: []*gpu.Tensor{y}, Twin: c.twin}
 	dummy := gpu.All(r.Device().Dummy())
 	bias := dummy
 	windows := []*gpu.Tensor{c.x, y}
 	if c.bias != nil {
-		bias, op.In = gpu.All(c.bias), append(op.In, c.bias)
+		bias = gpu.All(c.bias)
 	}
 	if c.residual != nil {
-		op.In, windows = append(op.In, c.residual), append(windows, c.residual)
+		windows = append(windows, c.residual)
 	}
 	for _, part := range rowChunks(r.Device(), c.x.Rows(), windows...) {
 		rows, residual := part[1]-part[0], dummy
 		if c.residual != nil {
 			residual = rowView(c.residual, part[0], part[1])
 		}
-		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
+		all = append(all, gpu.Dispatch{
 			Kernel: k, Params: gpu.Params{"rows": rows, "columns": c.w.Rows(), "depth": c.w.Stride() / 4, "x_stride": c.x.Stride() / 4, "y_stride": y.Stride() / 4,
 				"first": c.first / 4, "biased": c.bias != nil, "added": c.residual != nil, "scale": c.scale},
 			Bind:   []gpu.View{rowView(c.x, part[0], part[1]), gpu.All(c.w), bias, residual, rowView(y, part[0], part[1])},
@@ -86,9 +106,41 @@ func project(r *gpu.Recorder, name string, c projection) *gpu.Tensor {
 			FLOPs:  2 * float64(rows*c.w.Rows()*c.w.Width()), Bytes: float64(rows*(c.w.Stride()+y.Stride()))*float64(c.x.Type.Size()) + float64(c.w.Bytes()),
 		})
 	}
-	op.Adjoint = func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor { return c.adjoint(r, dy, needed) }
-	r.Do(op)
-	return y
+	return all, nil
+}
+
+// paysWhole says whether the product of a layer's whole weight with x is worth bringing it into panels:
+// not that of a few rows, nor of a small weight.
+func paysWhole(w, x *gpu.Tensor) bool { return x.Rows() >= 16 && w.Rows()*w.Stride() >= 1<<11 }
+
+// trainedWays are those of a product of so many rows with a trained matrix: by the kernel that reads
+// what it multiplies as it stands, and by a matmul in panels.
+type trainedWays struct {
+	rows   int
+	w      *gpu.Tensor
+	asIs   way
+	panels func() (standard way, others func() []way)
+}
+
+// do records the product, in panels only if it may be: as a rule where that pays.
+func (t trainedWays) do(r *gpu.Recorder, op gpu.Op, may, pays bool) {
+	asIs := t.asIs
+	if !may {
+		dispatches, err := asIs.record()
+		if err != nil {
+			r.Fail(fmt.Errorf("%s: %w", op.Label, err))
+			return
+		}
+		op.Dispatches = dispatches
+		r.Do(op)
+		return
+	}
+	panels, more := t.panels()
+	standard, others := panels.or(asIs), func() []way { return append(more(), asIs) }
+	if !pays {
+		standard, others = asIs, func() []way { return append(more(), panels) }
+	}
+	do(r, op, fmt.Sprintf("%dx%dx%d", t.rows, t.w.Rows(), t.w.Stride()), standard, others)
 }
 
 // Match is scale·x·wᵀ, f32 [N, R], of rows x [N, C] and w [R, C] in f32, such as the cosines of
@@ -117,7 +169,7 @@ func (c projection) check(y *gpu.Tensor) error {
 func (c projection) adjoint(r *gpu.Recorder, dy *gpu.Tensor, needed []bool) []*gpu.Tensor {
 	grads := make([]*gpu.Tensor, len(needed))
 	if needed[0] {
-		grads[0] = expand(r, "dx", expansion{u: dy, w: c.w, first: c.first, scale: c.scale, shape: c.x})
+		grads[0] = expand(r, "dx", expansion{u: dy, w: c.w, first: c.first, scale: c.scale, shape: c.x, whole: c.whole})
 	}
 	if needed[1] {
 		grads[1] = outer(r, "dw", dy, c.x, c.first, c.w, c.scale)
@@ -178,6 +230,7 @@ type expansion struct {
 	first          int         // physical column of the result that belongs to w's first
 	shape          *gpu.Tensor // that the result is of the shape and layout of
 	scale          float64
+	whole          bool // as in projection
 }
 
 // expand is scale·u·w + residual: of u [..., R] and w [R, C], a trained matrix, [..., C]. It may
@@ -191,33 +244,14 @@ func expand(r *gpu.Recorder, name string, c expansion) *gpu.Tensor {
 		r.Fail(fmt.Errorf("%s: %w", name, err))
 		return y
 	}
-	k, err := kernel("expand", c.u.Type.String(), shaders.Spec{Forms: forms(c.u.Type)})
-	if err != nil {
-		r.Fail(err)
-		return y
-	}
 	op := gpu.Op{Kind: "expand", Label: r.Label(name), In: []*gpu.Tensor{c.u, c.w}, Out: []*gpu.Tensor{y}, Twin: c.twin}
-	windows := []*gpu.Tensor{c.u, y}
 	if c.residual != nil {
-		op.In, windows = append(op.In, c.residual), append(windows, c.residual)
-	}
-	for _, part := range rowChunks(r.Device(), y.Rows(), windows...) {
-		rows, residual := part[1]-part[0], gpu.All(r.Device().Dummy())
-		if c.residual != nil {
-			residual = rowView(c.residual, part[0], part[1])
-		}
-		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
-			Kernel: k, Params: gpu.Params{"rows": rows, "depth": c.w.Rows(), "width": c.w.Stride() / 4, "first": c.first / 4,
-				"u_stride": c.u.Stride() / 4, "y_stride": y.Stride() / 4, "added": c.residual != nil, "scale": c.scale},
-			Bind:   []gpu.View{rowView(c.u, part[0], part[1]), gpu.All(c.w), residual, rowView(y, part[0], part[1])},
-			Groups: elementwise(ceilDiv(rows, trainedRows) * y.Stride() / 4),
-			FLOPs:  2 * float64(rows*c.w.Rows()*c.w.Width()), Bytes: 2*float64(rows*y.Stride())*float64(y.Type.Size()) + float64(c.w.Bytes()),
-		})
+		op.In = append(op.In, c.residual)
 	}
 	op.Adjoint = func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor {
 		grads := make([]*gpu.Tensor, len(needed))
 		if needed[0] {
-			grads[0] = project(r, "du", projection{x: dy, w: c.w, first: c.first, scale: c.scale, out: c.u.Width(), groups: c.u.Groups})
+			grads[0] = project(r, "du", projection{x: dy, w: c.w, first: c.first, scale: c.scale, out: c.u.Width(), groups: c.u.Groups, whole: c.whole})
 		}
 		if needed[1] {
 			grads[1] = outer(r, "dw", c.u, dy, c.first, c.w, c.scale)
@@ -227,8 +261,39 @@ func expand(r *gpu.Recorder, name string, c expansion) *gpu.Tensor {
 		}
 		return grads
 	}
-	r.Do(op)
+	rows := way{name: "rows", record: func() ([]gpu.Dispatch, error) { return c.record(r, y) }}
+	l := madeOf(r, name, c.u, y, nil)
+	panels := func() (way, func() []way) {
+		return l.panelled(r, c.u, y, epilogue{scale: c.scale, residual: c.residual}, func() ([]gpu.Dispatch, error) { return l.panelRows(r, c.w, 0) })
+	}
+	trainedWays{rows: y.Rows(), w: c.w, asIs: rows, panels: panels}.do(r, op, c.whole && c.w.Stride() == y.Stride(), paysWhole(c.w, y))
 	return y
+}
+
+// record gives the dispatches of the kernel that reads w as it stands.
+func (c expansion) record(r *gpu.Recorder, y *gpu.Tensor) (all []gpu.Dispatch, err error) {
+	k, err := kernel("expand", c.u.Type.String(), shaders.Spec{Forms: forms(c.u.Type)})
+	if err != nil {
+		return nil, err
+	}
+	windows := []*gpu.Tensor{c.u, y}
+	if c.residual != nil {
+		windows = append(windows, c.residual)
+	}
+	for _, part := range rowChunks(r.Device(), y.Rows(), windows...) {
+		rows, residual := part[1]-part[0], gpu.All(r.Device().Dummy())
+		if c.residual != nil {
+			residual = rowView(c.residual, part[0], part[1])
+		}
+		all = append(all, gpu.Dispatch{
+			Kernel: k, Params: gpu.Params{"rows": rows, "depth": c.w.Rows(), "width": c.w.Stride() / 4, "first": c.first / 4,
+				"u_stride": c.u.Stride() / 4, "y_stride": y.Stride() / 4, "added": c.residual != nil, "scale": c.scale},
+			Bind:   []gpu.View{rowView(c.u, part[0], part[1]), gpu.All(c.w), residual, rowView(y, part[0], part[1])},
+			Groups: elementwise(ceilDiv(rows, trainedRows) * y.Stride() / 4),
+			FLOPs:  2 * float64(rows*c.w.Rows()*c.w.Width()), Bytes: 2*float64(rows*y.Stride())*float64(y.Type.Size()) + float64(c.w.Bytes()),
+		})
+	}
+	return all, nil
 }
 
 func (c expansion) check(y *gpu.Tensor) error {
@@ -260,74 +325,4 @@ func (c expansion) twin(in [][]float32) [][]float64 {
 		}
 	}
 	return [][]float64{y}
-}
-
-// outer is the gradient scale·uᵀ·x of a trained matrix w [R, C], f32 in its layout: of u
-// [..., R] and x [..., C or more], from physical column first on.
-func outer(r *gpu.Recorder, name string, u, x *gpu.Tensor, first int, w *gpu.Tensor, scale float64) *gpu.Tensor {
-	y := r.NewTyped(name, gpu.F32, w.Groups, w.Shape...)
-	if r.Err() != nil {
-		return y
-	}
-	err := columnsOf(w, x, first)
-	if err == nil && (!rowForEach(w, u) || u.Rows() != x.Rows() || u.Type != x.Type) {
-		err = fmt.Errorf("%s and %s do not give %v", u, x, w.Shape)
-	}
-	if err == nil {
-		err = sumsFit(r, u, x)
-	}
-	if err != nil {
-		r.Fail(fmt.Errorf("%s: %w", name, err))
-		return y
-	}
-	at, width := windowOf(w, x, first)
-	op := gpu.Op{Kind: "outer", Label: r.Label(name), In: []*gpu.Tensor{u, x}, Out: []*gpu.Tensor{y},
-		Twin: func(in [][]float32) [][]float64 {
-			y := make([]float64, w.Rows()*width)
-			for m := range u.Rows() {
-				for j := range u.Width() {
-					row := y[rowFor(j, u.Width(), u.Groups)*width:][:width]
-					for c := range row {
-						row[c] += scale * float64(in[0][m*u.Width()+j]) * float64(in[1][m*x.Width()+at+c])
-					}
-				}
-			}
-			return [][]float64{y}
-		}}
-	if op.Dispatches, err = outerDispatches(r, u, x, first, y, scale); err != nil {
-		r.Fail(err)
-		return y
-	}
-	r.Do(op)
-	return y
-}
-
-// outerThreads is how many threads keep a GPU at work, of which a small matrix gives few: its
-// rows are summed in as many slices.
-const outerThreads = 8192
-
-func outerDispatches(r *gpu.Recorder, u, x *gpu.Tensor, first int, y *gpu.Tensor, scale float64) ([]gpu.Dispatch, error) {
-	k, err := kernel("outer", x.Type.String(), shaders.Spec{Forms: forms(x.Type)})
-	if err != nil {
-		return nil, err
-	}
-	width, rows := y.Stride()/4, u.Rows()
-	threads, slice := width*ceilDiv(y.Rows(), 4), min(rows, 1<<14)
-	if r.Device().Traits().CheapBarriers {
-		slice = max(32, ceilDiv(rows, max(1, outerThreads/threads)))
-	}
-	n, to := ceilDiv(rows, slice), y
-	if n > 1 {
-		to = r.NewTyped(y.Name+".slices", gpu.F32, y.Groups, n*y.Rows(), y.Width())
-	}
-	all := []gpu.Dispatch{{
-		Kernel: k, Params: gpu.Params{"rows": rows, "slice": slice, "slices": n, "count": y.Rows(), "width": width, "first": first / 4, "u_stride": u.Stride() / 4, "x_stride": x.Stride() / 4, "scale": scale},
-		Bind: []gpu.View{gpu.All(u), gpu.All(x), gpu.All(to)}, Groups: elementwise(threads * n),
-		Turns: slice, FLOPs: 2 * float64(rows*y.Rows()*y.Width()), Bytes: float64(rows*(u.Stride()+y.Stride()))*float64(x.Type.Size()) + float64(to.Bytes()),
-	}}
-	if n == 1 {
-		return all, nil
-	}
-	add, err := sumKernel(gpu.F32)
-	return append(all, sumDispatch(add, to, y, n)), err
 }

@@ -76,6 +76,8 @@ func choices() map[string]choice {
 
 // choiceCases have a workgroup a row or item, of another number of threads by class.
 func choiceCases() []Case {
+	whole := trainedCase{m: 67, r: 70, c: 140, wide: 140, groups: 2, scale: 0.5, whole: true}
+	adapter := trainedCase{m: 331, r: 5, c: 75, wide: 75, groups: 1, scale: 1}
 	return []Case{
 		logSoftmaxCase([]int{3, 2003}), beamsCase(2, []int{2, 5, 2003, 32}), beamsCase(0, []int{3, 2, 7, 4}), reorderCase(3, 7, []int{3, 5, 70, 39}),
 		chooseShape{rows: 3, width: 7}.newCase(), chooseShape{rows: 3, width: 2003}.newCase(),
@@ -83,6 +85,7 @@ func choiceCases() []Case {
 		chooseShape{rows: 5, width: 2003, draw: true, sampling: Sampling{TopP: 0.95, MinP: 0.001}}.newCase(),
 		chooseShape{rows: 5, width: 33, draw: true, sampling: Sampling{TopK: 3}}.newCase(),
 		chooseShape{rows: 3, width: 2003, probabilities: true, banned: 9, sampling: Sampling{TopK: 40, TopP: 0.9}}.newCase(),
+		whole.newCase("project"), whole.newCase("expand"), whole.newCase("outer"), adapter.newCase("outer"),
 	}
 }
 

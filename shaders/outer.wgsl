@@ -2,8 +2,13 @@
 // of outer products in the order of the rows.
 //
 // u, x: rows of u_stride and x_stride vectors of four elements, a Packed each; y: [count] rows
-// of `width` vectors. A thread has four rows and four columns of y, for one of the slices of
-// the rows m; slice s stands at row s·count of y, to be summed. The grid is 2-D.
+// of `width` vectors. A thread has TR vectors of rows and TC of columns of y, for one of the
+// slices of the rows m; slice s stands at row s·count of y, to be summed. A workgroup has LANES
+// threads; the grid is 2-D.
+
+const TR = 1u;
+const TC = 1u;
+const LANES = 64u;
 
 alias Packed = vec2<u32>;
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
@@ -29,40 +34,56 @@ struct Params {
 @group(0) @binding(2) var<storage, read> x: array<Packed>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
+fn store(slice: u32, row: u32, column: u32, sum: vec4<f32>) {
+    if slice < p.slices && row < p.count && column < p.width {
+        y[(slice * p.count + row) * p.width + column] = sum * p.scale;
+    }
+}
+
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let i = id.x + id.y * groups.x * 64u;
-    let width = max(p.width, 1u);
-    let blocks = max((p.count + 3u) / 4u, 1u);
-    let column = i % width;
-    let j = i / width % blocks;
-    let s = i / width / blocks;
-    let inside = s < p.slices;
-    let end = select(0u, min(p.rows, (s + 1u) * p.slice), inside);
-    var a = vec4<f32>(0.0);
-    var b = vec4<f32>(0.0);
-    var c = vec4<f32>(0.0);
-    var d = vec4<f32>(0.0);
+    let i = id.x + id.y * groups.x * LANES;
+    let across = max((p.width + TC - 1u) / TC, 1u);
+    let blocks = max((p.count + 4u * TR - 1u) / (4u * TR), 1u);
+    let column = i % across * TC;
+    let row = i / across % blocks * TR;
+    let s = i / across / blocks;
+    let end = select(0u, min(p.rows, (s + 1u) * p.slice), s < p.slices);
+    // Vectors beyond the last are the last again, whose sums are not kept.
+    // unroll r TR
+    let u_r = min(row + 0u /*r*/, (max(p.count, 1u) - 1u) / 4u);
+    // end
+    // unroll c TC
+    let x_c = p.first + min(column + 0u /*c*/, max(p.width, 1u) - 1u);
+    // end
+    // unroll r TR
+    // unroll c TC
+    var a_r_c = vec4<f32>(0.0);
+    var b_r_c = vec4<f32>(0.0);
+    var c_r_c = vec4<f32>(0.0);
+    var d_r_c = vec4<f32>(0.0);
+    // end
+    // end
     for (var m = s * p.slice; m < end; m += 1u) {
-        let v = unpack(u[m * p.u_stride + j]);
-        let t = unpack(x[m * p.x_stride + p.first + column]);
-        a += v.x * t;
-        b += v.y * t;
-        c += v.z * t;
-        d += v.w * t;
+        // unroll c TC
+        let t_c = unpack(x[m * p.x_stride + x_c]);
+        // end
+        // unroll r TR
+        let v_r = unpack(u[m * p.u_stride + u_r]);
+        // unroll c TC
+        a_r_c = fma(vec4<f32>(v_r.x), t_c, a_r_c);
+        b_r_c = fma(vec4<f32>(v_r.y), t_c, b_r_c);
+        c_r_c = fma(vec4<f32>(v_r.z), t_c, c_r_c);
+        d_r_c = fma(vec4<f32>(v_r.w), t_c, d_r_c);
+        // end
+        // end
     }
-    let row = j * 4u;
-    let to = (s * p.count + row) * width + column;
-    if inside {
-        y[to] = a * p.scale;
-    }
-    if inside && row + 1u < p.count {
-        y[to + width] = b * p.scale;
-    }
-    if inside && row + 2u < p.count {
-        y[to + 2u * width] = c * p.scale;
-    }
-    if inside && row + 3u < p.count {
-        y[to + 3u * width] = d * p.scale;
-    }
+    // unroll r TR
+    // unroll c TC
+    store(s, 4u * (row + 0u /*r*/), column + 0u /*c*/, a_r_c);
+    store(s, 4u * (row + 0u /*r*/) + 1u, column + 0u /*c*/, b_r_c);
+    store(s, 4u * (row + 0u /*r*/) + 2u, column + 0u /*c*/, c_r_c);
+    store(s, 4u * (row + 0u /*r*/) + 3u, column + 0u /*c*/, d_r_c);
+    // end
+    // end
 }

@@ -6,7 +6,8 @@ new head alone on another task, animals or machines.
     python adapt.py --data path/to/cifar10.zip --train ../bin/train
 
 Both learn from the same pictures by AdamW at the same rate, in batches of the same size for as many
-epochs; the order of the pictures is each one's own.
+epochs; the order of the pictures is each one's own. The head alone learns from features that are
+computed once.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import json
 import random
 import subprocess
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -56,26 +58,33 @@ def tensors(processor, folder, classes):
 
 
 @torch.no_grad()
-def accuracy(model, x, y):
-    model.eval()
-    return sum((model(a).logits.argmax(1) == b).sum().item() for a, b in zip(x.split(100), y.split(100))) / len(y)
+def accuracy(logits, x, y):
+    return sum((logits(a).argmax(1) == b).sum().item() for a, b in zip(x.split(100), y.split(100))) / len(y)
 
 
-def fit(model, x, y, o):
-    model.eval()  # there is no dropout
+@torch.no_grad()
+def features(model, x):
+    return torch.cat([model.vit(a).last_hidden_state[:, 0] for a in x.split(100)])
+
+
+def fit(model, logits, x, y, epochs, o):
     step = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=o.lr)
     g = torch.Generator().manual_seed(o.seed)
-    for _ in range(o.epochs):
+    for _ in range(epochs):
         for i in torch.randperm(len(y), generator=g).split(o.batch):
             step.zero_grad()
-            torch.nn.functional.cross_entropy(model(x[i]).logits, y[i]).backward()
+            torch.nn.functional.cross_entropy(logits(x[i]), y[i]).backward()
             step.step()
 
 
-def ours(o, folder, task, *flags):
+def told(what, right, began):
+    print(f"{what}: {right:.1%} in {time.time() - began:.0f} s", flush=True)
+
+
+def ours(o, folder, task, epochs, *flags):
     out = subprocess.run(
         [o.train, "-model", "vit", "-weights", str(HERE / "vit"), "-data", folder / task / "train", "-validation", folder / task / "test", "-lr", str(o.lr), "-batch", str(o.batch),
-         "-epochs", str(o.epochs), "-seed", str(o.seed), "-json", "-o", folder / ("ours-" + task), *flags], check=True, capture_output=True, text=True).stdout
+         "-epochs", str(epochs), "-seed", str(o.seed), "-json", "-o", folder / ("ours-" + task), *flags], check=True, capture_output=True, text=True).stdout
     return json.loads(out.splitlines()[-1])
 
 
@@ -83,9 +92,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--train", required=True, help="the program")
-    parser.add_argument("--learn", type=int, default=500, help="pictures")
+    parser.add_argument("--learn", type=int, default=1000, help="pictures")
     parser.add_argument("--test", type=int, default=1000)
-    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--head-epochs", type=int, default=100)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--batch", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
@@ -96,22 +106,25 @@ if __name__ == "__main__":
         folder = Path(folder)
         with zipfile.ZipFile(o.data) as archive:
             classes = unpack(archive, folder, o.learn, o.test, o.seed)
-        model = ViTForImageClassification.from_pretrained(HERE / "vit")
+        model = ViTForImageClassification.from_pretrained(HERE / "vit", dtype=torch.float32).eval()  # there is no dropout
         order = [model.config.id2label[i] for i in range(len(classes))]
         x, y = tensors(processor, folder / "classes/train", order)
         held, wanted = tensors(processor, folder / "classes/test", order)
-        print(f"ten classes, before: {accuracy(model, held, wanted):.1%}", flush=True)
-        adapted = get_peft_model(model, LoraConfig(r=8, lora_alpha=8, target_modules=["q_proj", "v_proj"]))
-        fit(adapted, x, y, o)
-        print(f"-lora 8: PEFT {accuracy(adapted, held, wanted):.1%}", flush=True)
+        began = time.time()
+        told("ten classes, before", accuracy(lambda x: model(x).logits, held, wanted), began)
+        began = time.time()
+        adapted = get_peft_model(model, LoraConfig(r=8, lora_alpha=8, target_modules=["q_proj", "v_proj"])).eval()
+        fit(adapted, lambda x: adapted(x).logits, x, y, o.epochs, o)
+        told("-lora 8, PEFT", accuracy(lambda x: adapted(x).logits, held, wanted), began)
         kinds = ["animal", "machine"]
-        model = ViTForImageClassification.from_pretrained(HERE / "vit", num_labels=2, ignore_mismatched_sizes=True)
-        model.requires_grad_(False)
-        model.classifier.requires_grad_(True)
+        model = ViTForImageClassification.from_pretrained(HERE / "vit", dtype=torch.float32, num_labels=2, ignore_mismatched_sizes=True).eval()
         x, y = tensors(processor, folder / "kinds/train", kinds)
         held, wanted = tensors(processor, folder / "kinds/test", kinds)
-        fit(model, x, y, o)
-        print(f"-head of two kinds: transformers {accuracy(model, held, wanted):.1%}", flush=True)
-        for task, flags in (("classes", ["-lora", "8", "-augment", "none"]), ("kinds", ["-head"])):
-            d = ours(o, folder, task, *flags)
-            print(f"bin/train {' '.join(flags)}: {d['top1']:.1%}, {d['steps']} steps in {d['seconds']:.0f} s", flush=True)
+        began = time.time()
+        x, held = features(model, x), features(model, held)
+        fit(model.classifier, model.classifier, x, y, o.head_epochs, o)
+        told("-head of two kinds, transformers", accuracy(model.classifier, held, wanted), began)
+        for task, epochs, flags in (("classes", o.epochs, ["-lora", "8", "-augment", "none"]), ("kinds", o.head_epochs, ["-head"])):
+            began = time.time()
+            d = ours(o, folder, task, epochs, *flags)
+            told(f"bin/train {' '.join(flags)}, {d['steps']} steps", d["top1"], began)

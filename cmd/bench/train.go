@@ -19,14 +19,15 @@ type training struct {
 	options      learn.Options // but for the precision and the seed
 	batch        func(n int) learn.Batch
 	input        string // of the batch, whose shape is told
+	samples      bool   // it is more arithmetic than a CPU recomputes in minutes
 }
 
 // trainings are they: low-rank adapters beside queries and values with the head, and those of
 // Stable Diffusion 1.5's UNet at 512×512 as diffusers' script has them, in as little memory as there is a way to.
 var trainings = map[string]training{
-	"train_vit_ti_lora": {"vit_ti_16", learn.Options{LoRA: &learn.LoRA{}, Head: true}, labelled, nn.PixelValues},
-	"train_vit_b_lora":  {"vit_b_16", learn.Options{LoRA: &learn.LoRA{}, Head: true}, labelled, nn.PixelValues},
-	"train_sd15_lora":   {"sd15_unet", learn.Options{LoRA: &learn.LoRA{Rank: 4, Alpha: 4}, Checkpoint: true, LowMemory: true}, noised, unet.Sample},
+	"train_vit_ti_lora": {"vit_ti_16", learn.Options{LoRA: &learn.LoRA{}, Head: true}, labelled, nn.PixelValues, false},
+	"train_vit_b_lora":  {"vit_b_16", learn.Options{LoRA: &learn.LoRA{}, Head: true}, labelled, nn.PixelValues, false},
+	"train_sd15_lora":   {"sd15_unet", learn.Options{LoRA: &learn.LoRA{Rank: 4, Alpha: 4}, Checkpoint: true, LowMemory: true}, noised, unet.Sample, true},
 }
 
 // labelled are images of ImageNet's size, each of a class of its own.
@@ -95,8 +96,12 @@ func (s spec) openTrain(dev *gpu.Device, precision gpu.DType) (*subject, error) 
 		return err
 	}
 	x.profile = func(ctx context.Context) ([]gpu.Timing, error) { return l.Profile(ctx, batch) }
-	x.verify = func(ctx context.Context, _ bool) (verdict, error) {
-		checks, err := l.Verify(ctx, batch, false)
+	x.verify = func(ctx context.Context, sample bool) (verdict, error) {
+		verify := func() ([]gpu.OpCheck, error) { return l.Verify(ctx, batch, false) }
+		if sample || t.samples {
+			verify = func() ([]gpu.OpCheck, error) { return l.VerifySample(ctx, batch) }
+		}
+		checks, err := verify()
 		return x.judge(checks), err
 	}
 	return x, nil

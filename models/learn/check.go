@@ -24,6 +24,16 @@ func (l *Learner) Verify(ctx context.Context, b Batch, stopAtFirst bool) (checks
 	return checks, err
 }
 
+// VerifySample is Verify that compares a sample of the rows of smaller operations too: see
+// [gpu.Program.VerifySample].
+func (l *Learner) VerifySample(ctx context.Context, b Batch) (checks []gpu.OpCheck, err error) {
+	err = l.unchanged(b, func(r ready) error {
+		checks, err = r.VerifySample(ctx, r.values(l.settings(someRate, l.options.Accumulate-1)))
+		return err
+	})
+	return checks, err
+}
+
 // Profile times each dispatch of a step on a batch; it changes no trained value.
 func (l *Learner) Profile(ctx context.Context, b Batch) (timings []gpu.Timing, err error) {
 	err = l.unchanged(b, func(r ready) error {
