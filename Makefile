@@ -67,10 +67,10 @@ check: ## gofmt, go vet and staticcheck
 	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0 $$(scripts/tags | sed -n s/.*headless.*/-checks=inherit,-U1000/p) ./...
 
 isa: isa-tools ## registers, spills and occupancy of every kernel on AMD's GPUs, without one; fails where they got worse
-	$(GO) run ./cmd/isa
+	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) run ./cmd/isa
 
 isa-accept: isa-tools ## the same, and take the table as the one to compare with
-	$(GO) run ./cmd/isa -accept
+	GOFLAGS="$$GOFLAGS $$(scripts/tags)" $(GO) run ./cmd/isa -accept
 
 isa-tools:
 	@scripts/setup $(ISAPACKAGES)

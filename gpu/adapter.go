@@ -59,8 +59,16 @@ type Info struct {
 	Binding string `json:"binding"`
 
 	// Features are those that the adapter and the binding have and that matter to compute, by
-	// WebGPU's names. Kernels use none of them yet but timestamps.
+	// WebGPU's names.
 	Features []string `json:"features"`
+
+	// Extensions are those of WGSL that kernels may enable: f16 and subgroups, where the adapter
+	// has them and the binding translates them.
+	Extensions []string `json:"wgsl_extensions,omitempty"`
+
+	// SubgroupMin and SubgroupMax are invocations that run together, 0 where the binding does not tell.
+	SubgroupMin int `json:"subgroup_min,omitempty"`
+	SubgroupMax int `json:"subgroup_max,omitempty"`
 
 	// ShaderCompiler is DirectX 12's, dxc or fxc.
 	ShaderCompiler string `json:"shader_compiler,omitempty"`
@@ -168,7 +176,11 @@ func describe(a *wgpu.Adapter) Info {
 		Type:       typeName(p.AdapterType),
 		Timestamps: p.Timestamps,
 		Features:   p.Features,
+		Extensions: p.Extensions,
 		Binding:    Binding(),
+
+		SubgroupMin: p.SubgroupMin,
+		SubgroupMax: p.SubgroupMax,
 		Limits: Limits{
 			MaxBinding:          clampLimit(l.MaxStorageBufferBindingSize),
 			MaxUniform:          clampLimit(l.MaxUniformBufferBindingSize),

@@ -23,6 +23,9 @@ type Options struct {
 	// Class, if set, has operations choose their kernels by the traits of another
 	// class of adapter: to verify and compare those that this one would not get.
 	Class Class
+	// Extensions of WGSL, if not nil, are taken for the adapter's own: to record kernels, for
+	// others to look at, that it or the binding does not compile.
+	Extensions []string
 	// SubmitBudget is the longest time that one submit should take; 50 ms if
 	// zero. Drivers reset devices whose submits run for seconds.
 	SubmitBudget time.Duration
@@ -117,6 +120,9 @@ func (d *Device) open() error {
 	}
 	if d.opts.Class != "" {
 		d.info.Class = d.opts.Class
+	}
+	if d.opts.Extensions != nil {
+		d.info.Extensions = d.opts.Extensions
 	}
 	d.traits = d.info.Traits()
 	d.pace = newPace(d.info.Software())

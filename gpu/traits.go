@@ -3,6 +3,7 @@ package gpu
 import (
 	"math"
 	"runtime"
+	"slices"
 )
 
 // Traits are what decides between the ways to compute an operation: what things
@@ -25,6 +26,11 @@ type Traits struct {
 	CheapSpills bool
 	// NarrowTiles: large matmuls of halves in registers are fastest with one panel a lane.
 	NarrowTiles bool
+
+	// Halves: kernels may compute in halves, and keep them in workgroup memory.
+	Halves bool
+	// Subgroups: threads that run together add up without workgroup memory.
+	Subgroups bool
 
 	// Sums is how many sums a thread of a matmul by tiles holds without spilling.
 	Sums int
@@ -75,6 +81,7 @@ func (i Info) Traits() Traits {
 	if d.llvmpipe { // leaves loops without a word after so many turns (LP_MAX_TGSI_LOOP_ITERATIONS), as if they had ended
 		t.Turns = 1<<16 - 1
 	}
+	t.Halves, t.Subgroups = slices.Contains(i.Extensions, "f16"), slices.Contains(i.Extensions, "subgroups")
 	t.Limits = i.Limits
 	return t
 }

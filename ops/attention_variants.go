@@ -3,6 +3,7 @@ package ops
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"saccade/gpu"
 	"saccade/shaders"
@@ -14,11 +15,12 @@ type attentionVariant struct {
 	TR     int    // queries a lane (attention only)
 	TD     int    // vectors in a chunk of the head
 	Chunks int    // of the head; each has workgroups of its own, in attention_flash a thread for each query
+	Form   string // attention_flash: inHalves, or none
 }
 
 func (v attentionVariant) String() string {
 	if v.Family == "attention_flash" {
-		return fmt.Sprintf("%dx%d", v.TD, v.Chunks)
+		return strings.TrimRight(fmt.Sprintf("%dx%d %s", v.TD, v.Chunks, v.Form), " ")
 	}
 	return fmt.Sprintf("%dx%dx%d", v.TR, v.TD, v.Chunks)
 }
@@ -84,6 +86,9 @@ func (v attentionVariant) kernel(precision gpu.DType, c *attentionCall) (*gpu.Ke
 	spec, err := c.spec(precision, spec, bias)
 	if err != nil {
 		return nil, err
+	}
+	if v.Form != "" {
+		spec.Forms = append(spec.Forms, v.Form)
 	}
 	return kernel(v.Family, fmt.Sprintf("%s %s%s", precision, v, c.suffix()), spec)
 }

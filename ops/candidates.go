@@ -33,6 +33,23 @@ func splits(groups, k int) []int {
 	return all
 }
 
+// tileForms are the forms of the kernels that stage tiles in workgroup memory: none, and
+// halves where the adapter has them and activations are.
+func tileForms(t gpu.Traits, precision gpu.DType) []string {
+	if t.Halves && precision == gpu.F16 {
+		return []string{"", inHalves}
+	}
+	return []string{""}
+}
+
+// sumForms are the forms of the kernels whose threads share a sum.
+func sumForms(t gpu.Traits) []string {
+	if t.Subgroups {
+		return []string{"", inSubgroups}
+	}
+	return []string{""}
+}
+
 // matmulCandidates are variants for m rows, n columns and k steps.
 func matmulCandidates(traits gpu.Traits, precision gpu.DType, m, n, k int) []matmulVariant {
 	if !traits.CheapBarriers {
@@ -41,7 +58,9 @@ func matmulCandidates(traits gpu.Traits, precision gpu.DType, m, n, k int) []mat
 	var all []matmulVariant
 	if m <= 16 {
 		for _, split := range splits(ceilDiv(n, panelWidth(precision)), k) {
-			all = append(all, matmulVariant{Family: "matmul_few", TM: min(m, 4), TG: 1, TK: 4, Split: split})
+			for _, form := range sumForms(traits) {
+				all = append(all, matmulVariant{Family: "matmul_few", TM: min(m, 4), TG: 1, TK: 4, Split: split, Form: form})
+			}
 		}
 	} else {
 		all = append(all, matmulVariant{Family: "matmul", TM: 4, TG: 1, TK: 4}, matmulVariant{Family: "matmul", TM: 8, TG: 1, TK: 4})
@@ -53,8 +72,10 @@ func matmulCandidates(traits gpu.Traits, precision gpu.DType, m, n, k int) []mat
 		}
 		groups := v.groups(m, n, precision)
 		for _, split := range splits(groups[0]*groups[1], k) {
-			v.Split = split
-			all = append(all, v)
+			for _, v.Form = range tileForms(traits, precision) {
+				v.Split = split
+				all = append(all, v)
+			}
 		}
 	}
 	return all
@@ -99,7 +120,9 @@ func convCandidates(traits gpu.Traits, precision gpu.DType, m, n, k, count int) 
 			if v.Slices = some; some == 1 {
 				v.Slices = 0 // the kernel itself stores the result
 			}
-			all = append(all, v)
+			for _, v.Form = range tileForms(traits, precision) {
+				all = append(all, v)
+			}
 		}
 		if !traits.CheapBarriers {
 			break // one will do where barriers are dear
@@ -116,7 +139,14 @@ func attentionCandidates(t gpu.Traits, precision gpu.DType, tq, hd int) []attent
 	if !t.CheapSpills {
 		chunks, queries = []int{4}, []int{1}
 	}
-	all := []attentionVariant{flashVariant(hd, flashVectors), flashVariant(hd, flashVectors/2)}
+	var all []attentionVariant
+	for _, form := range tileForms(t, precision) {
+		for _, most := range []int{flashVectors, flashVectors / 2} {
+			v := flashVariant(hd, most)
+			v.Form = form
+			all = append(all, v)
+		}
+	}
 	vectors := hd * int(precision.Size()) / 16
 	for _, most := range chunks {
 		td := divisor(vectors, most)

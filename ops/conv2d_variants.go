@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"strings"
 
 	"saccade/gpu"
 	"saccade/shaders"
@@ -16,12 +17,13 @@ type convVariant struct {
 	Tile   int    // conv2d: 16-byte vectors of workgroup memory
 	NX, NY int    // conv2d_shared: threads along columns and rows
 	Slices int    // of K, added by a second kernel; 0: the first stores the result
+	Form   string // conv2d_shared: inHalves, or none
 }
 
 // String is the variant's name in tables.
 func (v convVariant) String() string {
 	if v.Family == "conv2d_shared" {
-		return fmt.Sprintf("%dx%d", v.NY*v.TM, 8*v.NX)
+		return strings.TrimRight(fmt.Sprintf("%dx%d %s", v.NY*v.TM, 8*v.NX, v.Form), " ")
 	}
 	s := fmt.Sprintf("%dx%dx%d k%d", v.TM, v.TG, v.LX, v.Tile)
 	if v.LK != 8 {
@@ -69,6 +71,9 @@ func (v convVariant) spec(precision gpu.DType) shaders.Spec {
 		s.Const["QUADS"], s.Const["SLOTS"] = sharedDepth/4, v.TM+1
 		s.Const["LOADS"] = ceilDiv(v.NY*v.TM*sharedDepth*int(precision.Size())/16, v.NX*v.NY)
 		s.Workgroup = [3]int{v.NX * v.NY, 1, 1}
+		if v.Form != "" {
+			s.Forms = append(s.Forms, v.Form)
+		}
 		if precision == gpu.F32 {
 			s.Forms = append(s.Forms, "floats")
 		}

@@ -90,15 +90,13 @@ func (g *GroupNorm) forward(r *gpu.Recorder, x, shift *gpu.Tensor, n int, a Acti
 	if shift != nil {
 		op.In = append(op.In, shift)
 	}
-	stats, err := g.stats(r, m, shift)
-	if err == nil {
-		op.Dispatches, err = m.record(r, a, stats)
-	}
-	if err != nil {
-		r.Fail(fmt.Errorf("%s: %w", g.name, err))
-		return y
-	}
-	r.Do(op)
+	doRows(r, op, fmt.Sprintf("%dx%dx%d groups %d", n, m.pixels, g.Width, g.Groups), func(forms ...string) ([]gpu.Dispatch, error) {
+		stats, err := g.stats(r, m, shift, forms...)
+		if err != nil {
+			return nil, err
+		}
+		return m.record(r, a, stats)
+	})
 	return y
 }
 
@@ -116,9 +114,9 @@ func (g *GroupNorm) check(x, shift *gpu.Tensor, a Activation) error {
 	return nil
 }
 
-// stats is the norm's own pass, over all items. shift may be nil.
-func (g *GroupNorm) stats(r *gpu.Recorder, m mapNorm, shift *gpu.Tensor) (gpu.Dispatch, error) {
-	k, perGroup, err := rowKernel(r, "groupnorm_stats")
+// stats is the norm's own pass, over all items, by a kernel in forms. shift may be nil.
+func (g *GroupNorm) stats(r *gpu.Recorder, m mapNorm, shift *gpu.Tensor, forms ...string) (gpu.Dispatch, error) {
+	k, perGroup, err := rowKernel(r, "groupnorm_stats", forms...)
 	if err != nil {
 		return gpu.Dispatch{}, err
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"saccade/gpu"
-	"saccade/shaders"
 	"saccade/weights"
 )
 
@@ -64,46 +63,29 @@ func (n *LayerNorm) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 		r.Fail(fmt.Errorf("%s: normalises rows of %d, got %v in %d groups", n.name, n.Width, x.Shape, x.Groups))
 		return y
 	}
-	k, perGroup, err := rowKernel(r, "layernorm")
-	if err != nil {
-		r.Fail(err)
-		return y
-	}
 	op := gpu.Op{Kind: "layernorm", Label: n.name, In: []*gpu.Tensor{x}, Out: []*gpu.Tensor{y}, Twin: n.twin,
 		Adjoint: func(dy *gpu.Tensor, needed []bool) []*gpu.Tensor { return n.adjoints(r, x, dy, needed) }}
 	if n.trained {
 		op.In = append(op.In, n.gamma, n.beta)
 	}
-	for _, c := range rowChunks(r.Device(), x.Rows(), x, y) {
-		rows := c[1] - c[0]
-		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
-			Kernel: k, Params: gpu.Params{"rows": rows, "stride": x.Stride(), "width": x.Width(), "eps": n.Eps},
-			Bind:   []gpu.View{rowView(x, c[0], c[1]), gpu.All(n.gamma), gpu.All(n.beta), rowView(y, c[0], c[1])},
-			Groups: grid((rows + perGroup - 1) / perGroup),
-			FLOPs:  8 * float64(rows*x.Width()), Bytes: 2 * float64(rows*x.Stride()) * float64(x.Type.Size()),
-		})
-	}
-	r.Do(op)
-	return y
-}
-
-// rowKernel specialises a kernel that works row by row, and gives the rows of a
-// workgroup: one, by a whole wavefront, or where barriers are dear eight, a thread
-// each, which need none. more are forms beside the precision's.
-func rowKernel(r *gpu.Recorder, name string, more ...string) (k *gpu.Kernel, rows int, err error) {
-	return rowKernelOf(r, name, r.Precision.String(), append(forms(r.Precision), more...))
-}
-
-// rowKernelOf is rowKernel for values of a type, by its name, in forms.
-func rowKernelOf(r *gpu.Recorder, name, typ string, forms []string) (k *gpu.Kernel, rows int, err error) {
-	threads, rows := 1, 8
-	if r.Device().Traits().CheapBarriers {
-		threads, rows = 64, 1
-	}
-	k, err = kernel(name, fmt.Sprintf("%s %dx%d", typ, threads, rows), shaders.Spec{
-		Const: map[string]int{"W": threads, "R": rows, "WR": threads * rows}, Forms: forms, Workgroup: [3]int{rows, threads, 1},
+	doRows(r, op, fmt.Sprintf("%dx%d", x.Rows(), x.Width()), func(forms ...string) ([]gpu.Dispatch, error) {
+		k, perGroup, err := rowKernel(r, "layernorm", forms...)
+		if err != nil {
+			return nil, err
+		}
+		var all []gpu.Dispatch
+		for _, c := range rowChunks(r.Device(), x.Rows(), x, y) {
+			rows := c[1] - c[0]
+			all = append(all, gpu.Dispatch{
+				Kernel: k, Params: gpu.Params{"rows": rows, "stride": x.Stride(), "width": x.Width(), "eps": n.Eps},
+				Bind:   []gpu.View{rowView(x, c[0], c[1]), gpu.All(n.gamma), gpu.All(n.beta), rowView(y, c[0], c[1])},
+				Groups: grid((rows + perGroup - 1) / perGroup),
+				FLOPs:  8 * float64(rows*x.Width()), Bytes: 2 * float64(rows*x.Stride()) * float64(x.Type.Size()),
+			})
+		}
+		return all, nil
 	})
-	return k, rows, err
+	return y
 }
 
 func (n *LayerNorm) twin(in [][]float32) [][]float64 {

@@ -17,7 +17,12 @@ type matmulVariant struct {
 	WY     int    // matmul: row blocks of a workgroup; 0 is one
 	NX, NY int    // matmul_shared: threads along columns and rows
 	Split  int    // slices of K; 0 and 1 are one
+	Form   string // matmul_shared: inHalves; matmul_few: inSubgroups; or none
 }
+
+// inHalves is the form of kernels that keep their tiles in workgroup memory in halves, as they
+// are stored, and sum up in f32: so it computes the same.
+const inHalves = "halves"
 
 // sharedDepth is the steps of K that matmul_shared stages at once.
 const sharedDepth = 16
@@ -37,12 +42,18 @@ func (v matmulVariant) String() string {
 	if v.Split > 1 {
 		s += fmt.Sprintf("/%d", v.Split)
 	}
+	if v.Form != "" {
+		s += " " + v.Form
+	}
 	return s
 }
 
 // spec is the specification without epilogue.
 func (v matmulVariant) spec(precision gpu.DType) shaders.Spec {
 	s := shaders.Spec{Const: map[string]int{"TM": v.TM}, Forms: forms(precision)}
+	if v.Form != "" {
+		s.Forms = append(s.Forms, v.Form)
+	}
 	if v.Family == "matmul_shared" {
 		s.Const["NX"], s.Const["NY"], s.Const["BM"], s.Const["BK"] = v.NX, v.NY, v.NY*v.TM, sharedDepth
 		s.Const["QUADS"], s.Const["SLOTS"] = sharedDepth/4, v.TM+1

@@ -69,21 +69,23 @@ func (n *RMSNorm) Forward(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
 // by so many rows of gamma in turn.
 func recordRMSNorm(r *gpu.Recorder, op gpu.Op, gamma *gpu.Tensor, gammas int, p gpu.Params) {
 	x, y := op.In[0], op.Out[0]
-	k, perGroup, err := rowKernel(r, "rmsnorm")
-	if err != nil {
-		r.Fail(err)
-		return
-	}
-	for _, c := range rowChunks(r.Device(), x.Rows(), x, y) {
-		rows, stride := (c[1]-c[0])*x.Groups, x.Stride()/x.Groups
-		op.Dispatches = append(op.Dispatches, gpu.Dispatch{
-			Kernel: k, Params: gpu.Params{"rows": rows, "stride": stride, "width": p["width"], "eps": p["eps"], "gammas": gammas},
-			Bind:   []gpu.View{rowView(x, c[0], c[1]), gpu.All(gamma), rowView(y, c[0], c[1])},
-			Groups: grid(ceilDiv(rows, perGroup)),
-			FLOPs:  4 * float64(rows*x.Width()/x.Groups), Bytes: 2 * float64(rows*stride) * float64(x.Type.Size()),
-		})
-	}
-	r.Do(op)
+	doRows(r, op, fmt.Sprintf("%dx%d", x.Rows()*x.Groups, x.Width()/x.Groups), func(forms ...string) ([]gpu.Dispatch, error) {
+		k, perGroup, err := rowKernel(r, "rmsnorm", forms...)
+		if err != nil {
+			return nil, err
+		}
+		var all []gpu.Dispatch
+		for _, c := range rowChunks(r.Device(), x.Rows(), x, y) {
+			rows, stride := (c[1]-c[0])*x.Groups, x.Stride()/x.Groups
+			all = append(all, gpu.Dispatch{
+				Kernel: k, Params: gpu.Params{"rows": rows, "stride": stride, "width": p["width"], "eps": p["eps"], "gammas": gammas},
+				Bind:   []gpu.View{rowView(x, c[0], c[1]), gpu.All(gamma), rowView(y, c[0], c[1])},
+				Groups: grid(ceilDiv(rows, perGroup)),
+				FLOPs:  4 * float64(rows*x.Width()/x.Groups), Bytes: 2 * float64(rows*stride) * float64(x.Type.Size()),
+			})
+		}
+		return all, nil
+	})
 }
 
 // NormalizeHeads divides each head of x [..., D] by its Euclidean length and multiplies it

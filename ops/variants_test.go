@@ -192,7 +192,7 @@ func TestKernelsCompileAndRestAtZero(t *testing.T) {
 		k, err := gpu.ParseKernel(name, "as it stands", text)
 		require.NoError(t, err)
 		restsAtZero(t, d, k)
-		k.WGSL, err = shaders.Whole(name)
+		k.WGSL, err = shaders.Whole(name, d.Info().Extensions...)
 		require.NoError(t, err)
 		require.NoError(t, d.Check(k), "with all its forms")
 	}

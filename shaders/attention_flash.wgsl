@@ -34,6 +34,7 @@ const TILE = 64u;
 
 const LOG2E = 1.4426950408889634;
 alias Packed = vec2<u32>;
+alias Tile = vec4<f32>; // of the tile, which products take as f32
 
 struct Params {
     repeat: u32,   // heads of q to one of k and v
@@ -73,14 +74,14 @@ struct Params {
 fn unpack(x: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(x.x), unpack2x16float(x.y)); }
 fn pack(x: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(x.xy), pack2x16float(x.zw)); }
 
-var<workgroup> tile: array<array<array<array<vec4<f32>, TD>, PARTS>, AT>, TURNS>; // of keys or values
+var<workgroup> tile: array<array<array<array<Tile, TD>, PARTS>, AT>, TURNS>; // of keys or values
 var<workgroup> scores: array<array<array<array<f32, QUERIES>, PARTS>, AT>, TURNS>; // each a part's share
 
 // place puts vector i of the tile's rows, one after the other, into it.
 fn place(i: u32, value: vec4<f32>) {
     let row = i / (PARTS * TD);
     let at = i % (PARTS * TD);
-    tile[row / AT][row % AT][at / TD][at % TD] = value;
+    tile[row / AT][row % AT][at / TD][at % TD] = Tile(value);
 }
 
 // unroll u AT
@@ -108,6 +109,10 @@ fn biased(score: f32, shift: vec4<f32>, at: u32) -> f32 { return score; }
 alias Packed_f32 = vec4<f32>;
 fn unpack_f32(x: Packed_f32) -> vec4<f32> { return x; }
 fn pack_f32(x: vec4<f32>) -> Packed_f32 { return x; }
+// end
+
+// form halves enables f16
+alias Tile_halves = vec4<f16>;
 // end
 
 // form lengths
@@ -171,7 +176,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             // unroll u AT
             var sum_u = vec4<f32>(0.0);
             // unroll d TD
-            sum_u = fma(q_d, tile[turn][0u /*u*/][part][0u /*d*/], sum_u);
+            sum_u = fma(q_d, vec4<f32>(tile[turn][0u /*u*/][part][0u /*d*/]), sum_u);
             // end
             scores[turn][0u /*u*/][part][lane] = biased((sum_u.x + sum_u.y) + (sum_u.z + sum_u.w), shift, (j & (4u - AT)) + 0u /*u*/);
             // end
@@ -206,7 +211,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let weight_u = select(0.0, exp2(score_u(turn, lane) - best), turn * AT + 0u /*u*/ < left);
             total += weight_u;
             // unroll d TD
-            o_d = fma(vec4<f32>(weight_u), tile[turn][0u /*u*/][part][0u /*d*/], o_d);
+            o_d = fma(vec4<f32>(weight_u), vec4<f32>(tile[turn][0u /*u*/][part][0u /*d*/]), o_d);
             // end
             // end
         }

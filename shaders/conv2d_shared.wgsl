@@ -40,6 +40,7 @@ const PLAIN = 0u;
 alias Panel = vec4<u32>;
 alias Packed = vec2<u32>;
 alias Stored = vec2<u32>;
+alias Tile = vec4<f32>; // of the tiles, which products take as f32
 
 struct Params {
     M: u32,       // output pixels
@@ -80,8 +81,8 @@ struct Params {
 @group(0) @binding(4) var<storage, read> residual: array<Packed>;
 @group(0) @binding(5) var<storage, read_write> c: array<Stored>;
 
-var<workgroup> tile_a: array<array<array<vec4<f32>, SLOTS>, NY>, QUADS>;      // vec4 along k, of row slot·NY + ny
-var<workgroup> tile_b: array<array<array<array<vec4<f32>, NX>, 2>, 4>, QUADS>; // vec4 along n, of a step's halves
+var<workgroup> tile_a: array<array<array<Tile, SLOTS>, NY>, QUADS>;      // vec4 along k, of row slot·NY + ny
+var<workgroup> tile_b: array<array<array<array<Tile, NX>, 2>, 4>, QUADS>; // vec4 along n, of a step's halves
 
 // columns is the h-th vec4 of a 16-byte vector, of W or of A.
 fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2u * h]), unpack2x16float(v[2u * h + 1u])); }
@@ -96,6 +97,10 @@ alias Panel_f32 = vec4<f32>;
 alias Packed_f32 = vec4<f32>;
 fn columns_f32(v: Panel_f32, h: u32) -> vec4<f32> { return v; }
 fn unpack_f32(v: Packed_f32) -> vec4<f32> { return v; }
+// end
+
+// form halves enables f16
+alias Tile_halves = vec4<f16>;
 // end
 
 // form floats
@@ -166,7 +171,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let at = (picture_s + (y >> p.up) * stored_width + (x >> p.up)) * p.lda + channel;
             let value = select(Panel(), a[select(0u, at, inside)], inside);
             // unroll h TH
-            tile_a[v * TH + 0u /*h*/][row_s % NY][row_s / NY] = columns(value, 0u /*h*/);
+            tile_a[v * TH + 0u /*h*/][row_s % NY][row_s / NY] = Tile(columns(value, 0u /*h*/));
             // end
         }
         // end
@@ -181,35 +186,35 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let value = b[(min(panel + block, panels - 1u) * p.K + min(k + step, last - 1u)) * 8u + lane + matrix * p.step_b];
             // unroll h TH
             let n_h = (block * 8u + lane) * TH + 0u /*h*/;
-            tile_b[step / 4u][step % 4u][n_h / NX][n_h % NX] = columns(value, 0u /*h*/);
+            tile_b[step / 4u][step % 4u][n_h / NX][n_h % NX] = Tile(columns(value, 0u /*h*/));
             // end
         }
         workgroupBarrier();
 
         for (var q = 0u; q < BK / 4u; q += 1u) {
             // unroll r TM
-            let a_r = tile_a[q][ny][0u /*r*/];
+            let a_r = vec4<f32>(tile_a[q][ny][0u /*r*/]);
             // end
-            var b_0 = tile_b[q][0][0][nx];
-            var b_1 = tile_b[q][0][1][nx];
+            var b_0 = vec4<f32>(tile_b[q][0][0][nx]);
+            var b_1 = vec4<f32>(tile_b[q][0][1][nx]);
             // unroll r TM
             acc_r_0 = fma(vec4<f32>(a_r.x), b_0, acc_r_0);
             acc_r_1 = fma(vec4<f32>(a_r.x), b_1, acc_r_1);
             // end
-            b_0 = tile_b[q][1][0][nx];
-            b_1 = tile_b[q][1][1][nx];
+            b_0 = vec4<f32>(tile_b[q][1][0][nx]);
+            b_1 = vec4<f32>(tile_b[q][1][1][nx]);
             // unroll r TM
             acc_r_0 = fma(vec4<f32>(a_r.y), b_0, acc_r_0);
             acc_r_1 = fma(vec4<f32>(a_r.y), b_1, acc_r_1);
             // end
-            b_0 = tile_b[q][2][0][nx];
-            b_1 = tile_b[q][2][1][nx];
+            b_0 = vec4<f32>(tile_b[q][2][0][nx]);
+            b_1 = vec4<f32>(tile_b[q][2][1][nx]);
             // unroll r TM
             acc_r_0 = fma(vec4<f32>(a_r.z), b_0, acc_r_0);
             acc_r_1 = fma(vec4<f32>(a_r.z), b_1, acc_r_1);
             // end
-            b_0 = tile_b[q][3][0][nx];
-            b_1 = tile_b[q][3][1][nx];
+            b_0 = vec4<f32>(tile_b[q][3][0][nx]);
+            b_1 = vec4<f32>(tile_b[q][3][1][nx]);
             // unroll r TM
             acc_r_0 = fma(vec4<f32>(a_r.w), b_0, acc_r_0);
             acc_r_1 = fma(vec4<f32>(a_r.w), b_1, acc_r_1);

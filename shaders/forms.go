@@ -19,10 +19,12 @@ import (
 //
 // Where the form is taken, each of its declarations replaces that without the
 // ending, and takes its name. That may stand in another form: so they combine.
-// Forms that are not taken are left out.
+// Forms that are not taken are left out. One that is in need of an extension of WGSL
+// begins with `// form <name> enables <extension>`: where it is taken, the text begins
+// with `enable <extension>;`.
 
 var (
-	formPattern = regexp.MustCompile(`(?ms)^// form (\w+)\n(.*?)^// end\n`)
+	formPattern = regexp.MustCompile(`(?ms)^// form (\w+)(?: enables (\w+))?\n(.*?)^// end\n`)
 	declared    = regexp.MustCompile(`(?m)^(?:const|alias|fn|@group[^\n]*? var<[^\n]*?>)\s+(\w+)`)
 )
 
@@ -39,19 +41,20 @@ func takeForms(text string, forms []string) (string, error) {
 
 func takeForm(text, name string) (string, error) {
 	var found []string
-	block := ""
-	for _, at := range formPattern.FindAllStringSubmatchIndex(text, -1) {
-		if found = append(found, text[at[2]:at[3]]); text[at[2]:at[3]] == name {
-			if block != "" {
+	var form []string // the match
+	for _, match := range formPattern.FindAllStringSubmatch(text, -1) {
+		if found = append(found, match[1]); match[1] == name {
+			if form != nil {
 				return "", fmt.Errorf("it stands there twice")
 			}
-			block = text[at[4]:at[5]]
+			form = match
 		}
 	}
-	if block == "" {
+	if form == nil {
 		return "", fmt.Errorf("it is not there (there are %s)", strings.Join(found, ", "))
 	}
-	text = strings.Replace(text, "// form "+name+"\n"+block+"// end\n", "", 1)
+	text = enabled(strings.Replace(text, form[0], "", 1), form[2])
+	block := form[3]
 	names := declarations(block)
 	for _, d := range names {
 		base, ok := strings.CutSuffix(d.name, "_"+name)
@@ -69,6 +72,15 @@ func takeForm(text, name string) (string, error) {
 		text = text[:all[0].from] + by + text[all[0].to:]
 	}
 	return text, nil
+}
+
+// enabled is text that enables an extension, if one is named, once.
+func enabled(text, extension string) string {
+	line := "enable " + extension + ";\n"
+	if extension == "" || strings.Contains(text, line) {
+		return text
+	}
+	return line + text
 }
 
 // declaration is where a declaration begins and ends.

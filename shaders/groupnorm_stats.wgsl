@@ -54,6 +54,23 @@ fn total(v: f32, lane: u32, first: u32) -> f32 {
     return sum;
 }
 
+// form subgroups enables subgroups
+// As of layernorm.
+fn total_subgroups(v: f32, lane: u32, first: u32) -> f32 {
+    let size = subgroupAdd(1u);
+    let place = subgroupExclusiveAdd(1u);
+    let mine = subgroupAdd(v);
+    partial[lane] = select(0.0, mine, place == 0u);
+    workgroupBarrier();
+    var sum = 0.0;
+    for (var i = place; i < W; i += size) {
+        sum += partial[i];
+    }
+    workgroupBarrier();
+    return subgroupAdd(sum);
+}
+// end
+
 // spread is one by the root of a variance with eps; a variance that is NaN or has
 // overflowed is kept, so that what is normalised is not finite either, as in PyTorch.
 // Comparisons and bits say so on every driver, where max and inverseSqrt need not.

@@ -55,6 +55,24 @@ fn total(v: vec4<f32>, lane: u32, first: u32) -> f32 {
     return sum;
 }
 
+// form subgroups enables subgroups
+// Each subgroup adds up, whatever its size and whichever threads are in it, its first thread
+// puts that down, and each adds up what all put down. Only of one row a workgroup.
+fn total_subgroups(v: vec4<f32>, lane: u32, first: u32) -> f32 {
+    let size = subgroupAdd(1u);
+    let place = subgroupExclusiveAdd(1u);
+    let mine = subgroupAdd(v.x + v.y + v.z + v.w);
+    partial[lane] = select(0.0, mine, place == 0u);
+    workgroupBarrier();
+    var sum = 0.0;
+    for (var i = place; i < W; i += size) {
+        sum += partial[i];
+    }
+    workgroupBarrier();
+    return subgroupAdd(sum);
+}
+// end
+
 // spread is one by the root of a variance with eps; a variance that is NaN or has
 // overflowed is kept, so that what is normalised is not finite either, as in PyTorch.
 // Comparisons and bits say so on every driver, where max and inverseSqrt need not.

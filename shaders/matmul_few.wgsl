@@ -4,9 +4,9 @@
 // Bindings and panels are matmul's. Of the 64 threads of a workgroup, which does TM
 // rows of one panel, eight share a step of K, a vector of the panel each; the eight
 // such slices take every eighth chunk of K, so that all read neighbours at once. Their
-// sums meet in workgroup memory and are added in order: results do not vary from run
-// to run. workgroup_id: x counts blocks of TM rows, y panels, z slices of K for
-// matmul_reduce.
+// sums meet in workgroup memory, or as far as they can in subgroups, and are added in
+// order: results do not vary from run to run. workgroup_id: x counts blocks of TM rows,
+// y panels, z slices of K for matmul_reduce.
 //
 // Constants: TM, TH, TK, SPLIT, BEFORE and MASK as in matmul; SUMS = 64·TM·TH.
 
@@ -51,6 +51,57 @@ struct Params {
 
 var<workgroup> sums: array<vec4<f32>, SUMS>; // [row and part of a vector][slice][lane]
 
+// Which vector of the panel a thread reads, and which chunks of K.
+fn lane_of(thread: u32) -> u32 { return thread % 8u; }
+fn slice_of(thread: u32) -> u32 { return thread / 8u; }
+
+// put puts the sum of a slice down, and total adds the slices up. joined says whether those of
+// a lane have been already.
+fn joined(thread: u32) -> bool { return false; }
+fn put(part: u32, slice: u32, lane: u32, sum: vec4<f32>, joined: bool) {
+    sums[part * 64u + slice * 8u + lane] = sum;
+}
+fn total(part: u32, lane: u32, joined: bool) -> vec4<f32> {
+    var sum = sums[part * 64u + lane];
+    for (var s = 1u; s < 8u; s += 1u) {
+        sum += sums[part * 64u + s * 8u + lane];
+    }
+    return sum;
+}
+
+// form subgroups enables subgroups
+// The slices of a lane are eight threads in a row, which add up by themselves where one
+// subgroup holds them: they see by the numbers that they exchange whether it does.
+fn lane_of_subgroups(thread: u32) -> u32 { return thread / 8u; }
+fn slice_of_subgroups(thread: u32) -> u32 { return thread % 8u; }
+fn joined_subgroups(thread: u32) -> bool {
+    let one = subgroupShuffleXor(thread, 1u) == (thread ^ 1u);
+    let two = subgroupShuffleXor(thread, 2u) == (thread ^ 2u);
+    let four = subgroupShuffleXor(thread, 4u) == (thread ^ 4u);
+    // All eight, or none: what comes from outside of a subgroup could be any number.
+    var all = select(0u, 1u, subgroupAdd(1u) >= 8u && one && two && four);
+    all *= subgroupShuffleXor(all, 1u);
+    all *= subgroupShuffleXor(all, 2u);
+    all *= subgroupShuffleXor(all, 4u);
+    return all == 1u;
+}
+fn put_subgroups(part: u32, slice: u32, lane: u32, sum: vec4<f32>, joined: bool) {
+    let two = sum + subgroupShuffleXor(sum, 1u);
+    let four = two + subgroupShuffleXor(two, 2u);
+    let eight = four + subgroupShuffleXor(four, 4u);
+    if slice == 0u || !joined {
+        sums[part * 64u + slice * 8u + lane] = select(sum, eight, joined);
+    }
+}
+fn total_subgroups(part: u32, lane: u32, joined: bool) -> vec4<f32> {
+    var sum = sums[part * 64u + lane];
+    for (var s = 1u; s < select(8u, 1u, joined); s += 1u) {
+        sum += sums[part * 64u + s * 8u + lane];
+    }
+    return sum;
+}
+// end
+
 fn element(v: Chunk, k: u32) -> f32 { return unpack2x16float(v)[k]; }
 fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2u * h]), unpack2x16float(v[2u * h + 1u])); }
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
@@ -94,8 +145,8 @@ fn store(row: u32, column: u32, slice: u32, sum: vec4<f32>) {
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let lane = thread % 8u;
-    let slice = thread / 8u;
+    let lane = lane_of(thread);
+    let slice = slice_of(thread);
     let row = group.x * TM;
     let last = min(p.depth, p.K - group.z * p.step_k);
     let first = group.y * p.K * 8u + group.z * p.step_b + lane;
@@ -126,18 +177,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         // end
     }
 
+    let added = joined(thread);
     // unroll r TM
     // unroll h TH
-    sums[(0u /*r*/ * TH + 0u /*h*/) * 64u + thread] = acc_r_h;
+    put(0u /*r*/ * TH + 0u /*h*/, slice, lane, acc_r_h, added);
     // end
     // end
     workgroupBarrier();
     let column = p.column + (group.y * 8u + lane) * 4u * TH;
     for (var part = slice; part < TM * TH; part += 8u) {
-        var sum = sums[part * 64u + lane];
-        for (var s = 1u; s < 8u; s += 1u) {
-            sum += sums[part * 64u + s * 8u + lane];
-        }
-        store(row + part / TH, column + part % TH * 4u, group.z, sum);
+        store(row + part / TH, column + part % TH * 4u, group.z, total(part, lane, added));
     }
 }

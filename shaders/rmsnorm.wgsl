@@ -53,6 +53,11 @@ fn total(v: vec4<f32>, lane: u32, first: u32) -> f32 {
     return partial[first];
 }
 
+// form subgroups enables subgroups
+// total is replaced by layernorm's.
+fn total_subgroups(v: vec4<f32>, lane: u32, first: u32) -> f32 { return v.x; }
+// end
+
 @compute @workgroup_size(1, 64, 1)
 fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let lane = local.y;

@@ -86,19 +86,46 @@ func Source(name string, s Spec) (string, error) {
 	return text, nil
 }
 
-// Whole is the kernel called name as it stands, with all its forms: valid WGSL, too.
-func Whole(name string) (string, error) {
+// Whole is the kernel called name as it stands, with all its forms but those in need of
+// an extension of WGSL that is not given: valid WGSL, too.
+func Whole(name string, extensions ...string) (string, error) {
 	text, err := read(name)
 	if err != nil {
 		return "", err
 	}
-	return unroll(formPattern.ReplaceAllString(text, "$2"))
+	for _, form := range formPattern.FindAllStringSubmatch(text, -1) {
+		block := form[3]
+		if form[2] != "" && !slices.Contains(extensions, form[2]) {
+			block = ""
+		}
+		text = strings.Replace(text, form[0], block, 1)
+		if block != "" {
+			text = enabled(text, form[2])
+		}
+	}
+	return unroll(text)
 }
+
+// Extensions are those of WGSL that a kernel's text enables.
+func Extensions(text string) []string {
+	var all []string
+	for _, match := range enablePattern.FindAllStringSubmatch(text, -1) {
+		all = append(all, match[1])
+	}
+	return all
+}
+
+var enablePattern = regexp.MustCompile(`(?m)^enable (\w+);$`)
 
 // Func returns the text of the function called name in the kernel file
 // called file ("activation"), followed by the functions of that file that it
 // calls, each once. It serves as one of Spec.Funcs.
 func Func(file, name string) (string, error) { return FuncAs(file, name, name) }
+
+// FuncIn is Func of the file in a form.
+func FuncIn(file, form, name string) (string, error) {
+	return take(file, name, name, true, form)
+}
 
 // FuncAs is Func with the function itself renamed to as; the functions that
 // it calls keep their names.
@@ -108,10 +135,10 @@ func FuncAs(file, name, as string) (string, error) { return take(file, name, as,
 // those itself.
 func Alone(file, name string) (string, error) { return take(file, name, name, false) }
 
-func take(file, name, as string, called bool) (string, error) {
+func take(file, name, as string, called bool, forms ...string) (string, error) {
 	text, err := read(file)
 	if err == nil {
-		text, err = takeForms(text, nil)
+		text, err = takeForms(text, forms)
 	}
 	if err != nil {
 		return "", err

@@ -141,3 +141,37 @@ func TestNames(t *testing.T) {
 	_, err = Func("nosuch", "x")
 	assert.ErrorContains(t, err, "no such file")
 }
+
+// A form in need of an extension has the text enable it, once, where it is taken.
+func TestFormsEnable(t *testing.T) {
+	const text = sample + "// form halves enables f16\nalias Packed_halves = vec4<f16>;\n// end\n" +
+		"// form more enables f16\nfn three_more(a: f32) -> f32 { return a; }\n// end\n"
+	got, err := specialise(text, Spec{Forms: []string{"halves", "more"}})
+	require.NoError(t, err)
+	assert.True(t, strings.HasPrefix(got, "enable f16;\nconst TM"), got)
+	assert.Equal(t, 1, strings.Count(got, "enable"), got)
+	assert.Contains(t, got, "alias Packed = vec4<f16>;")
+	assert.Equal(t, []string{"f16"}, Extensions(got))
+
+	got, err = specialise(text, Spec{})
+	require.NoError(t, err)
+	assert.Empty(t, Extensions(got))
+	assert.NotContains(t, got, "f16")
+
+	got, err = Whole("layernorm")
+	require.NoError(t, err)
+	assert.NotContains(t, got, "subgroup")
+	got, err = Whole("layernorm", "subgroups")
+	require.NoError(t, err)
+	assert.True(t, strings.HasPrefix(got, "enable subgroups;\n"), got)
+	assert.Contains(t, got, "fn total_subgroups(")
+	assert.Contains(t, got, "fn unpack_f32(")
+}
+
+func TestFuncIn(t *testing.T) {
+	got, err := FuncIn("layernorm", "subgroups", "total")
+	require.NoError(t, err)
+	assert.True(t, strings.HasPrefix(got, "fn total(") && strings.Contains(got, "subgroupAdd"), got)
+	_, err = FuncIn("layernorm", "halves", "total")
+	assert.ErrorContains(t, err, "form halves: it is not there")
+}

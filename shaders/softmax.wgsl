@@ -76,6 +76,24 @@ fn total(v: vec4<f32>, lane: u32, first: u32) -> f32 {
     return sum;
 }
 
+// form subgroups enables subgroups
+fn largest_subgroups(v: vec4<f32>, lane: u32, first: u32) -> f32 {
+    let size = subgroupAdd(1u);
+    let place = subgroupExclusiveAdd(1u);
+    let mine = subgroupMax(max(max(v.x, v.y), max(v.z, v.w)));
+    partial[lane] = mine;
+    workgroupBarrier();
+    var top = LOWEST;
+    for (var i = place; i < W; i += size) {
+        top = max(top, partial[i]);
+    }
+    workgroupBarrier();
+    return subgroupMax(top);
+}
+// total is replaced by layernorm's.
+fn total_subgroups(v: vec4<f32>, lane: u32, first: u32) -> f32 { return v.x; }
+// end
+
 // Whether the columns of vector i hold values.
 fn inside(i: u32) -> vec4<bool> {
     return vec4<u32>(i * 4u, i * 4u + 1u, i * 4u + 2u, i * 4u + 3u) < vec4<u32>(p.width);

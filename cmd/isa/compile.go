@@ -12,6 +12,7 @@ import (
 
 	"saccade/cmd/internal/kernels"
 	"saccade/gpu"
+	"saccade/shaders"
 )
 
 // chip is a GPU whose code is looked at.
@@ -50,24 +51,28 @@ func (t tools) open(spirv string) (*gpu.Device, error) {
 			return nil, err
 		}
 	}
-	return gpu.Open(gpu.Options{Backend: "vulkan", Class: gpu.ClassAMD, Tuner: &gpu.Tuner{}})
+	return gpu.Open(gpu.Options{Backend: "vulkan", Class: gpu.ClassAMD, Extensions: []string{"f16", "subgroups"}, Tuner: &gpu.Tuner{}})
 }
 
 // spirv has wgpu translate the kernels and keeps the result of each in dir, as
-// arguments of the tool.
-func spirv(dev *gpu.Device, kept, dir string, all []kernels.Use) ([]string, error) {
-	var args []string
+// arguments of the tool; able are those that are in need of no extension of WGSL that the
+// binding or the adapter at hand lacks, and left the names of the others.
+func spirv(dev *gpu.Device, kept, dir string, all []kernels.Use) (args []string, able []kernels.Use, left []string, err error) {
 	for i, u := range all {
 		if err := dev.Check(u.Kernel); err != nil {
-			return nil, err
+			if len(shaders.Extensions(u.Kernel.WGSL)) == 0 {
+				return nil, nil, nil, err
+			}
+			left = append(left, u.Kernel.String()+" "+u.Precision)
+			continue
 		}
 		path := filepath.Join(dir, fmt.Sprintf("%04d.spv", i))
 		if err := os.Rename(kept, path); err != nil {
-			return nil, fmt.Errorf("the SPIR-V of %s was not kept by the layer %s: %w", u.Kernel, layerName, err)
+			return nil, nil, nil, fmt.Errorf("the SPIR-V of %s was not kept by the layer %s: %w", u.Kernel, layerName, err)
 		}
-		args = append(args, path, letters(u.Kernel))
+		args, able = append(args, path, letters(u.Kernel)), append(able, u)
 	}
-	return args, nil
+	return args, able, left, nil
 }
 
 // letters are a kernel's bindings as the tool takes them: u uniform, s storage.

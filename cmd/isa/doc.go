@@ -6,7 +6,8 @@
 // Kernels in use are those that recordings choose for the class of AMD's GPUs: of
 // the standard architectures for one picture and for eight, and of the registry of
 // operations, in halves and in floats; and what a tuner would try beside. Nothing is
-// run and no weights are made.
+// run and no weights are made. Those in need of an extension of WGSL (f16, subgroups) are among
+// them with BINDING=29, on an adapter that has it; else they are named as left out.
 //
 // How a kernel gets there: gpu compiles it on whatever Vulkan adapter is found,
 // under a Vulkan layer (scripts/isa/layer.c) that keeps the SPIR-V that wgpu hands to

@@ -50,6 +50,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(stdout, "\n%s\n%s", t.compiler, t.summary())
+	if len(t.left) > 0 {
+		fmt.Fprintf(stdout, "left out, for want of an extension of WGSL, which BINDING=29 has on most adapters: %s\n", strings.Join(t.left, "; "))
+	}
 	var before accepted
 	if !*accept {
 		if before, err = loadAccepted(*path); err != nil {
@@ -114,11 +117,11 @@ func compiled(ctx context.Context, t tools, icd, only string) (table, error) {
 			return table{}, fmt.Errorf("no kernel in use is called %s", only)
 		}
 	}
-	args, err := spirv(dev, kept, dir, all)
+	args, all, left, err := spirv(dev, kept, dir, all)
 	if err != nil {
 		return table{}, err
 	}
-	var out table
+	out := table{left: left}
 	var names []string
 	for _, c := range chips {
 		r, err := t.compile(ctx, c, icd, args, all)

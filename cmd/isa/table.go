@@ -35,6 +35,7 @@ type row struct {
 type table struct {
 	compiler string
 	rows     []row
+	left     []string // kernels that were not translated, for want of an extension of WGSL
 }
 
 // columns are those of a row, after which uses and the example follow.

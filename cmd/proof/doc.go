@@ -13,5 +13,7 @@
 // does not: it names those that are missing. It fails where a check finds something.
 //
 // Kernels in use are those that recordings choose, and that a tuner would try beside, for a class
-// of adapters (-class): of the standard architectures and of the cases of operations.
+// of adapters (-class): of the standard architectures and of the cases of operations. Those in
+// need of an extension of WGSL (f16, subgroups) are among them, whatever the binding and the
+// adapter at hand; where a tool does not take an extension, the kernels are named as left out.
 package main

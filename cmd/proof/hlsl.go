@@ -34,19 +34,24 @@ func (p *proof) hlsl(ctx context.Context) error {
 		seen[u.Kernel.String()] = true
 		return again
 	})
-	folder, err := p.write("hlsl")
-	if err != nil {
-		return err
-	}
-	if err := p.hlslTools(ctx, folder); err != nil {
-		return err
-	}
 	var all []verdict
 	tab := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tab, "compiler\tseconds\tkernel\t")
-	for _, c := range []struct{ name, model string }{{"dxc", "60"}, {"fxc", "51"}} {
-		v, err := p.each(ctx, "naga: HLSL for "+c.name, func(i int) []string {
-			return []string{"naga", file(folder, i, "wgsl"), file(folder, i, "hlsl"), "--shader-model", c.model}
+	for _, c := range []struct {
+		name, model string
+		lacking     []string
+	}{{"dxc", "62", nil}, {"fxc", "51", extensions}} { // with FXC wgpu offers neither
+		left, p := verdict{}, *p
+		p.uses = slices.DeleteFunc(slices.Clone(p.uses), func(u kernels.Use) bool { return left.leaves(u, c.lacking) })
+		folder, err := p.write("hlsl-" + c.name)
+		if err != nil {
+			return err
+		}
+		if err := p.hlslTools(ctx, folder); err != nil {
+			return err
+		}
+		v, err := p.each(ctx, "naga: HLSL for "+c.name, nil, func(i int) []string {
+			return []string{"naga", file(folder, i, "naga.wgsl"), file(folder, i, "hlsl"), "--shader-model", c.model}
 		})
 		if err != nil {
 			return err
@@ -56,6 +61,7 @@ func (p *proof) hlsl(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		v.left = left.left
 		all = append(all, v)
 		for i, u := range p.uses {
 			fmt.Fprintf(tab, "%s\t%s\t%s\t\n", c.name, took[i], u.Kernel)

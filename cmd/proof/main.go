@@ -68,9 +68,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return check(p, ctx)
 }
 
-// collect adds the kernels in use for a class of adapters, recorded on whatever adapter there is.
+// extensions are those of WGSL that kernels may be in need of.
+var extensions = []string{"f16", "subgroups"}
+
+// collect adds the kernels in use for a class of adapters, recorded on whatever adapter there is
+// as if it had all extensions.
 func (p *proof) collect(class gpu.Class) error {
-	dev, err := gpu.Open(gpu.Options{Class: class, Tuner: &gpu.Tuner{}})
+	dev, err := gpu.Open(gpu.Options{Class: class, Extensions: extensions, Tuner: &gpu.Tuner{}})
 	if err != nil {
 		return err
 	}
@@ -91,7 +95,8 @@ func (p *proof) collect(class gpu.Class) error {
 	return nil
 }
 
-// write writes the kernels' texts to a folder, as 0000.wgsl and so on.
+// write writes the kernels' texts to a folder, as 0000.wgsl and so on, and for naga, which has
+// the functions of subgroups but refuses the line that enables them, as 0000.naga.wgsl.
 func (p *proof) write(name string) (folder string, err error) {
 	folder = filepath.Join(p.folder, name)
 	if err := os.RemoveAll(folder); err != nil {
@@ -101,8 +106,10 @@ func (p *proof) write(name string) (folder string, err error) {
 		return "", err
 	}
 	for i, u := range p.uses {
-		if err := os.WriteFile(file(folder, i, "wgsl"), []byte(u.Kernel.WGSL), 0o666); err != nil {
-			return "", err
+		for extension, text := range map[string]string{"wgsl": u.Kernel.WGSL, "naga.wgsl": strings.Replace(u.Kernel.WGSL, "enable subgroups;\n", "", 1)} {
+			if err := os.WriteFile(file(folder, i, extension), []byte(text), 0o666); err != nil {
+				return "", err
+			}
 		}
 	}
 	return folder, nil

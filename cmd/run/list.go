@@ -2,6 +2,8 @@ package main
 
 import (
 	"cmp"
+	"fmt"
+	"slices"
 	"strings"
 
 	"saccade/gpu"
@@ -73,7 +75,20 @@ func (a *app) printDevices() error {
 			backend += ", shaders by " + i.ShaderCompiler
 		}
 		a.stdout.printf("%s%s\n  vendor   %s\n  driver   %s\n  backend  %s\n  type     %s\n  limits   %s\n  features %s\n  binding  %s\n",
-			i.Name, software, i.Vendor, i.Driver, backend, i.Type, limits(i.Limits), cmp.Or(strings.Join(i.Features, ", "), "none"), i.Binding)
+			i.Name, software, i.Vendor, i.Driver, backend, i.Type, limits(i.Limits), features(i), i.Binding)
 	}
 	return nil
+}
+
+// features are the adapter's, with the size of subgroups where it is known.
+func features(i gpu.Info) string {
+	all := slices.Clone(i.Features)
+	switch {
+	case i.SubgroupMax == 0:
+	case i.SubgroupMin == i.SubgroupMax:
+		all = append(all, fmt.Sprintf("%d invocations a subgroup", i.SubgroupMax))
+	default:
+		all = append(all, fmt.Sprintf("%d to %d invocations a subgroup", i.SubgroupMin, i.SubgroupMax))
+	}
+	return cmp.Or(strings.Join(all, ", "), "none")
 }

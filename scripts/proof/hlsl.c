@@ -77,7 +77,7 @@ static double seconds(void)
 
 static HRESULT by_dxc(dxc *compiler, const char *data, SIZE_T size, ID3D10Blob **errors)
 {
-	const WCHAR *args[] = {L"-E", L"main", L"-T", L"cs_6_0", L"-HV", L"2018", L"-Vd"};
+	const WCHAR *args[] = {L"-E", L"main", L"-T", L"cs_6_2", L"-enable-16bit-types", L"-HV", L"2018", L"-Vd"};
 	text t = {data, size, CP_UTF8};
 	result *r = NULL;
 	HRESULT code = compiler->of->Compile(compiler, &t, args, 7, NULL, &result_id, (void **)&r);

@@ -13,7 +13,7 @@ async function main([modules, ...files]) {
 	Object.assign(globalThis, globals)
 	const gpu = create(['backend=null'])
 	const adapter = await gpu.requestAdapter()
-	const device = await adapter.requestDevice()
+	const device = await adapter.requestDevice({ requiredFeatures: ['shader-f16', 'subgroups'] })
 	kept.push(gpu, adapter, device)
 	for (const file of files) {
 		device.pushErrorScope('validation') // which would print what the messages say

@@ -30,6 +30,14 @@ typedef struct {
 	struct { void *next; saccade_callback callback; void *user1, *user2; } uncaptured;
 } saccade_device;
 
+typedef struct {
+	void *next;
+	saccade_text vendor, architecture, device, description;
+	uint32_t backend, type, vendorID, deviceID, subgroupMin, subgroupMax;
+} saccade_info;
+
+extern uint32_t wgpuAdapterGetInfo(void *adapter, saccade_info *info);
+extern void wgpuAdapterInfoFreeMembers(saccade_info info);
 extern uint32_t wgpuAdapterGetLimits(void *adapter, saccade_limits *limits);
 extern saccade_future wgpuAdapterRequestDevice(void *adapter, const saccade_device *descriptor, saccade_answer answer);
 extern saccade_future wgpuBufferMapAsync(void *buffer, uint64_t mode, size_t offset, size_t size, saccade_answer answer);
@@ -66,6 +74,15 @@ static saccade_opened *saccade_open(void *adapter, uint32_t *features, size_t co
 	return o;
 }
 
+// The binding's own leaves the subgroups out.
+static void saccade_subgroups(void *adapter, uint32_t *min, uint32_t *max) {
+	saccade_info info = {0};
+	if (wgpuAdapterGetInfo(adapter, &info) != 1) return;
+	*min = info.subgroupMin;
+	*max = info.subgroupMax;
+	wgpuAdapterInfoFreeMembers(info);
+}
+
 static void saccade_mapped(uint32_t status, saccade_text message, void *user1, void *user2) { *(int *)user1 = (int)status; }
 
 // The binding's own would need a callback into Go.
@@ -79,7 +96,9 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -132,11 +151,27 @@ func EnumerateAdapters(inst *Instance, backends InstanceBackend) []*Adapter {
 // PropertiesOf describes an adapter.
 func PropertiesOf(a *Adapter) Properties {
 	p := a.GetInfo()
+	var least, most C.uint32_t
+	C.saccade_subgroups(ref(a), &least, &most)
 	return Properties{
 		Name: p.Device, VendorID: p.VendorId, Driver: strings.TrimSpace(p.Vendor + " " + p.Description),
 		BackendType: p.BackendType, AdapterType: p.AdapterType,
-		Features: named(a), Timestamps: timestamps(a),
+		Features: named(a), Timestamps: timestamps(a), Extensions: extensionsOf(a),
+		SubgroupMin: int(least), SubgroupMax: int(most),
 	}
+}
+
+// extensions are those of WGSL, with the feature that a device needs for each.
+var extensions = map[string]FeatureName{"f16": native.FeatureNameShaderF16, "subgroups": featureSubgroups}
+
+func extensionsOf(a *Adapter) []string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(extensions)) {
+		if a.HasFeature(extensions[name]) {
+			all = append(all, name)
+		}
+	}
+	return all
 }
 
 func timestamps(a *Adapter) bool {
@@ -149,9 +184,13 @@ func LimitsOf(a *Adapter) Limits { return a.GetLimits() }
 // Device is the binding's, whose methods return their errors.
 type Device struct{ *native.Device }
 
-// RequestDevice opens an adapter with all of its limits, and with timestamps where it has them.
+// RequestDevice opens an adapter with all of its limits, and with timestamps and extensions of
+// WGSL where it has them.
 func RequestDevice(a *Adapter) (*Device, error) {
 	wanted := []FeatureName{}
+	for _, name := range extensionsOf(a) {
+		wanted = append(wanted, extensions[name])
+	}
 	if timestamps(a) {
 		wanted = append(wanted, native.FeatureNameTimestampQuery, featureTimestampsEncoders)
 	}
@@ -215,8 +254,10 @@ func (d *Device) CreateTexture(desc *TextureDescriptor) (*Texture, error) {
 // GetQueue is the device's queue.
 func (d *Device) GetQueue() *Queue { return &Queue{d.Device.GetQueue()} }
 
-// CreateShaderModule compiles WGSL.
+// CreateShaderModule compiles WGSL. This naga has the functions of subgroups, but refuses the
+// line that WGSL demands of whoever calls them.
 func CreateShaderModule(d *Device, label, wgsl string) (*ShaderModule, error) {
+	wgsl = strings.Replace(wgsl, "enable subgroups;\n", "", 1)
 	return d.TryCreateShaderModule(&native.ShaderModuleDescriptor{Label: label, WGSLSource: &native.ShaderSourceWGSL{Code: wgsl}})
 }
 

@@ -19,6 +19,9 @@ type Properties struct {
 	AdapterType AdapterType
 	Features    []string // those that matter to compute, by WebGPU's names
 	Timestamps  bool     // between passes
+	Extensions  []string // of WGSL, that kernels may enable
+
+	SubgroupMin, SubgroupMax int // invocations of a subgroup; 0: not known
 }
 
 // feature is a feature by its name in WebGPU, or in wgpu where WebGPU has none.
