@@ -1,8 +1,8 @@
-// dx = dy·slope(x), element by element: the adjoint of activation, whose functions have their
+// grad = dy·slope(x), element by element: the adjoint of activation, whose functions have their
 // derivatives here under the same names.
 //
-// x, dy, dx: arrays of one layout, four elements in a Packed; dy's padding is zero, and so
-// stays dx's. A workgroup does 64 Packed; the grid is 2-D.
+// x, dy, grad: arrays of one layout, four elements in a Packed; dy's padding is zero, and so
+// stays grad's. A workgroup does 64 Packed; the grid is 2-D.
 
 alias Packed = vec2<u32>;
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
@@ -20,7 +20,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<Packed>;
 @group(0) @binding(2) var<storage, read> dy: array<Packed>;
-@group(0) @binding(3) var<storage, read_write> dx: array<Packed>;
+@group(0) @binding(3) var<storage, read_write> grad: array<Packed>;
 
 // 1 − erf(a) for a ≥ 0: see activation.
 fn erfc_of(a: vec4<f32>) -> vec4<f32> {
@@ -90,6 +90,6 @@ fn slope(x: vec4<f32>) -> vec4<f32> { return gelu(x); }
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = id.x + id.y * groups.x * 64u;
     if i < p.count {
-        dx[i] = pack(unpack(dy[i]) * slope(unpack(x[i])));
+        grad[i] = pack(unpack(dy[i]) * slope(unpack(x[i])));
     }
 }

@@ -1,7 +1,7 @@
-// dx of a batch norm: gamma/√(variance + eps)·(dy − share·(dbeta + x̂·dgamma)), where share is one
+// grad of a batch norm: gamma/√(variance + eps)·(dy − share·(dbeta + x̂·dgamma)), where share is one
 // by the rows if mean and variance are the batch's own, and zero if they are constants.
 //
-// x, dy, dx: rows of `vectors` vectors of four elements, a Packed each; gamma, mean, variance,
+// x, dy, grad: rows of `vectors` vectors of four elements, a Packed each; gamma, mean, variance,
 // dgamma, dbeta: f32 [vectors] vectors. A workgroup does 64 Packed; the grid is 2-D.
 
 alias Packed = vec2<u32>;
@@ -28,7 +28,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read> variance: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read> dgamma: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read> dbeta: array<vec4<f32>>;
-@group(0) @binding(8) var<storage, read_write> dx: array<Packed>;
+@group(0) @binding(8) var<storage, read_write> grad: array<Packed>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
@@ -37,6 +37,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         let c = i % max(p.vectors, 1u);
         let r = vec4<f32>(1.0) / sqrt(variance[c] + p.eps);
         let shift = p.share * (dbeta[c] + (unpack(x[i]) - mean[c]) * r * dgamma[c]);
-        dx[i] = pack(gamma[c] * r * (unpack(dy[i]) - shift));
+        grad[i] = pack(gamma[c] * r * (unpack(dy[i]) - shift));
     }
 }

@@ -1,8 +1,8 @@
-// dx of y = activate(gate)·other, the two halves of a row of x: of the gate dy·other·slope(gate),
+// grad of y = activate(gate)·other, the two halves of a row of x: of the gate dy·other·slope(gate),
 // of the other dy·activate(gate).
 //
-// x, dx: rows of two groups of `vectors` Packed, dy: rows of one; a Packed is four elements.
-// dy's padding is zero, and so stays dx's. A workgroup does 64 Packed of dy; the grid is 2-D.
+// x, grad: rows of two groups of `vectors` Packed, dy: rows of one; a Packed is four elements.
+// dy's padding is zero, and so stays grad's. A workgroup does 64 Packed of dy; the grid is 2-D.
 
 alias Packed = vec2<u32>;
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
@@ -24,7 +24,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<Packed>;
 @group(0) @binding(2) var<storage, read> dy: array<Packed>;
-@group(0) @binding(3) var<storage, read_write> dx: array<Packed>;
+@group(0) @binding(3) var<storage, read_write> grad: array<Packed>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
@@ -34,7 +34,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         let gate = first + p.gate;
         let other = first + p.vectors - p.gate;
         let d = unpack(dy[i]);
-        dx[gate] = pack(d * unpack(x[other]) * slope(unpack(x[gate])));
-        dx[other] = pack(d * activate(unpack(x[gate])));
+        grad[gate] = pack(d * unpack(x[other]) * slope(unpack(x[gate])));
+        grad[other] = pack(d * activate(unpack(x[gate])));
     }
 }

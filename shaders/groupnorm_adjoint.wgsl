@@ -1,7 +1,7 @@
-// dx = dy·a + x·b + c, the factors by item and channel: the last pass of the adjoint of a group
+// grad = dy·a + x·b + c, the factors by item and channel: the last pass of the adjoint of a group
 // norm, whose factors groupnorm_adjoint_sums computes.
 //
-// x, dy, dx: [N, T, stride], four channels in a Packed; factors: f32 [N, 3·stride], zero for
+// x, dy, grad: [N, T, stride], four channels in a Packed; factors: f32 [N, 3·stride], zero for
 // padding. A workgroup does 64 Packed; the grid is 2-D.
 
 alias Packed = vec2<u32>;
@@ -24,7 +24,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<Packed>;
 @group(0) @binding(2) var<storage, read> dy: array<Packed>;
 @group(0) @binding(3) var<storage, read> factors: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> dx: array<Packed>;
+@group(0) @binding(4) var<storage, read_write> grad: array<Packed>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
@@ -32,6 +32,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if i < p.count {
         let vectors = max(p.vectors, 1u);
         let at = (p.first + i / max(p.item, 1u)) * 3u * vectors + i % vectors;
-        dx[i] = pack(unpack(dy[i]) * factors[at] + unpack(x[i]) * factors[at + vectors] + factors[at + 2u * vectors]);
+        grad[i] = pack(unpack(dy[i]) * factors[at] + unpack(x[i]) * factors[at + vectors] + factors[at + 2u * vectors]);
     }
 }

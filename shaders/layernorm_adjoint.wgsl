@@ -1,8 +1,8 @@
-// dx of y = x̂·gamma + beta, x̂ = (x − mean)·r, r = 1/√(variance + eps), over each row:
+// grad of y = x̂·gamma + beta, x̂ = (x − mean)·r, r = 1/√(variance + eps), over each row:
 // r·(g − mean g − x̂·mean(g·x̂)) with g = dy·gamma. Mean and variance are computed anew, as
 // layernorm does.
 //
-// x, dy, dx: rows of `stride` elements, four in a Packed; gamma: f32 [stride], zero in the
+// x, dy, grad: rows of `stride` elements, four in a Packed; gamma: f32 [stride], zero in the
 // padding. W threads (y) do a row and a workgroup R rows (x); the grid is 2-D. With one thread
 // a row there are no barriers, which software adapters pay dearly for.
 
@@ -30,7 +30,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<Packed>;
 @group(0) @binding(2) var<storage, read> dy: array<Packed>;
 @group(0) @binding(3) var<storage, read> gamma: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> dx: array<Packed>;
+@group(0) @binding(4) var<storage, read_write> grad: array<Packed>;
 
 var<workgroup> partial: array<f32, WR>;
 
@@ -95,6 +95,6 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) i
     for (var i = lane; i < vectors; i += W) {
         let g = unpack(dy[start + i]) * gamma[i];
         let d = unpack(x[start + i]) - mean - rest;
-        dx[start + i] = pack(spread * (g - level - d * tilt) * inside(i));
+        grad[start + i] = pack(spread * (g - level - d * tilt) * inside(i));
     }
 }

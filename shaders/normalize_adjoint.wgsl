@@ -1,6 +1,6 @@
-// dx of y = x/|x| over each row: (dy − y·(y·dy))/|x|, with |x| at least 1e-12.
+// grad of y = x/|x| over each row: (dy − y·(y·dy))/|x|, with |x| at least 1e-12.
 //
-// x, dx: rows of `stride` elements, four in a Packed; dy: f32 rows of the same stride.
+// x, grad: rows of `stride` elements, four in a Packed; dy: f32 rows of the same stride.
 // W threads (y) do a row and a workgroup R rows (x); the grid is 2-D. With one thread a
 // row there are no barriers, which software adapters pay dearly for.
 
@@ -25,7 +25,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<Packed>;
 @group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> dx: array<Packed>;
+@group(0) @binding(3) var<storage, read_write> grad: array<Packed>;
 
 var<workgroup> partial: array<f32, WR>;
 
@@ -67,6 +67,6 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) i
     let length = select(root, 1e-12, root < 1e-12); // NaN stays
     let along = total(products, lane, first) / length / length;
     for (var i = lane; i < vectors; i += W) {
-        dx[start + i] = pack((dy[start + i] - unpack(x[start + i]) * along) / length);
+        grad[start + i] = pack((dy[start + i] - unpack(x[start + i]) * along) / length);
     }
 }

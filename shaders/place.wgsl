@@ -1,7 +1,7 @@
-// dx[n, t] = dy[n] at the token that at names of each item, else zero: the adjoint of take.
+// grad[n, t] = dy[n] at the token that at names of each item, else zero: the adjoint of take.
 //
-// dx: [N, tokens, vectors], dy: [N, vectors] of four elements, a Packed each; at: u32 [N]. A
-// workgroup does 64 Packed of dx; the grid is 2-D.
+// grad: [N, tokens, vectors], dy: [N, vectors] of four elements, a Packed each; at: u32 [N]. A
+// workgroup does 64 Packed of grad; the grid is 2-D.
 
 alias Packed = vec2<u32>;
 // form f32
@@ -9,7 +9,7 @@ alias Packed_f32 = vec4<f32>;
 // end
 
 struct Params {
-    count: u32,   // Packed in all of dx
+    count: u32,   // Packed in all of grad
     vectors: u32, // of a token
     tokens: u32,
 }
@@ -17,7 +17,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> dy: array<Packed>;
 @group(0) @binding(2) var<storage, read> at: array<u32>;
-@group(0) @binding(3) var<storage, read_write> dx: array<Packed>;
+@group(0) @binding(3) var<storage, read_write> grad: array<Packed>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
@@ -29,6 +29,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         if token % p.tokens == min(at[n], p.tokens - 1u) {
             v = dy[n * p.vectors + i % p.vectors];
         }
-        dx[i] = v;
+        grad[i] = v;
     }
 }

@@ -1,9 +1,9 @@
-// dx[n, iy, ix] = Σ dy over the windows of a pooling that contain the pixel: with MAX of those
+// grad[n, iy, ix] = Σ dy over the windows of a pooling that contain the pixel: with MAX of those
 // whose first largest pixel it is, else each divided by what its mean is divided by. The adjoint
 // of pool2d.
 //
-// x, dx: [N, H, W, C], dy: [N, OH, OW, C], four channels in a Packed, `vectors` of them a pixel.
-// A workgroup does 64 Packed of dx; the grid is 2-D.
+// x, grad: [N, H, W, C], dy: [N, OH, OW, C], four channels in a Packed, `vectors` of them a pixel.
+// A workgroup does 64 Packed of grad; the grid is 2-D.
 
 const KH = 1u; // size of the window
 const KW = 1u;
@@ -19,7 +19,7 @@ fn pack_f32(v: vec4<f32>) -> Packed_f32 { return v; }
 // end
 
 struct Params {
-    count: u32,   // Packed in all of dx
+    count: u32,   // Packed in all of grad
     vectors: u32, // of a pixel
     height: u32,
     width: u32,
@@ -36,7 +36,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<Packed>;
 @group(0) @binding(2) var<storage, read> dy: array<Packed>;
-@group(0) @binding(3) var<storage, read_write> dx: array<Packed>;
+@group(0) @binding(3) var<storage, read_write> grad: array<Packed>;
 
 // The pixels by which a mean divides along a side, of a window that starts at start, counted
 // from the padding's first.
@@ -90,5 +90,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
             }
         }
     }
-    dx[i] = pack(sum);
+    grad[i] = pack(sum);
 }

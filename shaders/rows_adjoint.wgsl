@@ -1,8 +1,8 @@
-// dx[j] = Σ dy[i] over the i whose index is base + j, in their order, in f32: the gradient of rows
+// grad[j] = Σ dy[i] over the i whose index is base + j, in their order, in f32: the gradient of rows
 // that are gathered by their numbers.
 //
-// dy: [count, vectors] of four elements, a Packed each; index: dense u32 [count]; dx: f32
-// [rows, vectors] vectors. A thread has a vector of dx; the grid is 2-D.
+// dy: [count, vectors] of four elements, a Packed each; index: dense u32 [count]; grad: f32
+// [rows, vectors] vectors. A thread has a vector of grad; the grid is 2-D.
 
 alias Packed = vec2<u32>;
 fn unpack(v: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y)); }
@@ -21,7 +21,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> dy: array<Packed>;
 @group(0) @binding(2) var<storage, read> index: array<u32>;
-@group(0) @binding(3) var<storage, read_write> dx: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> grad: array<vec4<f32>>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
@@ -37,6 +37,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         }
     }
     if inside {
-        dx[i] = sum;
+        grad[i] = sum;
     }
 }

@@ -135,6 +135,7 @@ func TestNames(t *testing.T) {
 		raw, err := fs.ReadFile(Files(), name+".wgsl")
 		require.NoError(t, err)
 		assert.True(t, strings.HasPrefix(string(raw), "//"), "%s: no header comment", name)
+		assert.NotRegexp(t, `var<.*> dx:`, string(raw), "%s: a buffer of the name of DXC's namespace", name)
 	}
 	_, err := Source("nosuch", Spec{})
 	assert.ErrorContains(t, err, "no such file")

@@ -1,6 +1,6 @@
-// dx[n, t] = dy[n]/(end − first) for first ≤ t < end, else zero: the adjoint of mean.
+// grad[n, t] = dy[n]/(end − first) for first ≤ t < end, else zero: the adjoint of mean.
 //
-// dy: [N, vectors], dx: [N·tokens, vectors] of four elements, a Packed each.
+// dy: [N, vectors], grad: [N·tokens, vectors] of four elements, a Packed each.
 // A workgroup does 64 Packed; the grid is 2-D.
 
 alias Packed = vec2<u32>;
@@ -13,7 +13,7 @@ fn pack_f32(v: vec4<f32>) -> Packed_f32 { return v; }
 // end
 
 struct Params {
-    count: u32,   // Packed in all of dx
+    count: u32,   // Packed in all of grad
     vectors: u32, // of a row
     tokens: u32,
     first: u32,
@@ -22,7 +22,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> dy: array<Packed>;
-@group(0) @binding(2) var<storage, read_write> dx: array<Packed>;
+@group(0) @binding(2) var<storage, read_write> grad: array<Packed>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
@@ -37,5 +37,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if token >= p.first && token < p.end {
         v = unpack(dy[row / max(p.tokens, 1u) * vectors + i % vectors]) / f32(p.end - p.first);
     }
-    dx[i] = pack(v);
+    grad[i] = pack(v);
 }
