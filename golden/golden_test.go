@@ -135,7 +135,7 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-// Sizes are a promise to whoever clones or embeds: 300 KiB a case, 20 MiB in
+// Sizes are a promise to whoever clones or embeds: 300 KiB a case, 54 MiB in
 // all.
 func TestSizes(t *testing.T) {
 	total := map[string]int64{}

@@ -97,13 +97,13 @@ func (p *Pipeline) belongs(family string) error {
 	other := ""
 	switch {
 	case family == ofVideos && p.Prompted() && !moves:
-		return requestErrorf("it is a %s, which draws images: give -motion SOURCE, a motion adapter, for -model %s, or -model %s", p.Class, ofVideos, ofPrompts)
+		return requestErrorf("it is a %s, which draws images: give -motion SOURCE, an adapter, or -model %s", p.Class, ofPrompts)
 	case family != ofNoise && !p.Prompted():
 		other = ofNoise
+	case family != ofVideos && p.config.Frames > 0:
+		other = ofVideos
 	case family == ofNoise && p.Prompted():
 		other = ofPrompts
-	case family == ofPrompts && p.config.Frames > 0:
-		other = ofVideos
 	default:
 		return nil
 	}
