@@ -38,9 +38,8 @@ type Motion struct {
 	Blocks  []MotionBlock `w:"transformer_blocks"`
 	ProjOut ops.Linear    `w:"proj_out"`
 
-	b      *ops.Builder
-	most   int
-	orders map[string]*gpu.Tensor
+	b    *ops.Builder
+	most int
 }
 
 // MotionBlock is attention twice, each of tokens with their positions, and a gated perceptron.
@@ -69,7 +68,7 @@ const (
 // NewMotion makes a module.
 func NewMotion(b *ops.Builder, c MotionSize) *Motion {
 	m := &Motion{Norm: b.GroupNorm(c.Groups, c.Width, motionGroupEps), ProjIn: b.Linear(c.Width, c.Inner, true), ProjOut: b.Linear(c.Inner, c.Width, true),
-		b: b, most: c.Most, orders: map[string]*gpu.Tensor{}}
+		b: b, most: c.Most}
 	norm := func() ops.LayerNorm { return b.LayerNorm(c.Inner, motionLayerEps) }
 	for range c.Depth {
 		block := MotionBlock{
@@ -103,7 +102,7 @@ func (m *Motion) Forward(r *gpu.Recorder, x *gpu.Tensor, v Video) *gpu.Tensor {
 		return x
 	}
 	n, pixels := x.Shape[0]/frames, x.Shape[1]*x.Shape[2]
-	h := ops.Rows(r, m.Norm.ForwardFrames(r, x, frames, ops.Identity), m.order(n, frames, pixels, n*pixels, frames)) // [N·H·W frames C]
+	h := ops.Rows(r, m.Norm.ForwardFrames(r, x, frames, ops.Identity), m.b.Exchange(n, frames, pixels, n*pixels, frames)) // [N·H·W frames C]
 	h = m.ProjIn.Forward(r, h)
 	for i := range m.Blocks {
 		r.Enter(fmt.Sprintf("transformer_blocks.%d", i))
@@ -111,7 +110,7 @@ func (m *Motion) Forward(r *gpu.Recorder, x *gpu.Tensor, v Video) *gpu.Tensor {
 		r.Leave()
 	}
 	h = m.ProjOut.Forward(r, h)
-	return ops.Add(r, x, ops.Rows(r, h, m.order(n, pixels, frames, x.Shape[:3]...)), 1)
+	return ops.Add(r, x, ops.Rows(r, h, m.b.Exchange(n, pixels, frames, x.Shape[:3]...)), 1)
 }
 
 // Forward is the block on x [N·H·W, frames, C].
@@ -148,25 +147,6 @@ func (b *MotionBlock) windowsOf(v Video, rows int) *windows {
 		b.windows[v.key(rows)] = w
 	}
 	return w
-}
-
-// order is the index that gives rows (n, b, a) of rows (n, a, b), in a shape.
-func (m *Motion) order(n, a, b int, shape ...int) *gpu.Tensor {
-	key := fmt.Sprint(n, a, b, shape)
-	if t, ok := m.orders[key]; ok {
-		return t
-	}
-	values := make([]uint32, 0, n*a*b)
-	for item := range n {
-		for j := range b {
-			for i := range a {
-				values = append(values, uint32((item*a+i)*b+j))
-			}
-		}
-	}
-	t := m.b.Index("frames", values, shape...)
-	m.orders[key] = t
-	return t
 }
 
 // positions are the embeddings of the first frames.
