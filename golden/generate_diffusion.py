@@ -21,7 +21,7 @@ def calibrate(model):
     group norms inputs whose mean is not that of their neighbours."""
     with torch.no_grad():
         for name, p in model.named_parameters():
-            if name.endswith(("conv2.weight", "to_out.0.weight", "ff.net.2.weight", "proj_out.weight")):
+            if name.endswith(("conv2.weight", "conv4.3.weight", "to_out.0.weight", "ff.net.2.weight", "proj_out.weight")):
                 p.mul_(0.5)
 
 
@@ -63,17 +63,21 @@ def stages(prefix, blocks, which="down"):
     for i, block in enumerate(blocks):
         for j, resnet in enumerate(block.resnets):
             modules[f"{prefix}{which}_blocks.{i}.resnets.{j}"] = resnet
-            if getattr(block, "attentions", None):
-                modules[f"{prefix}{which}_blocks.{i}.attentions.{j}"] = block.attentions[j]
+            modules |= behind(f"{prefix}{which}_blocks.{i}", block, j)
     return modules
 
 
+def behind(name, block, j):
+    """What follows residual block j of a stage, of a video's with the names that our layers have."""
+    kinds = {"temp_convs": "temp_convs", "attentions": "attentions", "temp_attentions": "motion_modules"}
+    kept = {ours: getattr(block, of, None) or [] for of, ours in kinds.items()}
+    return {f"{name}.{kind}.{j}": modules[j] for kind, modules in kept.items() if j < len(modules) and modules[j] is not None}
+
+
 def middle(prefix, block):
-    modules = {f"{prefix}mid_block.resnets.0": block.resnets[0]}
-    if block.attentions and block.attentions[0] is not None:
-        modules[f"{prefix}mid_block.attentions.0"] = block.attentions[0]
-    if len(block.resnets) > 1:
-        modules[f"{prefix}mid_block.resnets.1"] = block.resnets[1]
+    modules = {}
+    for j, resnet in enumerate(block.resnets):
+        modules |= {f"{prefix}mid_block.resnets.{j}": resnet} | behind(f"{prefix}mid_block", block, j)
     return modules
 
 
@@ -81,14 +85,14 @@ def middle(prefix, block):
 LEGACY = [(".to_q.", ".query."), (".to_k.", ".key."), (".to_v.", ".value."), (".to_out.0.", ".proj_attn.")]
 
 
-def unet(root, name, cls, batch, size, config, times, tokens=7, added=None, legacy=(), half=True):
+def unet(root, name, cls, batch, size, config, times, tokens=7, added=None, legacy=(), half=True, frames=()):
     g = generator(name)
     model = redraw(cls(sample_size=list(size), **config), g)
     calibrate(model)
     save(root / name, model, legacy, half)
-    inputs = {"sample": torch.randn(batch, model.config.in_channels, *size, generator=g), "timestep": torch.tensor(times)}
+    inputs = {"sample": torch.randn(batch, model.config.in_channels, *frames, *size, generator=g), "timestep": torch.tensor(times)}
     options = {}
-    if cls is diffusers.UNet2DConditionModel:
+    if cls is not diffusers.UNet2DModel:
         inputs["encoder_hidden_states"] = torch.randn(batch, tokens, model.config.cross_attention_dim, generator=g)
         options["encoder_hidden_states"] = inputs["encoder_hidden_states"]
     if added:
@@ -96,13 +100,18 @@ def unet(root, name, cls, batch, size, config, times, tokens=7, added=None, lega
         inputs["text_embeds"] = torch.randn(batch, pooled, generator=g)
         inputs["time_ids"] = torch.tensor(sizes, dtype=torch.float32).expand(batch, -1).contiguous() + 8.0 * torch.arange(batch)[:, None]
         options["added_cond_kwargs"] = {k: inputs[k] for k in ("text_embeds", "time_ids")}
-    if model.config.class_embed_type == "timestep":
+    if frames and model.config.time_cond_proj_dim:
+        inputs["timestep_cond"] = options["timestep_cond"] = torch.randn(batch, model.config.time_cond_proj_dim, generator=g)
+    kind = getattr(model.config, "class_embed_type", None)
+    if kind == "timestep":
         inputs["class_labels"] = torch.tensor([3.0 * i + 1 for i in range(batch)])
-    if model.config.class_embed_type == "projection":
+    if kind == "projection":
         inputs["class_labels"] = torch.randn(batch, model.config.projection_class_embeddings_input_dim, generator=g)
     if "class_labels" in inputs:
         options["class_labels"] = inputs["class_labels"]
-    modules = {"time_embedding": model.time_embedding, "conv_in": model.conv_in} | stages("", model.down_blocks)
+    modules = {"time_embedding": model.time_embedding, "conv_in": model.conv_in}
+    modules |= {"transformer_in": model.transformer_in} if frames else {}
+    modules |= stages("", model.down_blocks)
     if model.mid_block is not None:
         modules |= middle("", model.mid_block)
     modules |= stages("", model.up_blocks, "up")
@@ -331,6 +340,35 @@ def controlnet(root, name, size, config, times, added=None):
     finish(root, name, "controlnet", model, inputs, layers, outputs, call)
 
 
+def unet_video(root):
+    """ModelScope's, of videos: attention among frames that is wider than its maps before all
+    blocks, another activation than that of the convolutions over frames; the guidance told
+    beside the time; zeros at the bottom and right on the way down."""
+    unet(
+        root,
+        "unet_video",
+        diffusers.UNet3DConditionModel,
+        2,
+        (6, 2),
+        dict(
+            in_channels=5,
+            block_out_channels=[4, 6],
+            layers_per_block=1,
+            norm_num_groups=2,
+            down_block_types=["CrossAttnDownBlock3D", "DownBlock3D"],
+            up_block_types=["UpBlock3D", "CrossAttnUpBlock3D"],
+            downsample_padding=0,
+            cross_attention_dim=7,
+            attention_head_dim=2,
+            act_fn="gelu",
+            norm_eps=1e-6,
+            time_cond_proj_dim=5,
+        ),
+        [999.0, 249.0],
+        frames=(3,),
+    )
+
+
 def controlnet_sd1(root):
     """A map whose sides are odd at both halvings."""
     controlnet(
@@ -491,5 +529,5 @@ def vae_tiny(root):
 
 MODELS = {
     f.__name__: f
-    for f in (unet_ddpm, unet_heads, unet_sd1, unet_sd2, unet_sdxl, unet_segmind, unet_inpaint, controlnet_sd1, controlnet_sdxl, vae_kl, vae_plain, vae_one_size, vae_tiny)
+    for f in (unet_ddpm, unet_heads, unet_sd1, unet_sd2, unet_sdxl, unet_segmind, unet_inpaint, unet_video, controlnet_sd1, controlnet_sdxl, vae_kl, vae_plain, vae_one_size, vae_tiny)
 }

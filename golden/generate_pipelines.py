@@ -14,6 +14,7 @@ autoencoder's distribution, not a sample of it. The layout is in README.md.
 
 import argparse
 import contextlib
+import inspect
 import json
 import os
 import shutil
@@ -107,11 +108,11 @@ def vae(folder, g, factor, widths=(6, 6, 9, 12)):
     save(model, folder)
 
 
-def denoise(model, g, options):
+def denoise(model, g, options, frames=()):
     """Make an epsilon network guess most of the noise that it is given, by least squares for its
     last layer: the latents of a random one grow by the signal's inverse, some 15-fold."""
     n, side, out = 24, 5, model.config.out_channels
-    x = torch.randn(n, model.config.in_channels, side, side + 2, generator=g)
+    x = torch.randn(n, model.config.in_channels, *frames, side, side + 2, generator=g)
     times = torch.rand(n, generator=g) * 999
     seen = []
     hook = model.conv_out.register_forward_pre_hook(lambda m, inputs: seen.append(inputs[0]))
@@ -119,6 +120,7 @@ def denoise(model, g, options):
         model(x, times, **options(n))
         hook.remove()
         features = torch.nn.functional.unfold(seen[0], 3, padding=1).transpose(1, 2).flatten(0, 1)
+        x = x.transpose(1, 2).flatten(0, 1) if frames else x
         noise = x[:, :out].flatten(2).transpose(1, 2).flatten(0, 1)
         ridge = features.T @ features + 1.0 * torch.eye(features.shape[1])
         fit = torch.linalg.solve(ridge, features.T @ noise).T.reshape(model.conv_out.weight.shape)
@@ -351,6 +353,30 @@ def motion_tiny(folder, g):
     save_file(state, folder / "zoom.safetensors", metadata={"format": "pt"})
 
 
+def t2v_tiny(folder, g):
+    """ModelScope's pipeline of videos. The network's config lacks what is the class's default."""
+    vocabulary = tokenizer(folder / "tokenizer")
+    text_encoder(folder / "text_encoder", transformers.CLIPTextModel, g, vocabulary, hidden_size=8, num_attention_heads=2, num_hidden_layers=2, intermediate_size=14, hidden_act="gelu")
+    vae(folder / "vae", g, 0.18215, [3, 3, 3, 6])
+    types = dict(down_block_types=["CrossAttnDownBlock3D", "DownBlock3D"], up_block_types=["UpBlock3D", "CrossAttnUpBlock3D"])
+    model = diffusers.UNet3DConditionModel(block_out_channels=[4, 6], layers_per_block=1, norm_num_groups=2, attention_head_dim=2, cross_attention_dim=8, **types)
+    calibrate(redraw(model, g))
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if ".attn2.to_k." in name or ".attn2.to_v." in name:
+                p.mul_(2)
+    denoise(model, g, lambda n: {"encoder_hidden_states": torch.randn(n, 9, 8, generator=g)}, frames=(3,))
+    save(model, folder / "unet")
+    config = json.loads((folder / "unet" / "config.json").read_text())
+    defaults = inspect.signature(diffusers.UNet3DConditionModel.__init__).parameters
+    dump(folder / "unet" / "config.json", {k: v for k, v in config.items() if k not in defaults or v != defaults[k].default})
+    scheduler = {"_class_name": "DDIMScheduler", "_diffusers_version": "0.15.0.dev0"} | SD
+    scheduler |= {"clip_sample": False, "clip_sample_range": 1.0, "prediction_type": "epsilon", "set_alpha_to_one": False, "skip_prk_steps": True}
+    dump(folder / "scheduler" / "scheduler_config.json", scheduler | {"steps_offset": 1, "thresholding": False, "trained_betas": None})
+    parts = {"scheduler": "DDIMScheduler", "text_encoder": "CLIPTextModel", "tokenizer": "CLIPTokenizer", "unet": "UNet3DConditionModel", "vae": "AutoencoderKL"}
+    index(folder, "TextToVideoSDPipeline", parts)
+
+
 def ip_tiny(folder, g):
     """IP-Adapters for sd1_tiny and sdxl_tiny by the names of their authors, and the image tower that they see by."""
     config = transformers.CLIPVisionConfig(hidden_size=12, intermediate_size=17, num_hidden_layers=3, num_attention_heads=2, image_size=14, patch_size=5, projection_dim=10)
@@ -444,6 +470,7 @@ T2I_XL = dict(pipeline="StableDiffusionXLAdapterPipeline", weights="golden/pipel
 IP = dict(weights="golden/pipelines/sd1_tiny")
 MOTION = dict(pipeline="AnimateDiffPipeline", weights="golden/pipelines/sd1_tiny", scheduler="DDIMScheduler",
               scheduler_config={"beta_schedule": "linear", "clip_sample": False, "timestep_spacing": "linspace", "steps_offset": 1})
+T2V = dict(pipeline="TextToVideoSDPipeline", guidance=9.0)
 MOTION_CONTROL = MOTION | {"pipeline": "AnimateDiffControlNetPipeline"}
 ANCESTRAL, MULTISTEP = "EulerAncestralDiscreteScheduler", "DPMSolverMultistepScheduler"
 PIPELINES = {
@@ -515,6 +542,12 @@ PIPELINES = {
         sd("controls", motion="v2", frames=2, steps=2, height=16, nets="controlnet_tiny", controls=[control("sd1.0", 0.5, 0.0, 0.5), control("sd1.1", 1.2)], negative_prompt=NEGATIVE, **MOTION_CONTROL),
         sd("lora", motion="v2", frames=2, steps=2, height=24, lora="zoom.safetensors", lora_scale=0.8, guidance=3.0, **MOTION),
     ],
+    t2v_tiny: [
+        sd("five", frames=5, steps=3, height=24, negative_prompt=NEGATIVE, **T2V),
+        sd("one", frames=1, steps=2, width=16, **T2V | {"guidance": 1.0}),
+        sd("ancestral", frames=2, steps=2, height=16, clip_skip=1, scheduler=ANCESTRAL, **T2V),
+        sd("multistep", frames=3, steps=4, height=8, scheduler=MULTISTEP, **T2V),
+    ],
     ddpm_tiny: [case("sample", "DDPMPipeline", 4, width=10, height=6, batch=2)],
     ddim_tiny: [case("sample", "DDIMPipeline", 5, width=10, height=6, batch=2)],
     zoo_sd: [sd("text", prompt="red apple", guidance=4.0, width=64, height=64, weights="zoo/sd")],
@@ -538,7 +571,7 @@ def draw_inputs(folder, c, g):
     config, reduction = json.loads((folder / "unet" / "config.json").read_text()), 1
     if (folder / "vae").exists():
         reduction = 2 ** (len(json.loads((folder / "vae" / "config.json").read_text())["block_out_channels"]) - 1)
-    shape = c.get("frames", c["batch"]), config["out_channels"], c["height"] // reduction, c["width"] // reduction
+    shape = c.get("frames", c["batch"]), config.get("out_channels", 4), c["height"] // reduction, c["width"] // reduction
     inputs = {"latents": torch.randn(shape, generator=g)}
     inputs |= {f"noise.{i}": torch.randn(shape, generator=g) for i in range(c["steps"])}
     if c.get("init_image"):
@@ -690,7 +723,7 @@ def arguments(c, inputs):
         a |= {"prompt": [c["prompt"]] * c["batch"], "image": inputs["init_image"]}
         a |= {"negative_prompt": [c["negative_prompt"]] * c["batch"]} if "negative_prompt" in c else {}
     elif "frames" in c:
-        a |= {"num_frames": c["frames"], "num_videos_per_prompt": 1}
+        a |= {"num_frames": c["frames"]} | ({"num_videos_per_prompt": 1} if "motion" in c else {})
     else:
         a["num_images_per_prompt"] = c["batch"]
     if "ip_adapters" in c:
@@ -767,7 +800,7 @@ def run(folder, c, inputs):
             out[f"expected.step.{before + i}"] = frames(kept["latents"]).clone()
             return kept
 
-        options |= {"output_type": "pt"} | ({} if c.get("nets") == "t2i_tiny" else {"callback_on_step_end": ended})
+        options |= {"output_type": "pt"} | ({} if c.get("nets") == "t2i_tiny" or c["pipeline"] == "TextToVideoSDPipeline" else {"callback_on_step_end": ended})
     else:
         options["output_type"] = "np"
     with given(inputs, state), torch.no_grad(), warnings.catch_warnings():

@@ -19,7 +19,7 @@ import peft
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
 CLASSES = {
-    "unet": [diffusers.UNet2DModel, diffusers.UNet2DConditionModel],
+    "unet": [diffusers.UNet2DModel, diffusers.UNet2DConditionModel, diffusers.UNet3DConditionModel],
     "controlnet": [diffusers.ControlNetModel],
     "motion": [diffusers.MotionAdapter],
     "t2iadapter": [diffusers.T2IAdapter],

@@ -18,7 +18,7 @@ func TestCasesAreComplete(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			assert.NotEmpty(t, c.Architecture)
 			assert.NotEmpty(t, c.Source)
-			assert.Subset(t, []string{"pixel_values", "input_ids", "attention_mask", "timestep", "encoder_hidden_states", "class_labels", "text_embeds", "time_ids",
+			assert.Subset(t, []string{"pixel_values", "input_ids", "attention_mask", "timestep", "encoder_hidden_states", "class_labels", "text_embeds", "time_ids", "timestep_cond",
 				InputPrefix + "sample", InputPrefix + "latents", "decoder_input_ids", "decoder_attention_mask", "input_features", "pixel_attention_mask", "pixel_mask", "token_type_ids",
 				"sample", "controlnet_cond", "input_values", "is_longer", "z", "w", "input_points", "input_labels", "input_boxes", "multimask_output"}, c.Inputs)
 			if len(c.Layers) == 0 { // the authors' code has no names of them, or there are none
@@ -135,7 +135,7 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-// Sizes are a promise to whoever clones or embeds: 300 KiB a case, 20 MiB in
+// Sizes are a promise to whoever clones or embeds: 300 KiB a case, 54 MiB in
 // all.
 func TestSizes(t *testing.T) {
 	total := map[string]int64{}

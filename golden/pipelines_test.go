@@ -12,7 +12,7 @@ import (
 )
 
 func TestPipelineCasesAreComplete(t *testing.T) {
-	require.Len(t, Pipelines(), 13)
+	require.Len(t, Pipelines(), 14)
 	for _, name := range Pipelines() {
 		cases, err := PipelineCases(name)
 		require.NoError(t, err)
@@ -85,7 +85,7 @@ func TestPipelineFoldersAreDiffusers(t *testing.T) {
 	assert.ErrorContains(t, err, "case none")
 }
 
-// A pipeline takes at most 1 MiB, all of them 5.25 MiB: they are part of every
+// A pipeline takes at most 1 MiB, all of them 5.5 MiB: they are part of every
 // clone.
 func TestPipelineSizes(t *testing.T) {
 	var all int64
@@ -106,6 +106,6 @@ func TestPipelineSizes(t *testing.T) {
 		assert.LessOrEqual(t, size, int64(1<<20), name)
 		all += size
 	}
-	assert.LessOrEqual(t, all, int64(21<<18))
+	assert.LessOrEqual(t, all, int64(22<<18))
 	t.Logf("all pipelines: %d KiB", all>>10)
 }

@@ -8,6 +8,7 @@ import "time"
 const (
 	LeastRows   = leastRows
 	MostFLOPs   = mostFLOPs
+	MostOfAll   = mostOfAll
 	ParamStride = paramStride
 )
 

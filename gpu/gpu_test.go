@@ -186,8 +186,8 @@ func TestVerifyNamesTheWrongOperation(t *testing.T) {
 	require.ErrorContains(t, checks[2].Err, "block.2")
 }
 
-// Of an operation of much arithmetic a sample of rows is compared, the first and the
-// last among them; of another all.
+// Of an operation of much arithmetic, or in a program of very much, a sample of rows is
+// compared, the first and the last among them; of another all.
 func TestVerifySamples(t *testing.T) {
 	d := gputest.Open(t, Options{})
 	k, err := ParseKernel("add", "", addOne)
@@ -196,11 +196,16 @@ func TestVerifySamples(t *testing.T) {
 	for _, c := range []struct {
 		flops    float64
 		compared int
-	}{{MostFLOPs, rows}, {2 * MostFLOPs, LeastRows}, {MostFLOPs * 1.1, LeastRows}} {
+		before   float64 // the arithmetic of another operation
+	}{{MostFLOPs, rows, 1}, {2 * MostFLOPs, LeastRows, 1}, {MostFLOPs * 1.1, LeastRows, 1}, {MostFLOPs / 2, 100, MostOfAll}, {1, rows, MostOfAll}} {
 		for _, wrong := range []int{-1, 0, rows - 1} {
 			r := d.Record(F32)
 			x, y := r.Input("x", F32, rows, 8), r.New("y", 1, rows, 8)
+			dispatch := Dispatch{Kernel: k, Params: Params{"n": rows * 8, "bias": 1}, Bind: []View{All(x), All(y)}, Groups: [3]int{rows * 8 / 64}, FLOPs: c.before}
+			r.Do(Op{Kind: "add", Label: "before", In: []*Tensor{x}, Out: []*Tensor{y}, Dispatches: []Dispatch{dispatch},
+				Rows: func(in [][]float32, at []int) []float64 { return make([]float64, 8*len(at)) }})
 			seen := 0
+			dispatch.FLOPs = c.flops
 			r.Do(Op{Kind: "add", Label: "add", In: []*Tensor{x}, Out: []*Tensor{y},
 				Rows: func(in [][]float32, rows []int) []float64 {
 					seen = len(rows)
@@ -214,15 +219,15 @@ func TestVerifySamples(t *testing.T) {
 					}
 					return out
 				},
-				Dispatches: []Dispatch{{Kernel: k, Params: Params{"n": rows * 8, "bias": 1}, Bind: []View{All(x), All(y)}, Groups: [3]int{rows * 8 / 64}, FLOPs: c.flops}}})
+				Dispatches: []Dispatch{dispatch}})
 			p, err := r.Finish()
 			require.NoError(t, err)
 			checks, err := p.Verify(context.Background(), map[string]any{"x": ramp(rows * 8)}, false)
 			require.NoError(t, err)
 			p.Close()
 			require.Equal(t, c.compared, seen)
-			require.Equal(t, wrong < 0, checks[0].Err == nil, "%v", checks[0].Err)
-			require.Equal(t, c.compared < rows, checks[0].Rows > 0)
+			require.Equal(t, wrong < 0, checks[1].Err == nil, "%v", checks[1].Err)
+			require.Equal(t, c.compared < rows, checks[1].Rows > 0)
 		}
 	}
 }

@@ -74,6 +74,14 @@ func (r *Recorder) OutputNCHW(name string, t *Tensor) {
 	}
 }
 
+// OutputNCFHW is OutputNCHW for the frames of videos [N·frames, H, W, C], which are read back
+// as [N, C, frames, H, W].
+func (r *Recorder) OutputNCFHW(name string, t *Tensor, frames int) {
+	if r.Wants(name) || !r.wants.Only {
+		r.read(output{name: name, tensor: t, nchw: true, frames: frames})
+	}
+}
+
 // OutputRows is Output of a tensor [..., 1] as PyTorch has it without its last size, [...].
 func (r *Recorder) OutputRows(name string, t *Tensor) {
 	if r.Wants(name) || !r.wants.Only {
@@ -113,6 +121,10 @@ func (r *Recorder) read(o output) {
 		r.Fail(fmt.Errorf("output %s: %s is no batch of images [N H W C]", o.name, o.tensor))
 		return
 	}
+	if o.frames < 0 || o.frames > 0 && o.tensor.Shape[0]%o.frames != 0 {
+		r.Fail(fmt.Errorf("output %s: %s are no videos of %d frames", o.name, o.tensor, o.frames))
+		return
+	}
 	if o.rows && o.tensor.Width() != 1 {
 		r.Fail(fmt.Errorf("output %s: %s has rows of %d values, expected one", o.name, o.tensor, o.tensor.Width()))
 		return
@@ -124,6 +136,7 @@ type output struct {
 	name   string
 	tensor *Tensor
 	nchw   bool // images [N, H, W, C], given to the host as [N, C, H, W]
+	frames int  // with nchw: videos of so many images, given to the host as [N, C, frames, H, W]; 0: images
 	rows   bool // [..., 1], given to the host as [...]
 }
 
@@ -132,7 +145,10 @@ func (o output) shape() []int {
 	if o.rows {
 		return o.tensor.Shape[:len(o.tensor.Shape)-1]
 	}
-	if s := o.tensor.Shape; o.nchw {
+	switch s := o.tensor.Shape; {
+	case o.frames > 0:
+		return []int{s[0] / o.frames, s[3], o.frames, s[1], s[2]}
+	case o.nchw:
 		return []int{s[0], s[3], s[1], s[2]}
 	}
 	return o.tensor.Shape
@@ -145,7 +161,8 @@ func (o output) decode(raw []byte) []float32 {
 		return v
 	}
 	s := o.tensor.Shape
-	n, pixels, channels := s[0], s[1]*s[2], s[3]
+	each := max(1, o.frames)
+	n, pixels, channels := s[0]/each, each*s[1]*s[2], s[3]
 	out := make([]float32, len(v))
 	for i := range n {
 		for p := range pixels {

@@ -149,7 +149,7 @@ func (p *Program) try(ctx context.Context, i, lo, hi int) ([]trial, error) {
 			trials = append(trials, trial{Trial: Trial{Way: w.Name, Err: w.Err}, tolerance: w.Tolerance, lo: o.lo, hi: o.hi, out: w.Err != nil})
 		}
 	}
-	w, err := p.wanted(op, sampleFLOPs)
+	w, err := p.wanted(op, sampling{sampleFLOPs, sampleFLOPs})
 	if err != nil {
 		return nil, err
 	}

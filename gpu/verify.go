@@ -30,17 +30,18 @@ const (
 // the operation changed and padding that is not zero are errors too. With
 // stopAtFirst it ends at the first wrong one.
 func (p *Program) Verify(ctx context.Context, in map[string]any, stopAtFirst bool) ([]OpCheck, error) {
-	return p.verify(ctx, in, stopAtFirst, mostFLOPs)
+	return p.verify(ctx, in, stopAtFirst, p.sampling())
 }
 
 // VerifySample is Verify that compares a sample of the rows of smaller operations
 // too: programs that grow from row to row can be verified at every size.
 func (p *Program) VerifySample(ctx context.Context, in map[string]any) ([]OpCheck, error) {
-	return p.verify(ctx, in, false, sampleFLOPs)
+	s := p.sampling()
+	s.most = min(s.most, sampleFLOPs)
+	return p.verify(ctx, in, false, s)
 }
 
-// verify compares a sample of operations of more arithmetic than most.
-func (p *Program) verify(ctx context.Context, in map[string]any, stopAtFirst bool, most float64) ([]OpCheck, error) {
+func (p *Program) verify(ctx context.Context, in map[string]any, stopAtFirst bool, s sampling) ([]OpCheck, error) {
 	if err := p.begin(ctx, in); err != nil {
 		return nil, err
 	}
@@ -48,7 +49,7 @@ func (p *Program) verify(ctx context.Context, in map[string]any, stopAtFirst boo
 	var checks []OpCheck
 	for i, lo := 0, 0; i < len(p.ops); i++ {
 		hi := lo + len(p.ops[i].Dispatches)
-		c, err := p.verifyOp(ctx, i, lo, hi, most)
+		c, err := p.verifyOp(ctx, i, lo, hi, s)
 		if err != nil {
 			return checks, err
 		}
@@ -61,13 +62,13 @@ func (p *Program) verify(ctx context.Context, in map[string]any, stopAtFirst boo
 	return checks, nil
 }
 
-func (p *Program) verifyOp(ctx context.Context, i, lo, hi int, most float64) (OpCheck, error) {
+func (p *Program) verifyOp(ctx context.Context, i, lo, hi int, s sampling) (OpCheck, error) {
 	op := &p.ops[i]
 	c := OpCheck{Op: op.Kind, Label: op.Label, Allowed: op.Tolerance}
 	if lo < hi {
 		c.Kernel = p.steps[lo].x.Kernel.String()
 	}
-	w, err := p.wanted(op, most)
+	w, err := p.wanted(op, s)
 	if err != nil {
 		return c, err
 	}
@@ -85,8 +86,8 @@ type wanted struct {
 	rows   []int // those that out has of an operation that has Rows
 }
 
-// wanted recomputes an operation on the CPU, a sample of one of more arithmetic than most.
-func (p *Program) wanted(op *Op, most float64) (w wanted, err error) {
+// wanted recomputes an operation on the CPU, or a sample of it.
+func (p *Program) wanted(op *Op, s sampling) (w wanted, err error) {
 	w.in = make([][]byte, len(op.In))
 	w.values = make([][]float32, len(op.In))
 	for k, t := range op.In {
@@ -97,7 +98,7 @@ func (p *Program) wanted(op *Op, most float64) (w wanted, err error) {
 	}
 	switch {
 	case op.Rows != nil:
-		w.rows = op.sample(most)
+		w.rows = op.sample(s)
 		w.out = [][]float64{op.Rows(w.values, w.rows)}
 	case op.Twin != nil:
 		w.out = op.Twin(w.values)
@@ -187,27 +188,56 @@ func (c *OpCheck) compare(op *Op, t *Tensor, got []float32, want []float64, raw 
 }
 
 // Operations of more arithmetic than mostFLOPs, which a CPU core does in some
-// seconds, are compared in a sample of about sampleFLOPs, of leastRows or more.
+// seconds, are compared in a sample of about sampleFLOPs, of leastRows or more. In a
+// program of more than mostOfAll, which takes a core minutes, each operation has an
+// equal share of sampleOfAll.
 const (
 	mostFLOPs   = 6e9
 	sampleFLOPs = 3e8
+	mostOfAll   = 2e11
+	sampleOfAll = 3e10
 	leastRows   = 97
 )
 
+// sampling is how much arithmetic of an operation is recomputed: all of it up to most,
+// else about so much.
+type sampling struct{ most, about float64 }
+
+// sampling is that of a program's operations.
+func (p *Program) sampling() sampling {
+	var all, n float64
+	for i := range p.ops {
+		if p.ops[i].Rows != nil {
+			all += p.ops[i].flops()
+			n++
+		}
+	}
+	if all > mostOfAll {
+		share := min(sampleFLOPs, sampleOfAll/n)
+		return sampling{share, share}
+	}
+	return sampling{mostFLOPs, sampleFLOPs}
+}
+
+// flops is the arithmetic of an operation.
+func (o *Op) flops() (n float64) {
+	for _, x := range o.Dispatches {
+		n += x.FLOPs
+	}
+	return n
+}
+
 // sample are the rows of the output to compare: all, or some that are spread over
-// it, the first and the last among them, of more arithmetic than most.
-func (o *Op) sample(most float64) []int {
+// it, the first and the last among them.
+func (o *Op) sample(s sampling) []int {
 	if o.Rows == nil {
 		return nil
 	}
-	var work float64
-	for _, x := range o.Dispatches {
-		work += x.FLOPs
-	}
+	work := o.flops()
 	n := o.Out[0].Rows()
 	count := n
-	if work > most {
-		count = min(n, max(leastRows, int(float64(n)*sampleFLOPs/work)))
+	if work > s.most {
+		count = min(n, max(leastRows, int(float64(n)*s.about/work)))
 	}
 	rows := make([]int, count)
 	for i := range rows {

@@ -251,7 +251,13 @@ func TestHints(t *testing.T) {
 
 // The frames of a video are played one after the other, or stand side by side.
 func TestPlays(t *testing.T) {
-	s := showGolden(t, "motion_tiny", "five", DiffusionOptions{FPS: 100, Save: func(_ diffusion.Request, step int, all []*picture.Image) (string, error) {
+	for _, pipeline := range []string{"motion_tiny", "t2v_tiny"} {
+		t.Run(pipeline, func(t *testing.T) { testPlays(t, pipeline) })
+	}
+}
+
+func testPlays(t *testing.T, pipeline string) {
+	s := showGolden(t, pipeline, "five", DiffusionOptions{FPS: 100, Save: func(_ diffusion.Request, step int, all []*picture.Image) (string, error) {
 		return fmt.Sprintf("%d frames of step %d", len(all), step), nil
 	}})
 	s.until("the end", func(v viewer.View) bool { return v.Step == 3 && len(v.Strip) == 4 })

@@ -16,6 +16,7 @@ type convCase struct {
 	act      Activation
 	dense    bool   // an input [N, C, H, W], not an activation; of no height: [N, C, W]
 	up       [2]int // the size to which the pictures are upsampled before, if any
+	frames   int    // of each of n videos, over which the convolution goes; 0: over pictures
 }
 
 func (c convCase) name() string {
@@ -42,6 +43,9 @@ func (c convCase) name() string {
 		s += " input"
 	}
 	pair("to", c.up)
+	if c.frames > 0 {
+		s += fmt.Sprintf(" frames %d", c.frames)
+	}
 	if c.residual && c.after {
 		return s + " residual" + c.act.suffix()
 	}
@@ -60,7 +64,7 @@ func (c convCase) newCase() Case {
 		if c.dense {
 			return c.record(o, o.dense("x", c.n, c.conv.In, c.h, c.w))
 		}
-		return c.record(o, o.activation("x", 1, c.n, c.h, c.w, c.conv.In))
+		return c.record(o, o.activation("x", 1, c.n*max(1, c.frames), c.h, c.w, c.conv.In))
 	})
 }
 
@@ -73,26 +77,32 @@ func (c convCase) record(o *operands, x *gpu.Tensor) *gpu.Tensor {
 	o.layers(&model)
 	options := []Epilogue{Then(c.act)}
 	if c.residual {
-		g, err := c.geometry(&model.Conv, x)
+		g, err := c.geometry(o, &model.Conv, x)
 		if err != nil {
 			o.err = err
 			return x
 		}
-		residual := Residual(o.activation("residual", 1, g.n, g.oh, g.ow, c.conv.Out))
+		residual := Residual(o.activation("residual", 1, g.shape(c.conv.Out, x)...))
 		options = append(options, residual)
 		if c.after {
 			options = []Epilogue{residual, Then(c.act)}
 		}
 	}
-	if c.up != [2]int{} {
+	switch {
+	case c.up != [2]int{}:
 		return model.Conv.ForwardUpsampled(o.r, x, c.up, options...)
+	case c.frames > 0:
+		return model.Conv.ForwardFrames(o.r, x, c.frames, options...)
 	}
 	return model.Conv.Forward(o.r, x, options...)
 }
 
-func (c convCase) geometry(conv *Conv2d, x *gpu.Tensor) (convGeometry, error) {
-	if c.up != [2]int{} {
+func (c convCase) geometry(o *operands, conv *Conv2d, x *gpu.Tensor) (convGeometry, error) {
+	switch {
+	case c.up != [2]int{}:
 		return conv.upsampledGeometry(x, c.up)
+	case c.frames > 0:
+		return conv.frameGeometry(o.r, x, c.frames)
 	}
 	return conv.geometry(x)
 }
@@ -141,6 +151,8 @@ var convFamily = family{
 			{n: 2, h: 3, w: 4, conv: Conv{In: 9, Out: 12, Kernel: Square(3), Pad: Pad(1)}, up: [2]int{6, 7}},
 			{n: 1, h: 5, w: 4, conv: Conv{In: 15, Out: 20, Kernel: [2]int{2, 3}, Stride: [2]int{2, 1}, Pad: Padding{Top: 1, Right: 2}}, up: [2]int{9, 8}},
 			{n: 1, h: 6, w: 5, conv: Conv{In: 33, Out: 12, Kernel: [2]int{6, 5}}}, // as large as the picture
+			{n: 2, h: 3, w: 5, frames: 7, conv: Conv{In: 13, Out: 21, Kernel: [2]int{3, 1}, Pad: Padding{Top: 1, Bottom: 1}, Bias: true}},
+			{n: 3, h: 5, w: 4, frames: 1, conv: Conv{In: 18, Out: 18, Kernel: [2]int{3, 1}, Pad: Padding{Top: 1, Bottom: 1}, Bias: true}, residual: true},
 		}
 		var cases []Case
 		for _, c := range all {

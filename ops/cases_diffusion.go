@@ -15,22 +15,28 @@ var groupNormFamily = family{
 		return []Case{
 			groupNormCase(1, Identity, []int{1, 1, 1, 1}), groupNormCase(3, SiLU, []int{3, 5, 7, 15}), groupNormCase(2, Identity, []int{4, 9, 8, 40}),
 			groupNormCase(1, SiLU, []int{2, 13, 17, 6}), groupNormCase(2, GELU, []int{32, 11, 12, 320}), groupNormCase(5, SiLU, []int{1, 3, 3, 9}),
+			framesNormCase(2, 3, SiLU, []int{3, 2, 5, 15}), framesNormCase(1, 7, Identity, []int{2, 3, 1, 18}),
 			shiftedNormCase(3, SiLU, []int{3, 5, 7, 15}), shiftedNormCase(2, Identity, []int{4, 9, 8, 40}), shiftedNormCase(1, SiLU, []int{1, 3, 2, 33}),
 		}
 	},
 }
 
 func groupNormCase(batch int, a Activation, d []int) Case {
-	return normCase(batch, a, d, "")
+	return normCase(batch, 0, a, d, "")
+}
+
+// framesNormCase is of videos of so many frames.
+func framesNormCase(batch, frames int, a Activation, d []int) Case {
+	return normCase(batch, frames, a, d, fmt.Sprintf(" frames %d", frames))
 }
 
 // shiftedNormCase adds a vector to each item before the norm.
 func shiftedNormCase(batch int, a Activation, d []int) Case {
-	return normCase(batch, a, d, " shifted")
+	return normCase(batch, 0, a, d, " shifted")
 }
 
-func normCase(batch int, a Activation, d []int, shifted string) Case {
-	name := shapeName(d...) + a.suffix() + shifted
+func normCase(batch, frames int, a Activation, d []int, kind string) Case {
+	name := shapeName(d...) + a.suffix() + kind
 	if batch > 1 {
 		name += " batch " + shapeName(batch)
 	}
@@ -40,8 +46,11 @@ func normCase(batch int, a Activation, d []int, shifted string) Case {
 		}
 		model.Norm = o.b.GroupNorm(d[0], d[3], 1e-5)
 		o.layers(&model)
-		x := o.activation("x", 1, batch, d[1], d[2], d[3])
-		if shifted != "" {
+		x := o.activation("x", 1, batch*max(1, frames), d[1], d[2], d[3])
+		switch {
+		case frames > 0:
+			return model.Norm.ForwardFrames(o.r, x, frames, a)
+		case kind != "":
 			return model.Norm.ForwardShifted(o.r, x, o.activation("shift", 1, batch, d[3]), a)
 		}
 		return model.Norm.Forward(o.r, x, a)

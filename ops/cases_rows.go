@@ -129,13 +129,14 @@ var packFamily = family{
 	bench: [][]int{{197, 768}},
 	test: func() []Case {
 		return []Case{packCase(1, []int{1, 1}), packCase(1, []int{7, 9}), packCase(3, []int{17, 15}), packCase(2, []int{3, 770}),
-			packPicturesCase(1, 1, 1, 1), packPicturesCase(3, 5, 4, 7), packPicturesCase(2, 13, 9, 5)}
+			packPicturesCase(1, 1, 1, 1), packPicturesCase(3, 5, 4, 7), packPicturesCase(2, 13, 9, 5),
+			packPicturesCase(2, 5, 3, 4, 7), packPicturesCase(1, 9, 1, 2, 3)}
 	},
 }
 
-// packPicturesCase is [PackNCHW] of n pictures of c channels.
-func packPicturesCase(n, c, h, w int) Case {
-	return newCase("pack", shapeName(n, c, h, w)+" pictures", func(o *operands) *gpu.Tensor { return PackNCHW(o.r, o.dense("x", n, c, h, w)) })
+// packPicturesCase is [PackNCHW] of pictures [N, C, H, W], or of videos [N, C, F, H, W].
+func packPicturesCase(d ...int) Case {
+	return newCase("pack", shapeName(d...)+" pictures", func(o *operands) *gpu.Tensor { return PackNCHW(o.r, o.dense("x", d...)) })
 }
 
 func packCase(groups int, d []int) Case {

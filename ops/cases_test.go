@@ -304,7 +304,7 @@ func TestRandomShapes(t *testing.T) {
 		"groupnorm": func(t *rapid.T) Case {
 			groups := size(8).Draw(t, "groups")
 			shifted := rapid.SampledFrom([]string{"", " shifted"}).Draw(t, "shifted")
-			return normCase(size(3).Draw(t, "n"), SiLU, []int{groups, rapid.IntRange(3, 20).Draw(t, "h"), rapid.IntRange(3, 20).Draw(t, "w"), groups * size(9).Draw(t, "size")}, shifted)
+			return normCase(size(3).Draw(t, "n"), 0, SiLU, []int{groups, rapid.IntRange(3, 20).Draw(t, "h"), rapid.IntRange(3, 20).Draw(t, "w"), groups * size(9).Draw(t, "size")}, shifted)
 		},
 		"depth_to_space": func(t *rapid.T) Case {
 			return depthToSpaceCase([2]int{size(4).Draw(t, "block h"), size(4).Draw(t, "block w")}, []int{size(3).Draw(t, "n"), size(9).Draw(t, "h"), size(9).Draw(t, "w"), rapid.IntRange(17, 40).Draw(t, "c")})

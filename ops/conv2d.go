@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"errors"
 	"fmt"
 
 	"saccade/gpu"
@@ -104,6 +105,14 @@ func (c *Conv2d) Forward(r *gpu.Recorder, x *gpu.Tensor, options ...Epilogue) *g
 	return c.forward(r, x, g, err, options)
 }
 
+// ForwardFrames is Forward over the frames of videos, the maps x [N·frames, H, W, In]: a filter
+// of Kernel {k, 1} sees k frames of a pixel, as torch.nn.Conv3d's of (k, 1, 1) does. There must
+// come out as many frames as go in.
+func (c *Conv2d) ForwardFrames(r *gpu.Recorder, x *gpu.Tensor, frames int, options ...Epilogue) *gpu.Tensor {
+	g, err := c.frameGeometry(r, x, frames)
+	return c.forward(r, x, g, err, options)
+}
+
 // ForwardUpsampled is Forward on x [N, H, W, In] upsampled to size, twice its
 // height and width or one less, by torch.nn.functional.interpolate(mode="nearest").
 // The upsampled map is never stored.
@@ -128,7 +137,7 @@ func (c *Conv2d) forward(r *gpu.Recorder, x *gpu.Tensor, g convGeometry, err err
 		}
 		return y
 	}
-	y := r.New(c.name, 1, g.n, g.oh, g.ow, c.Out)
+	y := r.New(c.name, 1, g.shape(c.Out, x)...)
 	y.Name = c.name
 	if err == nil {
 		err = c.check(x, y, e)
@@ -162,8 +171,17 @@ func (c *Conv2d) check(x, y *gpu.Tensor, e epilogue) error {
 // convGeometry is a convolution's sizes for one input.
 type convGeometry struct {
 	n, h, w, oh, ow int
-	up              int // 1 where h and w are those of a upsampled map, else 0
-	top, left       int // padding; that at the other ends follows from the sizes
+	up              int  // 1 where h and w are those of a upsampled map, else 0
+	top, left       int  // padding; that at the other ends follows from the sizes
+	frames          bool // h counts the frames of a video, and w the pixels of each
+}
+
+// shape is that of the output of x.
+func (g convGeometry) shape(channels int, x *gpu.Tensor) []int {
+	if g.frames {
+		return reshaped(x.Shape, channels)
+	}
+	return []int{g.n, g.oh, g.ow, channels}
 }
 
 // geometry finds the sizes for x, which are at least one even in an error.
@@ -200,6 +218,23 @@ func (c *Conv2d) upsampledGeometry(x *gpu.Tensor, size [2]int) (convGeometry, er
 	}
 	g.h, g.w, g.up = size[0], size[1], 1
 	return c.windows(g)
+}
+
+// frameGeometry is geometry of the maps x of videos of so many frames.
+func (c *Conv2d) frameGeometry(r *gpu.Recorder, x *gpu.Tensor, frames int) (convGeometry, error) {
+	g := convGeometry{n: 1, h: 1, w: 1, oh: 1, ow: 1}
+	switch {
+	case r.Tape != nil:
+		return g, errors.New("a convolution over frames is not trained")
+	case len(x.Shape) != 4 || x.Dense() || x.Width() != c.In || frames < 1 || x.Shape[0]%frames != 0:
+		return g, fmt.Errorf("found %s, expected the maps [N·%d H W %d] of videos", x, frames, c.In)
+	}
+	g.n, g.h, g.w, g.frames = x.Shape[0]/frames, frames, x.Shape[1]*x.Shape[2], true
+	g, err := c.windows(g)
+	if err == nil && (g.oh != g.h || g.ow != g.w) {
+		err = fmt.Errorf("%d frames of %d pixels would become %d of %d; expected as many", g.h, g.w, g.oh, g.ow)
+	}
+	return g, err
 }
 
 // windows finds the padding and the output's size.

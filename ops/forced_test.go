@@ -85,7 +85,7 @@ func forcedConv(c convCase, v convVariant) Case {
 		model.Conv = o.b.Conv2d(c.conv)
 		o.layers(&model)
 		x := o.activation("x", 1, c.n, c.h, c.w, c.conv.In)
-		g, err := c.geometry(&model.Conv, x)
+		g, err := c.geometry(o, &model.Conv, x)
 		if err != nil {
 			o.err = err
 			return x

@@ -23,17 +23,23 @@ func Pack(r *gpu.Recorder, x *gpu.Tensor, groups int) *gpu.Tensor {
 }
 
 // PackNCHW brings pictures of a dense f32 input [N, C, H, W] into the layout of
-// activations, [N, H, W, C].
+// activations, [N, H, W, C], or videos [N, C, F, H, W] into that of their frames,
+// [N·F, H, W, C].
 func PackNCHW(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
-	if r.Err() == nil && len(x.Shape) != 4 {
-		r.Fail(fmt.Errorf("pack: found %s, expected pictures [N C H W]", x))
+	rank := len(x.Shape)
+	if r.Err() == nil && rank != 4 && rank != 5 {
+		r.Fail(fmt.Errorf("pack: found %s, expected pictures [N C H W] or videos [N C F H W]", x))
 	}
 	if r.Err() != nil {
 		return x
 	}
-	n, c, h, w := x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3]
-	y := r.New("pack", 1, n, h, w, c)
-	packing{x: x, y: y, pixels: h * w}.record(r)
+	n, c, h, w := x.Shape[0], x.Shape[1], x.Shape[rank-2], x.Shape[rank-1]
+	frames := 1
+	if rank == 5 {
+		frames = x.Shape[2]
+	}
+	y := r.New("pack", 1, n*frames, h, w, c)
+	packing{x: x, y: y, pixels: frames * h * w}.record(r)
 	return y
 }
 

@@ -65,6 +65,42 @@ func (b *Builder) Spread(n, tokens int, shape ...int) *gpu.Tensor {
 	return t
 }
 
+// Repeat is the index by which [Rows] gives each of n items of so many tokens several times, one
+// after the other: [N·times, tokens], as torch.repeat_interleave does.
+func (b *Builder) Repeat(n, tokens, times int) *gpu.Tensor {
+	key := fmt.Sprint("repeat", n, tokens, times)
+	if t, ok := b.spans[key]; ok {
+		return t
+	}
+	values := make([]uint32, n*times*tokens)
+	for i := range values {
+		values[i] = uint32(i/(times*tokens)*tokens + i%tokens)
+	}
+	t := b.Index("repeat", values, n*times, tokens)
+	b.spans[key] = t
+	return t
+}
+
+// Exchange is the index by which [Rows] gives the rows (i, k, j) of rows (i, j, k), of n, a and c
+// of them: the two inner sizes exchanged, in a shape.
+func (b *Builder) Exchange(n, a, c int, shape ...int) *gpu.Tensor {
+	key := fmt.Sprint("exchange", n, a, c, shape)
+	if t, ok := b.spans[key]; ok {
+		return t
+	}
+	values := make([]uint32, 0, n*a*c)
+	for item := range n {
+		for k := range c {
+			for j := range a {
+				values = append(values, uint32((item*a+j)*c+k))
+			}
+		}
+	}
+	t := b.Index("exchange", values, shape...)
+	b.spans[key] = t
+	return t
+}
+
 // Stretch is the index by which [Rows] puts zeros between the pixels of n maps of h×w, for a
 // stride: [N, (h−1)·sy+1, (w−1)·sx+1].
 func (b *Builder) Stretch(n, h, w int, stride [2]int) *gpu.Tensor {

@@ -92,7 +92,7 @@ func (a *app) paint(ctx context.Context) error {
 	m, err := a.loadModel(ctx, a.model, a.weights, models.Options{Precision: a.precision, Hub: w.hub, Embedded: zoo.All(), Tokenizer: a.tokenizer, VAE: a.vae, Embeddings: a.embeddings,
 		PredictionType: a.prediction, LoRA: a.loras, LowMemory: a.lowMemory, Tiled: a.tiled, Motion: a.motion})
 	if err != nil {
-		return err
+		return usageOf(err)
 	}
 	defer m.Close()
 	w.p = m.Pipeline.(*diffusion.Pipeline) // as isPipeline says
@@ -185,14 +185,17 @@ func (w *painter) request(in *paintingInput) (diffusion.Request, error) {
 			*set.to = set.value
 		}
 	}
+	if q.Frames > 0 && w.frames > 0 {
+		q.Frames = w.frames
+	}
+	if err := gpu.HostFits([]int{max(1, q.Frames), 3, q.Height, q.Width}, 4); err != nil {
+		return q, cli.Usagef("-frames %d: %w", q.Frames, err)
+	}
 	if !math.IsNaN(w.guidance) {
 		if w.guidance > 1 && !w.p.Prompted() {
 			return q, cli.Usagef("-guidance %g: %s takes no prompt to weigh; leave it out", w.guidance, w.p.Class)
 		}
 		q.Guidance = w.guidance
-	}
-	if w.motion != "" && w.frames > 0 {
-		q.Frames = w.frames
 	}
 	q.Context, q.Stride = w.painting.context, w.stride
 	q.Prompts, q.Scheduler, q.ClipSkip, q.Watch = w.drawn(w.prompts), w.scheduler, w.clipSkip, w.explain != ""

@@ -126,7 +126,7 @@ func (in *paintingInput) fill(w *painter, q *diffusion.Request) error {
 			return err
 		}
 	}
-	if w.motion != "" {
+	if q.Frames > 0 {
 		if err := in.fillVideo(w, q); err != nil {
 			return err
 		}

@@ -9,15 +9,17 @@ import (
 	"saccade/models/diffusion"
 )
 
-// checkVideo finds what does not go with a motion adapter.
+// moves says that the flags ask for a video, of a pipeline that draws nothing else or by a motion
+// adapter.
+func (o *options) moves() bool { return o.motion != "" || o.model == diffusion.Video.Name }
+
+// checkVideo finds what does not go with a video.
 func (o *options) checkVideo() error {
 	g := &o.painting
 	switch {
-	case g.motion == "" && o.model == diffusion.Video.Name:
-		return cli.Usagef("-model %s draws by a motion adapter: give -motion SOURCE", o.model)
 	case g.motion == "" && (g.context > 0 || g.stride > 0):
 		return cli.Usagef("-context-length and -context-stride go with -motion, of whose frames they are")
-	case g.motion == "":
+	case !o.moves():
 		return nil
 	case g.stride > 0 && g.context == 0:
 		return cli.Usagef("-context-stride goes with -context-length, the frames that are seen at once")
@@ -27,7 +29,7 @@ func (o *options) checkVideo() error {
 	for name, given := range map[string]bool{"to-seed": o.given["to-seed"], "batch": o.given["batch"], "prompts": g.promptFile != "", "a second -prompt": len(g.prompts) > 1, "init-image": g.initImage != "", "forward": g.forward,
 		"refiner": g.refinerSource != "", "record": g.record != "", "explain": o.explain != ""} {
 		if given {
-			return cli.Usagef("-motion draws one video of one prompt: it does not go with -%s", name)
+			return cli.Usagef("a video is one, of one prompt: -%s does not go with it", name)
 		}
 	}
 	return nil

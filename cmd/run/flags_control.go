@@ -143,7 +143,7 @@ func (a *app) readHint(ctx context.Context, path string) ([]*picture.Image, erro
 	info, err := os.Stat(path)
 	folder := err == nil && info.IsDir()
 	switch {
-	case (folder || video.Is(path)) && a.motion == "":
+	case (folder || video.Is(path)) && !a.moves():
 		return nil, cli.Usagef("-control-image %s holds several pictures, of which a video's frames see one each: it goes with -motion", path)
 	case folder:
 		return a.readFolder(path)

@@ -103,7 +103,7 @@ func (g *painting) flags(f *flag.FlagSet) {
 		}
 		return nil
 	})
-	f.Func("frames", "`N`: pictures on the way from one seed or prompt to another, to a folder, a .gif or in one picture", cli.Whole(&g.frames, 2, 1000))
+	f.Func("frames", "`N`: pictures on the way from one seed or prompt to another, or of a video (default 16), to a folder, a .gif, a .mp4 or in one picture", cli.Whole(&g.frames, 2, 1000))
 	f.Int64Var(&g.toSeed, "to-seed", 0, "`N`: with -frames, the seed of the last frame")
 	f.BoolVar(&g.forward, "forward", false, "with -init-image: shows how noise takes the picture, -steps levels of it")
 	f.StringVar(&g.record, "record", "", "`FILE.gif|FILE.png|FOLDER`: the picture after every step")
@@ -120,7 +120,7 @@ func (g *painting) flags(f *flag.FlagSet) {
 	f.BoolVar(&g.lowMemory, "low-memory", false, "keeps one part of the pipeline at a time on the device")
 	g.controlling.flags(f)
 	g.showing.flags(f)
-	f.StringVar(&g.motion, "motion", "", "`SOURCE`: a motion adapter (AnimateDiff): draws a video of -frames N (default 16) to a .gif, a .mp4 or a folder")
+	f.StringVar(&g.motion, "motion", "", "`SOURCE`: a motion adapter (AnimateDiff): draws a video of -frames")
 	f.Func("context-length", "`N`: with -motion, frames that the adapter sees at once, in windows, for more of them than it was trained for (default all)", cli.Whole(&g.context, 1, 1000))
 	f.Func("context-stride", "`N`: with -context-length, how far each window of frames is from the one before (default 4)", cli.Whole(&g.stride, 1, 1000))
 	f.Var(&g.upscale, "upscale", "`[SOURCE]`: enlarges what is drawn, by the embedded network or one that -model upscale takes")
@@ -188,21 +188,21 @@ func (o *options) checkPainting() error {
 		return cli.Usagef("-strength 0 leaves no step; expected more than 0, at most 1")
 	case len(g.prompts) > 2 || len(g.prompts) == 2 && g.frames == 0:
 		return cli.Usagef("%d prompts; expected one, or with -frames two", len(g.prompts))
-	case g.frames > 0 && len(g.prompts) < 2 && !o.given["to-seed"] && g.motion == "":
-		return cli.Usagef("-frames goes from one thing to another: give -to-seed N, or -prompt twice")
+	case g.frames > 0 && len(g.prompts) < 2 && !o.given["to-seed"] && !o.moves():
+		return cli.Usagef("-frames goes from one thing to another: give -to-seed N, or -prompt twice; or -model %s, for a video", diffusion.Video.Name)
 	case g.frames == 0 && o.given["to-seed"]:
 		return cli.Usagef("-to-seed goes with -frames")
 	case g.frames > 0 && o.given["batch"]:
 		return cli.Usagef("-frames and -batch exclude each other")
-	case g.frames > 0 && o.input != "" && g.motion == "":
+	case g.frames > 0 && o.input != "" && !o.moves():
 		return cli.Usagef("-frames and -input exclude each other")
-	case g.upscale.Given && (g.frames > 0 && g.motion == "" || g.forward || o.view):
+	case g.upscale.Given && (g.frames > 0 && !o.moves() || g.forward || o.view):
 		return cli.Usagef("-upscale goes with none of -frames, -forward and -view")
 	case g.promptFile != "" && (len(g.prompts) > 0 || g.frames > 0 || g.forward || o.save != "" || o.input != "" || g.record != "" || o.explain != ""):
 		return cli.Usagef("-prompts goes with -o, and with none of -prompt, -frames, -forward, -save, -input, -record and -explain")
 	case g.record != "" && (g.frames > 0 || g.forward || o.batch > 1):
 		return cli.Usagef("-record shows the steps of one picture: leave out -frames, -forward and -batch")
-	case o.view && (g.frames > 0 && g.motion == "" || g.forward || g.promptFile != "" || o.explain != "" || o.verify || o.profile || o.json):
+	case o.view && (g.frames > 0 && !o.moves() || g.forward || g.promptFile != "" || o.explain != "" || o.verify || o.profile || o.json):
 		return cli.Usagef("-view shows one run: it goes with none of -frames, -forward, -prompts, -explain, -verify, -profile and -json")
 	case !o.view && (g.preview != "" || g.tinyWeights != "" || o.given["view-every"]):
 		return cli.Usagef("-preview, -preview-weights and -view-every go with -view")
@@ -239,9 +239,9 @@ func (o *options) checkRefiner() error {
 
 // checkPaintingOut looks at the names of the files to write.
 func (o *options) checkPaintingOut() error {
-	moving := o.frames > 0 || o.forward || o.motion != ""
-	if o.given["fps"] && !(moving && holdsFrames(o.out) || holdsFrames(o.record) || o.view && o.motion != "") {
-		return cli.Usagef("-fps goes with a .gif or video that is written, or with -motion and -view")
+	moving := o.frames > 0 || o.forward || o.moves()
+	if o.given["fps"] && !(moving && holdsFrames(o.out) || holdsFrames(o.record) || o.view && o.moves()) {
+		return cli.Usagef("-fps goes with a .gif or video that is written, or with a video and -view")
 	}
 	if err := cmp.Or(checkFrames(o.out, moving), checkFrames(o.record, true)); err != nil {
 		return err

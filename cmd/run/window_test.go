@@ -178,8 +178,17 @@ func TestControlWindow(t *testing.T) {
 
 // A video in the window is saved as its frames, and written at its end.
 func TestVideoWindow(t *testing.T) {
-	w := opened(t, "-model", "video", "-weights", fullPath(t, pipelineFolder(t, "sd1_tiny")), "-motion", fullPath(t, filepath.Join(pipelineFolder(t, "motion_tiny"), "v2")),
-		"-prompt", "a red apple", "-width", "24", "-height", "40", "-steps", "2", "-scheduler", "ddim", "-seed", "3", "-frames", "3", "-fps", "20", "-view", "-o", "x.gif")
+	for name, from := range map[string][]string{
+		"adapter": {fullPath(t, pipelineFolder(t, "sd1_tiny")), "-motion", fullPath(t, filepath.Join(pipelineFolder(t, "motion_tiny"), "v2"))},
+		"own":     {fullPath(t, pipelineFolder(t, "t2v_tiny"))},
+	} {
+		t.Run(name, func(t *testing.T) { testVideoWindow(t, from) })
+	}
+}
+
+func testVideoWindow(t *testing.T, from []string) {
+	w := opened(t, append(append([]string{"-model", "video", "-weights"}, from...),
+		"-prompt", "a red apple", "-width", "24", "-height", "40", "-steps", "2", "-scheduler", "ddim", "-seed", "3", "-frames", "3", "-fps", "20", "-view", "-o", "x.gif")...)
 	w.saved("x.gif")
 	w.press("p", "s", "question")
 	w.saved("saccade-3-step-2.gif")

@@ -146,7 +146,7 @@ func (o *options) check() error {
 			return cli.Usagef("-models %s: it is two networks, which are not served; run -model %s reads images", e.Family, e.Family)
 		}
 		if e.Family == diffusion.Video.Name {
-			return cli.Usagef("-models %s: videos are not served, for no request asks for one; run -model %s -motion SOURCE draws them", e.Family, e.Family)
+			return cli.Usagef("-models %s: videos are not served, for no request asks for one; run -model %s draws them", e.Family, e.Family)
 		}
 	}
 	for name, model := range o.aliases {

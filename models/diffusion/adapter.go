@@ -35,8 +35,9 @@ func (p *Pipeline) adapts(c t2iadapter.Config) error {
 	if n := len(widths); len(c.Widths) == n+1 { // the last is the middle's
 		widths = append(widths, widths[n-1])
 	}
+	_, moves := p.Moves()
 	switch {
-	case !p.Prompted() || p.motion != nil:
+	case !p.Prompted() || moves:
 		return fmt.Errorf("a pipeline without prompts, or of videos, takes none")
 	case fmt.Sprint(c.Widths) != fmt.Sprint(widths) || c.XL != p.xl():
 		return fmt.Errorf("it is for another base: its features have the widths %v and the UNet's maps %v; give one for this kind of Stable Diffusion", c.Widths, p.config.Widths())

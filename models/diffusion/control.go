@@ -113,7 +113,7 @@ func (p *Pipeline) fits(c controlnet.Config) error {
 		return all
 	}
 	switch {
-	case !p.Prompted():
+	case !p.Prompted() || u.Frames > 0:
 		return fmt.Errorf("a %s takes none", p.Class)
 	case c.Context != u.Context || c.Added != u.Added:
 		return fmt.Errorf("it is for another base: its prompts are of width %d and the pipeline's of %d; give one that was trained for this kind of Stable Diffusion", c.Context, u.Context)

@@ -1,5 +1,6 @@
 // Package diffusion makes pictures from noise with the pipelines of diffusers:
-// Stable Diffusion 1, 2 and XL, and the unconditional DDPM and DDIM.
+// Stable Diffusion 1, 2 and XL, the unconditional DDPM and DDIM, and videos by
+// AnimateDiff and ModelScope's text-to-video.
 //
 // A [Pipeline] holds the parts of a checkpoint. [Pipeline.Start] encodes the
 // prompt and the pictures of a [Request] and gives a [Run], whose latents stay

@@ -39,6 +39,9 @@ const besideAdapter = "image_encoder"
 // the image tower, a folder or hub id; "": the folder image_encoder beside the file, or the one of
 // an adapter before. Requests have an image for each, in the order in which they were added.
 func (p *Pipeline) OpenIPAdapter(ctx context.Context, src string, weight float64, tower string, hub *weights.Hub) error {
+	if err := p.seesImages(); err != nil {
+		return fmt.Errorf("loading the IP-Adapter %s: %w", src, err)
+	}
 	path, err := weights.Resolve(ctx, src, hub)
 	if err != nil {
 		return err
@@ -63,6 +66,14 @@ func (p *Pipeline) OpenIPAdapter(ctx context.Context, src string, weight float64
 		return errors.Join(err, file.Close())
 	}
 	p.images[len(p.images)-1].close = file.Close
+	return nil
+}
+
+// seesImages refuses a pipeline that takes no IP-Adapter.
+func (p *Pipeline) seesImages() error {
+	if !p.Prompted() || p.config.Frames > 0 {
+		return fmt.Errorf("a %s takes none", p.Class)
+	}
 	return nil
 }
 
@@ -106,8 +117,8 @@ func (p *Pipeline) SetImageTower(name string, src weights.Source, config []byte)
 // AddIPAdapter is OpenIPAdapter of tensors, which must stay open, after SetImageTower.
 func (p *Pipeline) AddIPAdapter(name string, src weights.Source, weight float64) error {
 	fail := func(err error) error { return fmt.Errorf("loading the IP-Adapter %s: %w", name, err) }
-	if !p.Prompted() {
-		return fail(fmt.Errorf("a %s takes none", p.Class))
+	if err := p.seesImages(); err != nil {
+		return fail(err)
 	}
 	c, projected, attending, err := ipadapter.Describe(src, p.config.Context)
 	if err != nil {

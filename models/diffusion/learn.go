@@ -18,6 +18,8 @@ func (p *Pipeline) Estimator() (*nn.Description, error) {
 	switch {
 	case p.xl():
 		return nil, errors.New("an SDXL's UNet, which is told sizes beside the prompt, is not trained")
+	case p.config.Frames > 0:
+		return nil, errors.New("a UNet of videos is not trained")
 	case p.inpaints():
 		return nil, errors.New("an inpainting model's UNet, which takes a mask, is not trained")
 	}

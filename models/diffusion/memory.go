@@ -57,7 +57,11 @@ func (p *Pipeline) Plan(q Request) (*Run, error) {
 		return r, err
 	}
 	if fits := p.fitting(q); fits != "" {
-		err = fmt.Errorf("an image of %dx%d (width x height): %w; %s", q.Width, q.Height, err, fits)
+		what := "an image"
+		if q.Frames > 0 {
+			what = fmt.Sprintf("a video of %d frames", q.Frames)
+		}
+		err = fmt.Errorf("%s of %dx%d (width x height): %w; %s", what, q.Width, q.Height, err, fits)
 	}
 	return nil, err
 }
@@ -155,11 +159,16 @@ func (p *Pipeline) fitting(q Request) string {
 	if q.Items > 1 && try(func(o *Request) { o.Items, o.Seeds = 1, o.Seeds[:1] }) {
 		return "one image at a time fits"
 	}
+	for n := q.Frames / 2; n > 0; n /= 2 {
+		if try(func(o *Request) { o.Frames, o.Context, o.Stride = n, 0, 0 }) {
+			return fmt.Sprintf("%d frames fit", n)
+		}
+	}
 	unit := p.Reduction()
 	for h, w := q.Height/2, q.Width/2; h >= unit && w >= unit; h, w = h/2, w/2 {
 		h, w := h/unit*unit, w/unit*unit
 		if q.Image == nil && try(func(o *Request) { o.Height, o.Width, o.Items, o.Seeds = h, w, 1, o.Seeds[:1] }) {
-			return fmt.Sprintf("one image of %dx%d (width x height) fits", w, h)
+			return fmt.Sprintf("%dx%d (width x height) fits", w, h)
 		}
 	}
 	return ""

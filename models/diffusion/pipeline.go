@@ -40,29 +40,36 @@ type Pipeline struct {
 	tiled      bool
 }
 
+// The names of the families.
+const (
+	ofPrompts = "sd"
+	ofVideos  = "video"
+	ofNoise   = "ddpm"
+)
+
 // Family is the pipelines that draw a prompt.
 var Family = nn.Family{
-	Name:     "sd",
+	Name:     ofPrompts,
 	About:    "images of a prompt: Stable Diffusion 1, 2 and XL",
 	Weights:  "a folder or hub id of diffusers (StableDiffusionPipeline, StableDiffusionXLPipeline, inpainting, LCM), or a single .safetensors or .ckpt file",
 	Embedded: "sd",
-	Open:     opener(true),
+	Open:     opener(ofPrompts),
 }
 
 // Unconditional is those that draw without one.
 var Unconditional = nn.Family{
-	Name:    "ddpm",
+	Name:    ofNoise,
 	About:   "images without a prompt: DDPM, DDIM",
 	Weights: "a folder or hub id of diffusers (DDPMPipeline, DDIMPipeline)",
-	Open:    opener(false),
+	Open:    opener(ofNoise),
 }
 
 // embedded is the name of the pipeline inside the program.
 const embedded = "zoo/sd"
 
-// opener opens a pipeline with prompts or without: a folder of diffusers, a single
-// file, or a hub id; "" is the embedded one.
-func opener(prompted bool) func(context.Context, *gpu.Device, string, nn.Options) (nn.Pipeline, error) {
+// opener opens a pipeline of a family: a folder of diffusers, a single file, or a hub id; "" is
+// the embedded one.
+func opener(family string) func(context.Context, *gpu.Device, string, nn.Options) (nn.Pipeline, error) {
 	return func(ctx context.Context, dev *gpu.Device, src string, o nn.Options) (nn.Pipeline, error) {
 		files, err := open(ctx, src, o)
 		if err != nil {
@@ -75,19 +82,32 @@ func opener(prompted bool) func(context.Context, *gpu.Device, string, nn.Options
 		if err != nil {
 			return nil, err
 		}
-		if p.Prompted() != prompted {
+		if err := p.belongs(family); err != nil {
 			p.Close()
-			return nil, fmt.Errorf("loading the pipeline %s: it is a %s, which -model %s does not take; give -model %s", p.Name, p.Class, family(prompted), family(!prompted))
+			return nil, fmt.Errorf("loading the pipeline %s: %w", p.Name, err)
 		}
 		return p, nil
 	}
 }
 
-func family(prompted bool) string {
-	if prompted {
-		return "sd"
+// belongs refuses a pipeline of another family: one of videos draws those alone, and one of images
+// videos by a motion adapter.
+func (p *Pipeline) belongs(family string) error {
+	_, moves := p.Moves()
+	other := ""
+	switch {
+	case family == ofVideos && p.Prompted() && !moves:
+		return requestErrorf("it is a %s, which draws images: give -motion SOURCE, an adapter, or -model %s", p.Class, ofPrompts)
+	case family != ofNoise && !p.Prompted():
+		other = ofNoise
+	case family != ofVideos && p.config.Frames > 0:
+		other = ofVideos
+	case family == ofNoise && p.Prompted():
+		other = ofPrompts
+	default:
+		return nil
 	}
-	return "ddpm"
+	return fmt.Errorf("it is a %s, which -model %s does not take; give -model %s", p.Class, family, other)
 }
 
 func open(ctx context.Context, src string, o nn.Options) (*checkpoint.Pipeline, error) {
@@ -218,6 +238,10 @@ func (p *Pipeline) check() error {
 	switch {
 	case c.Context != width:
 		return fmt.Errorf("the UNet takes prompts of width %d and the text towers give %d; they are not of one pipeline", c.Context, width)
+	case (c.Frames > 0) != (p.Class == checkpoint.TextToVideo):
+		return fmt.Errorf("the UNet is of %s, which a %s does not draw; they are not of one pipeline", map[bool]string{true: "videos", false: "images"}[c.Frames > 0], p.Class)
+	case c.Frames > 0 && c.TimeCond > 0:
+		return fmt.Errorf("the UNet takes the guidance beside the time (time_cond_proj_dim), which a %s does not tell it; run it alone with -model unet -input", p.Class)
 	case c.Class > 0:
 		return errors.New("the UNet takes classes, as those of unCLIP do, which pipelines here do not; run it alone with -model unet -input")
 	case p.xl() && (len(p.encoders) == 0 || p.encoders[len(p.encoders)-1].config.Projection != p.pooled()):
@@ -300,6 +324,8 @@ func (p *Pipeline) Guidance() float64 {
 		return 4
 	case !p.Prompted():
 		return 1
+	case p.Class == checkpoint.TextToVideo:
+		return 9
 	case strings.HasPrefix(p.Class, "LatentConsistencyModel"):
 		return 8.5
 	case p.xl():

@@ -43,8 +43,11 @@ func (p *Pipeline) Parameters(q Request, of Provenance) picture.Text {
 	for i, a := range p.images {
 		fmt.Fprintf(&s, ", IP-Adapter %d: %s:%g", i, filepath.Base(a.name), p.config.Images[i])
 	}
+	if p.motion != nil {
+		fmt.Fprintf(&s, ", Motion: %s", filepath.Base(p.files.Motion.Name))
+	}
 	if q.Frames > 0 {
-		fmt.Fprintf(&s, ", Motion: %s, Frames: %d", filepath.Base(p.files.Motion.Name), q.Frames)
+		fmt.Fprintf(&s, ", Frames: %d", q.Frames)
 	}
 	if q.Context > 0 {
 		fmt.Fprintf(&s, ", Context: %d, Stride: %d", q.Context, q.stride())

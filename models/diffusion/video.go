@@ -18,18 +18,19 @@ import (
 	"saccade/weights"
 )
 
-// Video is the pipelines that draw videos of a prompt: those of images with a motion adapter.
+// Video is the pipelines that draw videos of a prompt: those of images with a motion adapter, and
+// those whose UNet is of videos.
 var Video = nn.Family{
-	Name:    "video",
-	About:   "videos of a prompt: AnimateDiff, Stable Diffusion 1 with -motion SOURCE",
-	Weights: "what -model sd takes of Stable Diffusion 1, with -motion, the motion adapter",
-	Open:    opener(true),
+	Name:    ofVideos,
+	About:   "videos of a prompt: ModelScope's text-to-video; AnimateDiff, Stable Diffusion 1 with -motion SOURCE",
+	Weights: "a folder or hub id of diffusers (TextToVideoSDPipeline); or what -model sd takes of Stable Diffusion 1, with -motion, the motion adapter",
+	Open:    opener(ofVideos),
 }
 
 // motionConfig is that of the UNet's motion modules.
 type motionConfig = blocks.MotionConfig
 
-// DefaultFrames is how many frames diffusers' pipeline draws.
+// DefaultFrames is how many frames diffusers' pipelines draw.
 const DefaultFrames = 16
 
 // openMotion adds the motion adapter of the options to a pipeline's files.
@@ -68,7 +69,10 @@ func (p *Pipeline) addMotion() error {
 	if err != nil {
 		return fmt.Errorf("unet: %w", err)
 	}
-	if c.Added > 0 {
+	switch {
+	case c.Frames > 0:
+		return fmt.Errorf("loading the motion adapter %s: the pipeline is a %s, which draws videos by its own UNet and takes none; leave it out", m.Name, p.Class)
+	case c.Added > 0:
 		return fmt.Errorf("loading the motion adapter %s: the pipeline is an SDXL; expected Stable Diffusion 1", m.Name)
 	}
 	c, src, err := motion.Describe(m.Source, m.Config, c)
@@ -88,42 +92,65 @@ func (p *Pipeline) addMotion() error {
 	return nil
 }
 
-// Moves says that the pipeline draws videos, of at most so many frames.
+// Moves says that the pipeline draws videos, of at most so many frames at once.
 func (p *Pipeline) Moves() (most int, ok bool) {
-	if p.motion == nil {
+	switch {
+	case p.config.Frames > 0:
+		return mostFrames, true
+	case p.motion == nil:
 		return 0, false
 	}
 	return p.motion.Most, true
 }
 
+// mostFrames bounds those of a UNet of videos, which knows no positions. Published ones were
+// trained on 16 to 24.
+const mostFrames = 1000
+
 // checkFrames refuses frames that the pipeline does not draw, and makes the frames of a video the
 // items of a request.
 func (p *Pipeline) checkFrames(q *Request) error {
+	_, moves := p.Moves()
 	switch {
-	case p.motion == nil && q.Frames == 0 && q.Context == 0 && q.Stride == 0:
+	case !moves && q.Frames == 0 && q.Context == 0 && q.Stride == 0:
 		return nil
-	case p.motion == nil:
-		return requestErrorf("%d frames of a pipeline without a motion adapter", q.Frames)
+	case !moves:
+		return requestErrorf("%d frames of a %s without a motion adapter", q.Frames, p.Class)
 	case q.Frames < 1:
 		return requestErrorf("%d frames; expected at least 1", q.Frames)
-	case q.Context == 0 && q.Frames > p.motion.Most:
-		return requestErrorf("%d frames; the motion adapter has positions for 1 to %d, more go in windows of so many (-context-length)", q.Frames, p.motion.Most)
-	case q.Context < 0 || q.Context > p.motion.Most:
-		return requestErrorf("windows of %d frames; the motion adapter has positions for 1 to %d", q.Context, p.motion.Most)
+	case q.Items != 1 && q.Items != q.Frames:
+		return requestErrorf("%d videos at once; expected one", q.Items)
+	case q.Image != nil || q.Mask != nil || q.Watch || q.From > 0 || q.To < 1:
+		return requestErrorf("a video takes no picture to begin with, no mask and no refiner, and its attention to words is not watched")
+	}
+	if err := p.checkWindows(q); err != nil {
+		return err
+	}
+	q.Items = q.Frames
+	if len(q.Seeds) == 1 {
+		q.Seeds = slices.Repeat(q.Seeds, q.Frames)
+	}
+	return nil
+}
+
+// checkWindows refuses frames and windows of them that the pipeline does not see at once.
+func (p *Pipeline) checkWindows(q *Request) error {
+	most, _ := p.Moves()
+	switch {
+	case p.motion == nil && (q.Context != 0 || q.Stride != 0):
+		return requestErrorf("windows of frames are a motion adapter's; a %s sees all frames at once", p.Class)
+	case p.motion == nil && q.Frames > most:
+		return requestErrorf("%d frames; expected 1 to %d", q.Frames, most)
+	case q.Context == 0 && q.Frames > most:
+		return requestErrorf("%d frames; the motion adapter has positions for 1 to %d, more go in windows of so many (-context-length)", q.Frames, most)
+	case q.Context < 0 || q.Context > most:
+		return requestErrorf("windows of %d frames; the motion adapter has positions for 1 to %d", q.Context, most)
 	case q.Context > q.Frames:
 		return requestErrorf("windows of %d frames for a video of %d; expected no more", q.Context, q.Frames)
 	case q.Context == 0 && q.Stride != 0:
 		return requestErrorf("a stride of %d without windows", q.Stride)
 	case q.Context > 0 && (q.stride() < 1 || q.stride() > q.Context):
 		return requestErrorf("a stride of %d frames between windows of %d; expected 1 to %d", q.stride(), q.Context, q.Context)
-	case q.Items != 1 && q.Items != q.Frames:
-		return requestErrorf("%d videos at once; expected one", q.Items)
-	case q.Image != nil || q.Mask != nil || q.Watch || q.From > 0 || q.To < 1:
-		return requestErrorf("a video takes no picture to begin with, no mask and no refiner, and its attention to words is not watched")
-	}
-	q.Items = q.Frames
-	if len(q.Seeds) == 1 {
-		q.Seeds = slices.Repeat(q.Seeds, q.Frames)
 	}
 	return nil
 }

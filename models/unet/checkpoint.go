@@ -23,20 +23,41 @@ func Describe(src weights.Source, config []byte) (Config, weights.Source, error)
 		return Config{}, nil, err
 	}
 	c, err := Parse(config)
+	if c.Frames > 0 {
+		src = frameNames(src)
+	}
 	return c, diffusion.Renamed(src), err
 }
 
-// Parse reads config.json of diffusers' UNet2DModel or UNet2DConditionModel. Keys
+// frameNames shows the tensors of a network of videos as [diffusion.Stage] has them: the attention
+// among frames as motion modules, and the convolutions over frames without the filters' last side,
+// which is one.
+func frameNames(src weights.Source) weights.Source {
+	var filters []*weights.Tensor
+	for _, name := range src.Names() {
+		if t, ok := src.Tensor(name); ok && strings.Contains(name, ".temp_convs.") && len(t.Shape) == 5 && t.Shape[4] == 1 {
+			t.Shape = t.Shape[:4]
+			filters = append(filters, t)
+		}
+	}
+	return weights.Rename(weights.With(src, filters...), []weights.Rule{{From: "**.temp_attentions.**", To: "**.motion_modules.**"}})
+}
+
+// Parse reads config.json of diffusers' UNet2DModel, UNet2DConditionModel or UNet3DConditionModel. Keys
 // that the class does not take are passed over, as diffusers does; those that it
 // takes count, mean nothing beside the others, or are refused.
 func Parse(config []byte) (Config, error) {
 	// What one of the classes has no key for.
-	j := jsonConfig{OutScale: 1, KernelIn: 3, KernelOut: 3, AttnType: "default", AddAttention: true, DownType: "conv", UpType: "conv", Depth: depths{{1}}}
+	j := jsonConfig{OutScale: 1, KernelIn: 3, KernelOut: 3, AttnType: "default", AddAttention: true, DownType: "conv", UpType: "conv", Depth: depths{{1}},
+		CosFirst: true, TimeType: "positional", TimeNorm: "default"}
 	if err := checkpoint.Decode("config.json", config, &j.head); err != nil {
 		return Config{}, err
 	}
 	if err := signatures.Decode("config.json", j.Class, config, &j, inert...); err != nil {
 		return Config{}, err
+	}
+	if j.Class == ofVideos {
+		j.MidType = &midOfVideos
 	}
 	if err := j.refuse(); err != nil {
 		return Config{}, err
@@ -44,7 +65,17 @@ func Parse(config []byte) (Config, error) {
 	return j.config()
 }
 
-// signaturesJSON are the keys of both classes with their defaults;
+// The classes of diffusers.
+const (
+	ofPixels  = "UNet2DModel"
+	ofPrompts = "UNet2DConditionModel"
+	ofVideos  = "UNet3DConditionModel"
+)
+
+// midOfVideos is the block in the middle of a network of videos, which has no key for it.
+var midOfVideos = "UNetMidBlock3DCrossAttn"
+
+// signaturesJSON are the keys of these classes with their defaults;
 // golden/generate_signatures.py writes it.
 //
 //go:embed signatures.json
@@ -61,7 +92,7 @@ type head struct {
 	Class string `json:"_class_name"`
 }
 
-// jsonConfig is config.json of either class.
+// jsonConfig is config.json of any of the classes.
 type jsonConfig struct {
 	head
 	Sample       checkpoint.Pair `json:"sample_size"`
@@ -164,7 +195,12 @@ func (j *jsonConfig) refuse() error {
 			return fmt.Errorf("config.json has %s, which is not supported; networks without it are, as those of DDPM, Stable Diffusion 1 and 2, and SDXL", key)
 		}
 	}
-	if j.Class == "UNet2DModel" && set(j.ClassType) {
+	for key, list := range map[string]diffusion.Ints{"layers_per_block": j.Layers, "attention_head_dim": j.HeadDim, "cross_attention_dim": j.Context} {
+		if j.Class == ofVideos && len(list) != 1 {
+			return fmt.Errorf("config.json: %s has %d values; a %s takes one", key, len(list), j.Class)
+		}
+	}
+	if j.Class == ofPixels && set(j.ClassType) {
 		if err := diffusion.OneOf("class_embed_type", *j.ClassType, "timestep"); err != nil {
 			return err
 		}
@@ -203,8 +239,14 @@ func (j *jsonConfig) config() (Config, error) {
 	if c.Block.Time == 0 {
 		c.Block.Time = 4 * j.Widths[0]
 	}
-	if j.Class == "UNet2DModel" { // whatever act_fn is
+	switch j.Class { // whatever act_fn is
+	case ofPixels:
 		c.ActOut, c.ActTime, c.ActClass = ops.SiLU, ops.SiLU, ops.SiLU
+	case ofVideos:
+		c.ActOut, c.Frames = ops.SiLU, j.HeadDim[0]
+		if err := diffusion.Bounded(map[string]int{"attention_head_dim": c.Frames}, mostFrameHead); err != nil {
+			return Config{}, err
+		}
 	}
 	if err := j.levels(&c); err != nil {
 		return Config{}, err
@@ -255,7 +297,7 @@ func (j *jsonConfig) levels(c *Config) error {
 	slices.Reverse(c.Up)
 	if j.MidType != nil {
 		c.Middle.Blocks = 2
-		if j.Class == "UNet2DConditionModel" && *j.MidType == "UNetMidBlock2D" {
+		if j.Class == ofPrompts && *j.MidType == "UNetMidBlock2D" {
 			c.Middle.Blocks = 1
 		}
 		if c.Middle.Attention, err = j.attention(n-1, 1, *j.MidType, "Mid"); err != nil {
@@ -272,9 +314,13 @@ func (j *jsonConfig) levels(c *Config) error {
 
 // attention is that of a type of block at level i, whose blocks are so many.
 func (j *jsonConfig) attention(i, blocks int, kind, way string) (Attention, error) {
-	condition := j.Class == "UNet2DConditionModel"
+	condition := j.Class != ofPixels
 	supported := []string{"Attn" + way + "Block2D", way + "Block2D"}
 	switch {
+	case way == "Mid" && j.Class == ofVideos:
+		supported = []string{midOfVideos}
+	case j.Class == ofVideos:
+		supported = []string{"CrossAttn" + way + "Block3D", way + "Block3D"}
 	case way == "Mid" && condition:
 		supported = []string{"UNetMidBlock2DCrossAttn", "UNetMidBlock2D"}
 	case way == "Mid":
@@ -317,18 +363,18 @@ func (j *jsonConfig) depth(i, blocks int, way string) ([]int, error) {
 	return j.Depth.at(down, i, n, blocks)
 }
 
-// heads is how many heads the attention at level i has. In UNet2DModel
-// attention_head_dim is the size of one, in UNet2DConditionModel their number
-// (diffusers' issue 2011).
+// heads is how many heads the attention at level i has. In UNet2DModel and
+// UNet3DConditionModel attention_head_dim is the size of one, in UNet2DConditionModel
+// their number (diffusers' issue 2011).
 func (j *jsonConfig) heads(i int) (int, error) {
-	if len(j.HeadDim) == 0 && j.Class == "UNet2DModel" { // null: one head
+	if len(j.HeadDim) == 0 && j.Class == ofPixels { // null: one head
 		return 1, nil
 	}
 	values, err := j.HeadDim.Of("attention_head_dim", len(j.Widths))
 	if err != nil {
 		return 0, err
 	}
-	if j.Class == "UNet2DConditionModel" {
+	if j.Class == ofPrompts {
 		return values[i], nil
 	}
 	if values[i] < 1 || j.Widths[i]%values[i] != 0 {

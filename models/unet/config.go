@@ -28,6 +28,7 @@ type Config struct {
 
 	Images []float64               // the weights of the attention to the tokens of images (IP-Adapter), of each adapter
 	Motion *diffusion.MotionConfig // of the modules among the frames of a video, or nil
+	Frames int                     // channels of an attention head of a network that is of videos itself (UNet3DConditionModel), 0: of images
 
 	CosFirst  bool    // the cosines of a time precede its sines
 	FreqShift float64 // of the frequencies; see [ops.Builder.Sinusoid]
@@ -113,6 +114,21 @@ func (c Config) check() error {
 }
 
 const mostKernel = 99 // pixels
+
+// mostFrameHead bounds the head of a network of videos, which has eight of them before all blocks,
+// however narrow the maps are. Published ones have 64 channels.
+const mostFrameHead = 1024
+
+// framesIn is the attention among frames before all blocks.
+func (c Config) framesIn() diffusion.MotionSize {
+	const heads = 8
+	return diffusion.MotionSize{Width: c.Widths()[0], Inner: heads * c.Frames, Heads: heads, Groups: c.Block.Groups, Depth: 1}
+}
+
+// frames is that behind an attention of the pixels of maps of width channels.
+func (c Config) frames(width int) diffusion.MotionSize {
+	return diffusion.MotionSize{Width: width, Inner: width, Heads: width / c.Frames, Groups: c.Block.Groups, Depth: 1}
+}
 
 func (c Config) checkAttention(width int, a Attention) error {
 	switch {

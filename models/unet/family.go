@@ -35,7 +35,7 @@ func Images(i int) string { return fmt.Sprintf("image_prompts.%d", i) }
 var Family = nn.Family{
 	Name:          "unet",
 	About:         "the denoising network of DDPM and Stable Diffusion, a part of diffusion models",
-	Weights:       "a folder or hub id of diffusers (UNet2DModel, UNet2DConditionModel), or that of a whole pipeline, or its single file",
+	Weights:       "a folder or hub id of diffusers (UNet2DModel, UNet2DConditionModel, UNet3DConditionModel), or that of a whole pipeline, or its single file",
 	Architectures: StandardNames(),
 	Timed:         []string{timedVideo},
 	Part:          true,
@@ -61,6 +61,9 @@ func (c Config) Layers(b *ops.Builder) (*nn.Layers, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Frames > 0 { // which is not trained
+		return &nn.Layers{Parameters: m, Networks: []*nn.Network{c.Network(m.recordVideos)}}, nil
+	}
 	projections, err := m.projections()
 	return &nn.Layers{Parameters: m, Networks: []*nn.Network{c.Network(func(r *gpu.Recorder, in map[string]*gpu.Tensor) { m.Record(r, in, diffusion.Video{}) })},
 		Projections: projections, Estimate: Sample}, err
@@ -72,8 +75,12 @@ func (c Config) Network(record func(r *gpu.Recorder, in map[string]*gpu.Tensor))
 }
 
 func (c Config) inputs() []nn.Input {
+	sample := nn.Dims("N", c.In, "H", "W")
+	if c.Frames > 0 {
+		sample = nn.Dims("N", c.In, "F", "H", "W")
+	}
 	all := []nn.Input{
-		{Name: Sample, Dims: nn.Dims("N", c.In, "H", "W")},
+		{Name: Sample, Dims: sample},
 		{Name: Timestep, Dims: nn.Dims("N"), Kind: nn.PerItem},
 	}
 	if c.Context > 0 {
@@ -106,7 +113,7 @@ func (c Config) usual() map[string]int {
 	for sizes > 1 && c.Pooled(sizes) < 1 {
 		sizes--
 	}
-	return map[string]int{"H": h, "W": w, "T": 77, "S": sizes, "P": c.Pooled(sizes)}
+	return map[string]int{"F": usualFrames, "H": h, "W": w, "T": 77, "S": sizes, "P": c.Pooled(sizes)}
 }
 
 // Pooled is the width of SDXL's pooled prompt beside so many sizes of images.
@@ -121,6 +128,10 @@ func (c Config) checkSizes(sizes map[string]int) error {
 
 // Record records the network on inputs by name, each dense or an activation, of a video or images.
 func (m *Model) Record(r *gpu.Recorder, in map[string]*gpu.Tensor, v diffusion.Video) {
+	r.OutputNCHW(Sample, m.estimate(r, in, v))
+}
+
+func (m *Model) estimate(r *gpu.Recorder, in map[string]*gpu.Tensor, v diffusion.Video) *gpu.Tensor {
 	x := m.Inputs(r, in)
 	x.Video = v
 	for i := range len(m.Down) + 1 {
@@ -137,7 +148,7 @@ func (m *Model) Record(r *gpu.Recorder, in map[string]*gpu.Tensor, v diffusion.V
 	for i := 0; in[Residual(i)] != nil; i++ {
 		x.Residuals = append(x.Residuals, in[Residual(i)])
 	}
-	r.OutputNCHW(Sample, m.Forward(r, x))
+	return m.Forward(r, x)
 }
 
 // Inputs finds what the network takes by name, each dense or an activation.

@@ -21,13 +21,15 @@ type Model struct {
 type Way struct {
 	Config
 
-	ConvIn ops.Conv2d        `w:"conv_in"`
-	Time   MLP               `w:"time_embedding"`
-	Class  *MLP              `w:"class_embedding"` // or nil
-	Added  *MLP              `w:"add_embedding"`   // SDXL's, or nil
-	Down   []diffusion.Stage `w:"down_blocks"`
-	Middle *diffusion.Stage  `w:"mid_block"` // or nil
+	ConvIn   ops.Conv2d        `w:"conv_in"`
+	FramesIn *diffusion.Motion `w:"transformer_in"` // of a network of videos, or nil
+	Time     MLP               `w:"time_embedding"`
+	Class    *MLP              `w:"class_embedding"` // or nil
+	Added    *MLP              `w:"add_embedding"`   // SDXL's, or nil
+	Down     []diffusion.Stage `w:"down_blocks"`
+	Middle   *diffusion.Stage  `w:"mid_block"` // or nil
 
+	b     *ops.Builder
 	times ops.Sinusoid
 	sizes ops.Sinusoid // of SDXL's pictures
 	skips []int        // widths of the maps on the way down
@@ -88,7 +90,7 @@ func NewWay(b *ops.Builder, c Config) (*Way, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	w := &Way{Config: c, Time: newMLP(b, c.Widths()[0], c.Block.Time, c.ActTime)}
+	w := &Way{Config: c, b: b, Time: newMLP(b, c.Widths()[0], c.Block.Time, c.ActTime)}
 	var err error
 	if w.times, err = b.Sinusoid(c.Widths()[0], c.CosFirst, c.FreqShift); err != nil {
 		return nil, err
@@ -118,6 +120,9 @@ func (w *Way) addDown(b *ops.Builder) {
 	width := c.Widths()[0]
 	w.ConvIn = b.Conv2d(ops.Conv{In: c.In, Out: width, Kernel: ops.Square(c.KernelIn), Pad: ops.Pad(c.KernelIn / 2), Bias: true})
 	w.skips = []int{width}
+	if c.Frames > 0 {
+		w.FramesIn = diffusion.NewMotion(b, c.framesIn())
+	}
 	for i, level := range c.Down {
 		var s diffusion.Stage
 		for range level.Blocks {
@@ -137,8 +142,9 @@ func (w *Way) addDown(b *ops.Builder) {
 		w.Middle = &diffusion.Stage{Blocks: []diffusion.Block{diffusion.NewBlock(b, c.Block, width, width)}}
 	default:
 		w.Middle = diffusion.NewMiddle(b, c.Block, width, c.attention(b, c.Middle.Attention, width, 0))
+		c.addFrames(b, w.Middle, width, width)
 		if c.Motion != nil && c.Motion.Middle > 0 {
-			w.Middle.Motion = []*diffusion.Motion{diffusion.NewMotion(b, *c.Motion, width, c.Motion.Middle)}
+			w.Middle.Motion = []*diffusion.Motion{diffusion.NewMotion(b, c.Motion.Module(width, c.Motion.Middle))}
 		}
 	}
 }
@@ -172,8 +178,23 @@ func (c Config) add(b *ops.Builder, s *diffusion.Stage, level Level, i, in int) 
 	if a := c.attention(b, level.Attention, level.Width, len(s.Attentions)); a != nil {
 		s.Attentions = append(s.Attentions, a)
 	}
+	c.addFrames(b, s, level.Width)
 	if c.Motion != nil {
-		s.Motion = append(s.Motion, diffusion.NewMotion(b, *c.Motion, level.Width, c.Motion.Depths[i]))
+		s.Motion = append(s.Motion, diffusion.NewMotion(b, c.Motion.Module(level.Width, c.Motion.Depths[i])))
+	}
+}
+
+// addFrames puts what a network of videos has behind blocks of those widths at the end of a stage:
+// convolutions over frames, and attention among them behind the last attention.
+func (c Config) addFrames(b *ops.Builder, s *diffusion.Stage, widths ...int) {
+	if c.Frames == 0 {
+		return
+	}
+	for _, width := range widths {
+		s.Temporal = append(s.Temporal, diffusion.NewTemporalConv(b, c.Block.Groups, width))
+	}
+	if len(s.Motion) < len(s.Attentions) {
+		s.Motion = append(s.Motion, diffusion.NewMotion(b, c.frames(widths[0])))
 	}
 }
 
@@ -235,6 +256,12 @@ func (w *Way) way(r *gpu.Recorder, in Inputs, time, hint *gpu.Tensor) []*gpu.Ten
 	}
 	x := w.ConvIn.Forward(r, in.Sample, options...) // [N H W C]
 	r.TapNCHW("conv_in", x)
+	if w.FramesIn != nil {
+		r.Enter("transformer_in")
+		x = w.FramesIn.Forward(r, x, in.Video)
+		r.Leave()
+		r.TapNCHW("transformer_in", x)
+	}
 	maps := []*gpu.Tensor{x}
 	for i := range w.Down {
 		s, name := &w.Down[i], fmt.Sprintf("down_blocks.%d", i)
@@ -291,5 +318,9 @@ func (w *Way) embed(r *gpu.Recorder, in Inputs) *gpu.Tensor {
 		t = w.Added.Forward(r, ops.Concat(r, in.TextEmbeds, w.sizes.Forward(r, in.TimeIDs)), ops.Residual(t))
 	}
 	r.Tap("emb", t)
-	return ops.Apply(r, t, w.Block.Act)
+	t = ops.Apply(r, t, w.Block.Act)
+	if n := t.Rows(); r.Err() == nil && w.Config.Frames > 0 && n*in.Video.Frames == in.Sample.Shape[0] { // one for a video
+		t = ops.Rows(r, t, w.b.Repeat(n, 1, in.Video.Frames))
+	}
+	return t
 }

@@ -41,6 +41,10 @@ func TestParameters(t *testing.T) {
 	c, err = Parse([]byte(ssd))
 	require.NoError(t, err)
 	assert.Equal(t, 1_331_334_404, parameters(t, c))
+	c, err = Parse([]byte(`{"_class_name": "UNet3DConditionModel", "sample_size": 32}`)) // ModelScope's
+	require.NoError(t, err)
+	assert.Equal(t, 1_411_233_860, parameters(t, c))
+	assert.Equal(t, Attention{Kind: CrossAttention, Heads: 20, Depths: []int{1, 1}}, c.Down[2].Attention)
 }
 
 // refiner is stabilityai/stable-diffusion-xl-refiner-1.0's configuration.
@@ -86,32 +90,39 @@ func TestParse(t *testing.T) {
 // What is not supported is refused by its name.
 func TestRefuse(t *testing.T) {
 	for config, want := range map[string]string{
-		`{"_class_name": "UNet1DModel"}`: `_class_name is "UNet1DModel", which is not supported; UNet2DConditionModel or UNet2DModel is`,
-		`{}`:                             `_class_name is "", which is not supported; UNet2DConditionModel or UNet2DModel is`,
-		`{"_class_name": "UNet2DModel", "down_block_types": ["SkipDownBlock2D", "DownBlock2D", "DownBlock2D", "DownBlock2D"]}`: `down_block_types: config.json: a block is "SkipDownBlock2D", which is not supported; AttnDownBlock2D or DownBlock2D is`,
-		`{"_class_name": "UNet2DConditionModel", "mid_block_type": "UNetMidBlock2DSimpleCrossAttn"}`:                           "UNetMidBlock2DCrossAttn or UNetMidBlock2D is",
-		`{"_class_name": "UNet2DConditionModel", "only_cross_attention": [true, true, true, false]}`:                           "config.json has only_cross_attention",
-		`{"_class_name": "UNet2DConditionModel", "encoder_hid_dim": 4096}`:                                                     "config.json has encoder_hid_dim",
-		`{"_class_name": "UNet2DConditionModel", "attention_head_dim": [5, 10]}`:                                               "attention_head_dim has 2 values",
-		`{"_class_name": "UNet2DConditionModel", "attention_head_dim": 7}`:                                                     "do not make 7 attention heads",
-		`{"_class_name": "UNet2DConditionModel", "addition_embed_type": "image"}`:                                              `addition_embed_type is "image"`,
-		`{"_class_name": "UNet2DConditionModel", "class_embed_type": "identity"}`:                                              `class_embed_type is "identity"`,
-		`{"_class_name": "UNet2DModel", "time_embedding_type": "fourier"}`:                                                     `time_embedding_type is "fourier"`,
-		`{"_class_name": "UNet2DModel", "resnet_time_scale_shift": "scale_shift"}`:                                             `resnet_time_scale_shift is "scale_shift"`,
-		`{"_class_name": "UNet2DModel", "norm_num_groups": 5}`:                                                                 "norm_num_groups 5 equal groups",
-		`{"_class_name": "UNet2DModel", "block_out_channels": [32]}`:                                                           "1 block_out_channels, 4 down_block_types",
-		`{"_class_name": "UNet2DModel", "act_fn": "mish"}`:                                                                     "act_fn",
-		`{"_class_name": "UNet2DModel", "layers_per_block": "two"}`:                                                            `layers_per_block is "two"; expected a whole number or a list of them`,
-		`{"_class_name": "UNet2DModel", "layers_per_block": 30011}`:                                                            "config.json: layers_per_block is 30011; expected 1 to 100",
-		`{"_class_name": "UNet2DModel", "layers_per_block": 4611686018427387904}`:                                              "layers_per_block is 4611686018427387904; expected 1 to 100",
-		`{"_class_name": "UNet2DModel", "block_out_channels": [4611686018427387904, 1, 1, 1]}`:                                 "block_out_channels is 4611686018427387904",
-		`{"_class_name": "UNet2DConditionModel", "transformer_layers_per_block": 4611686018427387904}`:                         "transformer_layers_per_block is 4611686018427387904; expected 1 to 100",
-		`{"_class_name": "UNet2DConditionModel", "transformer_layers_per_block": [1, [2, 2], 1, 1]}`:                           "beside which reverse_transformer_layers_per_block must say",
-		`{"_class_name": "UNet2DConditionModel", "transformer_layers_per_block": [1, [2, [2]], 1, 1]}`:                         "expected a whole number, or a list of them and of lists",
-		`{"_class_name": "UNet2DConditionModel", "reverse_transformer_layers_per_block": [1, 2]}`:                              "reverse_transformer_layers_per_block has 2 values, expected one or one for each of the 4",
-		`{"_class_name": "UNet2DConditionModel", "num_attention_heads": 8}`:                                                    "config.json has num_attention_heads",
-		`{"_class_name": "UNet2DModel", "sample_size": 4611686018427387904}`:                                                   "sample_size is [4611686018427387904 4611686018427387904]; expected sides of at most 65536",
-		`{"_class_name": "UNet2DModel", "downsample_padding": 2}`:                                                              "downsample_padding is 2; 0 and 1",
+		`{"_class_name": "UNet1DModel"}`: `_class_name is "UNet1DModel", which is not supported; UNet2DConditionModel or UNet2DModel or UNet3DConditionModel is`,
+		`{}`:                             `_class_name is "", which is not supported; UNet2DConditionModel or UNet2DModel or UNet3DConditionModel is`,
+		`{"_class_name": "UNet3DConditionModel", "attention_head_dim": [64, 64, 64, 64]}`:                                                                "attention_head_dim has 4 values; a UNet3DConditionModel takes one",
+		`{"_class_name": "UNet3DConditionModel", "attention_head_dim": 48}`:                                                                              "320 channels do not make attention heads of 48",
+		`{"_class_name": "UNet3DConditionModel", "attention_head_dim": 0}`:                                                                               "attention_head_dim is 0; expected 1 to 1024",
+		`{"_class_name": "UNet3DConditionModel", "layers_per_block": [2, 2, 2, 2]}`:                                                                      "layers_per_block has 4 values",
+		`{"_class_name": "UNet3DConditionModel", "mid_block_scale_factor": 2}`:                                                                           "config.json has mid_block_scale_factor",
+		`{"_class_name": "UNet3DConditionModel", "norm_num_groups": null}`:                                                                               "config.json has norm_num_groups: null",
+		`{"_class_name": "UNet3DConditionModel", "down_block_types": ["CrossAttnDownBlockSpatioTemporal", "DownBlock3D", "DownBlock3D", "DownBlock3D"]}`: `a block is "CrossAttnDownBlockSpatioTemporal"`,
+		`{"_class_name": "UNet2DModel", "down_block_types": ["SkipDownBlock2D", "DownBlock2D", "DownBlock2D", "DownBlock2D"]}`:                           `down_block_types: config.json: a block is "SkipDownBlock2D", which is not supported; AttnDownBlock2D or DownBlock2D is`,
+		`{"_class_name": "UNet2DConditionModel", "mid_block_type": "UNetMidBlock2DSimpleCrossAttn"}`:                                                     "UNetMidBlock2DCrossAttn or UNetMidBlock2D is",
+		`{"_class_name": "UNet2DConditionModel", "only_cross_attention": [true, true, true, false]}`:                                                     "config.json has only_cross_attention",
+		`{"_class_name": "UNet2DConditionModel", "encoder_hid_dim": 4096}`:                                                                               "config.json has encoder_hid_dim",
+		`{"_class_name": "UNet2DConditionModel", "attention_head_dim": [5, 10]}`:                                                                         "attention_head_dim has 2 values",
+		`{"_class_name": "UNet2DConditionModel", "attention_head_dim": 7}`:                                                                               "do not make 7 attention heads",
+		`{"_class_name": "UNet2DConditionModel", "addition_embed_type": "image"}`:                                                                        `addition_embed_type is "image"`,
+		`{"_class_name": "UNet2DConditionModel", "class_embed_type": "identity"}`:                                                                        `class_embed_type is "identity"`,
+		`{"_class_name": "UNet2DModel", "time_embedding_type": "fourier"}`:                                                                               `time_embedding_type is "fourier"`,
+		`{"_class_name": "UNet2DModel", "resnet_time_scale_shift": "scale_shift"}`:                                                                       `resnet_time_scale_shift is "scale_shift"`,
+		`{"_class_name": "UNet2DModel", "norm_num_groups": 5}`:                                                                                           "norm_num_groups 5 equal groups",
+		`{"_class_name": "UNet2DModel", "block_out_channels": [32]}`:                                                                                     "1 block_out_channels, 4 down_block_types",
+		`{"_class_name": "UNet2DModel", "act_fn": "mish"}`:                                                                                               "act_fn",
+		`{"_class_name": "UNet2DModel", "layers_per_block": "two"}`:                                                                                      `layers_per_block is "two"; expected a whole number or a list of them`,
+		`{"_class_name": "UNet2DModel", "layers_per_block": 30011}`:                                                                                      "config.json: layers_per_block is 30011; expected 1 to 100",
+		`{"_class_name": "UNet2DModel", "layers_per_block": 4611686018427387904}`:                                                                        "layers_per_block is 4611686018427387904; expected 1 to 100",
+		`{"_class_name": "UNet2DModel", "block_out_channels": [4611686018427387904, 1, 1, 1]}`:                                                           "block_out_channels is 4611686018427387904",
+		`{"_class_name": "UNet2DConditionModel", "transformer_layers_per_block": 4611686018427387904}`:                                                   "transformer_layers_per_block is 4611686018427387904; expected 1 to 100",
+		`{"_class_name": "UNet2DConditionModel", "transformer_layers_per_block": [1, [2, 2], 1, 1]}`:                                                     "beside which reverse_transformer_layers_per_block must say",
+		`{"_class_name": "UNet2DConditionModel", "transformer_layers_per_block": [1, [2, [2]], 1, 1]}`:                                                   "expected a whole number, or a list of them and of lists",
+		`{"_class_name": "UNet2DConditionModel", "reverse_transformer_layers_per_block": [1, 2]}`:                                                        "reverse_transformer_layers_per_block has 2 values, expected one or one for each of the 4",
+		`{"_class_name": "UNet2DConditionModel", "num_attention_heads": 8}`:                                                                              "config.json has num_attention_heads",
+		`{"_class_name": "UNet2DModel", "sample_size": 4611686018427387904}`:                                                                             "sample_size is [4611686018427387904 4611686018427387904]; expected sides of at most 65536",
+		`{"_class_name": "UNet2DModel", "downsample_padding": 2}`:                                                                                        "downsample_padding is 2; 0 and 1",
 		`{`: "config.json",
 	} {
 		c, err := Parse([]byte(config))
@@ -147,7 +158,7 @@ func TestDepths(t *testing.T) {
 	assert.Zero(t, c.Middle)
 }
 
-// alternatives are values other than the default of the keys of both classes, with
+// alternatives are values other than the default of the keys of all classes, with
 // others that make them count. Each changes the network or is refused by its name,
 // but for those that are known to change nothing: a key that a new version of
 // diffusers has fails here.
@@ -171,7 +182,7 @@ var alternatives = map[string]string{
 func TestEveryKey(t *testing.T) {
 	all, err := signatures()
 	require.NoError(t, err)
-	require.Len(t, all, 2)
+	require.Len(t, all, 3)
 	for class, keys := range all {
 		plain, err := Parse([]byte(`{"_class_name": "` + class + `"}`))
 		require.NoError(t, err)

@@ -1,6 +1,8 @@
 package unet
 
 import (
+	"maps"
+
 	"saccade/gpu"
 	"saccade/models/internal/diffusion"
 	"saccade/models/nn"
@@ -19,7 +21,7 @@ func standardVideo() (nn.Make, error) {
 	}
 	c.Motion = &diffusion.MotionConfig{Heads: 8, Groups: c.Block.Groups, Most: 32, Depths: []int{1, 1, 1, 1}}
 	return func(b *ops.Builder) (*nn.Layers, error) {
-		const frames, side = 16, 32
+		const side = 32
 		m, err := New(b, c)
 		if err != nil {
 			return nil, err
@@ -30,7 +32,20 @@ func standardVideo() (nn.Make, error) {
 		for i := range n.Inputs { // whose items are frames of one video
 			n.Inputs[i].Dims[0].Name = "F"
 		}
-		n.Usual["F"], n.Usual["H"], n.Usual["W"] = frames, side, side
+		n.Usual["H"], n.Usual["W"] = side, side
 		return &nn.Layers{Parameters: m, Networks: []*nn.Network{n}}, nil
 	}, nil
+}
+
+// usualFrames is how many frames the published networks of videos were trained on.
+const usualFrames = 16
+
+// recordVideos records a network of videos on inputs by name: the frames of the sample
+// [N, In, F, H, W] have the time and the prompt of their video.
+func (m *Model) recordVideos(r *gpu.Recorder, in map[string]*gpu.Tensor) {
+	n, frames := in[Sample].Shape[0], in[Sample].Shape[2]
+	each := maps.Clone(in)
+	each[Sample] = ops.PackNCHW(r, in[Sample])
+	each[Context] = ops.Rows(r, ops.Pack(r, in[Context], 1), m.b.Repeat(n, in[Context].Shape[1], frames))
+	r.OutputNCFHW(Sample, m.estimate(r, each, diffusion.Video{Frames: frames}), frames)
 }

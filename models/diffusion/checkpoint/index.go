@@ -14,6 +14,9 @@ import (
 
 const indexName = "model_index.json"
 
+// TextToVideo is the class of pipelines that draw videos by a UNet of their own.
+const TextToVideo = "TextToVideoSDPipeline"
+
 // pipelines are the classes of pipelines that are supported, and the parts that
 // each has to have. What else an index names, such as a safety_checker, is left
 // out.
@@ -28,6 +31,8 @@ var pipelines = map[string][]string{
 
 	"LatentConsistencyModelPipeline":        prompted,
 	"LatentConsistencyModelImg2ImgPipeline": prompted,
+
+	TextToVideo: prompted,
 
 	"StableDiffusionXLPipeline":        twoTowers,
 	"StableDiffusionXLImg2ImgPipeline": secondTower, // the refiner has that tower alone

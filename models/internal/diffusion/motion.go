@@ -16,16 +16,30 @@ type MotionConfig struct {
 	Middle int   // of that in the middle, 0: there is none
 }
 
-// Motion is attention among the frames of a video, pixel by pixel (AnimateDiffTransformer3D).
+// Module is the module of maps of width channels, of depth blocks.
+func (c MotionConfig) Module(width, depth int) MotionSize {
+	return MotionSize{Width: width, Inner: width, Heads: c.Heads, Groups: c.Groups, Depth: depth, Most: c.Most}
+}
+
+// MotionSize is what a module's size depends on.
+type MotionSize struct {
+	Width, Inner int // channels of the maps, and of its blocks
+	Heads        int
+	Groups       int // of the group norm
+	Depth        int // transformer blocks
+	Most         int // frames that there are positions for; 0: the blocks know none, and take any number of frames
+}
+
+// Motion is attention among the frames of a video, pixel by pixel (AnimateDiffTransformer3D, and
+// with it TransformerTemporalModel, whose blocks know no positions).
 type Motion struct {
 	Norm    ops.GroupNorm `w:"norm"`
 	ProjIn  ops.Linear    `w:"proj_in"`
 	Blocks  []MotionBlock `w:"transformer_blocks"`
 	ProjOut ops.Linear    `w:"proj_out"`
 
-	b      *ops.Builder
-	most   int
-	orders map[string]*gpu.Tensor
+	b    *ops.Builder
+	most int
 }
 
 // MotionBlock is attention twice, each of tokens with their positions, and a gated perceptron.
@@ -38,7 +52,7 @@ type MotionBlock struct {
 	FC1   ops.Linear    `w:"ff.net.0.proj"`
 	FC2   ops.Linear    `w:"ff.net.2"`
 
-	Positions *ops.Parameter `w:"pos_embed.pe"` // [1, most, width]
+	Positions *ops.Parameter `w:"pos_embed.pe"` // [1, most, width], or nil
 
 	b       *ops.Builder
 	tables  map[int]*ops.Table // of positions, by the number of frames
@@ -51,18 +65,22 @@ const (
 	motionLayerEps = 1e-5
 )
 
-// NewMotion makes a module of depth blocks for maps of width channels.
-func NewMotion(b *ops.Builder, c MotionConfig, width, depth int) *Motion {
-	m := &Motion{Norm: b.GroupNorm(c.Groups, width, motionGroupEps), ProjIn: b.Linear(width, width, true), ProjOut: b.Linear(width, width, true),
-		b: b, most: c.Most, orders: map[string]*gpu.Tensor{}}
-	norm := func() ops.LayerNorm { return b.LayerNorm(width, motionLayerEps) }
-	for range depth {
-		m.Blocks = append(m.Blocks, MotionBlock{
-			Norm1: norm(), Attn1: NewSelfAttention(b, width, c.Heads, false),
-			Norm2: norm(), Attn2: NewSelfAttention(b, width, c.Heads, false),
-			Norm3: norm(), FC1: b.Linear(width, 8*width, true, ops.Grouped{Out: 2}), FC2: b.Linear(4*width, width, true),
-			Positions: &ops.Parameter{Shape: []int{1, c.Most, width}}, b: b, tables: map[int]*ops.Table{}, windows: map[string]*windows{},
-		})
+// NewMotion makes a module.
+func NewMotion(b *ops.Builder, c MotionSize) *Motion {
+	m := &Motion{Norm: b.GroupNorm(c.Groups, c.Width, motionGroupEps), ProjIn: b.Linear(c.Width, c.Inner, true), ProjOut: b.Linear(c.Inner, c.Width, true),
+		b: b, most: c.Most}
+	norm := func() ops.LayerNorm { return b.LayerNorm(c.Inner, motionLayerEps) }
+	for range c.Depth {
+		block := MotionBlock{
+			Norm1: norm(), Attn1: NewSelfAttention(b, c.Inner, c.Heads, false),
+			Norm2: norm(), Attn2: NewSelfAttention(b, c.Inner, c.Heads, false),
+			Norm3: norm(), FC1: b.Linear(c.Inner, 8*c.Inner, true, ops.Grouped{Out: 2}), FC2: b.Linear(4*c.Inner, c.Inner, true),
+			b: b, tables: map[int]*ops.Table{}, windows: map[string]*windows{},
+		}
+		if c.Most > 0 {
+			block.Positions = &ops.Parameter{Shape: []int{1, c.Most, c.Inner}}
+		}
+		m.Blocks = append(m.Blocks, block)
 	}
 	return m
 }
@@ -73,14 +91,18 @@ func (m *Motion) Forward(r *gpu.Recorder, x *gpu.Tensor, v Video) *gpu.Tensor {
 	if v.windowed() {
 		seen = v.Context
 	}
-	if r.Err() == nil && (frames < 1 || seen > m.most || x.Shape[0]%frames != 0) {
+	switch {
+	case r.Err() != nil:
+	case frames < 1 || x.Shape[0]%frames != 0:
+		r.Fail(fmt.Errorf("%d maps are no videos of %d frames", x.Shape[0], frames))
+	case m.most > 0 && seen > m.most:
 		r.Fail(fmt.Errorf("%d maps of %d frames, of which %d are seen at once; expected 1 to %d", x.Shape[0], frames, seen, m.most))
 	}
 	if r.Err() != nil {
 		return x
 	}
 	n, pixels := x.Shape[0]/frames, x.Shape[1]*x.Shape[2]
-	h := ops.Rows(r, m.Norm.ForwardFrames(r, x, frames, ops.Identity), m.order(n, frames, pixels, n*pixels, frames)) // [N·H·W frames C]
+	h := ops.Rows(r, m.Norm.ForwardFrames(r, x, frames, ops.Identity), m.b.Exchange(n, frames, pixels, n*pixels, frames)) // [N·H·W frames C]
 	h = m.ProjIn.Forward(r, h)
 	for i := range m.Blocks {
 		r.Enter(fmt.Sprintf("transformer_blocks.%d", i))
@@ -88,7 +110,7 @@ func (m *Motion) Forward(r *gpu.Recorder, x *gpu.Tensor, v Video) *gpu.Tensor {
 		r.Leave()
 	}
 	h = m.ProjOut.Forward(r, h)
-	return ops.Add(r, x, ops.Rows(r, h, m.order(n, pixels, frames, x.Shape[:3]...)), 1)
+	return ops.Add(r, x, ops.Rows(r, h, m.b.Exchange(n, pixels, frames, x.Shape[:3]...)), 1)
 }
 
 // Forward is the block on x [N·H·W, frames, C].
@@ -105,9 +127,16 @@ func (b *MotionBlock) Forward(r *gpu.Recorder, x *gpu.Tensor, v Video) *gpu.Tens
 
 // attend is both attentions among the frames of x [rows, frames, C].
 func (b *MotionBlock) attend(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
-	positions := b.positions(x.Shape[1])
-	x = b.Attn1.Forward(r, ops.AddTable(r, b.Norm1.Forward(r, x), positions), x)
-	return b.Attn2.Forward(r, ops.AddTable(r, b.Norm2.Forward(r, x), positions), x)
+	x = b.Attn1.Forward(r, b.placed(r, b.Norm1.Forward(r, x)), x)
+	return b.Attn2.Forward(r, b.placed(r, b.Norm2.Forward(r, x)), x)
+}
+
+// placed is x [rows, frames, C] with the positions of the frames, if the block knows any.
+func (b *MotionBlock) placed(r *gpu.Recorder, x *gpu.Tensor) *gpu.Tensor {
+	if b.Positions == nil {
+		return x
+	}
+	return ops.AddTable(r, x, b.positions(x.Shape[1]))
 }
 
 // windowsOf are the windows of so many rows of frames.
@@ -118,25 +147,6 @@ func (b *MotionBlock) windowsOf(v Video, rows int) *windows {
 		b.windows[v.key(rows)] = w
 	}
 	return w
-}
-
-// order is the index that gives rows (n, b, a) of rows (n, a, b), in a shape.
-func (m *Motion) order(n, a, b int, shape ...int) *gpu.Tensor {
-	key := fmt.Sprint(n, a, b, shape)
-	if t, ok := m.orders[key]; ok {
-		return t
-	}
-	values := make([]uint32, 0, n*a*b)
-	for item := range n {
-		for j := range b {
-			for i := range a {
-				values = append(values, uint32((item*a+i)*b+j))
-			}
-		}
-	}
-	t := m.b.Index("frames", values, shape...)
-	m.orders[key] = t
-	return t
 }
 
 // positions are the embeddings of the first frames.

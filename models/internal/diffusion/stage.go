@@ -10,11 +10,12 @@ import (
 // Stage is the blocks at one size of the map: of the way down, of the middle, or
 // of the way up.
 type Stage struct {
-	Blocks     []Block     `w:"resnets"`
-	Attentions []Attention `w:"attentions"`     // what follows the first blocks: all, one in the middle, none
-	Motion     []*Motion   `w:"motion_modules"` // what follows those, of a video: all, one in the middle, none
-	Down       *ops.Conv2d `w:"down"`           // at the end, to half the size, or nil
-	Up         *ops.Conv2d `w:"up"`             // at the end, of the map upsampled, or nil
+	Blocks     []Block        `w:"resnets"`
+	Temporal   []TemporalConv `w:"temp_convs"`     // what follows each block of a network of videos, else none
+	Attentions []Attention    `w:"attentions"`     // what follows the first blocks: all, one in the middle, none
+	Motion     []*Motion      `w:"motion_modules"` // what follows those, of a video: all, one in the middle, none
+	Down       *ops.Conv2d    `w:"down"`           // at the end, to half the size, or nil
+	Up         *ops.Conv2d    `w:"up"`             // at the end, of the map upsampled, or nil
 }
 
 // NewMiddle makes the stage in the middle: two blocks of width with attention
@@ -52,6 +53,10 @@ func (s *Stage) Step(r *gpu.Recorder, name string, i int, x, time *gpu.Tensor, p
 	return r.Segment(x, func(x *gpu.Tensor) *gpu.Tensor {
 		x = s.Blocks[i].Forward(r, x, time)
 		r.TapNCHW(fmt.Sprintf("%s.resnets.%d", name, i), x)
+		if i < len(s.Temporal) {
+			x = s.Temporal[i].Forward(r, x, prompt.Video.Frames)
+			r.TapNCHW(fmt.Sprintf("%s.temp_convs.%d", name, i), x)
+		}
 		if i < len(s.Attentions) {
 			r.Enter(fmt.Sprintf("%s.attentions.%d", name, i))
 			x = s.Attentions[i].Forward(r, x, prompt)
