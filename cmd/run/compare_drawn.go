@@ -161,7 +161,7 @@ func (a *app) drawBy(ctx context.Context, x compared) (*drawnByJSON, error) {
 		return nil, err
 	}
 	defer m.Close()
-	by := &drawnByJSON{Model: x.model, Weights: x.weights, Precision: a.precision.String()}
+	by := &drawnByJSON{Model: x.model, Weights: m.Source, Precision: a.precision.String()}
 	var took time.Duration
 	if p, ok := m.Pipeline.(*diffusion.Pipeline); ok {
 		by.Weights = p.Name
