@@ -188,8 +188,10 @@ func (w *painter) request(in *paintingInput) (diffusion.Request, error) {
 	if q.Frames > 0 && w.frames > 0 {
 		q.Frames = w.frames
 	}
-	if err := gpu.HostFits([]int{max(1, q.Frames), 3, q.Height, q.Width}, 4); err != nil {
-		return q, cli.Usagef("-frames %d: %w", q.Frames, err)
+	if q.Frames > 0 {
+		if err := gpu.HostFits([]int{q.Frames, 3, q.Height, q.Width}, 4); err != nil {
+			return q, cli.Usagef("-frames %d: %w", q.Frames, err)
+		}
 	}
 	if !math.IsNaN(w.guidance) {
 		if w.guidance > 1 && !w.p.Prompted() {
