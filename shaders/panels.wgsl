@@ -12,8 +12,8 @@ fn fetch(i: u32) -> vec4<u32> { return x[i]; }
 // form state
 alias Source_state = vec4<f32>;
 fn fetch_state(i: u32) -> vec4<u32> {
-    let a = x[2u * i];
-    let b = x[2u * i + 1u];
+    let a = vec4<f32>(x[2u * i]);
+    let b = vec4<f32>(x[2u * i + 1u]);
     return vec4<u32>(pack2x16float(a.xy), pack2x16float(a.zw), pack2x16float(b.xy), pack2x16float(b.zw));
 }
 // end
