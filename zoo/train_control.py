@@ -19,7 +19,7 @@ import emoji
 from muon import Muon
 from train_autoencoder import on_ground, premultiplied
 from train_clip import follow, schedule
-from train_diffusion import Drawings, Texts, latents, noises
+from train_diffusion import Drawings, Texts, latents, noised, noises
 from training import Training
 
 MOVED = 8000  # such pictures
@@ -103,11 +103,7 @@ def hints(pictures, plain=False):
 
 def loss(unet, control, signal, z, text, hint):
     """Mean squared error of the velocity, as the denoiser was trained by."""
-    least = torch.where(torch.rand(len(z)) < NOISY, 0.35, 0.0)
-    t = ((least + (1 - least) * torch.rand(len(z))) * len(signal)).long()
-    kept = signal[t].view(-1, 1, 1, 1)
-    noise = torch.randn_like(z)
-    noisy, velocity = kept.sqrt() * z + (1 - kept).sqrt() * noise, kept.sqrt() * noise - (1 - kept).sqrt() * z
+    t, noisy, velocity = noised(signal, z, NOISY)
     with torch.autocast("cpu", torch.bfloat16):
         down, middle = control(noisy, t, text, hint, return_dict=False)
         out = unet(noisy, t, text, down_block_additional_residuals=down, mid_block_additional_residual=middle).sample

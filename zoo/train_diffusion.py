@@ -250,16 +250,22 @@ def looked(paid, solid, draws):
     return total / len(paid)
 
 
-def loss(unet, attention, signal, z, text, draws, solid):
-    """Mean squared error of the predicted velocity (Salimans & Ho 2022) at random steps, all of one weight: min-SNR
-    weights would leave out the noisy ones, in which the text decides what there will be. signal is the schedule's
-    [T] of cumulative products. And the attention's loss."""
-    attention.paid.clear()
-    least = torch.where(torch.rand(len(z)) < NOISY, 0.35, 0.0)
+def noised(signal, z, share):
+    """Random steps [n], a share of them among the noisiest 650 of 1,000; latents z with the noise of those; and the
+    velocities that are to be predicted (Salimans & Ho 2022). signal is the schedule's [T] of cumulative products."""
+    least = torch.where(torch.rand(len(z)) < share, 0.35, 0.0)
     t = ((least + (1 - least) * torch.rand(len(z))) * len(signal)).long()
     kept = signal[t].view(-1, 1, 1, 1)
     noise = torch.randn_like(z)
     noisy, velocity = kept.sqrt() * z + (1 - kept).sqrt() * noise, kept.sqrt() * noise - (1 - kept).sqrt() * z
+    return t, noisy, velocity
+
+
+def loss(unet, attention, signal, z, text, draws, solid):
+    """Mean squared error of the predicted velocity at random steps, all of one weight: min-SNR weights would leave out
+    the noisy ones, in which the text decides what there will be. And the attention's loss."""
+    attention.paid.clear()
+    t, noisy, velocity = noised(signal, z, NOISY)
     with torch.autocast("cpu", torch.bfloat16):
         out = unet(noisy, t, text).sample
     return ((out.float() - velocity) ** 2).mean(), looked(attention.paid, solid, draws)

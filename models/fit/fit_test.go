@@ -168,21 +168,29 @@ func TestEarlyStopKeepsTheBest(t *testing.T) {
 	assert.NotEmpty(t, result.BestValues)
 }
 
-// A state that can't be saved is said, and the one before stays.
-func TestStateCantBeSaved(t *testing.T) {
+// saved is a training after two steps: its options, by which train goes on or begins anew, and the
+// state that it left.
+func saved(t *testing.T) (o *Options, train func() error, state []byte) {
+	t.Helper()
 	read := open(t)
-	folder := t.TempDir()
-	o := Options{Steps: 2, Accumulate: 2, Rate: 0.02, State: filepath.Join(folder, "state.safetensors")}
-	train := func() error {
-		_, err := Train(t.Context(), head(t, "adamw", read), stored{read("x"), read("y")}, o, nil, func(Step) error { return nil })
+	o = &Options{Steps: 2, Accumulate: 2, Rate: 0.02, State: filepath.Join(t.TempDir(), "state.safetensors")}
+	train = func() error {
+		_, err := Train(t.Context(), head(t, "adamw", read), stored{read("x"), read("y")}, *o, nil, func(Step) error { return nil })
 		return err
 	}
 	require.NoError(t, train())
-	before, err := os.ReadFile(o.State)
+	state, err := os.ReadFile(o.State)
 	require.NoError(t, err)
+	return o, train, state
+}
+
+// A state that can't be saved is said, and the one before stays.
+func TestStateCantBeSaved(t *testing.T) {
+	o, train, before := saved(t)
+	path := o.State
 	o.State = filepath.Join(o.State, "below", "x") // a file stands where a folder would
 	assert.ErrorContains(t, train(), "the one before is still there")
-	after, err := os.ReadFile(filepath.Join(folder, "state.safetensors"))
+	after, err := os.ReadFile(path)
 	require.NoError(t, err)
 	assert.Equal(t, before, after)
 }

@@ -14,16 +14,7 @@ import (
 // Where a disk is full in the middle of a file, which a limit of files' sizes is like, the state
 // before stays as it is, and nothing is left beside it.
 func TestFullDisk(t *testing.T) {
-	read := open(t)
-	folder := t.TempDir()
-	o := Options{Steps: 2, Accumulate: 2, Rate: 0.02, State: filepath.Join(folder, "state.safetensors")}
-	train := func() error {
-		_, err := Train(t.Context(), head(t, "adamw", read), stored{read("x"), read("y")}, o, nil, func(Step) error { return nil })
-		return err
-	}
-	require.NoError(t, train())
-	before, err := os.ReadFile(o.State)
-	require.NoError(t, err)
+	o, train, before := saved(t)
 
 	signal.Ignore(syscall.SIGXFSZ)
 	defer signal.Reset(syscall.SIGXFSZ)
@@ -41,7 +32,7 @@ func TestFullDisk(t *testing.T) {
 	after, err := os.ReadFile(o.State)
 	require.NoError(t, err)
 	assert.Equal(t, before, after)
-	files, err := os.ReadDir(folder)
+	files, err := os.ReadDir(filepath.Dir(o.State))
 	require.NoError(t, err)
 	assert.Len(t, files, 1)
 	assert.NoError(t, train(), "it goes on from it")
