@@ -20,9 +20,9 @@ import (
 var peerFiles embed.FS
 
 // peerScripts are those of the runtimes; the other files are what they share.
-var peerScripts = []string{"ncnn_vulkan", "onnxruntime_web", "onnxruntime_cpu", "torch_cpu"}
+var peerScripts = []string{"ncnn_vulkan", "onnxruntime_webgpu", "onnxruntime_web", "tinygrad_webgpu", "onnxruntime_cpu", "torch_cpu"}
 
-// PeerRow is a model, or a matmul, in another runtime, timed in turn with ours.
+// PeerRow is a model, a matmul or a step of a training in another runtime, timed in turn with ours.
 type PeerRow struct {
 	Model     string  `json:"model"` // or such as "matmul 512x768x768"
 	Peer      string  `json:"peer"`  // with its version
@@ -154,7 +154,9 @@ type contender struct {
 }
 
 // raced says whether peers have what a row times.
-func (s spec) raced() bool { return s.Kind == kindModel || s.Kind == kindOp && s.Name == racedOp }
+func (s spec) raced() bool {
+	return s.Kind == kindModel || s.Kind == kindTrain || s.Kind == kindOp && s.Name == racedOp
+}
 
 // racedOp is the operation that peers have, with a matrix of weights.
 const racedOp = "matmul"
@@ -231,7 +233,7 @@ func (b *bench) contenders(ps *peers, name, request string) (can []*contender, c
 	return can, cannot
 }
 
-// races runs all models and matmuls against their peers.
+// races runs all models, matmuls and steps of trainings against their peers.
 func (b *bench) races(ctx context.Context, report *Report) error {
 	ps, err := startPeers(ctx, b.python)
 	if err != nil {

@@ -25,6 +25,7 @@ func fakePython(t *testing.T) string {
 	script := `#!/bin/sh
 case "$1" in
 *onnxruntime*) echo "Traceback" >&2; echo "ModuleNotFoundError: No module named 'onnxruntime'" >&2; exit 1;;
+*tinygrad*) exec "$0" onnxruntime;;
 *torch*) name=torch precisions='"f32"';;
 *) name=ncnn precisions='"f32", "f16"';;
 esac
@@ -47,13 +48,13 @@ func TestPeers(t *testing.T) {
 	require.Equal(t, cli.ExitFine, code, stderr)
 	var r Report
 	require.NoError(t, json.Unmarshal([]byte(stdout), &r))
-	require.Len(t, r.Peers, 10)
+	require.Len(t, r.Peers, 14)
 	found := map[string]PeerRow{}
 	for i, p := range r.Peers {
-		assert.Equal(t, []string{"vit_ti_16", "matmul 3x5x7"}[i/5], p.Model)
+		assert.Equal(t, []string{"vit_ti_16", "matmul 3x5x7"}[i/7], p.Model)
 		found[p.Peer+" "+p.Precision] = p
 	}
-	for _, name := range []string{"onnxruntime_cpu ", "onnxruntime_web "} {
+	for _, name := range []string{"onnxruntime_cpu ", "onnxruntime_web ", "onnxruntime_webgpu ", "tinygrad_webgpu "} {
 		assert.Equal(t, "ended: ModuleNotFoundError: No module named 'onnxruntime'", found[name].LeftOut)
 	}
 	assert.Contains(t, found["torch 1 f32"].LeftOut, "the output is")

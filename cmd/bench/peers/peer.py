@@ -169,6 +169,8 @@ def example(name: str):
     them."""
     import torch
 
+    if name.startswith("train_"):
+        raise Failure(f"{name}: no step of a training is written for this runtime")
     model, inputs = matmul(name) if name.startswith("matmul-") else architecture(name)
     model.eval()
     random = torch.Generator().manual_seed(1)
@@ -176,6 +178,34 @@ def example(name: str):
     inputs = [x if isinstance(x, torch.Tensor) else torch.randn(x, generator=random) for x in inputs]
     with torch.no_grad():
         return model, inputs, model(*inputs)
+
+
+def step(name: str):
+    """train_vit_b_lora: the parameters of transformers' ViT-B/16 and of adapters of rank 8 beside its queries and values
+    (by their layers' names, .lora_A and .lora_B), all arrays; names of what is trained, the adapters and the head; a
+    picture and its label; and PyTorch's gradients of the cross-entropy, one after the other."""
+    import torch
+    import transformers
+
+    if name != "train_vit_b_lora":
+        raise Failure(f"{name}: of trainings alone, of which train_vit_b_lora is known")
+    model = transformers.ViTForImageClassification(transformers.ViTConfig(num_labels=1000)).eval()
+    random = torch.Generator().manual_seed(1)
+    redraw(model, random)
+    weights = {k: p.detach() for k, p in model.named_parameters()}
+    layers = [k.removesuffix(".weight") for k in weights if k.endswith(("q_proj.weight", "v_proj.weight"))]
+    for layer in layers:
+        weights[layer + ".lora_A"] = torch.randn(8, 768, generator=random) / 768**0.5
+        weights[layer + ".lora_B"] = torch.randn(768, 8, generator=random) / 8**0.5
+    trained = [k for k in weights if "lora" in k or k.startswith("classifier")]
+    for k in trained:
+        weights[k].requires_grad_()
+    merged = {layer + ".weight": weights[layer + ".weight"] + weights[layer + ".lora_B"] @ weights[layer + ".lora_A"] for layer in layers}
+    picture, label = torch.randn(1, 3, 224, 224, generator=random), torch.tensor([3])
+    logits = torch.func.functional_call(model, {k: v for k, v in weights.items() if "lora" not in k} | merged, picture).logits
+    gradients = torch.autograd.grad(torch.nn.functional.cross_entropy(logits, label), [weights[k] for k in trained])
+    arrays = {k: v.detach().numpy() for k, v in weights.items()}
+    return arrays, trained, [picture.numpy(), label.numpy()], torch.cat([g.flatten() for g in gradients]).numpy()
 
 
 def matmul(name: str):
