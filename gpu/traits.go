@@ -85,7 +85,7 @@ func (i Info) Traits() Traits {
 		t.Turns = 1<<16 - 1
 	}
 	t.Halves, t.Subgroups = slices.Contains(i.Extensions, "f16"), slices.Contains(i.Extensions, "subgroups")
-	t.Eights = t.Subgroups && d.llvmpipe && i.SubgroupMin == 8 && i.SubgroupMax == 8
+	t.Eights = t.Subgroups && d.lanes == 8
 	t.Limits = i.Limits
 	return t
 }

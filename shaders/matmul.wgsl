@@ -94,9 +94,9 @@ fn pack(v: vec4<f32>) -> Stored { return vec2<u32>(pack2x16float(v.xy), pack2x16
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
 fn epilogue(x: vec4<f32>, row: u32, column: u32, at: u32) -> vec4<f32> { return x; }
 fn turns(n: u32, at: u32) -> u32 { return n; }
-// of_r is the r-th row's of a load of TR rows.
+// of_r is the r-th row's element of a load of TR rows.
 // unroll r TR
-fn of_r(own: Chunk) -> Chunk { return own; }
+fn of_r(own: f32) -> f32 { return own; }
 // end
 // form f32
 const TH_f32 = 1u;
@@ -135,7 +135,7 @@ fn pack_floats(v: vec4<f32>) -> Stored_floats { return v; }
 // end
 
 // form subgroups enables subgroups
-fn of_r_subgroups(own: Chunk) -> Chunk { return subgroupBroadcast(own, 0u /*r*/); }
+fn of_r_subgroups(own: f32) -> f32 { return subgroupBroadcast(own, 0u /*r*/); }
 // end
 
 // form looped
@@ -172,8 +172,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         // unroll e TE
         let own_e = chunk(at_e);
         at_e += 1u;
+        // unroll k TK
+        let own_e_k = element(own_e, 0u /*k*/);
         // unroll r TR
-        let a_e_r = of_r(own_e);
+        let a_e_r_k = of_r(own_e_k);
+        // end
         // end
         // end
         // unroll k TK
@@ -189,7 +192,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         // unroll e TE
         // unroll r TR
         // unroll k TK
-        acc_e_r_g_h = fma(vec4<f32>(element(a_e_r, 0u /*k*/)), w_g_h_k, acc_e_r_g_h);
+        acc_e_r_g_h = fma(vec4<f32>(a_e_r_k), w_g_h_k, acc_e_r_g_h);
         // end
         // end
         // end
