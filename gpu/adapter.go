@@ -81,15 +81,23 @@ func (i Info) Software() bool { return i.Type == "cpu" }
 // parses them.
 type driver struct {
 	llvmpipe bool
+	lanes    int // llvmpipe's, which are a subgroup
 	mesa     int // major version, 0 for other drivers
 }
 
-var mesaVersion = regexp.MustCompile(`Mesa (\d+)\.`)
+var (
+	mesaVersion  = regexp.MustCompile(`Mesa (\d+)\.`)
+	llvmpipeBits = regexp.MustCompile(`llvmpipe \(.*, (\d+) bits\)`)
+)
 
 func (i Info) driver() driver {
 	d := driver{llvmpipe: strings.Contains(strings.ToLower(i.Name), "llvmpipe")}
 	if m := mesaVersion.FindStringSubmatch(i.Driver); m != nil {
 		d.mesa, _ = strconv.Atoi(m[1])
+	}
+	if m := llvmpipeBits.FindStringSubmatch(i.Name); m != nil {
+		d.lanes, _ = strconv.Atoi(m[1])
+		d.lanes /= 32
 	}
 	return d
 }

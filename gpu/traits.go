@@ -31,6 +31,9 @@ type Traits struct {
 	Halves bool
 	// Subgroups: threads that run together add up without workgroup memory.
 	Subgroups bool
+	// Eights: eight threads in a row are a subgroup, so that each reads at little cost what
+	// another has loaded.
+	Eights bool
 
 	// Sums is how many sums a thread of a matmul by tiles holds without spilling.
 	Sums int
@@ -82,6 +85,7 @@ func (i Info) Traits() Traits {
 		t.Turns = 1<<16 - 1
 	}
 	t.Halves, t.Subgroups = slices.Contains(i.Extensions, "f16"), slices.Contains(i.Extensions, "subgroups")
+	t.Eights = t.Subgroups && d.lanes == 8
 	t.Limits = i.Limits
 	return t
 }

@@ -98,6 +98,11 @@ func registerMatmuls(t gpu.Traits, precision gpu.DType, m, n, k int) []matmulVar
 		v.TM, v.TK, v.Window = min(m, most/4*4), 4, false // A from storage, in one dispatch
 		all = append(all, v)
 	}
+	if t.Eights {
+		for _, tile := range [][3]int{{8, 1, 4}, {16, 1, 4}, {24, 1, 2}, {16, 2, 2}} {
+			all = append(all, matmulVariant{Family: "matmul", TM: tile[0], TG: tile[1], TK: tile[2], Form: inSubgroups})
+		}
+	}
 	return append(all,
 		matmulVariant{Family: "matmul", TM: min(8, m), TG: 1, TK: 4},
 		matmulVariant{Family: "matmul_shared", TM: 4, NX: 8, NY: 8})

@@ -57,6 +57,11 @@ func TestForcedMatmul(t *testing.T) {
 		{Family: "matmul_shared", TM: 4, NX: 16, NY: 4},
 		{Family: "matmul_shared", TM: 4, NX: 8, NY: 8, Split: 3},
 	}
+	if d.Traits().Eights {
+		variants = append(variants,
+			matmulVariant{Family: "matmul", TM: 8, TG: 1, TK: 4, Form: inSubgroups}, matmulVariant{Family: "matmul", TM: 16, TG: 1, TK: 4, Form: inSubgroups},
+			matmulVariant{Family: "matmul", TM: 24, TG: 1, TK: 2, Form: inSubgroups, Split: 3}, matmulVariant{Family: "matmul", TM: 16, TG: 2, TK: 2, Form: inSubgroups})
+	}
 	shapes := []linearCase{
 		{m: 1, n: 1, k: 1, noBias: true}, {m: 5, n: 7, k: 3, act: GELU}, {m: 17, n: 129, k: 257, act: GELU, residual: true},
 		{m: 70, n: 45, k: 40, act: Sigmoid, residual: true}, {m: 33, n: 200, k: 64},

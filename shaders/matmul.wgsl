@@ -16,7 +16,9 @@
 // y column blocks, z slices of K or matrices of a batch, each of them step_a, step_b
 // and step_c behind the one before. A batch has one bias, zero, and no residual.
 //
-// Constants: TM rows; TG panels; TH vec4 in a panel vector (f16 2, f32 1);
+// Constants: TM = TE·TR rows, of which a lane loads TE: all of them (TR = 1), or in the form
+// subgroups, where eight lanes are a subgroup, one of every TR = 8, which it gives the others; TG
+// panels; TH vec4 in a panel vector (f16 2, f32 1);
 // TK elements of A loaded at once (a divisor of 8, and what Chunk holds, in the forms
 // x4 and x8 four and eight); WY;
 // SPLIT = 1 stores plain sums instead, f32: slices for matmul_reduce, of which none
@@ -31,13 +33,17 @@
 // cache at about 800 fma: TM×TG×TK = 8×1×8 27 %, 8×2×4 33 %, 16×2×2 36 %,
 // 8×3×4 37 %, 16×3×2 28 %, 12×3×4 31 %. A load from a uniform buffer costs
 // half, as there is no such loop: in the form window, where `a` is a uniform array
-// of 64 KiB bound in windows of rows, 12×2×2 41 %, 16×2×2 45 %, 20×2×2 48 %.
+// of 64 KiB bound in windows of rows, 12×2×2 41 %, 16×2×2 45 %, 20×2×2 48 %. What
+// another lane has loaded costs next to nothing: in the form subgroups 16×1×4 52 %
+// (Mesa 25.0: 43 %, from storage 26 %).
 // Variables that live over a turn are stored masked: sums want at least two
 // fma a turn each. A loop that breaks at its start runs once more, masked:
 // loops end at their end. The epilogue is a loop over rows since its code,
 // once a vector, took three times as long to compile as all the rest.
 
 const TM = 1u;
+const TE = 1u;
+const TR = 1u;
 const TG = 1u;
 const TH = 2u;
 const TK = 2u;
@@ -88,6 +94,10 @@ fn pack(v: vec4<f32>) -> Stored { return vec2<u32>(pack2x16float(v.xy), pack2x16
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
 fn epilogue(x: vec4<f32>, row: u32, column: u32, at: u32) -> vec4<f32> { return x; }
 fn turns(n: u32, at: u32) -> u32 { return n; }
+// of_r is the r-th row's element of a load of TR rows.
+// unroll r TR
+fn of_r(own: f32) -> f32 { return own; }
+// end
 // form f32
 const TH_f32 = 1u;
 alias Chunk_f32 = vec2<f32>;
@@ -124,6 +134,10 @@ alias Stored_floats = vec4<f32>;
 fn pack_floats(v: vec4<f32>) -> Stored_floats { return v; }
 // end
 
+// form subgroups enables subgroups
+fn of_r_subgroups(own: f32) -> f32 { return subgroupBroadcast(own, 0u /*r*/); }
+// end
+
 // form looped
 fn turns_looped(n: u32, at: u32) -> u32 { return min(n, n + at); }
 // end
@@ -136,26 +150,34 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let last = min(p.depth, p.K - group.z * p.step_k);
 
     // Rows and panels beyond the end repeat the last one: they are never stored.
-    // unroll r TM
-    var at_r = min(row + 0u /*r*/, max(p.M, 1u) - 1u) * (p.lda / TK) + group.z * p.step_a / TK;
+    // unroll e TE
+    var at_e = min(row + 0u /*e*/ * TR + lane % TR, max(p.M, 1u) - 1u) * (p.lda / TK) + group.z * p.step_a / TK;
     // end
     let panels = max((p.N - p.column + 32u * TH - 1u) / (32u * TH), 1u);
     // unroll g TG
     var from_g = min(panel + 0u /*g*/, panels - 1u) * p.K * 8u + group.z * p.step_b + lane;
     // end
-    // unroll r TM
+    // unroll e TE
+    // unroll r TR
     // unroll g TG
     // unroll h TH
-    var acc_r_g_h = vec4<f32>(0.0);
+    var acc_e_r_g_h = vec4<f32>(0.0);
+    // end
     // end
     // end
     // end
 
     var k = 0u;
     loop {
-        // unroll r TM
-        let a_r = chunk(at_r);
-        at_r += 1u;
+        // unroll e TE
+        let own_e = chunk(at_e);
+        at_e += 1u;
+        // unroll k TK
+        let own_e_k = element(own_e, 0u /*k*/);
+        // unroll r TR
+        let a_e_r_k = of_r(own_e_k);
+        // end
+        // end
         // end
         // unroll k TK
         // unroll g TG
@@ -167,9 +189,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         // unroll k TK
         let w_g_h_k = columns(b_g_k, 0u /*h*/);
         // end
-        // unroll r TM
+        // unroll e TE
+        // unroll r TR
         // unroll k TK
-        acc_r_g_h = fma(vec4<f32>(element(a_r, 0u /*k*/)), w_g_h_k, acc_r_g_h);
+        acc_e_r_g_h = fma(vec4<f32>(a_e_r_k), w_g_h_k, acc_e_r_g_h);
+        // end
         // end
         // end
         // end
@@ -197,9 +221,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     loop {
         // unroll g TG
         // unroll h TH
-        var x_g_h = acc_0_g_h;
-        // unroll r TM
-        x_g_h = select(x_g_h, acc_r_g_h, r == 0u /*r*/);
+        var x_g_h = acc_0_0_g_h;
+        // unroll e TE
+        // unroll r TR
+        x_g_h = select(x_g_h, acc_e_r_g_h, r == 0u /*e*/ * TR + 0u /*r*/);
+        // end
         // end
         // end
         // end
