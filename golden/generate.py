@@ -25,9 +25,11 @@ import generate_blip
 import generate_clip
 import generate_cnns
 import generate_defaults
+import generate_dense
 import generate_detect
 import generate_diffusion
 import generate_dino
+import generate_efficientnets
 import generate_gan
 import generate_models
 import generate_ops
@@ -43,11 +45,11 @@ from generate_io import write
 
 HERE = Path(__file__).resolve().parent
 MODELS = (
-    generate_models.MODELS | generate_cnns.MODELS | generate_backbones.MODELS | generate_dino.MODELS | generate_gan.MODELS | generate_clip.MODELS | generate_detect.MODELS | generate_bert.MODELS | generate_blip.MODELS | generate_ocr.MODELS | generate_sam.MODELS | generate_sam2.MODELS | generate_smolvlm.MODELS | generate_sounds.MODELS | generate_trocr.MODELS | generate_upscale.MODELS | generate_whisper.MODELS | generate_diffusion.MODELS
+    generate_models.MODELS | generate_cnns.MODELS | generate_efficientnets.MODELS | generate_backbones.MODELS | generate_dino.MODELS | generate_gan.MODELS | generate_clip.MODELS | generate_detect.MODELS | generate_dense.MODELS | generate_bert.MODELS | generate_blip.MODELS | generate_ocr.MODELS | generate_sam.MODELS | generate_sam2.MODELS | generate_smolvlm.MODELS | generate_sounds.MODELS | generate_trocr.MODELS | generate_upscale.MODELS | generate_whisper.MODELS | generate_diffusion.MODELS
     | generate_defaults.MODELS
 )  # fmt: skip
 ZOO = {"zoo_vit": generate_models.zoo_vit, "zoo_resnet": generate_cnns.zoo_resnet, "zoo_clip": generate_clip.zoo_clip}
-ZOO |= {"zoo_yolos": generate_detect.zoo_yolos, "zoo_u2net": generate_detect.zoo_u2net, "zoo_ast": generate_sounds.zoo_ast, "zoo_sam": generate_sam.zoo_sam}
+ZOO |= {"zoo_yolos": generate_detect.zoo_yolos, "zoo_u2net": generate_dense.zoo_u2net, "zoo_ast": generate_sounds.zoo_ast, "zoo_sam": generate_sam.zoo_sam}
 
 
 def main():

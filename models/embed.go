@@ -25,10 +25,10 @@ func (m *Model) EmbedPictures(ctx context.Context, n, batch int, whole bool, ope
 			return report(r.Index, nil, r.Err)
 		}
 		v, err := m.Embedding(r.Outputs)
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrNoDirection) {
 			return err
 		}
-		return report(r.Index, v, nil)
+		return report(r.Index, v, err)
 	})
 }
 

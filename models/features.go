@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
+	"saccade/gpu"
 	"saccade/ops"
 )
 
@@ -73,10 +75,27 @@ func (m *Model) meanHead() *ops.Linear {
 // last_hidden_state [1, C, H, W] or of features.
 func (m *Model) Embedding(outputs map[string]Array) ([]float32, error) {
 	v, err := m.embedding(outputs)
+	if err == nil {
+		err = m.directed(v)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return unit(v), nil
+}
+
+// ErrNoDirection is wrapped where an embedding is all zeros, to which everything is as near.
+var ErrNoDirection = errors.New("the embedding is all zeros, to which everything is as near")
+
+// directed refuses an embedding that is all zeros.
+func (m *Model) directed(v []float32) error {
+	switch {
+	case slices.ContainsFunc(v, func(x float32) bool { return x != 0 }):
+		return nil
+	case m.Precision == gpu.F16:
+		return fmt.Errorf("%w; halves hold nothing below 6e-8: try -precision f32", ErrNoDirection)
+	}
+	return ErrNoDirection
 }
 
 // embedding picks the vector, of its own length.
@@ -129,7 +148,7 @@ func unit(v []float32) []float32 {
 		sum += float64(x) * float64(x)
 	}
 	out := make([]float32, len(v))
-	if sum == 0 {
+	if sum == 0 { // of vectors that cancel out
 		return out
 	}
 	length := math.Sqrt(sum)

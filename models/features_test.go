@@ -114,11 +114,15 @@ func TestEmbedding(t *testing.T) {
 		{map[string]Array{"last_hidden_state": tokens, "pooler_output": pooled}, []float32{0, 1}},
 		{map[string]Array{"image_embeds": {Shape: []int{1, 2}, Data: []float32{-5, 0}}, "pooler_output": pooled}, []float32{-1, 0}},
 		{map[string]Array{"features": {Shape: []int{1, 2, 1, 2}, Data: []float32{1, 5, 4, 4}}, "logits": pooled}, []float32{0.6, 0.8}},
-		{map[string]Array{"pooler_output": {Shape: []int{1, 2, 1, 1}, Data: []float32{0, 0}}}, []float32{0, 0}},
 	} {
 		v, err := m.Embedding(c.outputs)
 		require.NoError(t, err)
 		assert.InDeltaSlice(t, c.want, v, 1e-6)
+	}
+	zeros := map[string]Array{"pooler_output": {Shape: []int{1, 2, 1, 1}, Data: []float32{0, 0}}}
+	for precision, want := range map[gpu.DType]string{gpu.F16: "; halves hold nothing below 6e-8: try -precision f32", gpu.F32: ""} {
+		_, err := (&Model{Precision: precision}).Embedding(zeros)
+		require.EqualError(t, err, ErrNoDirection.Error()+want)
 	}
 	_, err := m.Embedding(map[string]Array{"logits": pooled})
 	require.ErrorIs(t, err, ErrNoFeatures)

@@ -54,6 +54,9 @@ func (m *Model) EmbedTexts(ctx context.Context, texts []string, done func(n int)
 		width := all.Shape[1]
 		for k, i := range some {
 			embeds[i] = all.Data[k*width : (k+1)*width]
+			if err := m.directed(embeds[i]); err != nil {
+				return nil, nil, fmt.Errorf("text %q: %w", texts[i], err)
+			}
 		}
 		if n += len(some); done != nil {
 			done(n)

@@ -9,7 +9,7 @@
 //     (transformers' preprocessor_config.json, timm's pretrained_cfg,
 //     torchvision's ImageNet transform) and turns an [Image] into float32 CHW.
 //   - [Canny] draws the edges of an [Image], as ControlNets want them.
-//   - [WritePNG] writes an [Image] with text chunks.
+//   - [WritePNG] writes an [Image] with text chunks, [WriteGIF] several as an animation.
 //
 // A network sees what its training pipeline saw only if the pictures are the
 // same to within rounding, so decoding, resampling and cropping follow libjpeg-turbo,
@@ -19,7 +19,7 @@
 //
 // It is not an imaging library: no colour management (embedded ICC profiles are
 // ignored, as the reference pipelines do), no drawing, no video, no writing of
-// anything but PNG. It knows nothing of models or GPUs.
+// anything but PNG and GIF. It knows nothing of models or GPUs.
 //
 // All functions are safe to call from several goroutines; an [Image] and a
 // [Processor] may be shared as long as nobody writes to them.

@@ -3,7 +3,6 @@ package scale
 import (
 	"archive/tar"
 	"bytes"
-	"context"
 	"fmt"
 	"image"
 	"image/color"
@@ -18,6 +17,8 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"saccade/internal/venv"
 )
 
 // The packages of Python's that the tests are of.
@@ -36,21 +37,7 @@ func python(t *testing.T) string {
 		}
 		return program
 	}
-	cache, err := os.UserCacheDir()
-	require.NoError(t, err)
-	folder := filepath.Join(cache, "saccade", "test-scale")
-	program := filepath.Join(folder, "bin", "python")
-	if _, err := os.Stat(program); err != nil {
-		if out, err := exec.Command("python3", "-m", "venv", folder).CombinedOutput(); err != nil {
-			t.Skipf("there is no Python with venv: %v: %s", err, out)
-		}
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-	defer cancel()
-	if out, err := exec.CommandContext(ctx, program, append([]string{"-m", "pip", "install", "--quiet", "--disable-pip-version-check"}, packages...)...).CombinedOutput(); err != nil {
-		t.Skipf("%s can't be installed: %v: %s", strings.Join(packages, ", "), err, out)
-	}
-	return program
+	return venv.Python(t, "test-scale", packages...)
 }
 
 // run builds the worker.

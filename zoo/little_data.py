@@ -19,6 +19,7 @@ import cifar10
 import train_cnn
 import train_vit
 from resnet import ResNet
+from training import Average, schedule
 from vit import ViT
 
 BATCH = 128
@@ -70,14 +71,14 @@ class Transformer:
         self.net = ViT()
         self.forward = lambda x: self.net(x)[0]
         self.optimisers = train_vit.optimisers(self.net, 0.01, 2e-3)
-        self.factor = lambda step: train_vit.schedule(step / steps, step, WARM, 0.5)
-        self.average = {k: v.clone() for k, v in self.net.state_dict().items()}
+        self.factor = lambda step: schedule(step / steps, step, WARM, 0.5)
+        self.average = Average(self.net)
 
     def after(self, step):
-        train_vit.follow(self.average, self.net, step)
+        self.average.follow(step)
 
     def accuracy(self, pictures, labels):
-        return train_vit.measure(self.average, self.net, pictures, labels)
+        return train_vit.measure(self.average.state, self.net, pictures, labels)
 
 
 def batches(n, steps):
@@ -102,11 +103,7 @@ def train(run, pictures, labels):
             logits = subject.forward(augment(batch))
         loss = cross_entropy(logits.float(), labels[batch], label_smoothing=SMOOTHING)
         loss.backward()
-        factor = subject.factor(step)
-        for o, lr in subject.optimisers:
-            o.param_groups[0]["lr"] = lr * factor
-            o.step()
-            o.zero_grad()
+        subject.optimisers.step(subject.factor(step))
         subject.after(step)
         seen += loss.item()
         if (step + 1) % 100 == 0:

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import time
 
 import numpy as np
 import torch
@@ -12,7 +11,8 @@ from torch.nn.functional import avg_pool2d, l1_loss
 
 import emoji
 from muon import Muon
-from train_clip import follow, schedule, shaken
+from train_clip import shaken
+from training import Average, Optimisers, Training, schedule
 
 
 def describe():
@@ -76,16 +76,16 @@ def loss(vae, x, weight):
 
 
 def optimisers(vae, lr, lr_rest):
-    """Pairs of an optimiser and its highest rate: Muon for the convolutions between, AdamW for the rest."""
+    """Muon for the convolutions between, AdamW for the rest."""
     named = list(vae.named_parameters())
 
     def inner(name, p):
         return p.ndim == 4 and "conv_in" not in name and "conv_out" not in name and "quant_conv" not in name
 
-    return [
+    return Optimisers(
         (Muon([p for n, p in named if inner(n, p)], lr=lr), lr),
         (torch.optim.AdamW([p for n, p in named if not inner(n, p)], lr=lr_rest, betas=(0.9, 0.98), weight_decay=0), lr_rest),
-    ]
+    )
 
 
 @torch.no_grad()
@@ -154,39 +154,22 @@ def main():
     shown = pictures[np.random.default_rng(0).choice(np.flatnonzero(never), 64, replace=False)]
 
     vae = AutoencoderKL(**describe()).to(memory_format=torch.channels_last)
-    pairs = optimisers(vae, a.lr, a.lr_rest)
-    average = {k: v.clone() for k, v in vae.state_dict().items()}
+    learning, average = optimisers(vae, a.lr, a.lr_rest), Average(vae)
     print(f"{sum(p.numel() for p in vae.parameters())} parameters, {len(trained)} pictures", flush=True)
 
-    step, spent, checkpoint = 0, 0.0, os.path.join(a.work, "autoencoder.pt")
-    if a.resume and os.path.exists(checkpoint):
-        c = torch.load(checkpoint)
-        step, spent, average = c["step"], c["spent"], c["average"]
-        vae.load_state_dict(c["model"])
-        for (o, _), state in zip(pairs, c["optimisers"]):
-            o.load_state_dict(state)
-    last, saved, seen = time.time(), spent, []
-    while (progress := spent / 60 / a.minutes) < 1:
-        torch.manual_seed(step)
+    training = Training(
+        os.path.join(a.work, "autoencoder.pt"),
+        {"model": vae, "average": average, "optimisers": learning},
+        a.minutes,
+        resume=a.resume,
+        export=lambda: print(f"PSNR {export(average.state, trained, shown, a.out):.2f} dB", flush=True),
+    )
+    for step, progress in training:
         value = loss(vae, batch(trained, a.batch), a.divergence)
         value.backward()
-        for o, lr in pairs:
-            o.param_groups[0]["lr"] = lr * schedule(progress, step, 50, a.decay)
-            o.step(), o.zero_grad()
-        follow(average, vae, step)
-        step, seen = step + 1, seen + [value.item()]
-        now = time.time()
-        spent, last = spent + min(now - last, 20), now  # a pause does not count
-        if step % 20 == 0:
-            print(f"step {step} loss {sum(seen) / len(seen):.4f} {spent:.0f} s", flush=True)
-            seen = []
-        if spent - saved >= 120 or spent / 60 >= a.minutes:
-            saved = spent
-            c = {"step": step, "spent": spent, "average": average, "model": vae.state_dict()}
-            torch.save(c | {"optimisers": [o.state_dict() for o, _ in pairs]}, checkpoint + ".new")
-            os.replace(checkpoint + ".new", checkpoint)
-            print(f"step {step} PSNR {export(average, trained, shown, a.out):.2f} dB {spent:.0f} s", flush=True)
-            last = time.time()
+        learning.step(schedule(progress, step, 50, a.decay))
+        average.follow(step)
+        training.log(20, "loss {:.4f}", value)
 
 
 if __name__ == "__main__":

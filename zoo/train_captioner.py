@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import random
-import time
 
 import torch
 from tokenizers import Tokenizer
@@ -22,7 +21,8 @@ import scenes
 import things
 import word_pieces
 from muon import Muon
-from train_clip import MEAN, STD, follow, schedule
+from train_clip import MEAN, STD
+from training import Average, Optimisers, Training, schedule
 
 CONTEXT = 40  # tokens of a text
 BLOCKS = 4  # of the picture encoder, of the CLIP's five
@@ -90,9 +90,9 @@ def lend(model, maker, tokenizer):
                 part.embeddings.word_embeddings.weight[at] = row
 
 
-def optimisers(model, lr, lr_rest, seeing):
-    """Pairs of an optimiser and its highest rate: Muon for the matrices of the blocks, AdamW for the rest; the picture
-    encoder, which begins trained, at a part of the rates."""
+def optimisers(model, pointer, lr, lr_rest, seeing):
+    """Muon for the matrices of the blocks, AdamW for the rest; the picture encoder, which begins trained, at a part of
+    the rates."""
     pairs = []
     for part, share in ((True, seeing), (False, 1.0)):
         named = [(n, p) for n, p in model.named_parameters() if n.startswith("vision_model") == part]
@@ -100,7 +100,8 @@ def optimisers(model, lr, lr_rest, seeing):
         muon = Muon([p for (_, p), m in zip(named, matrix) if m], weight_decay=0.05)
         adam = torch.optim.AdamW([p for (_, p), m in zip(named, matrix) if not m], betas=(0.9, 0.98), weight_decay=0.05)
         pairs += [(muon, lr * share), (adam, lr_rest * share)]
-    return pairs
+    pairs.append((torch.optim.AdamW(pointer.parameters(), betas=(0.9, 0.98), weight_decay=0.05), lr_rest))
+    return Optimisers(*pairs)
 
 
 def normalised(pictures):
@@ -339,48 +340,23 @@ def main():
     model = BlipForQuestionAnswering(describe(tokenizer)).train()
     teacher = CLIPModel.from_pretrained(a.clip, dtype=torch.float32, attn_implementation="eager").vision_model.eval()
     begin(model.vision_model, teacher)
-    checkpoint = os.path.join(a.work, "captioner.pt")
+    pointer, checkpoint = Pointer(maker.all), os.path.join(a.work, "captioner.pt")
     if not os.path.exists(checkpoint):
-        lend(model, maker, tokenizer)
-    pairs, pointer = optimisers(model, a.lr, a.lr_rest, a.seeing), Pointer(maker.all)
-    pairs.append((torch.optim.AdamW(pointer.parameters(), betas=(0.9, 0.98), weight_decay=0.05), a.lr_rest))
-    average = {k: v.clone() for k, v in model.state_dict().items()}
+        lend(model, maker, tokenizer), pointer.begin(model, maker)
+    learning, average = optimisers(model, pointer, a.lr, a.lr_rest, a.seeing), Average(model, most=0.996)
     print(f"{sum(p.numel() for p in model.parameters())} parameters, {tokenizer.get_vocab_size()} tokens, {len(maker.all)} nouns", flush=True)
 
-    step, spent = 0, 0.0
-    if os.path.exists(checkpoint):
-        c = torch.load(checkpoint)
-        step, spent, average = c["step"], c["spent"], c["average"]
-        model.load_state_dict(c["model"])
-        pointer.load_state_dict(c["pointer"])
-        for (o, _), state in zip(pairs, c["optimisers"]):
-            o.load_state_dict(state)
-    else:
-        pointer.begin(model, maker)
-    last, kept, seen, memory = time.time(), spent, torch.zeros(6), Memory(a.memory)
-    while (progress := spent / 60 / a.minutes) < 1:
+    memory = Memory(a.memory)
+    training = Training(checkpoint, {"model": model, "average": average, "pointer": pointer, "optimisers": learning}, a.minutes)
+    for step, progress in training:
         rng = random.Random(step)
         weight = max(0.0, 1 - step / a.taught)
         parts = losses(model, reader, maker, teacher if weight else None, pointer, memory, a, rng)
         (parts[:5].sum() + weight * parts[5]).backward()
-        for o, lr in pairs:
-            o.param_groups[0]["lr"] = lr * schedule(progress, step, 100, a.decay)
-            o.step(), o.zero_grad()
-        follow(average, model, step, 0.996)
-        step, seen = step + 1, seen + parts.detach()
-        now = time.time()
-        spent, last = spent + min(now - last, 10), now  # a pause does not count
-        if step % 25 == 0:
-            caption, answer, *again, named, apart = (seen / 25).tolist()
-            again = " ".join(f"{l:.3f}" for l in again)
-            print(f"step {step} caption {caption:.3f} answer {answer:.3f} again {again} pointer {named:.3f} teacher {apart:.3f} {spent:.0f} s", flush=True)
-            seen.zero_()
-        if spent - kept > 120 or spent / 60 >= a.minutes:
-            c = {"step": step, "spent": spent, "average": average, "model": model.state_dict(), "pointer": pointer.state_dict()}
-            torch.save(c | {"optimisers": [o.state_dict() for o, _ in pairs]}, checkpoint + ".new")
-            os.replace(checkpoint + ".new", checkpoint)
-            kept = spent
-    export(average, model.config, tokenizer, a.out)
+        learning.step(schedule(progress, step, 100, a.decay))
+        average.follow(step)
+        training.log(25, "caption {:.3f} answer {:.3f} again {:.3f} {:.3f} pointer {:.3f} teacher {:.3f}", *parts)
+    export(average.state, model.config, tokenizer, a.out)
 
 
 if __name__ == "__main__":

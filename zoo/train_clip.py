@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import random
-import time
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ import cifar10
 import clip_tokenizer
 import emoji
 from muon import Muon
+from training import Average, Optimisers, Training, schedule
 
 CONTEXT = 32  # tokens of a text
 MEAN, STD = 0.5, 0.25
@@ -96,14 +96,14 @@ def describe(vocab, end, start):
 
 
 def optimisers(model, lr, lr_rest):
-    """Pairs of an optimiser and its highest rate: Muon for the matrices of the blocks, AdamW for the rest."""
+    """Muon for the matrices of the blocks, AdamW for the rest."""
     named = list(model.named_parameters())
     matrices = [p for n, p in named if ".layers." in n and p.ndim == 2]
     rest = [p for n, p in named if not (".layers." in n and p.ndim == 2)]
-    return [
+    return Optimisers(
         (Muon(matrices, lr=lr, weight_decay=0.05), lr),
         (torch.optim.AdamW(rest, lr=lr_rest, betas=(0.9, 0.98), weight_decay=0.05), lr_rest),
-    ]
+    )
 
 
 def contrast(model, x, ids, which):
@@ -116,20 +116,6 @@ def contrast(model, x, ids, which):
     share = same / same.sum(1, keepdim=True)
     losses = [-(share * log_softmax(m, 1)).sum(1).mean() for m in (logits, logits.T)]
     return sum(losses) / 2
-
-
-def schedule(progress, step, warm, decay):
-    """A linear rise over warm steps, a plateau, a linear fall over the last part of the progress from 0 to 1."""
-    return max(0.0, min(1.0, (step + 1) / warm, (1 - progress) / decay))
-
-
-@torch.no_grad()
-def follow(average, model, step, most=0.998):
-    """Move the running average of the weights, which keeps most of itself, towards the model's after its step 0, 1 …"""
-    keep = min(most, (step + 1) / (step + 10))
-    for k, v in model.state_dict().items():
-        if v.is_floating_point():
-            average[k].lerp_(v, 1 - keep)
 
 
 def export(average, model, tokenizer, folder):
@@ -201,42 +187,27 @@ def main():
 
     model = CLIPModel(describe(tokenizer.get_vocab_size(), end, start))
     model.set_attn_implementation("eager")  # on a CPU faster than the fused one
-    pairs = optimisers(model, a.lr, a.lr_rest)
-    average = {k: v.clone() for k, v in model.state_dict().items()}
+    learning, average = optimisers(model, a.lr, a.lr_rest), Average(model)
     print(f"{sum(p.numel() for p in model.parameters())} parameters, {tokenizer.get_vocab_size()} tokens", flush=True)
 
-    step, spent, checkpoint = 0, 0.0, os.path.join(a.work, "clip.pt")
-    if a.resume and os.path.exists(checkpoint):
-        c = torch.load(checkpoint)
-        step, spent, average = c["step"], c["spent"], c["average"]
-        model.load_state_dict(c["model"])
-        for (o, _), state in zip(pairs, c["optimisers"]):
-            o.load_state_dict(state)
-    last, seen = time.time(), 0.0
-    while (progress := spent / 60 / a.minutes) < 1:
-        random.seed(step), torch.manual_seed(step)
+    training = Training(
+        os.path.join(a.work, "clip.pt"),
+        {"model": model, "average": average, "optimisers": learning},
+        a.minutes,
+        resume=a.resume,
+        export=lambda: export(average.state, model, tokenizer, a.out),
+    )
+    for step, progress in training:
         x, captions, which = drawings.batch(a.batch - a.photographs)
         more = photographs.batch(a.photographs, len(data.names))
         ids = torch.tensor([t.ids for t in tokenizer.encode_batch(captions + more[1])])
         loss = contrast(model, torch.cat([x, more[0]]), ids, torch.tensor(which + more[2]))
         loss.backward()
-        for o, lr in pairs:
-            o.param_groups[0]["lr"] = lr * schedule(progress, step, 200, a.decay)
-            o.step(), o.zero_grad()
+        learning.step(schedule(progress, step, 200, a.decay))
         with torch.no_grad():
             model.logit_scale.clamp_(max=4.6052)  # 100, as CLIP's
-        follow(average, model, step)
-        step, seen = step + 1, seen + loss.item()
-        now = time.time()
-        spent, last = spent + min(now - last, 10), now  # a pause does not count
-        if step % 100 == 0:
-            print(f"step {step} loss {seen / 100:.3f} scale {model.logit_scale.exp():.1f} {spent:.0f} s", flush=True)
-            seen = 0.0
-        if step % 300 == 0 or spent / 60 >= a.minutes:
-            c = {"step": step, "spent": spent, "average": average, "model": model.state_dict()}
-            torch.save(c | {"optimisers": [o.state_dict() for o, _ in pairs]}, checkpoint + ".new")
-            os.replace(checkpoint + ".new", checkpoint)
-            export(average, model, tokenizer, a.out)
+        average.follow(step)
+        training.log(100, "loss {:.3f} scale {:.1f}", loss, model.logit_scale.exp())
 
 
 if __name__ == "__main__":

@@ -12,15 +12,16 @@ from torch.nn.functional import cross_entropy
 import cifar10
 from muon import Muon
 from resnet import ResNet
+from training import Optimisers
 
 
 def optimisers(model, lr, lr_rest):
-    """Pairs of an optimiser and its highest rate: Muon for the convolutions, SGD for norms, stem and head."""
+    """Muon for the convolutions, SGD for norms, stem and head."""
     inner = [p for n, p in model.named_parameters() if p.ndim == 4 and n != "conv1.weight"]
     rest = [p for n, p in model.named_parameters() if p.ndim != 4 or n == "conv1.weight"]
     muon = Muon(inner, lr=lr, weight_decay=0.02)
     sgd = torch.optim.SGD(rest, lr=lr_rest, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    return [(muon, lr), (sgd, lr_rest)]
+    return Optimisers((muon, lr), (sgd, lr_rest))
 
 
 def schedule(step, total, warm):
@@ -80,7 +81,7 @@ def main():
 
     model = ResNet(a.depths, a.widths).to(memory_format=torch.channels_last)
     forward = torch.compile(model)
-    (muon, _), (sgd, _) = pairs = optimisers(model, a.lr, a.lr_rest)
+    learning = optimisers(model, a.lr, a.lr_rest)
     steps = len(labels) // a.batch
     total, warm = steps * a.epochs, steps // 2
     print(f"{sum(p.numel() for p in model.parameters())} parameters, {total} steps", flush=True)
@@ -89,7 +90,7 @@ def main():
     if a.resume and os.path.exists(checkpoint):
         c = torch.load(checkpoint)
         start = c["epoch"]
-        model.load_state_dict(c["model"]), muon.load_state_dict(c["muon"]), sgd.load_state_dict(c["sgd"])
+        model.load_state_dict(c["model"]), learning.load_state_dict(c["optimisers"])
 
     for epoch in range(start, a.epochs):
         began, seen = time.time(), 0.0
@@ -97,23 +98,19 @@ def main():
         order = torch.randperm(len(labels))
         model.train()
         for i in range(steps):
-            factor = schedule(epoch * steps + i, total, warm)
-            for o, lr in pairs:
-                o.param_groups[0]["lr"] = lr * factor
             batch = order[i * a.batch : (i + 1) * a.batch]
             with torch.autocast("cpu", torch.bfloat16):
                 logits = forward(augment(batch))
             loss = cross_entropy(logits.float(), labels[batch], label_smoothing=0.05)
             loss.backward()
-            muon.step(), sgd.step()
-            muon.zero_grad(), sgd.zero_grad()
+            learning.step(schedule(epoch * steps + i, total, warm))
             seen += loss.item()
             if i == steps // 4:
                 print(f"  step {i} loss {seen / (i + 1):.4f} {time.time() - began:.0f} s", flush=True)
         model.eval()
         accuracy = (cifar10.predict(model, test).argmax(1) == test_labels).float().mean().item()
         print(f"epoch {epoch + 1} loss {seen / steps:.4f} test {accuracy:.4f} {time.time() - began:.0f} s", flush=True)
-        torch.save({"epoch": epoch + 1, "model": model.state_dict(), "muon": muon.state_dict(), "sgd": sgd.state_dict()}, checkpoint)
+        torch.save({"epoch": epoch + 1, "model": model.state_dict(), "optimisers": learning.state_dict()}, checkpoint)
 
     whole = {k: v.contiguous() for k, v in model.state_dict().items()}
     save_file(whole, os.path.join(a.work, "cnn.safetensors"))

@@ -18,9 +18,8 @@ from transformers.utils import logging
 import emoji
 from muon import Muon
 from train_autoencoder import on_ground, premultiplied
-from train_clip import follow, schedule
 from train_diffusion import Drawings, Texts, latents, noised, noises
-from training import Training
+from training import Average, Optimisers, Training, schedule
 
 MOVED = 8000  # such pictures
 AS_IS = 0.2  # of the steps' pictures are as they are
@@ -185,13 +184,22 @@ def main():
     control = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=HINTS).requires_grad_(True).train().to(memory_format=torch.channels_last)
     named = list(control.named_parameters())
     blocks = {n for n, p in named if p.ndim >= 2 and ("_blocks.0." in n or "_blocks.1." in n or "_blocks.2." in n or "mid_block." in n) and "controlnet" not in n}
-    muon = Muon([p for n, p in named if n in blocks], lr=a.lr, weight_decay=0.01)
-    adamw = torch.optim.AdamW([p for n, p in named if n not in blocks], lr=a.lr_rest, betas=(0.9, 0.98), weight_decay=0.01)
-    average = copy.deepcopy(control).requires_grad_(False)
+    learning = Optimisers(
+        (Muon([p for n, p in named if n in blocks], weight_decay=0.01), a.lr),
+        (torch.optim.AdamW([p for n, p in named if n not in blocks], betas=(0.9, 0.98), weight_decay=0.01), a.lr_rest),
+    )
+    average = Average(control, most=0.995)
     print(f"{sum(p.numel() for _, p in named)} parameters, {len(learnt)} drawings", flush=True)
 
-    signal, seen = noises().alphas_cumprod, []
-    training = Training(os.path.join(a.work, "control.pt"), a.minutes, a.resume, control=control, average=average, muon=muon, adamw=adamw)
+    signal, shown = noises().alphas_cumprod, copy.deepcopy(control).requires_grad_(False).eval()
+
+    def sheet():
+        shown.load_state_dict(average.state)
+        export(shown, a.out)
+        tried(shown, vae, texts, unet, *measured, os.path.join(a.work, "control.png"))
+
+    parts = {"model": control, "average": average, "optimisers": learning}
+    training = Training(os.path.join(a.work, "control.pt"), parts, a.minutes, resume=a.resume, export=sheet, every=480)
     for step, progress in training:
         still = round(AS_IS * a.batch)
         which, others = random.choices(learnt, k=still), random.choices(range(MOVED), k=a.batch - still)
@@ -200,34 +208,25 @@ def main():
         captions = ["" if random.random() < UNNAMED else drawings.caption(i) for i in which + [pictures.shown[k] for k in others]]
         value = loss(unet, control, signal, x, texts.of(captions)[0], hints(seen_by))
         value.backward()
-        for o, lr in ((muon, a.lr), (adamw, a.lr_rest)):
-            o.param_groups[0]["lr"] = lr * schedule(progress, step, 100, 0.4)
-            o.step(), o.zero_grad()
-        follow(average.state_dict(), control, step, most=0.995)
-        seen.append(float(value.detach()))
-        if step % 50 == 49:
-            print(f"step {step + 1} loss {np.mean(seen):.4f}, {training.spent:.0f} s", flush=True)
-            seen = []
-        if step % 400 == 399:
-            sheet(a, average, vae, texts, unet, *measured)
-    sheet(a, average, vae, texts, unet, *measured)
+        learning.step(schedule(progress, step, 100, 0.4))
+        average.follow(step)
+        training.log(50, "loss {:.4f}", value)
 
 
-def sheet(a, average, vae, texts, unet, pictures, prompts):
-    """Export, and draw of drawings that are not learnt."""
-    export(average, a.out)
+def tried(control, vae, texts, unet, pictures, prompts, path):
+    """Write the sheet of drawings that are not learnt, and print how well its edges agree."""
     pipe = StableDiffusionControlNetPipeline(
         vae=vae,
         text_encoder=texts.tower,
         tokenizer=texts.tokenizer,
         unet=unet,
-        controlnet=average.eval(),
+        controlnet=control,
         scheduler=noises(),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    scores = measure(pipe, pictures, prompts, os.path.join(a.work, "control.png"))
+    scores = measure(pipe, pictures, prompts, path)
     print("edges agree: {:.3f} with the prompt, {:.3f} without, {:.3f} of the prompt alone".format(*scores), flush=True)
 
 

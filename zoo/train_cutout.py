@@ -18,8 +18,8 @@ import cifar10
 import cutouts
 import emoji
 from muon import Muon
-from train_clip import follow, schedule
 from train_sam import MEAN, STD
+from training import Average, Optimisers, Training, schedule
 from u2net import U2Net
 
 SIDE = 128
@@ -118,19 +118,17 @@ def main():
     convolutions = [p for n, p in model.named_parameters() if p.ndim == 4 and "conv_s1" in n]
     rest = [p for n, p in model.named_parameters() if not (p.ndim == 4 and "conv_s1" in n)]
     adam = torch.optim.AdamW(rest, betas=(0.9, 0.98), weight_decay=0.01)
-    pairs = [(Muon(convolutions, weight_decay=0.01), a.lr), (adam, a.lr_rest)]
-    average = {k: v.clone() for k, v in model.state_dict().items()}
+    learning, average = Optimisers((Muon(convolutions, weight_decay=0.01), a.lr), (adam, a.lr_rest)), Average(model, most=0.99)
     print(f"{sum(p.numel() for p in model.parameters())} parameters", flush=True)
 
-    step, spent, checkpoint = 0, 0.0, os.path.join(a.work, "u2net.pt")
-    if os.path.exists(checkpoint):
-        c = torch.load(checkpoint)
-        step, spent, average = c["step"], c["spent"], c["average"]
-        model.load_state_dict(c["model"])
-        for (o, _), state in zip(pairs, c["optimisers"]):
-            o.load_state_dict(state)
-    last, kept, seen = time.process_time(), spent, []
-    while (progress := spent / 60 / a.minutes) < 1:
+    training = Training(
+        os.path.join(a.work, "u2net.pt"),
+        {"model": model, "average": average, "optimisers": learning},
+        a.minutes,
+        clock=time.process_time,
+        export=lambda: export(average.state, a.out),
+    )
+    for step, progress in training:
         rng = np.random.default_rng(step)
         half = progress < a.small
         x, goal = batch(maker, rng, a.batch * 4 if half else a.batch, SIDE // 2 if half else SIDE)
@@ -139,23 +137,10 @@ def main():
         loss = loss_of(logits.float(), [s.float() for s in sides], goal)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        for o, lr in pairs:
-            o.param_groups[0]["lr"] = lr * schedule(progress, step, 30, a.decay)
-            o.step(), o.zero_grad()
-        follow(average, model, step, 0.99)
-        step, seen = step + 1, seen + [[loss.item(), overlap(logits, goal).mean().item()]]
-        now = time.process_time()
-        spent, last = spent + now - last, now
-        if step % a.every == 0:
-            loss, iou = np.mean(seen, 0)
-            print(f"step {step} side {x.shape[2]} loss {loss:.3f} iou {iou:.3f} held out: iou {tried(average, *trial):.3f} {spent:.0f} s", flush=True)
-            seen = []
-        if spent - kept > 120 or spent / 60 >= a.minutes:
-            c = {"step": step, "spent": spent, "average": average, "model": model.state_dict()}
-            torch.save(c | {"optimisers": [o.state_dict() for o, _ in pairs]}, checkpoint + ".new")
-            os.replace(checkpoint + ".new", checkpoint)
-            export(average, a.out)
-            kept = spent
+        learning.step(schedule(progress, step, 30, a.decay))
+        average.follow(step)
+        if training.log(a.every, "side {:.0f} loss {:.3f} iou {:.3f}", x.shape[2], loss, overlap(logits, goal).mean()):
+            print(f"held out: iou {tried(average.state, *trial):.3f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ import cifar10
 import cutouts
 import kinds
 from muon import Muon
-from train_clip import follow, schedule
 from train_sam import MEAN, STD
+from training import Average, Halves, Optimisers, Training, schedule
 
 WIDTH, HEADS, BLOCKS, MLP = 192, 3, 4, 640
 ACROSS = 5  # detection tokens in a row: each looks around a place of its own
@@ -221,7 +221,7 @@ def optimisers(model, patches, lr, lr_rest):
     muon = Muon([p for n, p in named if matrix(n, p)], weight_decay=0.02)
     rest = [p for n, p in named if not matrix(n, p)] + list(patches.parameters())
     adam = torch.optim.AdamW(rest, betas=(0.9, 0.98), weight_decay=0.02)
-    return [(muon, lr), (adam, lr_rest)]
+    return Optimisers((muon, lr), (adam, lr_rest))
 
 
 def export(average, model, folder):
@@ -295,59 +295,37 @@ def main():
     model = YolosForObjectDetection(describe(a.side, a.patch)).train()
     begin(model, BlipForConditionalGeneration.from_pretrained(a.captioner, dtype=torch.float32), a.patch)
     patches = Patches()
-    pairs = optimisers(model, patches, a.lr, a.lr_rest)
-    average = {k: v.clone() for k, v in model.state_dict().items()}
+    learning, average = optimisers(model, patches, a.lr, a.lr_rest), Average(model, most=0.997)
     print(f"{sum(p.numel() for p in model.parameters())} parameters", flush=True)
 
-    step, spent, checkpoint = 0, 0.0, os.path.join(a.work, "yolos.pt")
-    if os.path.exists(checkpoint):
-        c = torch.load(checkpoint)
-        step, spent, average = c["step"], c["spent"], c["average"]
-        model.load_state_dict(c["model"])
-        patches.load_state_dict(c["patches"])
-        for (o, _), state in zip(pairs, c["optimisers"]):
-            o.load_state_dict(state)
-    half = copy.deepcopy(model)
-    half.vit.encoder.bfloat16()
-    memory, last, kept, seen = Memory(400), time.process_time(), spent, []
-    while (progress := spent / 60 / a.minutes) < 1:
+    half, memory = Halves(model, copy.deepcopy(model)), Memory(400)
+    half.model.vit.encoder.bfloat16()
+    training = Training(
+        os.path.join(a.work, "yolos.pt"),
+        {"model": model, "patches": patches, "average": average, "optimisers": learning},
+        a.minutes,
+        clock=time.process_time,
+        export=lambda: export(average.state, model, a.out),
+    )
+    for step, progress in training:
         rng = np.random.default_rng(step)
-        with torch.no_grad():
-            torch._foreach_copy_(list(half.parameters()), list(model.parameters()))
+        half.follow()
         made = [maker.scene(rng) for _ in range(a.batch)]
         batch = made + memory.some(a.again, rng)
         memory.keep(made)
-        states, middle, looks = tokens(half.vit, normalised([s.picture for s in batch]))
-        logits, boxes = found(half, states)
+        states, middle, looks = tokens(half.model.vit, normalised([s.picture for s in batch]))
+        logits, boxes = found(half.model, states)
         which = assigned(logits, boxes, batch)
         of_kind, of_some, of_box, of_looks, iou, right = losses(logits, boxes, looks, batch, which, a.none)
         dense = patches(middle, batch)
         (of_kind + of_some + of_box + dense + 0.3 * of_looks).backward()
-        for mine, its in zip(half.parameters(), model.parameters()):
-            its.grad, mine.grad = None if mine.grad is None else mine.grad.float(), None
+        half.hand_over()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        for o, lr in pairs:
-            o.param_groups[0]["lr"] = lr * schedule(progress, step, 30, a.decay)
-            o.step(), o.zero_grad()
-        follow(average, model, step, 0.997)
-        step, seen = step + 1, seen + [[v.item() for v in (of_kind, of_some, of_box, of_looks, dense, iou, right)]]
-        now = time.process_time()
-        spent, last = spent + now - last, now
-        if step % a.every == 0:
-            of_kind, of_some, of_box, of_looks, dense, iou, right = np.mean(seen, 0)
-            recall, precision = tried(model, average, trial)
-            print(
-                f"step {step} kinds {of_kind:.3f} some {of_some:.3f} boxes {of_box:.3f} looks {of_looks:.3f} patches {dense:.3f} iou {iou:.3f} right {right:.3f}"
-                f" held out: recall {recall:.3f} precision {precision:.3f} {spent:.0f} s",
-                flush=True,
-            )
-            seen = []
-        if spent - kept > 120 or spent / 60 >= a.minutes:
-            c = {"step": step, "spent": spent, "average": average, "model": model.state_dict()}
-            torch.save(c | {"patches": patches.state_dict(), "optimisers": [o.state_dict() for o, _ in pairs]}, checkpoint + ".new")
-            os.replace(checkpoint + ".new", checkpoint)
-            export(average, model, a.out)
-            kept = spent
+        learning.step(schedule(progress, step, 30, a.decay))
+        average.follow(step)
+        line = "kinds {:.3f} some {:.3f} boxes {:.3f} looks {:.3f} patches {:.3f} iou {:.3f} right {:.3f}"
+        if training.log(a.every, line, of_kind, of_some, of_box, of_looks, dense, iou, right):
+            print("held out: recall {:.3f} precision {:.3f}".format(*tried(model, average.state, trial)), flush=True)
 
 
 if __name__ == "__main__":

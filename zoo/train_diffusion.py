@@ -7,7 +7,6 @@ import os
 import random
 import re
 import shutil
-import time
 from glob import glob
 
 import numpy as np
@@ -23,7 +22,8 @@ import composites
 import emoji
 from muon import Muon
 from train_autoencoder import on_ground, premultiplied
-from train_clip import CONTEXT, follow, schedule
+from train_clip import CONTEXT
+from training import Average, Optimisers, Training, schedule
 
 STYLE = "twemoji"  # the one hand that is learnt
 LEFT_OUT = ("Symbols", "Flags")  # groups of emoji
@@ -272,16 +272,16 @@ def loss(unet, attention, signal, z, text, draws, solid):
 
 
 def optimisers(unet, lr, lr_rest):
-    """Pairs of an optimiser and its highest rate: Muon for the blocks' matrices and convolutions, AdamW for the rest."""
+    """Muon for the blocks' matrices and convolutions, AdamW for the rest."""
     named = list(unet.named_parameters())
 
     def inner(name, p):
         return p.ndim >= 2 and "_block" in name
 
-    return [
+    return Optimisers(
         (Muon([p for n, p in named if inner(n, p)], lr=lr, weight_decay=0.01), lr),
         (torch.optim.AdamW([p for n, p in named if not inner(n, p)], lr=lr_rest, betas=(0.9, 0.98), weight_decay=0.01), lr_rest),
-    ]
+    )
 
 
 def pipeline(average, vae, texts):
@@ -363,48 +363,26 @@ def main():
     unet.set_attn_processor(attention := Attention())
     if a.start:
         unet.load_state_dict(load_file(glob(os.path.join(a.start, "unet", "*.safetensors"))[0]))
-    pairs = optimisers(unet, a.lr, a.lr_rest)
-    average = {k: v.clone() for k, v in unet.state_dict().items()}
+    learning, average = optimisers(unet, a.lr, a.lr_rest), Average(unet, most=0.999)
     parameters = sum(p.numel() for p in unet.parameters())
     print(f"{parameters} parameters, {len(drawings.plain)} drawings, latents {list(z.shape)}, deviation {z.float().std():.3f}", flush=True)
 
-    step, spent, checkpoint = 0, 0.0, os.path.join(a.work, "diffusion.pt")
-    if a.resume and os.path.exists(checkpoint):
-        c = torch.load(checkpoint)
-        step, spent, average = c["step"], c["spent"], c["average"]
-        unet.load_state_dict(c["model"])
-        for (o, _), state in zip(pairs, c["optimisers"]):
-            o.load_state_dict(state)
-    last, saved, drawn, seen = time.time(), spent, spent, []
-    while (progress := spent / 60 / a.minutes) < 1:
-        random.seed(step), torch.manual_seed(step)
+    def sheets():
+        export(average.state, a.clip, a.out)
+        pipe = pipeline(average.state, vae, texts)
+        draw(pipe, SHEET, os.path.join(a.work, "sheet.png"))
+        draw(pipe, COMBINATIONS, os.path.join(a.work, "combinations.png"))
+
+    parts = {"model": unet, "average": average, "optimisers": learning}
+    training = Training(os.path.join(a.work, "diffusion.pt"), parts, a.minutes, resume=a.resume, every=60 * a.sheet, export=sheets)
+    for step, progress in training:
         which = drawings.some(a.batch)
         x = z[which].float().contiguous(memory_format=torch.channels_last)
         values = loss(unet, attention, signal, x, *texts.of([drawings.caption(i) for i in which]), drawings.solid[which])
         (values[0] + LOOKED * values[1]).backward()
-        for o, lr in pairs:
-            o.param_groups[0]["lr"] = lr * schedule(progress, step, 100, a.decay)
-            o.step(), o.zero_grad()
-        follow(average, unet, step, most=0.999)
-        step, seen = step + 1, seen + [torch.stack(values).detach()]
-        now = time.time()
-        spent, last = spent + min(now - last, 20), now  # a pause does not count
-        if step % 50 == 0:
-            print("step {} loss {:.4f}, of attention {:.3f}, {:.0f} s".format(step, *torch.stack(seen).mean(0), spent), flush=True)
-            seen = []
-        done = spent / 60 >= a.minutes
-        if spent - saved >= 150 or done:
-            saved = spent
-            c = {"step": step, "spent": spent, "average": average, "model": unet.state_dict()}
-            torch.save(c | {"optimisers": [o.state_dict() for o, _ in pairs]}, checkpoint + ".new")
-            os.replace(checkpoint + ".new", checkpoint)
-        if spent - drawn >= 60 * a.sheet or done:
-            drawn = spent
-            export(average, a.clip, a.out)
-            pipe = pipeline(average, vae, texts)
-            draw(pipe, SHEET, os.path.join(a.work, "sheet.png"))
-            draw(pipe, COMBINATIONS, os.path.join(a.work, "combinations.png"))
-            last = time.time()
+        learning.step(schedule(progress, step, 100, a.decay))
+        average.follow(step)
+        training.log(50, "loss {:.4f}, of attention {:.3f}", *values)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import math
 import os
 import random
 
-import numpy as np
 import torch
 from PIL import Image
 from safetensors.torch import save_file
@@ -18,8 +17,7 @@ from torch.nn import functional as F
 import emoji
 from stylegan2 import Equal, Filtering, StyleGAN2, filtered, leaky
 from train_autoencoder import on_ground, premultiplied
-from train_clip import follow
-from training import Training
+from training import Average, Optimisers, Training
 
 LATENT, WIDTHS, MAPPING = 96, (128, 96, 64, 32, 16), 4
 LOOKS = (128, 96, 64, 32, 16)  # the discriminator's channels of 4 pixels, 8 and so on
@@ -163,30 +161,29 @@ def main():
 
     torch.manual_seed(0)
     g, d = StyleGAN2(LATENT, WIDTHS, MAPPING), Discriminator(LOOKS)
-    g_ema = copy.deepcopy(g).requires_grad_(False)
-    learning = [torch.optim.Adam(m.parameters(), lr=a.lr, betas=(0.0, 0.99)) for m in (g, d)]
+    average, g_ema = Average(g), copy.deepcopy(g).requires_grad_(False)
+    of_g, of_d = (Optimisers((torch.optim.Adam(m.parameters(), betas=(0.0, 0.99)), a.lr)) for m in (g, d))
     print("{} faces, {} and {} parameters".format(len(pictures), *(sum(p.numel() for p in m.parameters()) for m in (g, d))), flush=True)
-    training, seen = Training(os.path.join(a.work, "gan.pt"), a.minutes, a.resume, g=g, d=d, g_ema=g_ema, g_steps=learning[0], d_steps=learning[1]), []
+
+    def show():
+        g_ema.load_state_dict(average.state)
+        sheet(g_ema, os.path.join(a.work, "gan.png")), export(g_ema, a.out)
+
+    parts = {"g": g, "d": d, "average": average, "g_steps": of_g, "d_steps": of_d}
+    training = Training(os.path.join(a.work, "gan.pt"), parts, a.minutes, resume=a.resume, export=show, every=360)
     for step, progress in training:
         real = pictures[random.sample(range(len(pictures)), a.batch)]
-        for o in learning:
-            o.param_groups[0]["lr"] = a.lr * min(1, (1 - progress) / 0.3 + 0.02)
+        factor = min(1, (1 - progress) / 0.3 + 0.02)
         g.requires_grad_(False), d.requires_grad_(True)
         told, apart = discriminate(d, g, real, step)
         told.backward()
-        learning[1].step(), learning[1].zero_grad()
+        of_d.step(factor)
         learns(g), d.requires_grad_(False)
         made = generate(d, g, a.batch)
         made.backward()
-        learning[0].step(), learning[0].zero_grad()
-        follow(g_ema.state_dict(), g, step, most=0.998)
-        seen.append([float(told.detach()), float(made.detach()), float(apart.detach())])
-        if step % 100 == 99:
-            print("step {} loss {:.3f} and {:.3f}, scores {:.2f} apart, {:.0f} s".format(step + 1, *np.mean(seen, 0), training.spent), flush=True)
-            seen = []
-        if step % 1000 == 999:
-            sheet(g_ema, os.path.join(a.work, "gan.png")), export(g_ema, a.out)
-    sheet(g_ema, os.path.join(a.work, "gan.png")), export(g_ema, a.out)
+        of_g.step(factor)
+        average.follow(step)
+        training.log(100, "loss {:.3f} and {:.3f}, scores {:.2f} apart", told, made, apart)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from transformers import PPLCNetV4Config, PPOCRV6SmallRecConfig, PPOCRV6SmallRec
 import cifar10
 import lines
 from muon import Muon
-from train_clip import follow, schedule
+from training import Average, Halves, Optimisers, Training, schedule
 
 CHARACTERS = ["blank"] + list(lines.ASCII + lines.MORE + lines.HANGUL)
 CODE = {c: i for i, c in enumerate(CHARACTERS)}
@@ -57,7 +57,7 @@ class Parts(torch.nn.Module):
         return self.own + shared[self.of].sum(1)
 
 
-def halves(model):
+def halved(model):
     """A copy whose convolutions and linear layers compute in bf16; norms keep their weights."""
     half = copy.deepcopy(model)
     for m in half.modules():
@@ -153,12 +153,12 @@ def fits(text, ink, _):
 
 
 def optimisers(model, parts, lr, lr_rest):
-    """Pairs of an optimiser and its highest rate: Muon for what mixes channels, AdamW for the rest."""
+    """Muon for what mixes channels, AdamW for the rest."""
     named = [(n, p) for n, p in model.named_parameters() if "head.head" not in n]
     matrix = [p.ndim > 1 and p[0].numel() > 25 for n, p in named]
     muon = Muon([p for (_, p), m in zip(named, matrix) if m], weight_decay=0.02)
     rest = [p for (_, p), m in zip(named, matrix) if not m] + list(parts.parameters())
-    return [(muon, lr), (torch.optim.AdamW(rest, betas=(0.9, 0.98), weight_decay=0.0), lr_rest)]
+    return Optimisers((muon, lr), (torch.optim.AdamW(rest, betas=(0.9, 0.98), weight_decay=0.0), lr_rest))
 
 
 def export(average, of_parts, folder):
@@ -205,52 +205,32 @@ def main():
     tests = {kind: [other.make(rng, int(rng.integers(6, 22)), kind) for _ in range(HELD_OUT)] for kind in ("korean", "ascii")}
     model, parts = PPOCRV6SmallRecForTextRecognition(describe()).train(), Parts()
     del model.head.head
-    pairs = optimisers(model, parts, a.lr, a.lr_rest)
     both = torch.nn.ModuleDict({"model": model, "parts": parts})
-    average = {k: v.clone() for k, v in both.state_dict().items()}
+    learning, average = optimisers(model, parts, a.lr, a.lr_rest), Average(both)
     print(f"{sum(p.numel() for p in model.parameters()) + WIDTH * len(CHARACTERS)} parameters, {len(CHARACTERS)} characters", flush=True)
 
-    step, spent, seen, checkpoint = 0, 0.0, 0, os.path.join(a.work, "rec.pt")
-    if os.path.exists(checkpoint):
-        c = torch.load(checkpoint)
-        step, spent, seen, average = c["step"], c["spent"], c["seen"], c["average"]
-        both.load_state_dict(c["both"])
-        for (o, _), state in zip(pairs, c["optimisers"]):
-            o.load_state_dict(state)
-    half, last, kept, told, log, batches = halves(model), time.process_time(), spent, spent, [], []
-    while (progress := spent / 60 / a.minutes) < 1:
+    half, batches = Halves(model, halved(model)), []
+    training = Training(
+        os.path.join(a.work, "rec.pt"),
+        {"both": both, "average": average, "optimisers": learning},
+        a.minutes,
+        clock=time.process_time,
+        export=lambda: judge(average.state, tests, a.out),
+        every=300,
+    )
+    for step, progress in training:
         rng = np.random.default_rng(step)
         if not batches:
             batches = pool(maker, rng, int(8 + 16 * min(1, progress / 0.15)), 256)
         batch = Batch(batches.pop(), rng)
-        with torch.no_grad():
-            torch._foreach_copy_(list(half.parameters()), list(model.parameters()))
-        of_lines, known = losses(half, parts, batch)
+        half.follow()
+        of_lines, known = losses(half.model, parts, batch)
         (of_lines + max(0.15, 1 - 3 * progress) * known).backward()
-        for mine, its in zip(half.parameters(), model.parameters()):
-            its.grad, mine.grad = mine.grad.float(), None
+        half.hand_over()
         torch.nn.utils.clip_grad_norm_(both.parameters(), 5.0)
-        for o, lr in pairs:
-            o.param_groups[0]["lr"] = lr * schedule(progress, step, 50, a.decay)
-            o.step(), o.zero_grad()
-        for mine, its in zip(half.buffers(), model.buffers()):
-            its.copy_(mine)
-        follow(average, both, step, 0.998)
-        step, seen = step + 1, seen + len(batch.texts)
-        log.append((of_lines.item(), known.item()))
-        now = time.process_time()
-        spent, last = spent + now - last, now
-        if step % 25 == 0:
-            print(f"step {step} lines {seen} ctc {np.mean(log, 0)[0]:.3f} places {np.mean(log, 0)[1]:.3f} {spent:.0f} s", flush=True)
-            log = []
-        if spent - kept > 120 or spent / 60 >= a.minutes:
-            c = {"step": step, "spent": spent, "seen": seen, "average": average, "both": both.state_dict()}
-            torch.save(c | {"optimisers": [o.state_dict() for o, _ in pairs]}, checkpoint + ".new")
-            os.replace(checkpoint + ".new", checkpoint)
-            kept = spent
-        if spent - told > 300 or spent / 60 >= a.minutes:
-            judge(average, tests, a.out)
-            told, last = spent, time.process_time()
+        learning.step(schedule(progress, step, 50, a.decay))
+        average.follow(step)
+        training.log(25, "lines {:.1f} ctc {:.3f} places {:.3f}", len(batch.texts), of_lines, known)
 
 
 def judge(average, tests, folder):

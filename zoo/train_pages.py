@@ -19,8 +19,8 @@ import cifar10
 import lines
 import pages
 from muon import Muon
-from train_clip import follow, schedule
-from train_ocr import halves
+from train_ocr import halved
+from training import Average, Halves, Optimisers, Training, schedule
 
 # Of red, green and blue, as the processor of the class has them, and what the network takes is blue, green and red.
 MEAN, STD = torch.tensor([0.406, 0.456, 0.485]), torch.tensor([0.225, 0.224, 0.229])
@@ -63,10 +63,10 @@ def overlap(said, goal):
 
 
 def optimisers(model, lr, lr_rest):
-    """Pairs of an optimiser and its highest rate: Muon for what mixes channels, AdamW for the rest."""
+    """Muon for what mixes channels, AdamW for the rest."""
     matrix = [p for p in model.parameters() if p.ndim > 1 and p[0].numel() > 25]
     rest = [p for p in model.parameters() if not (p.ndim > 1 and p[0].numel() > 25)]
-    return [(Muon(matrix, weight_decay=0.02), lr), (torch.optim.AdamW(rest, betas=(0.9, 0.98), weight_decay=0.0), lr_rest)]
+    return Optimisers((Muon(matrix, weight_decay=0.02), lr), (torch.optim.AdamW(rest, betas=(0.9, 0.98), weight_decay=0.0), lr_rest))
 
 
 def export(average, folder):
@@ -112,48 +112,30 @@ def main():
     tests = [other.make(np.random.default_rng(900 + i), a.side) for i in range(HELD_OUT)]
     model = PPOCRV6SmallDetForObjectDetection(describe()).train()
     torch.nn.init.constant_(model.head.conv_final.bias, -2.0)
-    pairs = optimisers(model, a.lr, a.lr_rest)
-    average = {k: v.clone() for k, v in model.state_dict().items()}
+    learning, average = optimisers(model, a.lr, a.lr_rest), Average(model, most=0.995)
     print(f"{sum(p.numel() for p in model.parameters())} parameters", flush=True)
 
-    step, spent, checkpoint = 0, 0.0, os.path.join(a.work, "det.pt")
-    if os.path.exists(checkpoint):
-        c = torch.load(checkpoint)
-        step, spent, average = c["step"], c["spent"], c["average"]
-        model.load_state_dict(c["model"])
-        for (o, _), state in zip(pairs, c["optimisers"]):
-            o.load_state_dict(state)
-    half, last, kept, log = halves(model), time.process_time(), spent, []
-    while (progress := spent / 60 / a.minutes) < 1:
+    half = Halves(model, halved(model))
+    training = Training(
+        os.path.join(a.work, "det.pt"),
+        {"model": model, "average": average, "optimisers": learning},
+        a.minutes,
+        clock=time.process_time,
+        export=lambda: judge(average.state, tests, a.out),
+    )
+    for step, progress in training:
         rng = np.random.default_rng(step)
         made = [maker.make(rng, a.side) for _ in range(a.batch)]
         goal = torch.from_numpy(np.stack([pages.goal(boxes, a.side) for _, boxes, _ in made]))
-        with torch.no_grad():
-            torch._foreach_copy_(list(half.parameters()), list(model.parameters()))
-        said = logits(half, normalised([x for x, _, _ in made]).bfloat16())
+        half.follow()
+        said = logits(half.model, normalised([x for x, _, _ in made]).bfloat16())
         loss = losses(said, goal)
         loss.backward()
-        for mine, its in zip(half.parameters(), model.parameters()):
-            its.grad, mine.grad = mine.grad.float(), None
+        half.hand_over()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        for o, lr in pairs:
-            o.param_groups[0]["lr"] = lr * schedule(progress, step, 30, a.decay)
-            o.step(), o.zero_grad()
-        for mine, its in zip(half.buffers(), model.buffers()):
-            its.copy_(mine)
-        follow(average, model, step, 0.995)
-        step, log = step + 1, log + [(loss.item(), overlap(said, goal))]
-        now = time.process_time()
-        spent, last = spent + now - last, now
-        if step % 25 == 0:
-            print(f"step {step} loss {np.mean(log, 0)[0]:.3f} IoU {np.mean(log, 0)[1]:.3f} {spent:.0f} s", flush=True)
-            log = []
-        if spent - kept > 120 or spent / 60 >= a.minutes:
-            c = {"step": step, "spent": spent, "average": average, "model": model.state_dict()}
-            torch.save(c | {"optimisers": [o.state_dict() for o, _ in pairs]}, checkpoint + ".new")
-            os.replace(checkpoint + ".new", checkpoint)
-            judge(average, tests, a.out)
-            kept, last = spent, time.process_time()
+        learning.step(schedule(progress, step, 30, a.decay))
+        average.follow(step)
+        training.log(25, "loss {:.3f} IoU {:.3f}", loss, overlap(said, goal))
 
 
 @torch.no_grad()

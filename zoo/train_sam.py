@@ -19,7 +19,7 @@ import cifar10
 import cutouts
 import emoji
 from muon import Muon
-from train_clip import follow, schedule
+from training import follow, schedule
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 WIDTH, HEADS, BLOCKS, GLOBAL = 192, 3, 4, [1, 3]

@@ -15,7 +15,7 @@ from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassificati
 
 from muon import Muon
 from spoken import LABELS, Fbank, Maker, spoken
-from train_clip import follow, schedule
+from training import Average, Optimisers, Training, schedule
 
 BINS, FRAMES, PATCH, STRIDES = 64, 128, 16, (16, 8)  # along bins, along frames
 MEAN, STD = -8.0, 3.2  # of the logarithms of what is said, about
@@ -113,20 +113,18 @@ def main():
     rest = [p for n, p in model.named_parameters() if not (p.ndim == 2 and ".layers." in n)]
     by_patches = torch.nn.Linear(128, len(LABELS))
     rest += by_patches.parameters()
-    pairs = [(Muon(blocks, weight_decay=0.02), a.lr), (torch.optim.AdamW(rest, betas=(0.9, 0.98), weight_decay=0.01), a.lr_rest)]
-    average = {k: v.clone() for k, v in model.state_dict().items()}
+    learning = Optimisers((Muon(blocks, weight_decay=0.02), a.lr), (torch.optim.AdamW(rest, betas=(0.9, 0.98), weight_decay=0.01), a.lr_rest))
+    average = Average(model, most=0.99)
     print(f"{sum(p.numel() for p in model.parameters())} parameters, {len(maker.said)} words said, {len(held)} held out", flush=True)
 
-    step, spent, checkpoint = 0, 0.0, os.path.join(a.work, "ast.pt")
-    if os.path.exists(checkpoint):
-        c = torch.load(checkpoint)
-        step, spent, average = c["step"], c["spent"], c["average"]
-        model.load_state_dict(c["model"])
-        by_patches.load_state_dict(c["by_patches"])
-        for (o, _), state in zip(pairs, c["optimisers"]):
-            o.load_state_dict(state)
-    last, kept, seen = time.process_time(), spent, []
-    while (progress := spent / 60 / a.minutes) < 1:
+    training = Training(
+        os.path.join(a.work, "ast.pt"),
+        {"model": model, "by_patches": by_patches, "average": average, "optimisers": learning},
+        a.minutes,
+        clock=time.process_time,
+        export=lambda: export(average.state, a.out),
+    )
+    for step, progress in training:
         rng = np.random.default_rng(step)
         hard = min(1.0, progress / a.easy)
         sounds, labels = maker.batch(rng, a.batch, hard)
@@ -140,24 +138,10 @@ def main():
         loss = cross_entropy(logits, labels, label_smoothing=0.05) + 0.5 * cross_entropy(of_patches, labels)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        for o, lr in pairs:
-            o.param_groups[0]["lr"] = lr * schedule(progress, step, 50, a.decay)
-            o.step(), o.zero_grad()
-        follow(average, model, step, 0.99)
-        step, seen = step + 1, seen + [[loss.item(), (logits.argmax(1) == labels).float().mean().item()]]
-        now = time.process_time()
-        spent, last = spent + now - last, now
-        if step % a.every == 0:
-            loss, right = np.mean(seen, 0)
-            noisy, clean = tried(average, fbank, trial, quiet)
-            print(f"step {step} loss {loss:.3f} right {right:.3f} held out: in noise {noisy:.3f}, as said {clean:.3f} {spent:.0f} s", flush=True)
-            seen = []
-        if spent - kept > 60 or spent / 60 >= a.minutes:
-            c = {"step": step, "spent": spent, "average": average, "model": model.state_dict(), "by_patches": by_patches.state_dict()}
-            torch.save(c | {"optimisers": [o.state_dict() for o, _ in pairs]}, checkpoint + ".new")
-            os.replace(checkpoint + ".new", checkpoint)
-            export(average, a.out)
-            kept = spent
+        learning.step(schedule(progress, step, 50, a.decay))
+        average.follow(step)
+        if training.log(a.every, "loss {:.3f} right {:.3f}", loss, (logits.argmax(1) == labels).float().mean()):
+            print("held out: in noise {:.3f}, as said {:.3f}".format(*tried(average.state, fbank, trial, quiet)), flush=True)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch.nn.functional import interpolate, l1_loss, pixel_shuffle
 
 import emoji
-from train_clip import follow, schedule
+from training import Average, Optimisers, Training, schedule
 
 WIDTH, CONVS, SCALE = 32, 8, 4
 LARGE, SMALL = 128, 32  # pixels of a side
@@ -129,41 +129,28 @@ def main():
     train, held = (np.flatnonzero(m) for m in emoji.split(data)[:2])
     vae = AutoencoderKL.from_pretrained(a.vae, torch_dtype=torch.float32).eval()
     model = Compact()
-    optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.99), weight_decay=0)
-    average = {k: v.clone() for k, v in model.state_dict().items()}
+    learning = Optimisers((torch.optim.AdamW(model.parameters(), betas=(0.9, 0.99), weight_decay=0), a.lr))
+    average = Average(model, most=0.995)
     print(f"{sum(p.numel() for p in model.parameters())} parameters", flush=True)
-    step, before, checkpoint = 0, 0.0, os.path.join(a.work, "upscaler.pt")
-    if os.path.exists(checkpoint):
-        c = torch.load(checkpoint)
-        step, before, average = c["step"], c["spent"], c["average"]
-        model.load_state_dict(c["model"]), optimiser.load_state_dict(c["optimiser"])
-    kept, seen, begun = before, [], time.process_time()
-    while (progress := (spent := before + time.process_time() - begun) / 60 / a.minutes) < 1:
+    parts = {"model": model, "average": average, "optimisers": learning}
+    training = Training(os.path.join(a.work, "upscaler.pt"), parts, a.minutes, clock=time.process_time)
+    for step, progress in training:
         rng = np.random.default_rng(step)
         want = large(data.pictures[rng.choice(train, a.batch)], rng)
         loss = loss_of(model(smaller(want, vae, rng)), want)
-        optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.param_groups[0]["lr"] = a.lr * schedule(progress, step, 50, 0.6)
-        optimiser.step()
-        follow(average, model, step, 0.995)
-        step, seen = step + 1, seen + [loss.item()]
-        if step % 100 == 0:
-            print(f"step {step} loss {np.mean(seen):.4f} {spent:.0f} s", flush=True)
-            seen = []
-        if spent - kept > 90 or progress > 0.999:
-            torch.save({"step": step, "spent": spent, "average": average, "model": model.state_dict(), "optimiser": optimiser.state_dict()}, checkpoint + ".new")
-            os.replace(checkpoint + ".new", checkpoint)
-            kept = spent
+        learning.step(schedule(progress, step, 50, 0.6))
+        average.follow(step)
+        training.log(100, "loss {:.4f}", loss)
     best = Compact()
-    best.load_state_dict(average)
+    best.load_state_dict(average.state)
     best.half().float()
     mine, bicubic = measure(best, data.pictures[held[:320]])
     print(f"held out: {mine:.2f} dB; bicubic {bicubic:.2f} dB")
     os.makedirs(a.out, exist_ok=True)
     path = os.path.join(a.out, "model.safetensors")
-    save_file({k: v.half().contiguous() for k, v in average.items()}, path, metadata={"format": "pt"})
+    save_file({k: v.half().contiguous() for k, v in average.state.items()}, path, metadata={"format": "pt"})
     os.chmod(path, 0o644)
 
 

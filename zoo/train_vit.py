@@ -8,7 +8,6 @@ ViT has patches of 4x4 pixels.
 import argparse
 import json
 import os
-import time
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -18,6 +17,7 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax, mse_loss, pi
 import cifar10
 from muon import Muon
 from resnet import ResNet
+from training import Average, Optimisers, Training, schedule
 from vit import ViT
 
 
@@ -49,27 +49,13 @@ class Teacher(nn.Module):
 
 
 def optimisers(model, lr, lr_rest, others=()):
-    """Pairs of an optimiser and its highest rate: Muon for the matrices of the
-    blocks, AdamW for everything else and for the parameters others."""
+    """Muon for the matrices of the blocks, AdamW for everything else and for the parameters others."""
     named = list(model.named_parameters())
     matrices = [p for n, p in named if n.startswith("blocks") and p.ndim == 2]
     rest = [p for n, p in named if not (n.startswith("blocks") and p.ndim == 2)]
     muon = Muon(matrices, lr=lr, weight_decay=0.05)
     adam = torch.optim.AdamW([*rest, *others], lr=lr_rest, betas=(0.9, 0.99), weight_decay=0.01)
-    return [(muon, lr), (adam, lr_rest)]
-
-
-@torch.no_grad()
-def follow(average, model, step):
-    """Move the running average of the weights towards the model's after its step 0, 1 …"""
-    keep = min(0.998, (step + 1) / (step + 10))
-    for k, v in model.state_dict().items():
-        average[k].lerp_(v, 1 - keep)
-
-
-def schedule(progress, step, warm, decay):
-    """A linear rise over warm steps, a plateau, a linear fall over the last part of the progress from 0 to 1."""
-    return max(0.0, min(1.0, (step + 1) / warm, (1 - progress) / decay))
+    return Optimisers((muon, lr), (adam, lr_rest))
 
 
 def export(state, model, folder, whole):
@@ -145,24 +131,21 @@ def main():
     width = model.config["width"]
     guides = nn.ModuleList(nn.Sequential(nn.LayerNorm(width), nn.Linear(width, n)) for n in teacher.channels)
 
-    (muon, _), (adam, _) = pairs = optimisers(model, a.lr, a.lr_rest, guides.parameters())
-    average = {k: v.clone() for k, v in model.state_dict().items()}
+    learning, average = optimisers(model, a.lr, a.lr_rest, guides.parameters()), Average(model)
     steps = len(labels) // a.batch
     total = steps * a.epochs
     print(f"{sum(p.numel() for p in model.parameters())} parameters, {total} steps", flush=True)
 
-    step, spent, checkpoint = 0, 0.0, os.path.join(a.work, "vit.pt")
-    if a.resume and os.path.exists(checkpoint):
-        c = torch.load(checkpoint)
-        step, spent, average = c["step"], c["spent"], c["average"]
-        for name, part in (("model", model), ("guides", guides), ("muon", muon), ("adam", adam)):
-            part.load_state_dict(c[name])
-    began, sums, count, progress = time.time() - spent, torch.zeros(4), 0, 0.0
+    def judge():
+        accuracy = measure(average.state, model, test, test_labels)
+        print(f"epoch {training.step / steps:.2f} test {accuracy:.4f} {training.spent:.0f} s", flush=True)
+        export(average.state, model, a.out, os.path.join(a.work, "vit.safetensors"))
 
-    while progress < 1:
+    parts = {"model": model, "guides": guides, "average": average, "optimisers": learning}
+    training = Training(os.path.join(a.work, "vit.pt"), parts, a.minutes, total, resume=a.resume, seed=a.seed, every=150, export=judge)
+    for step, progress in training:
         epoch, i = divmod(step, steps)
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(a.seed * 1000 + epoch))
-        torch.manual_seed(a.seed * 1000000 + step)  # a resumed run sees what an uninterrupted one sees
         batch = order[i * a.batch : (i + 1) * a.batch]
         x = augment(batch)
         with torch.autocast("cpu", torch.bfloat16):
@@ -175,30 +158,9 @@ def main():
         guide = [mse_loss(g.float(), m) for g, m in zip(guesses, maps)]
         loss = (1 - a.soft) * hard + a.soft * soft + a.guide * sum(guide)
         loss.backward()
-        factor = schedule(progress, step, 200, a.decay)
-        for o, lr in pairs:
-            o.param_groups[0]["lr"] = lr * factor
-            o.step()
-            o.zero_grad()
-        follow(average, model, step)
-        sums, count = sums + torch.stack([hard, soft, *guide]).detach(), count + 1
-
-        step, spent = step + 1, time.time() - began
-        progress = step / total
-        if a.minutes:
-            progress = max(progress, spent / 60 / a.minutes)
-        if step % 100 == 0:
-            mean = " ".join(f"{v:.3f}" for v in sums / count)
-            print(f"step {step} rate {factor:.3f} loss {mean} {spent:.0f} s", flush=True)
-            sums, count = torch.zeros(4), 0
-            parts = {"model": model, "guides": guides, "muon": muon, "adam": adam}
-            c = {k: v.state_dict() for k, v in parts.items()}
-            torch.save({"step": step, "spent": spent, "average": average, **c}, checkpoint + ".new")
-            os.replace(checkpoint + ".new", checkpoint)
-        if step % steps == 0 or progress >= 1:
-            accuracy = measure(average, model, test, test_labels)
-            print(f"epoch {step / steps:.2f} test {accuracy:.4f} {spent:.0f} s", flush=True)
-            export(average, model, a.out, os.path.join(a.work, "vit.safetensors"))
+        learning.step(factor := schedule(progress, step, 200, a.decay))
+        average.follow(step)
+        training.log(100, "rate {:.3f} loss {:.3f} {:.3f} {:.3f} {:.3f}", factor, hard, soft, *guide)
 
 
 if __name__ == "__main__":

@@ -16,16 +16,7 @@ import (
 	"saccade/cmd/internal/kernels"
 )
 
-func main() {
-	err := run(cli.Context(), os.Args[1:], os.Stdout, os.Stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		os.Exit(2)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "isa:", err)
-		os.Exit(1)
-	}
-}
+func main() { cli.Main("isa", run) }
 
 // run is the command but for the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {

@@ -16,16 +16,7 @@ import (
 	"saccade/gpu"
 )
 
-func main() {
-	err := run(cli.Context(), os.Args[1:], os.Stdout, os.Stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		os.Exit(2)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "proof:", err)
-		os.Exit(1)
-	}
-}
+func main() { cli.Main("proof", run) }
 
 // proof is one call of the command.
 type proof struct {

@@ -125,7 +125,7 @@ func TestAnomalyFrames(t *testing.T) {
 
 	a := &app{stdout: newOutput(io.Discard), stderr: io.Discard, getenv: os.Getenv}
 	scratched := filepath.Join(eval, "scratch", "0.png")
-	require.NoError(t, a.options.parse([]string{"-model", "anomaly", "-index", bank, "-image", scratched, "-view"}))
+	require.NoError(t, a.options.parse(t.Context(), []string{"-model", "anomaly", "-index", bank, "-image", scratched, "-view"}))
 	b, err := anomaly.Open(bank)
 	require.NoError(t, err)
 	c, err := a.likenessTo(t.Context(), b)

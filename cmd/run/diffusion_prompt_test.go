@@ -197,3 +197,19 @@ func TestForwardParameters(t *testing.T) {
 		assert.NotContains(t, data, absent)
 	}
 }
+
+// A textual inversion that halves would round to zeros is refused by its name, and read in floats.
+func TestFaintInversion(t *testing.T) {
+	sd, out := pipelineFolder(t, "sd1_tiny"), filepath.Join(t.TempDir(), "x.png")
+	values := make([]float32, 2*20) // of two vectors
+	for i := range values {
+		values[i] = 1
+		if i >= 20 {
+			values[i] = 2e-8
+		}
+	}
+	args := []string{"-model", "sd", "-weights", sd, "-embedding", save(t, tensor(t, "<faint>", values, 2, 20)), "-prompt", "a <faint>", "-steps", "1", "-width", "24", "-height", "40", "-o", out}
+	requireError(t, call(t, args...), cli.ExitFailure, "textual inversion <faint>: a vector of it is below 6e-8 throughout, which halves do not hold; give -precision f32")
+	assert.NoFileExists(t, out)
+	requireFine(t, call(t, append(args, "-precision", "f32")...))
+}

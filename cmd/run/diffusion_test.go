@@ -130,7 +130,10 @@ func TestPaint(t *testing.T) {
 	r = paint("-prompt", strings.Repeat("a red apple ", 60), "-o", at("long.png"))
 	assert.Contains(t, r.stderr, "too long")
 	paint("-prompt", "a", "-verify")
-	requireFine(t, call(t, "-model", "ddpm", "-weights", pipelineFolder(t, "ddpm_tiny"), "-steps", "3", "-o", at("ddpm.png")))
+	for _, model := range []string{"ddpm", "sd"} { // which opens every pipeline
+		requireFine(t, call(t, "-model", model, "-weights", pipelineFolder(t, "ddpm_tiny"), "-steps", "3", "-o", at(model+"-ddpm.png")))
+	}
+	assert.Equal(t, size(t, at("ddpm-ddpm.png")), size(t, at("sd-ddpm.png")))
 }
 
 // Frames from one seed to another begin and end as the seeds alone.

@@ -172,7 +172,7 @@ func TestViewIsAligned(t *testing.T) {
 	} {
 		pic := sheet(t, dir, "a.png", c.w, c.h, 0.55, 0.4)
 		a := &app{stdout: newOutput(io.Discard), stderr: io.Discard, getenv: os.Getenv}
-		require.NoError(t, a.parse(append([]string{"-model", "resnet", "-image", pic, "-explain", filepath.Join(dir, "out.png")}, c.args...)))
+		require.NoError(t, a.parse(t.Context(), append([]string{"-model", "resnet", "-image", pic, "-explain", filepath.Join(dir, "out.png")}, c.args...)))
 		m, err := a.load(context.Background())
 		require.NoError(t, err)
 		s, err := (&drawing{pass{app: a, m: m, bar: &progress{}}}).look(context.Background(), pic)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"flag"
 	"image/color"
@@ -129,7 +130,7 @@ func (o *options) preprocessing(f *flag.FlagSet) {
 }
 
 // parse reads the command line.
-func (o *options) parse(args []string) error {
+func (o *options) parse(ctx context.Context, args []string) error {
 	f := o.flagSet()
 	if err := cli.Parse(f, o.take(args)); err != nil {
 		return err
@@ -149,6 +150,7 @@ func (o *options) parse(args []string) error {
 	if o.help || o.version || o.completion != "" {
 		return nil
 	}
+	o.settle(ctx)
 	if err := o.check(); err != nil {
 		return err
 	}

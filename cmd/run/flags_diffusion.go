@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"saccade/models/diffusion"
 	"saccade/models/nn"
 	"saccade/models/vae"
+	"saccade/weights"
 )
 
 // painting are the flags of diffusion models, with which nothing else goes but the
@@ -150,6 +152,14 @@ func parseLoRA(s string) (nn.LoRA, error) {
 		return nn.LoRA{}, errors.New("expected a file")
 	}
 	return nn.LoRA{File: s, Scale: 1}, nil
+}
+
+// settle has -model sd, which opens every pipeline, mean the family of the one that is given. What
+// can't be read is told of when it is loaded.
+func (o *options) settle(ctx context.Context) {
+	if o.model == diffusion.Family.Name && o.weights != "" {
+		o.model = diffusion.FamilyOf(ctx, o.weights, weights.HubFromEnv())
+	}
 }
 
 // checkPainting finds flags that do not go together with a pipeline.

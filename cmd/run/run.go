@@ -43,7 +43,7 @@ var errReported = errors.New("reported")
 // run is the whole command; it returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, getenv func(string) string) int {
 	a := &app{stdout: newOutput(stdout), stderr: stderr, getenv: getenv}
-	err := a.options.parse(args)
+	err := a.options.parse(ctx, args)
 	if err == nil {
 		err = a.do(ctx)
 	}

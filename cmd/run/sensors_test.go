@@ -19,7 +19,7 @@ import (
 func fusedHead(t *testing.T, path, eval, readings string) {
 	t.Helper()
 	a := &app{stdout: newOutput(io.Discard), stderr: io.Discard, getenv: os.Getenv}
-	require.NoError(t, a.options.parse([]string{"-model", "resnet", "-eval", eval, "-sensors", readings}))
+	require.NoError(t, a.options.parse(t.Context(), []string{"-model", "resnet", "-eval", eval, "-sensors", readings}))
 	m, err := a.load(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(a.dev.Close)

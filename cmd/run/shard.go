@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync/atomic"
@@ -167,13 +168,13 @@ func (w *worker) make(ctx context.Context) (models.Spent, error) {
 	}
 	return w.m.EachWhole(ctx, n, w.batch, w.open, func(r models.Result) error {
 		w.bar.rated(r.Index+1, n, time.Since(began))
-		row := shard.Row{Item: w.in.Items[r.Index]}
-		if r.Err == nil {
-			if err := w.take(&row, r.Outputs); err != nil {
+		row, err := shard.Row{Item: w.in.Items[r.Index]}, r.Err
+		if err == nil {
+			if err = w.take(&row, r.Outputs); err != nil && !errors.Is(err, models.ErrNoDirection) {
 				return err
 			}
 		}
-		return w.add(row, r.Err)
+		return w.add(row, err)
 	})
 }
 

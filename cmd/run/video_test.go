@@ -144,8 +144,16 @@ func TestTextToVideo(t *testing.T) {
 	bad(cli.ExitFailure, "a TextToVideoSDPipeline takes none", with("-control", filepath.Join(nets, "sd1.0"), "-control-image", cat, "-o", to)...)
 	bad(cli.ExitFailure, "or of videos, takes none", with("-control", filepath.Join(pipelineFolder(t, "t2i_tiny"), "full"), "-control-image", cat, "-o", to)...)
 	bad(cli.ExitFailure, "a TextToVideoSDPipeline takes none", with("-ip-adapter", filepath.Join(pipelineFolder(t, "ip_tiny"), "sd1_plain.safetensors"), "-ip-image", cat, "-o", to)...)
-	bad(cli.ExitFailure, "give -model video", "-model", "sd", "-weights", t2v, "-prompt", "a", "-o", filepath.Join(dir, "y.png"))
 	bad(cli.ExitFailure, "give -model video", "-model", "ddpm", "-weights", t2v, "-o", filepath.Join(dir, "y.png"))
-	bad(cli.ExitUsage, "or -model video, for a video", "-model", "sd", "-weights", t2v, "-prompt", "a", "-frames", "5", "-o", to)
 	assert.NoFileExists(t, to)
+
+	drawn := func(model, name string) []byte {
+		path := filepath.Join(dir, name)
+		requireFine(t, call(t, "-model", model, "-weights", t2v, "-prompt", "a red apple", "-width", "24", "-height", "16", "-steps", "1", "-frames", "3", "-seed", "4", "-o", path))
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		return data
+	}
+	assert.Equal(t, drawn("video", "video.gif"), drawn("sd", "sd.gif"), "sd opens every pipeline by its class")
+	bad(cli.ExitUsage, "-batch does not go with it", "-model", "sd", "-weights", t2v, "-prompt", "a", "-batch", "2", "-o", to)
 }

@@ -20,7 +20,7 @@ func TestWindowFiles(t *testing.T) {
 	dir := t.TempDir()
 	out, record := filepath.Join(dir, "out.png"), filepath.Join(dir, "record.png")
 	a := &app{stdout: newOutput(io.Discard), stderr: io.Discard, getenv: os.Getenv}
-	require.NoError(t, a.options.parse([]string{"-model", "sd", "-weights", pipelineFolder(t, "sd1_tiny"), "-view", "-prompt", "a red apple", "-width", "24", "-height", "40", "-steps", "3", "-seed", "3", "-scheduler", "ddim", "-o", out, "-record", record}))
+	require.NoError(t, a.options.parse(t.Context(), []string{"-model", "sd", "-weights", pipelineFolder(t, "sd1_tiny"), "-view", "-prompt", "a red apple", "-width", "24", "-height", "40", "-steps", "3", "-seed", "3", "-scheduler", "ddim", "-o", out, "-record", record}))
 	require.NoError(t, a.open())
 	t.Cleanup(a.dev.Close)
 	ctx := context.Background()

@@ -49,7 +49,7 @@ func clip(t *testing.T, n int) string {
 func TestWatchAsksForNoAttention(t *testing.T) {
 	for _, args := range [][]string{{"-model", "detect", "-image", clip(t, 1), "-view"}, {"-model", "vit", "-camera", "0", "-view"}} {
 		var a app
-		require.NoError(t, a.options.parse(args))
+		require.NoError(t, a.options.parse(t.Context(), args))
 		assert.Empty(t, a.outputs(), args)
 	}
 }

@@ -1,17 +1,17 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"saccade/internal/venv"
 )
 
 // clients says that the tests with other programs run: make test-all sets it.
@@ -20,27 +20,6 @@ func clients(t *testing.T) {
 	if os.Getenv("SACCADE_TEST_CLIENTS") == "" {
 		t.Skip("SACCADE_TEST_CLIENTS is not set: make test-all sets it")
 	}
-}
-
-// python is a Python with packages in an environment of the tests' own, which is made where
-// it is not there.
-func python(t *testing.T, packages ...string) string {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	require.NoError(t, err)
-	folder := filepath.Join(cache, "saccade", "test-clients")
-	program := filepath.Join(folder, "bin", "python")
-	if _, err := os.Stat(program); err != nil {
-		if out, err := exec.Command("python3", "-m", "venv", folder).CombinedOutput(); err != nil {
-			t.Skipf("there is no Python with venv: %v: %s", err, out)
-		}
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-	defer cancel()
-	if out, err := exec.CommandContext(ctx, program, append([]string{"-m", "pip", "install", "--quiet", "--disable-pip-version-check"}, packages...)...).CombinedOutput(); err != nil {
-		t.Skipf("%s can't be installed: %v: %s", strings.Join(packages, ", "), err, out)
-	}
-	return program
 }
 
 // Programs that others wrote for other servers find nothing amiss.
@@ -63,7 +42,7 @@ func TestClients(t *testing.T) {
 					t.Skip("there is no Chromium")
 				}
 			}
-			out, err := exec.CommandContext(t.Context(), python(t, c.pkg), filepath.Join("clients", c.script), s.url, picture).CombinedOutput()
+			out, err := exec.CommandContext(t.Context(), venv.Python(t, "test-clients", c.pkg), filepath.Join("clients", c.script), s.url, picture).CombinedOutput()
 			require.NoError(t, err, "%s", out)
 			assert.True(t, strings.HasSuffix(string(out), "fine\n"), "%s", out)
 		})

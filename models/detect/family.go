@@ -2,8 +2,8 @@ package detect
 
 import (
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 
 	"saccade/models/deformable"
 	"saccade/models/detr"
@@ -27,58 +27,40 @@ var Family = nn.Family{
 	Standard:      standard,
 }
 
-// kind is a network by its model_type.
-type kind struct {
-	name string
-	read func(src weights.Source, config []byte) (make nn.Make, named weights.Source, labels []string, err error)
-}
-
-var kinds = []kind{
-	{"detr", func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
+// kinds are the networks by their model_type.
+var kinds = map[string]func(src weights.Source, config []byte) (make nn.Make, named weights.Source, labels []string, err error){
+	"detr": func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
 		c, named, err := detr.Describe(src, config)
 		return c.Layers, named, c.Labels, err
-	}},
-	{"deformable_detr", func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
+	},
+	"deformable_detr": func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
 		c, named, err := deformable.Describe(src, config)
 		return c.Layers, named, c.Labels, err
-	}},
-	{"d_fine", func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
+	},
+	"d_fine": func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
 		c, named, err := dfine.Describe(src, config)
 		return c.Layers, named, c.Labels, err
-	}},
-	{"rt_detr", func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
+	},
+	"rt_detr": func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
 		c, named, err := rtdetr.Describe(src, config, false)
 		return c.Layers, named, c.Labels, err
-	}},
-	{"rt_detr_v2", func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
+	},
+	"rt_detr_v2": func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
 		c, named, err := rtdetr.Describe(src, config, true)
 		return c.Layers, named, c.Labels, err
-	}},
-	{"yolos", func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
+	},
+	"yolos": func(src weights.Source, config []byte) (nn.Make, weights.Source, []string, error) {
 		c, named, err := yolos.Describe(src, config)
 		return c.Layers, named, c.Labels, err
-	}},
+	},
 }
 
 func describe(in nn.Checkpoint) (*nn.Description, error) {
-	if in.Config == nil {
-		return nil, fmt.Errorf("there is no config.json beside the checkpoint, which tells what detector it is; give the folder that holds both")
-	}
-	var head struct {
-		ModelType string `json:"model_type"`
-	}
-	if err := checkpoint.Decode("config.json", in.Config, &head); err != nil {
+	kind, err := checkpoint.ModelType(in.Config, "detector", slices.Sorted(maps.Keys(kinds))...)
+	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == head.ModelType })
-	if i < 0 {
-		var names []string
-		for _, k := range kinds {
-			names = append(names, k.name)
-		}
-		return nil, fmt.Errorf("config.json is of a model of type %q; detectors of the types %s are supported", head.ModelType, strings.Join(names, ", "))
-	}
-	layers, named, labels, err := kinds[i].read(in.Tensors, in.Config)
+	layers, named, labels, err := kinds[kind](in.Tensors, in.Config)
 	if err != nil {
 		return nil, err
 	}

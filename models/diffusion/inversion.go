@@ -2,7 +2,9 @@ package diffusion
 
 import (
 	"fmt"
+	"slices"
 
+	"saccade/gpu"
 	"saccade/models/clip"
 	"saccade/models/diffusion/checkpoint"
 	"saccade/weights"
@@ -33,10 +35,27 @@ func (p *Pipeline) inversions(sources []string) ([]inversion, error) {
 		if err != nil {
 			return nil, err
 		}
+		if p.Precision == gpu.F16 && slices.ContainsFunc(e.Vectors, underflows) {
+			return nil, fmt.Errorf("textual inversion %s: a vector of it is below 6e-8 throughout, which halves do not hold; give -precision f32", e.Token)
+		}
 		all = append(all, inversion{e, vectors})
 		p.tokens = append(p.tokens, e.Token)
 	}
 	return all, nil
+}
+
+// underflows says that a row of vectors is zeros in halves, and is not zeros.
+func underflows(v checkpoint.Vectors) bool {
+	for row := range slices.Chunk(v.Values, v.Width) {
+		largest := float32(0)
+		for _, x := range row {
+			largest = max(largest, x, -x)
+		}
+		if largest > 0 && largest <= 0x1p-25 { // half of the least half, which is rounded to even
+			return true
+		}
+	}
+	return false
 }
 
 // invert gives a tower the tokens of a textual inversion: ids after the tokenizer's,

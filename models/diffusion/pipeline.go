@@ -64,6 +64,17 @@ var Unconditional = nn.Family{
 	Open:    opener(ofNoise),
 }
 
+// FamilyOf is the name of the family that draws the pipeline src, by the class that its index names.
+func FamilyOf(ctx context.Context, src string, hub *weights.Hub) string {
+	switch class := checkpoint.ClassOf(ctx, src, hub); {
+	case class == checkpoint.TextToVideo:
+		return ofVideos
+	case checkpoint.Unconditional(class):
+		return ofNoise
+	}
+	return ofPrompts
+}
+
 // embedded is the name of the pipeline inside the program.
 const embedded = "zoo/sd"
 
@@ -107,7 +118,7 @@ func (p *Pipeline) belongs(family string) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("it is a %s, which -model %s does not take; give -model %s", p.Class, family, other)
+	return fmt.Errorf("it is a %s, which is not of %s; give -model %s", p.Class, family, other)
 }
 
 func open(ctx context.Context, src string, o nn.Options) (*checkpoint.Pipeline, error) {

@@ -1,5 +1,6 @@
-// Package learn adapts a loaded network to labelled pictures: low-rank adapters (Hu et al.
-// 2021) beside its linear layers and a head, by AdamW or SGD with PyTorch's formulas.
+// Package learn adapts a loaded network: low-rank adapters (Hu et al. 2021) beside its linear
+// layers, a head, tokens among those that it reads, or all of its weights, by AdamW or SGD with
+// PyTorch's formulas.
 //
 // A step, from the forward pass over loss, backward pass and clipping to the optimizer, is one
 // recording of the same recorder as every forward pass: see [ops.Backward]. It has no atomics

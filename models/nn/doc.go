@@ -7,7 +7,7 @@
 // program for each shape of the inputs and set of outputs, and runs, plans,
 // profiles and verifies them:
 //
-//	m := nn.NewModule(dev, "vit", nn.Options{}, description)
+//	m := nn.NewModule(dev, "vit", gpu.F16, description)
 //	out, err := m.Forward(ctx, map[string]nn.Array{"pixel_values": x}, gpu.Wants{})
 //
 // A [Family] is what packages of architectures register in package models: its

@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"errors"
 	"strings"
 
 	"saccade/gpu"
@@ -35,4 +36,62 @@ func (p Projection) Is(name string) bool {
 // intermediates of those names.
 func (n *Network) Within(r *gpu.Recorder, in map[string]*gpu.Tensor, names ...string) map[string]*gpu.Tensor {
 	return r.Capture(gpu.Wants{Names: names, Only: true}, func() { n.Record(r, in) })
+}
+
+// Train has all layers be trained as a whole: see [ops.Builder.Train].
+func (m *Module) Train(t ops.Training) ([]ops.Trained, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, err := m.bind()
+	if err != nil {
+		return nil, err
+	}
+	return m.b.Train(l.Parameters, t)
+}
+
+// TrainContext has a context of texts be trained, and adds the network that classifies by them:
+// see [Layers].
+func (m *Module) TrainContext(texts [][]uint32, n int) (*Network, ops.Trained, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, err := m.bind()
+	if err != nil {
+		return nil, ops.Trained{}, err
+	}
+	if l.Context == nil {
+		return nil, ops.Trained{}, errors.New("it compares no texts, of which a context could be learned")
+	}
+	network, t, err := l.Context(texts, n)
+	if err == nil {
+		l.Networks = append(l.Networks, network)
+	}
+	return network, t, err
+}
+
+// TrainTokens has the embeddings of token ids be trained: see [Layers].
+func (m *Module) TrainTokens(first, n int) (ops.Trained, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, err := m.bind()
+	if err != nil {
+		return ops.Trained{}, err
+	}
+	if l.Tokens == nil {
+		return ops.Trained{}, errors.New("it reads no texts, of which a token could be learned")
+	}
+	return l.Tokens(first, n)
+}
+
+// TrainPrompts has the layers' prompts be trained.
+func (m *Module) TrainPrompts() (ops.Trained, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, err := m.bind()
+	if err != nil {
+		return ops.Trained{}, err
+	}
+	if l.Prompts == nil {
+		return ops.Trained{}, errors.New("it has no prompts to train")
+	}
+	return m.b.TrainParameter(l.Prompts)
 }

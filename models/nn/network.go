@@ -3,6 +3,7 @@ package nn
 import (
 	"saccade/gpu"
 	"saccade/ops"
+	"strings"
 )
 
 // Network is one way through a module's layers: named inputs to named outputs.
@@ -198,3 +199,28 @@ type Pairing struct {
 
 // Make makes the layers that a configuration describes.
 type Make func(b *ops.Builder) (*Layers, error)
+
+// Network finds one by name, nil if there is none.
+func (l *Layers) Network(name string) *Network {
+	for _, n := range l.Networks {
+		if n.Name == name {
+			return n
+		}
+	}
+	return nil
+}
+
+// takes names the inputs of all networks.
+func (l *Layers) takes() string {
+	var ways []string
+	for _, n := range l.Networks {
+		var names []string
+		for _, d := range n.Inputs {
+			if d.From == nil {
+				names = append(names, d.Name)
+			}
+		}
+		ways = append(ways, strings.Join(names, ", "))
+	}
+	return strings.Join(ways, "; or ")
+}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	"saccade/models/internal/checkpoint"
 	"saccade/models/internal/transformer"
@@ -52,31 +51,19 @@ func (k kind) large() bool {
 
 // find reads the kind of a config.json, a detector's or a recogniser's.
 func find(config []byte, detector bool) (kind, error) {
-	what := "recogniser"
+	what := "recogniser of PP-OCR"
 	if detector {
-		what = "detector"
+		what = "detector of PP-OCR"
 	}
-	if config == nil {
-		return kind{}, fmt.Errorf("there is no config.json beside the checkpoint, which tells a %s's layers; give the folder that holds both", what)
-	}
-	var head struct {
-		ModelType string `json:"model_type"`
-	}
-	if err := checkpoint.Decode("config.json", config, &head); err != nil {
-		return kind{}, err
-	}
-	k, ok := kinds[head.ModelType]
-	if !ok || k.detector != detector {
-		var known []string
-		for name, k := range kinds {
-			if k.detector == detector {
-				known = append(known, name)
-			}
+	var known []string
+	for name, k := range kinds {
+		if k.detector == detector {
+			known = append(known, name)
 		}
-		slices.Sort(known)
-		return k, fmt.Errorf("config.json is of a model of type %q; a %s of PP-OCR is expected: %s", head.ModelType, what, strings.Join(known, ", "))
 	}
-	return k, nil
+	slices.Sort(known)
+	name, err := checkpoint.ModelType(config, what, known...)
+	return kinds[name], err
 }
 
 // IsDetector says that a config.json is a detector's.

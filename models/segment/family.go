@@ -21,30 +21,22 @@ var Family = nn.Family{
 }
 
 func describe(in nn.Checkpoint) (*nn.Description, error) {
-	if in.Config == nil {
-		return nil, fmt.Errorf("there is no config.json beside the checkpoint, which tells what network it is; give the folder that holds both")
-	}
-	var head struct {
-		ModelType string `json:"model_type"`
-	}
-	if err := checkpoint.Decode("config.json", in.Config, &head); err != nil {
+	kind, err := checkpoint.ModelType(in.Config, "network of classes of pixels", "segformer", "upernet")
+	if err != nil {
 		return nil, err
 	}
-	switch head.ModelType {
-	case "segformer":
-		c, named, err := segformer.Describe(in.Tensors, in.Config)
-		if err != nil {
-			return nil, err
-		}
-		return &nn.Description{Tensors: named, Make: c.Layers, Labels: c.Labels}, nil
-	case "upernet":
+	if kind == "upernet" {
 		c, named, err := upernet.Describe(in.Tensors, in.Config)
 		if err != nil {
 			return nil, err
 		}
 		return &nn.Description{Tensors: named, Make: c.Layers, Labels: c.Labels}, nil
 	}
-	return nil, fmt.Errorf("config.json is of a model of type %q; segformer and upernet are supported", head.ModelType)
+	c, named, err := segformer.Describe(in.Tensors, in.Config)
+	if err != nil {
+		return nil, err
+	}
+	return &nn.Description{Tensors: named, Make: c.Layers, Labels: c.Labels}, nil
 }
 
 func standard(name string) (nn.Make, error) {

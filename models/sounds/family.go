@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
-	"strings"
 
 	"saccade/models/ast"
 	"saccade/models/clap"
@@ -29,33 +27,16 @@ var Family = nn.Family{
 	Standard:      standard,
 }
 
-// kind is a network by its model_type.
-type kind struct {
-	name string
-	read func(in nn.Checkpoint) (*nn.Description, error)
-}
-
-var kinds = []kind{{"audio-spectrogram-transformer", describeAST}, {"clap", describeCLAP}}
-
 func describe(in nn.Checkpoint) (*nn.Description, error) {
-	if in.Config == nil {
-		return nil, fmt.Errorf("there is no config.json beside the checkpoint, which tells what network it is; give the folder that holds both")
-	}
-	var head struct {
-		ModelType string `json:"model_type"`
-	}
-	if err := checkpoint.Decode("config.json", in.Config, &head); err != nil {
+	const spectrogram, dual = "audio-spectrogram-transformer", "clap"
+	kind, err := checkpoint.ModelType(in.Config, "network of sounds", spectrogram, dual)
+	switch {
+	case err != nil:
 		return nil, err
+	case kind == dual:
+		return describeCLAP(in)
 	}
-	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == head.ModelType })
-	if i < 0 {
-		var names []string
-		for _, k := range kinds {
-			names = append(names, k.name)
-		}
-		return nil, fmt.Errorf("config.json is of a model of type %q; networks of sounds of the types %s are supported", head.ModelType, strings.Join(names, ", "))
-	}
-	return kinds[i].read(in)
+	return describeAST(in)
 }
 
 // preprocessor reads preprocessor_config.json, nil if it is not there.

@@ -3,6 +3,6 @@
 // adapter by flags and environment, signals, whether stderr is a terminal, and
 // how shapes and numbers are written.
 //
-// It holds no flag of one command alone, prints no results and exits nothing:
+// It holds no flag of one command alone, prints no results and exits nothing but in [Main]:
 // the commands do.
 package cli

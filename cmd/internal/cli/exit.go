@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"os"
 
 	"saccade/gpu"
 	"saccade/models"
@@ -53,6 +55,18 @@ func Exit(ctx context.Context, stderr io.Writer, command string, err error) int 
 	}
 	Complain(stderr, command, err)
 	return code
+}
+
+// Main is the whole of a command for developers, whose errors may have several lines.
+func Main(command string, run func(ctx context.Context, args []string, stdout, stderr io.Writer) error) {
+	err := run(Context(), os.Args[1:], os.Stdout, os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(ExitUsage)
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "%s: %v\n", command, err)
+		os.Exit(ExitFailure)
+	}
 }
 
 // Complain prints an error of a command as one line.

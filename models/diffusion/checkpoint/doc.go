@@ -8,8 +8,8 @@
 // the parts look as those of a folder do: tensors under the names of diffusers and
 // transformers, and configurations that are made of the tensors' shapes and of
 // what is known of the publication. [Pipeline.Part] opens a part; what nobody asks
-// for is not read. [Pipeline.Merge] adds LoRAs (package lora) to the weights, [Pipeline.OpenEmbedding]
-// reads textual inversions.
+// for is not read. [Pipeline.Merge] adds LoRAs (package lora) to the weights,
+// [Pipeline.OpenEmbedding] reads textual inversions.
 //
 // It is not what runs a pipeline: it knows no GPU, no network and no scheduler,
 // and a part's configuration is bytes for whoever makes something of it.

@@ -46,6 +46,12 @@ var (
 	twoTowers     = []string{UNet, VAE, TextEncoder, Tokenizer, TextEncoder2, Tokenizer2, Scheduler}
 )
 
+// Unconditional says that pipelines of a class draw without a prompt.
+func Unconditional(class string) bool {
+	parts, ok := pipelines[class]
+	return ok && !slices.Contains(parts, VAE)
+}
+
 // Classes are the pipelines that are supported, as diffusers names them.
 func Classes() []string { return slices.Sorted(maps.Keys(pipelines)) }
 

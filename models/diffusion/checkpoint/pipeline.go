@@ -195,6 +195,20 @@ func Whole(ctx context.Context, src string, hub *weights.Hub) bool {
 	return slices.ContainsFunc(prefixes, func(prefix string) bool { return hasPart(c, prefix) })
 }
 
+// ClassOf is the class that the index of src names, a folder or a model of the hub. What has no
+// index, or can't be read, is of none.
+func ClassOf(ctx context.Context, src string, hub *weights.Hub) string {
+	path, err := weights.Resolve(ctx, src, hub, indexName+"?")
+	if err != nil {
+		return ""
+	}
+	p, err := openFolder(path, src, []string{}, false)
+	if err != nil {
+		return ""
+	}
+	return p.Class
+}
+
 // OpenFS opens the pipeline whose folder fsys is, such as an embedded one. Its
 // tensors are read into memory. name stands for it in messages.
 func OpenFS(fsys fs.FS, name string) (*Pipeline, error) {
