@@ -16,10 +16,11 @@ ISACC     := cc -O1 -Wall -Wextra
 # Windows programs, and wine to run them.
 WINDOWSCC := x86_64-w64-mingw32-gcc
 WINEPACKAGES := gcc-mingw-w64-x86-64 wine64 wine xvfb xdotool
+QEMUPACKAGES := qemu-user debian-archive-keyring
 # Chromium's compiler of shaders and Microsoft's.
 NPMWEBGPU := webgpu@0.6.2
 
-.PHONY: help run build dist test test-all test-windows soak check isa isa-accept isa-tools races portable hlsl proof-tools bench result leaderboard eval eval-tokenizer golden-zoo setup container-root clean
+.PHONY: help run build dist test test-all test-windows test-arm64 soak check isa isa-accept isa-tools races portable hlsl proof-tools bench result leaderboard eval eval-tokenizer golden-zoo setup container-root clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -54,6 +55,11 @@ test-windows: build ## the Windows programs under wine, which must compute what 
 	@mkdir -p bin/windows-amd64
 	GOOS=windows GOARCH=amd64 CGO_ENABLED=1 CC=$(WINDOWSCC) GOFLAGS="$$GOFLAGS $$(GOOS=windows scripts/tags)" $(GO) build -trimpath -o bin/windows-amd64/ ./cmd/run ./cmd/bench
 	WINDOWSCC=$(WINDOWSCC) scripts/test-windows
+
+test-arm64: build ## the arm64 archive's programs under qemu, which must compute what this machine's do, within a bound (takes zig as dist does)
+	@scripts/setup $(QEMUPACKAGES)
+	scripts/dist linux/arm64
+	scripts/test-arm64
 
 soak: setup ## ten thousand frames of the window, for what they leave behind
 	@scripts/setup $(TESTDRIVERS)

@@ -182,7 +182,10 @@ func timestamps(a *Adapter) bool {
 func LimitsOf(a *Adapter) Limits { return a.GetLimits() }
 
 // Device is the binding's, whose methods return their errors.
-type Device struct{ *native.Device }
+type Device struct {
+	*native.Device
+	IntegerHalves bool // kernels take and give halves by integers
+}
 
 // RequestDevice opens an adapter with all of its limits, and with timestamps and extensions of
 // WGSL where it has them.
@@ -202,7 +205,7 @@ func RequestDevice(a *Adapter) (*Device, error) {
 	d := &native.Device{}
 	*(*unsafe.Pointer)(unsafe.Pointer(d)) = o.device
 	runtime.KeepAlive(a)
-	return &Device{d}, nil
+	return &Device{d, lacksHalves(d)}, nil
 }
 
 // CreateBindGroup makes a bind group.
@@ -258,6 +261,9 @@ func (d *Device) GetQueue() *Queue { return &Queue{d.Device.GetQueue()} }
 // line that WGSL demands of whoever calls them.
 func CreateShaderModule(d *Device, label, wgsl string) (*ShaderModule, error) {
 	wgsl = strings.Replace(wgsl, "enable subgroups;\n", "", 1)
+	if d.IntegerHalves {
+		wgsl += integerHalves
+	}
 	return d.TryCreateShaderModule(&native.ShaderModuleDescriptor{Label: label, WGSLSource: &native.ShaderSourceWGSL{Code: wgsl}})
 }
 
