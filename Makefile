@@ -20,7 +20,7 @@ QEMUPACKAGES := qemu-user debian-archive-keyring
 # Chromium's compiler of shaders and Microsoft's.
 NPMWEBGPU := webgpu@0.6.2
 
-.PHONY: help run build dist test test-all test-windows test-arm64 soak check isa isa-accept isa-tools races portable hlsl proof-tools bench result leaderboard eval eval-tokenizer golden-zoo setup container-root clean
+.PHONY: help run build dist test test-all test-windows test-arm64 soak check isa isa-accept isa-tools races portable hlsl validation proof-tools bench result leaderboard eval eval-tokenizer golden-zoo setup container-root clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -93,6 +93,10 @@ portable: proof-tools ## what Tint, naga and spirv-val say of every kernel (need
 
 hlsl: proof-tools ## what DirectX 12's two compilers say of every kernel, and how long they take (needs naga, wine and mingw-w64)
 	$(GO) run ./cmd/proof hlsl
+
+validation: ## what Khronos' validation layers 1.4 say of runs on lavapipe (needs a Debian of 12 or later)
+	@scripts/proof/khronos bin/proof/khronos
+	$(GO) run ./cmd/proof validation
 
 proof-tools:
 	@command -v npm >/dev/null || { echo 'proof: npm is missing (on Debian: apt-get install npm)' >&2; exit 1; }

@@ -193,6 +193,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         loop {
             let at = (turn * THREADS + thread) * 4u;
             let keys = vec4<u32>(start + at) + vec4<u32>(0u, 1u, 2u, 3u);
+            let in_range = min(keys.x, (to - 1u) / 4u * 4u); // keys beyond the end have no place in a table of biases
             let k_0 = k_head + min(keys.x, to - 1u) * (p.k_stride / wide);
             let k_1 = k_head + min(keys.y, to - 1u) * (p.k_stride / wide);
             let k_2 = k_head + min(keys.z, to - 1u) * (p.k_stride / wide);
@@ -225,7 +226,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
             // unroll r QS
             let unseen_r = keys >= vec4<u32>(min(seen_r, to));
-            let score_r = select(biased(vec4<f32>(s_r_0, s_r_1, s_r_2, s_r_3), group.z, group.y * p.repeat + row_r / tokens, row_r % tokens, keys.x), vec4<f32>(-1e30), unseen_r);
+            let score_r = select(biased(vec4<f32>(s_r_0, s_r_1, s_r_2, s_r_3), group.z, group.y * p.repeat + row_r / tokens, row_r % tokens, in_range), vec4<f32>(-1e30), unseen_r);
             let at_r = 0u /*r*/ * TILE + at;
             scores[at_r] = score_r.x;
             scores[at_r + 1u] = score_r.y;

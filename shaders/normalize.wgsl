@@ -40,9 +40,7 @@ fn total(v: vec4<f32>, lane: u32, first: u32) -> f32 {
         }
         workgroupBarrier();
     }
-    let sum = partial[first];
-    workgroupBarrier();
-    return sum;
+    return partial[first]; // nothing is written to it afterwards
 }
 
 @compute @workgroup_size(1, 64, 1)

@@ -8,9 +8,13 @@
 //     translates it to SPIR-V, HLSL, Metal's language and GLSL, spirv-val judges the SPIR-V.
 //   - hlsl: Microsoft's two compilers for DirectX 12, DXC and FXC, translate naga's HLSL under
 //     wine, and how long they take.
+//   - validation: Khronos' layers 1.4, with synchronization validation and checks on the device
+//     (GPU-AV), look at programs of the project on lavapipe: a ViT, a ResNet, two steps of a
+//     diffusion and two of a training. Two controls come first: without barriers, and with half of
+//     each buffer, the layers must tell of it.
 //
-// `make races`, `make portable` and `make hlsl` run it. It needs programs that the project
-// does not: it names those that are missing. It fails where a check finds something.
+// `make races`, `make portable`, `make hlsl` and `make validation` run it. It needs programs that
+// the project does not: it names those that are missing. It fails where a check finds something.
 //
 // Kernels in use are those that recordings choose, and that a tuner would try beside, for a class
 // of adapters (-class): of the standard architectures and of the cases of operations. Those in

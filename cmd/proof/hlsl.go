@@ -28,6 +28,9 @@ func (p *proof) hlsl(ctx context.Context) error {
 	if err := need(naga, mingw, wine); err != nil {
 		return err
 	}
+	if err := p.collect(); err != nil {
+		return err
+	}
 	seen := map[string]bool{}
 	p.uses = slices.DeleteFunc(p.uses, func(u kernels.Use) bool {
 		again := seen[u.Kernel.String()]
@@ -41,6 +44,9 @@ func (p *proof) hlsl(ctx context.Context) error {
 		name, model string
 		lacking     []string
 	}{{"dxc", "62", nil}, {"fxc", "51", extensions}} { // with FXC wgpu offers neither
+		if p.dxc && c.name != "dxc" {
+			continue
+		}
 		left, p := verdict{}, *p
 		p.uses = slices.DeleteFunc(slices.Clone(p.uses), func(u kernels.Use) bool { return left.leaves(u, c.lacking) })
 		folder, err := p.write("hlsl-" + c.name)

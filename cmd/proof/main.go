@@ -24,37 +24,35 @@ type proof struct {
 	folder  string // of what it writes
 	only    string
 	without bool
+	classes string
+	dxc     bool
 	uses    []kernels.Use // that are looked at, of one text each
 }
 
 // run is the command but for the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	checks := map[string]func(*proof, context.Context) error{"races": (*proof).races, "portable": (*proof).portable, "hlsl": (*proof).hlsl}
+	checks := map[string]func(*proof, context.Context) error{"races": (*proof).races, "portable": (*proof).portable, "hlsl": (*proof).hlsl, "validation": (*proof).validation}
 	word := ""
 	if len(args) > 0 {
 		word, args = args[0], args[1:]
 	}
 	check, ok := checks[word]
 	if !ok {
-		return errors.New("the first argument says what is done: races, portable or hlsl")
+		return errors.New("the first argument says what is done: races, portable, hlsl or validation")
 	}
 	p := &proof{stdout: stdout}
 	f := flag.NewFlagSet("proof", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&p.folder, "work", "bin/proof", "`FOLDER` of tools and of what is written for them")
-	f.StringVar(&p.only, "only", "", "kernels whose name begins with `TEXT`")
+	f.StringVar(&p.only, "only", "", "kernels, or rounds of validation, whose name begins with `TEXT`")
 	f.BoolVar(&p.without, "without", false, "with races: leave out each barrier in turn")
-	classes := f.String("class", "amd,apple,cpu", "`CLASSES` of adapters whose kernels are looked at")
+	f.BoolVar(&p.dxc, "dxc", false, "with hlsl: leave out FXC, which takes minutes for some kernels")
+	f.StringVar(&p.classes, "class", "amd,apple,cpu", "`CLASSES` of adapters whose kernels are looked at")
 	if err := f.Parse(args); err != nil {
 		return flag.ErrHelp
 	}
 	if err := os.MkdirAll(p.folder, 0o777); err != nil {
 		return err
-	}
-	for class := range strings.SplitSeq(*classes, ",") {
-		if err := p.collect(gpu.Class(class)); err != nil {
-			return err
-		}
 	}
 	return check(p, ctx)
 }
@@ -62,9 +60,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // extensions are those of WGSL that kernels may be in need of.
 var extensions = []string{"f16", "subgroups"}
 
-// collect adds the kernels in use for a class of adapters, recorded on whatever adapter there is
+// collect finds the kernels in use for the classes of adapters.
+func (p *proof) collect() error {
+	for class := range strings.SplitSeq(p.classes, ",") {
+		if err := p.collectFor(gpu.Class(class)); err != nil {
+			return err
+		}
+	}
+	if len(p.uses) == 0 {
+		return fmt.Errorf("no kernel's name begins with %q", p.only)
+	}
+	return nil
+}
+
+// collectFor adds the kernels in use for a class of adapters, recorded on whatever adapter there is
 // as if it had all extensions.
-func (p *proof) collect(class gpu.Class) error {
+func (p *proof) collectFor(class gpu.Class) error {
 	dev, err := gpu.Open(gpu.Options{Class: class, Extensions: extensions, Tuner: &gpu.Tuner{}})
 	if err != nil {
 		return err
@@ -126,6 +137,7 @@ var (
 	node     = [2]string{"node", "on Debian, apt-get install nodejs"}
 	spirvVal = [2]string{"spirv-val", "on Debian, apt-get install spirv-tools"}
 	wine     = [2]string{"wine", "on Debian, apt-get install wine64 wine"}
+	cc       = [2]string{"cc", "on Debian, apt-get install gcc libvulkan-dev"}
 	mingw    = [2]string{"x86_64-w64-mingw32-gcc", "on Debian, apt-get install gcc-mingw-w64-x86-64"}
 )
 

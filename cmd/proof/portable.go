@@ -41,6 +41,9 @@ func (p *proof) portable(ctx context.Context) error {
 	if err := need(naga, node, spirvVal); err != nil {
 		return err
 	}
+	if err := p.collect(); err != nil {
+		return err
+	}
 	folder, err := p.write("portable")
 	if err != nil {
 		return err

@@ -26,6 +26,6 @@ func TestDescribe(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	assert.ErrorContains(t, run(context.Background(), nil, io.Discard, io.Discard), "races, portable or hlsl")
+	assert.ErrorContains(t, run(context.Background(), nil, io.Discard, io.Discard), "races, portable, hlsl or validation")
 	assert.ErrorContains(t, need([2]string{"no-such-program", "on Debian, apt-get install it"}), "no-such-program is missing: on Debian")
 }

@@ -39,6 +39,9 @@ func (p *proof) races(ctx context.Context) error {
 	if err := need(naga, oclgrind); err != nil {
 		return err
 	}
+	if err := p.collect(); err != nil {
+		return err
+	}
 	left := verdict{tool: "Oclgrind"}
 	p.uses = slices.DeleteFunc(p.uses, func(u kernels.Use) bool {
 		return !strings.Contains(u.Kernel.WGSL, "workgroupBarrier()") || left.leaves(u, extensions) // it knows no subgroups, and naga no halves in GLSL
