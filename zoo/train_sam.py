@@ -1,14 +1,14 @@
 """Train the small SAM: a click on a drawing, or a box around it, gives its mask.
 
-Pictures are made as they are needed (cutouts.py). The picture encoder's blocks begin as the captioner's, which knows the
-drawings. The same command goes on from the last checkpoint.
+Pictures are made as they are needed (cutouts.py). First with patches of 16 pixels, where the picture encoder's blocks begin
+as the captioner's, which knows the drawings; then with patches of 8, four times as dear, from the weights of the first
+(--first). The same command goes on from the last checkpoint.
 """
 
 import argparse
 import copy
 import json
 import os
-import time
 
 import numpy as np
 import torch
@@ -19,12 +19,11 @@ import cifar10
 import cutouts
 import emoji
 from muon import Muon
-from training import follow, schedule
+from training import Average, Halves, Optimisers, Training, schedule
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 WIDTH, HEADS, BLOCKS, GLOBAL = 192, 3, 4, [1, 3]
 INNER = 128  # width of the neck and of the decoder
-SMALL = cutouts.SIZE // 4  # of a mask
 # What the decoder's four masks are taught: its first, for several prompts, is the drawing; of the three for one click
 # the second is the drawing, before it comes the area of one colour, and after it the drawing with all that overlaps.
 WHOLE, PART, MAIN, GROUP = range(4)
@@ -33,10 +32,10 @@ CLICK, BOX, GROUND = range(3)  # kinds of a first prompt
 CHANCES = [0.76, 0.18, 0.06]
 
 
-def describe():
+def describe(patch):
     vision = dict(hidden_size=WIDTH, output_channels=INNER, num_hidden_layers=BLOCKS, num_attention_heads=HEADS)
-    vision |= dict(image_size=cutouts.SIZE, patch_size=16, window_size=8, global_attn_indexes=GLOBAL, num_pos_feats=INNER // 2)
-    prompt = dict(hidden_size=INNER, image_size=cutouts.SIZE, patch_size=16)
+    vision |= dict(image_size=cutouts.SIZE, patch_size=patch, window_size=8, global_attn_indexes=GLOBAL, num_pos_feats=INNER // 2)
+    prompt = dict(hidden_size=INNER, image_size=cutouts.SIZE, patch_size=patch)
     decoder = dict(hidden_size=INNER, mlp_dim=384, num_attention_heads=4, iou_head_hidden_dim=INNER)
     return SamConfig(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder, architectures=["SamModel"])
 
@@ -68,31 +67,37 @@ def begin(model, teacher):
         mine.mlp.lin2.load_state_dict(its.mlp.fc2.state_dict())
 
 
-def optimisers(model, lr, lr_rest):
-    """Pairs of an optimiser and its highest rate: Muon for the matrices of the blocks and the encoder's convolutions, AdamW
-    for the rest."""
+@torch.no_grad()
+def begin_finer(model, first):
+    """Start values of a network with patches of 8 pixels: it sees a picture as the first, of patches of 16, would see it
+    at twice the side."""
+    its = first.state_dict()
+    name = "vision_encoder.patch_embed.projection.weight"
+    pixels = torch.eye(64).view(64, 1, 8, 8)  # what each is at twice the side
+    its[name] = torch.einsum("ocyx,pyx->ocp", its[name], interpolate(pixels, scale_factor=2, mode="bilinear")[:, 0]).unflatten(2, (8, 8))
+    name = "vision_encoder.pos_embed"
+    its[name] = interpolate(its[name].permute(0, 3, 1, 2), scale_factor=2, mode="bilinear").permute(0, 2, 3, 1)
+    for name, p in model.named_parameters():
+        if "rel_pos" in name and p.shape != its[name].shape:  # places that were too far away are as the farthest
+            more = (len(p) - len(its[name])) // 2
+            its[name] = torch.cat([its[name][:1].expand(more, -1), its[name], its[name][-1:].expand(more, -1)])
+    model.load_state_dict(its)
+
+
+def optimisers(model, pointer, lr, lr_rest):
+    """Muon for the matrices of the blocks and the encoder's convolutions, AdamW for the rest."""
     named = [(n, p) for n, p in model.named_parameters() if "positional_embedding" not in n]
     matrix = [p.ndim == 4 and "vision" in n or ".layers." in n and p.ndim == 2 and "rel_pos" not in n for n, p in named]
     muon = Muon([p for (_, p), m in zip(named, matrix) if m], weight_decay=0.02)
     adam = torch.optim.AdamW([p for (_, p), m in zip(named, matrix) if not m], betas=(0.9, 0.98), weight_decay=0.02)
-    return [(muon, lr), (adam, lr_rest)]
+    return Optimisers((muon, lr), (adam, lr_rest), (torch.optim.AdamW(pointer.parameters(), betas=(0.9, 0.98)), lr_rest))
 
 
-class Halves:
-    """A copy of a model whose encoder and decoder compute in bf16, without autocast's conversions of everything."""
-
-    def __init__(self, model):
-        self.master, self.model = model, copy.deepcopy(model)
-        self.model.vision_encoder.bfloat16(), self.model.mask_decoder.bfloat16()
-
-    @torch.no_grad()
-    def follow(self):
-        torch._foreach_copy_(list(self.model.parameters()), list(self.master.parameters()))
-
-    def hand_over(self):
-        """Move the gradients to the master."""
-        for mine, its in zip(self.model.parameters(), self.master.parameters()):
-            its.grad, mine.grad = None if mine.grad is None else mine.grad.float(), None
+def halves(model):
+    """A copy of which encoder and decoder compute in bf16."""
+    half = copy.deepcopy(model)
+    half.vision_encoder.bfloat16(), half.mask_decoder.bfloat16()
+    return Halves(model, half)
 
 
 def normalised(pictures):
@@ -103,9 +108,9 @@ def normalised(pictures):
 
 class Asked:
     """Prompts about the pictures of a batch: kind [n,k]; clicks [n,k,1,2] as x, y; boxes [n,k,4]; and the shares of the
-    small masks' pixels that belong to the four masks, [n,k,4,64,64]."""
+    small masks' pixels that belong to the four masks, [n,k,4,s,s], each pixel of fine of the picture's along a side."""
 
-    def __init__(self, made, k, rng):
+    def __init__(self, made, k, fine, rng):
         n = len(made)
         self.kind = np.zeros((n, k), int)
         self.clicks, self.boxes = np.zeros((n, k, 1, 2), np.float32), np.zeros((n, k, 4), np.float32)
@@ -133,10 +138,10 @@ class Asked:
                         self.boxes[i, j] = around(whole, rng)
                 self.clicks[i, j, 0] = x, y
                 masks[i, j] = whole, part, group
-        rows = sum(masks[..., r::4, :] for r in range(4))
-        shares = sum(rows[..., c::4] for c in range(4))
+        rows = sum(masks[..., r::fine, :] for r in range(fine))
+        shares = sum(rows[..., c::fine] for c in range(fine))
         self.kind, self.clicks, self.boxes = map(torch.from_numpy, (self.kind, self.clicks, self.boxes))
-        self.goal = torch.from_numpy(shares)[:, :, [0, 1, 0, 2]].float() / 16
+        self.goal = torch.from_numpy(shares)[:, :, [0, 1, 0, 2]].float() / fine**2
 
 
 def inner(owner):
@@ -178,10 +183,11 @@ def tokens(model, asked, more=None):
 
 
 def encode(encoder, x):
-    """What the encoder makes of pictures [n,3,256,256]: [n,D,16,16]. Convolutions of patches are matrix products, which are
+    """What the encoder makes of pictures [n,3,256,256]: [n,D,g,g], a patch each. Convolutions of patches are matrix products, which are
     faster on a CPU."""
-    patches = x.unflatten(3, (-1, 16)).unflatten(2, (-1, 16)).permute(0, 2, 4, 1, 3, 5).flatten(3)
     first = encoder.patch_embed.projection
+    patch = first.kernel_size
+    patches = x.unflatten(3, (-1, patch[1])).unflatten(2, (-1, patch[0])).permute(0, 2, 4, 1, 3, 5).flatten(3)
     h = linear(patches, first.weight.flatten(1), first.bias) + encoder.pos_embed
     for layer in encoder.layers:
         h = layer(h)
@@ -204,7 +210,7 @@ def twice(x, conv):
 
 
 def decoded(model, seen, places, sparse, dense):
-    """All four masks [n,k,4,64,64] and what their IoU is thought to be [n,k,4], of states seen [n,D,16,16]."""
+    """All four masks [n,k,4,4g,4g] and what their IoU is thought to be [n,k,4], of states seen [n,D,g,g]."""
     d, (n, k) = model.mask_decoder, sparse.shape[:2]
     sparse, dense, places = (t.to(seen.dtype) for t in (sparse, dense, places))
     own = torch.cat([d.iou_token.weight, d.mask_tokens.weight]).expand(n, k, -1, -1)
@@ -218,7 +224,7 @@ def decoded(model, seen, places, sparse, dense):
 
 
 def decode(model, seen, sparse, before=None):
-    """decoded with transformers' shapes; before are the logits of a mask [n,k,64,64] that is a prompt too."""
+    """decoded with transformers' shapes; before are the logits of a mask [n,k,4g,4g] that is a prompt too."""
     n, k = sparse.shape[:2]
     places = model.get_image_wide_positional_embeddings()
     if before is None:
@@ -258,7 +264,9 @@ def corrected(masks, goal, rng):
     """A second click where the drawing's mask is wrong, and its label: 1 where something is missing, 0 where too much is."""
     wrong = ((masks[:, :, MAIN] > 0) != (goal[:, :, MAIN] > 0.5)).flatten(2).float() + 1e-6
     at = torch.multinomial(wrong.flatten(0, 1), 1).view(wrong.shape[:2])
-    points = torch.stack([at % SMALL, at // SMALL], 2) * 4.0 + torch.rand(*at.shape, 2) * 4 - 0.5
+    side = masks.shape[-1]
+    fine = cutouts.SIZE // side
+    points = torch.stack([at % side, at // side], 2) * fine + torch.rand(*at.shape, 2) * fine - 0.5
     label = (goal[:, :, MAIN].flatten(2).gather(2, at[..., None]) > 0.5).long()
     return points[:, :, None], label
 
@@ -273,17 +281,21 @@ class Pointer(torch.nn.Module):
         self.scale = torch.nn.Parameter(torch.tensor([4.0, 2.0]))
 
     def forward(self, seen, made):
-        states = seen.float().flatten(2).transpose(1, 2)
+        states = seen.float().permute(0, 2, 3, 1)
         owner = torch.from_numpy(np.stack([s.owner for s in made]))
-        cells = owner.unflatten(2, (SMALL, 4)).unflatten(1, (SMALL, 4))
-        drawn = (cells >= 0).float().mean((2, 4))
-        edge = (cells.amax((2, 4)) != cells.amin((2, 4))).float()
-        goal = torch.stack([drawn, edge], 1).unflatten(3, (16, 4)).unflatten(2, (16, 4))  # [n,2,16,4,16,4]
-        said = self.small(states).unflatten(2, (2, 4, 4)).unflatten(1, (16, 16)).permute(0, 3, 1, 4, 2, 5)
+        grid = seen.shape[2]
+        patch = owner.shape[1] // grid
+        cells = owner.unflatten(2, (grid, 4, -1)).unflatten(1, (grid, 4, -1))
+        drawn = (cells >= 0).float().mean((3, 6))
+        edge = (cells.amax((3, 6)) != cells.amin((3, 6))).float()
+        goal = torch.stack([drawn, edge], 1)  # [n,2,g,4,g,4]
+        said = self.small(states).unflatten(3, (2, 4, 4)).permute(0, 3, 1, 4, 2, 5)
         of_small = binary_cross_entropy_with_logits(said, goal, pos_weight=torch.tensor([1.5, 3.0]).view(2, 1, 1, 1, 1))
+        some = torch.randperm(grid**2)[:256]
+        states = states.flatten(1, 2)[:, some]
         e = torch.nn.functional.normalize(self.same(states), dim=2)
         alike = self.scale[0] * (e @ e.mT) - self.scale[1]
-        middle = owner[:, 8::16, 8::16].flatten(1)
+        middle = owner[:, patch // 2 :: patch, patch // 2 :: patch].flatten(1)[:, some]
         same = middle[:, :, None] == middle[:, None]
         pairs = binary_cross_entropy_with_logits(alike, same.float(), reduction="none")
         ground = (middle[:, :, None] < 0) & (middle[:, None] < 0)
@@ -312,7 +324,7 @@ def step_loss(model, pointer, memory, made, a, rng, lean):
     old, scenes = memory.some(a.again, rng)
     memory.keep(seen, made)
     seen = torch.cat([seen, *(s[None] for s in old)])
-    asked = Asked(made + scenes, a.prompts, rng)
+    asked = Asked(made + scenes, a.prompts, a.patch // 4, rng)
     masks, quality = decode(model, seen, tokens(model, asked))
     of_masks, of_quality, iou = losses(masks, quality, asked.goal, lean)
     log = [of_masks, of_quality, pointed, iou[..., MAIN][asked.kind == CLICK].mean(), iou[..., MAIN][asked.kind == BOX].mean()]
@@ -333,11 +345,11 @@ def export(average, model, folder):
     model.config.dtype = "float16"
     model.config.save_pretrained(folder)
     cifar10.save_halves({k: v for k, v in average.items() if k != "prompt_encoder.shared_embedding.positional_embedding"}, folder)
-    side, small = {"longest_edge": cutouts.SIZE}, {"longest_edge": SMALL}
+    side, small = {"longest_edge": cutouts.SIZE}, 4 * cutouts.SIZE // model.config.vision_config.patch_size
     config = {"image_processor_type": "SamImageProcessor", "processor_class": "SamProcessor", "do_convert_rgb": True}
     config |= {"do_resize": True, "size": side, "resample": 2, "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True}
     config |= {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "do_pad": True}
-    config |= {"pad_size": {"height": cutouts.SIZE, "width": cutouts.SIZE}, "mask_size": small, "mask_pad_size": {"height": SMALL, "width": SMALL}}
+    config |= {"pad_size": {"height": cutouts.SIZE, "width": cutouts.SIZE}, "mask_size": {"longest_edge": small}, "mask_pad_size": {"height": small, "width": small}}
     with open(os.path.join(folder, "preprocessor_config.json"), "w") as f:
         json.dump(config, f, indent=2)
         f.write("\n")
@@ -348,6 +360,7 @@ def arguments():
     arg.add_argument("--emoji", required=True, help="folder of unpacked npm packages; see emoji.py")
     arg.add_argument("--data", help="CIFAR-10 as for train_vit.py")
     arg.add_argument("--captioner", default="blip", help="its folder")
+    arg.add_argument("--first", help="the folder of a network with patches of 16 pixels, from which one with patches of 8 begins")
     arg.add_argument("--out", default="sam", help="folder of the exported model")
     arg.add_argument("--work", default="work", help="folder for the checkpoint and decoded pictures")
     arg.add_argument("--minutes", type=float, default=90, help="length of the training")
@@ -360,7 +373,9 @@ def arguments():
     arg.add_argument("--lr", type=float, default=0.006, help="Muon, for matrices")
     arg.add_argument("--lr-rest", type=float, default=8e-4, help="AdamW, for everything else")
     arg.add_argument("--threads", type=int, default=2)
-    return arg.parse_args()
+    a = arg.parse_args()
+    a.patch = 8 if a.first else 16
+    return a
 
 
 def main():
@@ -371,50 +386,30 @@ def main():
     data, areas = cutouts.load(a.emoji, a.work)
     photographs, _, _ = cifar10.load("train", a.data, a.work)
     maker = cutouts.Maker(data, areas, emoji.split(data)[0], photographs.numpy(), cutouts.TEXTURES)
-    model = SamModel(describe()).train()
+    model = SamModel(describe(a.patch)).train()
     model.set_attn_implementation("eager")
-    begin(model, BlipForConditionalGeneration.from_pretrained(a.captioner, dtype=torch.float32))
-    pairs, pointer = optimisers(model, a.lr, a.lr_rest), Pointer()
-    pairs.append((torch.optim.AdamW(pointer.parameters(), betas=(0.9, 0.98)), a.lr_rest))
-    average = {k: v.clone() for k, v in model.state_dict().items()}
+    if a.first:
+        begin_finer(model, SamModel.from_pretrained(a.first, dtype=torch.float32))
+    else:
+        begin(model, BlipForConditionalGeneration.from_pretrained(a.captioner, dtype=torch.float32))
+    pointer = Pointer()
+    optimiser, average = optimisers(model, pointer, a.lr, a.lr_rest), Average(model, 0.997)
     print(f"{sum(p.numel() for p in model.parameters())} parameters", flush=True)
 
-    step, spent, checkpoint = 0, 0.0, os.path.join(a.work, "sam.pt")
-    if os.path.exists(checkpoint):
-        c = torch.load(checkpoint)
-        step, spent, average = c["step"], c["spent"], c["average"]
-        model.load_state_dict(c["model"])
-        pointer.load_state_dict(c["pointer"])
-        for (o, _), state in zip(pairs, c["optimisers"]):
-            o.load_state_dict(state)
-    half, memory = Halves(model), Memory(a.memory)
-    last, kept, seen = time.time(), spent, []
-    while (progress := spent / 60 / a.minutes) < 1:
+    parts = {"model": model, "pointer": pointer, "optimiser": optimiser, "average": average}
+    training = Training(os.path.join(a.work, "sam.pt"), parts, a.minutes, export=lambda: export(average.state, model, a.out))
+    half, memory = halves(model), Memory(a.memory)
+    for step, progress in training:
         rng = np.random.default_rng(step)
-        torch.manual_seed(step)
-        lean = 0.5 * max(0.0, 1 - 3 * progress)
+        lean = 0.0 if a.first else 0.5 * max(0.0, 1 - 3 * progress)
         half.follow()
         loss, log = step_loss(half.model, pointer, memory, [maker.scene(rng) for _ in range(a.batch)], a, rng, lean)
         loss.backward()
         half.hand_over()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        for o, lr in pairs:
-            o.param_groups[0]["lr"] = lr * schedule(progress, step, 30, a.decay)
-            o.step(), o.zero_grad()
-        follow(average, model, step, 0.997)
-        step, seen = step + 1, seen + [log]
-        now = time.time()
-        spent, last = spent + min(now - last, 10), now  # a pause does not count
-        if step % 50 == 0:
-            masks, quality, pointed, click, box = np.nanmean(seen, 0)
-            print(f"step {step} masks {masks:.3f} iou {quality:.4f} pointer {pointed:.3f} click {click:.3f} box {box:.3f} {spent:.0f} s", flush=True)
-            seen = []
-        if spent - kept > 120 or spent / 60 >= a.minutes:
-            c = {"step": step, "spent": spent, "average": average, "model": model.state_dict()}
-            torch.save(c | {"pointer": pointer.state_dict(), "optimisers": [o.state_dict() for o, _ in pairs]}, checkpoint + ".new")
-            os.replace(checkpoint + ".new", checkpoint)
-            export(average, model, a.out)
-            kept = spent
+        optimiser.step(schedule(progress, step, 30, a.decay))
+        average.follow(step)
+        training.log(50, "masks {:.3f} iou {:.4f} pointer {:.3f} click {:.3f} box {:.3f}", *log)
 
 
 if __name__ == "__main__":

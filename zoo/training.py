@@ -51,7 +51,7 @@ class Training:
         """Every so many steps print the line with the means of its values since the last; returns whether it did."""
         self.seen.append([torch.as_tensor(v).item() for v in values])
         if told := (self.step + 1) % every == 0:
-            print(f"step {self.step + 1} {line.format(*np.mean(self.seen, 0))}, {self.spent:.0f} s", flush=True)
+            print(f"step {self.step + 1} {line.format(*np.nanmean(self.seen, 0))}, {self.spent:.0f} s", flush=True)
             self.seen = []
         return told
 
