@@ -134,7 +134,8 @@ def serve(peer: Peer) -> int:
             else:
                 answer = {"error": f"unknown request {line.strip()!r}"}
         except Exception as e:  # whatever a runtime throws is told, not fatal
-            answer = {"error": f"{type(e).__name__}: {e}" if not isinstance(e, Failure) else str(e)}
+            told = str(e) if isinstance(e, Failure) else f"{type(e).__name__}: {e}"
+            answer = {"error": told.strip().split("\n")[0]}
         print(json.dumps(answer), file=answers, flush=True)
     return 0
 
