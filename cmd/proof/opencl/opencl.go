@@ -122,7 +122,7 @@ func Translate(glsl string, without int) (Kernel, error) {
 	var types strings.Builder
 	s = structure.ReplaceAllStringFunc(s, func(text string) string {
 		m := structure.FindStringSubmatch(text)
-		fmt.Fprintf(&types, "typedef struct {%s} %s;\n", m[2], m[1])
+		fmt.Fprintf(&types, "typedef struct {%s} %s;\n#define %[2]s(...) ((%[2]s){__VA_ARGS__})\n", m[2], m[1])
 		return ""
 	})
 	s = module.ReplaceAllString(s, "__constant $1")

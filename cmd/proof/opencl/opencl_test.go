@@ -31,8 +31,18 @@ layout(std430) buffer type_2_block_2Compute { vec2 _group_0_binding_3_cs[]; };
 shared vec2 local[8];
 
 
+struct Two {
+    vec2 both;
+    uint word;
+};
+
+Two taken(uint x) {
+    return Two(unpackHalf2x16(x), x);
+}
+
 vec2 unpack(uint x) {
-    return (unpackHalf2x16(x) * 0.5);
+    Two _e1 = taken(x);
+    return (_e1.both * 0.5);
 }
 
 float zero() {

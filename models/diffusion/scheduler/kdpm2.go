@@ -30,7 +30,7 @@ func ancestral32(from, to float64) (down, up float64) {
 	f, t := float32(from), float32(to)
 	f2, t2 := f*f, t*t
 	u := root(t2 * (f2 - t2) / f2)
-	return float64(root(t2 - u*u)), float64(u)
+	return float64(root(t2 - float32(u*u))), float64(u) // rounded in between: arm64 would fuse the two
 }
 
 // ancestral divides the noise after a step into what is left of that before and
