@@ -28,9 +28,9 @@ func (p *planner) kdpm2Ancestral() error { return p.midpoint(ancestral32) }
 func ancestral32(from, to float64) (down, up float64) {
 	root := func(x float32) float32 { return float32(math.Sqrt(float64(x))) }
 	f, t := float32(from), float32(to)
-	f2, t2 := f*f, t*t
+	f2, t2 := float32(f*f), float32(t*t) // conversions round, or arm64 would fuse products and differences
 	u := root(t2 * (f2 - t2) / f2)
-	return float64(root(t2 - float32(u*u))), float64(u) // rounded in between: arm64 would fuse the two
+	return float64(root(t2 - float32(u*u))), float64(u)
 }
 
 // ancestral divides the noise after a step into what is left of that before and
