@@ -11,13 +11,7 @@ import peer
 
 
 def load(name: str, precision: str):
-    folder = peer.exported("onnx", name, onnx_export.export)
-    options = onnxruntime.SessionOptions()
-    # Threads that wait by turning would slow down what is timed in between.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
-    given = [x.name for x in session.get_inputs()]
-    return peer.clocked(lambda *inputs: session.run(None, dict(zip(given, inputs)))[0]), *peer.reference(folder)
+    return onnx_export.load(name, onnxruntime.SessionOptions(), ["CPUExecutionProvider"])
 
 
 if __name__ == "__main__":

@@ -16,15 +16,11 @@ import peer
 
 
 def load(name: str, precision: str):
-    folder = peer.exported("onnx", name, onnx_export.export)
     options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Nothing may fall back to the CPU, which would be timed instead.
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     options.add_provider_for_devices(chosen, {})
-    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options)
-    given = [x.name for x in session.get_inputs()]
-    return peer.clocked(lambda *inputs: session.run(None, dict(zip(given, inputs)))[0]), *peer.reference(folder)
+    return onnx_export.load(name, options)
 
 
 def main() -> int:
