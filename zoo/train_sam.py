@@ -2,7 +2,7 @@
 
 Pictures are made as they are needed (cutouts.py). First with patches of 16 pixels, where the picture encoder's blocks begin
 as the captioner's, which knows the drawings; then with patches of 8, four times as dear, from the weights of the first
-(--first). The same command goes on from the last checkpoint.
+(--first), or of one that has such patches already. The same command goes on from the last checkpoint.
 """
 
 import argparse
@@ -360,7 +360,7 @@ def arguments():
     arg.add_argument("--emoji", required=True, help="folder of unpacked npm packages; see emoji.py")
     arg.add_argument("--data", help="CIFAR-10 as for train_vit.py")
     arg.add_argument("--captioner", default="blip", help="its folder")
-    arg.add_argument("--first", help="the folder of a network with patches of 16 pixels, from which one with patches of 8 begins")
+    arg.add_argument("--first", help="the folder of a network with patches of 16 or 8 pixels, from which one with patches of 8 begins")
     arg.add_argument("--out", default="sam", help="folder of the exported model")
     arg.add_argument("--work", default="work", help="folder for the checkpoint and decoded pictures")
     arg.add_argument("--minutes", type=float, default=90, help="length of the training")
@@ -372,6 +372,7 @@ def arguments():
     arg.add_argument("--second", type=float, default=0.15, help="the part of the steps with a second prompt")
     arg.add_argument("--lr", type=float, default=0.006, help="Muon, for matrices")
     arg.add_argument("--lr-rest", type=float, default=8e-4, help="AdamW, for everything else")
+    arg.add_argument("--seed", type=int, default=0, help="of the scenes; another one where --first has seen those of 0")
     arg.add_argument("--threads", type=int, default=2)
     a = arg.parse_args()
     a.patch = 8 if a.first else 16
@@ -389,7 +390,11 @@ def main():
     model = SamModel(describe(a.patch)).train()
     model.set_attn_implementation("eager")
     if a.first:
-        begin_finer(model, SamModel.from_pretrained(a.first, dtype=torch.float32))
+        first = SamModel.from_pretrained(a.first, dtype=torch.float32)
+        if first.config.vision_config.patch_size == a.patch:
+            model.load_state_dict(first.state_dict())
+        else:
+            begin_finer(model, first)
     else:
         begin(model, BlipForConditionalGeneration.from_pretrained(a.captioner, dtype=torch.float32))
     pointer = Pointer()
@@ -400,7 +405,7 @@ def main():
     training = Training(os.path.join(a.work, "sam.pt"), parts, a.minutes, export=lambda: export(average.state, model, a.out))
     half, memory = halves(model), Memory(a.memory)
     for step, progress in training:
-        rng = np.random.default_rng(step)
+        rng = np.random.default_rng([a.seed, step])
         lean = 0.0 if a.first else 0.5 * max(0.0, 1 - 3 * progress)
         half.follow()
         loss, log = step_loss(half.model, pointer, memory, [maker.scene(rng) for _ in range(a.batch)], a, rng, lean)
