@@ -115,6 +115,9 @@ func (g *implicitMatmul) params(v convVariant) gpu.Params {
 	for name, value := range g.pixels {
 		p[name] = value
 	}
+	if v.Family == "conv2d_shared" {
+		p["tap_step"], p["row_step"] = 1/float64(g.pixels["vectors"].(int)), 1/float64(g.pixels["kernel_width"].(int))
+	}
 	return p
 }
 
