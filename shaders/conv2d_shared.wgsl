@@ -116,17 +116,17 @@ fn pack_floats(v: vec4<f32>) -> Stored_floats { return v; }
 // whole is x / n for a step of 1 / n: exact below 2^21, and no division.
 fn whole(x: u32, step: f32) -> u32 { return u32((f32(x) + 0.5) * step); }
 
-// store finishes a vec4 of sums; column and real count within the matrix.
-fn store(row: u32, column: u32, matrix: u32, slice: u32, sum: vec4<f32>) {
+// store finishes a vec4 of sums, which is number `at` of c; column and real count within the
+// matrix.
+fn store(row: u32, column: u32, matrix: u32, at: u32, sum: vec4<f32>) {
     if row >= p.M || column >= p.N {
         return;
     }
-    let to = ((slice * p.rows + row) * p.ldc + matrix * p.step_c + column) / 4u;
     if PLAIN == 1u {
-        c[to] = pack(sum);
+        c[at] = pack(sum);
         return;
     }
-    c[to] = pack(epilogue(sum + bias[(matrix * p.step_c + column) / 4u], row, column, to));
+    c[at] = pack(epilogue(sum + bias[(matrix * p.step_c + column) / 4u], row, column, at));
 }
 
 @compute @workgroup_size(64, 1, 1)
@@ -231,8 +231,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
 
     let column = group.y * 8u * NX + nx * 4u;
+    let row = group.x * BM + ny;
+    let to = ((group.z % slices * p.rows + row) * p.ldc + matrix * p.step_c + column) / 4u;
     // unroll r TM
-    store(group.x * BM + ny + 0u /*r*/ * NY, column, matrix, group.z % slices, acc_r_0);
-    store(group.x * BM + ny + 0u /*r*/ * NY, column + 4u * NX, matrix, group.z % slices, acc_r_1);
+    store(row + 0u /*r*/ * NY, column, matrix, to + 0u /*r*/ * NY * (p.ldc / 4u), acc_r_0);
+    store(row + 0u /*r*/ * NY, column + 4u * NX, matrix, to + 0u /*r*/ * NY * (p.ldc / 4u) + NX, acc_r_1);
     // end
 }

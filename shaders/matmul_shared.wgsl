@@ -102,7 +102,8 @@ alias Stored_floats = vec4<f32>;
 fn pack_floats(v: vec4<f32>) -> Stored_floats { return v; }
 // end
 
-fn store(row: u32, column: u32, slice: u32, sum: vec4<f32>) {
+// store finishes a vec4 of sums, which is number `at` of c.
+fn store(row: u32, column: u32, at: u32, sum: vec4<f32>) {
     if row >= p.M || column >= p.N {
         return;
     }
@@ -111,7 +112,7 @@ fn store(row: u32, column: u32, slice: u32, sum: vec4<f32>) {
         x = fma(x, vec4<f32>(p.scale), bias[column / 4u]);
         x = epilogue(x, row, column, (row * p.ldr + column) / 4u);
     }
-    c[(slice * p.step_c + row * p.ldc + column) / 4u] = pack(x);
+    c[at] = pack(x);
 }
 
 @compute @workgroup_size(64, 1, 1)
@@ -197,8 +198,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
 
     let column = p.column + group.y * 8u * NX + nx * 4u;
+    let row = group.x * BM + ny;
+    let to = (group.z * p.step_c + row * p.ldc + column) / 4u;
     // unroll r TM
-    store(group.x * BM + ny + 0u /*r*/ * NY, column, group.z, acc_r_0);
-    store(group.x * BM + ny + 0u /*r*/ * NY, column + 4u * NX, group.z, acc_r_1);
+    store(row + 0u /*r*/ * NY, column, to + 0u /*r*/ * NY * (p.ldc / 4u), acc_r_0);
+    store(row + 0u /*r*/ * NY, column + 4u * NX, to + 0u /*r*/ * NY * (p.ldc / 4u) + NX, acc_r_1);
     // end
 }
