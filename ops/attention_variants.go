@@ -50,13 +50,17 @@ func (v attentionVariant) tile() int {
 const flashKeys = 4
 
 // turns counts what the kernel's loops turn for so many keys in rows of columns.
-// attention_flash has for each tile of keys two loops that load it and three over its
-// keys; of the other kernel, each block of four keys is visited twice, and where the head
-// is in chunks, once more per chunk for its keys and queries.
+// attention_flash has for each tile of keys two loops that load it and four over its
+// keys, or three if a thread has a query to itself; of the other kernel, each block of four
+// keys is visited twice, and where the head is in chunks, once more per chunk for its keys
+// and queries.
 func (v attentionVariant) turns(keys, columns int) int {
 	if v.Family == "attention_flash" {
-		tile := v.tile()
-		return ceilDiv(keys, tile) * (1 + 2*(1+ceilDiv(tile*v.TD, v.queries())) + 3*(1+ceilDiv(tile, flashKeys)))
+		tile, loops := v.tile(), 4
+		if v.Chunks == 1 {
+			loops = 3
+		}
+		return ceilDiv(keys, tile) * (1 + 2*(1+ceilDiv(tile*v.TD, v.queries())) + loops*(1+ceilDiv(tile, flashKeys)))
 	}
 	queries := v.TR
 	if v.Chunks == 1 {
@@ -69,10 +73,11 @@ func (v attentionVariant) turns(keys, columns int) int {
 // flash is the specification of attention_flash.
 func (v attentionVariant) flash() shaders.Spec {
 	threads, tile := v.Chunks*v.queries(), v.tile()
+	at := min(tile, flashKeys)
 	return shaders.Spec{
 		Const: map[string]int{
 			"TD": v.TD, "PARTS": v.Chunks, "QUERIES": v.queries(), "THREADS": threads,
-			"TB": tile, "AT": min(tile, flashKeys), "TURNS": tile / min(tile, flashKeys), "TILE": tile * v.Chunks * v.TD,
+			"TB": tile, "AT": at, "TURNS": tile / at, "SHARE": ceilDiv(at, v.Chunks), "TILE": tile * v.Chunks * v.TD,
 		},
 		Workgroup: [3]int{threads, 1, 1},
 	}

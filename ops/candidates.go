@@ -2,6 +2,7 @@ package ops
 
 import (
 	"saccade/gpu"
+	"saccade/shaders"
 )
 
 // The candidates are what a tuner tries beside what the tables have. They are few,
@@ -18,8 +19,23 @@ var sharedTiles = []sharedTile{{4, 8, 8}, {8, 8, 8}, {8, 16, 8}, {8, 16, 16}}
 // fits says whether the adapter has the threads and the workgroup memory, of
 // 16-byte vectors.
 func (t sharedTile) fits(traits gpu.Traits) bool {
-	a, b := t.ny*t.tm*(sharedDepth/4+1), sharedDepth*2*t.nx
+	a, b := t.ny*t.tm*sharedDepth/4, sharedDepth*2*t.nx
 	return t.nx*t.ny <= traits.MaxInvocations && 16*(a+b) <= traits.MaxWorkgroupStorage
+}
+
+// specify has a kernel compute the tile: of a row of A a thread loads one of so many 16-byte
+// vectors, so that all threads load as many slots of ny rows at once.
+func (t sharedTile) specify(s *shaders.Spec, precision gpu.DType) {
+	wide := 16 / int(precision.Size())
+	vectors := sharedDepth / wide
+	slots := t.nx / vectors
+	for name, value := range map[string]int{
+		"NX": t.nx, "NY": t.ny, "BM": t.ny * t.tm, "BK": sharedDepth, "QUADS": sharedDepth / 4,
+		"VECTORS": vectors, "SLOTS": slots, "LA": ceilDiv(t.tm, slots), "LB": sharedDepth * 8 / wide / t.ny,
+	} {
+		s.Const[name] = value
+	}
+	s.Workgroup = [3]int{t.nx * t.ny, 1, 1}
 }
 
 // splits are the numbers of slices of k that are worth a trial for so many

@@ -37,7 +37,7 @@ func rowsOf(rows, width int, precision gpu.DType) gpu.Params {
 // record chooses a variant and records it. Plain sums are a batch of matmuls, which
 // looks for no pixels: with tiles in registers where there are many columns, at twice
 // the rate, and with tiles in workgroup memory always, where AMD's compiler expects a
-// seventh more (`make isa`).
+// twelfth more (`make isa`).
 func (g *implicitMatmul) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	t := r.Device().Traits()
 	if g.isPlain && (t.CheapBarriers || g.n > narrowColumns) {
@@ -114,6 +114,9 @@ func (g *implicitMatmul) params(v convVariant) gpu.Params {
 	}
 	for name, value := range g.pixels {
 		p[name] = value
+	}
+	if v.Family == "conv2d_shared" {
+		p["tap_step"], p["row_step"] = 1/float64(g.pixels["vectors"].(int)), 1/float64(g.pixels["kernel_width"].(int))
 	}
 	return p
 }

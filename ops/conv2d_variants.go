@@ -67,10 +67,7 @@ func (v convVariant) tileWidth(depth int, precision gpu.DType) int {
 func (v convVariant) spec(precision gpu.DType) shaders.Spec {
 	s := shaders.Spec{Const: map[string]int{"TM": v.TM}, Forms: forms(precision)}
 	if v.Family == "conv2d_shared" {
-		s.Const["NX"], s.Const["NY"], s.Const["BM"], s.Const["BK"] = v.NX, v.NY, v.NY*v.TM, sharedDepth
-		s.Const["QUADS"], s.Const["SLOTS"] = sharedDepth/4, v.TM+1
-		s.Const["LOADS"] = ceilDiv(v.NY*v.TM*sharedDepth*int(precision.Size())/16, v.NX*v.NY)
-		s.Workgroup = [3]int{v.NX * v.NY, 1, 1}
+		sharedTile{v.TM, v.NX, v.NY}.specify(&s, precision)
 		if v.Form != "" {
 			s.Forms = append(s.Forms, v.Form)
 		}

@@ -55,9 +55,7 @@ func (v matmulVariant) spec(precision gpu.DType) shaders.Spec {
 		s.Forms = append(s.Forms, v.Form)
 	}
 	if v.Family == "matmul_shared" {
-		s.Const["NX"], s.Const["NY"], s.Const["BM"], s.Const["BK"] = v.NX, v.NY, v.NY*v.TM, sharedDepth
-		s.Const["QUADS"], s.Const["SLOTS"] = sharedDepth/4, v.TM+1
-		s.Workgroup = [3]int{v.NX * v.NY, 1, 1}
+		sharedTile{v.TM, v.NX, v.NY}.specify(&s, precision)
 		return s
 	}
 	if s.Const["TK"] = v.TK; v.TK != 2 { // which the file is written for

@@ -9,11 +9,11 @@
 //   o  rows [batch·Tq], head h at element h·p.width
 //   table, places  where scores have a bias, or regions: see attention_probs
 //
-// PARTS threads share a query: each has TD vec4 of it and of the output, and
-// they add their parts of the scores through workgroup memory, so that wide heads
-// neither spill nor compute a score twice. A workgroup is QUERIES queries; it
-// stages TB keys and then values at a time, which the threads of a part read at the
-// same address. workgroup_id: x counts blocks of QUERIES queries, y heads, z batch
+// PARTS threads share a query: each has TD vec4 of it and of the output. Through
+// workgroup memory they add their parts of the scores, each those of some of the keys,
+// so that wide heads neither spill nor compute a score twice. A workgroup is QUERIES
+// queries; it stages TB keys and then values at a time, which the threads of a part read
+// at the same address. workgroup_id: x counts blocks of QUERIES queries, y heads, z batch
 // items.
 //
 // The tiles are arrays of arrays, so that what a thread reads of them lies at constant
@@ -21,7 +21,8 @@
 //
 // Constants: TD; PARTS, with PARTS·TD vec4 of at least p.width elements; QUERIES;
 // the workgroup size is THREADS = PARTS·QUERIES; TB = TURNS·AT keys, of which a turn of
-// the loops over them takes AT, 4 at most; TILE = TB·PARTS·TD.
+// the loops over them takes AT, 4 at most, and of those a part SHARE, AT/PARTS rounded up,
+// to add up; TILE = TB·PARTS·TD.
 
 const TD = 1u;
 const PARTS = 16u;
@@ -30,8 +31,10 @@ const THREADS = 64u;
 const TB = 4u;
 const AT = 1u;
 const TURNS = 4u;
+const SHARE = 1u;
 const TILE = 64u;
 
+const UNSEEN = -1e36; // the score of a key that is not seen: its weight is 0 even where none is
 const LOG2E = 1.4426950408889634;
 alias Packed = vec2<u32>;
 alias Tile = vec4<f32>; // of the tile, which products take as f32
@@ -75,7 +78,7 @@ fn unpack(x: Packed) -> vec4<f32> { return vec4<f32>(unpack2x16float(x.x), unpac
 fn pack(x: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(x.xy), pack2x16float(x.zw)); }
 
 var<workgroup> tile: array<array<array<array<Tile, TD>, PARTS>, AT>, TURNS>; // of keys or values
-var<workgroup> scores: array<array<array<array<f32, QUERIES>, PARTS>, AT>, TURNS>; // each a part's share
+var<workgroup> scores: array<array<array<array<f32, QUERIES>, PARTS>, AT>, TURNS>; // each a part's; then the whole in part 0's place
 
 // place puts vector i of the tile's rows, one after the other, into it.
 fn place(i: u32, value: vec4<f32>) {
@@ -83,18 +86,6 @@ fn place(i: u32, value: vec4<f32>) {
     let at = i % (PARTS * TD);
     tile[row / AT][row % AT][at / TD][at % TD] = Tile(value);
 }
-
-// unroll u AT
-// score_u is that of key u of a turn for a query of the workgroup. All parts add in one
-// order, so that they agree to the bit.
-fn score_u(turn: u32, query: u32) -> f32 {
-    var sum = 0.0;
-    // unroll t PARTS
-    sum += scores[turn][0u /*u*/][0u /*t*/][query];
-    // end
-    return sum;
-}
-// end
 
 // limit is how many keys of an item are seen: all, or lengths of it.
 fn limit(item: u32) -> u32 { return p.Tk; }
@@ -174,11 +165,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let j = start + turn * AT;
             let shift = shifts(part, group.z, group.y, min(query, max(p.Tq, 1u) - 1u), min(j, p.Tk - 1u));
             // unroll u AT
-            var sum_u = vec4<f32>(0.0);
+            var sum_u = vec2<f32>(0.0);
             // unroll d TD
-            sum_u = fma(q_d, vec4<f32>(tile[turn][0u /*u*/][part][0u /*d*/]), sum_u);
+            let key_u_d = vec4<f32>(tile[turn][0u /*u*/][part][0u /*d*/]);
+            sum_u = fma(q_d.xy, key_u_d.xy, sum_u);
+            sum_u = fma(q_d.zw, key_u_d.zw, sum_u);
             // end
-            scores[turn][0u /*u*/][part][lane] = biased((sum_u.x + sum_u.y) + (sum_u.z + sum_u.w), shift, (j & (4u - AT)) + 0u /*u*/);
+            let score_u = biased(sum_u.x + sum_u.y, shift, (j & (4u - AT)) + 0u /*u*/);
+            scores[turn][0u /*u*/][part][lane] = select(UNSEEN, score_u, j + 0u /*u*/ < seen);
             // end
         }
         workgroupBarrier();
@@ -191,11 +185,26 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             place(i, unpack(v[v_head + row * (p.v_stride / 4u) + min(i % (PARTS * TD), end)]));
         }
 
+        if PARTS > 1u { // else the scores are whole
+            for (var turn = 0u; turn < turns; turn += 1u) {
+                // unroll s SHARE
+                let u_s = 0u /*s*/ * PARTS + part;
+                if AT % PARTS == 0u || u_s < AT {
+                    var score_s = 0.0;
+                    // unroll t PARTS
+                    score_s += scores[turn][u_s][0u /*t*/][lane];
+                    // end
+                    scores[turn][u_s][0][lane] = score_s;
+                }
+                // end
+            }
+        }
+        workgroupBarrier();
+
         var highest = best;
-        let left = seen - min(seen, start); // keys of the tile that are seen
         for (var turn = 0u; turn < turns; turn += 1u) {
             // unroll u AT
-            highest = max(highest, select(-1e30, score_u(turn, lane), turn * AT + 0u /*u*/ < left));
+            highest = max(highest, scores[turn][0u /*u*/][0][lane]);
             // end
         }
         let fade = exp2(best - highest);
@@ -205,10 +214,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         o_d *= fade;
         // end
 
-        workgroupBarrier();
         for (var turn = 0u; turn < turns; turn += 1u) {
             // unroll u AT
-            let weight_u = select(0.0, exp2(score_u(turn, lane) - best), turn * AT + 0u /*u*/ < left);
+            let weight_u = exp2(scores[turn][0u /*u*/][0][lane] - best);
             total += weight_u;
             // unroll d TD
             o_d = fma(vec4<f32>(weight_u), vec4<f32>(tile[turn][0u /*u*/][part][0u /*d*/]), o_d);
@@ -217,7 +225,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
 
-    let share = 1.0 / select(total, 1e-30, total < 1e-30); // a query that sees no key gives 0
+    let share = select(1.0 / total, 0.0, total < 1e-30); // a query that sees no key gives 0
     let at = ((group.z * p.Tq + query) * p.o_stride + group.y * p.width) / 4u + first;
     if query < p.Tq {
         // unroll d TD

@@ -18,9 +18,8 @@
 // y column blocks.
 //
 // Constants: TM rows a thread (4 or 8); NX (a multiple of 8) and NY threads;
-// the workgroup size is NX·NY; BM = NY·TM; the tiles' QUADS and SLOTS, and TH, as
-// in matmul_shared; LOADS, the vectors of A's tile that a thread loads;
-// BEFORE = 1 has the activation precede the residual;
+// the workgroup size is NX·NY; BM = NY·TM; QUADS, TH, VECTORS, SLOTS, LA and LB of the
+// tiles as in matmul_shared; BEFORE = 1 has the activation precede the residual;
 // MASK = 1 stores zero in columns from p.real on, for an activation that is not
 // zero at zero; PLAIN = 1 stores sums, those of slice s to [s][p.rows][p.ldc].
 
@@ -30,8 +29,10 @@ const NY = 8u;
 const BM = 8u;
 const BK = 16u;
 const QUADS = 4u;
-const SLOTS = 2u;
-const LOADS = 1u;
+const VECTORS = 2u;
+const SLOTS = 4u;
+const LA = 1u;
+const LB = 2u;
 const TH = 2u;
 const BEFORE = 0u;
 const MASK = 0u;
@@ -72,6 +73,8 @@ struct Params {
     step_b: u32,
     step_c: u32,
     activates: u32, // as in matmul
+    tap_step: f32, // 1 / vectors
+    row_step: f32, // 1 / kernel_width
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -81,8 +84,10 @@ struct Params {
 @group(0) @binding(4) var<storage, read> residual: array<Packed>;
 @group(0) @binding(5) var<storage, read_write> c: array<Stored>;
 
-var<workgroup> tile_a: array<array<array<Tile, SLOTS>, NY>, QUADS>;      // vec4 along k, of row slot·NY + ny
-var<workgroup> tile_b: array<array<array<array<Tile, NX>, 2>, 4>, QUADS>; // vec4 along n, of a step's halves
+// vec4 along k of VECTORS, each of TH, of row (load·SLOTS + slot)·NY + ny
+var<workgroup> tile_a: array<array<array<array<array<Tile, NY>, SLOTS>, LA>, TH>, VECTORS>;
+// vec4 along n of a step's halves
+var<workgroup> tile_b: array<array<array<array<Tile, NX>, 2>, 4>, QUADS>;
 
 // columns is the h-th vec4 of a 16-byte vector, of W or of A.
 fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2u * h]), unpack2x16float(v[2u * h + 1u])); }
@@ -108,17 +113,20 @@ alias Stored_floats = vec4<f32>;
 fn pack_floats(v: vec4<f32>) -> Stored_floats { return v; }
 // end
 
-// store finishes a vec4 of sums; column and real count within the matrix.
-fn store(row: u32, column: u32, matrix: u32, slice: u32, sum: vec4<f32>) {
+// whole is x / n for a step of 1 / n: exact below 2^21, and no division.
+fn whole(x: u32, step: f32) -> u32 { return u32((f32(x) + 0.5) * step); }
+
+// store finishes a vec4 of sums, which is number `at` of c; column and real count within the
+// matrix.
+fn store(row: u32, column: u32, matrix: u32, at: u32, sum: vec4<f32>) {
     if row >= p.M || column >= p.N {
         return;
     }
-    let to = ((slice * p.rows + row) * p.ldc + matrix * p.step_c + column) / 4u;
     if PLAIN == 1u {
-        c[to] = pack(sum);
+        c[at] = pack(sum);
         return;
     }
-    c[to] = pack(epilogue(sum + bias[(matrix * p.step_c + column) / 4u], row, column, to));
+    c[at] = pack(epilogue(sum + bias[(matrix * p.step_c + column) / 4u], row, column, at));
 }
 
 @compute @workgroup_size(64, 1, 1)
@@ -132,22 +140,30 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let last = min(first + p.depth, p.K);
     let panel = group.y * (NX / 4u / TH);
     let panels = max((p.N + 8u * wide - 1u) / (8u * wide), 1u);
-    let pixel = max(p.vectors, 1u);
-    let kernel_width = max(p.kernel_width, 1u);
 
     // A thread loads vector v of pixels of A, each of a row of the tile, at a tap. Rows and
     // panels beyond the end repeat the last one: they are never stored.
     let out_width = max(p.out_width, 1u);
     let stored_width = (p.width + p.up) >> p.up;
     let out_area = out_width * max(p.out_height, 1u);
-    let quads = BK / wide;
-    let v = thread % quads;
-    // unroll s LOADS
-    let row_s = (0u /*s*/ * NX * NY + thread) / quads;
+    let v = thread % VECTORS;
+    let y = thread / VECTORS % NY;
+    let slot = thread / VECTORS / NY;
+    // unroll s LA
+    let row_s = (0u /*s*/ * SLOTS + slot) * NY + y;
     let m_s = p.first + min(group.x * BM + row_s, max(p.M, 1u) - 1u);
     let picture_s = m_s / out_area * ((p.height + p.up) >> p.up) * stored_width; // its first pixel
-    let top_s = i32(m_s % out_area / out_width * p.stride_y) - i32(p.pad_y);     // row and column of tap 0
-    let left_s = i32(m_s % out_width * p.stride_x) - i32(p.pad_x);
+    let top_s = m_s % out_area / out_width * p.stride_y - p.pad_y; // row and column of tap 0
+    let left_s = m_s % out_width * p.stride_x - p.pad_x;
+    // end
+
+    // Of W's panels, whose steps follow each other, it loads a vector of every NX·NY/8-th step.
+    let lane = thread % 8u;
+    let step = thread / 8u % BK;
+    let block = thread / 8u / BK;
+    // unroll s LB
+    let ahead_s = 0u /*s*/ * NX * NY / 8u;
+    let b_from_s = min(panel + block + ahead_s / BK, panels - 1u) * p.K * 8u + lane + matrix * p.step_b;
     // end
 
     // unroll r TM
@@ -157,43 +173,35 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
     for (var k = first; k < last; k += BK) {
         workgroupBarrier();
-        // Steps beyond the end, and pixels outside, are zero.
-        let within = k + v * wide < last;
-        let tap = (k / wide + v) / pixel;
-        let channel = (k / wide + v) % pixel + matrix * p.step_a;
-        let down = i32(tap / kernel_width * p.dilation_y);
-        let right = i32(tap % kernel_width * p.dilation_x);
-        // unroll s LOADS
-        if BM * quads % (NX * NY) == 0u || row_s < BM {
-            let y = u32(top_s + down); // what is negative has wrapped
-            let x = u32(left_s + right);
-            let inside = within && y < p.height && x < p.width;
-            let at = (picture_s + (y >> p.up) * stored_width + (x >> p.up)) * p.lda + channel;
-            let value = select(Panel(), a[select(0u, at, inside)], inside);
-            // unroll h TH
-            tile_a[v * TH + 0u /*h*/][row_s % NY][row_s / NY] = Tile(columns(value, 0u /*h*/));
-            // end
-        }
+        // Pixels outside are zero.
+        let at = k / wide + v;
+        let tap = whole(at, p.tap_step);
+        let channel = at - tap * p.vectors + matrix * p.step_a;
+        let down = whole(tap, p.row_step);
+        let right = tap - down * p.kernel_width;
+        // unroll s LA
+        let y_s = top_s + down * p.dilation_y; // what is negative has wrapped
+        let x_s = left_s + right * p.dilation_x;
+        let inside_s = y_s < p.height && x_s < p.width;
+        let at_s = (picture_s + (y_s >> p.up) * stored_width + (x_s >> p.up)) * p.lda + channel;
+        let a_s = select(Panel(), a[select(0u, at_s, inside_s)], inside_s);
+        // unroll h TH
+        tile_a[v][0u /*h*/][0u /*s*/][slot][y] = Tile(columns(a_s, 0u /*h*/));
         // end
-        for (var s = 0u; s < BK * NX * 2u / TH; s += NX * NY) {
-            let i = s + thread;
-            if BK * NX * 2u / TH % (NX * NY) != 0u && i >= BK * NX * 2u / TH {
-                break;
-            }
-            let lane = i % 8u;
-            let step = i / 8u % BK;
-            let block = i / 8u / BK;
-            let value = b[(min(panel + block, panels - 1u) * p.K + min(k + step, last - 1u)) * 8u + lane + matrix * p.step_b];
-            // unroll h TH
-            let n_h = (block * 8u + lane) * TH + 0u /*h*/;
-            tile_b[step / 4u][step % 4u][n_h / NX][n_h % NX] = Tile(columns(value, 0u /*h*/));
-            // end
-        }
+        // end
+        // unroll s LB
+        let b_s = b[b_from_s + min(k + step + ahead_s % BK, last - 1u) * 8u];
+        // unroll h TH
+        let n_s_h = ((block + ahead_s / BK) * 8u + lane) * TH + 0u /*h*/;
+        tile_b[ahead_s % BK / 4u + step / 4u][step % 4u][n_s_h / NX][n_s_h % NX] = Tile(columns(b_s, 0u /*h*/));
+        // end
+        // end
         workgroupBarrier();
 
-        for (var q = 0u; q < BK / 4u; q += 1u) {
+        let quads = min(BK, last - k) / 4u; // fewer at the end
+        for (var q = 0u; q < quads; q += 1u) {
             // unroll r TM
-            let a_r = vec4<f32>(tile_a[q][ny][0u /*r*/]);
+            let a_r = vec4<f32>(tile_a[q / TH][q % TH][0u /*r*/ / SLOTS][0u /*r*/ % SLOTS][ny]);
             // end
             var b_0 = vec4<f32>(tile_b[q][0][0][nx]);
             var b_1 = vec4<f32>(tile_b[q][0][1][nx]);
@@ -223,8 +231,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
 
     let column = group.y * 8u * NX + nx * 4u;
+    let row = group.x * BM + ny;
+    let to = ((group.z % slices * p.rows + row) * p.ldc + matrix * p.step_c + column) / 4u;
     // unroll r TM
-    store(group.x * BM + ny + 0u /*r*/ * NY, column, matrix, group.z % slices, acc_r_0);
-    store(group.x * BM + ny + 0u /*r*/ * NY, column + 4u * NX, matrix, group.z % slices, acc_r_1);
+    store(row + 0u /*r*/ * NY, column, matrix, to + 0u /*r*/ * NY * (p.ldc / 4u), acc_r_0);
+    store(row + 0u /*r*/ * NY, column + 4u * NX, matrix, to + 0u /*r*/ * NY * (p.ldc / 4u) + NX, acc_r_1);
     // end
 }

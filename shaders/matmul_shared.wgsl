@@ -17,13 +17,14 @@
 // read and write neighbouring vectors. workgroup_id: x counts row blocks,
 // y column blocks, z slices of K or matrices of a batch, as in matmul.
 //
-// The tiles are arrays of arrays, so that what a thread reads of them lies at constant
-// distances from two places: one bounds check and one address for many reads.
+// The tiles are arrays of arrays, so that what a thread reads and writes of them lies at
+// constant distances from a few places: one bounds check and one address for many.
 //
-// Constants: TM rows a thread (4 or 8); NX (a multiple of 8) and NY threads;
-// the workgroup size is NX·NY; BM = NY·TM; QUADS = BK/4; SLOTS = TM + 1, one vec4 of
-// padding against bank conflicts; TH vec4 in a 16-byte vector (f16 2, f32 1); SPLIT,
-// BEFORE and MASK as in matmul.
+// Constants: TM rows a thread (4 or 8); NX (a multiple of 8) and NY (16 at most) threads;
+// the workgroup size is NX·NY; BM = NY·TM; QUADS = BK/4; TH vec4 in a 16-byte vector (f16
+// 2, f32 1); VECTORS = QUADS/TH, which a row of A's tile is; SLOTS = NX/VECTORS, so that all
+// threads load a vector of SLOTS·NY rows; LA = TM/SLOTS rounded up, and LB = 2·BK/(TH·NY):
+// the vectors of A and of W that a thread loads; SPLIT, BEFORE and MASK as in matmul.
 
 const TM = 1u;
 const NX = 8u;
@@ -31,7 +32,10 @@ const NY = 8u;
 const BM = 8u;
 const BK = 16u;
 const QUADS = 4u;
-const SLOTS = 2u;
+const VECTORS = 2u;
+const SLOTS = 4u;
+const LA = 1u;
+const LB = 2u;
 const TH = 2u;
 const SPLIT = 0u;
 const BEFORE = 0u;
@@ -69,8 +73,10 @@ struct Params {
 @group(0) @binding(4) var<storage, read> residual: array<Packed>;
 @group(0) @binding(5) var<storage, read_write> c: array<Stored>;
 
-var<workgroup> tile_a: array<array<array<Tile, SLOTS>, NY>, QUADS>;      // vec4 along k, of row slot·NY + ny
-var<workgroup> tile_b: array<array<array<array<Tile, NX>, 2>, 4>, QUADS>; // vec4 along n, of a step's halves
+// vec4 along k of VECTORS, each of TH, of row (load·SLOTS + slot)·NY + ny
+var<workgroup> tile_a: array<array<array<array<array<Tile, NY>, SLOTS>, LA>, TH>, VECTORS>;
+// vec4 along n of a step's halves
+var<workgroup> tile_b: array<array<array<array<Tile, NX>, 2>, 4>, QUADS>;
 
 // columns is the h-th vec4 of a 16-byte vector, of W or of A.
 fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2u * h]), unpack2x16float(v[2u * h + 1u])); }
@@ -96,7 +102,8 @@ alias Stored_floats = vec4<f32>;
 fn pack_floats(v: vec4<f32>) -> Stored_floats { return v; }
 // end
 
-fn store(row: u32, column: u32, slice: u32, sum: vec4<f32>) {
+// store finishes a vec4 of sums, which is number `at` of c.
+fn store(row: u32, column: u32, at: u32, sum: vec4<f32>) {
     if row >= p.M || column >= p.N {
         return;
     }
@@ -105,7 +112,7 @@ fn store(row: u32, column: u32, slice: u32, sum: vec4<f32>) {
         x = fma(x, vec4<f32>(p.scale), bias[column / 4u]);
         x = epilogue(x, row, column, (row * p.ldr + column) / 4u);
     }
-    c[(slice * p.step_c + row * p.ldc + column) / 4u] = pack(x);
+    c[at] = pack(x);
 }
 
 @compute @workgroup_size(64, 1, 1)
@@ -119,6 +126,23 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let panel = group.y * (NX / 4u / TH);
     let panels = max((p.N - p.column + 8u * wide - 1u) / (8u * wide), 1u);
 
+    // A thread loads vector v of rows of A. Rows and panels beyond the end repeat the last
+    // one: they are never stored.
+    let v = thread % VECTORS;
+    let y = thread / VECTORS % NY;
+    let slot = thread / VECTORS / NY;
+    // unroll s LA
+    let a_from_s = (from_a + min(group.x * BM + (0u /*s*/ * SLOTS + slot) * NY + y, max(p.M, 1u) - 1u) * p.lda) / wide;
+    // end
+    // Of W's panels, whose steps follow each other, it loads a vector of every NX·NY/8-th step.
+    let lane = thread % 8u;
+    let step = thread / 8u % BK;
+    let block = thread / 8u / BK;
+    // unroll s LB
+    let ahead_s = 0u /*s*/ * NX * NY / 8u;
+    let b_from_s = from_b + min(panel + block + ahead_s / BK, panels - 1u) * p.K * 8u + lane;
+    // end
+
     // unroll r TM
     var acc_r_0 = vec4<f32>(0.0);
     var acc_r_1 = vec4<f32>(0.0);
@@ -126,41 +150,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
     for (var k = 0u; k < last; k += BK) {
         workgroupBarrier();
-        // Rows and panels beyond the end repeat the last one: they are never
-        // stored. Steps beyond the end are zero.
-        for (var s = 0u; s < BM * BK / wide; s += NX * NY) {
-            let i = s + thread;
-            if BM * BK / wide % (NX * NY) != 0u && i >= BM * BK / wide {
-                break;
-            }
-            let m = i / (BK / wide);
-            let at = i % (BK / wide);
-            let row = min(group.x * BM + m, max(p.M, 1u) - 1u);
-            let beyond = k + at * wide >= last;
-            let v = select(a[(from_a + row * p.lda + min(k + at * wide, last - 1u)) / wide], Panel(), beyond);
-            // unroll h TH
-            tile_a[at * TH + 0u /*h*/][m % NY][m / NY] = Tile(columns(v, 0u /*h*/));
-            // end
-        }
-        for (var s = 0u; s < BK * NX * 2u / TH; s += NX * NY) {
-            let i = s + thread;
-            if BK * NX * 2u / TH % (NX * NY) != 0u && i >= BK * NX * 2u / TH {
-                break;
-            }
-            let lane = i % 8u;
-            let step = i / 8u % BK;
-            let block = i / 8u / BK;
-            let v = b[from_b + (min(panel + block, panels - 1u) * p.K + min(k + step, last - 1u)) * 8u + lane];
-            // unroll h TH
-            let n_h = (block * 8u + lane) * TH + 0u /*h*/;
-            tile_b[step / 4u][step % 4u][n_h / NX][n_h % NX] = Tile(columns(v, 0u /*h*/));
-            // end
-        }
+        // unroll s LA
+        let a_s = a[a_from_s + min(k / wide + v, (last - 1u) / wide)];
+        // unroll h TH
+        tile_a[v][0u /*h*/][0u /*s*/][slot][y] = Tile(columns(a_s, 0u /*h*/));
+        // end
+        // end
+        // unroll s LB
+        let b_s = b[b_from_s + min(k + step + ahead_s % BK, last - 1u) * 8u];
+        // unroll h TH
+        let n_s_h = ((block + ahead_s / BK) * 8u + lane) * TH + 0u /*h*/;
+        tile_b[ahead_s % BK / 4u + step / 4u][step % 4u][n_s_h / NX][n_s_h % NX] = Tile(columns(b_s, 0u /*h*/));
+        // end
+        // end
         workgroupBarrier();
 
-        for (var q = 0u; q < BK / 4u; q += 1u) {
+        let quads = min(BK, last - k) / 4u; // fewer at the end
+        for (var q = 0u; q < quads; q += 1u) {
             // unroll r TM
-            let a_r = vec4<f32>(tile_a[q][ny][0u /*r*/]);
+            let a_r = vec4<f32>(tile_a[q / TH][q % TH][0u /*r*/ / SLOTS][0u /*r*/ % SLOTS][ny]);
             // end
             var b_0 = vec4<f32>(tile_b[q][0][0][nx]);
             var b_1 = vec4<f32>(tile_b[q][0][1][nx]);
@@ -190,8 +198,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
 
     let column = p.column + group.y * 8u * NX + nx * 4u;
+    let row = group.x * BM + ny;
+    let to = (group.z * p.step_c + row * p.ldc + column) / 4u;
     // unroll r TM
-    store(group.x * BM + ny + 0u /*r*/ * NY, column, group.z, acc_r_0);
-    store(group.x * BM + ny + 0u /*r*/ * NY, column + 4u * NX, group.z, acc_r_1);
+    store(row + 0u /*r*/ * NY, column, to + 0u /*r*/ * NY * (p.ldc / 4u), acc_r_0);
+    store(row + 0u /*r*/ * NY, column + 4u * NX, to + 0u /*r*/ * NY * (p.ldc / 4u) + NX, acc_r_1);
     // end
 }
