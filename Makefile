@@ -15,7 +15,7 @@ BENCHMODELS := resnet18,resnet50,efficientnet_b0,vit_ti_16,vit_b_16,clip_vit_b_3
 ISACC     := cc -O1 -Wall -Wextra
 # Windows programs, and wine to run them.
 WINDOWSCC := x86_64-w64-mingw32-gcc
-WINEPACKAGES := gcc-mingw-w64-x86-64 wine64 wine xvfb xdotool
+WINEPACKAGES := gcc-mingw-w64-x86-64 wine64 wine xvfb xdotool procps
 QEMUPACKAGES := qemu-user debian-archive-keyring
 # Chromium's compiler of shaders and Microsoft's.
 NPMWEBGPU := webgpu@0.6.2
