@@ -15,8 +15,8 @@ BENCHMODELS := resnet18,resnet50,efficientnet_b0,vit_ti_16,vit_b_16,clip_vit_b_3
 ISACC     := cc -O1 -Wall -Wextra
 # Windows programs, and wine to run them.
 WINDOWSCC := x86_64-w64-mingw32-gcc
-WINEPACKAGES := gcc-mingw-w64-x86-64 wine64 wine xvfb xdotool procps
-QEMUPACKAGES := qemu-user debian-archive-keyring
+WINEPACKAGES := gcc-mingw-w64-x86-64 wine64 wine xvfb xdotool
+QEMUPACKAGES := qemu-user debian-archive-keyring xvfb xdotool
 # Chromium's compiler of shaders and Microsoft's.
 NPMWEBGPU := webgpu@0.6.2
 
@@ -57,7 +57,7 @@ test-windows: build ## the Windows programs under wine, which must compute what 
 	WINDOWSCC=$(WINDOWSCC) scripts/test-windows
 
 test-arm64: build ## the arm64 archive's programs under qemu, which must compute what this machine's do, within a bound (takes zig as dist does)
-	@scripts/setup $(QEMUPACKAGES)
+	@scripts/setup $(QEMUPACKAGES) $(WINDOWS)
 	scripts/dist linux/arm64
 	scripts/test-arm64
 
