@@ -16,7 +16,7 @@ ISACC     := cc -O1 -Wall -Wextra
 # Windows programs, and wine to run them.
 WINDOWSCC := x86_64-w64-mingw32-gcc
 WINEPACKAGES := gcc-mingw-w64-x86-64 wine64 wine xvfb xdotool
-QEMUPACKAGES := qemu-user debian-archive-keyring
+QEMUPACKAGES := qemu-user debian-archive-keyring xvfb xdotool
 # Chromium's compiler of shaders and Microsoft's.
 NPMWEBGPU := webgpu@0.6.2
 
@@ -57,7 +57,7 @@ test-windows: build ## the Windows programs under wine, which must compute what 
 	WINDOWSCC=$(WINDOWSCC) scripts/test-windows
 
 test-arm64: build ## the arm64 archive's programs under qemu, which must compute what this machine's do, within a bound (takes zig as dist does)
-	@scripts/setup $(QEMUPACKAGES)
+	@scripts/setup $(QEMUPACKAGES) $(WINDOWS)
 	scripts/dist linux/arm64
 	scripts/test-arm64
 

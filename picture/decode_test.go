@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -144,8 +145,8 @@ func TestOpenRefuses(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte("not a picture at all"), 0o600))
 	for path, want := range map[string]string{
 		file:                          "read picture " + file + `: not a picture: starts with "not a pictur"`,
-		filepath.Join(dir, "missing"): "no such file",
-		filepath.Join(file, "inside"): "not a directory",
+		filepath.Join(dir, "missing"): syscall.ENOENT.Error(),
+		filepath.Join(file, "inside"): syscall.ENOTDIR.Error(),
 		dir:                           "is a folder; expected a picture file",
 		os.DevNull:                    "is a device; expected a picture file",
 	} {

@@ -6,6 +6,8 @@ import (
 	"image/gif"
 	"os"
 	"path/filepath"
+	"runtime"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -49,14 +51,18 @@ func TestWritePNGRefuses(t *testing.T) {
 	dir := t.TempDir()
 	older := filepath.Join(dir, "older.png")
 	require.NoError(t, os.WriteFile(older, []byte("older"), 0o600))
+	noFolder, isFolder := syscall.ENOENT, syscall.EEXIST
+	if runtime.GOOS == "windows" {
+		noFolder, isFolder = syscall.ENOTDIR, syscall.Errno(5) // access denied
+	}
 	for _, c := range []struct {
 		path string
 		m    *Image
 		text Text
 		want string
 	}{
-		{filepath.Join(dir, "missing", "x.png"), New(2, 2), Text{"a", "b"}, "x.png: no such file or directory"},
-		{dir, New(2, 2), Text{"a", "b"}, "file exists"},
+		{filepath.Join(dir, "missing", "x.png"), New(2, 2), Text{"a", "b"}, "x.png: " + noFolder.Error()},
+		{dir, New(2, 2), Text{"a", "b"}, isFolder.Error()},
 		{older, New(0, 2), Text{"a", "b"}, "0×2 pixels"},
 		{older, New(2, 2), Text{"", "b"}, `PNG text key "": expected 1 to 79 Latin-1 characters`},
 		{older, New(2, 2), Text{"яблоко", "b"}, "expected 1 to 79 Latin-1 characters"},

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
@@ -113,7 +114,7 @@ func TestKinds(t *testing.T) {
 	}{
 		"folder": {filepath.Join(dir, "in"), "folder", []string{filepath.Join(dir, "in/a/1.png"), filepath.Join(dir, "in/b/2.small.png")}, []string{"a/1", "b/2"}, []string{"one", "two"}},
 		"list": {put(t, filepath.Join(dir, "list.txt"), []byte("# pictures\nin/b/2.small.png\r\n\nin/gone.png\n")), "list",
-			[]string{filepath.Join(dir, "in/b/2.small.png"), filepath.Join(dir, "in/gone.png")}, []string{"in/b/2", "in/gone"}, []string{"two", "no such file or directory"}},
+			[]string{filepath.Join(dir, "in/b/2.small.png"), filepath.Join(dir, "in/gone.png")}, []string{"in/b/2", "in/gone"}, []string{"two", syscall.ENOENT.Error()}},
 		"tar": {put(t, filepath.Join(dir, "x.tar"), archive(t, "a/000.jpg", "first", "a/000.json", "{}", "a/000.cls", "7", "b.mask.png", strings.Repeat("long", 500))), "tar archive",
 			[]string{"a/000.jpg", "b.mask.png"}, []string{"a/000", "b"}, []string{"first", strings.Repeat("long", 500)}},
 		"images":  {put(t, filepath.Join(dir, "images.parquet"), table(t, images, 300)), "Parquet file", nil, keys, slices.Concat(wanted[:5], []string{errEmpty.Error()}, wanted[6:])},
@@ -151,7 +152,7 @@ func TestNoShards(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"gone":         {nil, "no such file"},
+		"gone":         {nil, syscall.ENOENT.Error()},
 		"empty":        {nil, "there are no pictures in it, a folder"},
 		"no.tar":       {archive(t, "a.txt", "x"), "there are no pictures in it, a tar archive"},
 		"cut.tar":      {whole[:512+5120+512+100], "truncated tar archive: it ends within a member, after 2 pictures"},

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -124,7 +125,7 @@ func TestDamaged(t *testing.T) {
 // Files, cameras and programs that are not there are named in a line.
 func TestMissing(t *testing.T) {
 	_, err := Open(t.Context(), "nowhere.mp4", Options{})
-	assert.EqualError(t, err, "video nowhere.mp4: no such file or directory")
+	assert.EqualError(t, err, "video nowhere.mp4: "+syscall.ENOENT.Error())
 	_, err = OpenCamera(t.Context(), 87)
 	assert.ErrorContains(t, err, "camera 87: ")
 	assert.ErrorContains(t, Writable("x.avi"), "x.avi: videos are written as .mkv, .mov, .mp4, .webm")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 
@@ -58,7 +59,7 @@ func TestOpenRefuses(t *testing.T) {
 	put(t, dir, "pickles/a.pth", nil)
 	put(t, dir, "pickles/b.bin", nil)
 	cases := []struct{ path, want string }{
-		{filepath.Join(dir, "missing.safetensors"), "no such file or directory"},
+		{filepath.Join(dir, "missing.safetensors"), syscall.ENOENT.Error()},
 		{filepath.Join(dir, "none"), "the folder holds no model.safetensors"},
 		{filepath.Join(dir, "many"), "which of a.safetensors, b.safetensors?"},
 		{filepath.Join(dir, "cut"), "pytorch_model.bin: damaged zip file, truncated perhaps"},
@@ -198,7 +199,7 @@ func TestOpenShards(t *testing.T) {
 		index []byte
 		want  string
 	}{
-		{index(one, "model-3.safetensors"), "model-3.safetensors: no such file"},
+		{index(one, "model-3.safetensors"), "model-3.safetensors: " + syscall.ENOENT.Error()},
 		{index(two, one), "not where it says: a (in " + two + "), b (in " + one + ")"},
 		{index(one, "twice.safetensors"), "tensor a is in another file of the checkpoint too"},
 		{index(one, "../"+two), "is not the name of a file beside the index"},

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -77,7 +78,11 @@ func TestWriteIntoBadPlaces(t *testing.T) {
 	dir := t.TempDir()
 	tensors := []*Tensor{filled(t, "a", 1, 2)}
 	err := Write(filepath.Join(dir, "none", "x.safetensors"), tensors, nil)
-	assert.EqualError(t, err, "save "+filepath.Join(dir, "none", "x.safetensors")+": no such file or directory")
+	noFolder := syscall.ENOENT
+	if runtime.GOOS == "windows" {
+		noFolder = syscall.ENOTDIR
+	}
+	assert.EqualError(t, err, "save "+filepath.Join(dir, "none", "x.safetensors")+": "+noFolder.Error())
 	err = Write(dir, tensors, nil)
 	assert.EqualError(t, err, "save "+dir+": there is something that is not a file")
 	assertEmpty(t, dir)
