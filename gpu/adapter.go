@@ -28,6 +28,7 @@ const (
 	ClassApple    Class = "apple"
 	ClassQualcomm Class = "qualcomm"
 	ClassOther    Class = "other"
+	ClassFXC      Class = "fxc" // any whose shaders DirectX 12's older compiler translates
 )
 
 // Limits are the adapter's own limits, in bytes or counts.
@@ -214,6 +215,9 @@ func describe(a *wgpu.Adapter) Info {
 		}
 	}
 	i.Vendor, i.Class = vendor(p.VendorID, i)
+	if i.ShaderCompiler == "fxc" {
+		i.Class = ClassFXC
+	}
 	return i
 }
 

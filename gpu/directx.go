@@ -9,8 +9,8 @@ import (
 )
 
 // dxc is the paths of DirectX 12's newer shader compiler, dxcompiler.dll and dxil.dll, or "" where
-// they are not both found or the system is not Windows. FXC, which every Windows has, takes minutes for kernels with workgroup
-// memory, since it unrolls how naga clears that.
+// they are not both found or the system is not Windows. FXC, which every Windows has, takes minutes for kernels with much
+// workgroup memory, since it unrolls how naga clears that: it gets others ([ClassFXC]).
 var dxc = sync.OnceValues(func() (compiler, validator string) {
 	if runtime.GOOS != "windows" {
 		return "", ""
@@ -36,10 +36,10 @@ func findDXC(folders []string) (compiler, validator string) {
 	return "", ""
 }
 
-// Slow says in one line why an adapter takes long to start and what to do; "" where it does not.
+// Slow says in one line why an adapter is slower than it could be and what to do; "" where it is not.
 func (i Info) Slow() string {
 	if i.ShaderCompiler != "fxc" {
 		return ""
 	}
-	return "DirectX 12 compiles shaders for minutes by its old compiler: install the adapter's Vulkan driver, or put dxcompiler.dll and dxil.dll of Microsoft's DirectXShaderCompiler beside the program"
+	return "DirectX 12 compiles by its old compiler, whose kernels do without shared memory and are slower: install the adapter's Vulkan driver, or put dxcompiler.dll and dxil.dll of Microsoft's DirectXShaderCompiler beside the program"
 }

@@ -46,7 +46,7 @@ type Traits struct {
 	// Turns is how many turns an invocation's loops may take, all together.
 	Turns int
 
-	// Limits are the adapter's own, or those that Options lowered.
+	// Limits are the adapter's own, or those that Options lowered, or less where more does not pay.
 	Limits
 }
 
@@ -65,7 +65,13 @@ var traits = map[Class]Traits{
 	ClassApple:    {CheapBarriers: true, ManyThreads: true, Sums: 32},
 	ClassQualcomm: {CheapBarriers: true, ManyThreads: true, Sums: 64},
 	ClassOther:    {CheapBarriers: true, ManyThreads: true, Sums: 64},
+	ClassFXC:      {ManyThreads: true, SlowCompiler: true}, // barriers are cheap, but what is shared across them is not: clearedStorage
 }
+
+// clearedStorage is how much workgroup memory, in bytes, a kernel may have where FXC compiles it.
+// The compiler unrolls how the memory is cleared, which no binding turns off, and takes the
+// square of its size for that: 1.5 KiB take two seconds, the 8 KiB of a tile 40.
+const clearedStorage = 1280
 
 // newMesa is a version of which lavapipe takes 0.7 of the time for large matmuls of
 // halves with one panel a lane, where 22 takes 1.3 times as long. Measured are 22.3
@@ -87,5 +93,8 @@ func (i Info) Traits() Traits {
 	t.Halves, t.Subgroups = slices.Contains(i.Extensions, "f16"), slices.Contains(i.Extensions, "subgroups")
 	t.Eights = t.Subgroups && d.lanes == 8
 	t.Limits = i.Limits
+	if i.Class == ClassFXC {
+		t.MaxWorkgroupStorage = min(t.MaxWorkgroupStorage, clearedStorage)
+	}
 	return t
 }

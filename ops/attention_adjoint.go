@@ -121,7 +121,7 @@ func (a attentionAdjoint) kernel(r *gpu.Recorder, name, outputs string, tokens i
 		rows = 4
 	}
 	rows = max(1, min(rows, 64/(gpu.Pad8(a.head)/4)))
-	if r.Device().Traits().CheapBarriers {
+	if r.Device().Traits().ManyThreads {
 		for parts < 64 && gpu.Pad8(a.head) > adjointPart*parts {
 			parts *= 2
 		}

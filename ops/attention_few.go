@@ -61,10 +61,10 @@ func (v attentionFew) consts(precision gpu.DType, hd int) map[string]int {
 	}
 }
 
-// fits says whether the kernel takes no more workgroup memory than every adapter has.
-func (v attentionFew) fits(precision gpu.DType, hd int) bool {
+// fits says whether the kernel takes no more workgroup memory than every adapter has, and than pays.
+func (v attentionFew) fits(t gpu.Traits, precision gpu.DType, hd int) bool {
 	c := v.consts(precision, hd)
-	return 16*(c["QUERIES"]+c["SUMS"])+4*(c["SCORES"]+c["SHARES"]) <= 16<<10
+	return 16*(c["QUERIES"]+c["SUMS"])+4*(c["SCORES"]+c["SHARES"]) <= min(sharedStorage, t.MaxWorkgroupStorage)
 }
 
 // turns counts what the kernel's loops turn for so many keys.
@@ -95,14 +95,14 @@ func chooseFew(t gpu.Traits, precision gpu.DType, rows, heads, keys, hd int) (v 
 	}
 	blocks := ceilDiv(rows, 4)
 	v.queries = ceilDiv(rows, blocks)
-	for v.queries > 1 && !v.fits(precision, hd) {
+	for v.queries > 1 && !v.fits(t, precision, hd) {
 		v.queries--
 	}
 	if t.ManyThreads {
 		s := splits(heads*ceilDiv(rows, v.queries), keys/4)
 		v.slices = s[len(s)-1]
 	}
-	return v, v.fits(precision, hd)
+	return v, v.fits(t, precision, hd)
 }
 
 // rows are the queries to a head of keys.

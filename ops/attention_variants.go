@@ -36,15 +36,21 @@ func (v attentionVariant) blocks(tq int) int {
 // queries of a workgroup of attention_flash, which has 256 threads at most.
 func (v attentionVariant) queries() int { return min(64, 256/v.Chunks) }
 
+// sharedStorage is the workgroup memory, in bytes, that every adapter has.
+const sharedStorage = 16 << 10
+
 // tile is the keys that attention_flash stages at once, as many up to 16 as the
-// 16 KiB of workgroup memory hold that every adapter has, with the scores.
+// workgroup memory holds that every adapter has, with the scores.
 func (v attentionVariant) tile() int {
 	keys := 16
-	for keys > 1 && keys*v.Chunks*(16*v.TD+4*v.queries()) > 16<<10 {
+	for keys > 1 && keys*v.keyStorage() > sharedStorage {
 		keys /= 2
 	}
 	return keys
 }
+
+// keyStorage is the bytes of workgroup memory that attention_flash takes for each key of a tile.
+func (v attentionVariant) keyStorage() int { return v.Chunks * (16*v.TD + 4*v.queries()) }
 
 // flashKeys is how many keys a turn of attention_flash's loops over a tile takes.
 const flashKeys = 4
@@ -123,12 +129,15 @@ func chooseAttention(t gpu.Traits, precision gpu.DType, tq, hd int) attentionVar
 	// A chunk is a divisor of the head, of at most 8 vectors. Few tokens take
 	// half of that, since what counts then is the time to compile.
 	vectors := hd * int(precision.Size()) / 16
-	most := 8
-	if tq <= 80 {
+	most, queries := 8, queriesPerLane(tq)
+	if tq <= 80 || !t.CheapSpills {
 		most = 4
 	}
+	if !t.CheapSpills {
+		queries = 1
+	}
 	td := divisor(vectors, most)
-	return attentionVariant{Family: "attention", TR: queriesPerLane(tq), TD: td, Chunks: vectors / td}
+	return attentionVariant{Family: "attention", TR: queries, TD: td, Chunks: vectors / td}
 }
 
 // divisor is the largest divisor of n up to most.

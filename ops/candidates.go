@@ -68,10 +68,17 @@ func sumForms(t gpu.Traits) []string {
 
 // matmulCandidates are variants for m rows, n columns and k steps.
 func matmulCandidates(traits gpu.Traits, precision gpu.DType, m, n, k int) []matmulVariant {
-	if !traits.CheapBarriers {
+	var all []matmulVariant
+	switch {
+	case traits.CheapBarriers:
+	case traits.ManyThreads:
+		for _, tm := range []int{1, 2, 4, 8} {
+			all = append(all, shortMatmul(min(m, tm)))
+		}
+		return all
+	default:
 		return registerMatmuls(traits, precision, m, n, k)
 	}
-	var all []matmulVariant
 	if m <= 16 {
 		for _, split := range splits(ceilDiv(n, panelWidth(precision)), k) {
 			for _, form := range sumForms(traits) {
@@ -164,8 +171,9 @@ func attentionCandidates(t gpu.Traits, precision gpu.DType, tq, hd int) []attent
 	for _, form := range tileForms(t, precision) {
 		for _, most := range []int{flashVectors, flashVectors / 2} {
 			v := flashVariant(hd, most)
-			v.Form = form
-			all = append(all, v)
+			if v.Form = form; v.tile()*v.keyStorage() <= t.MaxWorkgroupStorage {
+				all = append(all, v)
+			}
 		}
 	}
 	vectors := hd * int(precision.Size()) / 16

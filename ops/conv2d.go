@@ -374,7 +374,7 @@ func (call *convCall) matmul(r *gpu.Recorder, f convForm, rows *gpu.Tensor) {
 	}
 	standard, others := l.ways(r, rows, call.y, call.e)
 	narrow := way{name: "narrow", record: func() ([]gpu.Dispatch, error) { return call.narrowMatmul(r, l, rows) }}
-	if !r.Device().Traits().CheapBarriers && c.Out <= 4*narrowColumns {
+	if !r.Device().Traits().ManyThreads && c.Out <= 4*narrowColumns {
 		wide, other := others, narrow
 		if c.Out <= narrowColumns && rows.Rows() > 80 {
 			standard, other = narrow, standard

@@ -40,7 +40,7 @@ func rowsOf(rows, width int, precision gpu.DType) gpu.Params {
 // twelfth more (`make isa`).
 func (g *implicitMatmul) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	t := r.Device().Traits()
-	if g.isPlain && (t.CheapBarriers || g.n > narrowColumns) {
+	if g.isPlain && (t.ManyThreads || g.n > narrowColumns) {
 		batch := matmulBatch{
 			m: g.m, n: g.n, k: g.k, count: g.count, a: g.a, b: g.b, c: g.y, lda: g.k, ldc: g.ldc,
 			stepA: g.m * g.k, stepB: g.stepB, stepC: g.stepC, floats: true, flops: g.flops, saved: g.saved, bytes: g.bytes,

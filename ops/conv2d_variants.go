@@ -121,7 +121,11 @@ func registerConv(t gpu.Traits, precision gpu.DType, m, n, k, count int, plain b
 // registerConvs are the variants that hold so deep a product.
 func registerConvs(t gpu.Traits, precision gpu.DType, k int, plain bool) []convVariant {
 	var all []convVariant
-	for _, tm := range []int{4, 12} {
+	heights := []int{4, 12}
+	if !t.CheapSpills {
+		heights = heights[:1]
+	}
+	for _, tm := range heights {
 		for _, lx := range []int{8, 4, 1} {
 			v := convVariant{Family: "conv2d", TM: tm, TG: 32 / int(precision.Size()) / 8, LX: lx, LK: 8}
 			for v.LK > 1 && v.LK*16/int(precision.Size()) > gpu.Pad8(k) {
@@ -145,16 +149,16 @@ const (
 // fit sets the slices and the tile so that workgroup memory holds them.
 func (v *convVariant) fit(t gpu.Traits, precision gpu.DType, k int, plain bool) bool {
 	most := (t.MaxWorkgroupStorage - 16*gpu.Pad8(v.tileRows())) / 16
-	v.Tile = tileSize
+	v.Tile = min(tileSize, most)
 	if plain {
-		if v.Slices = 1; v.tileVectors(k, precision) > tileSize {
+		if v.Slices = 1; v.tileVectors(k, precision) > v.Tile {
 			v.Tile = tileLarge
 		}
 		return v.Tile <= most && v.tileVectors(k, precision) <= v.Tile
 	}
-	for v.Slices = 1; v.Slices <= max(1, k/64); v.Slices++ {
-		if v.tileVectors(v.depth(k), precision) <= tileSize {
-			return tileSize <= most
+	for v.Slices = 1; v.Slices <= ceilDiv(k, 64); v.Slices++ {
+		if v.tileVectors(v.depth(k), precision) <= v.Tile {
+			return true
 		}
 	}
 	return false

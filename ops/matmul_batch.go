@@ -110,8 +110,8 @@ type batchTile struct {
 // choose picks the variant; ok is false where none fits.
 func (b *matmulBatch) choose(r *gpu.Recorder) (t batchTile, ok bool) {
 	traits := r.Device().Traits()
-	if traits.CheapBarriers {
-		v := tiledMatmul(traits, b.m*b.count, b.n, b.k)
+	if traits.ManyThreads {
+		v := chooseMatmul(traits, r.Precision, b.m*b.count, b.n, b.k)
 		v.Split = 0
 		whole := b.parts(traits, b.m, b.count, 1)
 		return batchTile{v: v, parts: whole}, whole != nil

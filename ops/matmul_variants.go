@@ -92,10 +92,19 @@ func (v matmulVariant) groups(rows, columns int, precision gpu.DType) [3]int {
 // of `bench -op matmul` on lavapipe chose the software table; the one for GPUs
 // follows published tiles and is not yet measured.
 func chooseMatmul(t gpu.Traits, precision gpu.DType, m, n, k int) matmulVariant {
-	if t.CheapBarriers {
+	switch {
+	case t.CheapBarriers:
 		return tiledMatmul(t, m, n, k)
+	case t.ManyThreads:
+		return shortMatmul(m)
 	}
 	return registerMatmul(t, precision, m, n, k)
+}
+
+// shortMatmul is a small tile in registers, for a GPU whose compiler takes long over more. Many
+// of them share a workgroup, which has threads enough for one.
+func shortMatmul(m int) matmulVariant {
+	return matmulVariant{Family: "matmul", TM: min(m, 8), TG: 1, TK: 4, WY: 8}
 }
 
 // registerMatmul holds its tile in registers: a workgroup is one SIMD vector,

@@ -41,9 +41,11 @@ type nearestCall struct {
 	table   *Table // that the bank is, or nil
 	k       int
 	by      Measure
+	little  bool // there is too little workgroup memory for nearest_blocks
 }
 
 func (c nearestCall) record(r *gpu.Recorder) *gpu.Tensor {
+	c.little = r.Device().Traits().MaxWorkgroupStorage < sharedStorage
 	y := r.NewTyped("nearest", gpu.F32, 1, c.x.Rows(), max(1, c.k), 2)
 	if r.Err() != nil {
 		return y
@@ -96,7 +98,7 @@ func (c nearestCall) span(groups, most int) int {
 const nearestFew = 3
 
 // few says that nearest_few does it.
-func (c nearestCall) few() bool { return c.x.Rows() <= nearestFew }
+func (c nearestCall) few() bool { return c.little || c.x.Rows() <= nearestFew }
 
 // tile is how many rows of x a workgroup does.
 func (c nearestCall) tile() int {
@@ -174,6 +176,9 @@ func (c nearestCall) kernels() (first, second *gpu.Kernel, err error) {
 		spec.Forms = append(spec.Forms, "floats")
 	}
 	if c.few() {
+		if c.little {
+			spec, variant = spec.WithConst("LANES", 4).WithConst("TURNS", 4).WithConst("SIZE_S", 64*5), variant+" by 4"
+		}
 		first, err = kernel("nearest_few", variant, spec)
 	} else {
 		tm := c.rowsOf()

@@ -13,7 +13,7 @@ import (
 )
 
 // classes are all for which a table may choose another kernel.
-var classes = []gpu.Class{gpu.ClassCPU, gpu.ClassNVIDIA, gpu.ClassAMD, gpu.ClassIntel, gpu.ClassApple, gpu.ClassQualcomm, gpu.ClassOther}
+var classes = []gpu.Class{gpu.ClassCPU, gpu.ClassNVIDIA, gpu.ClassAMD, gpu.ClassIntel, gpu.ClassApple, gpu.ClassQualcomm, gpu.ClassOther, gpu.ClassFXC}
 
 // choice is a case by which a class of adapters comes to a kernel.
 type choice struct {
@@ -49,7 +49,7 @@ func choices() map[string]choice {
 				a := attentionCase{heads: 2, size: size, tq: tq, tk: 21, batch: 2}
 				keep(class, p, v.Family+" "+v.String(), a.newCase)
 			})
-			tiled := traits.CheapBarriers
+			tiled := fmt.Sprint(traits.CheapBarriers, traits.ManyThreads)
 			for i, c := range winogradShapes {
 				keep(class, p, fmt.Sprint("winograd ", i, tiled), c.newCase)
 			}
@@ -85,6 +85,7 @@ func choiceCases() []Case {
 		chooseShape{rows: 5, width: 2003, draw: true, sampling: Sampling{TopP: 0.95, MinP: 0.001}}.newCase(),
 		chooseShape{rows: 5, width: 33, draw: true, sampling: Sampling{TopK: 3}}.newCase(),
 		chooseShape{rows: 3, width: 2003, probabilities: true, banned: 9, sampling: Sampling{TopK: 40, TopP: 0.9}}.newCase(),
+		nearestCase(Distance, "", []int{9, 150, 23, 3}),
 		whole.newCase("project"), whole.newCase("expand"), whole.newCase("outer"), adapter.newCase("outer"),
 	}
 }
@@ -328,6 +329,7 @@ func TestChoose(t *testing.T) {
 		"AMD":             {adapter(gpu.ClassAMD, "Mesa 25.0.7"), "matmul_shared 32x64", "matmul_few 1x1x4/4", "conv2d_shared 32x64 slices 2", "attention_flash 8x2", 2},
 		"Apple":           {adapter(gpu.ClassApple, ""), "matmul_shared 32x64", "matmul_few 1x1x4/4", "conv2d_shared 32x64 slices 2", "attention_flash 8x2", 2},
 		"unknown":         {adapter("of another time", ""), "matmul_shared 32x64", "matmul_few 1x1x4/4", "conv2d_shared 32x64 slices 2", "attention_flash 8x2", 2},
+		"FXC":             {adapter(gpu.ClassFXC, ""), "matmul 8x1x4x8", "matmul 1x1x4x8", "conv2d 4x2x8 k88 slices 9", "attention 1x4x4", 2},
 		"lavapipe 22":     {adapter(gpu.ClassCPU, "Mesa 22.3.6"), "matmul 20x2x2u", "matmul 1x1x8", "conv2d 12x2x8 k768 slices 3", "attention 5x8x2", 4},
 		"lavapipe 25":     {adapter(gpu.ClassCPU, "Mesa 25.0.7"), "matmul 16x1x4u", "matmul 1x1x8", "conv2d 12x2x8 k768 slices 3", "attention 5x8x2", 4},
 		"no windows":      {noWindows, "matmul 20x2x4", "matmul 1x1x8", "conv2d 12x2x8 k768 slices 3", "attention 5x8x2", 4},

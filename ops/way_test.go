@@ -32,10 +32,10 @@ func tunedCases() []Case {
 	}
 }
 
-// Every way that a tuner would try is right on this adapter: those of software
-// and those of GPUs, which are the same for all.
+// Every way that a tuner would try is right on this adapter: those of software,
+// those of GPUs, which are the same for all, and those of GPUs by FXC.
 func TestEveryWay(t *testing.T) {
-	for _, class := range []gpu.Class{gpu.ClassCPU, gpu.ClassNVIDIA} {
+	for _, class := range []gpu.Class{gpu.ClassCPU, gpu.ClassNVIDIA, gpu.ClassFXC} {
 		t.Run(string(class), func(t *testing.T) {
 			var reports []gpu.Tuned
 			d := gputest.Open(t, gpu.Options{Class: class, Debug: gpu.Debug{Poison: true}, Tuner: &gpu.Tuner{Report: func(_ gpu.Info, r gpu.Tuned) { reports = append(reports, r) }}})

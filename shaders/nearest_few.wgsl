@@ -8,12 +8,12 @@
 // has −1 for a number behind them.
 //
 // A workgroup of 64 threads does one row of x and one block of `span` rows of the bank, 64 of
-// them at a time: LANES threads share eight of the rows, and read vectors that lie side by
+// them at a time: LANES threads share TURNS of the rows, and read vectors that lie side by
 // side. Then one thread puts 64 costs into the list, which it alone reads and writes.
 // workgroup_id: x counts rows of x, y blocks.
 
 const LANES = 8u;
-const TURNS = 8u;    // rows of the bank that a thread takes part in
+const TURNS = 8u;    // LANES: rows of the bank that a thread takes part in
 const SIZE_S = 576u; // 64·(LANES + 1): sums of parts, one of padding against bank conflicts
 const DISTANCE = 0u; // 1: squared distances, 0: products
 

@@ -21,7 +21,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> factors: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 
-const W = 256u; // threads, a power of two
+const W = 128u; // threads, a power of two
 
 var<workgroup> partial: array<vec2<f32>, W>;
 
@@ -48,7 +48,7 @@ fn values(i: u32) -> vec4<bool> {
 
 fn sum4(v: vec4<f32>) -> f32 { return v.x + v.y + v.z + v.w; }
 
-@compute @workgroup_size(256, 1, 1)
+@compute @workgroup_size(128, 1, 1)
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let n = id.x + id.y * groups.x;
     // Workgroups beyond the last item have nothing to do but reach the barriers.

@@ -6,8 +6,8 @@
 //     -without each barrier is left out in turn: one that is needed makes races.
 //   - portable: Tint (Chromium's compiler, in the npm package webgpu) judges the WGSL, naga
 //     translates it to SPIR-V, HLSL, Metal's language and GLSL, spirv-val judges the SPIR-V.
-//   - hlsl: Microsoft's two compilers for DirectX 12, DXC and FXC, translate naga's HLSL under
-//     wine, and how long they take.
+//   - hlsl: Microsoft's two compilers for DirectX 12 translate naga's HLSL under wine, and how
+//     long they take: DXC the kernels of all classes, FXC those of its own.
 //   - validation: Khronos' layers 1.4, with synchronization validation and checks on the device
 //     (GPU-AV), look at programs of the project on lavapipe: a ViT, a ResNet, two steps of a
 //     diffusion and two of a training. Two controls come first: without barriers, and with half of

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"saccade/cmd/internal/kernels"
+	"saccade/gpu"
 )
 
 // slow is how long a compiler of DirectX 12 may take for a kernel, in seconds.
@@ -23,13 +24,49 @@ const slow = 2.0
 // tooLong is when a compiler is not waited for any more.
 const tooLong = 30 * time.Second
 
-// hlsl has Microsoft's compilers translate one kernel of each name and variant.
+// hlsl has Microsoft's compilers translate one kernel of each name and variant: DXC those of all
+// classes, FXC those of its own, for it compiles no others.
 func (p *proof) hlsl(ctx context.Context) error {
 	if err := need(naga, mingw, wine); err != nil {
 		return err
 	}
-	if err := p.collect(); err != nil {
+	var all []verdict
+	tab := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tab, "compiler\tseconds\tkernel\t")
+	for _, c := range []dxCompiler{{"dxc", "62", p.classes, extensions}, {"fxc", "51", string(gpu.ClassFXC), nil}} {
+		if p.with != "" && p.with != c.name {
+			continue
+		}
+		q := *p
+		took, some, err := q.by(ctx, c)
+		if err != nil {
+			return err
+		}
+		all = append(all, some...)
+		for i, u := range q.uses {
+			fmt.Fprintf(tab, "%s\t%s\t%s\t\n", c.name, took[i], u.Kernel)
+		}
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("-with %q: expected dxc or fxc", p.with)
+	}
+	if err := tab.Flush(); err != nil {
 		return err
+	}
+	return p.judge(all)
+}
+
+// A dxCompiler is one of DirectX 12's, with naga's name of its shader model, the classes of adapters
+// whose kernels it compiles, and the extensions of WGSL that those have then.
+type dxCompiler struct {
+	name, model, classes string
+	extensions           []string
+}
+
+// by gathers the kernels that a compiler may have to compile, and has it do so.
+func (p *proof) by(ctx context.Context, c dxCompiler) (took []string, all []verdict, err error) {
+	if err := p.collect(c.classes, c.extensions); err != nil {
+		return nil, nil, err
 	}
 	seen := map[string]bool{}
 	p.uses = slices.DeleteFunc(p.uses, func(u kernels.Use) bool {
@@ -37,46 +74,21 @@ func (p *proof) hlsl(ctx context.Context) error {
 		seen[u.Kernel.String()] = true
 		return again
 	})
-	var all []verdict
-	tab := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tab, "compiler\tseconds\tkernel\t")
-	for _, c := range []struct {
-		name, model string
-		lacking     []string
-	}{{"dxc", "62", nil}, {"fxc", "51", extensions}} { // with FXC wgpu offers neither
-		if p.dxc && c.name != "dxc" {
-			continue
-		}
-		left, p := verdict{}, *p
-		p.uses = slices.DeleteFunc(slices.Clone(p.uses), func(u kernels.Use) bool { return left.leaves(u, c.lacking) })
-		folder, err := p.write("hlsl-" + c.name)
-		if err != nil {
-			return err
-		}
-		if err := p.hlslTools(ctx, folder); err != nil {
-			return err
-		}
-		v, err := p.each(ctx, "naga: HLSL for "+c.name, nil, func(i int) []string {
-			return []string{"naga", file(folder, i, "naga.wgsl"), file(folder, i, "hlsl"), "--shader-model", c.model}
-		})
-		if err != nil {
-			return err
-		}
-		all = append(all, v)
-		took, v, err := p.compile(ctx, folder, c.name)
-		if err != nil {
-			return err
-		}
-		v.left = left.left
-		all = append(all, v)
-		for i, u := range p.uses {
-			fmt.Fprintf(tab, "%s\t%s\t%s\t\n", c.name, took[i], u.Kernel)
-		}
+	folder, err := p.write("hlsl-" + c.name)
+	if err != nil {
+		return nil, nil, err
 	}
-	if err := tab.Flush(); err != nil {
-		return err
+	if err := p.hlslTools(ctx, folder); err != nil {
+		return nil, nil, err
 	}
-	return p.judge(all)
+	translated, err := p.each(ctx, "naga: HLSL for "+c.name, nil, func(i int) []string {
+		return []string{"naga", file(folder, i, "naga.wgsl"), file(folder, i, "hlsl"), "--shader-model", c.model}
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	took, compiled, err := p.compile(ctx, folder, c.name)
+	return took, []verdict{translated, compiled}, err
 }
 
 // hlslTools builds scripts/proof/hlsl.c beside the compilers' libraries, which the npm package has.

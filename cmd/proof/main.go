@@ -25,7 +25,7 @@ type proof struct {
 	only    string
 	without bool
 	classes string
-	dxc     bool
+	with    string        // the compiler of DirectX 12 that is asked, both if it is empty
 	uses    []kernels.Use // that are looked at, of one text each
 }
 
@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.StringVar(&p.folder, "work", "bin/proof", "`FOLDER` of tools and of what is written for them")
 	f.StringVar(&p.only, "only", "", "kernels, or rounds of validation, whose name begins with `TEXT`")
 	f.BoolVar(&p.without, "without", false, "with races: leave out each barrier in turn")
-	f.BoolVar(&p.dxc, "dxc", false, "with hlsl: leave out FXC, which takes minutes for some kernels")
+	f.StringVar(&p.with, "with", "", "with hlsl: the `COMPILER` that is asked, dxc or fxc; both if it is not given")
 	f.StringVar(&p.classes, "class", "amd,apple,cpu", "`CLASSES` of adapters whose kernels are looked at")
 	if err := f.Parse(args); err != nil {
 		return flag.ErrHelp
@@ -60,10 +60,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // extensions are those of WGSL that kernels may be in need of.
 var extensions = []string{"f16", "subgroups"}
 
-// collect finds the kernels in use for the classes of adapters.
-func (p *proof) collect() error {
-	for class := range strings.SplitSeq(p.classes, ",") {
-		if err := p.collectFor(gpu.Class(class)); err != nil {
+// collect finds the kernels in use for classes of adapters that have extensions.
+func (p *proof) collect(classes string, extensions []string) error {
+	for class := range strings.SplitSeq(classes, ",") {
+		if err := p.collectFor(gpu.Class(class), extensions); err != nil {
 			return err
 		}
 	}
@@ -74,8 +74,8 @@ func (p *proof) collect() error {
 }
 
 // collectFor adds the kernels in use for a class of adapters, recorded on whatever adapter there is
-// as if it had all extensions.
-func (p *proof) collectFor(class gpu.Class) error {
+// as if it had the extensions.
+func (p *proof) collectFor(class gpu.Class, extensions []string) error {
 	dev, err := gpu.Open(gpu.Options{Class: class, Extensions: extensions, Tuner: &gpu.Tuner{}})
 	if err != nil {
 		return err

@@ -41,7 +41,7 @@ func (p *proof) portable(ctx context.Context) error {
 	if err := need(naga, node, spirvVal); err != nil {
 		return err
 	}
-	if err := p.collect(); err != nil {
+	if err := p.collect(p.classes, extensions); err != nil {
 		return err
 	}
 	folder, err := p.write("portable")

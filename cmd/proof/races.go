@@ -39,7 +39,7 @@ func (p *proof) races(ctx context.Context) error {
 	if err := need(naga, oclgrind); err != nil {
 		return err
 	}
-	if err := p.collect(); err != nil {
+	if err := p.collect(p.classes, extensions); err != nil {
 		return err
 	}
 	left := verdict{tool: "Oclgrind"}
