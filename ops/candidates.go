@@ -73,7 +73,11 @@ func matmulCandidates(traits gpu.Traits, precision gpu.DType, m, n, k int) []mat
 	case traits.CheapBarriers:
 	case traits.ManyThreads:
 		for _, tm := range []int{1, 2, 4, 8} {
-			all = append(all, shortMatmul(min(m, tm)))
+			for _, tg := range []int{1, 2} {
+				v := shortMatmul(min(m, tm))
+				v.TG = tg
+				all = append(all, v)
+			}
 		}
 		return all
 	default:
