@@ -24,7 +24,8 @@ var (
 	statement = regexp.MustCompile(`[^;{}]+`)
 	assigned  = regexp.MustCompile(`^(?:let\s+|var\s+)?(\w+)[^=!<>]*[^=!<>]?=([^=].*)$`)
 	decides   = regexp.MustCompile(`^(?:else\s+)?(?:if|for|while|switch|loop)\b`)
-	index     = regexp.MustCompile(`\[[^\[\]]*\]`)
+	index     = regexp.MustCompile(`\[.*\]`) // from the first of a statement to the last
+	forHead   = regexp.MustCompile(`\bfor\s*\([^{]*`)
 )
 
 // functions are those of a text without comments.
@@ -59,7 +60,7 @@ func functions(text string) []fn {
 // An activation is a function of floats, to a float, that names no variable of the module. It may
 // go where its result ends in stored numbers only: it is called, directly or not, from functions
 // alone that return nothing and have to do with neither workgroup memory nor barriers, and there
-// what depends on it is neither a condition nor an index.
+// what depends on it is neither a condition nor an index, nor a variable of the module that others read.
 func outline(text string) string {
 	text = comment.ReplaceAllString(text, "")
 	all := functions(text)
@@ -98,7 +99,7 @@ func outline(text string) string {
 			activation[f.name] = true
 		}
 	}
-	if !stored(all, decisive, activation) {
+	if !stored(all, module, decisive, activation) {
 		return strings.Join(strings.Fields(text), " ")
 	}
 	var kept strings.Builder
@@ -112,8 +113,9 @@ func outline(text string) string {
 	return strings.Join(strings.Fields(kept.String()+text[at:]), " ")
 }
 
-// stored says whether what depends on activations is nowhere a condition or an index.
-func stored(all []fn, decisive, activation map[string]bool) bool {
+// stored says whether what depends on activations is nowhere a condition or an index, and in no variable
+// of the module that decisive functions read.
+func stored(all []fn, module, decisive, activation map[string]bool) bool {
 	type name struct{ function, name string } // function is "" for what the module declares
 	depends := map[name]bool{}
 	for n := range activation {
@@ -133,6 +135,9 @@ func stored(all []fn, decisive, activation map[string]bool) bool {
 			on := func(s string) bool {
 				return slices.ContainsFunc(identity.FindAllString(s, -1), func(n string) bool { return depends[name{f.name, n}] || depends[name{"", n}] })
 			}
+			if slices.ContainsFunc(forHead.FindAllString(f.body, -1), on) {
+				return false
+			}
 			for _, s := range statement.FindAllString(f.body, -1) {
 				s = strings.Join(strings.Fields(s), " ")
 				if !on(s) {
@@ -143,6 +148,9 @@ func stored(all []fn, decisive, activation map[string]bool) bool {
 				}
 				if m := assigned.FindStringSubmatch(s); m != nil {
 					add(name{f.name, m[1]})
+					if module[m[1]] && slices.ContainsFunc(all, func(g fn) bool { return decisive[g.name] && slices.Contains(identity.FindAllString(g.body, -1), m[1]) }) {
+						return false
+					}
 				} else if strings.HasPrefix(s, "return") {
 					add(name{"", f.name})
 				}

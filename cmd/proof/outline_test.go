@@ -63,6 +63,9 @@ func TestOutlineKeepsWhatDecides(t *testing.T) {
 		"condition":          {"c[row] = x;", "if x.x > 0.0 { c[row] = x; }"},
 		"index in a call":    {"c[row] = x;", "put(u32(x.x));"},
 		"kept in a variable": {"c[row] = x;", "var n = 0u; n += u32(x.x); c[n] = x;"},
+		"outer index":        {"c[row] = x;", "c[u32(c[0].x) + u32(x.x)] = x;"},
+		"loop":               {"c[row] = x;", "for (var n = 0.0; n < x.x; n += 1.0) { c[row] += x; }"},
+		"read by others":     {"store(thread, tile[63u - thread]);", "store(thread, tile[63u - thread]); tile[u32(c[thread].x)] = vec4<f32>(2.0);"},
 		"workgroup memory":   {"tile[thread] = vec4<f32>(1.0);", "tile[thread] = activate(vec4<f32>(1.0));"},
 		"buffers":            {"return x * x;", "return x * c[0];"},
 	} {
