@@ -230,9 +230,13 @@ func (v layers) run(ctx context.Context, r round, fault, looked string) (found [
 }
 
 // ofThemselves is in messages that are of the layers' own doing, such as features that they add to the
-// device, of what the binding asks the loader for, and of naga's SPIR-V, in which arrays of workgroup
-// memory have a stride as those of buffers do: a rule of 2025 forbids it, and no kernel can help it.
-var ofThemselves = []string{"[ VALIDATION-SETTINGS ]", "[ WARNING-Setting-Limit-Adjusted ]", "[ WARNING-vkGetDeviceProcAddr-device ]", "[ VUID-StandaloneSpirv-None-10684 ]"}
+// device and how slow their checks make a shader, of what the binding asks the loader for, and of naga's
+// SPIR-V, in which arrays of workgroup memory have a stride as those of buffers do: newer rules forbid
+// it, and no kernel can help it.
+var ofThemselves = []string{
+	"[ VALIDATION-SETTINGS ]", "[ WARNING-Setting-Limit-Adjusted ]", "[ GPUAV-Compile-time-general-buffer ]",
+	"[ WARNING-vkGetDeviceProcAddr-device ]", "[ VUID-StandaloneSpirv-None-10684 ]",
+}
 
 // messages are those of the layers' log, each in a line, but for those of themselves.
 func messages(log io.Reader) (all []string, err error) {
