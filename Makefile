@@ -95,7 +95,7 @@ hlsl: proof-tools ## what DirectX 12's two compilers say of every kernel, and ho
 	$(GO) run ./cmd/proof hlsl
 
 validation: ## what Khronos' validation layers 1.4 say of runs on lavapipe (needs a Debian of 12 or later)
-	@scripts/proof/khronos bin/proof/khronos
+	@scripts/proof/khronos bin/proof/khronos-forky
 	$(GO) run ./cmd/proof validation
 
 proof-tools:

@@ -7,7 +7,7 @@
 #include <vulkan/vk_layer.h>
 #include <vulkan/vulkan.h>
 
-/* What the layer has in place of the next one's function, or NULL. */
+/* What the layer has in place of the next one's function, or NULL. What it has for vkCreateDevice calls create_device. */
 static PFN_vkVoidFunction in_place_of(const char *name);
 
 /* The next in the chain: the loader's, the same for all instances and devices. */
@@ -55,14 +55,16 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL instance_proc(VkInstance instanc
 {
 	if (strcmp(name, "vkGetInstanceProcAddr") == 0)
 		return (PFN_vkVoidFunction)instance_proc;
+	PFN_vkVoidFunction own = in_place_of(name);
+	if (own)
+		return own;
 	if (strcmp(name, "vkCreateInstance") == 0)
 		return (PFN_vkVoidFunction)create_instance;
 	if (strcmp(name, "vkCreateDevice") == 0)
 		return (PFN_vkVoidFunction)create_device;
 	if (strcmp(name, "vkGetDeviceProcAddr") == 0)
 		return (PFN_vkVoidFunction)device_proc;
-	PFN_vkVoidFunction own = in_place_of(name);
-	return own ? own : next_instance_proc(instance, name);
+	return next_instance_proc(instance, name);
 }
 
 VK_LAYER_EXPORT VKAPI_ATTR VkResult VKAPI_CALL vkNegotiateLoaderLayerInterfaceVersion(VkNegotiateLayerInterface *v)

@@ -3,7 +3,10 @@
 //
 //   - races: kernels with barriers, turned into OpenCL C (package opencl), run in Oclgrind with
 //     the parameters of recorded operations; it tells of data races in workgroup memory. With
-//     -without each barrier is left out in turn: one that is needed makes races.
+//     -without each barrier is left out in turn: one that is needed makes races. Of kernels that
+//     differ in their activation alone the first is run: an activation takes and gives floats,
+//     touches no memory, and what it gives ends in stored numbers, not in a condition or an index,
+//     so that all of them touch the same memory at the same time.
 //   - portable: Tint (Chromium's compiler, in the npm package webgpu) judges the WGSL, naga
 //     translates it to SPIR-V, HLSL, Metal's language and GLSL, spirv-val judges the SPIR-V.
 //   - hlsl: Microsoft's two compilers for DirectX 12 translate naga's HLSL under wine, and how
@@ -11,7 +14,8 @@
 //   - validation: Khronos' layers 1.4, with synchronization validation and checks on the device
 //     (GPU-AV), look at programs of the project on lavapipe: a ViT, a ResNet, two steps of a
 //     diffusion and two of a training. Two controls come first: without barriers, and with half of
-//     each buffer, the layers must tell of it.
+//     each buffer, the layers must tell of it. GPU-AV's rounds are of a device without robust buffer
+//     access: with it the layers are silent about accesses outside of a buffer.
 //
 // `make races`, `make portable`, `make hlsl` and `make validation` run it. It needs programs that
 // the project does not: it names those that are missing. It fails where a check finds something.

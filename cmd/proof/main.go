@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"saccade/cmd/internal/cli"
@@ -44,7 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := flag.NewFlagSet("proof", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&p.folder, "work", "bin/proof", "`FOLDER` of tools and of what is written for them")
-	f.StringVar(&p.only, "only", "", "kernels, or rounds of validation, whose name begins with `TEXT`")
+	f.StringVar(&p.only, "only", "", "kernels, or rounds of validation, whose name begins with `TEXT`, or with one of several: matmul,conv2d")
 	f.BoolVar(&p.without, "without", false, "with races: leave out each barrier in turn")
 	f.StringVar(&p.with, "with", "", "with hlsl: the `COMPILER` that is asked, dxc or fxc; both if it is not given")
 	f.StringVar(&p.classes, "class", "amd,apple,cpu", "`CLASSES` of adapters whose kernels are looked at")
@@ -55,6 +56,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	return check(p, ctx)
+}
+
+// looksAt says whether a kernel or a round of this name is asked for.
+func (p *proof) looksAt(name string) bool {
+	return slices.ContainsFunc(strings.Split(p.only, ","), func(begin string) bool { return strings.HasPrefix(name, begin) })
 }
 
 // extensions are those of WGSL that kernels may be in need of.
@@ -90,7 +96,7 @@ func (p *proof) collectFor(class gpu.Class, extensions []string) error {
 		seen[u.Kernel.WGSL] = true
 	}
 	for _, u := range all {
-		if !seen[u.Kernel.WGSL] && strings.HasPrefix(u.Kernel.String(), p.only) {
+		if !seen[u.Kernel.WGSL] && p.looksAt(u.Kernel.String()) {
 			p.uses = append(p.uses, u)
 		}
 	}

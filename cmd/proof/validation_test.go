@@ -16,8 +16,9 @@ func TestMessages(t *testing.T) {
 vkQueueSubmit(): pSubmits[0].pCommandBuffers[0] READ_AFTER_WRITE hazard.
     Objects: 1
 
-Validation Warning: [ WARNING-GPU-Assisted-Validation ] | MessageID = 0x24b5c69f
-vkCreateDevice(): Internal Warning: Forcing shaderInt64 to VK_TRUE
+Validation Warning: [ WARNING-Setting-Limit-Adjusted ] | MessageID = 0x86fe6721
+vkCreateDevice(): Warning that validation is adjusting settings:
+	Forcing shaderInt64 to VK_TRUE
 
 Validation Warning: [ x ] | MessageID = 1
 another

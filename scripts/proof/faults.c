@@ -2,8 +2,10 @@
  * faults is a Vulkan layer that breaks what a program asks of the driver, for controls: what
  * looks for faults must find these. The environment variable SACCADE_FAULT says which:
  *
- *   barriers   pipeline barriers are left out
- *   ranges     of each storage buffer that is bound a shader may reach the first half only
+ *   barriers     pipeline barriers are left out
+ *   robustness   the device does not catch accesses outside of buffers: of a device that does, Khronos'
+ *                layers take them for harmless
+ *   ranges       the same, and of each storage buffer that is bound a shader may reach the first half only
  */
 #include <stdlib.h>
 
@@ -40,12 +42,39 @@ static VKAPI_ATTR void VKAPI_CALL update_descriptor_sets(VkDevice device, uint32
 		next(device, 0, NULL, copies_count, copies);
 }
 
+static VKAPI_ATTR VkResult VKAPI_CALL create_fragile_device(VkPhysicalDevice gpu, const VkDeviceCreateInfo *info,
+	const VkAllocationCallbacks *allocator, VkDevice *device)
+{
+	VkDeviceCreateInfo changed = *info;
+	VkPhysicalDeviceFeatures features;
+	if (info->pEnabledFeatures) {
+		features = *info->pEnabledFeatures;
+		features.robustBufferAccess = VK_FALSE;
+		changed.pEnabledFeatures = &features;
+	}
+	for (VkBaseOutStructure *p = (VkBaseOutStructure *)info->pNext; p; p = p->pNext) {
+		if (p->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2)
+			((VkPhysicalDeviceFeatures2 *)p)->features.robustBufferAccess = VK_FALSE;
+		if (p->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT)
+			((VkPhysicalDeviceRobustness2FeaturesEXT *)p)->robustBufferAccess2 = VK_FALSE;
+	}
+	return create_device(gpu, &changed, allocator, device);
+}
+
+/* is says whether a fault is the one that is asked for. */
+static int is(const char *fault)
+{
+	const char *asked = getenv("SACCADE_FAULT");
+	return asked && strcmp(asked, fault) == 0;
+}
+
 static PFN_vkVoidFunction in_place_of(const char *name)
 {
-	const char *fault = getenv("SACCADE_FAULT");
-	if (fault && strcmp(fault, "barriers") == 0 && strcmp(name, "vkCmdPipelineBarrier") == 0)
+	if (is("barriers") && strcmp(name, "vkCmdPipelineBarrier") == 0)
 		return (PFN_vkVoidFunction)pipeline_barrier;
-	if (fault && strcmp(fault, "ranges") == 0 && strcmp(name, "vkUpdateDescriptorSets") == 0)
+	if ((is("robustness") || is("ranges")) && strcmp(name, "vkCreateDevice") == 0)
+		return (PFN_vkVoidFunction)create_fragile_device;
+	if (is("ranges") && strcmp(name, "vkUpdateDescriptorSets") == 0)
 		return (PFN_vkVoidFunction)update_descriptor_sets;
 	return NULL;
 }
