@@ -100,6 +100,7 @@ func Translate(glsl string, without int) (Kernel, error) {
 	if unknown != "" {
 		return Kernel{}, fmt.Errorf("buffer %s has a name without its binding", unknown)
 	}
+	s = apart(s)
 	s = shared.ReplaceAllStringFunc(s, func(text string) string {
 		m := shared.FindStringSubmatch(text)
 		rest := "" // of the dimensions after the first
@@ -156,4 +157,15 @@ func Translate(glsl string, without int) (Kernel, error) {
 		builtins + names.String() + calls.String() + s +
 		"__kernel void entry(" + parameters.String() + ")\n{\n" + locals.String() + begin + values.String() + "\t};\n\tf_main(&c);\n}\n"
 	return Kernel{Source: source, Barriers: n, Bindings: bindings}, nil
+}
+
+// apart gives other names to members of structures that are called as a variable of workgroup memory is,
+// whose name becomes a macro.
+func apart(glsl string) string {
+	for _, m := range shared.FindAllStringSubmatch(glsl, -1) {
+		glsl = regexp.MustCompile(`\.`+m[2]+`\b`).ReplaceAllString(glsl, ".its_"+m[2])
+		member := regexp.MustCompile(`(\w+ )` + m[2] + `((?:\[\d+\])*;)`)
+		glsl = structure.ReplaceAllStringFunc(glsl, func(text string) string { return member.ReplaceAllString(text, "${1}its_"+m[2]+"$2") })
+	}
+	return glsl
 }

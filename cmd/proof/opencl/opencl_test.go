@@ -108,3 +108,9 @@ func TestOclgrind(t *testing.T) {
 	assert.Contains(t, out, "= 3\n")
 	assert.Contains(t, run(1), "data race at local")
 }
+
+// A member that is called as workgroup memory is another thing.
+func TestMembersStandApart(t *testing.T) {
+	glsl := "struct Params {\n    uint tile;\n    uint tiles;\n};\nshared vec4 tile[8];\nvoid main() { tile[p.tile] = tile[p.tiles]; }"
+	assert.Equal(t, "struct Params {\n    uint its_tile;\n    uint tiles;\n};\nshared vec4 tile[8];\nvoid main() { tile[p.its_tile] = tile[p.tiles]; }", apart(glsl))
+}
