@@ -101,8 +101,8 @@ func chooseMatmul(t gpu.Traits, precision gpu.DType, m, n, k int) matmulVariant 
 	return registerMatmul(t, precision, m, n, k)
 }
 
-// shortMatmul is a small tile in registers, for a GPU whose compiler takes long over more. Many
-// of them share a workgroup, which has threads enough for one.
+// shortMatmul is a small tile in registers, for a GPU whose compiler takes long over more. Eight
+// of them make a workgroup of 64 threads.
 func shortMatmul(m int) matmulVariant {
 	return matmulVariant{Family: "matmul", TM: min(m, 8), TG: 1, TK: 4, WY: 8}
 }
