@@ -329,7 +329,7 @@ func TestChoose(t *testing.T) {
 		"AMD":             {adapter(gpu.ClassAMD, "Mesa 25.0.7"), "matmul_shared 32x64", "matmul_few 1x1x4/4", "conv2d_shared 32x64 slices 2", "attention_flash 8x2", 2},
 		"Apple":           {adapter(gpu.ClassApple, ""), "matmul_shared 32x64", "matmul_few 1x1x4/4", "conv2d_shared 32x64 slices 2", "attention_flash 8x2", 2},
 		"unknown":         {adapter("of another time", ""), "matmul_shared 32x64", "matmul_few 1x1x4/4", "conv2d_shared 32x64 slices 2", "attention_flash 8x2", 2},
-		"FXC":             {adapter(gpu.ClassFXC, ""), "matmul 8x1x4x8", "matmul 1x1x4x8", "conv2d 4x2x8 k88 slices 9", "attention 1x4x4", 2},
+		"FXC":             {adapter(gpu.ClassFXC, ""), "matmul 8x1x4x8", "matmul 1x1x4x8", "conv2d 4x2x8 k72 slices 9", "attention 1x4x4", 2},
 		"lavapipe 22":     {adapter(gpu.ClassCPU, "Mesa 22.3.6"), "matmul 20x2x2u", "matmul 1x1x8", "conv2d 12x2x8 k768 slices 3", "attention 5x8x2", 4},
 		"lavapipe 25":     {adapter(gpu.ClassCPU, "Mesa 25.0.7"), "matmul 16x1x4u", "matmul 1x1x8", "conv2d 12x2x8 k768 slices 3", "attention 5x8x2", 4},
 		"no windows":      {noWindows, "matmul 20x2x4", "matmul 1x1x8", "conv2d 12x2x8 k768 slices 3", "attention 5x8x2", 4},

@@ -46,7 +46,9 @@ func TestEveryWay(t *testing.T) {
 				for _, c := range tunedCases() {
 					before := len(reports)
 					result(t, d, p, c)
-					require.Greater(t, len(reports), before, "%s has one way only", c)
+					if class != gpu.ClassFXC { // by which some have
+						require.Greater(t, len(reports), before, "%s has one way only", c)
+					}
 				}
 			}
 			tried := 0
