@@ -156,7 +156,11 @@ func (v *convVariant) fit(t gpu.Traits, precision gpu.DType, k int, plain bool) 
 		}
 		return v.Tile <= most && v.tileVectors(k, precision) <= v.Tile
 	}
-	for v.Slices = 1; v.Slices <= ceilDiv(k, 64); v.Slices++ {
+	least := 64 // elements of K that are worth a slice
+	if most < tileSize {
+		least = 32 // or else there are narrow convolutions that fit no tile
+	}
+	for v.Slices = 1; v.Slices <= max(1, k/least); v.Slices++ {
 		if v.tileVectors(v.depth(k), precision) <= v.Tile {
 			return true
 		}
