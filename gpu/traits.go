@@ -46,7 +46,8 @@ type Traits struct {
 	// Turns is how many turns an invocation's loops may take, all together.
 	Turns int
 
-	// Limits are the adapter's own, or those that Options lowered, or less where more does not pay.
+	// Limits are the adapter's own, or those that Options lowered, or less where more does not pay:
+	// in the table, what pays, or 0.
 	Limits
 }
 
@@ -65,7 +66,7 @@ var traits = map[Class]Traits{
 	ClassApple:    {CheapBarriers: true, ManyThreads: true, Sums: 32},
 	ClassQualcomm: {CheapBarriers: true, ManyThreads: true, Sums: 64},
 	ClassOther:    {CheapBarriers: true, ManyThreads: true, Sums: 64},
-	ClassFXC:      {ManyThreads: true, SlowCompiler: true}, // barriers are cheap, but what is shared across them is not: clearedStorage
+	ClassFXC:      {ManyThreads: true, SlowCompiler: true, Limits: Limits{MaxWorkgroupStorage: clearedStorage}}, // barriers are cheap, but what is shared across them is not
 }
 
 // clearedStorage is how much workgroup memory, in bytes, a kernel may have where FXC compiles it.
@@ -92,9 +93,9 @@ func (i Info) Traits() Traits {
 	}
 	t.Halves, t.Subgroups = slices.Contains(i.Extensions, "f16"), slices.Contains(i.Extensions, "subgroups")
 	t.Eights = t.Subgroups && d.lanes == 8
-	t.Limits = i.Limits
-	if i.Class == ClassFXC {
-		t.MaxWorkgroupStorage = min(t.MaxWorkgroupStorage, clearedStorage)
+	pays := t.MaxWorkgroupStorage
+	if t.Limits = i.Limits; pays > 0 {
+		t.MaxWorkgroupStorage = min(t.MaxWorkgroupStorage, pays)
 	}
 	return t
 }

@@ -68,21 +68,13 @@ func sumForms(t gpu.Traits) []string {
 
 // matmulCandidates are variants for m rows, n columns and k steps.
 func matmulCandidates(traits gpu.Traits, precision gpu.DType, m, n, k int) []matmulVariant {
-	var all []matmulVariant
-	switch {
-	case traits.CheapBarriers:
-	case traits.ManyThreads:
-		for _, tm := range []int{1, 2, 4, 8} {
-			for _, tg := range []int{1, 2} {
-				v := shortMatmul(min(m, tm))
-				v.TG = tg
-				all = append(all, v)
-			}
+	if !traits.CheapBarriers {
+		if traits.ManyThreads {
+			return shortMatmuls(m)
 		}
-		return all
-	default:
 		return registerMatmuls(traits, precision, m, n, k)
 	}
+	var all []matmulVariant
 	if m <= 16 {
 		for _, split := range splits(ceilDiv(n, panelWidth(precision)), k) {
 			for _, form := range sumForms(traits) {
@@ -103,6 +95,19 @@ func matmulCandidates(traits gpu.Traits, precision gpu.DType, m, n, k int) []mat
 				v.Split = split
 				all = append(all, v)
 			}
+		}
+	}
+	return all
+}
+
+// shortMatmuls are small tiles of several heights and two widths.
+func shortMatmuls(m int) []matmulVariant {
+	var all []matmulVariant
+	for _, tm := range []int{1, 2, 4, 8} {
+		for _, tg := range []int{1, 2} {
+			v := shortMatmul(min(m, tm))
+			v.TG = tg
+			all = append(all, v)
 		}
 	}
 	return all
