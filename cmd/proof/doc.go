@@ -3,10 +3,7 @@
 //
 //   - races: kernels with barriers, turned into OpenCL C (package opencl), run in Oclgrind with
 //     the parameters of recorded operations; it tells of data races in workgroup memory. With
-//     -without each barrier is left out in turn: one that is needed makes races. Of kernels that
-//     differ in their activation alone the first is run: an activation takes and gives floats,
-//     touches no memory, and what it gives ends in stored numbers, not in a condition or an index,
-//     so that all of them touch the same memory at the same time.
+//     -without each barrier is left out in turn: one that is needed makes races.
 //   - portable: Tint (Chromium's compiler, in the npm package webgpu) judges the WGSL, naga
 //     translates it to SPIR-V, HLSL, Metal's language and GLSL, spirv-val judges the SPIR-V.
 //   - hlsl: Microsoft's two compilers for DirectX 12 translate naga's HLSL under wine, and how
