@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"math/bits"
+
 	"saccade/gpu"
 )
 
@@ -50,7 +52,7 @@ func (g *implicitMatmul) record(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 		}
 	}
 	v := chooseConv(t, r.Precision, g.m, g.n, g.k, g.count, g.isPlain)
-	has := func(v convVariant) bool { return epilogue{}.recorded(r, v.Family, v.String()) }
+	has := func(v convVariant) bool { return epilogue{}.recorded(r, v.Family, v.kernel()) }
 	v = reuse(r, v, registerConvs(t, r.Precision, g.k, g.isPlain), 0, has, func(v convVariant) float64 {
 		return v.cost(r.Precision, g.m, g.n, g.k, g.count)
 	})
@@ -65,7 +67,7 @@ func (g *implicitMatmul) recordAs(r *gpu.Recorder, v convVariant) ([]gpu.Dispatc
 	if v.Slices > 0 {
 		return g.recordSlices(r, v)
 	}
-	kern, err := g.e.kernel(r.Device().Traits(), v.Family, v.String(), v.spec(r.Precision))
+	kern, err := g.e.kernel(r.Device().Traits(), v.Family, v.kernel(), v.spec(r.Precision))
 	if err != nil {
 		return nil, err
 	}
@@ -86,9 +88,10 @@ func (g *implicitMatmul) sums(r *gpu.Recorder, v convVariant, y gpu.View) (gpu.D
 	spec := v.spec(r.Precision)
 	params := g.params(v)
 	bind := []gpu.View{g.a, g.b, y}
-	variant := v.String()
+	variant := v.kernel()
 	if v.Family == "conv2d" {
 		looped(r.Device().Traits(), &spec)
+		params["across"], params["along"], params["staged"] = bits.Len(uint(v.LX))-1, bits.Len(uint(v.LK))-1, v.tileRows()
 		params["tile"] = v.tileWidth(v.depth(g.k), r.Precision)
 	} else {
 		spec.Const["PLAIN"] = 1

@@ -14,6 +14,7 @@ type convVariant struct {
 	TM     int    // rows of a thread
 	TG, LX int    // conv2d: vectors of columns of a lane, lanes along the columns
 	LK     int    // conv2d: lanes along K that gather a row
+	Room   int    // conv2d: workgroup memory for as many rows
 	Tile   int    // conv2d: 16-byte vectors of workgroup memory
 	NX, NY int    // conv2d_shared: threads along columns and rows
 	Slices int    // of K, added by a second kernel; 0: the first stores the result
@@ -28,6 +29,18 @@ func (v convVariant) String() string {
 	s := fmt.Sprintf("%dx%dx%d k%d", v.TM, v.TG, v.LX, v.Tile)
 	if v.LK != 8 {
 		s += fmt.Sprintf(" l%d", v.LK)
+	}
+	return s
+}
+
+// kernel is the variant of the kernel: several may run one.
+func (v convVariant) kernel() string {
+	if v.Family == "conv2d_shared" {
+		return v.String()
+	}
+	s := fmt.Sprintf("%dx%d r%d k%d", v.TM, v.TG, v.Room, v.Tile)
+	if v.LX == 8 {
+		s += " single"
 	}
 	return s
 }
@@ -76,8 +89,7 @@ func (v convVariant) spec(precision gpu.DType) shaders.Spec {
 		}
 		return s
 	}
-	s.Const["TG"], s.Const["LX"], s.Const["LK"], s.Const["TILE"] = v.TG, v.LX, v.LK, v.Tile
-	s.Const["ROWS"], s.Const["ORIGINS"] = v.tileRows(), gpu.Pad8(v.tileRows())
+	s.Const["TG"], s.Const["ORIGINS"], s.Const["TILE"] = v.TG, v.Room, v.Tile
 	if v.LX == 8 {
 		s.Forms = append(s.Forms, "single")
 	}
@@ -143,12 +155,15 @@ func registerConvs(t gpu.Traits, precision gpu.DType, k int, plain bool) []convV
 // compiled on its own, and a large one for sums that can't be sliced.
 const (
 	tileSize  = 768
-	tileLarge = 2000
+	tileLarge = 1952
 )
 
 // fit sets the slices and the tile so that workgroup memory holds them.
 func (v *convVariant) fit(t gpu.Traits, precision gpu.DType, k int, plain bool) bool {
-	most := (t.MaxWorkgroupStorage - 16*gpu.Pad8(v.tileRows())) / 16
+	if v.Room = gpu.Pad8(v.tileRows()); v.LX < 8 && t.MaxWorkgroupStorage/16 >= tileSize+8*v.TM {
+		v.Room = 8 * v.TM // of one lane along the columns, so that all but eight share a kernel
+	}
+	most := t.MaxWorkgroupStorage/16 - v.Room
 	v.Tile = min(tileSize, most)
 	if plain {
 		if v.Slices = 1; v.tileVectors(k, precision) > v.Tile {

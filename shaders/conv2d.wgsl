@@ -13,17 +13,16 @@
 //             panel's i-th 8 columns (f16; 4 columns for f32) at k
 //   c         f32 sums [slices][p.rows][p.ldc]
 //
-// The lanes are LX by 8/LX: lane (x, y) computes TM rows, from (8/LX)·TM·block
-// + y·TM on, of TG vectors of columns, LX apart. workgroup_id: x counts blocks
-// of rows, y of columns, z the slices of K of the groups of a grouped
-// convolution, or of the matrices of a batch: each begins p.step_a vectors
+// The lanes are LX by 8/LX, LX = 2^p.across: lane (x, y) computes TM rows, from
+// (8/LX)·TM·block + y·TM on, of TG vectors of columns, LX apart. In the form
+// single LX is 8, and what lanes read of the tile the same for all. workgroup_id:
+// x counts blocks of rows, y of columns, z the slices of K of the groups of a
+// grouped convolution, or of the matrices of a batch: each begins p.step_a vectors
 // further in a, p.step_b in b, p.step_c elements in c.
 //
-// Constants: TM rows and TG vectors a lane; LX; LK lanes gather one row at a
-// time; ROWS = TM·8/LX, rounded up to a multiple of 8/LK; ORIGINS = ROWS,
-// rounded up to a multiple of 8; TILE vectors are room for ROWS rows of a slice
-// of K; TH vec4 in a vector of b (f16 2, f32 1); TK elements in a word (f16 2,
-// f32 1).
+// Constants: TM rows and TG vectors a lane; ORIGINS, a multiple of 8, are room for
+// the rows of a workgroup, TILE vectors for a slice of K of them; TH vec4 in a
+// vector of b (f16 2, f32 1); TK elements in a word (f16 2, f32 1).
 //
 // What lavapipe taught. It keeps what lives over a barrier in memory: a kernel
 // that staged K piece by piece took three times as long, so both barriers come
@@ -35,9 +34,6 @@
 
 const TM = 1u;
 const TG = 1u;
-const LX = 8u;
-const LK = 8u;
-const ROWS = 8u;
 const ORIGINS = 8u;
 const TILE = 64u;
 const TH = 2u;
@@ -54,7 +50,10 @@ struct Params {
     depth: u32,   // elements of K in one slice, a multiple of 8 (K if unsplit)
     slices: u32,
     rows: u32,    // of a slice of c
-    tile: u32,    // 16-byte vectors of a row of the tile, a multiple of LK
+    across: u32,  // log2 of the lanes along the columns
+    along: u32,   // log2 of the lanes along K that gather a row together
+    staged: u32,  // rows of the tile: TM·8/LX, rounded up to what all lanes gather at once
+    tile: u32,    // 16-byte vectors of a row of the tile, a multiple of 2^along
     vectors: u32, // 16-byte vectors of a pixel of A that a group reads
     lda: u32,     // 16-byte vectors from pixel to pixel of A
     ldc: u32,     // elements from row to row
@@ -81,13 +80,14 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> c: array<vec4<f32>>;
 
 var<workgroup> origin: array<vec4<i32>, ORIGINS>; // first pixel of the picture, row and column of tap 0
-var<workgroup> tile: array<Panel, TILE>;       // [ROWS][vectors of the slice]
+var<workgroup> tile: array<Panel, TILE>;       // [p.staged][p.tile]
 
-// element is a word's value at k, columns the h-th vec4 of a panel vector, block the
-// lane's block of TM rows, turns as in winograd_input.
+// element is a word's value at k, columns the h-th vec4 of a panel vector, across the
+// log2 of LX, block the lane's block of TM rows, turns as in winograd_input.
 fn element(v: Word, k: u32) -> f32 { return unpack2x16float(v)[k]; }
 fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2u * h]), unpack2x16float(v[2u * h + 1u])); }
-fn block(lane: u32) -> u32 { return lane / LX; }
+fn across() -> u32 { return p.across; }
+fn block(lane: u32) -> u32 { return lane >> p.across; }
 fn turns(n: u32, at: u32) -> u32 { return n; }
 // form f32
 const TH_f32 = 1u;
@@ -99,6 +99,7 @@ fn columns_f32(v: Panel_f32, h: u32) -> vec4<f32> { return v; }
 // end
 
 // form single
+fn across_single() -> u32 { return 3u; }
 fn block_single(lane: u32) -> u32 { return 0u; }
 // end
 
@@ -119,14 +120,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let slices = max(p.slices, 1u);
     let matrix = group.z / slices;
     let first = group.z % slices * p.depth;
-    let first_row = group.x * (TM * 8u / LX);
+    let first_row = group.x * (TM * 8u >> across());
 
     // Rows beyond the end repeat the last one: they are never stored.
     let out_width = max(p.out_width, 1u);
     let stored_width = (p.width + p.up) >> p.up;
     let out_area = out_width * max(p.out_height, 1u);
-    let origins = turns(ORIGINS, group.x);
-    for (var i = 0u; i < origins; i += 8u) {
+    let staged = turns(p.staged, group.x);
+    for (var i = 0u; i < staged; i += 8u) {
         let m = p.first + min(first_row + i + lane, max(p.M, 1u) - 1u);
         let picture = divide(m, out_area);
         let y = divide(m - picture * out_area, out_width);
@@ -138,10 +139,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let depth = min(p.depth, p.K - first);
     let pixel = max(p.vectors, 1u);
     let kernel_width = max(p.kernel_width, 1u);
-    let tile_rows = turns(ROWS, group.x);
-    let filled = min(p.tile, depth / (4u * TK) + LK - 1u);
-    for (var i = 0u; i < filled; i += LK) {
-        let v = i + lane % LK;
+    let along = 1u << p.along;
+    let filled = min(p.tile, depth / (4u * TK) + along - 1u);
+    for (var i = 0u; i < filled; i += along) {
+        let v = i + (lane & (along - 1u));
         let at_k = first / (4u * TK) + v;
         let there = at_k * (4u * TK) < p.K;
         let tap = divide(at_k, pixel);
@@ -149,8 +150,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         let dy = i32(down * p.dilation_y);
         let dx = i32((tap - down * kernel_width) * p.dilation_x);
         let from_a = matrix * p.step_a + at_k - tap * pixel;
-        for (var j = 0u; j < tile_rows; j += 8u / LK) {
-            let row = j + lane / LK;
+        for (var j = 0u; j < staged; j += 8u >> p.along) {
+            let row = j + (lane >> p.along);
             let y = u32(origin[row].y + dy); // what is negative has wrapped
             let x = u32(origin[row].z + dx);
             let inside = there && y < p.height && x < p.width;
@@ -160,9 +161,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     }
     workgroupBarrier();
 
-    let column = group.y * (LX * TG) + lane % LX; // in vectors of 4·TH columns
+    let column = group.y * (TG << across()) + (lane & ((1u << across()) - 1u)); // in vectors of 4·TH columns
     // unroll g TG
-    let column_g = column + LX * 0u /*g*/;
+    let column_g = column + (0u /*g*/ << across());
     var from_g = (min(column_g, max(p.N, 8u) / (4u * TH) - 1u) / 8u * p.K + first) * 8u + min(column_g, max(p.N, 8u) / (4u * TH) - 1u) % 8u + matrix * p.step_b;
     // end
     // unroll r TM
