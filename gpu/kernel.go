@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -18,12 +19,20 @@ type Kernel struct {
 	Variant string // how it was specialised, for tables and logs
 	WGSL    string
 	// Base, if not empty, is the name of a kernel, as String gives it, that does what
-	// this one does where its parameter activates is 0. A recording that has both
-	// runs this one alone, so that there is one fewer to compile.
-	Base      string
-	Bindings  []KernelBinding
-	Params    []KernelParam
-	Workgroup [3]int
+	// this one does where its parameter activates is 0; where that is i, it applies the
+	// i-th of Activations. A recording that has both runs this one alone, and in place
+	// of one that has fewer of these activations too, so that there are fewer to compile.
+	Base        string
+	Activations []string
+	Bindings    []KernelBinding
+	Params      []KernelParam
+	Workgroup   [3]int
+}
+
+// extends says whether k does all that of does, a kernel of the same base.
+func (k *Kernel) extends(of *Kernel) bool {
+	n := len(of.Activations)
+	return len(k.Activations) >= n && slices.Equal(k.Activations[:n], of.Activations)
 }
 
 // KernelBinding is a buffer that a kernel declares: a storage buffer, or a

@@ -62,8 +62,8 @@ type Recorder struct {
 	scope   []string
 	tries   map[string]bool // keys of operations of which all ways are recorded
 	err     error
-	kernels map[string]bool // that the operations run, by name
-	based   map[string]bool // the bases of those
+	kernels map[string]bool    // that the operations run, by name
+	based   map[string]*Kernel // by the base, which of those runs in its place
 }
 
 // Record starts a recording.

@@ -16,37 +16,38 @@ func (r *Recorder) Has(kernel, base string) bool {
 	case r.kernels[kernel]:
 		return true
 	case kernel == base:
-		return r.based[base]
+		return r.based[base] != nil
 	}
-	return base != "" && r.kernels[base] && !r.based[base]
+	return base != "" && r.kernels[base] && r.based[base] == nil
 }
 
-// keep notes the kernels of an operation for Has.
+// InPlaceOf is the kernel that the operations recorded so far run in place of the one
+// of a name, which is its base, or nil.
+func (r *Recorder) InPlaceOf(base string) *Kernel { return r.based[base] }
+
+// keep notes the kernels of an operation for Has and share.
 func (r *Recorder) keep(dispatches []Dispatch) {
 	if r.kernels == nil {
-		r.kernels, r.based = map[string]bool{}, map[string]bool{}
+		r.kernels, r.based = map[string]bool{}, map[string]*Kernel{}
 	}
 	for _, x := range dispatches {
-		r.kernels[x.Kernel.String()] = true
-		r.based[x.Kernel.Base] = true
+		k := x.Kernel
+		r.kernels[k.String()] = true
+		if k.Base != "" && (r.based[k.Base] == nil || k.extends(r.based[k.Base])) {
+			r.based[k.Base] = k
+		}
 	}
 }
 
-// share has operations that run a kernel on which others are based run one of those:
-// see [Kernel.Base].
+// share has operations run what takes the place of their kernels: see [Kernel.Base].
 func (r *Recorder) share() {
-	based := map[string]*Kernel{}
-	for _, op := range r.ops {
-		for _, x := range op.Dispatches {
-			if k := x.Kernel; k.Base != "" && based[k.Base] == nil {
-				based[k.Base] = k
-			}
-		}
-	}
 	for _, op := range r.ops {
 		for i := range op.Dispatches {
-			if k := based[op.Dispatches[i].Kernel.String()]; k != nil {
-				op.Dispatches[i].Kernel = k
+			k := op.Dispatches[i].Kernel
+			if by := r.based[k.String()]; by != nil {
+				op.Dispatches[i].Kernel = by
+			} else if by := r.based[k.Base]; by != nil && by.extends(k) {
+				op.Dispatches[i].Kernel = by
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package ops
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -157,22 +158,36 @@ func (a Activation) optional(t gpu.Traits) bool {
 	return a != Identity && a.Twin(0) == 0 && (t.SlowCompiler || a == ReLU)
 }
 
+// joins says whether layers with it and with others of which this is true share a kernel
+// that computes all of them: where compiling is dear, and computing them is not.
+func (a Activation) joins(t gpu.Traits) bool {
+	name, _ := a.split()
+	return t.SlowCompiler && slices.Contains([]string{string(ReLU), string(ReLU6), string(HardSwish), "leaky_relu", "hard_tanh"}, name)
+}
+
 // kernel is that of a file that declares `fn activate` and has a parameter
-// activates, with the activation in it. more says what else is.
-func (a Activation) kernel(t gpu.Traits, name, variant, more string, spec shaders.Spec) (*gpu.Kernel, error) {
+// activates, see [Activation.activates], with the activation in it. more says what else is.
+func (a Activation) kernel(r *gpu.Recorder, name, variant, more string, spec shaders.Spec) (*gpu.Kernel, error) {
+	t := r.Device().Traits()
 	if a == Identity {
 		return kernel(name, variant+more, spec)
 	}
-	text, base := "", ""
-	var err error
 	if a.optional(t) {
-		base = name + "/" + variant
-		function, _ := a.split()
-		text, err = shaders.Func("activation", function)
-		text += fmt.Sprintf("\nfn activate(x: vec4<f32>) -> vec4<f32> { return select(x, %s, p.activates == 1u); }", a.call())
-	} else {
-		text, err = a.function()
+		base := name + "/" + variant
+		all := a.joined(r, base, more)
+		text, err := optionally(all)
+		if err != nil {
+			return nil, err
+		}
+		k := gpu.Kernel{Name: name, Base: base, Variant: variant}
+		for _, other := range all {
+			k.Variant += other.suffix()
+			k.Activations = append(k.Activations, string(other)+more)
+		}
+		k.Variant += more
+		return kernelOn(k, spec.WithFunc("activate", text))
 	}
+	text, err := a.function()
 	if err != nil {
 		return nil, err
 	}
@@ -180,15 +195,51 @@ func (a Activation) kernel(t gpu.Traits, name, variant, more string, spec shader
 	if a.Twin(0) != 0 {
 		spec = spec.WithConst("MASK", 1) // padding must stay zero
 	}
-	return kernelOn(base, name, variant+a.suffix()+more, spec)
+	return kernel(name, variant+a.suffix()+more, spec)
 }
 
-// activates is the parameter of such kernels.
-func (a Activation) activates() int {
-	if a == Identity {
-		return 0
+// joined are the activations of the kernel that takes the place of a base: the ones that
+// it has of layers recorded before, if they join with this one, and this one.
+func (a Activation) joined(r *gpu.Recorder, base, more string) []Activation {
+	before := r.InPlaceOf(base)
+	if before == nil {
+		return []Activation{a}
 	}
-	return 1
+	var all []Activation
+	for _, name := range before.Activations {
+		name, same := strings.CutSuffix(name, more)
+		if other := Activation(name); same && (other == a || other.joins(r.Device().Traits()) && a.joins(r.Device().Traits())) {
+			all = append(all, other)
+			continue
+		}
+		return []Activation{a}
+	}
+	if !slices.Contains(all, a) {
+		all = append(all, a)
+	}
+	return all
+}
+
+// optionally declares activate, which applies the one of activations that p.activates
+// says, from 1 on, and the functions that it calls.
+func optionally(activations []Activation) (string, error) {
+	var functions []string
+	body := ""
+	for i, a := range activations {
+		function, _ := a.split()
+		if !slices.Contains(functions, function) {
+			functions = append(functions, function)
+		}
+		body += fmt.Sprintf(" y = select(y, %s, p.activates == %du);", a.call(), i+1)
+	}
+	text, err := shaders.Func("activation", functions...)
+	return text + "\nfn activate(x: vec4<f32>) -> vec4<f32> { var y = x;" + body + " return y; }", err
+}
+
+// activates is the parameter of a kernel that says which of its activations it applies:
+// this one, or none.
+func (a Activation) activates(k *gpu.Kernel, more string) int {
+	return slices.Index(k.Activations, string(a)+more) + 1
 }
 
 func (a Activation) suffix() string {

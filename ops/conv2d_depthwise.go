@@ -62,7 +62,7 @@ func (call *convCall) recordDepthwise(r *gpu.Recorder, tx int) ([]gpu.Dispatch, 
 	if d := c.Dilation[1]; d > 1 { // layers without an activation share a kernel by its name
 		variant += fmt.Sprintf(" d%d", d)
 	}
-	k, err := call.e.kernel(r.Device().Traits(), "conv2d_depthwise", variant, spec)
+	k, err := call.e.kernel(r, "conv2d_depthwise", variant, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (call *convCall) recordDepthwise(r *gpu.Recorder, tx int) ([]gpu.Dispatch, 
 			Params: gpu.Params{
 				"count": count, "stride": call.y.Stride() / 4, "height": p.h, "width": p.w, "out_height": p.oh, "out_width": p.ow,
 				"stride_y": c.Stride[0], "dilation_y": c.Dilation[0], "pad_y": p.padY(), "pad_x": p.left, "real": c.Out, "residual_rows": 0,
-				"activates": call.e.activation.activates(),
+				"activates": call.e.activates(k),
 			},
 			Bind:   []gpu.View{p.x, gpu.All(c.form(formDepthwise)), gpu.All(c.biasForm()), gpu.All(r.Device().Dummy()), p.y},
 			Groups: elementwise(count), FLOPs: p.flops(c), Bytes: p.bytes(call),

@@ -67,12 +67,12 @@ func (g *implicitMatmul) recordAs(r *gpu.Recorder, v convVariant) ([]gpu.Dispatc
 	if v.Slices > 0 {
 		return g.recordSlices(r, v)
 	}
-	kern, err := g.e.kernel(r.Device().Traits(), v.Family, v.kernel(), v.spec(r.Precision))
+	kern, err := g.e.kernel(r, v.Family, v.kernel(), v.spec(r.Precision))
 	if err != nil {
 		return nil, err
 	}
 	params := g.params(v)
-	params["real"], params["residual_rows"], params["activates"] = g.real, 0, g.e.activation.activates()
+	params["real"], params["residual_rows"], params["activates"] = g.real, 0, g.e.activates(kern)
 	residual := gpu.All(r.Device().Dummy())
 	if g.residual.Tensor != nil {
 		params["residual_rows"], residual = g.m, g.residual
@@ -159,7 +159,7 @@ func (g *implicitMatmul) reduce(r *gpu.Recorder, k *gpu.Kernel, sums *gpu.Tensor
 	params := gpu.Params{
 		"M": g.m, "N": columns, "rows": g.m, "ldp": g.ldc, "slices": slices, "ldc": g.ldc, "ldr": g.ldc,
 		"real": g.real + (g.count-1)*g.stepC, "residual_rows": 0, "scale": 1,
-		"activates": g.e.activation.activates(),
+		"activates": g.e.activates(k),
 	}
 	window := func(v gpu.View) gpu.View {
 		row := int64(g.ldc) * v.Tensor.Type.Size()

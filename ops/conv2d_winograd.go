@@ -205,9 +205,12 @@ func (t winogradTurn) input(r *gpu.Recorder, v *gpu.Tensor) (gpu.Dispatch, error
 
 func (t winogradTurn) output(r *gpu.Recorder, m *gpu.Tensor) (gpu.Dispatch, error) {
 	call, wide := t.call, channels(r.Device().Traits())
-	k, err := call.e.kernel(r.Device().Traits(), "winograd_output", fmt.Sprintf("%s %s", r.Precision, t.w), t.transformSpec(r))
+	k, err := call.e.kernel(r, "winograd_output", fmt.Sprintf("%s %s", r.Precision, t.w), t.transformSpec(r))
+	if err != nil {
+		return gpu.Dispatch{}, err
+	}
 	params := t.params(call.y.Stride()/wide, t.piece.oh, t.piece.ow)
-	params["real"], params["residual_rows"], params["activates"] = call.c.Out, 0, call.e.activation.activates()
+	params["real"], params["residual_rows"], params["activates"] = call.c.Out, 0, call.e.activates(k)
 	residual := gpu.All(r.Device().Dummy())
 	if call.e.residual != nil {
 		params["residual_rows"], residual = t.piece.oh, t.piece.residual

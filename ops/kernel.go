@@ -17,24 +17,24 @@ var kernels sync.Map
 // kernel returns shader name specialised by spec. variant names the
 // specialisation in tables and logs.
 func kernel(name, variant string, spec shaders.Spec) (*gpu.Kernel, error) {
-	return kernelOn("", name, variant, spec)
+	return kernelOn(gpu.Kernel{Name: name, Variant: variant}, spec)
 }
 
-// kernelOn is kernel with a base: see [gpu.Kernel].
-func kernelOn(base, name, variant string, spec shaders.Spec) (*gpu.Kernel, error) {
-	key := fmt.Sprint(name, "|", variant, "|", specKey(spec))
+// kernelOn is kernel with a base and activations: see [gpu.Kernel].
+func kernelOn(of gpu.Kernel, spec shaders.Spec) (*gpu.Kernel, error) {
+	key := fmt.Sprint(of.String(), "|", specKey(spec))
 	if k, ok := kernels.Load(key); ok {
 		return k.(*gpu.Kernel), nil
 	}
-	text, err := shaders.Source(name, spec)
+	text, err := shaders.Source(of.Name, spec)
 	if err != nil {
 		return nil, err
 	}
-	k, err := gpu.ParseKernel(name, variant, text)
+	k, err := gpu.ParseKernel(of.Name, of.Variant, text)
 	if err != nil {
 		return nil, err
 	}
-	k.Base = base
+	k.Base, k.Activations = of.Base, of.Activations
 	kernels.Store(key, k)
 	return k, nil
 }

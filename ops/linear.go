@@ -181,7 +181,7 @@ const epilogueFile = "matmul_reduce"
 var epilogueText = sync.OnceValues(func() (string, error) { return shaders.Alone(epilogueFile, "epilogue") })
 
 // kernel is that of a file that declares `fn epilogue`, with the epilogue in it.
-func (e epilogue) kernel(t gpu.Traits, name, variant string, spec shaders.Spec) (*gpu.Kernel, error) {
+func (e epilogue) kernel(r *gpu.Recorder, name, variant string, spec shaders.Spec) (*gpu.Kernel, error) {
 	if name != epilogueFile {
 		text, err := epilogueText()
 		if err != nil {
@@ -192,29 +192,37 @@ func (e epilogue) kernel(t gpu.Traits, name, variant string, spec shaders.Spec) 
 	if e.before {
 		spec = spec.WithConst("BEFORE", 1)
 	}
-	return e.activation.kernel(t, name, variant, e.order(), spec)
+	return e.activation.kernel(r, name, e.variant(variant), e.order(), spec)
 }
 
 // recorded says whether that kernel adds nothing to what r has to compile.
 func (e epilogue) recorded(r *gpu.Recorder, name, variant string) bool {
-	full := name + "/" + variant + e.activation.suffix() + e.order()
-	base := ""
-	if a := e.activation; a == Identity || a.optional(r.Device().Traits()) {
-		base = name + "/" + variant
+	a, base := e.activation, name+"/"+e.variant(variant)
+	full := base + a.suffix() + e.order()
+	if a != Identity && !a.optional(r.Device().Traits()) {
+		return r.Has(full, "")
 	}
-	return r.Has(full, base)
+	return r.Has(full, base) || r.InPlaceOf(base) != nil && len(a.joined(r, base, e.order())) > 1
 }
 
-// order names the epilogues whose activation is not the last, and those that store f32.
+// variant names the epilogues that store f32 beside what else a kernel is.
+func (e epilogue) variant(of string) string {
+	if e.floats {
+		of += " floats"
+	}
+	return of
+}
+
+// order names the epilogues whose activation is not the last.
 func (e epilogue) order() string {
-	switch {
-	case e.floats:
-		return " floats"
-	case e.before:
+	if e.before && e.activation != Identity {
 		return " residual"
 	}
 	return ""
 }
+
+// activates is the parameter of that kernel that says which activation it applies.
+func (e epilogue) activates(k *gpu.Kernel) int { return e.activation.activates(k, e.order()) }
 
 // describe says what the epilogue does, for keys.
 func (e epilogue) describe() string {

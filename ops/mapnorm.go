@@ -46,7 +46,7 @@ func (m *mapNorm) record(r *gpu.Recorder, a Activation, stats gpu.Dispatch) ([]g
 	if err != nil {
 		return nil, err
 	}
-	apply, err := a.kernel(r.Device().Traits(), "groupnorm", r.Precision.String(), "", shaders.Spec{
+	apply, err := a.kernel(r, "groupnorm", r.Precision.String(), "", shaders.Spec{
 		Const: map[string]int{"PIXELS": pixelsOfThread(r)}, Forms: forms(r.Precision),
 	})
 	if err != nil {
@@ -81,7 +81,7 @@ func (m *mapNorm) apply(r *gpu.Recorder, k *gpu.Kernel, a Activation, w window) 
 	pixels, vectors := w.hi-w.lo, m.x.Stride()/4
 	step := ceilDiv(pixels, pixelsOfThread(r)) * vectors
 	return gpu.Dispatch{
-		Kernel: k, Params: gpu.Params{"count": w.items() * step, "step": step, "item": pixels * vectors, "vectors": vectors, "first": w.first, "activates": a.activates()},
+		Kernel: k, Params: gpu.Params{"count": w.items() * step, "step": step, "item": pixels * vectors, "vectors": vectors, "first": w.first, "activates": a.activates(k, "")},
 		Bind:   []gpu.View{w.view(m.x, m.n, m.pixels), gpu.All(m.factors), w.view(m.y, m.n, m.pixels)},
 		Groups: elementwise(w.items() * step),
 		FLOPs:  4 * float64(w.items()*pixels*m.x.Stride()), Bytes: 2 * float64(w.items()*pixels) * float64(itemBytes(m.x, m.n*m.pixels)),

@@ -121,7 +121,7 @@ func (c *matmulCall) dispatch(r *gpu.Recorder, kern *gpu.Kernel, a gpu.View) gpu
 	k, _ := c.l.physical()
 	return gpu.Dispatch{
 		Kernel: kern,
-		Params: c.params(k),
+		Params: c.params(kern, k),
 		Bind:   []gpu.View{a, c.weights(), gpu.All(c.l.bias), c.residual(r), rowView(c.y, c.lo, c.hi)},
 		Groups: c.v.groups(c.hi-c.lo, c.window.end-c.window.first, r.Precision),
 		FLOPs:  c.flops(),
@@ -143,12 +143,12 @@ func (c *matmulCall) recordWindows(r *gpu.Recorder, kern *gpu.Kernel) []gpu.Disp
 }
 
 // params are those of both the whole and the split form.
-func (c *matmulCall) params(depth int) gpu.Params {
+func (c *matmulCall) params(kern *gpu.Kernel, depth int) gpu.Params {
 	k, _ := c.l.physical()
 	p := gpu.Params{
 		"M": c.hi - c.lo, "N": c.window.end, "K": k, "lda": c.x.Stride(), "ldc": c.y.Stride(), "ldr": c.y.Stride(),
 		"column": c.window.first, "depth": depth, "real": c.l.Out, "residual_rows": 0, "scale": c.e.scale,
-		"activates": c.e.activation.activates(), "step_k": depth, "step_a": depth, "step_b": 8 * depth, "step_c": 0,
+		"activates": c.e.activates(kern), "step_k": depth, "step_a": depth, "step_b": 8 * depth, "step_c": 0,
 	}
 	if c.e.residual != nil {
 		p["residual_rows"] = c.hi - c.lo
@@ -194,14 +194,14 @@ func (c *matmulCall) recordSplit(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	params := c.params(depth)
+	params := c.params(split, depth)
 	params["step_c"], params["residual_rows"] = rows*c.y.Stride(), 0
 	groups := c.v.groups(rows, c.window.end-c.window.first, r.Precision)
 	groups[2] = slices
 	reduceParams := gpu.Params{
 		"M": rows, "N": c.window.end, "rows": rows, "ldp": c.y.Stride(), "slices": slices, "ldc": c.y.Stride(),
 		"ldr": c.y.Stride(), "real": c.l.Out, "residual_rows": 0, "scale": c.e.scale,
-		"activates": c.e.activation.activates(),
+		"activates": c.e.activates(reduce),
 	}
 	if c.e.residual != nil {
 		reduceParams["residual_rows"] = rows
@@ -232,7 +232,7 @@ func (v matmulVariant) kernel(r *gpu.Recorder, e epilogue) (*gpu.Kernel, error) 
 	if e.stored(r.Precision) == gpu.F32 {
 		spec.Forms = append(spec.Forms, "floats")
 	}
-	return e.kernel(r.Device().Traits(), v.Family, v.String(), spec)
+	return e.kernel(r, v.Family, v.String(), spec)
 }
 
 // splitKernel stores plain sums of a slice of K.
@@ -245,5 +245,5 @@ func (v matmulVariant) splitKernel(r *gpu.Recorder) (*gpu.Kernel, error) {
 
 func reduceKernel(r *gpu.Recorder, e epilogue) (*gpu.Kernel, error) {
 	stored := e.stored(r.Precision)
-	return e.kernel(r.Device().Traits(), epilogueFile, stored.String(), shaders.Spec{Forms: forms(stored)})
+	return e.kernel(r, epilogueFile, stored.String(), shaders.Spec{Forms: forms(stored)})
 }

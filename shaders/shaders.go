@@ -117,25 +117,25 @@ func Extensions(text string) []string {
 
 var enablePattern = regexp.MustCompile(`(?m)^enable (\w+);$`)
 
-// Func returns the text of the function called name in the kernel file
-// called file ("activation"), followed by the functions of that file that it
-// calls, each once. It serves as one of Spec.Funcs.
-func Func(file, name string) (string, error) { return FuncAs(file, name, name) }
+// Func returns the text of functions of the kernel file called file
+// ("activation"), followed by the functions of that file that they call, each
+// once. It serves as one of Spec.Funcs.
+func Func(file string, names ...string) (string, error) { return take(file, names, "", true) }
 
 // FuncIn is Func of the file in a form.
 func FuncIn(file, form, name string) (string, error) {
-	return take(file, name, name, true, form)
+	return take(file, []string{name}, "", true, form)
 }
 
-// FuncAs is Func with the function itself renamed to as; the functions that
-// it calls keep their names.
-func FuncAs(file, name, as string) (string, error) { return take(file, name, as, true) }
+// FuncAs is Func of one function, renamed to as; the functions that it calls keep
+// their names.
+func FuncAs(file, name, as string) (string, error) { return take(file, []string{name}, as, true) }
 
 // Alone is Func without the functions that it calls, for a kernel that declares
 // those itself.
-func Alone(file, name string) (string, error) { return take(file, name, name, false) }
+func Alone(file, name string) (string, error) { return take(file, []string{name}, "", false) }
 
-func take(file, name, as string, called bool, forms ...string) (string, error) {
+func take(file string, names []string, as string, called bool, forms ...string) (string, error) {
 	text, err := read(file)
 	if err == nil {
 		text, err = takeForms(text, forms)
@@ -143,7 +143,7 @@ func take(file, name, as string, called bool, forms ...string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, err = takeFunc(text, name, as, called)
+	text, err = takeFuncs(text, names, as, called)
 	if err != nil {
 		return "", fmt.Errorf("shader %s: %w", file, err)
 	}
@@ -234,9 +234,9 @@ func only(text string, pattern *regexp.Regexp, what string) ([]int, error) {
 	return at[0], nil
 }
 
-// takeFunc returns function name of text under the name as, and after it, if called
-// says so, the functions of text that it calls, directly or not.
-func takeFunc(text, name, as string, called bool) (string, error) {
+// takeFuncs returns functions of text, the first under the name as if it has one, and
+// after them, if called says so, the functions of text that they call, directly or not.
+func takeFuncs(text string, names []string, as string, called bool) (string, error) {
 	bodies := map[string]string{}
 	for _, at := range funcPattern.FindAllStringSubmatchIndex(text, -1) {
 		declared := text[at[2]:at[3]]
@@ -253,11 +253,13 @@ func takeFunc(text, name, as string, called bool) (string, error) {
 		}
 		bodies[declared] = text[at[0] : at[0]+end]
 	}
-	if _, ok := bodies[name]; !ok {
-		return "", fmt.Errorf("fn %s is not declared (there are %s)", name, strings.Join(slices.Sorted(maps.Keys(bodies)), ", "))
+	for _, name := range names {
+		if _, ok := bodies[name]; !ok {
+			return "", fmt.Errorf("fn %s is not declared (there are %s)", name, strings.Join(slices.Sorted(maps.Keys(bodies)), ", "))
+		}
 	}
 
-	order := []string{name}
+	order := slices.Clone(names)
 	for i := 0; called && i < len(order); i++ { // grows while it is walked
 		for _, word := range wordPattern.FindAllString(bodies[order[i]], -1) {
 			if _, ok := bodies[word]; ok && !slices.Contains(order, word) {
@@ -265,9 +267,12 @@ func takeFunc(text, name, as string, called bool) (string, error) {
 			}
 		}
 	}
-	out := []string{strings.Replace(bodies[name], "fn "+name, "fn "+as, 1)}
-	for _, other := range order[1:] {
-		out = append(out, bodies[other])
+	if as != "" {
+		bodies[names[0]] = strings.Replace(bodies[names[0]], "fn "+names[0], "fn "+as, 1)
+	}
+	var out []string
+	for _, name := range order {
+		out = append(out, bodies[name])
 	}
 	return strings.Join(out, "\n\n") + "\n", nil
 }

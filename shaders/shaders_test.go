@@ -104,13 +104,13 @@ func TestSpecialiseRefuses(t *testing.T) {
 }
 
 func TestTakeFunc(t *testing.T) {
-	got, err := takeFunc(sample, "two", "activate", true)
+	got, err := takeFuncs(sample, []string{"two"}, "activate", true)
 	require.NoError(t, err)
 	assert.Equal(t, "fn activate(a: f32) -> f32 {\n    return a + three(a);\n}\n\nfn three(a: f32) -> f32 { return a * 3.0; }\n", got)
 
-	_, err = takeFunc(sample, "four", "four", true)
+	_, err = takeFuncs(sample, []string{"four"}, "", true)
 	assert.ErrorContains(t, err, "fn four is not declared")
-	_, err = takeFunc(sample+"fn two() {}\n", "two", "two", true)
+	_, err = takeFuncs(sample+"fn two() {}\n", []string{"two"}, "", true)
 	assert.ErrorContains(t, err, "declared twice")
 }
 
