@@ -39,9 +39,6 @@ func (v convVariant) kernel() string {
 		return v.String()
 	}
 	s := fmt.Sprintf("%dx%d r%d k%d", v.TM, v.TG, v.Room, v.Tile)
-	if v.LX == 8 {
-		s += " single"
-	}
 	return s
 }
 
@@ -90,9 +87,6 @@ func (v convVariant) spec(precision gpu.DType) shaders.Spec {
 		return s
 	}
 	s.Const["TG"], s.Const["ORIGINS"], s.Const["TILE"] = v.TG, v.Room, v.Tile
-	if v.LX == 8 {
-		s.Forms = append(s.Forms, "single")
-	}
 	return s
 }
 
@@ -160,8 +154,8 @@ const (
 
 // fit sets the slices and the tile so that workgroup memory holds them.
 func (v *convVariant) fit(t gpu.Traits, precision gpu.DType, k int, plain bool) bool {
-	if v.Room = gpu.Pad8(v.tileRows()); v.LX < 8 && t.MaxWorkgroupStorage/16 >= tileSize+8*v.TM {
-		v.Room = 8 * v.TM // of one lane along the columns, so that all but eight share a kernel
+	if v.Room = gpu.Pad8(v.tileRows()); t.MaxWorkgroupStorage/16 >= tileSize+8*v.TM {
+		v.Room = 8 * v.TM // of one lane along the columns, so that all share a kernel
 	}
 	most := t.MaxWorkgroupStorage/16 - v.Room
 	v.Tile = min(tileSize, most)

@@ -14,9 +14,8 @@
 //   c         f32 sums [slices][p.rows][p.ldc]
 //
 // The lanes are LX by 8/LX, LX = 2^p.across: lane (x, y) computes TM rows, from
-// (8/LX)·TM·block + y·TM on, of TG vectors of columns, LX apart. In the form
-// single LX is 8, and what lanes read of the tile the same for all. workgroup_id:
-// x counts blocks of rows, y of columns, z the slices of K of the groups of a
+// (8/LX)·TM·block + y·TM on, of TG vectors of columns, LX apart. workgroup_id: x
+// counts blocks of rows, y of columns, z the slices of K of the groups of a
 // grouped convolution, or of the matrices of a batch: each begins p.step_a vectors
 // further in a, p.step_b in b, p.step_c elements in c.
 //
@@ -82,12 +81,10 @@ struct Params {
 var<workgroup> origin: array<vec4<i32>, ORIGINS>; // first pixel of the picture, row and column of tap 0
 var<workgroup> tile: array<Panel, TILE>;       // [p.staged][p.tile]
 
-// element is a word's value at k, columns the h-th vec4 of a panel vector, across the
-// log2 of LX, block the lane's block of TM rows, turns as in winograd_input.
+// element is a word's value at k, columns the h-th vec4 of a panel vector, turns as in
+// winograd_input.
 fn element(v: Word, k: u32) -> f32 { return unpack2x16float(v)[k]; }
 fn columns(v: Panel, h: u32) -> vec4<f32> { return vec4<f32>(unpack2x16float(v[2u * h]), unpack2x16float(v[2u * h + 1u])); }
-fn across() -> u32 { return p.across; }
-fn block(lane: u32) -> u32 { return lane >> p.across; }
 fn turns(n: u32, at: u32) -> u32 { return n; }
 // form f32
 const TH_f32 = 1u;
@@ -96,11 +93,6 @@ alias Panel_f32 = vec4<f32>;
 alias Word_f32 = f32;
 fn element_f32(v: Word_f32, k: u32) -> f32 { return v; }
 fn columns_f32(v: Panel_f32, h: u32) -> vec4<f32> { return v; }
-// end
-
-// form single
-fn across_single() -> u32 { return 3u; }
-fn block_single(lane: u32) -> u32 { return 0u; }
 // end
 
 // form looped
@@ -120,7 +112,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let slices = max(p.slices, 1u);
     let matrix = group.z / slices;
     let first = group.z % slices * p.depth;
-    let first_row = group.x * (TM * 8u >> across());
+    let first_row = group.x * (TM * 8u >> p.across);
 
     // Rows beyond the end repeat the last one: they are never stored.
     let out_width = max(p.out_width, 1u);
@@ -161,9 +153,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     }
     workgroupBarrier();
 
-    let column = group.y * (TG << across()) + (lane & ((1u << across()) - 1u)); // in vectors of 4·TH columns
+    let column = group.y * (TG << p.across) + (lane & ((1u << p.across) - 1u)); // in vectors of 4·TH columns
     // unroll g TG
-    let column_g = column + (0u /*g*/ << across());
+    let column_g = column + (0u /*g*/ << p.across);
     var from_g = (min(column_g, max(p.N, 8u) / (4u * TH) - 1u) / 8u * p.K + first) * 8u + min(column_g, max(p.N, 8u) / (4u * TH) - 1u) % 8u + matrix * p.step_b;
     // end
     // unroll r TM
@@ -173,7 +165,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // end
     // end
     // end
-    let from_a = block(lane) * TM * p.tile;
+    let from_a = (lane >> p.across) * TM * p.tile;
     let steps = depth / (4u * TK);
     let quarter = min(depth, 4u);
     var v = 0u;
@@ -220,7 +212,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 
     // One row a turn, so that the code that stores is there once. The bound is
     // no constant, or drivers would unroll it, and not of uniforms alone.
-    let row = first_row + block(lane) * TM;
+    let row = first_row + (lane >> p.across) * TM;
     let to = group.z % slices * p.rows;
     let rows = min(TM, p.M + group.x);
     var r = 0u;
