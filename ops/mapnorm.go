@@ -46,9 +46,9 @@ func (m *mapNorm) record(r *gpu.Recorder, a Activation, stats gpu.Dispatch) ([]g
 	if err != nil {
 		return nil, err
 	}
-	apply, err := a.kernel(r, "groupnorm", r.Precision.String(), "", shaders.Spec{
-		Const: map[string]int{"PIXELS": pixelsOfThread(r)}, Forms: forms(r.Precision),
-	})
+	spec := shaders.Spec{Const: map[string]int{"PIXELS": pixelsOfThread(r)}, Forms: forms(r.Precision)}
+	looped(r.Device().Traits(), &spec)
+	apply, err := a.kernel(r, "groupnorm", r.Precision.String(), "", spec)
 	if err != nil {
 		return nil, err
 	}

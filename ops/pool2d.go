@@ -51,7 +51,8 @@ func AvgPool(r *gpu.Recorder, x *gpu.Tensor, p Pool) *gpu.Tensor {
 }
 
 // AdaptiveAvgPool is torch.nn.AdaptiveAvgPool2d: x [N, H, W, C], the result
-// [N, h, w, C], whose row i is the mean of rows ⌊i·H/h⌋ to ⌈(i+1)·H/h⌉ − 1.
+// [N, h, w, C], whose row i is the mean of rows ⌊i·H/h⌋ to ⌈(i+1)·H/h⌉ − 1: x itself
+// where that is its size.
 func AdaptiveAvgPool(r *gpu.Recorder, x *gpu.Tensor, h, w int) *gpu.Tensor {
 	call := poolCall{name: "adaptive_avg_pool", adaptive: true, x: x, oh: h, ow: w}
 	err := call.pictures()
@@ -63,6 +64,9 @@ func AdaptiveAvgPool(r *gpu.Recorder, x *gpu.Tensor, h, w int) *gpu.Tensor {
 	}
 	if err != nil {
 		return failedPool(r, call.name, err)
+	}
+	if len(x.Shape) == 4 && h == call.h && w == call.w {
+		return x // windows of one pixel
 	}
 	if h == 1 && w == 1 {
 		return mean(r, x, 0, call.h*call.w, nil, call.n, 1, 1, x.Width())
@@ -217,6 +221,7 @@ func (call *poolCall) kernel(r *gpu.Recorder) (*gpu.Kernel, error) {
 	if call.adaptive {
 		spec.Const["ADAPTIVE"] = 1
 	}
+	looped(r.Device().Traits(), &spec)
 	return kernel("pool2d", fmt.Sprintf("%s %s %s", r.Precision, call.name, shapeName(window[:]...)), spec)
 }
 

@@ -18,9 +18,9 @@ func Scale(r *gpu.Recorder, x, gates *gpu.Tensor) *gpu.Tensor {
 		r.Fail(fmt.Errorf("scale: %w", err))
 		return y
 	}
-	k, err := kernel("scale", r.Precision.String(), shaders.Spec{
-		Const: map[string]int{"PIXELS": pixelsOfThread(r)}, Forms: forms(r.Precision),
-	})
+	spec := shaders.Spec{Const: map[string]int{"PIXELS": pixelsOfThread(r)}, Forms: forms(r.Precision)}
+	looped(r.Device().Traits(), &spec)
+	k, err := kernel("scale", r.Precision.String(), spec)
 	if err != nil {
 		r.Fail(err)
 		return y

@@ -17,6 +17,12 @@ fn unpack_f32(v: Packed_f32) -> vec4<f32> { return v; }
 fn pack_f32(v: vec4<f32>) -> Packed_f32 { return v; }
 // end
 
+// turns as in winograd_input.
+fn turns(n: u32, at: u32) -> u32 { return n; }
+// form looped
+fn turns_looped(n: u32, at: u32) -> u32 { return min(n, n + at); }
+// end
+
 struct Params {
     count: u32,   // threads in all: N · step
     step: u32,    // threads of an item, a multiple of vectors
@@ -34,7 +40,7 @@ struct Params {
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
 
 @compute @workgroup_size(64, 1, 1)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = id.x + id.y * groups.x * 64u;
     if i < p.count {
         let n = i / p.step;
@@ -43,7 +49,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         let factor = factors[at_item];
         let summand = factors[at_item + p.vectors];
         let at = n * p.item + start;
-        for (var k = 0u; k < PIXELS; k += 1u) {
+        let pixels = turns(PIXELS, group.x);
+        for (var k = 0u; k < pixels; k += 1u) {
             if start + k * p.step < p.item {
                 y[at + k * p.step] = pack(activate(fma(unpack(x[at + k * p.step]), factor, summand)));
             }

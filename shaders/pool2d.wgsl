@@ -11,8 +11,8 @@
 // A thread does p.rows rows of one column of y, so that its divisions, which software
 // adapters pay as much for as for loads, are shared. A workgroup has 64; the grid is 2-D.
 //
-// The window's size is constant, for drivers to unroll its loops: lavapipe takes ten
-// times as long with bounds that differ from thread to thread. Where the picture ends
+// The window's size is constant, for drivers to unroll its loops where compiling is not
+// dear: lavapipe takes ten times as long with bounds that differ from thread to thread. Where the picture ends
 // before the window its last pixel stands in: a maximum does not mind, a mean leaves it out.
 
 const KH = 1u; // size of the (largest) window
@@ -27,6 +27,12 @@ fn pack(v: vec4<f32>) -> Packed { return vec2<u32>(pack2x16float(v.xy), pack2x16
 alias Packed_f32 = vec4<f32>;
 fn unpack_f32(v: Packed_f32) -> vec4<f32> { return v; }
 fn pack_f32(v: vec4<f32>) -> Packed_f32 { return v; }
+// end
+
+// turns as in winograd_input.
+fn turns(n: u32, at: u32) -> u32 { return n; }
+// form looped
+fn turns_looped(n: u32, at: u32) -> u32 { return min(n, n + at); }
 // end
 
 struct Params {
@@ -70,7 +76,7 @@ fn keep_nan(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
 }
 
 @compute @workgroup_size(64, 1, 1)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = id.x + id.y * groups.x * 64u;
     if i < p.count {
         let c = i % p.vectors;
@@ -80,12 +86,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         let first = block % p.blocks * p.rows;
         let end = min(first + p.rows, p.out_height);
         let across = span(column, p.width, p.out_width, KW, p.stride_x, p.pad_x, p.counted_x);
+        let high = turns(KH, group.x);
+        let wide = turns(KW, group.x);
         for (var row = first; row < end; row += 1u) {
             let down = span(row, p.height, p.out_height, KH, p.stride_y, p.pad_y, p.counted_y);
             var acc = vec4<f32>(select(0.0, -3.4028234e38, MAX == 1u));
-            for (var v = 0u; v < KH; v += 1u) {
+            for (var v = 0u; v < high; v += 1u) {
                 let line = (n * p.height + min(down.x + v, down.y - 1u)) * p.width;
-                for (var u = 0u; u < KW; u += 1u) {
+                for (var u = 0u; u < wide; u += 1u) {
                     let pixel = unpack(x[(line + min(across.x + u, across.y - 1u)) * p.vectors + c]);
                     if MAX == 1u {
                         acc = keep_nan(pixel, keep_nan(acc, max(acc, pixel)));

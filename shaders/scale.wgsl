@@ -15,6 +15,12 @@ fn unpack_f32(v: Packed_f32) -> vec4<f32> { return v; }
 fn pack_f32(v: vec4<f32>) -> Packed_f32 { return v; }
 // end
 
+// turns as in winograd_input.
+fn turns(n: u32, at: u32) -> u32 { return n; }
+// form looped
+fn turns_looped(n: u32, at: u32) -> u32 { return min(n, n + at); }
+// end
+
 struct Params {
     count: u32,   // threads in all: N · step
     step: u32,    // threads of an item, a multiple of vectors
@@ -29,14 +35,15 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> y: array<Packed>;
 
 @compute @workgroup_size(64, 1, 1)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = id.x + id.y * groups.x * 64u;
     if i < p.count {
         let n = i / p.step;
         let start = i % p.step;
         let gate = unpack(gates[(p.first + n) * p.vectors + start % p.vectors]);
         let at = n * p.item + start;
-        for (var k = 0u; k < PIXELS; k += 1u) {
+        let pixels = turns(PIXELS, group.x);
+        for (var k = 0u; k < pixels; k += 1u) {
             if start + k * p.step < p.item {
                 y[at + k * p.step] = pack(unpack(x[at + k * p.step]) * gate);
             }
