@@ -158,11 +158,15 @@ func (a Activation) optional(t gpu.Traits) bool {
 	return a != Identity && a.Twin(0) == 0 && (t.SlowCompiler || a == ReLU)
 }
 
+// plainSums stands among the activations of a kernel that stores plain sums too, where
+// its parameter sums_rows says so: see matmul.wgsl.
+const plainSums Activation = "sums"
+
 // joins says whether layers with it and with others of which this is true share a kernel
 // that computes all of them: where compiling is dear, and computing them is not.
 func (a Activation) joins(t gpu.Traits) bool {
 	name, _ := a.split()
-	return t.SlowCompiler && slices.Contains([]string{string(ReLU), string(ReLU6), string(HardSwish), "leaky_relu", "hard_tanh"}, name)
+	return t.SlowCompiler && slices.Contains([]string{string(ReLU), string(ReLU6), string(HardSwish), "leaky_relu", "hard_tanh", string(plainSums)}, name)
 }
 
 // kernel is that of a file that declares `fn activate` and has a parameter
@@ -185,6 +189,9 @@ func (a Activation) kernel(r *gpu.Recorder, name, variant, more string, spec sha
 			k.Activations = append(k.Activations, string(other)+more)
 		}
 		k.Variant += more
+		if slices.Contains(all, plainSums) {
+			spec.Forms = append(slices.Clone(spec.Forms), "either")
+		}
 		return kernelOn(k, spec.WithFunc("activate", text))
 	}
 	text, err := a.function()
@@ -226,6 +233,9 @@ func optionally(activations []Activation) (string, error) {
 	var functions []string
 	body := ""
 	for i, a := range activations {
+		if a == plainSums {
+			continue
+		}
 		function, _ := a.split()
 		if !slices.Contains(functions, function) {
 			functions = append(functions, function)

@@ -225,7 +225,7 @@ var attentionFamily = family{
 			{heads: 1, size: 80, tq: 7, tk: 70, batch: 2, padded: true},
 			{heads: 3, size: 5, tq: 19, tk: 21, scale: 1}, {heads: 2, size: 72, tq: 66, scale: 0.25}, // T5 and SAM take 1
 			// Wide heads, in two products.
-			{heads: 1, size: 256, tq: 128, batch: 2}, {heads: 1, size: 250, tq: 70}, {heads: 3, size: 80, tq: 65}, {heads: 3, size: 72, tq: 77, batch: 3}, {heads: 3, size: 80, tq: 96, tk: 77, batch: 2}, {heads: 2, size: 264, tq: 80, tk: 200},
+			{heads: 1, size: 256, tq: 128, batch: 2}, {heads: 1, size: 250, tq: 70}, {heads: 3, size: 80, tq: 65}, {heads: 3, size: 72, tq: 77, batch: 3}, {heads: 3, size: 80, tq: 96, tk: 77, batch: 2}, {heads: 2, size: 264, tq: 80, tk: 200}, {heads: 1, size: 512, tq: 70},
 			{heads: 2, size: 72, tq: 150, tk: 4100}, // some queries at a time
 		}, attentionShapes...)
 		var cases []Case

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"slices"
 
 	"saccade/gpu"
 	"saccade/shaders"
@@ -150,6 +151,9 @@ func (c *matmulCall) params(kern *gpu.Kernel, depth int) gpu.Params {
 		"column": c.window.first, "depth": depth, "real": c.l.Out, "residual_rows": 0, "scale": c.e.scale,
 		"activates": c.e.activates(kern), "step_k": depth, "step_a": depth, "step_b": 8 * depth, "step_c": 0,
 	}
+	if c.v.Family == "matmul" {
+		p["sums_rows"] = 0
+	}
 	if c.e.residual != nil {
 		p["residual_rows"] = c.hi - c.lo
 	}
@@ -196,6 +200,9 @@ func (c *matmulCall) recordSplit(r *gpu.Recorder) ([]gpu.Dispatch, error) {
 	}
 	params := c.params(split, depth)
 	params["step_c"], params["residual_rows"] = rows*c.y.Stride(), 0
+	if c.v.Family == "matmul" {
+		params["sums_rows"] = rows
+	}
 	groups := c.v.groups(rows, c.window.end-c.window.first, r.Precision)
 	groups[2] = slices
 	reduceParams := gpu.Params{
@@ -237,10 +244,22 @@ func (v matmulVariant) kernel(r *gpu.Recorder, e epilogue) (*gpu.Kernel, error) 
 
 // splitKernel stores plain sums of a slice of K.
 func (v matmulVariant) splitKernel(r *gpu.Recorder) (*gpu.Kernel, error) {
+	if v.splitJoins(r) {
+		return v.kernel(r, epilogue{activation: plainSums})
+	}
 	spec := v.specFor(r)
 	spec.Const["SPLIT"] = 1
 	spec.Forms = append(spec.Forms, "floats")
 	return kernel(v.Family, v.String()+" split", spec)
+}
+
+// splitJoins says whether a kernel that layers recorded before run does it too.
+func (v matmulVariant) splitJoins(r *gpu.Recorder) bool {
+	if base := v.Family + "/" + v.String(); v.Family == "matmul" && plainSums.joins(r.Device().Traits()) && r.Has(base, base) {
+		by := r.InPlaceOf(base)
+		return by == nil || slices.Contains(by.Activations, string(plainSums)) || len(plainSums.joined(r, base, "")) > 1
+	}
+	return false
 }
 
 func reduceKernel(r *gpu.Recorder, e epilogue) (*gpu.Kernel, error) {

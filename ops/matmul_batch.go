@@ -50,7 +50,7 @@ func (b *matmulBatch) recorded(r *gpu.Recorder, v matmulVariant) bool {
 	if b.floats {
 		variant += " split"
 	}
-	return epilogue{}.recorded(r, v.Family, variant)
+	return epilogue{}.recorded(r, v.Family, variant) || b.floats && v.splitJoins(r)
 }
 
 // dispatch is one part.
@@ -60,7 +60,7 @@ func (b *matmulBatch) dispatch(r *gpu.Recorder, v matmulVariant, kern *gpu.Kerne
 	groups := v.groups(rows, b.n, r.Precision)
 	groups[2] = matrices
 	dummy := gpu.All(r.Device().Dummy())
-	return gpu.Dispatch{
+	x := gpu.Dispatch{
 		Kernel: kern, Groups: groups, FLOPs: b.flops * share, Saved: b.saved * share, Bytes: b.bytes * share,
 		Params: gpu.Params{
 			"M": rows, "N": b.n, "K": b.k, "lda": b.lda, "ldc": b.ldc, "ldr": b.ldc, "column": 0, "depth": b.k,
@@ -72,6 +72,13 @@ func (b *matmulBatch) dispatch(r *gpu.Recorder, v matmulVariant, kern *gpu.Kerne
 			from(b.c, int64(p.lo*b.ldc+p.first*b.stepC)*b.sizeC()),
 		},
 	}
+	if v.Family == "matmul" {
+		x.Params["sums_rows"] = 0
+		if b.floats {
+			x.Params["sums_rows"] = rows
+		}
+	}
+	return x
 }
 
 // viewA is the rows of A of a part, for some kernels a uniform window.

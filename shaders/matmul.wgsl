@@ -22,7 +22,7 @@
 // TK elements of A loaded at once (a divisor of 8, and what Chunk holds, in the forms
 // x4 and x8 four and eight); WY;
 // SPLIT = 1 stores plain sums instead, f32: slices for matmul_reduce, of which none
-// may be empty, or a batch; BEFORE = 1 has the activation precede the residual;
+// may be empty, or a batch; the form either does so where p.sums_rows says; BEFORE = 1 has the activation precede the residual;
 // MASK = 1 stores zero in columns from p.real on, for an activation that is not
 // zero at zero.
 //
@@ -73,6 +73,7 @@ struct Params {
     real: u32,   // columns that are not padding (MASK only)
     residual_rows: u32, // M, or 0 without residual; a test of a uniform alone
                         // makes lavapipe compile the kernel anew for each value
+    sums_rows: u32, // M if plain sums are stored, else 0 (either only)
     scale: f32,
     activates: u32, // 1: the activation is applied, where fuse made it optional
 }
@@ -94,6 +95,8 @@ fn pack(v: vec4<f32>) -> Stored { return vec2<u32>(pack2x16float(v.xy), pack2x16
 fn activate(x: vec4<f32>) -> vec4<f32> { return x; }
 fn epilogue(x: vec4<f32>, row: u32, column: u32, at: u32) -> vec4<f32> { return x; }
 fn turns(n: u32, at: u32) -> u32 { return n; }
+// store writes result as the at-th vector of c, or in the form either sum, if that is wanted.
+fn store(at: u32, sum: vec4<f32>, result: vec4<f32>, plain: bool) { c[at] = pack(result); }
 // of_r is the r-th row's element of a load of TR rows.
 // unroll r TR
 fn of_r(own: f32) -> f32 { return own; }
@@ -111,6 +114,7 @@ fn chunk_window_f32(i: u32) -> Chunk_f32 { return vec2<f32>(a_window_f32[i / 2u]
 fn chunk_window_x4_f32(i: u32) -> Chunk_x4_f32 { return a_window_f32[i]; }
 fn columns_f32(v: Panel_f32, h: u32) -> vec4<f32> { return v; }
 fn unpack_f32(v: Packed_f32) -> vec4<f32> { return v; }
+fn store_either_f32(at: u32, sum: vec4<f32>, result: vec4<f32>, plain: bool) { c[at] = pack(select(result, sum, plain)); }
 // end
 
 // form x4
@@ -132,6 +136,17 @@ fn chunk_window(i: u32) -> Chunk { return a_window[i / 4u][i % 4u]; }
 // form floats
 alias Stored_floats = vec4<f32>;
 fn pack_floats(v: vec4<f32>) -> Stored_floats { return v; }
+// end
+
+// form either
+fn store_either(at: u32, sum: vec4<f32>, result: vec4<f32>, plain: bool) {
+    if plain {
+        c[2u * at] = bitcast<vec2<u32>>(sum.xy);
+        c[2u * at + 1u] = bitcast<vec2<u32>>(sum.zw);
+    } else {
+        c[at] = pack(result);
+    }
+}
 // end
 
 // form subgroups enables subgroups
@@ -241,11 +256,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             // end
             let column = p.column + (panel + part / TH) * 32u * TH + (lane * TH + part % TH) * 4u;
             if row + r < p.M && column < p.N {
+                var y = x;
                 if SPLIT == 0u {
-                    x = fma(x, vec4<f32>(p.scale), shift);
-                    x = epilogue(x, row + r, column, ((row + r) * p.ldr + column) / 4u);
+                    y = epilogue(fma(x, vec4<f32>(p.scale), shift), row + r, column, ((row + r) * p.ldr + column) / 4u);
                 }
-                c[(group.z * p.step_c + (row + r) * p.ldc + column) / 4u] = pack(x);
+                store((group.z * p.step_c + (row + r) * p.ldc + column) / 4u, x, y, row + r < p.sums_rows);
             }
             continuing {
                 part += 1u;

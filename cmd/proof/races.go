@@ -22,8 +22,11 @@ import (
 const (
 	// patience is how long one may take.
 	patience = 5 * time.Minute
-	// most is the largest buffer that is given to the interpreter, in bytes.
-	most = 64 << 20
+	// most is the largest buffer that is given to the interpreter, in bytes, and few that
+	// of a kernel's second shape and third.
+	most, few = 64 << 20, 4 << 20
+	// memory is how much the interpreter may take, in bytes.
+	memory = 8 << 30
 )
 
 // raced is a row of the table.
@@ -87,7 +90,11 @@ func (p *proof) race(ctx context.Context, folder string, i int) (r raced) {
 		return r
 	}
 	for _, x := range p.uses[i].Dispatches {
-		if slices.ContainsFunc(x.Bind, func(v gpu.View) bool { return v.Bytes() > most }) {
+		limit := int64(most)
+		if r.runs > 0 {
+			limit = few
+		}
+		if slices.ContainsFunc(x.Bind, func(v gpu.View) bool { return v.Bytes() > limit }) {
 			continue
 		}
 		k, err := opencl.Translate(string(text), 0)
@@ -138,12 +145,15 @@ func simulate(ctx context.Context, path string, k opencl.Kernel, x gpu.Dispatch)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "oclgrind-kernel", "--data-races", "--quick", "--local-mem-size", "65536", "--build-options", "-w", filepath.Base(path))
+	run := fmt.Sprintf(`ulimit -v %d && exec oclgrind-kernel --data-races --quick --local-mem-size 65536 --build-options -w "$0"`, memory>>10)
+	cmd := exec.CommandContext(ctx, "sh", "-c", run, filepath.Base(path))
 	cmd.Dir = filepath.Dir(path)
 	out, err := cmd.CombinedOutput()
 	switch {
 	case ctx.Err() != nil:
 		return 0, 0, fmt.Errorf("not done after %s", patience)
+	case bytes.Contains(out, []byte("bad_alloc")) || bytes.Contains(out, []byte("terminate called")):
+		return 0, 0, fmt.Errorf("the interpreter wants more than %d GiB", memory>>30)
 	case bytes.Contains(out, []byte("Build failure")) || bytes.Contains(out, []byte("OCLGRIND FATAL ERROR")):
 		if at := bytes.Index(out, []byte("error: ")); at >= 0 {
 			out = out[at:]
