@@ -19,9 +19,10 @@ type Kernel struct {
 	Variant string // how it was specialised, for tables and logs
 	WGSL    string
 	// Base, if not empty, is the name of a kernel, as String gives it, that does what
-	// this one does where its parameter activates is 0; where that is i, it applies the
-	// i-th of Activations. A recording that has both runs this one alone, and in place
-	// of one that has fewer of these activations too, so that there are fewer to compile.
+	// this one does with the same parameters and buffers, of which activates is 0 if there
+	// is one; where that is i, this one applies the i-th of Activations. A recording that
+	// has both runs this one alone, and in place of one that has fewer of these activations
+	// too, so that there are fewer to compile.
 	Base        string
 	Activations []string
 	Bindings    []KernelBinding

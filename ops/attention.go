@@ -298,7 +298,7 @@ func (c *attentionCall) fusedWay(r *gpu.Recorder, y *gpu.Tensor, v attentionVari
 // recordFused gives the dispatches of a kernel that stores no scores.
 func (c *attentionCall) recordFused(r *gpu.Recorder, y *gpu.Tensor, v attentionVariant) ([]gpu.Dispatch, error) {
 	n, tq, tk := c.tokens()
-	k, err := v.kernel(r.Precision, c)
+	k, err := v.kernel(r, c)
 	if err != nil {
 		return nil, err
 	}

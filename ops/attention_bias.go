@@ -80,6 +80,15 @@ func (b attentionBias) function() string {
 	return ""
 }
 
+// base names the function that adds the same where there are no regions, whose buffer is
+// one of zeros then: "" if this one is no other.
+func (b attentionBias) base() string {
+	if b.function() == "window_bias" {
+		return "table_bias"
+	}
+	return ""
+}
+
 // suffix names it, for tables.
 func (b attentionBias) suffix() string {
 	if f := b.function(); f != "" {

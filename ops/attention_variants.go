@@ -89,7 +89,8 @@ func (v attentionVariant) flash() shaders.Spec {
 	}
 }
 
-func (v attentionVariant) kernel(precision gpu.DType, c *attentionCall) (*gpu.Kernel, error) {
+func (v attentionVariant) kernel(r *gpu.Recorder, c *attentionCall) (*gpu.Kernel, error) {
+	precision := r.Precision
 	spec, bias := shaders.Spec{Const: map[string]int{"TR": v.TR, "TD": v.TD, "CHUNKS": v.Chunks}}, biasByColumns
 	if v.Family == "attention_flash" {
 		spec, bias = v.flash(), biasTaken
@@ -101,7 +102,11 @@ func (v attentionVariant) kernel(precision gpu.DType, c *attentionCall) (*gpu.Ke
 	if v.Form != "" {
 		spec.Forms = append(spec.Forms, v.Form)
 	}
-	return kernel(v.Family, fmt.Sprintf("%s %s%s", precision, v, c.suffix()), spec)
+	k := gpu.Kernel{Name: v.Family, Variant: fmt.Sprintf("%s %s%s", precision, v, c.suffix())}
+	if base := c.bias.base(); base != "" && r.Device().Traits().SlowCompiler {
+		k.Base = fmt.Sprintf("%s/%s %s%s %s", v.Family, precision, v, c.mask.suffix(), base)
+	}
+	return kernelOn(k, spec)
 }
 
 // flashVectors is the most of a head that a thread of attention_flash holds: by
