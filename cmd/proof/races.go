@@ -24,7 +24,7 @@ const (
 	patience = 5 * time.Minute
 	// most is the largest buffer that is given to the interpreter, in bytes, and few that
 	// of a kernel's second shape and third.
-	most, few = 64 << 20, 4 << 20
+	most, few = 64 << 20, 1 << 20
 	// memory is how much the interpreter may take, in bytes.
 	memory = 8 << 30
 )
