@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -260,8 +261,9 @@ func restsAtZero(t *testing.T, d *gpu.Device, k *gpu.Kernel) {
 }
 
 // Where compiling is dear a layer without an activation runs the kernel of one that
-// has any, wherever that is recorded; elsewhere that of ReLU alone, which costs nothing
-// to compute in vain. An activation that masks padding has a kernel of its own.
+// has any, wherever that is recorded, and the cheap ones share one; elsewhere that of
+// ReLU alone, which costs nothing to compute in vain. An activation that masks padding
+// has a kernel of its own.
 func TestSharedKernels(t *testing.T) {
 	for _, c := range []struct {
 		class   gpu.Class
@@ -272,6 +274,10 @@ func TestSharedKernels(t *testing.T) {
 		{gpu.ClassCPU, []Activation{GELU, Identity}, 1},
 		{gpu.ClassCPU, []Activation{Identity, GELU, SiLU, Identity}, 2},
 		{gpu.ClassCPU, []Activation{Identity, Sigmoid}, 2},
+		{gpu.ClassCPU, []Activation{ReLU, HardSwish, Identity, LeakyReLU(0.2), HardSwish, ReLU, LeakyReLU(0.1)}, 1},
+		{gpu.ClassCPU, []Activation{HardSwish, GELU, ReLU6, Identity}, 2},
+		{gpu.ClassFXC, []Activation{ReLU, HardTanh(1), Identity}, 1},
+		{gpu.ClassNVIDIA, []Activation{Identity, ReLU, HardSwish}, 2},
 		{gpu.ClassNVIDIA, []Activation{Identity, GELU}, 2},
 		{gpu.ClassNVIDIA, []Activation{Identity, ReLU}, 1},
 	} {
@@ -300,6 +306,51 @@ func TestSharedKernels(t *testing.T) {
 			}
 		}
 		assert.Len(t, seen, c.kernels, "%s %s", c.class, c.acts)
+		x.verify(t)
+	}
+}
+
+// Where compiling is dear, layers recorded before lend their kernels to those that want
+// a little less: the sums of Winograd's matrices, windows without regions.
+func TestLentKernels(t *testing.T) {
+	for name, c := range map[string]struct {
+		record func(o *operands) *gpu.Tensor
+		kernel string // of which there is one
+	}{
+		"sums": {func(o *operands) *gpu.Tensor {
+			var model struct {
+				Narrow Conv2d `w:"narrow"`
+				Wide   Conv2d `w:"wide"`
+			}
+			model.Narrow = o.b.Conv2d(Conv{In: 128, Out: 128, Kernel: Square(1), Bias: true})
+			model.Wide = o.b.Conv2d(Conv{In: 128, Out: 128, Kernel: Square(3), Pad: Pad(1), Bias: true})
+			o.layers(&model)
+			x := model.Narrow.Forward(o.r, o.activation("x", 1, 1, 28, 28, 128), Then(ReLU))
+			return model.Wide.Forward(o.r, x)
+		}, "matmul/20x2x2u"},
+		"windows": {func(o *operands) *gpu.Tensor {
+			const heads, tokens, windows = 2, 49, 4
+			qkv, regions := o.activation("qkv", 3*heads, windows, tokens, 3*heads*16), make([]uint32, windows*tokens)
+			for i := range regions {
+				regions[i] = o.rng.Uint32N(3)
+			}
+			table := Bias(o.table(heads*tokens, tokens))
+			x := Attention(o.r, qkv, heads, Mask{}, table)
+			return Add(o.r, x, Attention(o.r, qkv, heads, Mask{}, table, Regions(o.b.Index("regions", regions, windows, tokens))), 1)
+		}, "attention"},
+	} {
+		d := gputest.Open(t, gpu.Options{Class: gpu.ClassCPU})
+		x := build(t, d, gpu.F16, newCase(name, "lent", c.record))
+		defer x.close()
+		seen := map[string]bool{}
+		profile, err := x.program.Profile(t.Context(), x.in)
+		require.NoError(t, err)
+		for _, p := range profile {
+			if strings.HasPrefix(p.Kernel, c.kernel) {
+				seen[p.Kernel] = true
+			}
+		}
+		assert.Len(t, seen, 1, "%s: %v", name, seen)
 		x.verify(t)
 	}
 }
