@@ -30,16 +30,7 @@ func (l *Linear) ways(r *gpu.Recorder, x, y *gpu.Tensor, e epilogue) (standard w
 		if !v.Window {
 			return v
 		}
-		has := func(v matmulVariant) bool { return e.recorded(r, v.Family, v.String()) }
-		others, slack := v.heights(min(rows, tallest)), 0.0
-		if whole, most := registerTile(t, r.Precision, n); whole.TG != v.TG { // v is a quick one
-			whole.Window, slack = true, 2*dispatchCost/float64(k*n)
-			others = append(others, whole.heights(most)...)
-		}
-		return reuse(r, v, others, slack, has, func(v matmulVariant) float64 {
-			_, cost := v.windows(t, r.Precision, rows, n, k)
-			return cost
-		})
+		return reuseMatmul(r, v, rows, n, k, func(v matmulVariant) bool { return e.recorded(r, v.Family, v.String()) })
 	}
 	return by(table(x.Rows()), table), func() (all []way) {
 		for _, v := range matmulCandidates(t, r.Precision, x.Rows(), n, k) {
@@ -47,6 +38,26 @@ func (l *Linear) ways(r *gpu.Recorder, x, y *gpu.Tensor, e epilogue) (standard w
 		}
 		return all
 	}
+}
+
+// reuseMatmul is a tile v in windows, or another of a kernel that the recording has,
+// which may cost 20 µs more: see [reuse].
+func reuseMatmul(r *gpu.Recorder, v matmulVariant, m, n, k int, has func(matmulVariant) bool) matmulVariant {
+	t := r.Device().Traits()
+	slack := 0.5 * dispatchCost / float64(k*n)
+	if whole, _ := registerTile(t, r.Precision, n); whole.TG != v.TG { // v is a quick one
+		slack *= 4
+	}
+	others := v.heights(min(m, tallest))
+	for _, columns := range []int{64, 128, 192} { // of each kind of tile
+		other, most := registerTile(t, r.Precision, columns)
+		other.Window = true
+		others = append(others, other.heights(most)...)
+	}
+	return reuse(r, v, others, slack, has, func(v matmulVariant) float64 {
+		_, cost := v.windows(t, r.Precision, m, n, k)
+		return cost
+	})
 }
 
 // record gives the dispatches of a matmul by what choose says for so many rows.
