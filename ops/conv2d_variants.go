@@ -110,9 +110,9 @@ func chooseConv(t gpu.Traits, precision gpu.DType, m, n, k, count int, plain boo
 
 // registerConv takes the variant with the least cost by a model of lavapipe, in
 // vectors multiplied and added: a word of B costs 19, one of the tile 12, and
-// gathering eight vectors 170 (measured by leaving them out). The variants are
-// few, since each takes the driver a third of a second to compile; TM is 0 where
-// plain sums of so deep a product fit none.
+// gathering eight vectors 170 (measured by leaving them out). There are two heights,
+// since each is a kernel, which takes the driver a quarter of a second to compile;
+// TM is 0 where plain sums of so deep a product fit none.
 func registerConv(t gpu.Traits, precision gpu.DType, m, n, k, count int, plain bool) convVariant {
 	var best convVariant
 	least := 0.0
@@ -132,7 +132,7 @@ func registerConvs(t gpu.Traits, precision gpu.DType, k int, plain bool) []convV
 		heights = heights[:1]
 	}
 	for _, tm := range heights {
-		for _, lx := range []int{8, 4, 1} {
+		for _, lx := range []int{8, 4, 2, 1} {
 			v := convVariant{Family: "conv2d", TM: tm, TG: 32 / int(precision.Size()) / 8, LX: lx, LK: 8}
 			for v.LK > 1 && v.LK*16/int(precision.Size()) > gpu.Pad8(k) {
 				v.LK /= 2
