@@ -215,7 +215,7 @@ func (e epilogue) variant(of string) string {
 
 // order names the epilogues whose activation is not the last.
 func (e epilogue) order() string {
-	if e.before && e.activation != Identity {
+	if e.before {
 		return " residual"
 	}
 	return ""
