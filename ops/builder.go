@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"saccade/gpu"
 	"saccade/weights"
@@ -104,12 +105,22 @@ func (b *Builder) Upload() error {
 	return nil
 }
 
+// compiling is how many drivers are at it: each has a core of its own then, since a
+// first run waits for it, not for the weights.
+var compiling atomic.Int32
+
 // Program makes a recording of the builder's layers into a program: the driver
 // compiles its pipelines while the weights are uploaded.
 func (b *Builder) Program(r *gpu.Recorder) (*gpu.Program, error) {
-	compiled := r.Warm()
+	compiled := make(chan error, 1)
+	compiling.Add(1)
+	wait := r.Warm()
+	go func() {
+		defer compiling.Add(-1)
+		compiled <- wait()
+	}()
 	err := b.Upload()
-	if warmErr := compiled(); err == nil {
+	if warmErr := <-compiled; err == nil {
 		err = warmErr
 	}
 	if err != nil {
@@ -131,12 +142,12 @@ func (b *Builder) Prepare() error {
 }
 
 // onAllCores runs functions that do not depend on each other, and gives an
-// error if any failed.
+// error if any failed. Drivers that are compiling have theirs.
 func onAllCores(work []func() error) error {
 	queue := make(chan func() error)
 	errs := make(chan error, len(work))
 	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
+	for range max(1, runtime.GOMAXPROCS(0)-int(compiling.Load())) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()

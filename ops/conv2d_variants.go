@@ -131,8 +131,12 @@ func registerConvs(t gpu.Traits, precision gpu.DType, k int, plain bool) []convV
 	if !t.CheapSpills {
 		heights = heights[:1]
 	}
+	widths := []int{8, 4, 2, 1}
+	if precision == gpu.F32 {
+		widths = []int{8, 4, 1} // longer slices cost digits
+	}
 	for _, tm := range heights {
-		for _, lx := range []int{8, 4, 2, 1} {
+		for _, lx := range widths {
 			v := convVariant{Family: "conv2d", TM: tm, TG: 32 / int(precision.Size()) / 8, LX: lx, LK: 8}
 			for v.LK > 1 && v.LK*16/int(precision.Size()) > gpu.Pad8(k) {
 				v.LK /= 2
