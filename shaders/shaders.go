@@ -165,10 +165,8 @@ func specialise(text string, s Spec) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Const)) {
-		if text, err = setConst(text, name, s.Const[name]); err != nil {
-			return "", err
-		}
+	if text, err = setConsts(text, s.Const); err != nil {
+		return "", err
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Funcs)) {
 		if text, err = setFunc(text, name, s.Funcs[name]); err != nil {
@@ -184,15 +182,26 @@ func specialise(text string, s Spec) (string, error) {
 	return setWorkgroup(text, s.Workgroup)
 }
 
-func setConst(text, name string, value int) (string, error) {
-	if value < 0 {
-		return "", fmt.Errorf("const %s = %d: want a value of at least 0", name, value)
+// setConsts gives module constants values, each of which must be declared once.
+func setConsts(text string, values map[string]int) (string, error) {
+	all := constants(text)
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if values[name] < 0 {
+			return "", fmt.Errorf("const %s = %d: want a value of at least 0", name, values[name])
+		}
+		if _, err := all.only(name); err != nil {
+			return "", err
+		}
 	}
-	at, err := only(text, constPattern(name), "const "+name+" = …u;")
-	if err != nil {
-		return "", err
+	var out strings.Builder
+	done := 0
+	for _, c := range all {
+		if value, ok := values[c.name]; ok {
+			out.WriteString(text[done:c.from] + strconv.Itoa(value))
+			done = c.to
+		}
 	}
-	return text[:at[2]] + strconv.Itoa(value) + text[at[3]:], nil
+	return out.String() + text[done:], nil
 }
 
 func setFunc(text, name, decl string) (string, error) {
@@ -220,9 +229,36 @@ func setWorkgroup(text string, size [3]int) (string, error) {
 	return text[:at[2]] + fmt.Sprintf("%d, %d, %d", size[0], size[1], size[2]) + text[at[3]:], nil
 }
 
-// constPattern matches a module constant's declaration; its group is the number.
-func constPattern(name string) *regexp.Regexp {
-	return regexp.MustCompile(`(?m)^const\s+` + regexp.QuoteMeta(name) + `\s*=\s*(\d+)[ui]?\s*;`)
+// constant is a module constant, whose number is text[from:to].
+type constant struct {
+	name     string
+	from, to int
+}
+
+type constantList []constant
+
+var constPattern = regexp.MustCompile(`(?m)^const\s+(\w+)\s*=\s*(\d+)[ui]?\s*;`)
+
+// constants are the module constants of text that are whole numbers, in order.
+func constants(text string) (all constantList) {
+	for _, at := range constPattern.FindAllStringSubmatchIndex(text, -1) {
+		all = append(all, constant{name: text[at[2]:at[3]], from: at[4], to: at[5]})
+	}
+	return all
+}
+
+// only is the constant of a name, of which there must be exactly one.
+func (all constantList) only(name string) (found constant, err error) {
+	n := 0
+	for _, c := range all {
+		if c.name == name {
+			found, n = c, n+1
+		}
+	}
+	if n != 1 {
+		return found, fmt.Errorf("const %s = …u; is declared %d times: want exactly once", name, n)
+	}
+	return found, nil
 }
 
 // only returns where pattern matches, which must be exactly once.

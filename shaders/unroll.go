@@ -16,7 +16,7 @@ import (
 // Unexpanded text is copy 0 with other names, hence valid WGSL where every
 // constant is 1.
 func unroll(text string) (string, error) {
-	u := unroller{text: text, lines: strings.Split(text, "\n")}
+	u := unroller{text: text, constants: constants(text), lines: strings.Split(text, "\n")}
 	out, err := u.block(0)
 	if err != nil {
 		return "", err
@@ -25,9 +25,10 @@ func unroll(text string) (string, error) {
 }
 
 type unroller struct {
-	text  string // the whole file, for its constants
-	lines []string
-	next  int // first line not yet read
+	text      string // the whole file, of the constants
+	constants constantList
+	lines     []string
+	next      int // first line not yet read
 }
 
 var (
@@ -71,24 +72,30 @@ func (u *unroller) block(depth int) ([]string, error) {
 // repeat reads the block after its opening mark and returns all its copies.
 func (u *unroller) repeat(variable, count string, depth int) ([]string, error) {
 	line := u.next
-	at, err := only(u.text, constPattern(count), "const "+count+" = …u;")
+	c, err := u.constants.only(count)
 	if err != nil {
 		return nil, fmt.Errorf("line %d: unroll %s %s: %w", line, variable, count, err)
 	}
-	n, err := strconv.Atoi(u.text[at[2]:at[3]])
+	n, err := strconv.Atoi(u.text[c.from:c.to])
 	if err != nil || n > 256 {
-		return nil, fmt.Errorf("line %d: unroll %s %s: %s copies, want at most 256", line, variable, count, u.text[at[2]:at[3]])
+		return nil, fmt.Errorf("line %d: unroll %s %s: %s copies, want at most 256", line, variable, count, u.text[c.from:c.to])
 	}
 	inner, err := u.block(depth + 1)
 	if err != nil {
 		return nil, err
 	}
-	literal := regexp.MustCompile(`\b0u /\*` + variable + `\*/`)
-	var out []string
+	mark := "0u /*" + variable + "*/"
+	literal := regexp.MustCompile(`\b` + regexp.QuoteMeta(mark))
+	out := make([]string, 0, n*len(inner))
 	for i := range n {
 		for _, line := range inner {
-			line = literal.ReplaceAllString(line, strconv.Itoa(i)+"u")
-			out = append(out, renamePart(line, variable, strconv.Itoa(i)))
+			if strings.Contains(line, mark) {
+				line = literal.ReplaceAllString(line, strconv.Itoa(i)+"u")
+			}
+			if strings.Contains(line, "_"+variable) {
+				line = renamePart(line, variable, strconv.Itoa(i))
+			}
+			out = append(out, line)
 		}
 	}
 	return out, nil
