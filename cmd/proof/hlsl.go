@@ -110,7 +110,7 @@ func (p *proof) hlslTools(ctx context.Context, folder string) error {
 }
 
 // compile has one compiler translate all files, in one process that is started again after a file
-// for which it took too long. Took are the seconds of each.
+// for which it took too long, and at one where it ended, once. Took are the seconds of each.
 func (p *proof) compile(ctx context.Context, folder, compiler string) (took []string, v verdict, err error) {
 	v.tool = compiler
 	took = make([]string, len(p.uses))
@@ -131,6 +131,9 @@ func (p *proof) compile(ctx context.Context, folder, compiler string) (took []st
 			timer := time.AfterFunc(tooLong, func() { cmd.Process.Kill() })
 			more := lines.Scan()
 			if waiting := timer.Stop(); !more {
+				if waiting && ctx.Err() == nil && next > began {
+					break
+				}
 				if waiting || ctx.Err() != nil {
 					return nil, v, errors.Join(ctx.Err(), fmt.Errorf("%s ended at %s", compiler, p.uses[next].Kernel))
 				}
