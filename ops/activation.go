@@ -83,7 +83,12 @@ func (a Activation) function() (string, error) {
 		return shaders.FuncAs("activation", name, "activate")
 	}
 	text, err := shaders.Func("activation", name)
-	return text + fmt.Sprintf("\nfn activate(x: vec4<f32>) -> vec4<f32> { return %s; }", a.call()), err
+	return text + "\n" + declareActivate(a.call()), err
+}
+
+// declareActivate is a function activate that gives an expression of its x.
+func declareActivate(expression string) string {
+	return fmt.Sprintf("fn activate(x: vec4<f32>) -> vec4<f32> { return %s; }", expression)
 }
 
 // Activations lists all but the identity, those with a parameter once.
@@ -178,7 +183,7 @@ func (a Activation) kernel(r *gpu.Recorder, name, variant, more string, spec sha
 	}
 	if a.optional(t) {
 		base := name + "/" + variant
-		all := a.joined(r, base, more)
+		all, _ := a.joined(r, base, more)
 		text, err := optionally(all)
 		if err != nil {
 			return nil, err
@@ -206,32 +211,32 @@ func (a Activation) kernel(r *gpu.Recorder, name, variant, more string, spec sha
 }
 
 // joined are the activations of the kernel that takes the place of a base: the ones that
-// it has of layers recorded before, if they join with this one, and this one.
-func (a Activation) joined(r *gpu.Recorder, base, more string) []Activation {
+// it has of layers recorded before, if there are such and they join with this one, which
+// ok says, and this one.
+func (a Activation) joined(r *gpu.Recorder, base, more string) (all []Activation, ok bool) {
 	before := r.InPlaceOf(base)
 	if before == nil {
-		return []Activation{a}
+		return []Activation{a}, false
 	}
-	var all []Activation
 	for _, name := range before.Activations {
 		name, same := strings.CutSuffix(name, more)
 		if other := Activation(name); same && (other == a || other.joins(r.Device().Traits()) && a.joins(r.Device().Traits())) {
 			all = append(all, other)
 			continue
 		}
-		return []Activation{a}
+		return []Activation{a}, false
 	}
 	if !slices.Contains(all, a) {
 		all = append(all, a)
 	}
-	return all
+	return all, true
 }
 
 // optionally declares activate, which applies the one of activations that p.activates
 // says, from 1 on, and the functions that it calls.
 func optionally(activations []Activation) (string, error) {
 	var functions []string
-	body := ""
+	chosen := "x"
 	for i, a := range activations {
 		if a == plainSums {
 			continue
@@ -240,10 +245,10 @@ func optionally(activations []Activation) (string, error) {
 		if !slices.Contains(functions, function) {
 			functions = append(functions, function)
 		}
-		body += fmt.Sprintf(" y = select(y, %s, p.activates == %du);", a.call(), i+1)
+		chosen = fmt.Sprintf("select(%s, %s, p.activates == %du)", chosen, a.call(), i+1)
 	}
 	text, err := shaders.Func("activation", functions...)
-	return text + "\nfn activate(x: vec4<f32>) -> vec4<f32> { var y = x;" + body + " return y; }", err
+	return text + "\n" + declareActivate(chosen), err
 }
 
 // activates is the parameter of a kernel that says which of its activations it applies:
@@ -262,7 +267,7 @@ func (a Activation) suffix() string {
 // Apply records an activation as an operation of its own.
 func Apply(r *gpu.Recorder, x *gpu.Tensor, a Activation) *gpu.Tensor {
 	y := r.NewTyped(string(a), x.Type, x.Groups, x.Shape...)
-	spec := shaders.Spec{Forms: forms(x.Type)}.WithFunc("activate", fmt.Sprintf("fn activate(x: vec4<f32>) -> vec4<f32> { return %s; }", a.call()))
+	spec := shaders.Spec{Forms: forms(x.Type)}.WithFunc("activate", declareActivate(a.call()))
 	k, err := kernel("activation", fmt.Sprintf("%s %s", x.Type, a), spec)
 	if err != nil {
 		r.Fail(err)

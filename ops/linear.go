@@ -202,7 +202,8 @@ func (e epilogue) recorded(r *gpu.Recorder, name, variant string) bool {
 	if a != Identity && !a.optional(r.Device().Traits()) {
 		return r.Has(full, "")
 	}
-	return r.Has(full, base) || r.InPlaceOf(base) != nil && len(a.joined(r, base, e.order())) > 1
+	_, joins := a.joined(r, base, e.order())
+	return joins || r.Has(full, base)
 }
 
 // variant names the epilogues that store f32 beside what else a kernel is.

@@ -2,7 +2,6 @@ package ops
 
 import (
 	"fmt"
-	"slices"
 
 	"saccade/gpu"
 	"saccade/shaders"
@@ -266,11 +265,12 @@ func (v matmulVariant) splitKernel(r *gpu.Recorder) (*gpu.Kernel, error) {
 
 // splitJoins says whether a kernel that layers recorded before run does it too.
 func (v matmulVariant) splitJoins(r *gpu.Recorder) bool {
-	if base := v.Family + "/" + v.String(); v.Family == "matmul" && plainSums.joins(r.Device().Traits()) && r.Has(base, base) {
-		by := r.InPlaceOf(base)
-		return by == nil || slices.Contains(by.Activations, string(plainSums)) || len(plainSums.joined(r, base, "")) > 1
+	base := v.Family + "/" + v.String()
+	if v.Family != "matmul" || !plainSums.joins(r.Device().Traits()) || !r.Has(base, base) {
+		return false
 	}
-	return false
+	_, joins := plainSums.joined(r, base, "")
+	return joins || r.InPlaceOf(base) == nil
 }
 
 func reduceKernel(r *gpu.Recorder, e epilogue) (*gpu.Kernel, error) {

@@ -12,8 +12,9 @@
 // adapters pay as much for as for loads, are shared. A workgroup has 64; the grid is 2-D.
 //
 // The window's size is constant, for drivers to unroll its loops where compiling is not
-// dear: lavapipe takes ten times as long with bounds that differ from thread to thread. Where the picture ends
-// before the window its last pixel stands in: a maximum does not mind, a mean leaves it out.
+// dear: lavapipe takes ten times as long with bounds that differ from thread to thread.
+// Where the picture ends before the window its last pixel stands in: a maximum does not
+// mind, a mean leaves it out.
 
 const KH = 1u; // size of the (largest) window
 const KW = 1u;

@@ -229,10 +229,10 @@ func setWorkgroup(text string, size [3]int) (string, error) {
 	return text[:at[2]] + fmt.Sprintf("%d, %d, %d", size[0], size[1], size[2]) + text[at[3]:], nil
 }
 
-// constant is a module constant, whose number is text[from:to].
+// constant is a module constant, whose number is bytes from to to of the text.
 type constant struct {
-	name     string
-	from, to int
+	name, number string
+	from, to     int
 }
 
 type constantList []constant
@@ -242,7 +242,7 @@ var constPattern = regexp.MustCompile(`(?m)^const\s+(\w+)\s*=\s*(\d+)[ui]?\s*;`)
 // constants are the module constants of text that are whole numbers, in order.
 func constants(text string) (all constantList) {
 	for _, at := range constPattern.FindAllStringSubmatchIndex(text, -1) {
-		all = append(all, constant{name: text[at[2]:at[3]], from: at[4], to: at[5]})
+		all = append(all, constant{text[at[2]:at[3]], text[at[4]:at[5]], at[4], at[5]})
 	}
 	return all
 }

@@ -16,7 +16,7 @@ import (
 // Unexpanded text is copy 0 with other names, hence valid WGSL where every
 // constant is 1.
 func unroll(text string) (string, error) {
-	u := unroller{text: text, constants: constants(text), lines: strings.Split(text, "\n")}
+	u := unroller{constants: constants(text), lines: strings.Split(text, "\n")}
 	out, err := u.block(0)
 	if err != nil {
 		return "", err
@@ -25,8 +25,7 @@ func unroll(text string) (string, error) {
 }
 
 type unroller struct {
-	text      string // the whole file, of the constants
-	constants constantList
+	constants constantList // of the whole file
 	lines     []string
 	next      int // first line not yet read
 }
@@ -76,9 +75,9 @@ func (u *unroller) repeat(variable, count string, depth int) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("line %d: unroll %s %s: %w", line, variable, count, err)
 	}
-	n, err := strconv.Atoi(u.text[c.from:c.to])
+	n, err := strconv.Atoi(c.number)
 	if err != nil || n > 256 {
-		return nil, fmt.Errorf("line %d: unroll %s %s: %s copies, want at most 256", line, variable, count, u.text[c.from:c.to])
+		return nil, fmt.Errorf("line %d: unroll %s %s: %s copies, want at most 256", line, variable, count, c.number)
 	}
 	inner, err := u.block(depth + 1)
 	if err != nil {
